@@ -1,0 +1,66 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The device's certificate: from TLS, from a trusted proxy's header, or from
+ * Mdm-Signature.
+ */
+
+
+#ifndef _NGX_MDM_IDENTITY_H_INCLUDED_
+#define _NGX_MDM_IDENTITY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_exchange.h"
+
+
+#define NGX_MDM_CERTIFICATE_TLS        0x01
+#define NGX_MDM_CERTIFICATE_HEADER     0x02
+#define NGX_MDM_CERTIFICATE_SIGNATURE  0x04
+
+
+/* part of the location's configuration */
+
+typedef struct {
+    ngx_uint_t                sources;     /* bits; 0: not set */
+    ngx_str_t                 header;      /* name as written */
+    ngx_str_t                 header_lc;   /* lower case */
+    ngx_uint_t                header_hash;
+    ngx_str_t                 trusted_certificate;
+    ngx_array_t              *trusted_proxies;   /* ngx_cidr_t, or
+                                                    NGX_CONF_UNSET_PTR */
+    X509_STORE               *trusted;     /* freed by a pool cleanup */
+} ngx_mdm_identity_conf_t;
+
+
+/* setters of mdm_certificate, mdm_trusted_certificate, mdm_trusted_proxy */
+char *ngx_mdm_identity_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_mdm_identity_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_mdm_identity_trusted_proxy(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+void ngx_mdm_identity_create_conf(ngx_mdm_identity_conf_t *conf);
+/* NGX_CONF_OK or NGX_CONF_ERROR; default: mdm_certificate tls */
+char *ngx_mdm_identity_merge_conf(ngx_conf_t *cf,
+    ngx_mdm_identity_conf_t *prev, ngx_mdm_identity_conf_t *conf);
+
+/*
+ * Finds the verified certificate of a request and fills in x->identity,
+ * allocated from x->arena or from the connection.  The body (x->body) must
+ * have been read when a signature is asked for.
+ * NGX_OK: x->identity.source tells (MDM_IDENTITY_NONE: there is none).
+ * NGX_DECLINED: what came is refused; *status is the HTTP status (400, 403)
+ * and *why a text for the log.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_mdm_identity(ngx_http_request_t *r,
+    ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x, ngx_uint_t *status,
+    ngx_str_t *why);
+
+
+#endif /* _NGX_MDM_IDENTITY_H_INCLUDED_ */

@@ -1,0 +1,51 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A call and its reply.  What runs underneath (one connection, Sentinel,
+ * Cluster) does not show here.
+ */
+
+
+#ifndef _NGX_MDM_REDIS_H_INCLUDED_
+#define _NGX_MDM_REDIS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "mdm_exchange.h"
+#include "ngx_mdm_store.h"
+
+
+typedef struct ngx_mdm_redis_op_s  ngx_mdm_redis_op_t;
+
+/*
+ * Called once when the call has ended: call->rc and call->reply are set.
+ * Never called from within ngx_mdm_redis_call().  The op is gone when the
+ * handler returns.
+ */
+typedef void (*ngx_mdm_redis_handler_pt)(mdm_call_t *call, void *data);
+
+
+/*
+ * Sends a script call.  "call" and all that it points to must stay valid
+ * until the handler ran or the op was abandoned.
+ * NGX_OK: *op is set and the handler will be called.  NGX_DECLINED: refused
+ * at once (Redis is away, too many pending); call->rc is set, no handler.
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
+    ngx_mdm_redis_handler_pt handler, void *data, ngx_mdm_redis_op_t **op);
+
+/* the caller goes away: the reply is still read, and dropped */
+void ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op);
+
+
+/* "stores" is an array of ngx_mdm_store_t * */
+ngx_int_t ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
+void ngx_mdm_redis_exit_process(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_MDM_REDIS_H_INCLUDED_ */

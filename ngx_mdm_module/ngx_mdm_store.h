@@ -1,0 +1,62 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The mdm_store block: where state lives.
+ */
+
+
+#ifndef _NGX_MDM_STORE_H_INCLUDED_
+#define _NGX_MDM_STORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+#define NGX_MDM_STORE_SINGLE    0
+#define NGX_MDM_STORE_SENTINEL  1
+#define NGX_MDM_STORE_CLUSTER   2
+
+
+typedef struct {
+    ngx_str_t                 text;        /* as written */
+    ngx_url_t                 url;         /* parsed; addrs may be empty if
+                                              the name is for the resolver */
+} ngx_mdm_store_server_t;
+
+
+/* built while the configuration is read, read-only afterwards */
+
+typedef struct {
+    ngx_str_t                 name;
+    ngx_uint_t                index;       /* place among all stores */
+    ngx_array_t               servers;     /* ngx_mdm_store_server_t */
+
+    ngx_uint_t                mode;
+    ngx_str_t                 master;      /* of Sentinel */
+
+    ngx_str_t                 user;
+    ngx_str_t                 password;    /* what password_file holds */
+    ngx_str_t                 password_file;
+    ngx_uint_t                database;
+
+    ngx_msec_t                connect_timeout;
+    ngx_msec_t                timeout;
+    ngx_uint_t                max_pending; /* calls a worker */
+    ngx_uint_t                partitions;
+
+    u_char                   *file;        /* where it was written, for */
+    ngx_uint_t                line;        /* messages */
+} ngx_mdm_store_t;
+
+
+/* setter of "mdm_store", block form and the form that names one */
+char *ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* the store of this name, or NULL */
+ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
+
+
+#endif /* _NGX_MDM_STORE_H_INCLUDED_ */

@@ -1,0 +1,58 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Certificates: digests, the names that tie one to a device, certificates
+ * passed by a header, and verification against the trusted CAs.
+ */
+
+
+#ifndef _MDM_CERTIFICATE_H_INCLUDED_
+#define _MDM_CERTIFICATE_H_INCLUDED_
+
+
+#include <openssl/x509.h>
+
+#include "mdm_base.h"
+
+
+/* a device whose clock is wrong by this much is still believed, seconds */
+#define MDM_CERTIFICATE_SKEW  300
+
+
+/* SHA-256 of the DER as 64 lower-case hex digits; dst has room for them */
+void mdm_certificate_sha256(const mdm_str_t *der, u_char *dst);
+
+/* the DER of a certificate, owned by the arena; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_certificate_der(mdm_arena_t *arena, X509 *cert,
+    mdm_str_t *der);
+
+/*
+ * Does the certificate name the device?  1 if the subject's CN, UID or
+ * serialNumber, a SAN (dNSName, URI or its last part, rfc822Name before "@",
+ * directoryName's, or permanentIdentifier) equals the UDID or the serial,
+ * letters compared without case; else 0.  Either may be empty.
+ */
+mdm_uint_t mdm_certificate_names(const mdm_str_t *der, const mdm_str_t *udid,
+    const mdm_str_t *serial);
+
+/*
+ * A certificate passed by a header: RFC 9440 when it begins with ":", else a
+ * percent-encoded PEM as of $ssl_client_escaped_cert (percent-decoding only:
+ * "+" stays "+").  MDM_OK: *cert is freed with the arena.  MDM_DECLINED: not
+ * exactly one certificate.
+ */
+mdm_int_t mdm_certificate_header(mdm_arena_t *arena, const mdm_str_t *value,
+    X509 **cert);
+
+/*
+ * Verifies against the trusted store at Unix time "now" with the purpose
+ * client authentication; a certificate that is not valid yet passes within
+ * MDM_CERTIFICATE_SKEW.  "chain" may be NULL.  MDM_OK; MDM_DECLINED with
+ * *why.
+ */
+mdm_int_t mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
+    X509_STORE *trusted, int64_t now, const char **why);
+
+
+#endif /* _MDM_CERTIFICATE_H_INCLUDED_ */

@@ -1,0 +1,289 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The exchange: one request on its way through the core.  A step function
+ * is called with the request, names Redis calls or fills in the response,
+ * and is called again with the replies.  It never does I/O and never reads
+ * a clock; whoever runs it (nginx, a unit test, a fuzzer) does.
+ */
+
+
+#ifndef _MDM_EXCHANGE_H_INCLUDED_
+#define _MDM_EXCHANGE_H_INCLUDED_
+
+
+#include "mdm_base.h"
+#include "mdm_script.h"
+
+
+typedef struct mdm_exchange_s  mdm_exchange_t;
+typedef struct mdm_endpoint_s  mdm_endpoint_t;
+
+
+/* what a step function returns; MDM_ERROR is answered 500 by the runner */
+
+#define  MDM_DONE        1    /* the response is filled in */
+#define  MDM_CALL        2    /* run x->calls, then call the step again */
+
+typedef mdm_int_t (*mdm_step_pt)(mdm_exchange_t *x);
+
+
+/* A Redis reply (RESP2), read-only for steps. */
+
+typedef enum {
+    MDM_REPLY_NIL = 0,
+    MDM_REPLY_INTEGER,
+    MDM_REPLY_STRING,            /* bulk or status */
+    MDM_REPLY_ARRAY,
+    MDM_REPLY_ERROR              /* str is the error's text */
+} mdm_reply_e;
+
+
+typedef struct mdm_reply_s  mdm_reply_t;
+
+struct mdm_reply_s {
+    mdm_reply_e               type;
+    int64_t                   integer;
+    mdm_str_t                 str;
+    size_t                    nelements;
+    mdm_reply_t             **elements;
+};
+
+
+/* how a call ended; set by the runner before the step is called again */
+
+typedef enum {
+    MDM_CALL_PENDING = 0,
+    MDM_CALL_OK,                 /* call->reply is there, not an error */
+    MDM_CALL_UNAVAILABLE,        /* Redis is away, slow, loading, full … */
+    MDM_CALL_FAILED              /* the script itself failed: our fault */
+} mdm_call_e;
+
+
+/*
+ * One script call.  It has one key, KEYS[1], which also routes it in a
+ * cluster; all other keys that the script touches carry its hash tag.
+ * The call, the key and the arguments live in the exchange's arena.
+ */
+
+typedef struct {
+    const mdm_script_t       *script;
+    mdm_str_t                 key;
+    mdm_str_t                *args;        /* ARGV */
+    mdm_uint_t                nargs;
+
+    mdm_call_e                rc;
+    mdm_reply_t              *reply;       /* owned by the runner, valid
+                                              until the exchange ends */
+    mdm_arena_t              *reply_arena; /* runner's */
+} mdm_call_t;
+
+
+typedef enum {
+    MDM_VALIDATE_OFF = 0,
+    MDM_VALIDATE_WARN,
+    MDM_VALIDATE_STRICT
+} mdm_validate_e;
+
+
+typedef enum {
+    MDM_REENROLL_ANY = 0,        /* any valid certificate of no other id */
+    MDM_REENROLL_BOUND,          /* one that names this UDID or serial */
+    MDM_REENROLL_DENY            /* an administrator resets the pin first */
+} mdm_reenroll_e;
+
+
+typedef enum {
+    MDM_USER_AUTHENTICATE_REFUSE = 0,
+    MDM_USER_AUTHENTICATE_ACCEPT
+} mdm_user_authenticate_e;
+
+
+/* settings of the location, read-only while serving */
+
+typedef struct {
+    uint32_t                  partitions;      /* P, 1 .. 16384 */
+    mdm_uint_t                validate;        /* mdm_validate_e */
+    mdm_uint_t                reenroll;        /* mdm_reenroll_e */
+    mdm_uint_t                user_authenticate;
+    mdm_uint_t                queue_limit;     /* commands a channel */
+    mdm_uint_t                result_ttl;      /* seconds */
+    mdm_uint_t                event_limit;     /* entries a partition */
+    mdm_uint_t                event_payload;   /* 1: events carry the body */
+    mdm_uint_t                keep_certificate; /* 1: keep the DER */
+    mdm_uint_t                api_ids;         /* ids a call */
+    mdm_uint_t                plist_depth;
+    mdm_uint_t                plist_nodes;
+} mdm_settings_t;
+
+
+typedef enum {
+    MDM_IDENTITY_NONE = 0,
+    MDM_IDENTITY_TLS,
+    MDM_IDENTITY_HEADER,
+    MDM_IDENTITY_SIGNATURE       /* covers the body only: may be a replay */
+} mdm_identity_e;
+
+
+/* the verified client certificate; never one that failed verification */
+
+typedef struct {
+    mdm_identity_e            source;
+    mdm_str_t                 sha256;      /* 64 lower-case hex digits */
+    mdm_str_t                 der;         /* the certificate itself */
+} mdm_identity_t;
+
+
+typedef enum {
+    MDM_KIND_CHECKIN = 0,
+    MDM_KIND_CONNECT,
+    MDM_KIND_API,
+    MDM_KIND_AUTH                /* mdm_auth: the certificate only */
+} mdm_kind_e;
+
+
+/* request methods, a bit each */
+
+#define  MDM_GET         0x01
+#define  MDM_POST        0x02
+#define  MDM_PUT         0x04
+#define  MDM_DELETE      0x08
+
+
+typedef enum {
+    MDM_NOTE_INFO = 0,
+    MDM_NOTE_NOTICE,
+    MDM_NOTE_WARN,
+    MDM_NOTE_ERROR
+} mdm_note_e;
+
+
+/* a line for the error log; the runner adds client and request */
+
+typedef struct mdm_note_s  mdm_note_t;
+
+struct mdm_note_s {
+    mdm_note_e                level;
+    mdm_str_t                 text;
+    mdm_note_t               *next;
+};
+
+
+struct mdm_exchange_s {
+    mdm_arena_t              *arena;
+    const mdm_settings_t     *settings;
+    mdm_str_t                 tenant;      /* checked by the runner */
+    int64_t                   now;         /* Unix time, seconds */
+
+    /* the request */
+
+    mdm_kind_e                kind;
+    mdm_uint_t                method;      /* MDM_GET … */
+    mdm_str_t                 path;        /* API: from "/v1/" on, still
+                                              percent-encoded */
+    mdm_str_t                 query;       /* behind "?", still encoded */
+    mdm_str_t                 content_type;
+    mdm_str_t                 body;
+    mdm_identity_t            identity;
+    mdm_str_t                 remote_user; /* API: who, for the audit */
+    mdm_str_t                 remote_addr;
+
+    /* the way of it */
+
+    const mdm_endpoint_t     *endpoint;
+    mdm_step_pt               step;
+    mdm_int_t                 state;       /* the step's own; 0 at first */
+    void                     *ctx;         /* the step's own */
+
+    mdm_call_t               *calls;       /* of the current round */
+    mdm_uint_t                ncalls;
+    unsigned                  own_failures:1;  /* the step looks at rc of
+                                              each call; else a failed call
+                                              is 503 without asking it */
+
+    /* the response */
+
+    mdm_uint_t                status;
+    mdm_str_t                 response_type;   /* empty: no Content-Type */
+    mdm_str_t                 response;
+    mdm_str_t                 allow;       /* with 405 */
+    mdm_uint_t                retry_after; /* seconds, with 503 */
+
+    /* for variables and the log */
+
+    mdm_str_t                 error;       /* why it was refused */
+    mdm_str_t                 enrollment_id;
+    mdm_str_t                 message;     /* MessageType or "Connect" */
+    mdm_str_t                 mdm_status;  /* Idle, Acknowledged … */
+    mdm_str_t                 command_uuid;
+    mdm_str_t                 request_type;
+    mdm_note_t               *notes;
+    mdm_note_t              **last_note;
+};
+
+
+/*
+ * Makes an exchange with its own arena.  NULL: no memory.  The caller fills
+ * in the request and destroys x->arena at the end.
+ */
+mdm_exchange_t *mdm_exchange_create(const mdm_settings_t *settings);
+
+/*
+ * Calls the step once.  MDM_CALL: run x->calls in parallel, set rc and reply
+ * of each, call again.  MDM_DONE: the response is there.  Never MDM_ERROR:
+ * a step's error becomes 500, a failed call 503.
+ */
+mdm_int_t mdm_exchange_run(mdm_exchange_t *x);
+
+
+/* for steps */
+
+/*
+ * Starts a round of n calls, zeroed; MDM_CALL, or MDM_ERROR.  "state" is
+ * what x->state will be when the step is called with the replies.
+ */
+mdm_int_t mdm_exchange_calls(mdm_exchange_t *x, mdm_uint_t n,
+    mdm_int_t state);
+
+/*
+ * Fills in call i of the round: the script, KEYS[1] and room for n ARGV.
+ * Returns the args to fill in, or NULL: no memory.
+ */
+mdm_str_t *mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_script_t *script, const mdm_str_t *key, mdm_uint_t nargs);
+
+/* all return MDM_DONE */
+
+/* an answer without a body */
+mdm_int_t mdm_exchange_empty(mdm_exchange_t *x, mdm_uint_t status);
+
+/* an answer with a body owned by the arena, a reply or the program */
+mdm_int_t mdm_exchange_body(mdm_exchange_t *x, mdm_uint_t status,
+    const char *type, const mdm_str_t *body);
+
+/*
+ * An error: x->error is the formatted text; the API answers it as
+ * {"error":"…"}, a device gets an empty body.
+ */
+mdm_int_t mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* 503 with Retry-After, jittered so that a fleet does not come back at once */
+mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
+
+/* a line for the error log; out of memory loses the line, nothing else */
+void mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* integer of element i of an array reply, or "def" */
+int64_t mdm_reply_int(const mdm_reply_t *reply, size_t i, int64_t def);
+
+/* string of element i of an array reply; empty where it is nil or absent */
+mdm_str_t mdm_reply_str(const mdm_reply_t *reply, size_t i);
+
+/* element i of an array reply, or NULL */
+const mdm_reply_t *mdm_reply_at(const mdm_reply_t *reply, size_t i);
+
+
+#endif /* _MDM_EXCHANGE_H_INCLUDED_ */

@@ -1,0 +1,54 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Partitions and keys.  Every device belongs to partition
+ * CRC16(device-channel id) mod P; the keys of a partition carry the hash tag
+ * {tenant/p} and so share a cluster slot.  Scripts get the tag's prefix,
+ * "mdm:{tenant/p}", as KEYS[1] and build the rest from it.
+ */
+
+
+#ifndef _MDM_KEY_H_INCLUDED_
+#define _MDM_KEY_H_INCLUDED_
+
+
+#include "mdm_base.h"
+
+
+#define MDM_PARTITIONS_MAX    16384
+#define MDM_TENANT_MAX        64
+
+
+/* CRC16 as Redis Cluster computes it (XMODEM: polynomial 0x1021, init 0) */
+uint16_t mdm_crc16(const u_char *data, size_t len);
+
+/* the partition of a device-channel id (raw, not escaped) */
+uint32_t mdm_partition(const mdm_str_t *device, uint32_t partitions);
+
+/* the cluster slot of a key: its hash tag if it has one; 0 .. 16383 */
+uint32_t mdm_key_slot(const mdm_str_t *key);
+
+/* "mdm:{tenant/p}"; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_partition(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, uint32_t partition);
+
+/* "mdm:{tenant/cert:<sha256>}"; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_certificate(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *sha256);
+
+/*
+ * The key form of an enrollment id: percent-encoded but for ":".  Redis
+ * holds ids in this form everywhere; the API shows them decoded.
+ */
+mdm_int_t mdm_key_id(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *id);
+
+/* the key form of a CommandUUID: percent-encoded, ":" too */
+mdm_int_t mdm_key_uuid(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *uuid);
+
+/* 1 to 64 of A-Z a-z 0-9 - . _ : MDM_OK, else MDM_DECLINED */
+mdm_int_t mdm_tenant_check(const mdm_str_t *tenant);
+
+
+#endif /* _MDM_KEY_H_INCLUDED_ */

@@ -1,0 +1,59 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The guarded plist reader.  libplist 2.2 is not safe on hostile input by
+ * itself (nested arrays overflow the stack, shared references of a binary
+ * plist expand without bound), so a linear check of depth and expanded node
+ * count comes before libplist sees a byte.  Any input costs at most 50 ms
+ * of CPU and 16 times its size in memory.
+ */
+
+
+#ifndef _MDM_PLIST_H_INCLUDED_
+#define _MDM_PLIST_H_INCLUDED_
+
+
+#include <plist/plist.h>
+
+#include "mdm_base.h"
+
+
+typedef struct {
+    mdm_uint_t                depth;       /* containers in containers */
+    mdm_uint_t                nodes;       /* values and keys, expanded */
+} mdm_plist_limits_t;
+
+
+#define MDM_PLIST_DEPTH       32
+#define MDM_PLIST_NODES       100000
+
+
+/*
+ * Reads an XML or binary plist whose root must be a dictionary.
+ * MDM_OK: *root is freed with the arena.  MDM_DECLINED: *why is a constant
+ * text that says what is wrong.  MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_plist_parse(mdm_arena_t *arena, const mdm_str_t *in,
+    const mdm_plist_limits_t *limits, plist_t *root, const char **why);
+
+/* the check alone; MDM_OK or MDM_DECLINED with *why; allocates little */
+mdm_int_t mdm_plist_check(const mdm_str_t *in,
+    const mdm_plist_limits_t *limits, const char **why);
+
+
+/*
+ * Members of a dictionary.  MDM_OK; MDM_DECLINED: there is no such key
+ * (*value is untouched); MDM_ERROR: it is of another type.  Strings and data
+ * point into the plist: no copy, valid as long as it.
+ */
+
+mdm_int_t mdm_plist_string(plist_t dict, const char *key, mdm_str_t *value);
+mdm_int_t mdm_plist_data(plist_t dict, const char *key, mdm_str_t *value);
+mdm_int_t mdm_plist_bool(plist_t dict, const char *key, mdm_uint_t *value);
+
+/* the plist as XML; MDM_OK or MDM_ERROR; *out is owned by the arena */
+mdm_int_t mdm_plist_xml(mdm_arena_t *arena, plist_t root, mdm_str_t *out);
+
+
+#endif /* _MDM_PLIST_H_INCLUDED_ */

@@ -1,0 +1,58 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The Redis scripts of src/lua, embedded at build time by
+ * scripts/embed-lua, one object a file, named mdm_script_<file>.
+ * "--@include NAME" in a script is replaced by src/lua/_NAME.lua.
+ */
+
+
+#ifndef _MDM_SCRIPT_H_INCLUDED_
+#define _MDM_SCRIPT_H_INCLUDED_
+
+
+#include "mdm_base.h"
+
+
+typedef struct {
+    mdm_str_t                 name;
+    mdm_str_t                 body;
+    mdm_str_t                 sha1;        /* 40 lower-case hex digits */
+    mdm_uint_t                write;       /* 1 unless its first line says
+                                              "--@readonly" */
+    mdm_uint_t                index;       /* place in mdm_scripts */
+} mdm_script_t;
+
+
+/* all of them, in the order of their names, closed by NULL */
+
+extern const mdm_script_t *const  mdm_scripts[];
+extern const mdm_uint_t           mdm_nscripts;
+
+
+extern const mdm_script_t  mdm_script_auth;
+extern const mdm_script_t  mdm_script_authenticate;
+extern const mdm_script_t  mdm_script_authenticate_check;
+extern const mdm_script_t  mdm_script_bootstrap_get;
+extern const mdm_script_t  mdm_script_bootstrap_set;
+extern const mdm_script_t  mdm_script_checkout;
+extern const mdm_script_t  mdm_script_claim;
+extern const mdm_script_t  mdm_script_claim_get;
+extern const mdm_script_t  mdm_script_claim_release;
+extern const mdm_script_t  mdm_script_command_delete;
+extern const mdm_script_t  mdm_script_command_get;
+extern const mdm_script_t  mdm_script_enqueue;
+extern const mdm_script_t  mdm_script_enrollment_get;
+extern const mdm_script_t  mdm_script_enrollment_query;
+extern const mdm_script_t  mdm_script_idle;
+extern const mdm_script_t  mdm_script_meta;
+extern const mdm_script_t  mdm_script_migrate;
+extern const mdm_script_t  mdm_script_pin;
+extern const mdm_script_t  mdm_script_queue_clear;
+extern const mdm_script_t  mdm_script_queue_list;
+extern const mdm_script_t  mdm_script_report;
+extern const mdm_script_t  mdm_script_token_update;
+
+
+#endif /* _MDM_SCRIPT_H_INCLUDED_ */
