@@ -1,0 +1,647 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "mdm_base.h"
+
+
+#define MDM_ARENA_ALIGN       16
+#define MDM_ARENA_BLOCK       4096
+
+
+typedef struct mdm_block_s    mdm_block_t;
+typedef struct mdm_cleanup_s  mdm_cleanup_t;
+
+
+struct mdm_block_s {
+    mdm_block_t              *next;
+    size_t                    size;
+};
+
+
+struct mdm_cleanup_s {
+    mdm_cleanup_pt            handler;
+    void                     *data;
+    mdm_cleanup_t            *next;
+};
+
+
+/* the arena stands at the start of its own first block */
+
+struct mdm_arena_s {
+    u_char                   *pos;
+    u_char                   *end;
+    mdm_block_t              *blocks;      /* further ones, newest first */
+    mdm_cleanup_t            *cleanups;
+    size_t                    size;        /* of the next block */
+};
+
+
+#define mdm_align(n)                                                          \
+    (((n) + (MDM_ARENA_ALIGN - 1)) & ~((size_t) MDM_ARENA_ALIGN - 1))
+
+
+static void *mdm_arena_block(mdm_arena_t *arena, size_t size);
+static int mdm_unhex(u_char c);
+static mdm_uint_t mdm_plain(u_char c, const char *keep);
+
+
+mdm_arena_t *
+mdm_arena_create(size_t size)
+{
+    u_char       *p;
+    mdm_arena_t  *arena;
+
+    size = mdm_align(size);
+
+    p = malloc(mdm_align(sizeof(mdm_arena_t)) + size);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    arena = (mdm_arena_t *) (void *) p;
+
+    arena->pos = p + mdm_align(sizeof(mdm_arena_t));
+    arena->end = arena->pos + size;
+    arena->blocks = NULL;
+    arena->cleanups = NULL;
+    arena->size = (size < MDM_ARENA_BLOCK) ? MDM_ARENA_BLOCK : size;
+
+    return arena;
+}
+
+
+void
+mdm_arena_destroy(mdm_arena_t *arena)
+{
+    mdm_block_t    *block, *next;
+    mdm_cleanup_t  *cln;
+
+    if (arena == NULL) {
+        return;
+    }
+
+    for (cln = arena->cleanups; cln != NULL; cln = cln->next) {
+        cln->handler(cln->data);
+    }
+
+    for (block = arena->blocks; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
+
+    free(arena);
+}
+
+
+void *
+mdm_arena_alloc(mdm_arena_t *arena, size_t size)
+{
+    u_char  *p;
+
+    if (size > SIZE_MAX / 2) {
+        return NULL;
+    }
+
+    size = (size == 0) ? MDM_ARENA_ALIGN : mdm_align(size);
+
+    if ((size_t) (arena->end - arena->pos) >= size) {
+        p = arena->pos;
+        arena->pos += size;
+        return p;
+    }
+
+    return mdm_arena_block(arena, size);
+}
+
+
+static void *
+mdm_arena_block(mdm_arena_t *arena, size_t size)
+{
+    u_char       *p;
+    size_t        head, room;
+    mdm_block_t  *block;
+
+    head = mdm_align(sizeof(mdm_block_t));
+
+    /* what is large gets a block of its own; the current one stays in use */
+
+    room = (size > arena->size / 4) ? size : arena->size;
+
+    block = malloc(head + room);
+    if (block == NULL) {
+        return NULL;
+    }
+
+    block->size = room;
+    block->next = arena->blocks;
+    arena->blocks = block;
+
+    p = (u_char *) block + head;
+
+    if (room != size) {
+        arena->pos = p + size;
+        arena->end = p + room;
+    }
+
+    return p;
+}
+
+
+void *
+mdm_arena_zalloc(mdm_arena_t *arena, size_t size)
+{
+    void  *p;
+
+    p = mdm_arena_alloc(arena, size);
+    if (p != NULL) {
+        memset(p, 0, size);
+    }
+
+    return p;
+}
+
+
+mdm_int_t
+mdm_arena_defer(mdm_arena_t *arena, mdm_cleanup_pt handler, void *data)
+{
+    mdm_cleanup_t  *cln;
+
+    cln = mdm_arena_alloc(arena, sizeof(mdm_cleanup_t));
+    if (cln == NULL) {
+        handler(data);
+        return MDM_ERROR;
+    }
+
+    cln->handler = handler;
+    cln->data = data;
+    cln->next = arena->cleanups;
+    arena->cleanups = cln;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_str_dup(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = src->len;
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (len != 0) {
+        memcpy(p, src->data, len);
+    }
+
+    dst->data = p;
+    dst->len = len;
+
+    return MDM_OK;
+}
+
+
+mdm_uint_t
+mdm_str_eq(const mdm_str_t *a, const mdm_str_t *b)
+{
+    return a->len == b->len
+           && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+
+mdm_uint_t
+mdm_str_is(const mdm_str_t *s, const char *text)
+{
+    size_t  len;
+
+    len = strlen(text);
+
+    return s->len == len && (len == 0 || memcmp(s->data, text, len) == 0);
+}
+
+
+mdm_uint_t
+mdm_str_begins_i(const mdm_str_t *s, const char *text)
+{
+    u_char  a, b;
+    size_t  i;
+
+    for (i = 0; text[i] != '\0'; i++) {
+
+        if (i == s->len) {
+            return 0;
+        }
+
+        a = s->data[i];
+        b = (u_char) text[i];
+
+        if (a >= 'A' && a <= 'Z') {
+            a = (u_char) (a | 0x20);
+        }
+
+        if (b >= 'A' && b <= 'Z') {
+            b = (u_char) (b | 0x20);
+        }
+
+        if (a != b) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+mdm_int_t
+mdm_printf(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt, ...)
+{
+    int       n;
+    u_char   *p;
+    va_list   args;
+
+    va_start(args, fmt);
+    n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+
+    if (n < 0) {
+        return MDM_ERROR;
+    }
+
+    p = mdm_arena_alloc(arena, (size_t) n + 1);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    va_start(args, fmt);
+    (void) vsnprintf((char *) p, (size_t) n + 1, fmt, args);
+    va_end(args);
+
+    dst->data = p;
+    dst->len = (size_t) n;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_atoi(const mdm_str_t *s, int64_t *value)
+{
+    size_t   i;
+    int64_t  n;
+
+    if (s->len == 0 || s->len > 18) {
+        return MDM_DECLINED;
+    }
+
+    n = 0;
+
+    for (i = 0; i < s->len; i++) {
+        if (s->data[i] < '0' || s->data[i] > '9') {
+            return MDM_DECLINED;
+        }
+
+        n = n * 10 + (s->data[i] - '0');
+    }
+
+    *value = n;
+
+    return MDM_OK;
+}
+
+
+void
+mdm_hex(u_char *dst, const u_char *src, size_t n)
+{
+    size_t             i;
+    static const char  hex[] = "0123456789abcdef";
+
+    for (i = 0; i < n; i++) {
+        *dst++ = (u_char) hex[src[i] >> 4];
+        *dst++ = (u_char) hex[src[i] & 0xf];
+    }
+}
+
+
+mdm_int_t
+mdm_base64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    u_char  *p;
+
+    if (src->len > INT32_MAX / 2) {
+        return MDM_ERROR;
+    }
+
+    p = mdm_arena_alloc(arena, (src->len + 2) / 3 * 4 + 1);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    dst->len = (src->len == 0)
+               ? 0 : (size_t) EVP_EncodeBlock(p, src->data, (int) src->len);
+    dst->data = p;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_unbase64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    int      v;
+    u_char   c, *p;
+    size_t   i, n, pad;
+    uint32_t bits;
+
+    p = mdm_arena_alloc(arena, src->len / 4 * 3 + 3);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    dst->data = p;
+    bits = 0;
+    pad = 0;
+    n = 0;
+
+    for (i = 0; i < src->len; i++) {
+        c = src->data[i];
+
+        if (c >= 'A' && c <= 'Z') {
+            v = c - 'A';
+
+        } else if (c >= 'a' && c <= 'z') {
+            v = c - 'a' + 26;
+
+        } else if (c >= '0' && c <= '9') {
+            v = c - '0' + 52;
+
+        } else if (c == '+') {
+            v = 62;
+
+        } else if (c == '/') {
+            v = 63;
+
+        } else if (c == '=') {
+            v = 0;
+
+            if (++pad > 2) {
+                return MDM_DECLINED;
+            }
+
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            continue;
+
+        } else {
+            return MDM_DECLINED;
+        }
+
+        if (pad != 0 && c != '=') {
+            return MDM_DECLINED;
+        }
+
+        bits = (bits << 6) | (uint32_t) v;
+
+        if (++n % 4 == 0) {
+            *p++ = (u_char) (bits >> 16);
+            *p++ = (u_char) (bits >> 8);
+            *p++ = (u_char) bits;
+            bits = 0;
+        }
+    }
+
+    if (n % 4 != 0) {
+        return MDM_DECLINED;
+    }
+
+    dst->len = (size_t) (p - dst->data) - pad;
+
+    return MDM_OK;
+}
+
+
+static mdm_uint_t
+mdm_plain(u_char c, const char *keep)
+{
+    if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+        || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+        || c == '~' || c == '@' || c == '+')
+    {
+        return 1;
+    }
+
+    return c != '\0' && strchr(keep, c) != NULL;
+}
+
+
+mdm_int_t
+mdm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src,
+    const char *keep)
+{
+    u_char             *p;
+    size_t              i, n;
+    static const char   hex[] = "0123456789ABCDEF";
+
+    n = 0;
+
+    for (i = 0; i < src->len; i++) {
+        if (!mdm_plain(src->data[i], keep)) {
+            n++;
+        }
+    }
+
+    if (n == 0) {
+
+        /* the usual case: no copy */
+
+        *dst = *src;
+        return MDM_OK;
+    }
+
+    p = mdm_arena_alloc(arena, src->len + 2 * n);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    dst->len = src->len + 2 * n;
+
+    /* src and dst may be the same */
+
+    src = &(const mdm_str_t) { src->len, src->data };
+    dst->data = p;
+
+    for (i = 0; i < src->len; i++) {
+
+        if (mdm_plain(src->data[i], keep)) {
+            *p++ = src->data[i];
+            continue;
+        }
+
+        *p++ = '%';
+        *p++ = (u_char) hex[src->data[i] >> 4];
+        *p++ = (u_char) hex[src->data[i] & 0xf];
+    }
+
+    return MDM_OK;
+}
+
+
+static int
+mdm_unhex(u_char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+
+    return -1;
+}
+
+
+mdm_int_t
+mdm_unescape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    int      hi, lo;
+    u_char  *p, *out;
+    size_t   i;
+
+    if (src->len == 0 || memchr(src->data, '%', src->len) == NULL) {
+        *dst = *src;
+        return MDM_OK;
+    }
+
+    out = mdm_arena_alloc(arena, src->len);
+    if (out == NULL) {
+        return MDM_ERROR;
+    }
+
+    p = out;
+
+    for (i = 0; i < src->len; i++) {
+
+        if (src->data[i] != '%') {
+            *p++ = src->data[i];
+            continue;
+        }
+
+        if (src->len - i < 3) {
+            return MDM_DECLINED;
+        }
+
+        hi = mdm_unhex(src->data[i + 1]);
+        lo = mdm_unhex(src->data[i + 2]);
+
+        if (hi < 0 || lo < 0) {
+            return MDM_DECLINED;
+        }
+
+        *p++ = (u_char) (hi << 4 | lo);
+        i += 2;
+    }
+
+    dst->data = out;
+    dst->len = (size_t) (p - out);
+
+    return MDM_OK;
+}
+
+
+mdm_uint_t
+mdm_utf8_valid(const mdm_str_t *s)
+{
+    u_char         c;
+    size_t         i, n;
+    uint32_t       cp, min;
+    const u_char  *p;
+
+    p = s->data;
+
+    for (i = 0; i < s->len; /* void */) {
+        c = p[i++];
+
+        if (c < 0x80) {
+            if (c == '\0') {
+                return 0;
+            }
+
+            continue;
+        }
+
+        if (c >= 0xc2 && c <= 0xdf) {
+            n = 1;
+            cp = c & 0x1f;
+            min = 0x80;
+
+        } else if ((c & 0xf0) == 0xe0) {
+            n = 2;
+            cp = c & 0x0f;
+            min = 0x800;
+
+        } else if (c >= 0xf0 && c <= 0xf4) {
+            n = 3;
+            cp = c & 0x07;
+            min = 0x10000;
+
+        } else {
+            return 0;
+        }
+
+        if (s->len - i < n) {
+            return 0;
+        }
+
+        while (n-- != 0) {
+            c = p[i++];
+
+            if ((c & 0xc0) != 0x80) {
+                return 0;
+            }
+
+            cp = (cp << 6) | (c & 0x3f);
+        }
+
+        if (cp < min || cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+mdm_int_t
+mdm_uuid(mdm_arena_t *arena, mdm_str_t *dst)
+{
+    u_char  b[16];
+
+    if (RAND_bytes(b, sizeof(b)) != 1) {
+        return MDM_ERROR;
+    }
+
+    b[6] = (u_char) ((b[6] & 0x0f) | 0x40);
+    b[8] = (u_char) ((b[8] & 0x3f) | 0x80);
+
+    return mdm_printf(arena, dst, "%02X%02X%02X%02X-%02X%02X-%02X%02X-"
+                      "%02X%02X-%02X%02X%02X%02X%02X%02X",
+                      b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+                      b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
