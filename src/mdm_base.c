@@ -452,6 +452,7 @@ mdm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src,
 {
     u_char             *p;
     size_t              i, n;
+    mdm_str_t           in;
     static const char   hex[] = "0123456789ABCDEF";
 
     n = 0;
@@ -475,23 +476,21 @@ mdm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src,
         return MDM_ERROR;
     }
 
-    dst->len = src->len + 2 * n;
+    in = *src;                             /* may be dst as well */
 
-    /* src and dst may be the same */
-
-    src = &(const mdm_str_t) { src->len, src->data };
+    dst->len = in.len + 2 * n;
     dst->data = p;
 
-    for (i = 0; i < src->len; i++) {
+    for (i = 0; i < in.len; i++) {
 
-        if (mdm_plain(src->data[i], keep)) {
-            *p++ = src->data[i];
+        if (mdm_plain(in.data[i], keep)) {
+            *p++ = in.data[i];
             continue;
         }
 
         *p++ = '%';
-        *p++ = (u_char) hex[src->data[i] >> 4];
-        *p++ = (u_char) hex[src->data[i] & 0xf];
+        *p++ = (u_char) hex[in.data[i] >> 4];
+        *p++ = (u_char) hex[in.data[i] & 0xf];
     }
 
     return MDM_OK;

@@ -1,0 +1,299 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+#include <openssl/rand.h>
+
+#include "mdm_exchange.h"
+
+
+#define MDM_EXCHANGE_ARENA    3072
+#define MDM_ERROR_MAX         512
+
+#define MDM_RETRY_AFTER_MIN   5     /* seconds */
+#define MDM_RETRY_AFTER_SPAN  16
+
+
+static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
+static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
+    va_list args);
+
+
+mdm_exchange_t *
+mdm_exchange_create(const mdm_settings_t *settings)
+{
+    mdm_arena_t     *arena;
+    mdm_exchange_t  *x;
+
+    arena = mdm_arena_create(MDM_EXCHANGE_ARENA);
+    if (arena == NULL) {
+        return NULL;
+    }
+
+    x = mdm_arena_zalloc(arena, sizeof(mdm_exchange_t));
+    if (x == NULL) {
+        mdm_arena_destroy(arena);
+        return NULL;
+    }
+
+    x->arena = arena;
+    x->settings = settings;
+    x->last_note = &x->notes;
+
+    return x;
+}
+
+
+mdm_int_t
+mdm_exchange_run(mdm_exchange_t *x)
+{
+    mdm_int_t   rc;
+    mdm_uint_t  i;
+
+    if (x->ncalls != 0 && !x->own_failures) {
+
+        for (i = 0; i < x->ncalls; i++) {
+
+            if (x->calls[i].rc == MDM_CALL_UNAVAILABLE) {
+                return mdm_exchange_unavailable(x);
+            }
+
+            if (x->calls[i].rc != MDM_CALL_OK) {
+                return mdm_exchange_refuse(x, 500, "the script \"%.*s\" "
+                                           "failed",
+                                           mdm_fmt(&x->calls[i].script->name));
+            }
+        }
+    }
+
+    rc = x->step(x);
+
+    if (rc == MDM_CALL || rc == MDM_DONE) {
+        return rc;
+    }
+
+    return mdm_exchange_refuse(x, 500, "no memory, or a library failed");
+}
+
+
+mdm_int_t
+mdm_exchange_calls(mdm_exchange_t *x, mdm_uint_t n, mdm_int_t state)
+{
+    x->calls = mdm_arena_zalloc(x->arena, n * sizeof(mdm_call_t));
+    if (x->calls == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ncalls = n;
+    x->state = state;
+    x->own_failures = 0;
+
+    return MDM_CALL;
+}
+
+
+mdm_str_t *
+mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script,
+    const mdm_str_t *key, mdm_uint_t nargs)
+{
+    mdm_call_t  *call;
+
+    call = &x->calls[i];
+
+    call->args = mdm_arena_zalloc(x->arena, nargs * sizeof(mdm_str_t));
+    if (call->args == NULL) {
+        return NULL;
+    }
+
+    call->script = script;
+    call->key = *key;
+    call->nargs = nargs;
+
+    return call->args;
+}
+
+
+mdm_int_t
+mdm_exchange_empty(mdm_exchange_t *x, mdm_uint_t status)
+{
+    x->status = status;
+    mdm_str_null(&x->response);
+    mdm_str_null(&x->response_type);
+
+    return MDM_DONE;
+}
+
+
+mdm_int_t
+mdm_exchange_body(mdm_exchange_t *x, mdm_uint_t status, const char *type,
+    const mdm_str_t *body)
+{
+    x->status = status;
+    x->response = *body;
+    x->response_type.data = (u_char *) type;
+    x->response_type.len = strlen(type);
+
+    return MDM_DONE;
+}
+
+
+mdm_int_t
+mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    mdm_format(x->arena, &x->error, fmt, args);
+    va_end(args);
+
+    x->status = status;
+
+    return mdm_exchange_error_body(x);
+}
+
+
+mdm_int_t
+mdm_exchange_unavailable(mdm_exchange_t *x)
+{
+    u_char  b;
+
+    if (RAND_bytes(&b, 1) != 1) {
+        b = 0;
+    }
+
+    x->retry_after = MDM_RETRY_AFTER_MIN + b % MDM_RETRY_AFTER_SPAN;
+
+    return mdm_exchange_refuse(x, 503, "redis is unavailable, try again");
+}
+
+
+static mdm_int_t
+mdm_exchange_error_body(mdm_exchange_t *x)
+{
+    char       *text;
+    json_t     *json;
+    mdm_str_t   s;
+
+    (void) mdm_exchange_empty(x, x->status);
+
+    if (x->kind != MDM_KIND_API) {
+        return MDM_DONE;
+    }
+
+    json = json_pack("{s:s%}", "error", (char *) x->error.data, x->error.len);
+    if (json == NULL) {
+
+        /* not UTF-8: the text quotes what came in */
+
+        json = json_pack("{s:s}", "error", "the request is not valid");
+        if (json == NULL) {
+            return MDM_DONE;
+        }
+    }
+
+    text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+
+    if (text == NULL) {
+        return MDM_DONE;
+    }
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+
+    if (mdm_str_dup(x->arena, &x->response, &s) == MDM_OK) {
+        mdm_str_set(&x->response_type, "application/json");
+    }
+
+    free(text);
+
+    return MDM_DONE;
+}
+
+
+void
+mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level, const char *fmt, ...)
+{
+    va_list      args;
+    mdm_note_t  *note;
+
+    note = mdm_arena_zalloc(x->arena, sizeof(mdm_note_t));
+    if (note == NULL) {
+        return;
+    }
+
+    va_start(args, fmt);
+    mdm_format(x->arena, &note->text, fmt, args);
+    va_end(args);
+
+    note->level = level;
+
+    *x->last_note = note;
+    x->last_note = &note->next;
+}
+
+
+static void
+mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt, va_list args)
+{
+    int        n;
+    u_char     buf[MDM_ERROR_MAX];
+    mdm_str_t  s;
+
+    n = vsnprintf((char *) buf, sizeof(buf), fmt, args);
+
+    s.data = buf;
+    s.len = (n < 0) ? 0
+                    : ((size_t) n < sizeof(buf)) ? (size_t) n
+                                                 : sizeof(buf) - 1;
+
+    if (mdm_str_dup(arena, dst, &s) != MDM_OK) {
+        mdm_str_set(dst, "no memory");
+    }
+}
+
+
+const mdm_reply_t *
+mdm_reply_at(const mdm_reply_t *reply, size_t i)
+{
+    if (reply == NULL || reply->type != MDM_REPLY_ARRAY
+        || i >= reply->nelements)
+    {
+        return NULL;
+    }
+
+    return reply->elements[i];
+}
+
+
+int64_t
+mdm_reply_int(const mdm_reply_t *reply, size_t i, int64_t def)
+{
+    const mdm_reply_t  *e;
+
+    e = mdm_reply_at(reply, i);
+
+    return (e != NULL && e->type == MDM_REPLY_INTEGER) ? e->integer : def;
+}
+
+
+mdm_str_t
+mdm_reply_str(const mdm_reply_t *reply, size_t i)
+{
+    const mdm_reply_t  *e;
+
+    e = mdm_reply_at(reply, i);
+
+    if (e == NULL || e->type != MDM_REPLY_STRING) {
+        return (mdm_str_t) mdm_null_string;
+    }
+
+    return e->str;
+}
