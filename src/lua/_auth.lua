@@ -1,0 +1,29 @@
+-- Is this certificate the one pinned to the device?  0: yes; -1: there is no
+-- such device; -2: another one is pinned; -3: none is pinned yet
+local function auth(T, device, cert)
+    local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert')
+
+    if not v[1] then
+        return -1
+    end
+
+    if not v[2] then
+        return -3
+    end
+
+    return v[2] == cert and 0 or -2
+end
+
+local function clock()
+    return tonumber(redis.call('TIME')[1])
+end
+
+-- at most one write a minute
+local function seen(T, id, now)
+    local e = T .. ':e:' .. id
+    local last = redis.call('HGET', e, 'last_seen')
+
+    if not last or now - tonumber(last) >= 60 then
+        redis.call('HSET', e, 'last_seen', now)
+    end
+end

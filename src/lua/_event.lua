@@ -1,0 +1,18 @@
+-- one entry of the outbox; raw is "" unless events carry the message
+local function event(T, limit, name, id, data, raw)
+    if limit == '0' then
+        return
+    end
+
+    local args = {
+        'XADD', T .. ':events', 'MAXLEN', '~', limit, '*',
+        'event', name, 'id', id, 'data', cjson.encode(data)
+    }
+
+    if raw and raw ~= '' then
+        args[#args + 1] = 'raw'
+        args[#args + 1] = raw
+    end
+
+    redis.call(unpack(args))
+end

@@ -1,0 +1,74 @@
+-- The queue of a channel: its head is field q of the enrollment hash, the
+-- rest a list; q is absent only if the list is empty.
+
+-- drops n references to a command; the last one takes it away
+local function command_release(T, uuid, n)
+    local key = T .. ':c:' .. uuid
+
+    if redis.call('HINCRBY', key, 'refs', -n) <= 0 then
+        redis.call('DEL', key)
+    end
+end
+
+local function queue_has(T, id, uuid)
+    if redis.call('HGET', T .. ':e:' .. id, 'q') == uuid then
+        return true
+    end
+
+    return redis.call('LPOS', T .. ':q:' .. id, uuid) and true or false
+end
+
+local function queue_length(T, id)
+    return redis.call('HEXISTS', T .. ':e:' .. id, 'q')
+           + redis.call('LLEN', T .. ':q:' .. id)
+end
+
+local function queue_push(T, id, uuid)
+    if redis.call('HSETNX', T .. ':e:' .. id, 'q', uuid) == 0 then
+        redis.call('RPUSH', T .. ':q:' .. id, uuid)
+    end
+end
+
+-- takes it out wherever it stands; the reference is the caller's to drop
+local function queue_remove(T, id, uuid)
+    local e, list = T .. ':e:' .. id, T .. ':q:' .. id
+
+    if redis.call('HGET', e, 'q') == uuid then
+        local head = redis.call('LPOP', list)
+
+        if head then
+            redis.call('HSET', e, 'q', head)
+        else
+            redis.call('HDEL', e, 'q')
+        end
+
+    elseif redis.call('LREM', list, 1, uuid) == 0 then
+        return false
+    end
+
+    redis.call('HDEL', T .. ':nn:' .. id, uuid)
+
+    return true
+end
+
+-- empties it; as many steps as mdm_queue_limit at most
+local function queue_clear(T, id)
+    local e, list = T .. ':e:' .. id, T .. ':q:' .. id
+    local head = redis.call('HGET', e, 'q')
+
+    if not head then
+        return 0
+    end
+
+    local uuids = redis.call('LRANGE', list, 0, -1)
+    uuids[#uuids + 1] = head
+
+    redis.call('HDEL', e, 'q')
+    redis.call('DEL', list, T .. ':nn:' .. id)
+
+    for _, uuid in ipairs(uuids) do
+        command_release(T, uuid, 1)
+    end
+
+    return #uuids
+end

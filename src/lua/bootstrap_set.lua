@@ -1,0 +1,31 @@
+-- SetBootstrapToken; an empty one deletes what is kept.
+-- ARGV: device, cert, token, event limit
+-- {0} or {code of auth()}
+--@include event
+--@include auth
+local T, device, cert, token, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
+                                      ARGV[4]
+local code = auth(T, device, cert)
+
+if code ~= 0 then
+    return {code}
+end
+
+local key = T .. ':u:' .. device
+
+if redis.call('HGET', key, 'bootstrap') == token then
+    return {0}
+end
+
+if token ~= '' then
+    local gen = redis.call('HGET', T .. ':e:' .. device, 'gen') or '0'
+    redis.call('HSET', key, 'bootstrap', token, 'bootstrap_gen', gen)
+
+elseif redis.call('HDEL', key, 'bootstrap', 'bootstrap_gen') == 0 then
+    return {0}
+end
+
+seen(T, device, clock())
+event(T, limit, 'mdm.SetBootstrapToken', device, {deleted = token == ''})
+
+return {0}

@@ -1,0 +1,3 @@
+--@readonly
+-- Whose is this certificate?  KEYS[1]: its key.  {device or ""}
+return {redis.call('GET', KEYS[1]) or ''}

@@ -1,0 +1,25 @@
+-- Pins a claimed certificate to a device that has none (it was migrated, or
+-- an administrator reset it).  ARGV: device, cert, DER or "", event limit
+-- {0}; {-1}: no such device; {-2}: another one is pinned
+--@include event
+--@include auth
+local T, device, cert, der, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
+                                    ARGV[4]
+local code = auth(T, device, cert)
+
+if code ~= -3 then
+    return {code}
+end
+
+local e = T .. ':e:' .. device
+
+redis.call('HSET', e, 'cert', cert)
+redis.call('HDEL', e, 'migrated')
+
+if der ~= '' then
+    redis.call('SET', T .. ':crt:' .. device, der)
+end
+
+event(T, limit, 'mdm.Pin', device, {cert = cert})
+
+return {0}

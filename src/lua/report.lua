@@ -1,0 +1,117 @@
+-- Connect, with the answer to a command.
+-- ARGV: id, device, cert, status, uuid ("": missing), result, z (1: it is
+--       compressed), result ttl, results kept, once, event limit, raw
+-- status "Drop" takes a command away whose body is gone.
+-- a reply of deliver(), or {code of auth()}
+--@include event
+--@include queue
+--@include auth
+--@include deliver
+local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local status, uuid, result, z = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local ttl, kept, once = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local limit, raw = ARGV[11], ARGV[12]
+local e, nn, done = T .. ':e:' .. id, T .. ':nn:' .. id, T .. ':done:' .. id
+local code = auth(T, device, cert)
+
+if code ~= 0 then
+    return {code}
+end
+
+local v = redis.call('HMGET', e, 'type', 'enabled', 'once')
+
+if not v[1] then
+    return {0}
+end
+
+local now = clock()
+
+seen(T, id, now)
+
+if status == 'NotNow' then
+
+    if v[3] ~= once and queue_has(T, id, uuid) then
+        local old = redis.call('HGET', nn, uuid) or (now .. ':0')
+        local first, tally = string.match(old, '^(%d+):(%d+)$')
+
+        tally = tonumber(tally) + 1
+
+        redis.call('HSET', nn, uuid, first .. ':' .. tally)
+        redis.call('HSET', e, 'once', once)
+        event(T, limit, 'mdm.Connect', id,
+              {status = status, command_uuid = uuid, tally = tally}, raw)
+    end
+
+elseif status == 'Drop' then
+
+    if not redis.call('HGET', T .. ':c:' .. uuid, 'body')
+        and queue_remove(T, id, uuid)
+    then
+        command_release(T, uuid, 1)
+        event(T, limit, 'mdm.CommandLost', id, {command_uuid = uuid})
+    end
+
+elseif not redis.call('ZSCORE', done, uuid) then
+    local known = queue_remove(T, id, uuid)
+    local kind = ''
+
+    if known then
+        kind = redis.call('HGET', T .. ':c:' .. uuid, 'type') or ''
+        command_release(T, uuid, 1)
+    end
+
+    local key = T .. ':r:' .. id .. ':' .. uuid
+
+    redis.call('DEL', key)
+    redis.call('HSET', key, 'status', status, 'type', kind, 'time', now,
+               'body', result, 'z', z, 'known', known and 1 or 0)
+    redis.call('EXPIRE', key, ttl)
+
+    redis.call('ZADD', done, now, uuid)
+    redis.call('EXPIRE', done, ttl)
+
+    if redis.call('ZCARD', done) > kept then
+        local old = redis.call('ZPOPMIN', done)
+        redis.call('DEL', T .. ':r:' .. id .. ':' .. old[1])
+    end
+
+    event(T, limit, 'mdm.Connect', id,
+          {status = status, command_uuid = uuid, request_type = kind,
+           known = known}, raw)
+end
+
+if v[2] ~= '1' then
+    return {0}
+end
+
+local head = redis.call('HGET', e, 'q')
+
+if status ~= 'NotNow' or not head then
+    return deliver(T, head)
+end
+
+-- after NotNow every refused command is skipped until another status comes
+
+if not redis.call('HGET', nn, head) then
+    return deliver(T, head)
+end
+
+local list, from = T .. ':q:' .. id, 0
+
+while true do
+    local uuids = redis.call('LRANGE', list, from, from + 99)
+
+    if #uuids == 0 then
+        return {0}
+    end
+
+    local refused = redis.call('HMGET', nn, unpack(uuids))
+
+    for i = 1, #uuids do
+        if not refused[i] then
+            return deliver(T, uuids[i])
+        end
+    end
+
+    from = from + 100
+end

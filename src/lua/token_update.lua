@@ -1,0 +1,73 @@
+-- TokenUpdate: the channel can be pushed from now on.
+-- ARGV: id, device, cert, type, once, awaiting (0 or 1), unlock token or "",
+--       event limit, raw, then field, value, …
+-- {0, tally}; {code of auth()}; {-7}: too many user channels
+--@include event
+--@include auth
+local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local kind, once, awaiting, unlock = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local limit, raw = ARGV[8], ARGV[9]
+local e, secret = T .. ':e:' .. id, T .. ':u:' .. id
+local code = auth(T, device, cert)
+
+if code ~= 0 then
+    return {code}
+end
+
+local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once')
+
+if v[4] == once then
+    return {0, tonumber(v[2])}
+end
+
+if id ~= device and not v[1] then
+
+    if redis.call('SCARD', T .. ':users:' .. device) >= 1000 then
+        return {-7}
+    end
+
+    redis.call('SADD', T .. ':users:' .. device, id)
+    redis.call('ZADD', T .. ':ids', 0, id)
+    redis.call('HSET', e, 'type', kind, 'parent', device)
+end
+
+local now = clock()
+local tally = redis.call('HINCRBY', e, 'tally', 1)
+
+redis.call('HSET', e, 'enabled', 1, 'once', once, 'updated', now,
+           'last_seen', now)
+
+for i = 10, #ARGV - 1, 2 do
+    redis.call('HSET', e, ARGV[i], ARGV[i + 1])
+end
+
+if awaiting == '1' then
+    redis.call('HSET', e, 'awaiting', 1)
+else
+    redis.call('HDEL', e, 'awaiting')
+end
+
+local gen = v[3] or '0'
+
+if unlock ~= '' then
+    redis.call('HSET', secret, 'unlock', unlock, 'unlock_gen', gen)
+end
+
+-- In Setup Assistant right after an Authenticate the device is a new one:
+-- what the old one escrowed opens nothing any more.  A renewal never waits.
+
+if id == device and awaiting == '1' and tally == 1 then
+    local g = redis.call('HMGET', secret, 'bootstrap_gen', 'unlock_gen')
+
+    if g[1] and g[1] ~= gen then
+        redis.call('HDEL', secret, 'bootstrap', 'bootstrap_gen')
+    end
+
+    if g[2] and g[2] ~= gen then
+        redis.call('HDEL', secret, 'unlock', 'unlock_gen')
+    end
+end
+
+event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
+
+return {0, tally}
