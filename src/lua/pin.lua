@@ -1,17 +1,17 @@
--- Pins a claimed certificate to a device that has none (it was migrated, or
--- an administrator reset it).  ARGV: device, cert, DER or "", event limit
--- {0}; {-1}: no such device; {-2}: another one is pinned
+-- Pins a claimed certificate to a device that was migrated and has none yet.
+-- ARGV: device, cert, DER or "", event limit
+-- {0}; {-1}: no such device; {-2}: another one is pinned; {-3}: not migrated
 --@include event
 --@include auth
 local T, device, cert, der, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
                                     ARGV[4]
 local code = auth(T, device, cert)
 
-if code ~= -3 then
+local e = T .. ':e:' .. device
+
+if code ~= -3 or not redis.call('HGET', e, 'migrated') then
     return {code}
 end
-
-local e = T .. ':e:' .. device
 
 redis.call('HSET', e, 'cert', cert)
 redis.call('HDEL', e, 'migrated')

@@ -1,0 +1,50 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The check-in messages, one step function each.  All expect that
+ * mdm_message_read() has been run.
+ */
+
+
+#ifndef _MDM_CHECKIN_H_INCLUDED_
+#define _MDM_CHECKIN_H_INCLUDED_
+
+
+#include "mdm_message.h"
+
+
+mdm_int_t mdm_checkin_authenticate(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_token_update(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_checkout(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_user_authenticate(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_set_bootstrap_token(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_get_bootstrap_token(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_get_token(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_return_to_service(mdm_exchange_t *x);
+mdm_int_t mdm_checkin_declarative_management(mdm_exchange_t *x);
+
+
+/*
+ * What is kept of a message in the enrollment hash, as field, value, field,
+ * value …; *n counts both.  Values of another type or longer than
+ * MDM_FIELD_MAX are left out.  MDM_OK or MDM_ERROR.
+ */
+
+#define MDM_FIELD_MAX         255     /* bytes */
+#define MDM_FIELDS            32      /* entries that the arrays hold */
+
+mdm_int_t mdm_checkin_fields_authenticate(mdm_arena_t *arena,
+    plist_t message, mdm_str_t **pairs, mdm_uint_t *n);
+mdm_int_t mdm_checkin_fields_token_update(mdm_arena_t *arena,
+    plist_t message, mdm_str_t **pairs, mdm_uint_t *n);
+
+/* Topic, Token and PushMagic are required: NULL, or the name of one missing */
+const char *mdm_checkin_token_missing(plist_t message);
+
+
+/* the pin check alone; state is the one to be called with; MDM_CALL or err */
+mdm_int_t mdm_checkin_auth_call(mdm_exchange_t *x, mdm_int_t state);
+
+
+#endif /* _MDM_CHECKIN_H_INCLUDED_ */

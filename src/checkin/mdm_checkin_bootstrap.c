@@ -1,0 +1,122 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * SetBootstrapToken and GetBootstrapToken.  The token is the device's, on
+ * whatever channel the message comes.
+ */
+
+
+#include "mdm_checkin.h"
+
+
+#define MDM_BOOTSTRAP_TOKEN_MAX  65536
+
+
+mdm_int_t
+mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
+{
+    int64_t         code;
+    mdm_str_t       token, *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (x->state != 0) {
+        code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+
+        return (code == MDM_CODE_NONE) ? mdm_exchange_empty(x, 200)
+                                       : mdm_message_refused(x, code);
+    }
+
+    /* absent or empty: delete what is kept */
+
+    mdm_str_null(&token);
+
+    if (mdm_plist_data(m->plist, "BootstrapToken", &token) == MDM_ERROR
+        || token.len > MDM_BOOTSTRAP_TOKEN_MAX)
+    {
+        return mdm_exchange_refuse(x, 400, "BootstrapToken is not data, or "
+                                   "too long");
+    }
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_set, &m->en.tag, 4);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+    args[1] = x->identity.sha256;
+    args[2] = token;
+
+    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
+{
+    int64_t         code;
+    plist_t         dict;
+    mdm_int_t       rc;
+    mdm_str_t       token, body, *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (x->state == 0) {
+
+        if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+            return MDM_ERROR;
+        }
+
+        args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_get, &m->en.tag,
+                                 2);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        args[0] = m->en.device_key;
+        args[1] = x->identity.sha256;
+
+        return MDM_CALL;
+    }
+
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    token = mdm_reply_str(x->calls[0].reply, 1);
+
+    if (token.len == 0) {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    dict = plist_new_dict();
+    if (dict == NULL) {
+        return MDM_ERROR;
+    }
+
+    plist_dict_set_item(dict, "BootstrapToken",
+                        plist_new_data((char *) token.data, token.len));
+
+    rc = mdm_plist_xml(x->arena, dict, &body);
+
+    plist_free(dict);
+
+    if (rc != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_exchange_body(x, 200, "application/xml", &body);
+}

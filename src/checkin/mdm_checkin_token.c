@@ -1,0 +1,136 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * TokenUpdate and CheckOut.
+ */
+
+
+#include "mdm_checkin.h"
+
+
+#define MDM_UNLOCK_TOKEN_MAX  65536
+
+
+static mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
+
+
+mdm_int_t
+mdm_checkin_token_update(mdm_exchange_t *x)
+{
+    mdm_str_t       unlock, *args, *pairs;
+    const char     *missing;
+    mdm_uint_t      n, awaiting;
+    mdm_message_t  *m;
+
+    if (x->state != 0) {
+        return mdm_checkin_end(x);
+    }
+
+    m = x->ctx;
+
+    missing = mdm_checkin_token_missing(m->plist);
+    if (missing != NULL) {
+        return mdm_exchange_refuse(x, 400, "%s is missing", missing);
+    }
+
+    mdm_str_null(&unlock);
+    awaiting = 0;
+
+    (void) mdm_plist_bool(m->plist, "AwaitingConfiguration", &awaiting);
+
+    if (mdm_plist_data(m->plist, "UnlockToken", &unlock) == MDM_ERROR
+        || unlock.len > MDM_UNLOCK_TOKEN_MAX)
+    {
+        return mdm_exchange_refuse(x, 400, "UnlockToken is not data, or too "
+                                   "long");
+    }
+
+    if (mdm_checkin_fields_token_update(x->arena, m->plist, &pairs, &n)
+        != MDM_OK
+        || mdm_message_once(x, m) != MDM_OK
+        || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_token_update, &m->en.tag,
+                             9 + n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.id_key;
+    args[1] = m->en.device_key;
+    args[2] = x->identity.sha256;
+    args[3] = mdm_type_name(m->en.type);
+    args[4] = m->once;
+
+    mdm_str_set(&args[5], "0");
+
+    if (awaiting) {
+        mdm_str_set(&args[5], "1");
+    }
+
+    args[6] = unlock;
+
+    if (mdm_message_number(x, &args[7], x->settings->event_limit) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args[8] = mdm_message_payload(x);
+
+    memcpy(&args[9], pairs, n * sizeof(mdm_str_t));
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_checkin_checkout(mdm_exchange_t *x)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    if (x->state != 0) {
+        return mdm_checkin_end(x);
+    }
+
+    m = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_checkout, &m->en.tag, 5);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.id_key;
+    args[1] = m->en.device_key;
+    args[2] = x->identity.sha256;
+
+    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args[4] = mdm_message_payload(x);
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_checkin_end(mdm_exchange_t *x)
+{
+    int64_t  code;
+
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    return mdm_exchange_empty(x, 200);
+}

@@ -1,0 +1,273 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <zlib.h>
+
+#include "mdm_command.h"
+#include "mdm_connect.h"
+#include "mdm_key.h"
+
+
+/* a result above this many bytes is kept compressed */
+#define MDM_RESULT_COMPRESS   1024
+
+/* commands without a body that one exchange drops */
+#define MDM_CONNECT_DROPS     16
+
+
+static mdm_int_t mdm_connect_status(mdm_exchange_t *x);
+static mdm_int_t mdm_connect_idle(mdm_exchange_t *x);
+static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
+    const mdm_str_t *status, const mdm_str_t *uuid_key,
+    const mdm_str_t *result);
+static mdm_int_t mdm_connect_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid);
+static mdm_int_t mdm_connect_compress(mdm_arena_t *arena,
+    const mdm_str_t *src, mdm_str_t *dst, mdm_uint_t *compressed);
+
+
+mdm_int_t
+mdm_connect(mdm_exchange_t *x)
+{
+    if (x->state != 0) {
+        return mdm_connect_answer(x);
+    }
+
+    return mdm_connect_status(x);
+}
+
+
+static mdm_int_t
+mdm_connect_status(mdm_exchange_t *x)
+{
+    mdm_str_t       status, uuid, key;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_plist_string(m->plist, "Status", &status) != MDM_OK) {
+        return mdm_exchange_refuse(x, 400, "Status is missing");
+    }
+
+    x->mdm_status = status;
+
+    if (mdm_str_is(&status, "Idle")) {
+        return mdm_connect_idle(x);
+    }
+
+    if (!mdm_str_is(&status, "Acknowledged") && !mdm_str_is(&status, "Error")
+        && !mdm_str_is(&status, "CommandFormatError")
+        && !mdm_str_is(&status, "NotNow"))
+    {
+        return mdm_exchange_refuse(x, 400, "unknown Status \"%.*s\"",
+                                   mdm_fmt(&status));
+    }
+
+    /*
+     * A result that names no command is kept under an empty CommandUUID and
+     * answered 200: the device would repeat it for ever.
+     */
+
+    mdm_str_null(&uuid);
+    (void) mdm_plist_string(m->plist, "CommandUUID", &uuid);
+
+    if (uuid.len > MDM_COMMAND_UUID_MAX) {
+        mdm_str_null(&uuid);
+    }
+
+    if (uuid.len == 0) {
+        mdm_exchange_note(x, MDM_NOTE_WARN, "a result of \"%.*s\" without a "
+                          "usable CommandUUID", mdm_fmt(&m->en.id_key));
+    }
+
+    x->command_uuid = uuid;
+
+    if (mdm_key_uuid(x->arena, &key, &uuid) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_connect_report(x, &status, &key, &x->body);
+}
+
+
+static mdm_int_t
+mdm_connect_idle(mdm_exchange_t *x)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_idle, &m->en.tag, 3);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.id_key;
+    args[1] = m->en.device_key;
+    args[2] = x->identity.sha256;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
+    const mdm_str_t *uuid_key, const mdm_str_t *result)
+{
+    mdm_str_t      *args;
+    mdm_uint_t      z;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_message_once(x, m) != MDM_OK
+        || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_report, &m->en.tag, 12);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.id_key;
+    args[1] = m->en.device_key;
+    args[2] = x->identity.sha256;
+    args[3] = *status;
+    args[4] = *uuid_key;
+
+    z = 0;
+
+    if (mdm_connect_compress(x->arena, result, &args[5], &z) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&args[6], "0");
+
+    if (z) {
+        mdm_str_set(&args[6], "1");
+    }
+
+    if (mdm_message_number(x, &args[7], x->settings->result_ttl) != MDM_OK
+        || mdm_message_number(x, &args[8], x->settings->queue_limit)
+           != MDM_OK
+        || mdm_message_number(x, &args[10], x->settings->event_limit)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args[9] = m->once;
+    args[11] = mdm_message_payload(x);
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_connect_answer(mdm_exchange_t *x)
+{
+    int64_t             code;
+    mdm_str_t           uuid, body;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    /* an empty poll: the most frequent of all */
+
+    code = mdm_reply_int(reply, 0, MDM_CODE_CHANGED);
+
+    if (code == MDM_CODE_NONE) {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    uuid = mdm_reply_str(reply, 1);
+
+    if (code == MDM_CODE_LOST) {
+        return mdm_connect_lost(x, &uuid);
+    }
+
+    if (code != MDM_CODE_COMMAND) {
+        return mdm_message_refused(x, code);
+    }
+
+    if (x->command_uuid.len == 0
+        && mdm_unescape(x->arena, &x->command_uuid, &uuid) == MDM_ERROR)
+    {
+        return MDM_ERROR;
+    }
+
+    x->request_type = mdm_reply_str(reply, 2);
+    body = mdm_reply_str(reply, 3);
+
+    return mdm_exchange_body(x, 200, "application/xml; charset=UTF-8", &body);
+}
+
+
+static mdm_int_t
+mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid)
+{
+    mdm_str_t       drop, none;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    mdm_exchange_note(x, MDM_NOTE_ERROR, "the body of command \"%.*s\" for "
+                      "\"%.*s\" is gone from redis: check maxmemory-policy",
+                      mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
+
+    if (++m->tries > MDM_CONNECT_DROPS) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    mdm_str_set(&drop, "Drop");
+    mdm_str_null(&none);
+
+    return mdm_connect_report(x, &drop, uuid, &none);
+}
+
+
+static mdm_int_t
+mdm_connect_compress(mdm_arena_t *arena, const mdm_str_t *src,
+    mdm_str_t *dst, mdm_uint_t *compressed)
+{
+    u_char  *p;
+    uLongf   len;
+
+    *dst = *src;
+    *compressed = 0;
+
+    if (src->len <= MDM_RESULT_COMPRESS) {
+        return MDM_OK;
+    }
+
+    len = compressBound((uLong) src->len);
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    /* level 1: a result is written once and read seldom, if at all */
+
+    if (compress2(p, &len, src->data, (uLong) src->len, 1) != Z_OK) {
+        return MDM_ERROR;
+    }
+
+    if (len < src->len) {
+        dst->data = p;
+        dst->len = len;
+        *compressed = 1;
+    }
+
+    return MDM_OK;
+}

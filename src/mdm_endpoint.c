@@ -1,0 +1,241 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_checkin.h"
+#include "mdm_connect.h"
+#include "mdm_endpoint.h"
+
+
+#define MDM_CHECKIN_TYPE      "application/x-apple-aspen-mdm-checkin"
+
+
+static mdm_int_t mdm_endpoint_answered(mdm_exchange_t *x);
+static mdm_int_t mdm_endpoint_failed(mdm_exchange_t *x);
+static void mdm_endpoint_device(mdm_exchange_t *x);
+static void mdm_endpoint_api(mdm_exchange_t *x);
+static mdm_uint_t mdm_endpoint_match(const mdm_str_t *pattern,
+    const mdm_str_t *path);
+static void mdm_endpoint_allow(mdm_exchange_t *x, mdm_uint_t methods);
+
+
+#define mdm_checkin(name, step, secret)                                       \
+    { MDM_KIND_CHECKIN, MDM_PUT, mdm_string(name), step, secret }
+
+#define mdm_api(methods, path, step)                                          \
+    { MDM_KIND_API, methods, mdm_string(path), step, 0 }
+
+
+const mdm_endpoint_t  mdm_endpoints[] = {
+
+    mdm_checkin("Authenticate", mdm_checkin_authenticate, 0),
+    mdm_checkin("TokenUpdate", mdm_checkin_token_update, 0),
+    mdm_checkin("CheckOut", mdm_checkin_checkout, 0),
+    mdm_checkin("UserAuthenticate", mdm_checkin_user_authenticate, 0),
+    mdm_checkin("SetBootstrapToken", mdm_checkin_set_bootstrap_token, 0),
+    mdm_checkin("GetBootstrapToken", mdm_checkin_get_bootstrap_token, 1),
+    mdm_checkin("GetToken", mdm_checkin_get_token, 1),
+    mdm_checkin("ReturnToService", mdm_checkin_return_to_service, 0),
+    mdm_checkin("DeclarativeManagement", mdm_checkin_declarative_management,
+                0),
+
+    { MDM_KIND_CONNECT, MDM_PUT, mdm_string("Connect"), mdm_connect, 0 },
+
+    { MDM_KIND_API, 0, mdm_null_string, NULL, 0 }
+};
+
+
+void
+mdm_endpoint_find(mdm_exchange_t *x)
+{
+    if (x->kind == MDM_KIND_API) {
+        mdm_endpoint_api(x);
+        return;
+    }
+
+    mdm_endpoint_device(x);
+}
+
+
+static void
+mdm_endpoint_device(mdm_exchange_t *x)
+{
+    mdm_int_t              rc;
+    mdm_str_t              name;
+    mdm_message_t         *m;
+    const mdm_endpoint_t  *ep;
+
+    if (x->method != MDM_PUT) {
+        (void) mdm_exchange_refuse(x, 405, "a device sends PUT");
+        mdm_endpoint_allow(x, MDM_PUT);
+        x->step = mdm_endpoint_answered;
+        return;
+    }
+
+    rc = mdm_message_read(x);
+
+    if (rc != MDM_OK) {
+        x->step = (rc == MDM_DECLINED) ? mdm_endpoint_answered
+                                       : mdm_endpoint_failed;
+        return;
+    }
+
+    m = x->ctx;
+
+    mdm_str_set(&name, "Connect");
+
+    if (x->kind == MDM_KIND_CHECKIN
+        && mdm_plist_string(m->plist, "MessageType", &name) != MDM_OK)
+    {
+        (void) mdm_exchange_refuse(x, 400, "MessageType is missing");
+        x->step = mdm_endpoint_answered;
+        return;
+    }
+
+    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
+
+        if (ep->kind != x->kind || !mdm_str_eq(&ep->name, &name)) {
+            continue;
+        }
+
+        x->endpoint = ep;
+        x->message = ep->name;
+        x->step = ep->step;
+
+        if (ep->secret && x->identity.source == MDM_IDENTITY_SIGNATURE) {
+
+            /* who recorded the message could have it answered again */
+
+            (void) mdm_exchange_refuse(x, 403, "a signature alone does not "
+                                       "open a secret");
+            x->step = mdm_endpoint_answered;
+        }
+
+        return;
+    }
+
+    (void) mdm_exchange_refuse(x, 400, "unknown MessageType \"%.*s\"",
+                               mdm_fmt(&name));
+    x->step = mdm_endpoint_answered;
+}
+
+
+static void
+mdm_endpoint_api(mdm_exchange_t *x)
+{
+    mdm_uint_t             methods;
+    const mdm_endpoint_t  *ep;
+
+    methods = 0;
+
+    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
+
+        if (ep->kind != MDM_KIND_API
+            || !mdm_endpoint_match(&ep->name, &x->path))
+        {
+            continue;
+        }
+
+        methods |= ep->methods;
+
+        if (ep->methods & x->method) {
+            x->endpoint = ep;
+            x->step = ep->step;
+            return;
+        }
+    }
+
+    x->step = mdm_endpoint_answered;
+
+    if (methods == 0) {
+        (void) mdm_exchange_refuse(x, 404, "there is no such API call");
+        return;
+    }
+
+    (void) mdm_exchange_refuse(x, 405, "the method is not allowed here");
+    mdm_endpoint_allow(x, methods);
+}
+
+
+/* "*" in a pattern stands for one segment that is not empty */
+
+static mdm_uint_t
+mdm_endpoint_match(const mdm_str_t *pattern, const mdm_str_t *path)
+{
+    size_t  i, k;
+
+    i = 0;
+    k = 0;
+
+    while (i < pattern->len) {
+
+        if (pattern->data[i] == '*') {
+
+            if (k == path->len || path->data[k] == '/') {
+                return 0;
+            }
+
+            while (k < path->len && path->data[k] != '/') {
+                k++;
+            }
+
+            i++;
+            continue;
+        }
+
+        if (k == path->len || path->data[k] != pattern->data[i]) {
+            return 0;
+        }
+
+        i++;
+        k++;
+    }
+
+    return k == path->len;
+}
+
+
+static void
+mdm_endpoint_allow(mdm_exchange_t *x, mdm_uint_t methods)
+{
+    (void) mdm_printf(x->arena, &x->allow, "%s%s%s%s",
+                      (methods & MDM_GET) ? ", GET" : "",
+                      (methods & MDM_POST) ? ", POST" : "",
+                      (methods & MDM_PUT) ? ", PUT" : "",
+                      (methods & MDM_DELETE) ? ", DELETE" : "");
+
+    if (x->allow.len > 2) {
+        x->allow.data += 2;
+        x->allow.len -= 2;
+    }
+}
+
+
+/* the response is filled in already */
+
+static mdm_int_t
+mdm_endpoint_answered(mdm_exchange_t *x)
+{
+    (void) x;
+
+    return MDM_DONE;
+}
+
+
+static mdm_int_t
+mdm_endpoint_failed(mdm_exchange_t *x)
+{
+    (void) x;
+
+    return MDM_ERROR;
+}
+
+
+mdm_uint_t
+mdm_endpoint_is_checkin(const mdm_str_t *content_type)
+{
+    return mdm_str_begins_i(content_type, MDM_CHECKIN_TYPE);
+}

@@ -1,0 +1,302 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <openssl/rand.h>
+
+#include "mdm_certificate.h"
+#include "mdm_key.h"
+#include "mdm_message.h"
+
+
+static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_check(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
+
+
+mdm_int_t
+mdm_message_read(mdm_exchange_t *x)
+{
+    mdm_int_t            rc;
+    const char          *why;
+    mdm_message_t       *m;
+    mdm_plist_limits_t   limits;
+
+    if (x->identity.source == MDM_IDENTITY_NONE) {
+        (void) mdm_exchange_refuse(x, 403, "no client certificate");
+        return MDM_DECLINED;
+    }
+
+    m = mdm_arena_zalloc(x->arena, sizeof(mdm_message_t));
+    if (m == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = m;
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_plist_parse(x->arena, &x->body, &limits, &m->plist, &why);
+
+    if (rc == MDM_OK) {
+        rc = mdm_enrollment_resolve(x->arena, m->plist, &x->tenant,
+                                    x->settings->partitions, &m->en, &why);
+    }
+
+    if (rc == MDM_DECLINED) {
+        (void) mdm_exchange_refuse(x, 400, "%s", why);
+        return MDM_DECLINED;
+    }
+
+    if (rc == MDM_OK) {
+        x->enrollment_id = m->en.id;
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
+mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
+{
+    u_char  b[8];
+
+    if (m->once.len != 0) {
+        return MDM_OK;
+    }
+
+    m->once.data = mdm_arena_alloc(x->arena, 2 * sizeof(b));
+
+    if (m->once.data == NULL || RAND_bytes(b, sizeof(b)) != 1) {
+        return MDM_ERROR;
+    }
+
+    mdm_hex(m->once.data, b, sizeof(b));
+    m->once.len = 2 * sizeof(b);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_refused(mdm_exchange_t *x, int64_t code)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    switch (code) {
+
+    case MDM_CODE_UNKNOWN:
+        return mdm_exchange_refuse(x, 403, "the device is not enrolled");
+
+    case MDM_CODE_MISMATCH:
+        return mdm_exchange_refuse(x, 403, "the certificate is not the one "
+                                   "pinned to the device");
+
+    case MDM_CODE_USERS:
+        return mdm_exchange_refuse(x, 403, "the device has too many user "
+                                   "channels");
+
+    case MDM_CODE_UNPINNED:
+
+        if (m->pinned) {
+            return mdm_exchange_refuse(x, 403, "no certificate is pinned to "
+                                       "the device: it must enroll again");
+        }
+
+        m->pinned = 1;
+        m->step = x->step;
+
+        x->step = mdm_message_pin_step;
+        x->state = 0;
+
+        return x->step(x);
+
+    default:
+        return MDM_ERROR;
+    }
+}
+
+
+static mdm_int_t
+mdm_message_pin_step(mdm_exchange_t *x)
+{
+    mdm_str_t      *args, key;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    switch (x->state) {
+
+    case 0:
+
+        if (mdm_key_certificate(x->arena, &key, &x->tenant,
+                                &x->identity.sha256)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        if (mdm_exchange_calls(x, 2, 1) != MDM_CALL) {
+            return MDM_ERROR;
+        }
+
+        args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check,
+                                 &m->en.tag, 1);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        args[0] = m->en.device_key;
+
+        if (mdm_exchange_call(x, 1, &mdm_script_claim_get, &key, 0) == NULL) {
+            return MDM_ERROR;
+        }
+
+        return MDM_CALL;
+
+    case 1:
+        return mdm_message_pin_check(x);
+
+    case 2:
+        return mdm_message_pin_claim(x);
+
+    default:
+
+        /* pinned, or refused for a reason that the step will find again */
+
+        if (mdm_reply_int(x->calls[0].reply, 0, 0) == MDM_CODE_NONE) {
+            mdm_exchange_note(x, MDM_NOTE_NOTICE, "certificate %.*s was "
+                              "pinned to the migrated device \"%.*s\"",
+                              mdm_fmt(&x->identity.sha256),
+                              mdm_fmt(&m->en.device_key));
+        }
+
+        x->step = m->step;
+        x->state = 0;
+
+        return x->step(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_message_pin_check(mdm_exchange_t *x)
+{
+    mdm_str_t       key, owner, serial, *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    serial = mdm_reply_str(x->calls[0].reply, 2);
+    owner = mdm_reply_str(x->calls[1].reply, 0);
+
+    if (mdm_reply_int(x->calls[0].reply, 3, 0) != 1) {
+        return mdm_exchange_refuse(x, 403, "no certificate is pinned to the "
+                                   "device: it must enroll again");
+    }
+
+    if (owner.len != 0 && !mdm_str_eq(&owner, &m->en.device_key)) {
+        return mdm_exchange_refuse(x, 403, "the certificate belongs to "
+                                   "another device");
+    }
+
+    if (!mdm_message_may_pin(x, &serial, 0)) {
+        return mdm_exchange_refuse(x, 403, "the certificate does not name "
+                                   "the migrated device");
+    }
+
+    if (mdm_key_certificate(x->arena, &key, &x->tenant, &x->identity.sha256)
+        != MDM_OK
+        || mdm_exchange_calls(x, 1, 2) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_claim, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_message_pin_claim(mdm_exchange_t *x)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_MISMATCH) < 0) {
+        return mdm_exchange_refuse(x, 403, "the certificate belongs to "
+                                   "another device");
+    }
+
+    if (mdm_exchange_calls(x, 1, 3) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_pin, &m->en.tag, 4);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+    args[1] = x->identity.sha256;
+
+    if (x->settings->keep_certificate) {
+        args[2] = x->identity.der;
+    }
+
+    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+mdm_uint_t
+mdm_message_may_pin(mdm_exchange_t *x, const mdm_str_t *serial,
+    mdm_uint_t replaces)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    switch (x->settings->reenroll) {
+
+    case MDM_REENROLL_BOUND:
+        return mdm_certificate_names(&x->identity.der, &m->en.device, serial);
+
+    case MDM_REENROLL_DENY:
+        return !replaces;
+
+    default: /* MDM_REENROLL_ANY */
+        return 1;
+    }
+}
+
+
+mdm_str_t
+mdm_message_payload(mdm_exchange_t *x)
+{
+    return x->settings->event_payload ? x->body
+                                      : (mdm_str_t) mdm_null_string;
+}
+
+
+mdm_int_t
+mdm_message_number(mdm_exchange_t *x, mdm_str_t *dst, mdm_uint_t n)
+{
+    return mdm_printf(x->arena, dst, "%lu", (unsigned long) n);
+}

@@ -1,0 +1,80 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What all messages of a device share: the plist, who speaks, the refusals,
+ * and the first pin of a migrated device.
+ */
+
+
+#ifndef _MDM_MESSAGE_H_INCLUDED_
+#define _MDM_MESSAGE_H_INCLUDED_
+
+
+#include "mdm_enrollment.h"
+#include "mdm_exchange.h"
+
+
+/* codes of the scripts, first element of their replies */
+
+#define  MDM_CODE_NONE         0     /* done; of a poll: no command */
+#define  MDM_CODE_COMMAND      1
+#define  MDM_CODE_UNKNOWN     -1     /* there is no such device */
+#define  MDM_CODE_MISMATCH    -2     /* another certificate is pinned */
+#define  MDM_CODE_UNPINNED    -3     /* none is pinned */
+#define  MDM_CODE_LOST        -5     /* a command without its body */
+#define  MDM_CODE_CHANGED     -6     /* the pin changed meanwhile */
+#define  MDM_CODE_USERS       -7     /* too many user channels */
+
+
+/* x->ctx of every device exchange */
+
+typedef struct {
+    plist_t                   plist;
+    mdm_enrollment_t          en;
+    mdm_str_t                 once;        /* names this very message */
+
+    mdm_step_pt               step;        /* to go on with after a pin */
+    mdm_uint_t                pinned;      /* 1: the pin was tried */
+    mdm_uint_t                claimed;     /* 1: we made the claim */
+    mdm_uint_t                tries;
+    mdm_str_t                 pin;         /* what was pinned, or empty */
+    mdm_str_t                 device_key;
+} mdm_message_t;
+
+
+/*
+ * Reads x->body and resolves who speaks; x->ctx and x->enrollment_id are
+ * set.  MDM_OK; MDM_DECLINED: the response (400, 403) is filled in;
+ * MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_message_read(mdm_exchange_t *x);
+
+/* the name of this message for scripts: the same when a call is repeated */
+mdm_int_t mdm_message_once(mdm_exchange_t *x, mdm_message_t *m);
+
+/*
+ * Answers a script's code that is not MDM_CODE_NONE: 403 for a device that is
+ * not enrolled or comes with another certificate; an unpinned device's
+ * certificate is claimed and pinned if the policy allows, and the step starts
+ * again.  Returns what a step returns.
+ */
+mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
+
+/*
+ * Does mdm_reenroll let this certificate take the place of a pin (or of none
+ * at a migrated device)?  "serial" is the stored one: what a message says of
+ * itself proves nothing.  1 or 0.
+ */
+mdm_uint_t mdm_message_may_pin(mdm_exchange_t *x, const mdm_str_t *serial,
+    mdm_uint_t replaces);
+
+/* the setting "event_payload": the message for the outbox, or empty */
+mdm_str_t mdm_message_payload(mdm_exchange_t *x);
+
+/* a setting as a script's argument */
+mdm_int_t mdm_message_number(mdm_exchange_t *x, mdm_str_t *dst,
+    mdm_uint_t n);
+
+
+#endif /* _MDM_MESSAGE_H_INCLUDED_ */
