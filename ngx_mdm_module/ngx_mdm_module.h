@@ -1,0 +1,107 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#ifndef _NGX_MDM_MODULE_H_INCLUDED_
+#define _NGX_MDM_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_exchange.h"
+#include "ngx_mdm_identity.h"
+#include "ngx_mdm_store.h"
+
+
+#define NGX_MDM_VERSION       "0.1.0"
+
+
+typedef struct {
+    ngx_array_t               stores;      /* of ngx_mdm_store_t * */
+} ngx_mdm_main_conf_t;
+
+
+typedef struct {
+    ngx_mdm_store_t          *store;
+    ngx_str_t                 store_name;  /* to be found when merging */
+    ngx_http_complex_value_t *tenant;
+    ngx_mdm_identity_conf_t   identity;
+
+    ngx_flag_t                checkin;
+    ngx_flag_t                connect;
+    ngx_flag_t                api;
+    ngx_flag_t                auth;
+
+    ngx_uint_t                validate;
+    ngx_uint_t                reenroll;
+    ngx_uint_t                user_authenticate;
+    ngx_uint_t                queue_limit;
+    ngx_uint_t                event_limit;
+    ngx_uint_t                api_ids;
+    ngx_uint_t                plist_depth;
+    ngx_uint_t                plist_nodes;
+    ngx_flag_t                event_payload;
+    ngx_flag_t                keep_certificate;
+    time_t                    result_ttl;
+
+    mdm_settings_t            settings;    /* the same, for the core */
+} ngx_mdm_loc_conf_t;
+
+
+/* of a request */
+
+typedef struct {
+    ngx_http_request_t       *request;
+    mdm_exchange_t           *exchange;
+
+    void                    **ops;         /* of the current round */
+    ngx_uint_t                pending;
+
+    ngx_msec_t                sent;        /* start of the current round */
+    ngx_msec_t                redis_time;  /* of all rounds, ms */
+    ngx_uint_t                rounds;
+
+    unsigned                  access:1;    /* mdm_auth, not a handler */
+    unsigned                  done:1;
+} ngx_mdm_ctx_t;
+
+
+extern ngx_module_t  ngx_mdm_module;
+
+
+/* ngx_mdm_request.c */
+
+/* the content handler of mdm_checkin, mdm_connect and mdm_api */
+ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
+
+/*
+ * Makes the context and the exchange of a request, with the settings, the
+ * tenant and the time.  NGX_OK; an HTTP status.
+ */
+ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **ctx);
+
+/*
+ * Runs the exchange until it is done or waits for Redis.  NGX_DONE: it waits,
+ * and ctx->request will be taken up again; NGX_OK: the response is filled in.
+ */
+ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
+
+
+/* ngx_mdm_access.c */
+
+ngx_int_t ngx_mdm_access_handler(ngx_http_request_t *r);
+
+/* Redis has answered the exchange of mdm_auth */
+void ngx_mdm_access_done(ngx_mdm_ctx_t *ctx);
+
+
+/* ngx_mdm_variable.c */
+
+ngx_int_t ngx_mdm_add_variables(ngx_conf_t *cf);
+
+
+#endif /* _NGX_MDM_MODULE_H_INCLUDED_ */
