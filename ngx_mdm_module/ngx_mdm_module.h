@@ -14,10 +14,17 @@
 
 #include "mdm_exchange.h"
 #include "ngx_mdm_identity.h"
+#include "ngx_mdm_redis.h"
 #include "ngx_mdm_store.h"
 
 
 #define NGX_MDM_VERSION       "0.1.0"
+
+
+/* between mdm_str_t and ngx_str_t, which are alike, in both directions */
+
+#define ngx_mdm_str_copy(dst, src)                                            \
+    (dst)->len = (src)->len; (dst)->data = (src)->data
 
 
 typedef struct {
@@ -58,7 +65,8 @@ typedef struct {
     ngx_http_request_t       *request;
     mdm_exchange_t           *exchange;
 
-    void                    **ops;         /* of the current round */
+    ngx_mdm_redis_op_t      **ops;         /* of the current round */
+    ngx_uint_t                nops;
     ngx_uint_t                pending;
 
     ngx_msec_t                sent;        /* start of the current round */
@@ -89,6 +97,9 @@ ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **ctx);
  * and ctx->request will be taken up again; NGX_OK: the response is filled in.
  */
 ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
+
+/* the header of a 503; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds);
 
 
 /* ngx_mdm_access.c */

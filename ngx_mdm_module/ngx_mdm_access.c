@@ -1,0 +1,115 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * mdm_auth: an access check in front of any other handler.  Never 401: a
+ * device would unenroll.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_auth.h"
+#include "ngx_mdm_module.h"
+
+
+static ngx_int_t ngx_mdm_access_result(ngx_http_request_t *r,
+    ngx_mdm_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_mdm_access_handler(ngx_http_request_t *r)
+{
+    ngx_int_t            rc;
+    ngx_str_t            why;
+    ngx_uint_t           status;
+    ngx_mdm_ctx_t       *ctx;
+    mdm_exchange_t      *x;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (!mlcf->auth) {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm access handler");
+
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    if (ctx != NULL) {
+        return ctx->done ? ngx_mdm_access_result(r, ctx) : NGX_AGAIN;
+    }
+
+    rc = ngx_mdm_create_ctx(r, &ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->access = 1;
+
+    x = ctx->exchange;
+    x->kind = MDM_KIND_AUTH;
+    x->step = mdm_auth;
+    mdm_str_set(&x->message, "auth");
+
+    ngx_str_null(&why);
+
+    rc = ngx_mdm_identity(r, &mlcf->identity, x, &status, &why);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        (void) mdm_exchange_refuse(x, status, "%.*s", mdm_fmt(&why));
+        ctx->done = 1;
+    }
+
+    rc = ngx_mdm_run(ctx);
+
+    if (rc == NGX_DONE) {
+        return NGX_AGAIN;
+    }
+
+    return ngx_mdm_access_result(r, ctx);
+}
+
+
+void
+ngx_mdm_access_done(ngx_mdm_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    /* the phases go on with the access handler, which finds the result */
+
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+}
+
+
+static ngx_int_t
+ngx_mdm_access_result(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
+{
+    mdm_exchange_t  *x;
+
+    x = ctx->exchange;
+
+    if (x->status == NGX_HTTP_OK) {
+        return NGX_OK;
+    }
+
+    if (x->retry_after != 0
+        && ngx_mdm_retry_after(r, x->retry_after) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return x->status;
+}

@@ -1,0 +1,561 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The module: directives, configuration, life of a worker.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_key.h"
+#include "mdm_plist.h"
+#include "ngx_mdm_module.h"
+#include "ngx_mdm_redis.h"
+
+
+#define NGX_MDM_QUEUE_LIMIT   1000
+#define NGX_MDM_EVENT_LIMIT   1000
+#define NGX_MDM_API_IDS       10000
+#define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
+
+
+static ngx_int_t ngx_mdm_init(ngx_conf_t *cf);
+static ngx_int_t ngx_mdm_init_process(ngx_cycle_t *cycle);
+static void ngx_mdm_exit_process(ngx_cycle_t *cycle);
+static void *ngx_mdm_create_main_conf(ngx_conf_t *cf);
+static void *ngx_mdm_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
+static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf);
+static char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_mdm_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_mdm_check_positive(ngx_conf_t *cf, void *post, void *data);
+
+
+static ngx_conf_enum_t  ngx_mdm_validate_modes[] = {
+    { ngx_string("off"), MDM_VALIDATE_OFF },
+    { ngx_string("warn"), MDM_VALIDATE_WARN },
+    { ngx_string("strict"), MDM_VALIDATE_STRICT },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_mdm_reenroll_modes[] = {
+    { ngx_string("any"), MDM_REENROLL_ANY },
+    { ngx_string("bound"), MDM_REENROLL_BOUND },
+    { ngx_string("deny"), MDM_REENROLL_DENY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_mdm_user_authenticate_modes[] = {
+    { ngx_string("refuse"), MDM_USER_AUTHENTICATE_REFUSE },
+    { ngx_string("accept"), MDM_USER_AUTHENTICATE_ACCEPT },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_post_t  ngx_mdm_positive = { ngx_mdm_check_positive };
+
+
+#define NGX_MDM_ANY_CONF                                                      \
+    (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
+
+
+static ngx_command_t  ngx_mdm_commands[] = {
+
+    { ngx_string("mdm_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_mdm_store,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_store"),
+      NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, store_name),
+      NULL },
+
+    { ngx_string("mdm_tenant"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_tenant,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_checkin"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_mdm_handler_flag,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, checkin),
+      NULL },
+
+    { ngx_string("mdm_connect"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_mdm_handler_flag,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, connect),
+      NULL },
+
+    { ngx_string("mdm_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_mdm_handler_flag,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, api),
+      NULL },
+
+    { ngx_string("mdm_auth"),
+      NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, auth),
+      NULL },
+
+    { ngx_string("mdm_certificate"),
+      NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
+      ngx_mdm_identity_certificate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_trusted_certificate"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_identity_trusted_certificate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_trusted_proxy"),
+      NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
+      ngx_mdm_identity_trusted_proxy,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_validate"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, validate),
+      &ngx_mdm_validate_modes },
+
+    { ngx_string("mdm_reenroll"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, reenroll),
+      &ngx_mdm_reenroll_modes },
+
+    { ngx_string("mdm_user_authenticate"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, user_authenticate),
+      &ngx_mdm_user_authenticate_modes },
+
+    { ngx_string("mdm_queue_limit"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, queue_limit),
+      &ngx_mdm_positive },
+
+    { ngx_string("mdm_result_ttl"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, result_ttl),
+      &ngx_mdm_positive },
+
+    { ngx_string("mdm_event_limit"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, event_limit),
+      NULL },
+
+    { ngx_string("mdm_event_payload"),
+      NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, event_payload),
+      NULL },
+
+    { ngx_string("mdm_keep_certificate"),
+      NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, keep_certificate),
+      NULL },
+
+    { ngx_string("mdm_api_ids"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, api_ids),
+      &ngx_mdm_positive },
+
+    { ngx_string("mdm_plist_depth"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, plist_depth),
+      &ngx_mdm_positive },
+
+    { ngx_string("mdm_plist_nodes"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, plist_nodes),
+      &ngx_mdm_positive },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_mdm_module_ctx = {
+    ngx_mdm_add_variables,         /* preconfiguration */
+    ngx_mdm_init,                  /* postconfiguration */
+
+    ngx_mdm_create_main_conf,      /* create main configuration */
+    NULL,                          /* init main configuration */
+
+    NULL,                          /* create server configuration */
+    NULL,                          /* merge server configuration */
+
+    ngx_mdm_create_loc_conf,       /* create location configuration */
+    ngx_mdm_merge_loc_conf         /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_mdm_module = {
+    NGX_MODULE_V1,
+    &ngx_mdm_module_ctx,           /* module context */
+    ngx_mdm_commands,              /* module directives */
+    NGX_HTTP_MODULE,               /* module type */
+    NULL,                          /* init master */
+    NULL,                          /* init module */
+    ngx_mdm_init_process,          /* init process */
+    NULL,                          /* init thread */
+    NULL,                          /* exit thread */
+    ngx_mdm_exit_process,          /* exit process */
+    NULL,                          /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_mdm_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_mdm_access_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_init_process(ngx_cycle_t *cycle)
+{
+    ngx_mdm_main_conf_t  *mmcf;
+
+    mmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_mdm_module);
+
+    if (mmcf == NULL || mmcf->stores.nelts == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_mdm_redis_init_process(cycle, &mmcf->stores);
+}
+
+
+static void
+ngx_mdm_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_mdm_redis_exit_process(cycle);
+}
+
+
+static void *
+ngx_mdm_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_mdm_main_conf_t  *mmcf;
+
+    mmcf = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_main_conf_t));
+    if (mmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&mmcf->stores, cf->pool, 2, sizeof(ngx_mdm_store_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return mmcf;
+}
+
+
+static void *
+ngx_mdm_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_mdm_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->store = NULL;
+     *     conf->store_name = { 0, NULL };
+     *     conf->settings = { 0 };
+     */
+
+    ngx_mdm_identity_create_conf(&conf->identity);
+
+    conf->tenant = NGX_CONF_UNSET_PTR;
+    conf->checkin = NGX_CONF_UNSET;
+    conf->connect = NGX_CONF_UNSET;
+    conf->api = NGX_CONF_UNSET;
+    conf->auth = NGX_CONF_UNSET;
+    conf->validate = NGX_CONF_UNSET_UINT;
+    conf->reenroll = NGX_CONF_UNSET_UINT;
+    conf->user_authenticate = NGX_CONF_UNSET_UINT;
+    conf->queue_limit = NGX_CONF_UNSET_UINT;
+    conf->event_limit = NGX_CONF_UNSET_UINT;
+    conf->api_ids = NGX_CONF_UNSET_UINT;
+    conf->plist_depth = NGX_CONF_UNSET_UINT;
+    conf->plist_nodes = NGX_CONF_UNSET_UINT;
+    conf->event_payload = NGX_CONF_UNSET;
+    conf->keep_certificate = NGX_CONF_UNSET;
+    conf->result_ttl = NGX_CONF_UNSET;
+
+    return conf;
+}
+
+
+static char *
+ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_mdm_loc_conf_t *prev = parent;
+    ngx_mdm_loc_conf_t *conf = child;
+
+    char            *rv;
+    mdm_settings_t  *s;
+
+    /* checkin, connect and api are of the location that has them only */
+
+    ngx_conf_init_value(conf->checkin, 0);
+    ngx_conf_init_value(conf->connect, 0);
+    ngx_conf_init_value(conf->api, 0);
+
+    ngx_conf_merge_value(conf->auth, prev->auth, 0);
+    ngx_conf_merge_ptr_value(conf->tenant, prev->tenant, NULL);
+    ngx_conf_merge_uint_value(conf->validate, prev->validate,
+                              MDM_VALIDATE_WARN);
+    ngx_conf_merge_uint_value(conf->reenroll, prev->reenroll,
+                              MDM_REENROLL_ANY);
+    ngx_conf_merge_uint_value(conf->user_authenticate,
+                              prev->user_authenticate,
+                              MDM_USER_AUTHENTICATE_REFUSE);
+    ngx_conf_merge_uint_value(conf->queue_limit, prev->queue_limit,
+                              NGX_MDM_QUEUE_LIMIT);
+    ngx_conf_merge_uint_value(conf->event_limit, prev->event_limit,
+                              NGX_MDM_EVENT_LIMIT);
+    ngx_conf_merge_uint_value(conf->api_ids, prev->api_ids, NGX_MDM_API_IDS);
+    ngx_conf_merge_uint_value(conf->plist_depth, prev->plist_depth,
+                              MDM_PLIST_DEPTH);
+    ngx_conf_merge_uint_value(conf->plist_nodes, prev->plist_nodes,
+                              MDM_PLIST_NODES);
+    ngx_conf_merge_value(conf->event_payload, prev->event_payload, 0);
+    ngx_conf_merge_value(conf->keep_certificate, prev->keep_certificate, 1);
+    ngx_conf_merge_sec_value(conf->result_ttl, prev->result_ttl,
+                             NGX_MDM_RESULT_TTL);
+
+    rv = ngx_mdm_merge_store(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    rv = ngx_mdm_identity_merge_conf(cf, &prev->identity, &conf->identity);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (conf->api && (conf->checkin || conf->connect)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mdm_api\" cannot be in one location with "
+                           "\"mdm_checkin\" or \"mdm_connect\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->auth && ngx_mdm_active(conf)
+        && (conf->checkin || conf->connect))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mdm_auth\" has no use in one location with "
+                           "\"mdm_checkin\" or \"mdm_connect\", which check "
+                           "the certificate themselves");
+        return NGX_CONF_ERROR;
+    }
+
+    s = &conf->settings;
+
+    s->partitions = (conf->store != NULL)
+                    ? (uint32_t) conf->store->partitions : 1;
+    s->validate = conf->validate;
+    s->reenroll = conf->reenroll;
+    s->user_authenticate = conf->user_authenticate;
+    s->queue_limit = conf->queue_limit;
+    s->result_ttl = (mdm_uint_t) conf->result_ttl;
+    s->event_limit = conf->event_limit;
+    s->event_payload = conf->event_payload;
+    s->keep_certificate = conf->keep_certificate;
+    s->api_ids = conf->api_ids;
+    s->plist_depth = conf->plist_depth;
+    s->plist_nodes = conf->plist_nodes;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_mdm_active(ngx_mdm_loc_conf_t *conf)
+{
+    return conf->checkin || conf->connect || conf->api || conf->auth;
+}
+
+
+/* the store that is named, or the outer one's, or the first of all */
+
+static char *
+ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf)
+{
+    ngx_mdm_store_t      **stores;
+    ngx_mdm_main_conf_t   *mmcf;
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+
+    if (conf->store_name.data != NULL) {
+
+        conf->store = ngx_mdm_store_find(&mmcf->stores, &conf->store_name);
+
+        if (conf->store == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "mdm store \"%V\" is not defined",
+                               &conf->store_name);
+            return NGX_CONF_ERROR;
+        }
+
+    } else if (prev->store_name.data != NULL) {
+        conf->store = ngx_mdm_store_find(&mmcf->stores, &prev->store_name);
+        conf->store_name = prev->store_name;
+
+    } else if (mmcf->stores.nelts != 0) {
+        stores = mmcf->stores.elts;
+        conf->store = stores[0];
+    }
+
+    if (conf->store == NULL && ngx_mdm_active(conf)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no \"mdm_store\" is defined");
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                      *rv;
+    ngx_flag_t                *flag;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    rv = ngx_conf_set_flag_slot(cf, cmd, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    flag = (ngx_flag_t *) ((char *) conf + cmd->offset);
+
+    if (*flag) {
+        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+        clcf->handler = ngx_mdm_handler;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (mlcf->tenant != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_script_variables_count(&value[1]) == 0
+        && mdm_tenant_check((mdm_str_t *) &value[1]) != MDM_OK)
+    {
+        return "must be 1 to 64 letters, digits, \"-\", \".\" or \"_\"";
+    }
+
+    mlcf->tenant = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (mlcf->tenant == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = mlcf->tenant;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_check_positive(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_int_t *np = data;
+
+    if (*np <= 0) {
+        return "must be above 0";
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,806 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A request on its way: the body comes in, the exchange runs, its calls go to
+ * Redis, the response goes out.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_endpoint.h"
+#include "mdm_key.h"
+#include "ngx_mdm_module.h"
+#include "ngx_mdm_redis.h"
+
+
+static void ngx_mdm_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
+static ngx_int_t ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body);
+static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
+    mdm_exchange_t *x);
+static void ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x);
+static ngx_int_t ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x);
+static ngx_uint_t ngx_mdm_api_root(ngx_str_t *path);
+static void ngx_mdm_actor(ngx_http_request_t *r, mdm_exchange_t *x);
+static ngx_uint_t ngx_mdm_round(ngx_mdm_ctx_t *ctx);
+static void ngx_mdm_reply(mdm_call_t *call, void *data);
+static void ngx_mdm_keep_reply(ngx_mdm_ctx_t *ctx, mdm_call_t *call);
+static void ngx_mdm_destroy_reply(void *data);
+static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
+static ngx_int_t ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x);
+static ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+static void ngx_mdm_abandon(void *data);
+static void ngx_mdm_destroy(void *data);
+
+
+ngx_int_t
+ngx_mdm_handler(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "mdm handler");
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_mdm_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_mdm_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t       rc;
+    ngx_mdm_ctx_t  *ctx;
+
+    rc = ngx_mdm_create_ctx(r, &ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_mdm_start(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_mdm_run(ctx);
+    }
+
+    if (rc == NGX_DONE) {
+
+        /* waits for Redis; the reference that the body took is kept */
+
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_mdm_send(r, ctx->exchange);
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+ngx_int_t
+ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
+{
+    ngx_str_t            tenant;
+    ngx_mdm_ctx_t       *ctx;
+    mdm_exchange_t      *x;
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_cleanup_t  *hcln;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_mdm_ctx_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /*
+     * Two cleanups: calls are let go as soon as the request ends, even if it
+     * is terminated; the memory stays until the log was written and the pool
+     * goes away.
+     */
+
+    hcln = ngx_http_cleanup_add(r, 0);
+    if (hcln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    hcln->handler = ngx_mdm_abandon;
+    hcln->data = ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    x = mdm_exchange_create(&mlcf->settings);
+    if (x == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_mdm_destroy;
+    cln->data = x;
+
+    ctx->request = r;
+    ctx->exchange = x;
+
+    ngx_http_set_ctx(r, ctx, ngx_mdm_module);
+
+    *pctx = ctx;
+
+    x->now = ngx_time();
+    ngx_mdm_str_copy(&x->remote_addr, &r->connection->addr_text);
+
+    if (mlcf->tenant == NULL) {
+        mdm_str_set(&x->tenant, "default");
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, mlcf->tenant, &tenant) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (mdm_tenant_check((mdm_str_t *) &tenant) != MDM_OK) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "mdm_tenant \"%V\" is not 1 to 64 letters, digits, "
+                      "\"-\", \".\" or \"_\"", &tenant);
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    ngx_mdm_str_copy(&x->tenant, &tenant);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_str_t            why;
+    ngx_uint_t           status;
+    mdm_exchange_t      *x;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    x = ctx->exchange;
+
+    if (r->headers_in.content_type != NULL) {
+        ngx_mdm_str_copy(&x->content_type,
+                         &r->headers_in.content_type->value);
+    }
+
+    ngx_mdm_method(r, x);
+    ngx_mdm_kind(r, mlcf, x);
+
+    rc = ngx_mdm_body(r, &x->body);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (x->kind == MDM_KIND_API) {
+        ngx_mdm_actor(r, x);
+
+        if (ngx_mdm_api_path(r, x) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        mdm_endpoint_find(x);
+
+        return NGX_OK;
+    }
+
+    ngx_str_null(&why);
+
+    rc = ngx_mdm_identity(r, &mlcf->identity, x, &status, &why);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        (void) mdm_exchange_refuse(x, status, "%.*s", mdm_fmt(&why));
+        ctx->done = 1;
+        return NGX_OK;
+    }
+
+    mdm_endpoint_find(x);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body)
+{
+    off_t         size;
+    size_t        len;
+    u_char       *p;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    mdm_str_null(body);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    cl = r->request_body->bufs;
+
+    if (cl->next == NULL && !cl->buf->in_file) {
+        body->data = cl->buf->pos;
+        body->len = cl->buf->last - cl->buf->pos;
+        return NGX_OK;
+    }
+
+    /* in several buffers, or spooled to a file */
+
+    size = 0;
+
+    for ( /* void */ ; cl != NULL; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    p = ngx_pnalloc(r->pool, (size_t) size);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body->data = p;
+    body->len = (size_t) size;
+
+    r->connection->log->action = "reading mdm request body";
+
+    for (cl = r->request_body->bufs; cl != NULL; cl = cl->next) {
+
+        b = cl->buf;
+        len = (size_t) ngx_buf_size(b);
+
+        if (!b->in_file) {
+            p = ngx_cpymem(p, b->pos, len);
+            continue;
+        }
+
+        /* just written, so it comes from the page cache */
+
+        while (len != 0) {
+
+            n = ngx_read_file(b->file, p, len,
+                              b->file_last - (off_t) len);
+
+            if (n == NGX_ERROR || n == 0) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            p += n;
+            len -= (size_t) n;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
+    mdm_exchange_t *x)
+{
+    if (mlcf->api) {
+        x->kind = MDM_KIND_API;
+        return;
+    }
+
+    if (!mlcf->connect) {
+        x->kind = MDM_KIND_CHECKIN;
+        return;
+    }
+
+    x->kind = MDM_KIND_CONNECT;
+
+    if (mlcf->checkin && mdm_endpoint_is_checkin(&x->content_type)) {
+        x->kind = MDM_KIND_CHECKIN;
+    }
+}
+
+
+static void
+ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x)
+{
+    switch (r->method) {
+
+    case NGX_HTTP_GET:
+    case NGX_HTTP_HEAD:
+        x->method = MDM_GET;
+        break;
+
+    case NGX_HTTP_POST:
+        x->method = MDM_POST;
+        break;
+
+    case NGX_HTTP_PUT:
+        x->method = MDM_PUT;
+        break;
+
+    case NGX_HTTP_DELETE:
+        x->method = MDM_DELETE;
+        break;
+
+    default:
+        x->method = 0;
+    }
+}
+
+
+/*
+ * The API's path begins at "/v1/", "/version" or "/migration", in the root or
+ * under the location's prefix.  Ids are split before they are decoded, so the
+ * path is taken as it came, unless a rewrite has changed it.
+ */
+
+static ngx_int_t
+ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
+{
+    u_char                    *p;
+    ngx_str_t                  path, rest;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_mdm_str_copy(&x->query, &r->args);
+
+    path = r->uri;
+
+    if (r->valid_unparsed_uri) {
+        path = r->unparsed_uri;
+
+        p = ngx_strlchr(path.data, path.data + path.len, '?');
+        if (p != NULL) {
+            path.len = p - path.data;
+        }
+    }
+
+    ngx_mdm_str_copy(&x->path, &path);
+
+    if (ngx_mdm_api_root(&path)) {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    rest = clcf->name;
+
+    if (rest.len != 0 && rest.data[rest.len - 1] == '/') {
+        rest.len--;
+    }
+
+    if (path.len > rest.len
+        && ngx_strncmp(path.data, rest.data, rest.len) == 0)
+    {
+        rest.data = path.data + rest.len;
+        rest.len = path.len - rest.len;
+
+        if (ngx_mdm_api_root(&rest)) {
+            ngx_mdm_str_copy(&x->path, &rest);
+            return NGX_OK;
+        }
+    }
+
+    /* a regular expression's location: look for the root in the path */
+
+    for (p = path.data + 1; p < path.data + path.len; p++) {
+
+        if (*p != '/') {
+            continue;
+        }
+
+        rest.data = p;
+        rest.len = path.data + path.len - p;
+
+        if (ngx_mdm_api_root(&rest)) {
+            ngx_mdm_str_copy(&x->path, &rest);
+            break;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_mdm_api_root(ngx_str_t *path)
+{
+    return mdm_str_is((mdm_str_t *) path, "/version")
+           || mdm_str_is((mdm_str_t *) path, "/migration")
+           || (path->len > 4 && ngx_strncmp(path->data, "/v1/", 4) == 0);
+}
+
+
+/* who: the user of basic authentication, or the subject of a certificate */
+
+static void
+ngx_mdm_actor(ngx_http_request_t *r, mdm_exchange_t *x)
+{
+    ngx_str_t                   name;
+    ngx_uint_t                  key;
+    ngx_http_variable_value_t  *vv;
+
+    if (ngx_http_auth_basic_user(r) == NGX_OK
+        && r->headers_in.user.len != 0)
+    {
+        ngx_mdm_str_copy(&x->remote_user, &r->headers_in.user);
+        return;
+    }
+
+    ngx_str_set(&name, "ssl_client_verify");
+    key = ngx_hash_key(name.data, name.len);
+
+    vv = ngx_http_get_variable(r, &name, key);
+
+    if (vv == NULL || vv->not_found || vv->len != 7
+        || ngx_strncmp(vv->data, "SUCCESS", 7) != 0)
+    {
+        return;
+    }
+
+    ngx_str_set(&name, "ssl_client_s_dn");
+    key = ngx_hash_key(name.data, name.len);
+
+    vv = ngx_http_get_variable(r, &name, key);
+
+    if (vv != NULL && !vv->not_found) {
+        x->remote_user.data = vv->data;
+        x->remote_user.len = vv->len;
+    }
+}
+
+
+ngx_int_t
+ngx_mdm_run(ngx_mdm_ctx_t *ctx)
+{
+    mdm_int_t        rc;
+    mdm_exchange_t  *x;
+
+    x = ctx->exchange;
+
+    while (!ctx->done) {
+
+        rc = mdm_exchange_run(x);
+
+        if (rc == MDM_DONE) {
+            ctx->done = 1;
+            break;
+        }
+
+        if (ngx_mdm_round(ctx) != 0) {
+            ctx->request->connection->log->action = "waiting for redis";
+
+            if (!ctx->access) {
+                ctx->request->read_event_handler = ngx_http_test_reading;
+            }
+
+            return NGX_DONE;
+        }
+    }
+
+    ngx_mdm_notes(ctx);
+
+    return NGX_OK;
+}
+
+
+/* sends the calls of a round; returns the number that will be answered */
+
+static ngx_uint_t
+ngx_mdm_round(ngx_mdm_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    mdm_exchange_t      *x;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    x = ctx->exchange;
+
+    mlcf = ngx_http_get_module_loc_conf(ctx->request, ngx_mdm_module);
+
+    ctx->pending = 0;
+    ctx->nops = x->ncalls;
+
+    ctx->ops = mdm_arena_zalloc(x->arena,
+                                x->ncalls * sizeof(ngx_mdm_redis_op_t *));
+    if (ctx->ops == NULL) {
+        ctx->nops = 0;
+
+        for (i = 0; i < x->ncalls; i++) {
+            x->calls[i].rc = MDM_CALL_UNAVAILABLE;
+        }
+
+        return 0;
+    }
+
+    ctx->rounds++;
+    ctx->sent = ngx_current_msec;
+
+    for (i = 0; i < x->ncalls; i++) {
+
+        rc = ngx_mdm_redis_call(mlcf->store, &x->calls[i], ngx_mdm_reply, ctx,
+                                &ctx->ops[i]);
+
+        if (rc == NGX_OK) {
+            ctx->pending++;
+            continue;
+        }
+
+        ctx->ops[i] = NULL;
+
+        if (rc == NGX_ERROR) {
+            x->calls[i].rc = MDM_CALL_UNAVAILABLE;
+        }
+    }
+
+    return ctx->pending;
+}
+
+
+static void
+ngx_mdm_reply(mdm_call_t *call, void *data)
+{
+    ngx_mdm_ctx_t *ctx = data;
+
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    ctx->ops[call - ctx->exchange->calls] = NULL;
+
+    ngx_mdm_keep_reply(ctx, call);
+
+    if (--ctx->pending != 0) {
+        return;
+    }
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx->redis_time += ngx_current_msec - ctx->sent;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, c->log, 0, "mdm replies");
+
+    rc = ngx_mdm_run(ctx);
+
+    if (rc == NGX_DONE) {
+        return;
+    }
+
+    if (ctx->access) {
+        ngx_mdm_access_done(ctx);
+
+    } else {
+        ngx_http_finalize_request(r, ngx_mdm_send(r, ctx->exchange));
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* a reply lives as long as the exchange: the response may point into it */
+
+static void
+ngx_mdm_keep_reply(ngx_mdm_ctx_t *ctx, mdm_call_t *call)
+{
+    if (call->reply_arena == NULL) {
+        return;
+    }
+
+    if (mdm_arena_defer(ctx->exchange->arena, ngx_mdm_destroy_reply,
+                        call->reply_arena)
+        != MDM_OK)
+    {
+        call->reply = NULL;
+        call->rc = MDM_CALL_UNAVAILABLE;
+    }
+
+    call->reply_arena = NULL;
+}
+
+
+static void
+ngx_mdm_destroy_reply(void *data)
+{
+    mdm_arena_destroy(data);
+}
+
+
+static void
+ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
+{
+    ngx_log_t       *log;
+    ngx_uint_t       level;
+    mdm_note_t      *note;
+    mdm_exchange_t  *x;
+
+    x = ctx->exchange;
+    log = ctx->request->connection->log;
+
+    static const ngx_uint_t  levels[] = {
+        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR
+    };
+
+    log->action = "handling mdm request";
+
+    for (note = x->notes; note != NULL; note = note->next) {
+        ngx_log_error(levels[note->level], log, 0, "%V",
+                      (ngx_str_t *) &note->text);
+    }
+
+    x->notes = NULL;
+    x->last_note = &x->notes;
+
+    if (x->error.len == 0) {
+        return;
+    }
+
+    /*
+     * Why a device was refused is for the operator; what an API client did
+     * wrong it was told; that Redis is away was said once already.
+     */
+
+    level = NGX_LOG_WARN;
+
+    if (x->status == 503 || (x->kind == MDM_KIND_API && x->status < 500)) {
+        level = NGX_LOG_INFO;
+
+    } else if (x->status >= 500) {
+        level = NGX_LOG_ERR;
+    }
+
+    if (x->enrollment_id.len != 0) {
+        ngx_log_error(level, log, 0, "mdm %V of \"%V\" is answered %ui: %V",
+                      (ngx_str_t *) &x->message,
+                      (ngx_str_t *) &x->enrollment_id, x->status,
+                      (ngx_str_t *) &x->error);
+        return;
+    }
+
+    ngx_log_error(level, log, 0, "mdm request is answered %ui: %V", x->status,
+                  (ngx_str_t *) &x->error);
+}
+
+
+static ngx_int_t
+ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    r->connection->log->action = "sending mdm response to client";
+
+    r->headers_out.status = x->status;
+    r->headers_out.content_length_n = (off_t) x->response.len;
+
+    if (x->response_type.len != 0) {
+        ngx_mdm_str_copy(&r->headers_out.content_type, &x->response_type);
+        r->headers_out.content_type_len = x->response_type.len;
+        r->headers_out.content_type_lowcase = NULL;
+    }
+
+    if (x->retry_after != 0
+        && ngx_mdm_retry_after(r, x->retry_after) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (x->allow.len != 0
+        && ngx_mdm_header(r, "Allow", (ngx_str_t *) &x->allow) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (x->response.len == 0) {
+        r->header_only = 1;
+        return ngx_http_send_header(r);
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = x->response.data;
+    b->last = b->pos + x->response.len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
+{
+    ngx_str_t  value;
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
+
+    return ngx_mdm_header(r, "Retry-After", &value);
+}
+
+
+static ngx_int_t
+ngx_mdm_header(ngx_http_request_t *r, const char *name, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+    h->lowcase_key = NULL;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_mdm_abandon(void *data)
+{
+    ngx_mdm_ctx_t *ctx = data;
+
+    ngx_uint_t  i;
+
+    for (i = 0; i < ctx->nops; i++) {
+
+        if (ctx->ops[i] != NULL) {
+            ngx_mdm_redis_abandon(ctx->ops[i]);
+            ctx->ops[i] = NULL;
+        }
+    }
+
+    ctx->nops = 0;
+}
+
+
+static void
+ngx_mdm_destroy(void *data)
+{
+    mdm_exchange_t *x = data;
+
+    mdm_arena_destroy(x->arena);
+}

@@ -1,0 +1,137 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Variables for log_format and for other modules.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_mdm_module.h"
+
+
+static ngx_int_t ngx_mdm_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_mdm_variable_redis_time(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+static ngx_http_variable_t  ngx_mdm_variables[] = {
+
+    { ngx_string("mdm_enrollment_id"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, enrollment_id), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_message"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, message), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_status"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, mdm_status), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_command_uuid"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, command_uuid), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_request_type"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, request_type), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_certificate"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, identity.sha256), NGX_HTTP_VAR_NOCACHEABLE,
+      0 },
+
+    { ngx_string("mdm_tenant"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, tenant), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_error"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, error), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_redis_time"), NULL, ngx_mdm_variable_redis_time, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+ngx_int_t
+ngx_mdm_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_mdm_variables; v->name.len; v++) {
+
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    mdm_str_t      *s;
+    ngx_mdm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    s = (mdm_str_t *) ((u_char *) ctx->exchange + data);
+
+    if (s->len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = s->len;
+    v->data = s->data;
+
+    return NGX_OK;
+}
+
+
+/* seconds with milliseconds, as $upstream_response_time; all rounds */
+
+static ngx_int_t
+ngx_mdm_variable_redis_time(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char         *p;
+    ngx_mdm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    if (ctx == NULL || ctx->rounds == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%T.%03M", (time_t) ctx->redis_time / 1000,
+                         ctx->redis_time % 1000)
+             - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
