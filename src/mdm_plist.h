@@ -3,10 +3,18 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * The guarded plist reader.  libplist 2.2 is not safe on hostile input by
- * itself (nested arrays overflow the stack, shared references of a binary
- * plist expand without bound), so a linear check of depth and expanded node
- * count comes before libplist sees a byte.  Any input costs at most 50 ms
- * of CPU and 16 times its size in memory.
+ * itself: nested arrays overflow the stack, shared references of a binary
+ * plist expand without bound, and its XML parser takes seconds for repeated
+ * keys or many entities.  So a binary plist is checked in linear time before
+ * libplist sees it, and XML is turned into a small binary plist by our own
+ * linear reader: libplist's XML parser is never run.  Any input costs at most
+ * 50 ms of CPU and 16 times its size (and MDM_PLIST_SPARE) in memory.
+ *
+ * What is refused besides broken input: depth, nodes and expanded size over
+ * the limits; a key twice in one dictionary; an internal DTD subset; XML in
+ * another encoding than UTF-8; NUL or malformed UTF-8 in a string; text that
+ * is no number, date or base64 where one is due; a root that is no
+ * dictionary; anything behind it.
  */
 
 
@@ -20,7 +28,8 @@
 
 
 typedef struct {
-    mdm_uint_t                depth;       /* containers in containers */
+    mdm_uint_t                depth;       /* containers in containers,
+                                              MDM_PLIST_DEPTH_MAX at most */
     mdm_uint_t                nodes;       /* values and keys, expanded */
 } mdm_plist_limits_t;
 
@@ -28,16 +37,22 @@ typedef struct {
 #define MDM_PLIST_DEPTH       32
 #define MDM_PLIST_NODES       100000
 
+#define MDM_PLIST_DEPTH_MAX   512          /* libplist recurses */
+#define MDM_PLIST_SPARE       (1024 * 1024)
+
 
 /*
  * Reads an XML or binary plist whose root must be a dictionary.
  * MDM_OK: *root is freed with the arena.  MDM_DECLINED: *why is a constant
  * text that says what is wrong.  MDM_ERROR: no memory.
+ *
+ * An array read so has no lookup table: walk it with plist_array_new_iter(),
+ * for plist_array_get_item() in a loop is quadratic.
  */
 mdm_int_t mdm_plist_parse(mdm_arena_t *arena, const mdm_str_t *in,
     const mdm_plist_limits_t *limits, plist_t *root, const char **why);
 
-/* the check alone; MDM_OK or MDM_DECLINED with *why; allocates little */
+/* the check alone, builds no plist; the same results */
 mdm_int_t mdm_plist_check(const mdm_str_t *in,
     const mdm_plist_limits_t *limits, const char **why);
 
