@@ -49,6 +49,7 @@ extern const mdm_script_t  mdm_script_idle;
 extern const mdm_script_t  mdm_script_meta;
 extern const mdm_script_t  mdm_script_migrate;
 extern const mdm_script_t  mdm_script_pin;
+extern const mdm_script_t  mdm_script_pin_reset;
 extern const mdm_script_t  mdm_script_queue_clear;
 extern const mdm_script_t  mdm_script_queue_list;
 extern const mdm_script_t  mdm_script_report;

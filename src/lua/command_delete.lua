@@ -1,0 +1,21 @@
+-- Takes one command out of a queue.
+-- ARGV: id, uuid, event limit, who, address
+-- {1}: done; {0}: it is not queued; {-1}: not enrolled
+--@include event
+--@include queue
+local T, id, uuid = KEYS[1], ARGV[1], ARGV[2]
+
+if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+    return {-1}
+end
+
+if not queue_remove(T, id, uuid) then
+    return {0}
+end
+
+command_release(T, uuid, 1)
+
+event(T, ARGV[3], 'api.CommandDelete', id,
+      {by = ARGV[4], address = ARGV[5], command_uuid = uuid})
+
+return {1}

@@ -1,0 +1,35 @@
+--@readonly
+-- What became of a command.  ARGV: id, uuid
+-- {1, RequestType, time of queueing, "first:tally" or ""}: pending;
+-- {2, RequestType, time, status, body, z, known}: there is a result;
+-- {3, "", time}: finished, the result is gone;
+-- {0}: never seen, or long ago; {-1}: not enrolled
+--@include queue
+local T, id, uuid = KEYS[1], ARGV[1], ARGV[2]
+
+if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+    return {-1}
+end
+
+if queue_has(T, id, uuid) then
+    local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'time')
+
+    return {1, c[1] or '', c[2] or '',
+            redis.call('HGET', T .. ':nn:' .. id, uuid) or ''}
+end
+
+local r = redis.call('HMGET', T .. ':r:' .. id .. ':' .. uuid,
+                     'status', 'type', 'time', 'body', 'z', 'known')
+
+if r[1] then
+    return {2, r[2] or '', r[3] or '', r[1], r[4] or '', r[5] or '',
+            r[6] or ''}
+end
+
+local time = redis.call('ZSCORE', T .. ':done:' .. id, uuid)
+
+if time then
+    return {3, '', time}
+end
+
+return {0}

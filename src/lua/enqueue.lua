@@ -1,0 +1,70 @@
+-- Queues one command to many channels.
+-- ARGV: uuid, RequestType, body, queue limit, event limit, who, address,
+--       then ids
+-- {queued, there already, i, code, i, code, …}: id i (from 0) failed, code
+-- 1: not enrolled, 2: the queue is full; {-1}: another command has the UUID
+--@include event
+--@include queue
+local T, uuid, kind, body = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local room, limit = tonumber(ARGV[4]), ARGV[5]
+local command = T .. ':c:' .. uuid
+local old = redis.call('HGET', command, 'body')
+
+if old and old ~= body then
+    return {-1}
+end
+
+local reply, todo, twice = {0, 0}, {}, {}
+
+for i = 8, #ARGV do
+    local id = ARGV[i]
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q')
+    local code
+
+    if not v[1] then
+        code = 1
+
+    elseif twice[id] or redis.call('ZSCORE', T .. ':done:' .. id, uuid)
+        or (v[2] and queue_has(T, id, uuid))
+    then
+        code = 0
+        reply[2] = reply[2] + 1
+
+    elseif v[2] and redis.call('LLEN', T .. ':q:' .. id) + 1 >= room then
+        code = 2
+    end
+
+    if not code then
+        todo[#todo + 1] = id
+        twice[id] = true
+
+    elseif code ~= 0 then
+        reply[#reply + 1] = i - 8
+        reply[#reply + 1] = code
+    end
+end
+
+if #todo == 0 then
+    return reply
+end
+
+if not old then
+    redis.call('HSET', command, 'body', body, 'type', kind,
+               'time', redis.call('TIME')[1])
+end
+
+redis.call('HINCRBY', command, 'refs', #todo)
+
+for _, id in ipairs(todo) do
+    queue_push(T, id, uuid)
+end
+
+local failed = (#reply - 2) / 2
+
+event(T, limit, 'api.Enqueue', table.concat(todo, ','),
+      {by = ARGV[6], address = ARGV[7], command_uuid = uuid,
+       request_type = kind, failed = failed > 0 and failed or nil})
+
+reply[1] = #todo
+
+return reply

@@ -1,0 +1,47 @@
+--@readonly
+-- One enrollment.  ARGV: id, certificate (0 or 1), unlock token (0 or 1)
+-- {1, fields of the channel, fields of its device, {queue length, bootstrap
+-- token is there, unlock token is there}, user channels, DER or "", unlock
+-- token or ""}; {0}: not enrolled
+--@include queue
+local T, id = KEYS[1], ARGV[1]
+local e = T .. ':e:' .. id
+local own = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'tally',
+                       'last_seen', 'enrolled', 'updated', 'awaiting',
+                       'migrated', 'topic', 'short_name', 'long_name')
+
+if not own[1] then
+    return {0}
+end
+
+local device = own[2] or id
+local of = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'name',
+                      'model', 'model_name', 'product', 'os', 'build',
+                      'imei', 'meid', 'cert')
+local secrets = T .. ':u:' .. id
+local der, unlock
+
+if ARGV[2] == '1' then
+    der = redis.call('GET', T .. ':crt:' .. device)
+end
+
+if ARGV[3] == '1' then
+    unlock = redis.call('HGET', secrets, 'unlock')
+end
+
+for i = 1, 12 do
+    own[i] = own[i] or ''
+end
+
+for i = 1, 10 do
+    of[i] = of[i] or ''
+end
+
+local users = redis.call('SMEMBERS', T .. ':users:' .. id)
+
+table.sort(users)
+
+return {1, own, of,
+        {queue_length(T, id), redis.call('HEXISTS', secrets, 'bootstrap'),
+         redis.call('HEXISTS', secrets, 'unlock')},
+        users, der or '', unlock or ''}

@@ -1,0 +1,97 @@
+--@readonly
+-- Enrollments of a partition that fit a filter.
+-- ARGV: "scan" or "ids", id after which to go on or "", ids looked at at
+--       most, rows at most, enabled ("", "0", "1"), certificate (0 or 1),
+--       unlock token (0 or 1), then of types, serials and short names each
+--       how many and which (0: any), then ids
+-- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
+-- a row is {id, type, enabled, tally, last_seen, serial, short name, long
+-- name, DER, unlock token}
+local T, after, most, rows = KEYS[1], ARGV[2], tonumber(ARGV[3]),
+                             tonumber(ARGV[4])
+local enabled, certificate, token = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
+local at = 8
+
+local function set()
+    local n, any = tonumber(ARGV[at]), nil
+
+    for i = at + 1, at + n do
+        any = any or {}
+        any[ARGV[i]] = true
+    end
+
+    at = at + n + 1
+
+    return any
+end
+
+local types, serials, names = set(), set(), set()
+local ids, more = {}, 0
+
+if ARGV[1] == 'ids' then
+    for i = at, #ARGV do
+        ids[#ids + 1] = ARGV[i]
+    end
+
+else
+    ids = redis.call('ZRANGEBYLEX', T .. ':ids',
+                     after == '' and '-' or '(' .. after, '+',
+                     'LIMIT', 0, most + 1)
+
+    if #ids > most then
+        ids[#ids] = nil
+        more = 1
+    end
+end
+
+local reply = {0, more, ''}
+
+for i, id in ipairs(ids) do
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'enabled',
+                         'tally', 'last_seen', 'serial', 'short_name',
+                         'long_name', 'parent', 'updated', 'enrolled')
+
+    reply[1] = i
+    reply[3] = id
+
+    if v[1] and (enabled == '' or (v[2] or '0') == enabled)
+        and (not types or types[v[1]])
+        and (not names or names[v[6] or ''])
+    then
+        local device = v[8] or id
+        local serial = v[5]
+
+        if v[8] then
+            serial = redis.call('HGET', T .. ':e:' .. device, 'serial')
+        end
+
+        serial = serial or ''
+
+        if not serials or serials[serial] then
+            local der, unlock
+
+            if certificate then
+                der = redis.call('GET', T .. ':crt:' .. device)
+            end
+
+            if token then
+                unlock = redis.call('HGET', T .. ':u:' .. id, 'unlock')
+            end
+
+            reply[#reply + 1] = {id, v[1], v[2] or '0', v[3] or '0',
+                                 v[4] or v[9] or v[10] or '', serial,
+                                 v[6] or '', v[7] or '', der or '',
+                                 unlock or ''}
+
+            if #reply - 3 == rows then
+                if i < #ids then
+                    reply[2] = 1
+                end
+
+                break
+            end
+        end
+    end
+end
+
+return reply

@@ -1,0 +1,111 @@
+-- Takes over an enrollment of another server, without its certificate.
+-- ARGV: MessageType, id, device, type, awaiting (0 or 1), unlock token or
+--       "", event limit, who, address, raw, then field, value, …
+-- {0, outcome, tally}; outcome "created", "updated", or "kept": the device
+-- itself has spoken here since, and what it said is newer;
+-- {-1}: the device of this user is not enrolled; {-7}: too many users
+--@include event
+local T, message, id, device = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local kind, awaiting, unlock, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local e = T .. ':e:' .. id
+local v = redis.call('HMGET', e, 'type', 'cert', 'token', 'magic', 'mtoken',
+                     'tally', 'gen')
+local tally = tonumber(v[6] or '0')
+local fields, at = {}, {}
+
+-- the token that /migration brought last is known by its digest
+
+local function digest(token, magic)
+    return string.sub(redis.sha1hex(#token .. ':' .. token .. magic), 1, 16)
+end
+
+for i = 11, #ARGV - 1, 2 do
+    fields[#fields + 1] = ARGV[i]
+    fields[#fields + 1] = ARGV[i + 1]
+    at[ARGV[i]] = ARGV[i + 1]
+end
+
+if id ~= device then
+    local d = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert',
+                         'mtoken')
+
+    if not d[1] then
+        return {-1}
+    end
+
+    -- the device has enrolled here: its users do so themselves
+
+    if d[2] and not d[3] then
+        return {0, 'kept', tally}
+    end
+
+    if not v[1] and redis.call('SCARD', T .. ':users:' .. device) >= 1000 then
+        return {-7}
+    end
+end
+
+if v[1] then
+    local mine = v[5] or ''
+    local own
+
+    if v[3] then
+        own = digest(v[3], v[4] or '') ~= mine
+    else
+        own = v[2] and mine == ''
+    end
+
+    if own then
+        return {0, 'kept', tally}
+    end
+end
+
+local now = redis.call('TIME')[1]
+
+if not v[1] then
+    redis.call('HSET', e, 'type', kind, 'enabled', 0, 'tally', 0,
+               'enrolled', now, 'mtoken', '-')
+
+    if id == device then
+        redis.call('HSET', e, 'migrated', 1)
+    else
+        redis.call('HSET', e, 'parent', device)
+        redis.call('SADD', T .. ':users:' .. device, id)
+    end
+
+    redis.call('ZADD', T .. ':ids', 0, id)
+end
+
+for i = 1, #fields, 2 do
+    redis.call('HSET', e, fields[i], fields[i + 1])
+end
+
+if message == 'TokenUpdate' then
+    local mine = digest(at.token or '', at.magic or '')
+
+    -- the same once more is a retry: no new TokenUpdate
+
+    if mine ~= v[5] then
+        tally = redis.call('HINCRBY', e, 'tally', 1)
+    end
+
+    redis.call('HSET', e, 'mtoken', mine, 'enabled', 1, 'updated', now)
+
+    if awaiting == '1' then
+        redis.call('HSET', e, 'awaiting', 1)
+    else
+        redis.call('HDEL', e, 'awaiting')
+    end
+
+    if unlock ~= '' then
+        redis.call('HSET', T .. ':u:' .. id, 'unlock', unlock,
+                   'unlock_gen', v[7] or '0')
+    end
+end
+
+local outcome = v[1] and 'updated' or 'created'
+
+event(T, limit, 'api.Migrate', id,
+      {by = ARGV[8], address = ARGV[9], message = message,
+       outcome = outcome, tally = tally}, ARGV[10])
+
+return {0, outcome, tally}

@@ -1,0 +1,35 @@
+-- Empties queues.  ARGV: event limit, who, address, commands after which to
+-- stop, then ids
+-- {ids handled, commands removed, i, i, …}: id i (from 0) is not enrolled
+--@include event
+--@include queue
+local T, limit, budget = KEYS[1], ARGV[1], tonumber(ARGV[4])
+local reply, cleared = {0, 0}, {}
+
+for i = 5, #ARGV do
+    local id = ARGV[i]
+
+    if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+        reply[#reply + 1] = i - 5
+    else
+        local n = queue_clear(T, id)
+
+        if n > 0 then
+            cleared[#cleared + 1] = id
+            reply[2] = reply[2] + n
+        end
+    end
+
+    reply[1] = reply[1] + 1
+
+    if reply[2] >= budget then
+        break
+    end
+end
+
+if #cleared > 0 then
+    event(T, limit, 'api.QueueClear', table.concat(cleared, ','),
+          {by = ARGV[2], address = ARGV[3], removed = reply[2]})
+end
+
+return reply
