@@ -1,0 +1,51 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The admin API: one step function an endpoint.
+ */
+
+
+#ifndef _MDM_API_H_INCLUDED_
+#define _MDM_API_H_INCLUDED_
+
+
+#include "mdm_exchange.h"
+
+
+#ifndef MDM_VERSION
+#define MDM_VERSION           "0.1.0"
+#endif
+
+
+/* PUT, POST /v1/enqueue/ID[,ID…] */
+mdm_int_t mdm_api_enqueue_step(mdm_exchange_t *x);
+
+/* GET /v1/queue/ID; DELETE /v1/queue/ID[,ID…] */
+mdm_int_t mdm_api_queue_list_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_queue_clear_step(mdm_exchange_t *x);
+
+/* GET, DELETE /v1/queue/ID/UUID */
+mdm_int_t mdm_api_command_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_command_delete_step(mdm_exchange_t *x);
+
+/* GET /v1/enrollments/ID */
+mdm_int_t mdm_api_enrollment_get_step(mdm_exchange_t *x);
+
+/* POST /v1/enrollments/query */
+mdm_int_t mdm_api_enrollment_query_step(mdm_exchange_t *x);
+
+/* DELETE /v1/enrollments/ID/certificate */
+mdm_int_t mdm_api_pin_reset_step(mdm_exchange_t *x);
+
+/* PUT /migration */
+mdm_int_t mdm_api_migration_step(mdm_exchange_t *x);
+
+/* GET /version */
+mdm_int_t mdm_api_version_step(mdm_exchange_t *x);
+
+/* /v1/push/…, /v1/pushcert, /v1/escrowkeyunlock: 501 */
+mdm_int_t mdm_api_push_step(mdm_exchange_t *x);
+
+
+#endif /* _MDM_API_H_INCLUDED_ */

@@ -1,0 +1,362 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * GET and DELETE /v1/queue/ID/UUID: what became of one command.
+ */
+
+
+#include <zlib.h>
+
+#include "mdm_api.h"
+#include "mdm_api_json.h"
+#include "mdm_api_util.h"
+
+
+#define MDM_API_RESULT_MIN    4096
+#define MDM_API_RESULT_MAX    (256 * 1024 * 1024)
+
+
+/* elements of the script's reply */
+
+enum {
+    MDM_API_COMMAND_CODE = 0,
+    MDM_API_COMMAND_TYPE,
+    MDM_API_COMMAND_TIME,
+    MDM_API_COMMAND_STATUS,                /* or the NotNow record */
+    MDM_API_COMMAND_BODY,
+    MDM_API_COMMAND_Z,
+    MDM_API_COMMAND_KNOWN
+};
+
+#define MDM_API_COMMAND_NONE      0
+#define MDM_API_COMMAND_PENDING   1
+#define MDM_API_COMMAND_RESULT    2
+#define MDM_API_COMMAND_FINISHED  3
+
+
+static mdm_int_t mdm_api_command_get_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_command_get_answer(mdm_exchange_t *x);
+static const char *mdm_api_command_state(int64_t code,
+    const mdm_str_t *status);
+static mdm_int_t mdm_api_command_result(mdm_exchange_t *x,
+    const mdm_reply_t *reply, mdm_str_t *result);
+static mdm_int_t mdm_api_inflate(mdm_arena_t *arena, const mdm_str_t *src,
+    mdm_str_t *dst);
+static mdm_int_t mdm_api_inflate_loop(mdm_arena_t *arena, z_stream *z,
+    mdm_str_t *dst);
+
+
+mdm_int_t
+mdm_api_command_get_step(mdm_exchange_t *x)
+{
+    return (x->state == 0) ? mdm_api_command_get_call(x)
+                           : mdm_api_command_get_answer(x);
+}
+
+
+static mdm_int_t
+mdm_api_command_get_call(mdm_exchange_t *x)
+{
+    mdm_int_t          rc;
+    mdm_str_t          uuid, format, *args;
+    mdm_enrollment_t   en;
+
+    rc = mdm_api_enrollment(x, 2, &en);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_uuid(x, 3, &uuid);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg(x, "format", &format);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (format.len != 0 && !mdm_str_is(&format, "json")
+        && !mdm_str_is(&format, "plist"))
+    {
+        return mdm_exchange_refuse(x, 400, "the argument \"format\" is "
+                                   "neither json nor plist");
+    }
+
+    if (mdm_exchange_calls(x, 1, mdm_str_is(&format, "plist") ? 2 : 1)
+        != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_command_get, &en.tag, 2);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = en.id_key;
+    args[1] = uuid;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_command_get_answer(mdm_exchange_t *x)
+{
+    int64_t             code;
+    mdm_str_t           s, status, result;
+    mdm_api_json_t      j;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+    code = mdm_reply_int(reply, MDM_API_COMMAND_CODE, -1);
+
+    if (code < 0) {
+        return mdm_api_not_enrolled(x);
+    }
+
+    if (code == MDM_API_COMMAND_NONE) {
+        return mdm_exchange_refuse(x, 404, "this enrollment has no such "
+                                   "command");
+    }
+
+    mdm_str_null(&result);
+
+    status = mdm_reply_str(reply, MDM_API_COMMAND_STATUS);
+    x->request_type = mdm_reply_str(reply, MDM_API_COMMAND_TYPE);
+
+    if (code == MDM_API_COMMAND_RESULT) {
+
+        if (mdm_api_command_result(x, reply, &result) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        x->mdm_status = status;
+    }
+
+    if (x->state == 2) {
+
+        if (code != MDM_API_COMMAND_RESULT) {
+            return mdm_exchange_refuse(x, 404, "there is no result");
+        }
+
+        /*
+         * These bytes are the device's: no type under which a browser would
+         * run what is in them.
+         */
+
+        return mdm_exchange_body(x, 200, "application/x-plist", &result);
+    }
+
+    mdm_api_json_init(&j, x->arena, 512 + result.len / 3 * 4);
+
+    mdm_api_json_open(&j, NULL, '{');
+
+    mdm_api_json_str(&j, "command_uuid", &x->command_uuid);
+    mdm_api_json_opt_str(&j, "request_type", &x->request_type);
+    mdm_api_json_text(&j, "state", mdm_api_command_state(code, &status));
+
+    s = mdm_reply_str(reply, MDM_API_COMMAND_TIME);
+    mdm_api_json_opt_time(&j, (code == MDM_API_COMMAND_PENDING) ? "queued"
+                                                                 : "finished",
+                          &s);
+
+    if (code == MDM_API_COMMAND_PENDING) {
+        mdm_api_json_not_now(&j, &status);
+    }
+
+    if (code == MDM_API_COMMAND_RESULT) {
+        s = mdm_reply_str(reply, MDM_API_COMMAND_KNOWN);
+
+        mdm_api_json_str(&j, "status", &status);
+        mdm_api_json_bool(&j, "was_queued", mdm_str_is(&s, "1"));
+        mdm_api_json_base64(&j, "result", &result);
+    }
+
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 200);
+}
+
+
+static const char *
+mdm_api_command_state(int64_t code, const mdm_str_t *status)
+{
+    if (code == MDM_API_COMMAND_PENDING) {
+        return (status->len != 0) ? "not_now" : "pending";
+    }
+
+    if (code == MDM_API_COMMAND_RESULT) {
+
+        if (mdm_str_is(status, "Acknowledged")) {
+            return "acknowledged";
+        }
+
+        if (mdm_str_is(status, "Error")) {
+            return "error";
+        }
+
+        if (mdm_str_is(status, "CommandFormatError")) {
+            return "command_format_error";
+        }
+    }
+
+    return "finished";
+}
+
+
+static mdm_int_t
+mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
+    mdm_str_t *result)
+{
+    mdm_int_t  rc;
+    mdm_str_t  z;
+
+    *result = mdm_reply_str(reply, MDM_API_COMMAND_BODY);
+    z = mdm_reply_str(reply, MDM_API_COMMAND_Z);
+
+    if (!mdm_str_is(&z, "1")) {
+        return MDM_OK;
+    }
+
+    z = *result;
+
+    rc = mdm_api_inflate(x->arena, &z, result);
+
+    if (rc != MDM_OK) {
+        mdm_exchange_note(x, MDM_NOTE_ERROR, "a result that is kept "
+                          "compressed cannot be read");
+    }
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_api_inflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst)
+{
+    z_stream   z;
+    mdm_int_t  rc;
+
+    memset(&z, 0, sizeof(z_stream));
+
+    if (src->len > MDM_API_RESULT_MAX || inflateInit(&z) != Z_OK) {
+        return MDM_ERROR;
+    }
+
+    z.next_in = src->data;
+    z.avail_in = (uInt) src->len;
+
+    rc = mdm_api_inflate_loop(arena, &z, dst);
+
+    (void) inflateEnd(&z);
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_api_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
+{
+    int      rc;
+    u_char  *p, *old;
+    size_t   size, used;
+
+    size = MDM_API_RESULT_MIN + (size_t) z->avail_in * 4;
+    used = 0;
+    old = NULL;
+
+    for ( ;; ) {
+
+        p = mdm_arena_alloc(arena, size);
+        if (p == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (used != 0) {
+            memcpy(p, old, used);
+        }
+
+        z->next_out = p + used;
+        z->avail_out = (uInt) (size - used);
+
+        rc = inflate(z, Z_NO_FLUSH);
+
+        used = size - z->avail_out;
+
+        if (rc == Z_STREAM_END) {
+            break;
+        }
+
+        /* not at its end although there was room: it is cut off */
+
+        if (rc != Z_OK || z->avail_out != 0 || size > MDM_API_RESULT_MAX / 2)
+        {
+            return MDM_ERROR;
+        }
+
+        old = p;
+        size *= 2;
+    }
+
+    dst->data = p;
+    dst->len = used;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_command_delete_step(mdm_exchange_t *x)
+{
+    int64_t            code;
+    mdm_int_t          rc;
+    mdm_str_t          uuid, *args;
+    mdm_enrollment_t   en;
+
+    if (x->state != 0) {
+        code = mdm_reply_int(x->calls[0].reply, 0, -1);
+
+        if (code < 0) {
+            return mdm_api_not_enrolled(x);
+        }
+
+        if (code == 0) {
+            return mdm_exchange_refuse(x, 404, "the command is not in the "
+                                       "queue");
+        }
+
+        return mdm_exchange_empty(x, 204);
+    }
+
+    rc = mdm_api_enrollment(x, 2, &en);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_uuid(x, 3, &uuid);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_command_delete, &en.tag, 5);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = en.id_key;
+    args[1] = uuid;
+
+    if (mdm_api_number(x, &args[2], (int64_t) x->settings->event_limit)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return (mdm_api_actor(x, &args[3]) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+}

@@ -1,0 +1,327 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * PUT, POST /v1/enqueue/ID[,ID…]: one command to many channels.
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_ids.h"
+#include "mdm_api_json.h"
+#include "mdm_command.h"
+#include "mdm_key.h"
+
+
+#define MDM_API_ENQUEUE_IDS    500       /* a call */
+#define MDM_API_ENQUEUE_ARGS   7         /* before the ids */
+#define MDM_API_ENQUEUE_BYTES  (16 * 1024 * 1024)   /* a round */
+
+#define MDM_API_ENQUEUE_NOT_ENROLLED  1
+#define MDM_API_ENQUEUE_FULL          2
+
+
+typedef struct {
+    mdm_command_t             command;
+    mdm_api_ids_t             list;
+    mdm_str_t                 args[MDM_API_ENQUEUE_ARGS];
+    mdm_uint_t                next;        /* chunk */
+} mdm_api_enqueue_t;
+
+
+static mdm_int_t mdm_api_enqueue_command(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_round(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static void mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_answer(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_refuse(mdm_exchange_t *x,
+    const mdm_str_t *error);
+
+
+mdm_int_t
+mdm_api_enqueue_step(mdm_exchange_t *x)
+{
+    mdm_int_t           rc;
+    mdm_api_enqueue_t  *en;
+
+    if (x->state != 0) {
+        en = x->ctx;
+
+        mdm_api_enqueue_replies(x, en);
+
+        return mdm_api_enqueue_round(x, en);
+    }
+
+    en = mdm_arena_zalloc(x->arena, sizeof(mdm_api_enqueue_t));
+    if (en == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = en;
+
+    rc = mdm_api_ids_read(x, 2, &en->list);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_enqueue_command(x, en);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_api_ids_group(x, &en->list, MDM_API_ENQUEUE_IDS) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_enqueue_round(x, en);
+}
+
+
+static mdm_int_t
+mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    mdm_int_t            rc;
+    mdm_str_t            error, *args;
+    mdm_uint_t           json, validate;
+    mdm_plist_limits_t   limits;
+
+    validate = 1;
+
+    rc = mdm_api_arg_flag(x, "validate", &validate);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (x->body.len == 0) {
+        mdm_str_set(&error, "an empty body only pushes, and push is not "
+                    "available in this version");
+        return mdm_api_enqueue_refuse(x, &error);
+    }
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    json = mdm_str_begins_i(&x->content_type, "application/json");
+
+    rc = mdm_command_read(x->arena, &x->body, json,
+                          validate ? x->settings->validate
+                                   : MDM_VALIDATE_OFF,
+                          &limits, &en->command);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_api_enqueue_refuse(x, &en->command.error);
+    }
+
+    if (rc != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (!mdm_utf8_valid(&en->command.request_type)) {
+        mdm_str_set(&error, "Command.RequestType: not UTF-8");
+        return mdm_api_enqueue_refuse(x, &error);
+    }
+
+    x->command_uuid = en->command.uuid;
+    x->request_type = en->command.request_type;
+
+    args = en->args;
+
+    args[1] = en->command.request_type;
+    args[2] = en->command.body;
+
+    if (mdm_key_uuid(x->arena, &args[0], &en->command.uuid) != MDM_OK
+        || mdm_api_number(x, &args[3], (int64_t) x->settings->queue_limit)
+           != MDM_OK
+        || mdm_api_number(x, &args[4], (int64_t) x->settings->event_limit)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_actor(x, &args[5]);
+}
+
+
+/*
+ * Every call carries the body, so a large one goes out in several rounds
+ * rather than some hundred times at once.
+ */
+
+static mdm_int_t
+mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    mdm_str_t        *args;
+    mdm_uint_t        i, k, n;
+    mdm_api_chunk_t  *chunk;
+
+    n = en->list.nchunks - en->next;
+
+    if (n == 0) {
+        return mdm_api_enqueue_answer(x, en);
+    }
+
+    k = MDM_API_ENQUEUE_BYTES / (en->command.body.len + 1) + 1;
+
+    if (k > MDM_API_ROUND) {
+        k = MDM_API_ROUND;
+    }
+
+    if (n > k) {
+        n = k;
+    }
+
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    for (i = 0; i < n; i++) {
+        chunk = &en->list.chunks[en->next++];
+
+        args = mdm_exchange_call(x, i, &mdm_script_enqueue, &chunk->tag,
+                                 MDM_API_ENQUEUE_ARGS + chunk->n);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        memcpy(args, en->args, sizeof(en->args));
+        args += MDM_API_ENQUEUE_ARGS;
+
+        for (k = 0; k < chunk->n; k++) {
+            args[k] = chunk->ids[k]->key;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static void
+mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    size_t              k;
+    const char         *error;
+    mdm_call_t         *call;
+    mdm_uint_t          i;
+    mdm_api_ids_t      *list;
+    mdm_api_chunk_t    *chunk;
+    const mdm_reply_t  *reply;
+
+    list = &en->list;
+    chunk = &list->chunks[en->next - x->ncalls];
+
+    for (i = 0; i < x->ncalls; i++, chunk++) {
+        call = &x->calls[i];
+
+        if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
+            continue;
+        }
+
+        reply = call->reply;
+
+        if (mdm_reply_int(reply, 0, -1) < 0) {
+            mdm_api_ids_fail_chunk(list, chunk, "CommandUUID is already used "
+                                   "by another command");
+            continue;
+        }
+
+        for (k = 2; k + 1 < reply->nelements; k += 2) {
+
+            switch (mdm_reply_int(reply, k + 1, 0)) {
+
+            case MDM_API_ENQUEUE_NOT_ENROLLED:
+                error = MDM_API_NOT_ENROLLED;
+                break;
+
+            case MDM_API_ENQUEUE_FULL:
+                error = "the queue is full";
+                break;
+
+            default:
+                error = MDM_API_FAILED;
+            }
+
+            mdm_api_ids_fail(list, chunk,
+                             (mdm_uint_t) mdm_reply_int(reply, k, -1), error);
+        }
+    }
+}
+
+
+static mdm_int_t
+mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    mdm_uint_t             i, status;
+    mdm_api_id_t          *id;
+    mdm_api_json_t         j;
+    mdm_schema_warning_t  *w;
+
+    status = mdm_api_ids_status(&en->list);
+
+    if (status == 503) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    mdm_api_json_init(&j, x->arena, 256 + 128 * en->list.failed);
+    mdm_api_json_open(&j, NULL, '{');
+
+    if (en->list.failed != 0) {
+
+        mdm_api_json_open(&j, "status", '{');
+
+        for (i = 0; i < en->list.n; i++) {
+            id = &en->list.ids[i];
+
+            if (id->error != NULL) {
+                mdm_api_json_key(&j, &id->name);
+                mdm_api_json_open(&j, NULL, '{');
+                mdm_api_json_text(&j, "command_error", id->error);
+                mdm_api_json_close(&j, '}');
+            }
+        }
+
+        mdm_api_json_close(&j, '}');
+    }
+
+    mdm_api_json_bool(&j, "no_push", 1);
+    mdm_api_json_str(&j, "command_uuid", &en->command.uuid);
+    mdm_api_json_str(&j, "request_type", &en->command.request_type);
+
+    if (en->command.schema.warnings != NULL) {
+
+        mdm_api_json_open(&j, "warnings", '[');
+
+        for (w = en->command.schema.warnings; w != NULL; w = w->next) {
+            mdm_api_json_str(&j, NULL, &w->text);
+        }
+
+        mdm_api_json_close(&j, ']');
+    }
+
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, status);
+}
+
+
+static mdm_int_t
+mdm_api_enqueue_refuse(mdm_exchange_t *x, const mdm_str_t *error)
+{
+    mdm_api_json_t  j;
+
+    /* for the log; the answer is an API result with this error */
+
+    (void) mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(error));
+
+    mdm_api_json_init(&j, x->arena, 256);
+
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_bool(&j, "no_push", 1);
+    mdm_api_json_str(&j, "command_error", error);
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 400);
+}

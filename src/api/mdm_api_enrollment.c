@@ -1,0 +1,288 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * GET /v1/enrollments/ID, DELETE /v1/enrollments/ID/certificate.
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_json.h"
+#include "mdm_api_util.h"
+
+
+/* elements of the script's reply */
+
+enum {
+    MDM_API_GET_CODE = 0,
+    MDM_API_GET_OWN,
+    MDM_API_GET_DEVICE,
+    MDM_API_GET_COUNTS,
+    MDM_API_GET_USERS,
+    MDM_API_GET_DER,
+    MDM_API_GET_UNLOCK
+};
+
+/* of its part about the channel */
+
+enum {
+    MDM_API_OWN_TYPE = 0,
+    MDM_API_OWN_PARENT,
+    MDM_API_OWN_ENABLED,
+    MDM_API_OWN_TALLY,
+    MDM_API_OWN_LAST_SEEN,
+    MDM_API_OWN_ENROLLED,
+    MDM_API_OWN_UPDATED,
+    MDM_API_OWN_AWAITING,
+    MDM_API_OWN_MIGRATED,
+    MDM_API_OWN_TOPIC,
+    MDM_API_OWN_SHORT_NAME,
+    MDM_API_OWN_LONG_NAME
+};
+
+
+static mdm_int_t mdm_api_enrollment_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_enrollment_answer(mdm_exchange_t *x);
+static void mdm_api_enrollment_device(mdm_api_json_t *j,
+    const mdm_reply_t *reply);
+
+
+/* in the order of the script */
+
+static const char  *mdm_api_device_names[] = {
+    "serial_number", "name", "model", "model_name", "product", "os_version",
+    "build", "imei", "meid", "certificate_sha256", NULL
+};
+
+
+mdm_int_t
+mdm_api_enrollment_get_step(mdm_exchange_t *x)
+{
+    return (x->state == 0) ? mdm_api_enrollment_call(x)
+                           : mdm_api_enrollment_answer(x);
+}
+
+
+static mdm_int_t
+mdm_api_enrollment_call(mdm_exchange_t *x)
+{
+    mdm_int_t          rc;
+    mdm_str_t         *args;
+    mdm_uint_t         cert, unlock;
+    mdm_enrollment_t   en;
+
+    cert = 0;
+    unlock = 0;
+
+    rc = mdm_api_enrollment(x, 2, &en);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_flag(x, "include_device_cert", &cert);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_flag(x, "include_unlock_token", &unlock);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_enrollment_get, &en.tag, 3);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = en.id_key;
+    args[1] = mdm_api_flag(cert);
+    args[2] = mdm_api_flag(unlock);
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_enrollment_answer(mdm_exchange_t *x)
+{
+    size_t              i;
+    int64_t             tally;
+    mdm_str_t           s;
+    mdm_api_json_t      j;
+    const mdm_reply_t  *reply, *own, *counts, *users;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, MDM_API_GET_CODE, 0) == 0) {
+        return mdm_api_not_enrolled(x);
+    }
+
+    own = mdm_reply_at(reply, MDM_API_GET_OWN);
+    counts = mdm_reply_at(reply, MDM_API_GET_COUNTS);
+    users = mdm_reply_at(reply, MDM_API_GET_USERS);
+
+    mdm_api_json_init(&j, x->arena, 1024);
+    mdm_api_json_open(&j, NULL, '{');
+
+    mdm_api_json_str(&j, "id", &x->enrollment_id);
+
+    s = mdm_reply_str(own, MDM_API_OWN_TYPE);
+    mdm_api_json_str(&j, "type", &s);
+
+    s = mdm_reply_str(own, MDM_API_OWN_PARENT);
+
+    if (s.len != 0) {
+        mdm_api_json_id(&j, "parent", &s);
+    }
+
+    mdm_api_enrollment_device(&j, reply);
+
+    s = mdm_reply_str(own, MDM_API_OWN_SHORT_NAME);
+
+    if (s.len != 0 || mdm_reply_str(own, MDM_API_OWN_LONG_NAME).len != 0) {
+        mdm_api_json_open(&j, "user", '{');
+        mdm_api_json_opt_str(&j, "user_short_name", &s);
+
+        s = mdm_reply_str(own, MDM_API_OWN_LONG_NAME);
+        mdm_api_json_opt_str(&j, "user_long_name", &s);
+        mdm_api_json_close(&j, '}');
+    }
+
+    s = mdm_reply_str(own, MDM_API_OWN_ENABLED);
+    mdm_api_json_bool(&j, "enabled", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(own, MDM_API_OWN_TALLY);
+
+    if (mdm_atoi(&s, &tally) != MDM_OK) {
+        tally = 0;
+    }
+
+    mdm_api_json_int(&j, "token_update_tally", tally);
+
+    s = mdm_reply_str(own, MDM_API_OWN_LAST_SEEN);
+    mdm_api_json_opt_time(&j, "last_seen", &s);
+
+    s = mdm_reply_str(own, MDM_API_OWN_ENROLLED);
+    mdm_api_json_opt_time(&j, "enrolled", &s);
+
+    s = mdm_reply_str(own, MDM_API_OWN_UPDATED);
+    mdm_api_json_opt_time(&j, "updated", &s);
+
+    s = mdm_reply_str(own, MDM_API_OWN_AWAITING);
+    mdm_api_json_bool(&j, "awaiting_configuration", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(own, MDM_API_OWN_MIGRATED);
+    mdm_api_json_bool(&j, "migrated", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(own, MDM_API_OWN_TOPIC);
+    mdm_api_json_opt_str(&j, "topic", &s);
+
+    mdm_api_json_int(&j, "queue_length", mdm_reply_int(counts, 0, 0));
+    mdm_api_json_bool(&j, "has_bootstrap_token",
+                      mdm_reply_int(counts, 1, 0) != 0);
+    mdm_api_json_bool(&j, "has_unlock_token",
+                      mdm_reply_int(counts, 2, 0) != 0);
+
+    mdm_api_json_open(&j, "users", '[');
+
+    for (i = 0; users != NULL && i < users->nelements; i++) {
+        s = mdm_reply_str(users, i);
+        mdm_api_json_id(&j, NULL, &s);
+    }
+
+    mdm_api_json_close(&j, ']');
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 200);
+}
+
+
+static void
+mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply)
+{
+    size_t              i;
+    mdm_str_t           s;
+    const mdm_reply_t  *device;
+
+    device = mdm_reply_at(reply, MDM_API_GET_DEVICE);
+
+    mdm_api_json_open(j, "device", '{');
+
+    for (i = 0; mdm_api_device_names[i] != NULL; i++) {
+        s = mdm_reply_str(device, i);
+        mdm_api_json_opt_str(j, mdm_api_device_names[i], &s);
+    }
+
+    s = mdm_reply_str(reply, MDM_API_GET_DER);
+
+    if (s.len != 0) {
+        mdm_api_json_pem(j, "device_cert", &s);
+    }
+
+    s = mdm_reply_str(reply, MDM_API_GET_UNLOCK);
+
+    if (s.len != 0) {
+        mdm_api_json_base64(j, "unlock_token", &s);
+    }
+
+    mdm_api_json_close(j, '}');
+}
+
+
+mdm_int_t
+mdm_api_pin_reset_step(mdm_exchange_t *x)
+{
+    int64_t            code;
+    mdm_int_t          rc;
+    mdm_str_t         *args;
+    mdm_enrollment_t   en;
+
+    if (x->state != 0) {
+        code = mdm_reply_int(x->calls[0].reply, 0, -1);
+
+        if (code < 0) {
+            return mdm_api_not_enrolled(x);
+        }
+
+        if (code == 0) {
+            return mdm_exchange_refuse(x, 404, "no certificate is pinned");
+        }
+
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "the pinned certificate was "
+                          "reset by an administrator");
+
+        return mdm_exchange_empty(x, 204);
+    }
+
+    rc = mdm_api_enrollment(x, 2, &en);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (!mdm_str_eq(&en.id, &en.device)) {
+        return mdm_exchange_refuse(x, 400, "a certificate is pinned to a "
+                                   "device, not to a user channel");
+    }
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_pin_reset, &en.tag, 4);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = en.id_key;
+
+    if (mdm_api_number(x, &args[1], (int64_t) x->settings->event_limit)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return (mdm_api_actor(x, &args[2]) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+}

@@ -1,0 +1,385 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_api_ids.h"
+#include "mdm_key.h"
+
+
+static mdm_int_t mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_str_t *segment, mdm_uint_t encoded);
+static mdm_uint_t mdm_api_ids_find(mdm_api_ids_t *list, uint32_t hash,
+    const mdm_api_id_t *id);
+
+
+/* what stands for itself in a path and in a key: A-Z a-z 0-9 - . _ ~ @ + : */
+
+static const uint32_t  mdm_api_ids_plain[] = {
+    0x00000000,
+
+                /* ?>=< ;:98 7654 3210  /.-, +*)( '&%$ #"!  */
+    0x07ff6800, /* 0000 0111 1111 1111  0110 1000 0000 0000 */
+
+                /* _^]\ [ZYX WVUT SRQP  ONML KJIH GFED CBA@ */
+    0x87ffffff, /* 1000 0111 1111 1111  1111 1111 1111 1111 */
+
+                /*  ~}| {zyx wvut srqp  onml kjih gfed cba` */
+    0x47fffffe, /* 0100 0111 1111 1111  1111 1111 1111 1110 */
+
+    0x00000000, 0x00000000, 0x00000000, 0x00000000
+};
+
+
+mdm_int_t
+mdm_api_ids_init(mdm_exchange_t *x, mdm_api_ids_t *list, mdm_uint_t n)
+{
+    mdm_uint_t  size;
+
+    memset(list, 0, sizeof(mdm_api_ids_t));
+
+    list->ids = mdm_arena_alloc(x->arena, n * sizeof(mdm_api_id_t));
+    if (list->ids == NULL) {
+        return MDM_ERROR;
+    }
+
+    /* open addressing, at most half full */
+
+    for (size = 4; size < 2 * n; size *= 2) { /* void */ }
+
+    list->mask = size - 1;
+
+    list->table = mdm_arena_zalloc(x->arena, size * sizeof(uint32_t));
+    if (list->table == NULL) {
+        return MDM_ERROR;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_ids_add(mdm_exchange_t *x, mdm_api_ids_t *list, const mdm_str_t *id)
+{
+    mdm_int_t   rc;
+    mdm_uint_t  n;
+
+    n = list->n;
+
+    rc = mdm_api_ids_parse(x, list, id, 0);
+
+    if (rc == MDM_OK && list->n != n && list->ids[n].error != NULL) {
+        list->n = n;
+        list->failed--;
+        return MDM_DECLINED;
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
+mdm_api_ids_read(mdm_exchange_t *x, mdm_uint_t n, mdm_api_ids_t *list)
+{
+    u_char      *p, *comma, *end;
+    mdm_int_t    rc;
+    mdm_str_t    segment, id;
+    mdm_uint_t   count;
+
+    rc = mdm_api_segment(x, n, &segment);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    end = segment.data + segment.len;
+    count = 1;
+
+    for (p = segment.data;
+         (p = memchr(p, ',', (size_t) (end - p))) != NULL;
+         p++)
+    {
+        count++;
+    }
+
+    if (count > x->settings->api_ids) {
+        return mdm_exchange_refuse(x, 400, "%lu ids in one call: at most %lu "
+                                   "are allowed", (unsigned long) count,
+                                   (unsigned long) x->settings->api_ids);
+    }
+
+    if (mdm_api_ids_init(x, list, count) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (p = segment.data; /* void */ ; p = comma + 1) {
+
+        comma = memchr(p, ',', (size_t) (end - p));
+
+        id.data = p;
+        id.len = (size_t) (((comma != NULL) ? comma : end) - p);
+
+        if (mdm_api_ids_parse(x, list, &id, 1) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        if (comma == NULL) {
+            break;
+        }
+    }
+
+    if (list->n == 1) {
+        x->enrollment_id = list->ids[0].name;
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_str_t *segment, mdm_uint_t encoded)
+{
+    u_char            c, *colon;
+    size_t            i;
+    uint32_t          hash;
+    mdm_int_t         rc;
+    mdm_str_t         device;
+    mdm_api_id_t     *id;
+    mdm_enrollment_t  en;
+
+    id = &list->ids[list->n];
+
+    id->name = *segment;
+    id->key = *segment;
+    id->error = NULL;
+    id->partition = 0;
+
+    for (i = 0; i < segment->len; i++) {
+        c = segment->data[i];
+
+        if (!(mdm_api_ids_plain[c >> 5] & (1U << (c & 0x1f)))) {
+            break;
+        }
+    }
+
+    if (i == segment->len && i != 0 && i <= MDM_ID_MAX) {
+
+        /* as good as always: the id is its own key form */
+
+        device = *segment;
+        colon = memchr(segment->data, ':', segment->len);
+
+        if (colon != NULL) {
+            device.len = (size_t) (colon - segment->data);
+        }
+
+        rc = (device.len != 0 && device.len + 1 != segment->len)
+             ? MDM_OK : MDM_DECLINED;
+
+        id->partition = mdm_partition(&device, x->settings->partitions);
+
+    } else {
+
+        rc = encoded ? mdm_unescape(x->arena, &id->name, segment) : MDM_OK;
+
+        if (rc == MDM_OK) {
+            rc = mdm_enrollment_from_id(x->arena, &id->name, &x->tenant,
+                                        x->settings->partitions, &en);
+        }
+
+        if (rc == MDM_OK) {
+            id->key = en.id_key;
+            id->partition = en.partition;
+        }
+    }
+
+    if (rc == MDM_ERROR) {
+        return MDM_ERROR;
+    }
+
+    if (rc == MDM_DECLINED) {
+        id->error = MDM_API_NO_ID;
+    }
+
+    /* FNV-1a; ids of one fleet differ in any of their bytes */
+
+    hash = 2166136261U;
+
+    for (i = 0; i < id->key.len; i++) {
+        hash = (hash ^ id->key.data[i]) * 16777619U;
+    }
+
+    if (mdm_api_ids_find(list, hash, id)) {
+        return MDM_OK;
+    }
+
+    list->n++;
+
+    if (id->error != NULL) {
+        list->failed++;
+    }
+
+    return MDM_OK;
+}
+
+
+/* 1: it is there already; 0: it was put in as the next one */
+
+static mdm_uint_t
+mdm_api_ids_find(mdm_api_ids_t *list, uint32_t hash, const mdm_api_id_t *id)
+{
+    mdm_uint_t  i;
+
+    hash ^= hash >> 16;
+
+    for (i = hash & list->mask; list->table[i] != 0; i = (i + 1) & list->mask)
+    {
+        if (mdm_str_eq(&list->ids[list->table[i] - 1].key, &id->key)) {
+            return 1;
+        }
+    }
+
+    list->table[i] = (uint32_t) list->n + 1;
+
+    return 0;
+}
+
+
+mdm_int_t
+mdm_api_ids_group(mdm_exchange_t *x, mdm_api_ids_t *list, mdm_uint_t size)
+{
+    uint32_t          *first, n, p, partitions;
+    mdm_uint_t         i, nchunks;
+    mdm_api_id_t     **sorted;
+    mdm_api_chunk_t   *chunk;
+
+    partitions = x->settings->partitions;
+
+    /* a counting sort */
+
+    first = mdm_arena_zalloc(x->arena, (partitions + 1) * sizeof(uint32_t));
+    sorted = mdm_arena_alloc(x->arena, list->n * sizeof(mdm_api_id_t *));
+
+    if (first == NULL || sorted == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < list->n; i++) {
+        if (list->ids[i].error == NULL) {
+            first[list->ids[i].partition + 1]++;
+        }
+    }
+
+    nchunks = 0;
+
+    for (p = 0; p < partitions; p++) {
+        nchunks += (first[p + 1] + size - 1) / size;
+        first[p + 1] += first[p];
+    }
+
+    for (i = 0; i < list->n; i++) {
+        if (list->ids[i].error == NULL) {
+            sorted[first[list->ids[i].partition]++] = &list->ids[i];
+        }
+    }
+
+    /* first[p] is where p ends now */
+
+    list->chunks = mdm_arena_zalloc(x->arena,
+                                    nchunks * sizeof(mdm_api_chunk_t));
+    if (list->chunks == NULL) {
+        return MDM_ERROR;
+    }
+
+    list->nchunks = nchunks;
+    chunk = list->chunks;
+    n = 0;
+
+    for (p = 0; p < partitions; p++) {
+
+        for ( /* void */ ; n < first[p]; n += (uint32_t) chunk++->n) {
+
+            chunk->ids = &sorted[n];
+            chunk->n = first[p] - n;
+
+            if (chunk->n > size) {
+                chunk->n = size;
+            }
+
+            if (chunk != list->chunks && n != 0
+                && sorted[n - 1]->partition == p)
+            {
+                chunk->tag = chunk[-1].tag;
+                continue;
+            }
+
+            if (mdm_key_partition(x->arena, &chunk->tag, &x->tenant, p)
+                != MDM_OK)
+            {
+                return MDM_ERROR;
+            }
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+void
+mdm_api_ids_fail(mdm_api_ids_t *list, mdm_api_chunk_t *chunk, mdm_uint_t i,
+    const char *error)
+{
+    if (i < chunk->n && chunk->ids[i]->error == NULL) {
+        chunk->ids[i]->error = error;
+        list->failed++;
+    }
+}
+
+
+void
+mdm_api_ids_fail_chunk(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
+    const char *error)
+{
+    for ( /* void */ ; chunk->done < chunk->n; chunk->done++) {
+        mdm_api_ids_fail(list, chunk, chunk->done, error);
+    }
+}
+
+
+mdm_int_t
+mdm_api_ids_call(mdm_exchange_t *x, mdm_api_ids_t *list,
+    mdm_api_chunk_t *chunk, const mdm_call_t *call)
+{
+    if (call->rc == MDM_CALL_OK) {
+        list->done++;
+        return MDM_OK;
+    }
+
+    if (call->rc == MDM_CALL_UNAVAILABLE) {
+        list->unavailable++;
+        mdm_api_ids_fail_chunk(list, chunk, MDM_API_UNAVAILABLE);
+        return MDM_DECLINED;
+    }
+
+    mdm_exchange_note(x, MDM_NOTE_ERROR, "the script \"%.*s\" failed",
+                      mdm_fmt(&call->script->name));
+    mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
+
+    return MDM_DECLINED;
+}
+
+
+mdm_uint_t
+mdm_api_ids_status(const mdm_api_ids_t *list)
+{
+    if (list->failed == 0) {
+        return 200;
+    }
+
+    if (list->unavailable != 0 && list->done == 0) {
+        return 503;
+    }
+
+    return (list->failed == list->n) ? 500 : 207;
+}

@@ -1,0 +1,94 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Lists of enrollment ids and their grouping by partition, in linear time:
+ * one request may name a whole fleet.
+ */
+
+
+#ifndef _MDM_API_IDS_H_INCLUDED_
+#define _MDM_API_IDS_H_INCLUDED_
+
+
+#include "mdm_api_util.h"
+
+
+/* calls in a round at most, so that a worker's limit is not hit */
+#define MDM_API_ROUND         256
+
+
+typedef struct {
+    mdm_str_t                 name;        /* as the answer shows it */
+    mdm_str_t                 key;         /* key form */
+    const char               *error;       /* NULL: none */
+    uint32_t                  partition;
+} mdm_api_id_t;
+
+
+/* ids of one partition that go into one call */
+
+typedef struct {
+    mdm_str_t                 tag;         /* KEYS[1] */
+    mdm_api_id_t            **ids;
+    mdm_uint_t                n;
+    mdm_uint_t                done;        /* ids that have their outcome */
+} mdm_api_chunk_t;
+
+
+typedef struct {
+    mdm_api_id_t             *ids;         /* each once, in their order */
+    mdm_uint_t                n;
+    mdm_uint_t                failed;      /* ids with an error */
+    mdm_uint_t                done;        /* calls that came back, */
+    mdm_uint_t                unavailable; /* and did not */
+    mdm_api_chunk_t          *chunks;
+    mdm_uint_t                nchunks;
+    uint32_t                 *table;       /* hash of what is there */
+    mdm_uint_t                mask;
+} mdm_api_ids_t;
+
+
+/* an empty list with room for n ids; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_api_ids_init(mdm_exchange_t *x, mdm_api_ids_t *list,
+    mdm_uint_t n);
+
+/*
+ * Adds an id, given raw; one that is there already is dropped.
+ * MDM_DECLINED: it is no enrollment id; MDM_ERROR.
+ */
+mdm_int_t mdm_api_ids_add(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_str_t *id);
+
+/*
+ * Reads the list in segment n of the path, parted by commas before it is
+ * decoded.  A broken id gets its error, and no call.  More than
+ * x->settings->api_ids are refused.  MDM_OK, MDM_DONE or MDM_ERROR.
+ */
+mdm_int_t mdm_api_ids_read(mdm_exchange_t *x, mdm_uint_t n,
+    mdm_api_ids_t *list);
+
+/* makes chunks of at most "size" ids; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_api_ids_group(mdm_exchange_t *x, mdm_api_ids_t *list,
+    mdm_uint_t size);
+
+/* gives an id of a chunk its error */
+void mdm_api_ids_fail(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
+    mdm_uint_t i, const char *error);
+
+/* the same for all of the chunk that have no outcome; it is done then */
+void mdm_api_ids_fail_chunk(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
+    const char *error);
+
+/*
+ * Looks at how the call of a chunk ended: MDM_OK, or MDM_DECLINED: it failed,
+ * and so did the ids of the chunk.
+ */
+mdm_int_t mdm_api_ids_call(mdm_exchange_t *x, mdm_api_ids_t *list,
+    mdm_api_chunk_t *chunk, const mdm_call_t *call);
+
+/* 200, 207 or 500: as some or all ids failed; 503: Redis is away */
+mdm_uint_t mdm_api_ids_status(const mdm_api_ids_t *list);
+
+
+#endif /* _MDM_API_IDS_H_INCLUDED_ */

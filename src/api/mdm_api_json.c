@@ -1,0 +1,435 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <stdio.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+
+#include "mdm_api_json.h"
+
+
+#define MDM_API_JSON_MIN      256
+
+#define MDM_API_PEM_LINE      48      /* bytes: 64 characters */
+
+
+static u_char *mdm_api_json_room(mdm_api_json_t *j, size_t n);
+static void mdm_api_json_raw(mdm_api_json_t *j, const char *data, size_t n);
+static void mdm_api_json_name(mdm_api_json_t *j, const char *name);
+static void mdm_api_json_quote(mdm_api_json_t *j, const mdm_str_t *value);
+
+
+/* what a JSON string cannot hold as it is: 0x00-0x1f, '"', '\' */
+
+static const uint32_t  mdm_api_json_special[] = {
+    0xffffffff,
+
+                /* ?>=< ;:98 7654 3210  /.-, +*)( '&%$ #"!  */
+    0x00000004, /* 0000 0000 0000 0000  0000 0000 0000 0100 */
+
+                /* _^]\ [ZYX WVUT SRQP  ONML KJIH GFED CBA@ */
+    0x10000000, /* 0001 0000 0000 0000  0000 0000 0000 0000 */
+
+    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
+};
+
+
+void
+mdm_api_json_init(mdm_api_json_t *j, mdm_arena_t *arena, size_t size)
+{
+    memset(j, 0, sizeof(mdm_api_json_t));
+
+    j->arena = arena;
+
+    (void) mdm_api_json_room(j, size);
+}
+
+
+/* the place for n more bytes, or NULL: no memory */
+
+static u_char *
+mdm_api_json_room(mdm_api_json_t *j, size_t n)
+{
+    u_char  *p;
+    size_t   used, size;
+
+    if (j->failed) {
+        return NULL;
+    }
+
+    if (j->start != NULL && (size_t) (j->end - j->pos) >= n) {
+        return j->pos;
+    }
+
+    if (n > SIZE_MAX / 8) {
+        j->failed = 1;
+        return NULL;
+    }
+
+    used = (j->start != NULL) ? (size_t) (j->pos - j->start) : 0;
+
+    size = used + n;
+    size = (size < MDM_API_JSON_MIN) ? MDM_API_JSON_MIN
+                                     : size + ((used != 0) ? size / 2 : 0);
+
+    p = mdm_arena_alloc(j->arena, size);
+    if (p == NULL) {
+        j->failed = 1;
+        return NULL;
+    }
+
+    if (used != 0) {
+        memcpy(p, j->start, used);
+    }
+
+    j->start = p;
+    j->pos = p + used;
+    j->end = p + size;
+
+    return j->pos;
+}
+
+
+static void
+mdm_api_json_raw(mdm_api_json_t *j, const char *data, size_t n)
+{
+    u_char  *p;
+
+    p = mdm_api_json_room(j, n);
+
+    if (p != NULL) {
+        memcpy(p, data, n);
+        j->pos = p + n;
+    }
+}
+
+
+/* the comma before an element, and its name */
+
+static void
+mdm_api_json_name(mdm_api_json_t *j, const char *name)
+{
+    if (j->start != NULL && j->pos != j->start
+        && j->pos[-1] != '{' && j->pos[-1] != '[' && j->pos[-1] != ':')
+    {
+        mdm_api_json_raw(j, ",", 1);
+    }
+
+    if (name != NULL) {
+        mdm_api_json_raw(j, "\"", 1);
+        mdm_api_json_raw(j, name, strlen(name));
+        mdm_api_json_raw(j, "\":", 2);
+    }
+}
+
+
+void
+mdm_api_json_key(mdm_api_json_t *j, const mdm_str_t *name)
+{
+    mdm_api_json_name(j, NULL);
+    mdm_api_json_quote(j, name);
+    mdm_api_json_raw(j, ":", 1);
+}
+
+
+void
+mdm_api_json_open(mdm_api_json_t *j, const char *name, char bracket)
+{
+    mdm_api_json_name(j, name);
+    mdm_api_json_raw(j, &bracket, 1);
+}
+
+
+void
+mdm_api_json_close(mdm_api_json_t *j, char bracket)
+{
+    mdm_api_json_raw(j, &bracket, 1);
+}
+
+
+static void
+mdm_api_json_quote(mdm_api_json_t *j, const mdm_str_t *value)
+{
+    u_char      *p, *s, c;
+    size_t       i, n;
+    mdm_uint_t   valid;
+
+    /* what is not UTF-8 loses its bytes above 0x7f, nothing else */
+
+    valid = 1;
+    n = 0;
+
+    for (i = 0; i < value->len; i++) {
+        c = value->data[i];
+
+        if (mdm_api_json_special[c >> 5] & (1U << (c & 0x1f))) {
+            n++;
+
+        } else if (c >= 0x80) {
+            valid = 0;
+        }
+    }
+
+    if (!valid) {
+        valid = mdm_utf8_valid(value);
+    }
+
+    p = mdm_api_json_room(j, 2 + (valid ? value->len + 5 * n
+                                        : 6 * value->len));
+    if (p == NULL) {
+        return;
+    }
+
+    *p++ = '"';
+
+    if (valid && n == 0) {
+
+        if (value->len != 0) {
+            memcpy(p, value->data, value->len);
+            p += value->len;
+        }
+
+    } else {
+
+        s = value->data;
+
+        for (i = 0; i < value->len; i++) {
+            c = s[i];
+
+            if (c == '"' || c == '\\') {
+                *p++ = '\\';
+                *p++ = c;
+
+            } else if (c < 0x20) {
+                memcpy(p, "\\u00", 4);
+                mdm_hex(p + 4, &c, 1);
+                p += 6;
+
+            } else if (c >= 0x80 && !valid) {
+                memcpy(p, "\\ufffd", 6);
+                p += 6;
+
+            } else {
+                *p++ = c;
+            }
+        }
+    }
+
+    *p++ = '"';
+
+    j->pos = p;
+}
+
+
+void
+mdm_api_json_str(mdm_api_json_t *j, const char *name, const mdm_str_t *value)
+{
+    mdm_api_json_name(j, name);
+    mdm_api_json_quote(j, value);
+}
+
+
+void
+mdm_api_json_text(mdm_api_json_t *j, const char *name, const char *value)
+{
+    mdm_str_t  s;
+
+    s.data = (u_char *) value;
+    s.len = strlen(value);
+
+    mdm_api_json_str(j, name, &s);
+}
+
+
+void
+mdm_api_json_int(mdm_api_json_t *j, const char *name, int64_t value)
+{
+    int   n;
+    char  buf[24];
+
+    n = snprintf(buf, sizeof(buf), "%lld", (long long) value);
+
+    mdm_api_json_name(j, name);
+    mdm_api_json_raw(j, buf, (size_t) n);
+}
+
+
+void
+mdm_api_json_bool(mdm_api_json_t *j, const char *name, mdm_uint_t value)
+{
+    mdm_api_json_name(j, name);
+
+    if (value) {
+        mdm_api_json_raw(j, "true", 4);
+
+    } else {
+        mdm_api_json_raw(j, "false", 5);
+    }
+}
+
+
+void
+mdm_api_json_base64(mdm_api_json_t *j, const char *name,
+    const mdm_str_t *value)
+{
+    u_char  *p;
+    size_t   n;
+
+    mdm_api_json_name(j, name);
+
+    if (value->len > INT32_MAX / 2) {
+        j->failed = 1;
+        return;
+    }
+
+    /* two quotes, and the NUL of EVP_EncodeBlock() */
+
+    n = (value->len + 2) / 3 * 4;
+
+    p = mdm_api_json_room(j, n + 3);
+    if (p == NULL) {
+        return;
+    }
+
+    *p++ = '"';
+
+    if (n != 0) {
+        p += EVP_EncodeBlock(p, value->data, (int) value->len);
+    }
+
+    *p++ = '"';
+
+    j->pos = p;
+}
+
+
+void
+mdm_api_json_pem(mdm_api_json_t *j, const char *name, const mdm_str_t *der)
+{
+    u_char  line[MDM_API_PEM_LINE / 3 * 4 + 1];
+    size_t  i, n;
+
+    mdm_api_json_name(j, name);
+    mdm_api_json_raw(j, "\"-----BEGIN CERTIFICATE-----\\n", 30);
+
+    for (i = 0; i < der->len; i += n) {
+        n = der->len - i;
+
+        if (n > MDM_API_PEM_LINE) {
+            n = MDM_API_PEM_LINE;
+        }
+
+        mdm_api_json_raw(j, (char *) line,
+                         (size_t) EVP_EncodeBlock(line, der->data + i,
+                                                  (int) n));
+        mdm_api_json_raw(j, "\\n", 2);
+    }
+
+    mdm_api_json_raw(j, "-----END CERTIFICATE-----\\n\"", 28);
+}
+
+
+void
+mdm_api_json_opt_str(mdm_api_json_t *j, const char *name,
+    const mdm_str_t *value)
+{
+    if (value->len != 0) {
+        mdm_api_json_str(j, name, value);
+    }
+}
+
+
+void
+mdm_api_json_opt_time(mdm_api_json_t *j, const char *name,
+    const mdm_str_t *value)
+{
+    char       buf[32];
+    time_t     t;
+    int64_t    seconds;
+    struct tm  tm;
+
+    if (mdm_atoi(value, &seconds) != MDM_OK) {
+        return;
+    }
+
+    t = (time_t) seconds;
+
+    if (gmtime_r(&t, &tm) == NULL || tm.tm_year > 9999 - 1900
+        || strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    {
+        return;
+    }
+
+    mdm_api_json_text(j, name, buf);
+}
+
+
+void
+mdm_api_json_id(mdm_api_json_t *j, const char *name, const mdm_str_t *key)
+{
+    mdm_str_t  id;
+
+    switch (mdm_unescape(j->arena, &id, key)) {
+
+    case MDM_OK:
+        mdm_api_json_str(j, name, &id);
+        return;
+
+    case MDM_DECLINED:
+        mdm_api_json_str(j, name, key);
+        return;
+
+    default:
+        j->failed = 1;
+    }
+}
+
+
+void
+mdm_api_json_not_now(mdm_api_json_t *j, const mdm_str_t *value)
+{
+    u_char     *colon;
+    int64_t     n;
+    mdm_str_t   first, tally;
+
+    colon = (value->len != 0) ? memchr(value->data, ':', value->len) : NULL;
+
+    if (colon == NULL) {
+        return;
+    }
+
+    first.data = value->data;
+    first.len = (size_t) (colon - value->data);
+
+    tally.data = colon + 1;
+    tally.len = value->len - first.len - 1;
+
+    mdm_api_json_open(j, "not_now", '{');
+    mdm_api_json_opt_time(j, "first", &first);
+
+    if (mdm_atoi(&tally, &n) == MDM_OK) {
+        mdm_api_json_int(j, "tally", n);
+    }
+
+    mdm_api_json_close(j, '}');
+}
+
+
+mdm_int_t
+mdm_api_json_answer(mdm_api_json_t *j, mdm_exchange_t *x, mdm_uint_t status)
+{
+    mdm_str_t  body;
+
+    if (j->failed) {
+        return MDM_ERROR;
+    }
+
+    body.data = j->start;
+    body.len = (size_t) (j->pos - j->start);
+
+    return mdm_exchange_body(x, status, "application/json", &body);
+}

@@ -1,0 +1,171 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * PUT /migration: an Authenticate or TokenUpdate that another server kept.
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_util.h"
+#include "mdm_checkin.h"
+
+
+#define MDM_API_MIGRATE_ARGS    10      /* before the fields */
+#define MDM_API_MIGRATE_UNLOCK  65536   /* bytes of an UnlockToken */
+
+
+static mdm_int_t mdm_api_migration_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_migration_answer(mdm_exchange_t *x);
+
+
+mdm_int_t
+mdm_api_migration_step(mdm_exchange_t *x)
+{
+    return (x->state == 0) ? mdm_api_migration_call(x)
+                           : mdm_api_migration_answer(x);
+}
+
+
+static mdm_int_t
+mdm_api_migration_call(mdm_exchange_t *x)
+{
+    plist_t              message;
+    mdm_int_t            rc;
+    mdm_str_t            unlock, *args, *pairs;
+    mdm_uint_t           n, awaiting, token;
+    const char          *why;
+    mdm_enrollment_t     en;
+    mdm_plist_limits_t   limits;
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_plist_parse(x->arena, &x->body, &limits, &message, &why);
+
+    if (rc == MDM_OK) {
+        rc = mdm_enrollment_resolve(x->arena, message, &x->tenant,
+                                    x->settings->partitions, &en, &why);
+    }
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, "%s", why);
+    }
+
+    if (rc != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    x->enrollment_id = en.id;
+
+    if (mdm_plist_string(message, "MessageType", &x->message) != MDM_OK) {
+        return mdm_exchange_refuse(x, 400, "MessageType is missing");
+    }
+
+    token = mdm_str_is(&x->message, "TokenUpdate");
+
+    if (!token && !mdm_str_is(&x->message, "Authenticate")) {
+        return mdm_exchange_refuse(x, 400, "MessageType is neither "
+                                   "Authenticate nor TokenUpdate");
+    }
+
+    mdm_str_null(&unlock);
+    awaiting = 0;
+
+    if (token) {
+        why = mdm_checkin_token_missing(message);
+
+        if (why != NULL) {
+            return mdm_exchange_refuse(x, 400, "%s is missing, of another "
+                                       "type, or too long", why);
+        }
+
+        if (mdm_plist_data(message, "UnlockToken", &unlock) == MDM_ERROR
+            || unlock.len > MDM_API_MIGRATE_UNLOCK)
+        {
+            return mdm_exchange_refuse(x, 400, "UnlockToken is not data, or "
+                                       "too long");
+        }
+
+        (void) mdm_plist_bool(message, "AwaitingConfiguration", &awaiting);
+
+        rc = mdm_checkin_fields_token_update(x->arena, message, &pairs, &n);
+
+    } else {
+
+        if (mdm_enrollment_user(&en)) {
+            return mdm_exchange_refuse(x, 400, "Authenticate of a user "
+                                       "channel");
+        }
+
+        rc = mdm_checkin_fields_authenticate(x->arena, message, &pairs, &n);
+    }
+
+    if (rc != MDM_OK || mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_migrate, &en.tag,
+                             MDM_API_MIGRATE_ARGS + n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = x->message;
+    args[1] = en.id_key;
+    args[2] = en.device_key;
+    args[3] = mdm_type_name(en.type);
+    args[4] = mdm_api_flag(awaiting);
+    args[5] = unlock;
+
+    if (mdm_api_number(x, &args[6], (int64_t) x->settings->event_limit)
+        != MDM_OK
+        || mdm_api_actor(x, &args[7]) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (x->settings->event_payload) {
+        args[9] = x->body;
+    }
+
+    memcpy(&args[MDM_API_MIGRATE_ARGS], pairs, n * sizeof(mdm_str_t));
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_migration_answer(mdm_exchange_t *x)
+{
+    mdm_str_t           outcome;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    switch (mdm_reply_int(reply, 0, MDM_CODE_LOST)) {
+
+    case MDM_CODE_NONE:
+        break;
+
+    case MDM_CODE_UNKNOWN:
+        return mdm_exchange_refuse(x, 409, "the device of this user channel "
+                                   "is not enrolled: migrate it first");
+
+    case MDM_CODE_USERS:
+        return mdm_exchange_refuse(x, 409, "the device has too many user "
+                                   "channels");
+
+    default:
+        return MDM_ERROR;
+    }
+
+    outcome = mdm_reply_str(reply, 1);
+
+    if (mdm_str_is(&outcome, "kept")) {
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "migration changed nothing: "
+                          "the device itself has enrolled here since");
+    }
+
+    return mdm_exchange_empty(x, 200);
+}

@@ -1,0 +1,528 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * POST /v1/enrollments/query.
+ *
+ * Partitions are gone through in order, each by its index.  A script looks
+ * at some hundred enrollments, a request at some thousand: then it answers
+ * with what it has and a cursor, however few rows that are.
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_query.h"
+
+
+#define MDM_API_QUERY_LIMIT      100      /* rows a page */
+#define MDM_API_QUERY_LIMIT_MAX  1000
+#define MDM_API_QUERY_OFFSET     1000000000
+
+#define MDM_API_QUERY_IDS        "500"    /* looked at by a script */
+#define MDM_API_QUERY_COST       20000    /* and by a request */
+#define MDM_API_QUERY_CALL       20       /* what a call costs by itself */
+#define MDM_API_QUERY_WIDTH      16       /* calls in a round */
+#define MDM_API_QUERY_CHUNK      500      /* ids in a call, if they are
+                                             named */
+
+
+/* elements of the script's reply, and of a row */
+
+enum {
+    MDM_API_REPLY_SEEN = 0,
+    MDM_API_REPLY_MORE,
+    MDM_API_REPLY_LAST,
+    MDM_API_REPLY_ROWS
+};
+
+enum {
+    MDM_API_ROW_ID = 0,
+    MDM_API_ROW_TYPE,
+    MDM_API_ROW_ENABLED,
+    MDM_API_ROW_TALLY,
+    MDM_API_ROW_LAST_SEEN,
+    MDM_API_ROW_SERIAL,
+    MDM_API_ROW_SHORT_NAME,
+    MDM_API_ROW_LONG_NAME,
+    MDM_API_ROW_DER,
+    MDM_API_ROW_UNLOCK
+};
+
+
+#define MDM_API_STATE_SCAN    1
+#define MDM_API_STATE_IDS     2
+
+
+static mdm_int_t mdm_api_query_start(mdm_exchange_t *x);
+static mdm_int_t mdm_api_query_cursor_read(mdm_exchange_t *x,
+    mdm_api_query_t *q, const mdm_str_t *cursor);
+static mdm_int_t mdm_api_query_cursor_write(mdm_exchange_t *x,
+    mdm_api_query_t *q);
+static mdm_int_t mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q);
+static mdm_int_t mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q);
+static mdm_int_t mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q);
+static mdm_int_t mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q);
+static mdm_str_t *mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q,
+    mdm_uint_t i, const mdm_str_t *tag, mdm_uint_t nids);
+static void mdm_api_query_row(mdm_api_query_t *q, const mdm_reply_t *row);
+static mdm_int_t mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q);
+
+
+mdm_int_t
+mdm_api_enrollment_query_step(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case 0:
+        return mdm_api_query_start(x);
+
+    case MDM_API_STATE_SCAN:
+        return mdm_api_query_scanned(x, x->ctx);
+
+    default: /* MDM_API_STATE_IDS */
+        return mdm_api_query_found(x, x->ctx);
+    }
+}
+
+
+static mdm_int_t
+mdm_api_query_start(mdm_exchange_t *x)
+{
+    int64_t           limit, offset;
+    mdm_int_t         rc;
+    mdm_str_t         cursor;
+    mdm_api_query_t  *q;
+
+    q = mdm_arena_zalloc(x->arena, sizeof(mdm_api_query_t));
+    if (q == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = q;
+
+    limit = MDM_API_QUERY_LIMIT;
+    offset = 0;
+
+    rc = mdm_api_query_read(x, q);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_number(x, "limit", 1, MDM_API_QUERY_LIMIT_MAX,
+                                &limit);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_number(x, "offset", 0, MDM_API_QUERY_OFFSET,
+                                &offset);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg(x, "cursor", &cursor);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    q->limit = (mdm_uint_t) limit;
+    q->skip = (mdm_uint_t) offset;
+    q->width = 1;
+
+    if (cursor.len != 0) {
+        rc = mdm_api_query_cursor_read(x, q, &cursor);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    q->offset = q->skip;
+
+    mdm_api_json_init(&q->json, x->arena, 4096);
+    mdm_api_json_open(&q->json, NULL, '{');
+    mdm_api_json_open(&q->json, "enrollments", '[');
+
+    if (!q->by_id) {
+        return mdm_api_query_scan(x, q);
+    }
+
+    if (mdm_api_ids_group(x, &q->ids, MDM_API_QUERY_CHUNK) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_query_ids(x, q);
+}
+
+
+/*
+ * A cursor is "partition,rows to skip,id": the id is the last that was looked
+ * at in the partition, or empty.  Where the filter names ids, "rows to skip"
+ * alone says it.
+ */
+
+static mdm_int_t
+mdm_api_query_cursor_write(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    mdm_str_t  s, cursor;
+
+    if (mdm_printf(x->arena, &s, "%lu,%lu,%.*s",
+                   (unsigned long) q->partition, (unsigned long) q->skip,
+                   mdm_fmt(&q->after))
+        != MDM_OK
+        || mdm_api_cursor_write(x->arena, &cursor, &s) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    mdm_api_json_str(&q->json, "next_cursor", &cursor);
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_cursor_read(mdm_exchange_t *x, mdm_api_query_t *q,
+    const mdm_str_t *cursor)
+{
+    u_char     *p, *end, *comma;
+    int64_t     number[2];
+    mdm_int_t   rc;
+    mdm_str_t   s, part;
+    mdm_uint_t  i;
+
+    rc = mdm_api_cursor_read(x, &s, cursor);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    p = s.data;
+    end = p + s.len;
+
+    for (i = 0; i < 2; i++) {
+        comma = (p != end) ? memchr(p, ',', (size_t) (end - p)) : NULL;
+
+        if (comma == NULL) {
+            return mdm_api_cursor_refuse(x);
+        }
+
+        part.data = p;
+        part.len = (size_t) (comma - p);
+
+        if (mdm_atoi(&part, &number[i]) != MDM_OK) {
+            return mdm_api_cursor_refuse(x);
+        }
+
+        p = comma + 1;
+    }
+
+    if (number[0] >= (int64_t) x->settings->partitions
+        || number[1] > MDM_API_QUERY_OFFSET)
+    {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    q->partition = (uint32_t) number[0];
+    q->skip = (mdm_uint_t) number[1];
+
+    q->after.data = p;
+    q->after.len = (size_t) (end - p);
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    uint32_t    left;
+    mdm_str_t   tag, *args;
+    mdm_uint_t  i, n;
+
+    left = x->settings->partitions - q->partition;
+
+    if (left == 0) {
+        return mdm_api_query_answer(x, q);
+    }
+
+    if (q->rows == q->limit || q->cost >= MDM_API_QUERY_COST) {
+
+        q->more = 1;
+
+        return mdm_api_query_answer(x, q);
+    }
+
+    n = (q->width < left) ? q->width : left;
+
+    if (mdm_exchange_calls(x, n, MDM_API_STATE_SCAN) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (mdm_key_partition(x->arena, &tag, &x->tenant,
+                              q->partition + (uint32_t) i)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        args = mdm_api_query_args(x, q, i, &tag, 0);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (i == 0) {
+            x->calls[0].args[1] = q->after;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    size_t              k;
+    mdm_uint_t          i;
+    const mdm_reply_t  *reply, *row;
+
+    for (i = 0; i < x->ncalls; i++) {
+        q->cost += MDM_API_QUERY_CALL
+                   + (mdm_uint_t) mdm_reply_int(x->calls[i].reply,
+                                                MDM_API_REPLY_SEEN, 0);
+    }
+
+    for (i = 0; i < x->ncalls; i++) {
+        reply = x->calls[i].reply;
+
+        for (k = MDM_API_REPLY_ROWS;
+             (row = mdm_reply_at(reply, k)) != NULL;
+             k++)
+        {
+            if (q->rows == q->limit) {
+                return mdm_api_query_scan(x, q);
+            }
+
+            q->after = mdm_reply_str(row, MDM_API_ROW_ID);
+
+            mdm_api_query_row(q, row);
+        }
+
+        if (mdm_reply_int(reply, MDM_API_REPLY_MORE, 0) != 0) {
+
+            /*
+             * This partition is not at its end, so that the further ones
+             * were asked too early.
+             */
+
+            q->after = mdm_reply_str(reply, MDM_API_REPLY_LAST);
+            q->width = 1;
+            q->large = 1;
+
+            return mdm_api_query_scan(x, q);
+        }
+
+        q->partition++;
+        mdm_str_null(&q->after);
+    }
+
+    if (!q->large && q->width < MDM_API_QUERY_WIDTH) {
+        q->width *= 2;
+    }
+
+    return mdm_api_query_scan(x, q);
+}
+
+
+/* rows come in the order of the partitions; a page counts from the first */
+
+static mdm_int_t
+mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    mdm_str_t        *args;
+    mdm_uint_t        i, k, n;
+    mdm_api_chunk_t  *chunk;
+
+    n = q->ids.nchunks - q->next;
+
+    if (n == 0 || q->more) {
+        return mdm_api_query_answer(x, q);
+    }
+
+    if (n > MDM_API_ROUND) {
+        n = MDM_API_ROUND;
+    }
+
+    if (mdm_exchange_calls(x, n, MDM_API_STATE_IDS) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        chunk = &q->ids.chunks[q->next++];
+
+        args = mdm_api_query_args(x, q, i, &chunk->tag, chunk->n);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        for (k = 0; k < chunk->n; k++) {
+            args[k] = chunk->ids[k]->key;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    size_t              k;
+    mdm_uint_t          i;
+    const mdm_reply_t  *row;
+
+    for (i = 0; i < x->ncalls; i++) {
+
+        for (k = MDM_API_REPLY_ROWS;
+             (row = mdm_reply_at(x->calls[i].reply, k)) != NULL;
+             k++)
+        {
+            if (q->rows == q->limit) {
+                q->more = 1;
+                q->skip = q->offset + q->limit;
+
+                return mdm_api_query_answer(x, q);
+            }
+
+            mdm_api_query_row(q, row);
+        }
+    }
+
+    return mdm_api_query_ids(x, q);
+}
+
+
+/* the arguments of a call; returns the place for its ids */
+
+static mdm_str_t *
+mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
+    const mdm_str_t *tag, mdm_uint_t nids)
+{
+    mdm_str_t   *args;
+    mdm_uint_t   rows;
+
+    args = mdm_exchange_call(x, i, &mdm_script_enrollment_query, tag,
+                             7 + q->nfilter + nids);
+    if (args == NULL) {
+        return NULL;
+    }
+
+    if (q->by_id) {
+        mdm_str_set(&args[0], "ids");
+        rows = nids + 1;
+
+    } else {
+        mdm_str_set(&args[0], "scan");
+        rows = q->limit - q->rows + q->skip;
+    }
+
+    mdm_str_set(&args[2], MDM_API_QUERY_IDS);
+
+    if (mdm_api_number(x, &args[3], (int64_t) rows) != MDM_OK) {
+        return NULL;
+    }
+
+    args[4] = q->enabled;
+    args[5] = mdm_api_flag(q->include_cert);
+    args[6] = mdm_api_flag(q->include_unlock);
+
+    memcpy(&args[7], q->filter, q->nfilter * sizeof(mdm_str_t));
+
+    return args + 7 + q->nfilter;
+}
+
+
+static void
+mdm_api_query_row(mdm_api_query_t *q, const mdm_reply_t *row)
+{
+    int64_t          tally;
+    mdm_str_t        s, der, unlock, name;
+    mdm_api_json_t  *j;
+
+    if (q->skip != 0) {
+        q->skip--;
+        return;
+    }
+
+    q->rows++;
+
+    j = &q->json;
+
+    mdm_api_json_open(j, NULL, '{');
+
+    s = mdm_reply_str(row, MDM_API_ROW_ID);
+    mdm_api_json_id(j, "id", &s);
+
+    s = mdm_reply_str(row, MDM_API_ROW_TYPE);
+    mdm_api_json_str(j, "type", &s);
+
+    s = mdm_reply_str(row, MDM_API_ROW_SERIAL);
+    der = mdm_reply_str(row, MDM_API_ROW_DER);
+    unlock = mdm_reply_str(row, MDM_API_ROW_UNLOCK);
+
+    if (s.len != 0 || der.len != 0 || unlock.len != 0) {
+
+        mdm_api_json_open(j, "device", '{');
+        mdm_api_json_opt_str(j, "serial_number", &s);
+
+        if (der.len != 0) {
+            mdm_api_json_pem(j, "device_cert", &der);
+        }
+
+        if (unlock.len != 0) {
+            mdm_api_json_base64(j, "unlock_token", &unlock);
+        }
+
+        mdm_api_json_close(j, '}');
+    }
+
+    s = mdm_reply_str(row, MDM_API_ROW_SHORT_NAME);
+    name = mdm_reply_str(row, MDM_API_ROW_LONG_NAME);
+
+    if (s.len != 0 || name.len != 0) {
+        mdm_api_json_open(j, "user", '{');
+        mdm_api_json_opt_str(j, "user_short_name", &s);
+        mdm_api_json_opt_str(j, "user_long_name", &name);
+        mdm_api_json_close(j, '}');
+    }
+
+    s = mdm_reply_str(row, MDM_API_ROW_ENABLED);
+    mdm_api_json_bool(j, "enabled", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(row, MDM_API_ROW_TALLY);
+
+    if (mdm_atoi(&s, &tally) != MDM_OK) {
+        tally = 0;
+    }
+
+    mdm_api_json_int(j, "token_update_tally", tally);
+
+    s = mdm_reply_str(row, MDM_API_ROW_LAST_SEEN);
+    mdm_api_json_opt_time(j, "last_seen", &s);
+
+    mdm_api_json_close(j, '}');
+}
+
+
+static mdm_int_t
+mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    mdm_api_json_close(&q->json, ']');
+
+    if (q->more && mdm_api_query_cursor_write(x, q) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    mdm_api_json_close(&q->json, '}');
+
+    return mdm_api_json_answer(&q->json, x, 200);
+}

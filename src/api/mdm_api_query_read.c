@@ -1,0 +1,365 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <jansson.h>
+
+#include "mdm_api_query.h"
+
+
+static void mdm_api_query_free(void *data);
+static mdm_int_t mdm_api_query_object(mdm_exchange_t *x, json_t *object,
+    const char *path, const char **known);
+static mdm_int_t mdm_api_query_size(mdm_exchange_t *x, json_t *list,
+    const char *name, mdm_uint_t *n);
+static mdm_int_t mdm_api_query_list(mdm_exchange_t *x, mdm_api_query_t *q,
+    json_t *list, const char *name);
+static mdm_int_t mdm_api_query_id_list(mdm_exchange_t *x, mdm_api_query_t *q,
+    json_t *list);
+static mdm_int_t mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q,
+    json_t *filter);
+static mdm_int_t mdm_api_query_bool(mdm_exchange_t *x, json_t *object,
+    const char *path, const char *key, mdm_int_t *value);
+
+
+/* in the order in which the script takes them */
+
+#define MDM_API_QUERY_LISTS   3
+
+static const char  *mdm_api_query_lists[] = {
+    "types", "serials", "user_short_names"
+};
+
+
+static const char  *mdm_api_query_keys[] = { "filter", "options", NULL };
+
+static const char  *mdm_api_query_filter_keys[] = {
+    "ids", "serials", "user_short_names", "types", "enabled", NULL
+};
+
+static const char  *mdm_api_query_option_keys[] = {
+    "include_device_cert", "include_unlock_token", NULL
+};
+
+
+mdm_int_t
+mdm_api_query_read(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    json_t        *root, *options;
+    mdm_int_t      rc, cert, unlock;
+    json_error_t   error;
+
+    root = NULL;
+
+    if (x->body.len != 0) {
+
+        root = json_loadb((char *) x->body.data, x->body.len,
+                          JSON_REJECT_DUPLICATES, &error);
+
+        if (root == NULL) {
+            return mdm_exchange_refuse(x, 400, "the body is not a JSON "
+                                       "object: line %d, column %d: %s",
+                                       error.line, error.column, error.text);
+        }
+
+        /* its strings are used until the exchange ends */
+
+        if (mdm_arena_defer(x->arena, mdm_api_query_free, root) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        rc = mdm_api_query_object(x, root, "", mdm_api_query_keys);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    rc = mdm_api_query_filter(x, q, json_object_get(root, "filter"));
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    options = json_object_get(root, "options");
+
+    cert = 0;
+    unlock = 0;
+
+    rc = mdm_api_query_object(x, options, "options.",
+                              mdm_api_query_option_keys);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_query_bool(x, options, "options", "include_device_cert",
+                                &cert);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_query_bool(x, options, "options",
+                                "include_unlock_token", &unlock);
+    }
+
+    q->include_cert = (cert == 1);
+    q->include_unlock = (unlock == 1);
+
+    return rc;
+}
+
+
+static void
+mdm_api_query_free(void *data)
+{
+    json_decref(data);
+}
+
+
+/*
+ * An unknown key is refused: a filter that is not understood would answer
+ * with enrollments that were not asked for.
+ */
+
+static mdm_int_t
+mdm_api_query_object(mdm_exchange_t *x, json_t *object, const char *path,
+    const char **known)
+{
+    json_t       *value;
+    mdm_uint_t    i;
+    const char   *key;
+
+    if (object == NULL || json_is_null(object)) {
+        return MDM_OK;
+    }
+
+    if (!json_is_object(object)) {
+        return mdm_exchange_refuse(x, 400, "%.*s: an object expected",
+                                   (*path == '\0') ? 8
+                                                   : (int) strlen(path) - 1,
+                                   (*path == '\0') ? "the body" : path);
+    }
+
+    json_object_foreach(object, key, value) {
+
+        for (i = 0; known[i] != NULL; i++) {
+            if (strcmp(key, known[i]) == 0) {
+                break;
+            }
+        }
+
+        if (known[i] == NULL) {
+            return mdm_exchange_refuse(x, 400, "%s%.64s: unknown key", path,
+                                       key);
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
+{
+    json_t      *list[MDM_API_QUERY_LISTS];
+    mdm_int_t    rc, enabled;
+    mdm_uint_t   i, n;
+
+    rc = mdm_api_query_object(x, filter, "filter.",
+                              mdm_api_query_filter_keys);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    enabled = -1;
+
+    rc = mdm_api_query_bool(x, filter, "filter", "enabled", &enabled);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (enabled != -1) {
+        q->enabled = mdm_api_flag((mdm_uint_t) enabled);
+    }
+
+    rc = mdm_api_query_id_list(x, q, json_object_get(filter, "ids"));
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    n = MDM_API_QUERY_LISTS;
+
+    for (i = 0; i < MDM_API_QUERY_LISTS; i++) {
+        list[i] = json_object_get(filter, mdm_api_query_lists[i]);
+
+        rc = mdm_api_query_size(x, list[i], mdm_api_query_lists[i], &n);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    q->filter = mdm_arena_alloc(x->arena, n * sizeof(mdm_str_t));
+    if (q->filter == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < MDM_API_QUERY_LISTS; i++) {
+        rc = mdm_api_query_list(x, q, list[i], mdm_api_query_lists[i]);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+/* adds the size of a list */
+
+static mdm_int_t
+mdm_api_query_size(mdm_exchange_t *x, json_t *list, const char *name,
+    mdm_uint_t *n)
+{
+    size_t  i, size;
+
+    if (list == NULL || json_is_null(list)) {
+        return MDM_OK;
+    }
+
+    if (!json_is_array(list)) {
+        return mdm_exchange_refuse(x, 400, "filter.%s: an array expected",
+                                   name);
+    }
+
+    size = json_array_size(list);
+
+    if (size > x->settings->api_ids) {
+        return mdm_exchange_refuse(x, 400, "filter.%s: at most %lu are "
+                                   "allowed", name,
+                                   (unsigned long) x->settings->api_ids);
+    }
+
+    for (i = 0; i < size; i++) {
+        if (!json_is_string(json_array_get(list, i))) {
+            return mdm_exchange_refuse(x, 400, "filter.%s[%lu]: a string "
+                                       "expected", name, (unsigned long) i);
+        }
+    }
+
+    *n += size;
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_list(mdm_exchange_t *x, mdm_api_query_t *q, json_t *list,
+    const char *name)
+{
+    json_t      *item;
+    size_t       i, size;
+    mdm_str_t   *p, type;
+    mdm_uint_t   k;
+
+    size = json_array_size(list);
+
+    p = &q->filter[q->nfilter];
+    q->nfilter += size + 1;
+
+    if (mdm_api_number(x, p++, (int64_t) size) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < size; i++) {
+        item = json_array_get(list, i);
+
+        p->data = (u_char *) json_string_value(item);
+        p->len = json_string_length(item);
+
+        if (name == mdm_api_query_lists[0]) {
+
+            for (k = MDM_TYPE_DEVICE; k <= MDM_TYPE_USER_ENROLLMENT; k++) {
+                type = mdm_type_name((mdm_type_e) k);
+
+                if (mdm_str_eq(&type, p)) {
+                    break;
+                }
+            }
+
+            if (k > MDM_TYPE_USER_ENROLLMENT) {
+                return mdm_exchange_refuse(x, 400, "filter.types[%lu]: "
+                                           "unknown type",
+                                           (unsigned long) i);
+            }
+        }
+
+        p++;
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_id_list(mdm_exchange_t *x, mdm_api_query_t *q, json_t *list)
+{
+    json_t      *item;
+    size_t       i;
+    mdm_int_t    rc;
+    mdm_str_t    id;
+    mdm_uint_t   n;
+
+    n = 0;
+
+    rc = mdm_api_query_size(x, list, "ids", &n);
+
+    if (rc != MDM_OK || n == 0) {
+        return rc;
+    }
+
+    q->by_id = 1;
+
+    if (mdm_api_ids_init(x, &q->ids, n) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        item = json_array_get(list, i);
+
+        id.data = (u_char *) json_string_value(item);
+        id.len = json_string_length(item);
+
+        rc = mdm_api_ids_add(x, &q->ids, &id);
+
+        if (rc == MDM_DECLINED) {
+            return mdm_exchange_refuse(x, 400, "filter.ids[%lu]: not an "
+                                       "enrollment id", (unsigned long) i);
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_bool(mdm_exchange_t *x, json_t *object, const char *path,
+    const char *key, mdm_int_t *value)
+{
+    json_t  *b;
+
+    b = json_object_get(object, key);
+
+    if (b == NULL || json_is_null(b)) {
+        return MDM_OK;
+    }
+
+    if (!json_is_boolean(b)) {
+        return mdm_exchange_refuse(x, 400, "%s.%s: true or false expected",
+                                   path, key);
+    }
+
+    *value = json_is_true(b) ? 1 : 0;
+
+    return MDM_OK;
+}

@@ -1,0 +1,436 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * GET and DELETE /v1/queue/ID: what is queued, and getting rid of it.
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_ids.h"
+#include "mdm_api_json.h"
+
+
+#define MDM_API_QUEUE_LIMIT      100    /* entries a page */
+#define MDM_API_QUEUE_LIMIT_MAX  1000
+#define MDM_API_QUEUE_BYTES      "4194304"
+#define MDM_API_QUEUE_ANCHORS    5      /* UUIDs in a cursor */
+#define MDM_API_QUEUE_OFFSET     1000000
+
+#define MDM_API_CLEAR_IDS        50     /* a call */
+#define MDM_API_CLEAR_ARGS       4      /* before the ids */
+#define MDM_API_CLEAR_BUDGET     "5000" /* commands a call */
+
+
+static mdm_int_t mdm_api_queue_list_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_queue_list_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_api_queue_cursor_read(mdm_exchange_t *x,
+    const mdm_str_t *cursor, mdm_str_t *anchors, mdm_uint_t *n);
+static mdm_int_t mdm_api_queue_cursor_write(mdm_exchange_t *x,
+    const mdm_reply_t *reply, mdm_str_t *cursor);
+static mdm_int_t mdm_api_queue_clear_round(mdm_exchange_t *x,
+    mdm_api_ids_t *list);
+static void mdm_api_queue_clear_replies(mdm_exchange_t *x,
+    mdm_api_ids_t *list);
+static mdm_int_t mdm_api_queue_clear_answer(mdm_exchange_t *x,
+    mdm_api_ids_t *list);
+
+
+mdm_int_t
+mdm_api_queue_list_step(mdm_exchange_t *x)
+{
+    return (x->state == 0) ? mdm_api_queue_list_call(x)
+                           : mdm_api_queue_list_answer(x);
+}
+
+
+static mdm_int_t
+mdm_api_queue_list_call(mdm_exchange_t *x)
+{
+    int64_t            limit, offset;
+    mdm_int_t          rc;
+    mdm_str_t          cursor, *args, anchors[MDM_API_QUEUE_ANCHORS];
+    mdm_uint_t         n;
+    mdm_enrollment_t   en;
+
+    limit = MDM_API_QUEUE_LIMIT;
+    offset = 0;
+    n = 0;
+
+    rc = mdm_api_enrollment(x, 2, &en);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_number(x, "limit", 1, MDM_API_QUEUE_LIMIT_MAX,
+                                &limit);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_number(x, "offset", 0, MDM_API_QUEUE_OFFSET,
+                                &offset);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg(x, "cursor", &cursor);
+    }
+
+    if (rc == MDM_OK && cursor.len != 0) {
+        rc = mdm_api_queue_cursor_read(x, &cursor, anchors, &n);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_queue_list, &en.tag, 4 + n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = en.id_key;
+    mdm_str_set(&args[2], MDM_API_QUEUE_BYTES);
+
+    if (mdm_api_number(x, &args[1], limit) != MDM_OK
+        || mdm_api_number(x, &args[3], offset) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    memcpy(&args[4], anchors, n * sizeof(mdm_str_t));
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_queue_list_answer(mdm_exchange_t *x)
+{
+    size_t              i, size;
+    mdm_str_t           s, body, cursor;
+    mdm_api_json_t      j;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, 0, -1) != 0) {
+        return mdm_api_not_enrolled(x);
+    }
+
+    size = 256;
+
+    for (i = 2; i + 3 < reply->nelements; i += 4) {
+        body = mdm_reply_str(reply, i + 2);
+        size += 256 + body.len / 3 * 4;
+    }
+
+    mdm_api_json_init(&j, x->arena, size);
+
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_open(&j, "commands", '[');
+
+    for (i = 2; i + 3 < reply->nelements; i += 4) {
+
+        mdm_api_json_open(&j, NULL, '{');
+
+        s = mdm_reply_str(reply, i);
+        mdm_api_json_id(&j, "command_uuid", &s);
+
+        s = mdm_reply_str(reply, i + 1);
+        mdm_api_json_str(&j, "request_type", &s);
+
+        body = mdm_reply_str(reply, i + 2);
+        mdm_api_json_base64(&j, "command", &body);
+
+        s = mdm_reply_str(reply, i + 3);
+        mdm_api_json_not_now(&j, &s);
+
+        mdm_api_json_close(&j, '}');
+    }
+
+    mdm_api_json_close(&j, ']');
+
+    s = mdm_reply_str(reply, 1);
+
+    if (s.len != 0) {
+
+        if (mdm_api_queue_cursor_write(x, reply, &cursor) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        mdm_api_json_str(&j, "next_cursor", &cursor);
+    }
+
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 200);
+}
+
+
+/*
+ * A cursor holds the UUID that comes next and the last ones that were shown,
+ * newest first, each behind a comma: in key form they hold none.
+ */
+
+static mdm_int_t
+mdm_api_queue_cursor_write(mdm_exchange_t *x, const mdm_reply_t *reply,
+    mdm_str_t *cursor)
+{
+    u_char      *p;
+    size_t       i, n, at[MDM_API_QUEUE_ANCHORS];
+    mdm_str_t    s;
+
+    n = 0;
+    at[n++] = 1;
+
+    for (i = reply->nelements; i >= 6 && n < MDM_API_QUEUE_ANCHORS; i -= 4) {
+        at[n++] = i - 4;
+    }
+
+    s.len = 0;
+
+    for (i = 0; i < n; i++) {
+        s.len += mdm_reply_str(reply, at[i]).len + 1;
+    }
+
+    s.data = mdm_arena_alloc(x->arena, s.len);
+    if (s.data == NULL) {
+        return MDM_ERROR;
+    }
+
+    p = s.data;
+
+    for (i = 0; i < n; i++) {
+        *cursor = mdm_reply_str(reply, at[i]);
+
+        *p++ = ',';
+        memcpy(p, cursor->data, cursor->len);
+        p += cursor->len;
+    }
+
+    return mdm_api_cursor_write(x->arena, cursor, &s);
+}
+
+
+static mdm_int_t
+mdm_api_queue_cursor_read(mdm_exchange_t *x, const mdm_str_t *cursor,
+    mdm_str_t *anchors, mdm_uint_t *n)
+{
+    u_char     *p, *end, *comma;
+    mdm_int_t   rc;
+    mdm_str_t   s;
+
+    rc = mdm_api_cursor_read(x, &s, cursor);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    p = s.data;
+    end = p + s.len;
+
+    while (p != end) {
+
+        if (*p++ != ',' || *n == MDM_API_QUEUE_ANCHORS) {
+            return mdm_api_cursor_refuse(x);
+        }
+
+        comma = (p != end) ? memchr(p, ',', (size_t) (end - p)) : NULL;
+
+        if (comma == NULL) {
+            comma = end;
+        }
+
+        if (comma == p) {
+            return mdm_api_cursor_refuse(x);
+        }
+
+        anchors[*n].data = p;
+        anchors[*n].len = (size_t) (comma - p);
+        (*n)++;
+
+        p = comma;
+    }
+
+    return (*n != 0) ? MDM_OK : mdm_api_cursor_refuse(x);
+}
+
+
+mdm_int_t
+mdm_api_queue_clear_step(mdm_exchange_t *x)
+{
+    mdm_int_t       rc;
+    mdm_api_ids_t  *list;
+
+    if (x->state != 0) {
+        list = x->ctx;
+
+        mdm_api_queue_clear_replies(x, list);
+
+        return mdm_api_queue_clear_round(x, list);
+    }
+
+    list = mdm_arena_alloc(x->arena, sizeof(mdm_api_ids_t));
+    if (list == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = list;
+
+    rc = mdm_api_ids_read(x, 2, list);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_api_ids_group(x, list, MDM_API_CLEAR_IDS) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_queue_clear_round(x, list);
+}
+
+
+/*
+ * A script stops after some thousand commands and says how far it came; the
+ * rest of its ids go into the next round.
+ */
+
+static mdm_int_t
+mdm_api_queue_clear_round(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    mdm_str_t        *args, actor[2], limit;
+    mdm_uint_t        i, k, n;
+    mdm_api_chunk_t  *chunk;
+
+    n = 0;
+
+    for (i = 0; i < list->nchunks && n < MDM_API_ROUND; i++) {
+        n += (list->chunks[i].done < list->chunks[i].n);
+    }
+
+    if (n == 0) {
+        return mdm_api_queue_clear_answer(x, list);
+    }
+
+    if (mdm_api_actor(x, actor) != MDM_OK
+        || mdm_api_number(x, &limit, (int64_t) x->settings->event_limit)
+           != MDM_OK
+        || mdm_exchange_calls(x, n, 1) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    chunk = list->chunks;
+
+    for (i = 0; i < n; chunk++) {
+
+        if (chunk->done == chunk->n) {
+            continue;
+        }
+
+        args = mdm_exchange_call(x, i++, &mdm_script_queue_clear, &chunk->tag,
+                                 MDM_API_CLEAR_ARGS + chunk->n - chunk->done);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        args[0] = limit;
+        args[1] = actor[0];
+        args[2] = actor[1];
+        mdm_str_set(&args[3], MDM_API_CLEAR_BUDGET);
+
+        args += MDM_API_CLEAR_ARGS;
+
+        for (k = chunk->done; k < chunk->n; k++) {
+            *args++ = chunk->ids[k]->key;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static void
+mdm_api_queue_clear_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    size_t              k;
+    int64_t             n, left;
+    mdm_uint_t          i;
+    mdm_call_t         *call;
+    mdm_api_chunk_t    *chunk;
+    const mdm_reply_t  *reply;
+
+    chunk = list->chunks;
+
+    for (i = 0; i < x->ncalls; chunk++) {
+
+        if (chunk->done == chunk->n) {
+            continue;
+        }
+
+        call = &x->calls[i++];
+
+        if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
+            continue;
+        }
+
+        reply = call->reply;
+
+        for (k = 2; k < reply->nelements; k++) {
+            n = mdm_reply_int(reply, k, 0);
+            mdm_api_ids_fail(list, chunk, chunk->done + (mdm_uint_t) n,
+                             MDM_API_NOT_ENROLLED);
+        }
+
+        n = mdm_reply_int(reply, 0, 0);
+        left = (int64_t) (chunk->n - chunk->done);
+
+        if (n < 1 || n > left) {
+            mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
+            continue;
+        }
+
+        chunk->done += (mdm_uint_t) n;
+    }
+}
+
+
+static mdm_int_t
+mdm_api_queue_clear_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    mdm_uint_t       i, status;
+    mdm_api_id_t    *id;
+    mdm_api_json_t   j;
+
+    if (list->failed == 0) {
+        return mdm_exchange_empty(x, 204);
+    }
+
+    status = mdm_api_ids_status(list);
+
+    if (status == 503) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    mdm_api_json_init(&j, x->arena, 64 + 96 * list->failed);
+
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_open(&j, "status", '{');
+
+    for (i = 0; i < list->n; i++) {
+        id = &list->ids[i];
+
+        if (id->error != NULL) {
+            mdm_api_json_key(&j, &id->name);
+            mdm_api_json_text(&j, NULL, id->error);
+        }
+    }
+
+    mdm_api_json_close(&j, '}');
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, status);
+}

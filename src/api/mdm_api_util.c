@@ -1,0 +1,340 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_api_util.h"
+#include "mdm_command.h"
+#include "mdm_key.h"
+
+
+#define MDM_API_ACTOR_MAX     255     /* bytes of "who" that are kept */
+
+
+static mdm_int_t mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
+    const mdm_str_t *src);
+
+
+mdm_int_t
+mdm_api_segment(mdm_exchange_t *x, mdm_uint_t n, mdm_str_t *segment)
+{
+    u_char  *p, *end, *slash;
+
+    p = x->path.data;
+    end = p + x->path.len;
+
+    if (p != end && *p == '/') {
+        p++;
+    }
+
+    for ( ;; ) {
+        slash = (p != end) ? memchr(p, '/', (size_t) (end - p)) : NULL;
+
+        if (n-- == 0) {
+            break;
+        }
+
+        if (slash == NULL) {
+            p = end;
+            break;
+        }
+
+        p = slash + 1;
+    }
+
+    segment->data = p;
+    segment->len = (size_t) (((slash != NULL && p != end) ? slash : end) - p);
+
+    if (segment->len == 0) {
+        return mdm_exchange_refuse(x, 400, "a part of the path is empty");
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t n, mdm_enrollment_t *en)
+{
+    mdm_int_t  rc;
+    mdm_str_t  segment, id;
+
+    rc = mdm_api_segment(x, n, &segment);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    rc = mdm_unescape(x->arena, &id, &segment);
+
+    if (rc == MDM_OK) {
+        rc = mdm_enrollment_from_id(x->arena, &id, &x->tenant,
+                                    x->settings->partitions, en);
+    }
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, MDM_API_NO_ID);
+    }
+
+    if (rc == MDM_OK) {
+        x->enrollment_id = en->id;
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
+mdm_api_uuid(mdm_exchange_t *x, mdm_uint_t n, mdm_str_t *key)
+{
+    mdm_int_t  rc;
+    mdm_str_t  segment, uuid;
+
+    rc = mdm_api_segment(x, n, &segment);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    rc = mdm_unescape(x->arena, &uuid, &segment);
+
+    if (rc == MDM_DECLINED || (rc == MDM_OK && uuid.len > MDM_COMMAND_UUID_MAX))
+    {
+        return mdm_exchange_refuse(x, 400, "not a CommandUUID: too long, or "
+                                   "a broken percent-encoding");
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    x->command_uuid = uuid;
+
+    return mdm_key_uuid(x->arena, key, &uuid);
+}
+
+
+mdm_int_t
+mdm_api_arg(mdm_exchange_t *x, const char *name, mdm_str_t *value)
+{
+    u_char     *p, *end, *last;
+    size_t      len;
+    mdm_int_t   rc;
+    mdm_str_t   s;
+
+    mdm_str_null(value);
+
+    len = strlen(name);
+    p = x->query.data;
+    last = p + x->query.len;
+
+    while (p != last) {
+        end = memchr(p, '&', (size_t) (last - p));
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        if ((size_t) (end - p) >= len && memcmp(p, name, len) == 0
+            && (p + len == end || p[len] == '='))
+        {
+            s.data = (p + len == end) ? end : p + len + 1;
+            s.len = (size_t) (end - s.data);
+
+            rc = mdm_unescape(x->arena, value, &s);
+
+            if (rc == MDM_DECLINED) {
+                return mdm_exchange_refuse(x, 400, "the argument \"%s\" is "
+                                           "a broken percent-encoding", name);
+            }
+
+            return rc;
+        }
+
+        p = (end == last) ? last : end + 1;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_arg_number(mdm_exchange_t *x, const char *name, int64_t min,
+    int64_t max, int64_t *value)
+{
+    int64_t    n;
+    mdm_int_t  rc;
+    mdm_str_t  s;
+
+    rc = mdm_api_arg(x, name, &s);
+
+    if (rc != MDM_OK || s.len == 0) {
+        return rc;
+    }
+
+    if (mdm_atoi(&s, &n) != MDM_OK || n < min || n > max) {
+        return mdm_exchange_refuse(x, 400, "the argument \"%s\" is not a "
+                                   "number from %lld to %lld", name,
+                                   (long long) min, (long long) max);
+    }
+
+    *value = n;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_arg_flag(mdm_exchange_t *x, const char *name, mdm_uint_t *value)
+{
+    mdm_int_t  rc;
+    mdm_str_t  s;
+
+    rc = mdm_api_arg(x, name, &s);
+
+    if (rc != MDM_OK || s.len == 0) {
+        return rc;
+    }
+
+    if (mdm_str_is(&s, "1") || mdm_str_is(&s, "true")) {
+        *value = 1;
+
+    } else if (mdm_str_is(&s, "0") || mdm_str_is(&s, "false")) {
+        *value = 0;
+
+    } else {
+        return mdm_exchange_refuse(x, 400, "the argument \"%s\" is neither 0 "
+                                   "nor 1", name);
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    size_t  i;
+
+    if (mdm_base64(arena, dst, src) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    while (dst->len != 0 && dst->data[dst->len - 1] == '=') {
+        dst->len--;
+    }
+
+    for (i = 0; i < dst->len; i++) {
+
+        if (dst->data[i] == '+') {
+            dst->data[i] = '-';
+
+        } else if (dst->data[i] == '/') {
+            dst->data[i] = '_';
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_cursor_read(mdm_exchange_t *x, mdm_str_t *dst, const mdm_str_t *src)
+{
+    size_t      i;
+    mdm_int_t   rc;
+    mdm_str_t   s;
+
+    s.len = (src->len + 3) / 4 * 4;
+
+    s.data = mdm_arena_alloc(x->arena, s.len);
+    if (s.data == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < s.len; i++) {
+
+        if (i >= src->len) {
+            s.data[i] = '=';
+
+        } else if (src->data[i] == '-') {
+            s.data[i] = '+';
+
+        } else if (src->data[i] == '_') {
+            s.data[i] = '/';
+
+        } else {
+            s.data[i] = src->data[i];
+        }
+    }
+
+    rc = mdm_unbase64(x->arena, dst, &s);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
+mdm_api_cursor_refuse(mdm_exchange_t *x)
+{
+    return mdm_exchange_refuse(x, 400, "the cursor is not one of this API");
+}
+
+
+mdm_int_t
+mdm_api_actor(mdm_exchange_t *x, mdm_str_t *args)
+{
+    if (mdm_api_actor_clean(x, &args[0], &x->remote_user) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_actor_clean(x, &args[1], &x->remote_addr);
+}
+
+
+/* what a script's cjson puts into an event must be UTF-8 */
+
+static mdm_int_t
+mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst, const mdm_str_t *src)
+{
+    mdm_str_t  s;
+
+    s = *src;
+
+    if (s.len > MDM_API_ACTOR_MAX) {
+        s.len = MDM_API_ACTOR_MAX;
+    }
+
+    if (mdm_utf8_valid(&s)) {
+        *dst = s;
+        return MDM_OK;
+    }
+
+    return mdm_escape(x->arena, dst, &s, "");
+}
+
+
+mdm_int_t
+mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n)
+{
+    return mdm_printf(x->arena, dst, "%lld", (long long) n);
+}
+
+
+mdm_str_t
+mdm_api_flag(mdm_uint_t flag)
+{
+    static const mdm_str_t  flags[2] = { mdm_string("0"), mdm_string("1") };
+
+    return flags[flag != 0];
+}
+
+
+mdm_int_t
+mdm_api_not_enrolled(mdm_exchange_t *x)
+{
+    return mdm_exchange_refuse(x, 404, MDM_API_NOT_ENROLLED);
+}

@@ -1,0 +1,74 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What the API's steps share: the path, the query, cursors, the audit's who.
+ */
+
+
+#ifndef _MDM_API_UTIL_H_INCLUDED_
+#define _MDM_API_UTIL_H_INCLUDED_
+
+
+#include "mdm_enrollment.h"
+#include "mdm_exchange.h"
+
+
+/*
+ * These answer with MDM_OK, with MDM_DONE where they have refused the request
+ * (return it), or with MDM_ERROR.
+ */
+
+
+/* segment n (from 0) of the path, still encoded; refuses an empty one */
+mdm_int_t mdm_api_segment(mdm_exchange_t *x, mdm_uint_t n,
+    mdm_str_t *segment);
+
+/* the enrollment named by segment n */
+mdm_int_t mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t n,
+    mdm_enrollment_t *en);
+
+/* the CommandUUID named by segment n, in key form */
+mdm_int_t mdm_api_uuid(mdm_exchange_t *x, mdm_uint_t n, mdm_str_t *key);
+
+/* an argument of the query, decoded; empty if it is not there */
+mdm_int_t mdm_api_arg(mdm_exchange_t *x, const char *name, mdm_str_t *value);
+
+/* one that is a number from min to max, or "value" as it was */
+mdm_int_t mdm_api_arg_number(mdm_exchange_t *x, const char *name, int64_t min,
+    int64_t max, int64_t *value);
+
+/* one that is 0 or 1; "value" as it was where it is not there */
+mdm_int_t mdm_api_arg_flag(mdm_exchange_t *x, const char *name,
+    mdm_uint_t *value);
+
+
+/* cursors: any bytes as base64url, opaque to clients */
+mdm_int_t mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *src);
+mdm_int_t mdm_api_cursor_read(mdm_exchange_t *x, mdm_str_t *dst,
+    const mdm_str_t *src);
+mdm_int_t mdm_api_cursor_refuse(mdm_exchange_t *x);
+
+
+/* who and from where, for the audit event: args[0] and args[1] */
+mdm_int_t mdm_api_actor(mdm_exchange_t *x, mdm_str_t *args);
+
+mdm_int_t mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n);
+
+/* "1" or "0" */
+mdm_str_t mdm_api_flag(mdm_uint_t flag);
+
+
+/* 404: the answer to a script's "not enrolled" */
+mdm_int_t mdm_api_not_enrolled(mdm_exchange_t *x);
+
+
+#define MDM_API_UNAVAILABLE   "redis is unavailable, try again"
+#define MDM_API_FAILED        "internal error, see the error log"
+#define MDM_API_NOT_ENROLLED  "not enrolled"
+#define MDM_API_NO_ID         "not an enrollment id: empty, too long, or a " \
+                              "broken percent-encoding"
+
+
+#endif /* _MDM_API_UTIL_H_INCLUDED_ */

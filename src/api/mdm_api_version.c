@@ -1,0 +1,25 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_api.h"
+
+
+mdm_int_t
+mdm_api_version_step(mdm_exchange_t *x)
+{
+    static const mdm_str_t  body =
+        mdm_string("{\"version\":\"" MDM_VERSION "\"}");
+
+    return mdm_exchange_body(x, 200, "application/json", &body);
+}
+
+
+mdm_int_t
+mdm_api_push_step(mdm_exchange_t *x)
+{
+    return mdm_exchange_refuse(x, 501, "push is not available in this "
+                               "version");
+}
