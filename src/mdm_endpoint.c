@@ -44,6 +44,21 @@ const mdm_endpoint_t  mdm_endpoints[] = {
 
     { MDM_KIND_CONNECT, MDM_PUT, mdm_string("Connect"), mdm_connect, 0 },
 
+    mdm_api(MDM_GET, "/version", mdm_api_version_step),
+    mdm_api(MDM_PUT, "/migration", mdm_api_migration_step),
+    mdm_api(MDM_PUT|MDM_POST, "/v1/enqueue/*", mdm_api_enqueue_step),
+    mdm_api(MDM_GET, "/v1/queue/*", mdm_api_queue_list_step),
+    mdm_api(MDM_DELETE, "/v1/queue/*", mdm_api_queue_clear_step),
+    mdm_api(MDM_GET, "/v1/queue/*/*", mdm_api_command_get_step),
+    mdm_api(MDM_DELETE, "/v1/queue/*/*", mdm_api_command_delete_step),
+    mdm_api(MDM_POST, "/v1/enrollments/query", mdm_api_enrollment_query_step),
+    mdm_api(MDM_GET, "/v1/enrollments/*", mdm_api_enrollment_get_step),
+    mdm_api(MDM_DELETE, "/v1/enrollments/*/certificate",
+            mdm_api_pin_reset_step),
+    mdm_api(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
+    mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_push_step),
+    mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_push_step),
+
     { MDM_KIND_API, 0, mdm_null_string, NULL, 0 }
 };
 
