@@ -21,6 +21,24 @@
 
 typedef struct ngx_mdm_redis_op_s  ngx_mdm_redis_op_t;
 
+
+/* of a store in this worker, since it started */
+
+typedef struct {
+    ngx_uint_t                calls;       /* accepted */
+    ngx_uint_t                replies;
+    ngx_uint_t                flushes;     /* turns with something to send */
+    ngx_uint_t                sends;       /* writes to a socket */
+    ngx_uint_t                evals;       /* calls sent again by EVAL */
+    ngx_uint_t                retries;     /* and on a new connection */
+    ngx_uint_t                refused;     /* at once, or when it went down */
+    ngx_uint_t                timeouts;
+    ngx_uint_t                unavailable; /* LOADING, READONLY, OOM … */
+    ngx_uint_t                errors;      /* other errors of a script */
+    ngx_uint_t                connects;    /* connections that came up */
+    ngx_uint_t                pending;     /* calls on their way now */
+} ngx_mdm_redis_stats_t;
+
 /*
  * Called once when the call has ended: call->rc and call->reply are set.
  * Never called from within ngx_mdm_redis_call().  The op is gone when the
@@ -41,6 +59,10 @@ ngx_int_t ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
 
 /* the caller goes away: the reply is still read, and dropped */
 void ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op);
+
+
+/* the counters of a store, or NULL if this process does not serve */
+ngx_mdm_redis_stats_t *ngx_mdm_redis_stats(ngx_mdm_store_t *store);
 
 
 /* "stores" is an array of ngx_mdm_store_t * */

@@ -52,7 +52,7 @@ typedef struct {
 } ngx_mdm_store_t;
 
 
-/* setter of "mdm_store", block form and the form that names one */
+/* setter of "mdm_store", the block; conf is ngx_mdm_main_conf_t */
 char *ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* the store of this name, or NULL */

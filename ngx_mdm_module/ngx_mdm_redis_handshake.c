@@ -1,0 +1,418 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What is said on a new connection before it takes calls.  All of it is
+ * written at once; the replies come in the same order.
+ */
+
+
+#include "ngx_mdm_redis_conn.h"
+
+
+/* steps; those from NGX_MDM_REDIS_LOAD on are one a script */
+
+#define NGX_MDM_REDIS_AUTH    0
+#define NGX_MDM_REDIS_SELECT  1
+#define NGX_MDM_REDIS_NAME    2
+#define NGX_MDM_REDIS_LOAD    3
+
+#define NGX_MDM_REDIS_META    (NGX_MDM_REDIS_LOAD + mdm_nscripts)
+
+
+static ngx_int_t ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_write_select(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_write_name(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn,
+    ngx_uint_t i);
+static ngx_int_t ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_step(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, const mdm_script_t *script, ngx_str_t *reason);
+static ngx_int_t ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, ngx_str_t *reason);
+static ngx_uint_t ngx_mdm_redis_begins(mdm_str_t *s, const char *text,
+    size_t len);
+static void ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
+    mdm_str_t *text);
+
+
+static ngx_str_t  ngx_mdm_redis_codes[] = {
+    ngx_string("LOADING"),
+    ngx_string("READONLY"),
+    ngx_string("OOM"),
+    ngx_string("MISCONF"),
+    ngx_string("BUSY"),
+    ngx_string("NOREPLICAS"),
+    ngx_string("CLUSTERDOWN"),
+    ngx_string("MASTERDOWN"),
+    ngx_string("NOAUTH"),
+    ngx_string("TRYAGAIN"),
+    ngx_null_string
+};
+
+
+ngx_int_t
+ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_uint_t  i;
+
+    if (ngx_mdm_redis_write_auth(conn) != NGX_OK
+        || ngx_mdm_redis_write_select(conn) != NGX_OK
+        || ngx_mdm_redis_write_name(conn) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < mdm_nscripts; i++) {
+        if (ngx_mdm_redis_write_load(conn, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_mdm_redis_write_meta(conn) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    conn->step = NGX_MDM_REDIS_AUTH;
+
+    ngx_mdm_redis_step(conn);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_str_t   argv[3];
+    ngx_uint_t  n;
+
+    if (conn->store->password.len == 0) {
+        return NGX_OK;
+    }
+
+    n = 0;
+
+    ngx_str_set(&argv[n], "AUTH");
+    n++;
+
+    if (conn->store->user.len != 0) {
+        argv[n++] = conn->store->user;
+    }
+
+    argv[n++] = conn->store->password;
+
+    return ngx_mdm_redis_out_command(&conn->out, argv, n);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_write_select(ngx_mdm_redis_conn_t *conn)
+{
+    u_char     buf[NGX_INT_T_LEN];
+    ngx_str_t  argv[2];
+
+    if (conn->store->database == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&argv[0], "SELECT");
+
+    argv[1].data = buf;
+    argv[1].len = ngx_sprintf(buf, "%ui", conn->store->database) - buf;
+
+    return ngx_mdm_redis_out_command(&conn->out, argv, 2);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_write_name(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_str_t  argv[3];
+
+    /* a store's name has no bytes that redis refuses here */
+
+    ngx_str_set(&argv[0], "CLIENT");
+    ngx_str_set(&argv[1], "SETNAME");
+    argv[2] = conn->store->name;
+
+    return ngx_mdm_redis_out_command(&conn->out, argv, 3);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn, ngx_uint_t i)
+{
+    ngx_str_t  argv[3];
+
+    ngx_str_set(&argv[0], "SCRIPT");
+    ngx_str_set(&argv[1], "LOAD");
+    argv[2].len = mdm_scripts[i]->body.len;
+    argv[2].data = mdm_scripts[i]->body.data;
+
+    return ngx_mdm_redis_out_command(&conn->out, argv, 3);
+}
+
+
+/* by EVAL, so that it does not depend on SCRIPT LOAD */
+
+static ngx_int_t
+ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
+{
+    u_char      buf[NGX_INT_T_LEN];
+    mdm_str_t   partitions;
+    mdm_call_t  call;
+
+    ngx_memzero(&call, sizeof(mdm_call_t));
+
+    partitions.data = buf;
+    partitions.len = ngx_sprintf(buf, "%ui", conn->store->partitions) - buf;
+
+    call.script = &mdm_script_meta;
+    mdm_str_set(&call.key, "mdm:meta");
+    call.args = &partitions;
+    call.nargs = 1;
+
+    return ngx_mdm_redis_out_call(&conn->out, &call, 1);
+}
+
+
+/* skips the steps that were not written */
+
+static void
+ngx_mdm_redis_step(ngx_mdm_redis_conn_t *conn)
+{
+    if (conn->step == NGX_MDM_REDIS_AUTH && conn->store->password.len == 0) {
+        conn->step = NGX_MDM_REDIS_SELECT;
+    }
+
+    if (conn->step == NGX_MDM_REDIS_SELECT && conn->store->database == 0) {
+        conn->step = NGX_MDM_REDIS_NAME;
+    }
+}
+
+
+ngx_int_t
+ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_str_t *reason)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  step;
+
+    step = conn->step;
+
+    if (step == NGX_MDM_REDIS_META) {
+        return ngx_mdm_redis_meta(conn, reply, reason);
+    }
+
+    rc = NGX_OK;
+
+    switch (step) {
+
+    case NGX_MDM_REDIS_AUTH:
+    case NGX_MDM_REDIS_SELECT:
+        if (reply->type == MDM_REPLY_ERROR) {
+            rc = NGX_ERROR;
+        }
+
+        break;
+
+    case NGX_MDM_REDIS_NAME:
+
+        /* a name is for people only: go without it where it is refused */
+
+        if (reply->type == MDM_REPLY_ERROR
+            && !ngx_mdm_redis_begins(&reply->str, "NOPERM", 6)
+            && !ngx_mdm_redis_begins(&reply->str, "ERR unknown", 11))
+        {
+            rc = NGX_ERROR;
+        }
+
+        break;
+
+    default:
+        return ngx_mdm_redis_loaded(conn, reply,
+                                    mdm_scripts[step - NGX_MDM_REDIS_LOAD],
+                                    reason);
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_mdm_redis_quote(conn, reason, &reply->str);
+        return NGX_ERROR;
+    }
+
+    conn->step++;
+
+    ngx_mdm_redis_step(conn);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    const mdm_script_t *script, ngx_str_t *reason)
+{
+    u_char     buf[NGX_MDM_REDIS_REASON];
+    ngx_str_t  text;
+
+    if (reply->type != MDM_REPLY_ERROR) {
+
+        if (reply->type != MDM_REPLY_STRING
+            || reply->str.len != script->sha1.len
+            || ngx_memcmp(reply->str.data, script->sha1.data,
+                          script->sha1.len)
+               != 0)
+        {
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "mdm store \"%V\": redis %V has another digest of "
+                          "the script \"%*s\", it will be sent in full",
+                          &conn->store->name, &conn->addrs[conn->addr].name,
+                          script->name.len, script->name.data);
+        }
+
+        conn->step++;
+
+        if (conn->step == NGX_MDM_REDIS_META) {
+            conn->noload = 0;
+        }
+
+        return NGX_AGAIN;
+    }
+
+    if (!ngx_mdm_redis_begins(&reply->str, "NOPERM", 6)
+        && !ngx_mdm_redis_begins(&reply->str, "ERR unknown", 11))
+    {
+        ngx_mdm_redis_quote(conn, reason, &reply->str);
+        return NGX_ERROR;
+    }
+
+    /* EVAL leaves the script with the server as well */
+
+    if (!conn->noload) {
+        conn->noload = 1;
+
+        ngx_mdm_redis_text(&text, &reply->str, buf, sizeof(buf));
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "mdm store \"%V\": redis %V refuses SCRIPT LOAD, EVAL "
+                      "is used instead (%V)",
+                      &conn->store->name, &conn->addrs[conn->addr].name,
+                      &text);
+    }
+
+    conn->step++;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_str_t *reason)
+{
+    u_char  *last;
+
+    if (reply->type == MDM_REPLY_ERROR) {
+        ngx_mdm_redis_quote(conn, reason, &reply->str);
+        return NGX_ERROR;
+    }
+
+    if (reply->type != MDM_REPLY_INTEGER) {
+        ngx_str_set(reason, "the meta script has no integer reply");
+        return NGX_ERROR;
+    }
+
+    if (reply->integer == (int64_t) conn->store->partitions) {
+        return NGX_OK;
+    }
+
+    last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
+                        "it was set up with %L partitions, but "
+                        "\"partitions\" is %ui",
+                        reply->integer, conn->store->partitions);
+
+    reason->data = conn->reason;
+    reason->len = last - conn->reason;
+
+    return NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_mdm_redis_unavailable(mdm_str_t *error, ngx_str_t *code)
+{
+    u_char      buf[32], *data;
+    size_t      n;
+    ngx_str_t  *name;
+
+    for (name = ngx_mdm_redis_codes; name->len != 0; name++) {
+
+        if (error->len >= name->len
+            && ngx_memcmp(error->data, name->data, name->len) == 0
+            && (error->len == name->len || error->data[name->len] == ' '))
+        {
+            *code = *name;
+            return 1;
+        }
+    }
+
+    /* before Redis 7.0 the code of an error in a script is in its text */
+
+    if (!ngx_mdm_redis_begins(error, "ERR Error running script", 24)) {
+        return 0;
+    }
+
+    for (name = ngx_mdm_redis_codes; name->len != 0; name++) {
+
+        buf[0] = '-';
+        ngx_memcpy(buf + 1, name->data, name->len);
+        buf[name->len + 1] = ' ';
+        n = name->len + 2;
+
+        for (data = error->data;
+             (size_t) (error->data + error->len - data) >= n;
+             data++)
+        {
+            if (ngx_memcmp(data, buf, n) == 0) {
+                *code = *name;
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_mdm_redis_begins(mdm_str_t *s, const char *text, size_t len)
+{
+    return (s->len >= len && ngx_memcmp(s->data, text, len) == 0);
+}
+
+
+static void
+ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
+    mdm_str_t *text)
+{
+    ngx_mdm_redis_text(reason, text, conn->reason, NGX_MDM_REDIS_REASON);
+}
+
+
+void
+ngx_mdm_redis_text(ngx_str_t *text, mdm_str_t *from, u_char *buf, size_t size)
+{
+    size_t  i, len;
+
+    len = ngx_min(from->len, size);
+
+    for (i = 0; i < len; i++) {
+        buf[i] = (from->data[i] < 0x20 || from->data[i] >= 0x7f)
+                 ? '?' : from->data[i];
+    }
+
+    text->data = buf;
+    text->len = len;
+}

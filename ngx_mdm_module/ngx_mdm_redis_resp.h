@@ -1,0 +1,89 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * RESP: a buffer that calls are written into, and a reader that turns what
+ * the server sends into mdm_reply_t.
+ */
+
+
+#ifndef _NGX_MDM_REDIS_RESP_H_INCLUDED_
+#define _NGX_MDM_REDIS_RESP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <hiredis/hiredis.h>
+
+#include "mdm_exchange.h"
+
+
+/* a reply may take this much memory, more breaks the connection */
+#define NGX_MDM_REDIS_REPLY_MAX  (64 * 1024 * 1024)
+
+
+/*
+ * The output: a chain of blocks.  What is written goes to the last one, and
+ * a block is freed once it has been sent; one is kept for the next turn.
+ */
+
+typedef struct {
+    ngx_chain_t              *first;
+    ngx_chain_t              *last;
+    ngx_chain_t              *spare;
+} ngx_mdm_redis_out_t;
+
+
+typedef struct {
+    redisReader              *hiredis;
+    mdm_arena_t              *arena;       /* of the reply being read */
+    size_t                    size;        /* memory that it takes */
+    size_t                    fed;         /* bytes since it was made */
+    const char               *error;
+} ngx_mdm_redis_reader_t;
+
+
+/* writes EVALSHA, or EVAL with the script's body; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
+    ngx_uint_t eval);
+
+/* writes any command; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out,
+    const ngx_str_t *argv, ngx_uint_t argc);
+
+/*
+ * Sends what there is.  NGX_OK: all of it; NGX_AGAIN: the socket takes no
+ * more for now; NGX_ERROR.  *sends grows by the writes made.
+ */
+ngx_int_t ngx_mdm_redis_out_send(ngx_mdm_redis_out_t *out,
+    ngx_connection_t *c, ngx_uint_t *sends);
+
+/* forgets what has not been sent and frees all memory */
+void ngx_mdm_redis_out_free(ngx_mdm_redis_out_t *out);
+
+
+ngx_int_t ngx_mdm_redis_reader_init(ngx_mdm_redis_reader_t *reader);
+void ngx_mdm_redis_reader_free(ngx_mdm_redis_reader_t *reader);
+
+/* NGX_OK, or NGX_ERROR with reader->error */
+ngx_int_t ngx_mdm_redis_reader_feed(ngx_mdm_redis_reader_t *reader,
+    u_char *data, size_t len);
+
+/*
+ * Takes the next reply out.  NGX_OK: the arena is the caller's, and the
+ * reply lives in it.  NGX_AGAIN: not complete yet.  NGX_ERROR with
+ * reader->error: the stream is broken.
+ */
+ngx_int_t ngx_mdm_redis_reader_get(ngx_mdm_redis_reader_t *reader,
+    mdm_reply_t **reply, mdm_arena_t **arena);
+
+/* 1 if a part of the next reply has been read */
+ngx_uint_t ngx_mdm_redis_reader_started(ngx_mdm_redis_reader_t *reader);
+
+/* gives back the memory of a large reply once it has been taken out */
+ngx_int_t ngx_mdm_redis_reader_shrink(ngx_mdm_redis_reader_t *reader);
+
+
+#endif /* _NGX_MDM_REDIS_RESP_H_INCLUDED_ */

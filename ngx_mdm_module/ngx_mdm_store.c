@@ -1,0 +1,654 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * nginx's parser knows a directive either with a block or without one, in
+ * one context.  So the block stands in http, the reference in server and
+ * location, and http's default is the store that is written first.
+ */
+
+
+#include "ngx_mdm_module.h"
+
+
+#define NGX_MDM_REDIS_PORT      6379
+#define NGX_MDM_PARTITIONS      256
+#define NGX_MDM_PARTITIONS_MAX  16384
+#define NGX_MDM_PASSWORD_MAX    4096
+
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_uint_t                  min;       /* arguments */
+    ngx_uint_t                  max;
+    char                     *(*set)(ngx_conf_t *cf, ngx_mdm_store_t *store);
+} ngx_mdm_store_command_t;
+
+
+static char *ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf);
+static char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_user(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_password_file(ngx_conf_t *cf,
+    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_database(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_connect_timeout(ngx_conf_t *cf,
+    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_timeout(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_max_pending(ngx_conf_t *cf,
+    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_partitions(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_unsupported(ngx_conf_t *cf,
+    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_msec_t *value);
+static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_uint_t *value,
+    ngx_uint_t min, ngx_uint_t max);
+static char *ngx_mdm_store_read_password(ngx_conf_t *cf,
+    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store);
+
+
+static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
+    { ngx_string("server"), 1, 1, ngx_mdm_store_server },
+    { ngx_string("mode"), 1, 2, ngx_mdm_store_mode },
+    { ngx_string("user"), 1, 1, ngx_mdm_store_user },
+    { ngx_string("password_file"), 1, 1, ngx_mdm_store_password_file },
+    { ngx_string("database"), 1, 1, ngx_mdm_store_database },
+    { ngx_string("connect_timeout"), 1, 1, ngx_mdm_store_connect_timeout },
+    { ngx_string("timeout"), 1, 1, ngx_mdm_store_timeout },
+    { ngx_string("max_pending"), 1, 1, ngx_mdm_store_max_pending },
+    { ngx_string("partitions"), 1, 1, ngx_mdm_store_partitions },
+    { ngx_string("tls"), 1, 1, ngx_mdm_store_tls },
+    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_unsupported },
+    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_store_unsupported },
+    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_store_unsupported },
+    { ngx_string("tls_name"), 1, 1, ngx_mdm_store_unsupported },
+    { ngx_string("durability"), 1, 3, ngx_mdm_store_durability },
+    { ngx_string("encryption_key"), 1, 8, ngx_mdm_store_unsupported },
+    { ngx_null_string, 0, 0, NULL }
+};
+
+
+/* mdm_store NAME { … } */
+
+char *
+ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_main_conf_t *mmcf = conf;
+
+    char              *rv;
+    u_char             ch;
+    size_t             i;
+    ngx_str_t         *value, *name;
+    ngx_conf_t         save;
+    ngx_mdm_store_t   *store, **p;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+    name = &value[1];
+
+    if (name->len == 0) {
+        return "has no name";
+    }
+
+    for (i = 0; i < name->len; i++) {
+        ch = name->data[i];
+
+        if ((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+            || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_'
+            || ch == '.')
+        {
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\": the name may have letters, "
+                           "digits, \"-\", \"_\" and \".\" only", name);
+        return NGX_CONF_ERROR;
+    }
+
+    store = ngx_mdm_store_find(&mmcf->stores, name);
+
+    if (store != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" is already defined in %s:%ui",
+                           name, store->file, store->line);
+        return NGX_CONF_ERROR;
+    }
+
+    store = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_store_t));
+    if (store == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    store->name = *name;
+    store->index = mmcf->stores.nelts;
+    store->file = cf->conf_file->file.name.data;
+    store->line = cf->conf_file->line;
+    store->mode = NGX_CONF_UNSET_UINT;
+    store->database = NGX_CONF_UNSET_UINT;
+    store->connect_timeout = NGX_CONF_UNSET_MSEC;
+    store->timeout = NGX_CONF_UNSET_MSEC;
+    store->max_pending = NGX_CONF_UNSET_UINT;
+    store->partitions = NGX_CONF_UNSET_UINT;
+
+    if (ngx_array_init(&store->servers, cf->pool, 1,
+                       sizeof(ngx_mdm_store_server_t))
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    save = *cf;
+    cf->handler = ngx_mdm_store_directive;
+    cf->handler_conf = (void *) store;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    rv = ngx_mdm_store_check(cf, store);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    p = ngx_array_push(&mmcf->stores);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *p = store;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_mdm_store_t *
+ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name)
+{
+    ngx_uint_t         i;
+    ngx_mdm_store_t  **store;
+
+    store = stores->elts;
+
+    for (i = 0; i < stores->nelts; i++) {
+
+        if (store[i]->name.len == name->len
+            && ngx_memcmp(store[i]->name.data, name->data, name->len) == 0)
+        {
+            return store[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static char *
+ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+{
+    ngx_mdm_store_t *store = (ngx_mdm_store_t *) conf;
+
+    char                     *rv;
+    ngx_str_t                *value;
+    ngx_uint_t                n;
+    ngx_mdm_store_command_t  *cmd;
+
+    value = cf->args->elts;
+    n = cf->args->nelts - 1;
+
+    if (n == 1 && ngx_strcmp(value[0].data, "include") == 0) {
+        return ngx_conf_include(cf, dummy, conf);
+    }
+
+    for (cmd = ngx_mdm_store_commands; cmd->name.len != 0; cmd++) {
+
+        if (value[0].len != cmd->name.len
+            || ngx_strcmp(value[0].data, cmd->name.data) != 0)
+        {
+            continue;
+        }
+
+        if (n < cmd->min || n > cmd->max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid number of arguments in \"%V\" "
+                               "directive", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
+        rv = cmd->set(cf, store);
+
+        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
+            return rv;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" directive %s", &value[0], rv);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown directive \"%V\" in \"mdm_store\"", &value[0]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_str_t               *value;
+    ngx_mdm_store_server_t  *server;
+
+    value = cf->args->elts;
+
+    server = ngx_array_push(&store->servers);
+    if (server == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(server, sizeof(ngx_mdm_store_server_t));
+
+    server->text = value[1];
+    server->url.url = value[1];
+    server->url.default_port = NGX_MDM_REDIS_PORT;
+
+    if (ngx_parse_url(cf->pool, &server->url) != NGX_OK) {
+
+        if (server->url.err) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in server \"%V\"",
+                               server->url.err, &value[1]);
+        }
+
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_str_t  *value;
+
+    if (store->mode != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "single") == 0) {
+        store->mode = NGX_MDM_STORE_SINGLE;
+        return NGX_CONF_OK;
+    }
+
+    if ((cf->args->nelts == 3 && ngx_strcmp(value[1].data, "sentinel") == 0)
+        || (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "cluster") == 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mode %V\" is not supported in this version",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid mode \"%V\", it is \"single\", "
+                       "\"sentinel MASTER\" or \"cluster\"", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_mdm_store_user(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_str_t  *value;
+
+    if (store->user.data != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "is empty";
+    }
+
+    store->user = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_str_t  *value;
+
+    if (store->password_file.data != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "is empty";
+    }
+
+    store->password_file = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &store->password_file, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_mdm_store_read_password(cf, store);
+}
+
+
+static char *
+ngx_mdm_store_database(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_number(cf, &store->database, 0, NGX_MAX_INT32_VALUE);
+}
+
+
+static char *
+ngx_mdm_store_connect_timeout(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_msec(cf, &store->connect_timeout);
+}
+
+
+static char *
+ngx_mdm_store_timeout(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_msec(cf, &store->timeout);
+}
+
+
+static char *
+ngx_mdm_store_max_pending(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_number(cf, &store->max_pending, 1,
+                                NGX_MAX_INT32_VALUE);
+}
+
+
+static char *
+ngx_mdm_store_partitions(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_number(cf, &store->partitions, 1,
+                                NGX_MDM_PARTITIONS_MAX);
+}
+
+
+static char *
+ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_str_t  *value;
+
+    (void) store;
+
+    value = cf->args->elts;
+
+    if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"tls on\" is not supported in this version");
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"tls\" directive, it must "
+                       "be \"on\" or \"off\"", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_str_t  *value;
+
+    (void) store;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "none") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "wait") == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"durability wait\" is not supported in this "
+                           "version");
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid durability \"%V\"", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_mdm_store_unsupported(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    (void) cf;
+    (void) store;
+
+    return "is not supported in this version";
+}
+
+
+static char *
+ngx_mdm_store_msec(ngx_conf_t *cf, ngx_msec_t *value)
+{
+    ngx_int_t   n;
+    ngx_str_t  *args;
+
+    if (*value != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    args = cf->args->elts;
+
+    n = ngx_parse_time(&args[1], 0);
+
+    if (n == NGX_ERROR) {
+        return "has an invalid value";
+    }
+
+    if (n == 0) {
+        return "must not be 0";
+    }
+
+    if (n > NGX_MAX_INT32_VALUE) {
+        return "has a value that is too large";
+    }
+
+    *value = (ngx_msec_t) n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_store_number(ngx_conf_t *cf, ngx_uint_t *value, ngx_uint_t min,
+    ngx_uint_t max)
+{
+    ngx_int_t   n;
+    ngx_str_t  *args;
+
+    if (*value != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    args = cf->args->elts;
+
+    n = ngx_atoi(args[1].data, args[1].len);
+
+    if (n == NGX_ERROR || (ngx_uint_t) n < min || (ngx_uint_t) n > max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\" directive, it "
+                           "must be a number from %ui to %ui",
+                           &args[1], &args[0], min, max);
+        return NGX_CONF_ERROR;
+    }
+
+    *value = (ngx_uint_t) n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    char             *rv;
+    u_char           *buf;
+    size_t            len;
+    ssize_t           n;
+    ngx_fd_t          fd;
+    ngx_str_t        *name;
+    ngx_file_info_t   fi;
+
+    rv = NGX_CONF_ERROR;
+    name = &store->password_file;
+
+    fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", name);
+        goto done;
+    }
+
+    if (!ngx_is_file(&fi)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "password file \"%V\" is not a regular file", name);
+        goto done;
+    }
+
+    if (ngx_file_access(&fi) & S_IROTH) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "password file \"%V\" is readable by everybody",
+                           name);
+    }
+
+    buf = ngx_pnalloc(cf->pool, NGX_MDM_PASSWORD_MAX + 1);
+    if (buf == NULL) {
+        goto done;
+    }
+
+    n = ngx_read_fd(fd, buf, NGX_MDM_PASSWORD_MAX + 1);
+
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_read_fd_n " \"%V\" failed", name);
+        goto done;
+    }
+
+    len = (size_t) n;
+
+    if (len > NGX_MDM_PASSWORD_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "password file \"%V\" is longer than %d bytes",
+                           name, NGX_MDM_PASSWORD_MAX);
+        goto done;
+    }
+
+    if (len != 0 && buf[len - 1] == LF) {
+        len--;
+
+        if (len != 0 && buf[len - 1] == CR) {
+            len--;
+        }
+    }
+
+    if (len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "password file \"%V\" is empty", name);
+        goto done;
+    }
+
+    if (ngx_strlchr(buf, buf + len, LF) != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "password file \"%V\" has more than one line",
+                           name);
+        goto done;
+    }
+
+    store->password.data = buf;
+    store->password.len = len;
+
+    rv = NGX_CONF_OK;
+
+done:
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", name);
+    }
+
+    return rv;
+}
+
+
+/* the block has been read */
+
+static char *
+ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    if (store->servers.nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has no \"server\"", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (store->user.len != 0 && store->password.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has \"user\" but no "
+                           "\"password_file\"", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_uint_value(store->mode, NGX_MDM_STORE_SINGLE);
+    ngx_conf_init_uint_value(store->database, 0);
+    ngx_conf_init_msec_value(store->connect_timeout, 1000);
+    ngx_conf_init_msec_value(store->timeout, 2000);
+    ngx_conf_init_uint_value(store->max_pending, 4096);
+    ngx_conf_init_uint_value(store->partitions, NGX_MDM_PARTITIONS);
+
+    if (store->mode == NGX_MDM_STORE_SINGLE && store->servers.nelts > 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has %ui servers, \"mode "
+                           "single\" takes one",
+                           &store->name, store->servers.nelts);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
