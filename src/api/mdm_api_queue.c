@@ -206,8 +206,11 @@ mdm_api_queue_cursor_write(mdm_exchange_t *x, const mdm_reply_t *reply,
         *cursor = mdm_reply_str(reply, at[i]);
 
         *p++ = ',';
-        memcpy(p, cursor->data, cursor->len);
-        p += cursor->len;
+
+        if (cursor->len != 0) {
+            memcpy(p, cursor->data, cursor->len);
+            p += cursor->len;
+        }
     }
 
     return mdm_api_cursor_write(x->arena, cursor, &s);
