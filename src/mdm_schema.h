@@ -17,6 +17,62 @@
 #include "mdm_base.h"
 
 
+/*
+ * A node is a command (a dictionary of its keys), a key or an array element.
+ * Its children stand together, sorted by name: the keys of a dictionary, the
+ * one element of an array, or the shapes of its elements, which go by the
+ * element's Item.
+ */
+
+typedef struct {
+    uint16_t                  name;        /* offset in the pool */
+    uint16_t                  child;       /* index of the first one */
+    uint16_t                  nchildren;
+    uint16_t                  value;       /* index of the first one that is
+                                              allowed, in values (strings) or
+                                              integers */
+    uint16_t                  nvalues;     /* 0: any */
+    u_char                    type;        /* 's' string, 'i' integer,
+                                              'r' real, 'b' boolean, 't' date,
+                                              'd' data, 'A' array,
+                                              'D' dictionary, 0 any */
+    u_char                    flags;
+} mdm_schema_node_t;
+
+
+#define MDM_SCHEMA_REQUIRED   0x01
+#define MDM_SCHEMA_ANY_KEY    0x02         /* any other key is allowed too;
+                                              what it is like is the node
+                                              behind the children */
+#define MDM_SCHEMA_SHAPES     0x04         /* the children are shapes */
+#define MDM_SCHEMA_RANGE      0x08         /* integers: minimum, maximum */
+
+
+typedef struct {
+    const char               *pool;        /* strings, each with a NUL */
+    const mdm_schema_node_t  *nodes;       /* the commands, then what any
+                                              command may have, then the
+                                              rest */
+    const uint16_t           *values;      /* offsets in the pool, sorted for
+                                              each node */
+    const int64_t            *integers;
+    mdm_uint_t                nnodes;
+    mdm_uint_t                ncommands;
+} mdm_schema_table_t;
+
+
+/* where a value is; a step is a key, or an index where key is NULL */
+
+typedef struct mdm_schema_path_s  mdm_schema_path_t;
+
+struct mdm_schema_path_s {
+    const mdm_schema_path_t  *parent;      /* NULL: the first step */
+    const char               *key;
+    size_t                    len;         /* of the key */
+    size_t                    index;
+};
+
+
 typedef struct mdm_schema_warning_s  mdm_schema_warning_t;
 
 struct mdm_schema_warning_s {
@@ -28,33 +84,78 @@ struct mdm_schema_warning_s {
 typedef struct {
     mdm_schema_warning_t     *warnings;    /* in the order they were found,
                                               MDM_SCHEMA_WARNINGS at most */
+    mdm_uint_t                nwarnings;   /* how many are listed */
     mdm_str_t                 error;       /* why it was refused: starts
                                               with the key path */
 } mdm_schema_result_t;
 
 
 #define MDM_SCHEMA_WARNINGS   20
+#define MDM_SCHEMA_DEPTH      64           /* steps in a path */
 
 
 /*
  * Checks the value of a command's "Command" key (a dictionary with
- * RequestType).  A missing required key, a wrong type or a value out of what
- * is allowed, in a RequestType that the table knows, is refused; what the
- * table does not know (RequestType, key) is a warning, or refused
- * where strict is 1.  MDM_OK; MDM_DECLINED: result->error; MDM_ERROR: no
- * memory.
+ * RequestType).  In a RequestType that the table knows, a missing required
+ * key, a wrong type, an integer that is not one of the allowed ones and a
+ * number out of its range are refused.  What the table does not know
+ * (RequestType, key, Item, a string that is not one of the listed ones) is a
+ * warning, or refused where strict is 1.  An integer is welcome where a real
+ * is asked for.  MDM_OK; MDM_DECLINED: result->error; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_schema_command(mdm_arena_t *arena, plist_t command,
     mdm_uint_t strict, mdm_schema_result_t *result);
 
+/* the same against any table */
+mdm_int_t mdm_schema_check(mdm_arena_t *arena,
+    const mdm_schema_table_t *table, plist_t command, mdm_uint_t strict,
+    mdm_schema_result_t *result);
+
 /*
- * Does the table know that the value at this dotted path ("Payload",
- * "Settings[].Wallpaper…") of this RequestType is of type data, date or real?
- * Used by the JSON form, which has none of these types.  Returns 'd' data,
- * 't' date, 'r' real, 'i' integer, 'b' boolean, 's' string, 'A' array,
- * 'D' dictionary, or 0: not known or any.
+ * One warning more; those over MDM_SCHEMA_WARNINGS are dropped.  MDM_OK, or
+ * MDM_ERROR: no memory.
  */
-int mdm_schema_type(const mdm_str_t *request_type, const mdm_str_t *path);
+mdm_int_t mdm_schema_warn(mdm_arena_t *arena, mdm_schema_result_t *result,
+    const mdm_str_t *text);
+
+
+/*
+ * The way through a table, for the JSON form of commands, which has no data,
+ * date and real of its own.  NULL: not known, or any.  item is the value of
+ * an element's key Item, or NULL; it matters where elements have shapes.
+ */
+
+const mdm_schema_node_t *mdm_schema_find(const mdm_schema_table_t *table,
+    const mdm_str_t *request_type);
+const mdm_schema_node_t *mdm_schema_member(const mdm_schema_table_t *table,
+    const mdm_schema_node_t *node, const mdm_str_t *key);
+const mdm_schema_node_t *mdm_schema_element(const mdm_schema_table_t *table,
+    const mdm_schema_node_t *node, const mdm_str_t *item);
+
+/* 1 if the string is one of those that the table lists for the node */
+mdm_uint_t mdm_schema_listed(const mdm_schema_table_t *table,
+    const mdm_schema_node_t *node, const mdm_str_t *value);
+
+/* a letter as in mdm_schema_node_t; 0: not known (node is NULL), or any */
+int mdm_schema_type(const mdm_schema_node_t *node);
+
+/*
+ * A path as text: "Command.Settings[2].Item".  Bytes of keys that would harm
+ * a log line or JSON are replaced by "?", long keys are cut.
+ */
+mdm_int_t mdm_schema_path(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_schema_path_t *path);
+
+/* text from outside made fit for a message in the same way; never fails */
+
+#define MDM_SCHEMA_QUOTE      64           /* bytes shown, at most */
+
+typedef struct {
+    u_char                    data[MDM_SCHEMA_QUOTE + 4];
+} mdm_schema_quote_t;
+
+const char *mdm_schema_quote(mdm_schema_quote_t *quote, const char *text,
+    size_t len);
 
 
 #endif /* _MDM_SCHEMA_H_INCLUDED_ */

@@ -1,0 +1,139 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Commands made from the schema table, for tests.
+ */
+
+
+#ifndef _MDM_UNIT_INSTANCE_H_INCLUDED_
+#define _MDM_UNIT_INSTANCE_H_INCLUDED_
+
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "mdm_schema.h"
+#include "mdm_schema_table.h"
+
+
+/*
+ * A value of the node: full 0: with nothing that is not required; full 1:
+ * with every key, every shape and every listed value.
+ */
+
+static inline plist_t
+instance(const mdm_schema_table_t *table, const mdm_schema_node_t *node,
+    int full)
+{
+    plist_t                   value;
+    const char               *name;
+    mdm_uint_t                i;
+    const mdm_schema_node_t  *child;
+
+    child = table->nodes + node->child;
+
+    switch (node->type) {
+
+    case 'i':
+        return plist_new_uint((node->nvalues == 0)
+                              ? 7 : (uint64_t) table->integers[node->value]);
+
+    case 'r':
+        return plist_new_real(0.5);
+
+    case 'b':
+        return plist_new_bool(1);
+
+    case 't':
+        return plist_new_date(1000, 0);
+
+    case 'd':
+        return plist_new_data("\0data\xff", 6);
+
+    case 'A':
+        value = plist_new_array();
+
+        for (i = 0; i < node->nchildren; i++) {
+
+            if (node->flags & MDM_SCHEMA_SHAPES) {
+                plist_array_append_item(value,
+                                        instance(table, child + i, full));
+
+            } else if (full || (child->flags & MDM_SCHEMA_REQUIRED)) {
+                plist_array_append_item(value, instance(table, child, full));
+                plist_array_append_item(value, instance(table, child, full));
+            }
+        }
+
+        if (full && node->nchildren == 1 && child->type == 's') {
+            for (i = 0; i < child->nvalues; i++) {
+                name = table->pool + table->values[child->value + i];
+                plist_array_append_item(value, plist_new_string(name));
+            }
+        }
+
+        return value;
+
+    case 'D':
+        value = plist_new_dict();
+
+        for (i = 0; i < node->nchildren; i++) {
+            if (full || (child[i].flags & MDM_SCHEMA_REQUIRED)) {
+                plist_dict_set_item(value, table->pool + child[i].name,
+                                    instance(table, child + i, full));
+            }
+        }
+
+        if (full && (node->flags & MDM_SCHEMA_ANY_KEY)) {
+            plist_dict_set_item(value, "any & <key>",
+                                instance(table, child + i, full));
+        }
+
+        return value;
+
+    default:
+        if (node->nvalues != 0) {
+            return plist_new_string(table->pool + table->values[node->value]);
+        }
+
+        return plist_new_string("a <string> & \xc3\xa4");
+    }
+}
+
+
+static inline plist_t
+command_instance(mdm_uint_t i, int full)
+{
+    plist_t                    command;
+    const char                *name;
+    mdm_uint_t                 n;
+    const mdm_schema_node_t   *common, *child;
+    const mdm_schema_table_t  *table;
+
+    table = &mdm_schema_commands;
+
+    command = instance(table, table->nodes + i, full);
+
+    plist_dict_set_item(command, "RequestType",
+                        plist_new_string(table->pool + table->nodes[i].name));
+
+    common = table->nodes + table->ncommands;
+
+    for (n = 0; full && n < common->nchildren; n++) {
+        child = table->nodes + common->child + n;
+        name = table->pool + child->name;
+
+        if (plist_dict_get_item(command, name) == NULL) {
+            plist_dict_set_item(command, name, instance(table, child, full));
+        }
+    }
+
+    return command;
+}
+
+
+#endif /* _MDM_UNIT_INSTANCE_H_INCLUDED_ */
