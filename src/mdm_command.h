@@ -31,11 +31,13 @@ typedef struct {
 
 
 /*
- * Reads a command.  "json": the body is {"RequestType":"…", keys …}, with an
- * optional "CommandUUID" beside RequestType, or
+ * Reads a command.  "json": the body is {"RequestType":"…", keys …}, with
+ * an optional "CommandUUID" beside RequestType, or
  * {"CommandUUID":"…","Command":{"RequestType":"…", …}}; strings at places
- * which the schema calls data are base64, date RFC 3339.  A missing
- * CommandUUID is made.  validate: mdm_validate_e.
+ * which the schema calls data are base64, date RFC 3339 (the whole of it in
+ * mdm_command_json.h).  A missing CommandUUID is made.  CommandUUID and
+ * RequestType are 1 to 255 bytes of UTF-8 without control bytes, whatever
+ * "validate" (mdm_validate_e) says.
  * MDM_OK; MDM_DECLINED: command->error, with the key path; MDM_ERROR.
  */
 mdm_int_t mdm_command_read(mdm_arena_t *arena, const mdm_str_t *body,
