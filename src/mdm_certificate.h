@@ -20,8 +20,11 @@
 #define MDM_CERTIFICATE_SKEW  300
 
 
-/* SHA-256 of the DER as 64 lower-case hex digits; dst has room for them */
-void mdm_certificate_sha256(const mdm_str_t *der, u_char *dst);
+/*
+ * SHA-256 of the DER as 64 lower-case hex digits; dst has room for them.
+ * MDM_OK; MDM_ERROR: no memory, dst is not to be used.
+ */
+mdm_int_t mdm_certificate_sha256(const mdm_str_t *der, u_char *dst);
 
 /* the DER of a certificate, owned by the arena; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_certificate_der(mdm_arena_t *arena, X509 *cert,
@@ -40,16 +43,18 @@ mdm_uint_t mdm_certificate_names(const mdm_str_t *der, const mdm_str_t *udid,
  * A certificate passed by a header: RFC 9440 when it begins with ":", else a
  * percent-encoded PEM as of $ssl_client_escaped_cert (percent-decoding only:
  * "+" stays "+").  MDM_OK: *cert is freed with the arena.  MDM_DECLINED: not
- * exactly one certificate.
+ * exactly one certificate.  MDM_ERROR: no memory.
  */
 mdm_int_t mdm_certificate_header(mdm_arena_t *arena, const mdm_str_t *value,
     X509 **cert);
 
 /*
  * Verifies against the trusted store at Unix time "now" with the purpose
- * client authentication; a certificate that is not valid yet passes within
- * MDM_CERTIFICATE_SKEW.  "chain" may be NULL.  MDM_OK; MDM_DECLINED with
- * *why.
+ * client authentication, as TLS does; a certificate that is not valid yet
+ * passes within MDM_CERTIFICATE_SKEW.  "chain" holds intermediate CAs, not
+ * trusted ones, and may be NULL.  Certificates signed with MD5 or SHA-1 and
+ * RSA keys under 1024 bits are refused (OpenSSL's security level 1).
+ * MDM_OK; MDM_DECLINED with *why, a constant; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     X509_STORE *trusted, int64_t now, const char **why);

@@ -1,0 +1,588 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <limits.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+
+#include "mdm_certificate.h"
+
+
+/* OpenSSL's level 1: no MD5 and SHA-1 in certificates, RSA from 1024 bits */
+#define MDM_CERTIFICATE_LEVEL  1
+
+/* CAs between a device's certificate and the trusted one */
+#define MDM_CERTIFICATE_DEPTH  10
+
+
+/* what a certificate is compared to */
+
+typedef struct {
+    const mdm_str_t          *udid;
+    const mdm_str_t          *serial;
+} mdm_certificate_device_t;
+
+
+static X509 *mdm_certificate_parse(const mdm_str_t *der);
+static void mdm_certificate_free(void *data);
+static mdm_int_t mdm_certificate_pem(mdm_arena_t *arena,
+    const mdm_str_t *pem, mdm_str_t *der);
+static int mdm_certificate_skew(int ok, X509_STORE_CTX *ctx);
+
+static mdm_uint_t mdm_certificate_subject(
+    const mdm_certificate_device_t *device, const X509_NAME *name);
+static mdm_uint_t mdm_certificate_alternative(
+    const mdm_certificate_device_t *device, const GENERAL_NAME *name);
+static mdm_uint_t mdm_certificate_uri(const mdm_certificate_device_t *device,
+    const ASN1_STRING *string);
+static mdm_uint_t mdm_certificate_email(
+    const mdm_certificate_device_t *device, const ASN1_STRING *string);
+static mdm_uint_t mdm_certificate_permanent(
+    const mdm_certificate_device_t *device, const OTHERNAME *name);
+static mdm_uint_t mdm_certificate_string(
+    const mdm_certificate_device_t *device, const ASN1_STRING *string);
+static mdm_uint_t mdm_certificate_value(
+    const mdm_certificate_device_t *device, const u_char *data, size_t len);
+static mdm_uint_t mdm_certificate_equal(const mdm_str_t *id,
+    const u_char *data, size_t len);
+
+
+mdm_int_t
+mdm_certificate_sha256(const mdm_str_t *der, u_char *dst)
+{
+    u_char        digest[EVP_MAX_MD_SIZE];
+    unsigned int  len;
+
+    len = 0;
+
+    if (EVP_Digest(der->data, der->len, digest, &len, EVP_sha256(), NULL) != 1
+        || len != 32)
+    {
+        return MDM_ERROR;
+    }
+
+    mdm_hex(dst, digest, len);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_certificate_der(mdm_arena_t *arena, X509 *cert, mdm_str_t *der)
+{
+    int      len;
+    u_char  *p;
+
+    len = i2d_X509(cert, NULL);
+    if (len <= 0) {
+        return MDM_ERROR;
+    }
+
+    p = mdm_arena_alloc(arena, (size_t) len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    der->data = p;
+    der->len = (size_t) len;
+
+    if (i2d_X509(cert, &p) != len) {
+        return MDM_ERROR;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_certificate_header(mdm_arena_t *arena, const mdm_str_t *value,
+    X509 **cert)
+{
+    mdm_int_t  rc;
+    mdm_str_t  text, der;
+
+    *cert = NULL;
+
+    if (value->len != 0 && value->data[0] == ':') {
+
+        /* a byte sequence of RFC 8941 */
+
+        if (value->len < 2 || value->data[value->len - 1] != ':') {
+            return MDM_DECLINED;
+        }
+
+        text.data = value->data + 1;
+        text.len = value->len - 2;
+
+        rc = mdm_unbase64(arena, &der, &text);
+
+    } else {
+        rc = mdm_unescape(arena, &text, value);
+
+        if (rc == MDM_OK) {
+            rc = mdm_certificate_pem(arena, &text, &der);
+        }
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    *cert = mdm_certificate_parse(&der);
+    if (*cert == NULL) {
+        return MDM_DECLINED;
+    }
+
+    if (mdm_arena_defer(arena, mdm_certificate_free, *cert) != MDM_OK) {
+        *cert = NULL;
+        return MDM_ERROR;
+    }
+
+    return MDM_OK;
+}
+
+
+/* exactly one PEM block and nothing but white space around it */
+
+static mdm_int_t
+mdm_certificate_pem(mdm_arena_t *arena, const mdm_str_t *pem, mdm_str_t *der)
+{
+    u_char     *start, *end;
+    mdm_str_t   text;
+
+    static const mdm_str_t  begin =
+                                   mdm_string("-----BEGIN CERTIFICATE-----");
+    static const mdm_str_t  finish = mdm_string("-----END CERTIFICATE-----");
+
+    start = pem->data;
+    end = pem->data + pem->len;
+
+    while (start < end && strchr(" \t\r\n", *start) != NULL && *start != 0) {
+        start++;
+    }
+
+    while (end > start && strchr(" \t\r\n", end[-1]) != NULL && end[-1] != 0) {
+        end--;
+    }
+
+    if ((size_t) (end - start) < begin.len + finish.len
+        || memcmp(start, begin.data, begin.len) != 0
+        || memcmp(end - finish.len, finish.data, finish.len) != 0)
+    {
+        return MDM_DECLINED;
+    }
+
+    /* a second block would bring a "-", which is not base64 */
+
+    text.data = start + begin.len;
+    text.len = (size_t) (end - start) - begin.len - finish.len;
+
+    return mdm_unbase64(arena, der, &text);
+}
+
+
+static X509 *
+mdm_certificate_parse(const mdm_str_t *der)
+{
+    X509          *cert;
+    const u_char  *p;
+
+    if (der->len == 0 || der->len > LONG_MAX) {
+        return NULL;
+    }
+
+    /* whatever fails leaves no trace in the caller's error queue */
+
+    ERR_set_mark();
+
+    p = der->data;
+    cert = d2i_X509(NULL, &p, (long) der->len);
+
+    ERR_pop_to_mark();
+
+    if (cert != NULL && p != der->data + der->len) {
+        X509_free(cert);
+        return NULL;
+    }
+
+    return cert;
+}
+
+
+static void
+mdm_certificate_free(void *data)
+{
+    X509_free(data);
+}
+
+
+mdm_int_t
+mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
+    X509_STORE *trusted, int64_t now, const char **why)
+{
+    int                 err;
+    mdm_int_t           rc;
+    X509_STORE_CTX     *ctx;
+    X509_VERIFY_PARAM  *param;
+
+    rc = MDM_ERROR;
+    *why = "no memory";
+
+    ERR_set_mark();
+
+    ctx = X509_STORE_CTX_new();
+    if (ctx == NULL) {
+        goto done;
+    }
+
+    if (X509_STORE_CTX_init(ctx, trusted, cert, chain) != 1
+        || X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) != 1)
+    {
+        goto done;
+    }
+
+    param = X509_STORE_CTX_get0_param(ctx);
+
+    X509_VERIFY_PARAM_set_time(param, (time_t) now);
+    X509_VERIFY_PARAM_set_depth(param, MDM_CERTIFICATE_DEPTH);
+    X509_VERIFY_PARAM_set_auth_level(param, MDM_CERTIFICATE_LEVEL);
+
+    X509_STORE_CTX_set_verify_cb(ctx, mdm_certificate_skew);
+
+    if (X509_verify_cert(ctx) == 1) {
+        *why = NULL;
+        rc = MDM_OK;
+        goto done;
+    }
+
+    err = X509_STORE_CTX_get_error(ctx);
+
+    if (err == X509_V_ERR_OUT_OF_MEM) {
+        goto done;
+    }
+
+    if (err == X509_V_OK) {
+        err = X509_V_ERR_UNSPECIFIED;
+    }
+
+    *why = X509_verify_cert_error_string(err);
+    rc = MDM_DECLINED;
+
+done:
+
+    X509_STORE_CTX_free(ctx);
+
+    ERR_pop_to_mark();
+
+    return rc;
+}
+
+
+/* OpenSSL's verify callback: forgives a clock that is a little late */
+
+static int
+mdm_certificate_skew(int ok, X509_STORE_CTX *ctx)
+{
+    X509                *cert;
+    time_t               time;
+    X509_VERIFY_PARAM   *param;
+
+    if (ok || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_NOT_YET_VALID)
+    {
+        return ok;
+    }
+
+    cert = X509_STORE_CTX_get_current_cert(ctx);
+    if (cert == NULL) {
+        return 0;
+    }
+
+    param = X509_STORE_CTX_get0_param(ctx);
+    time = X509_VERIFY_PARAM_get_time(param) + MDM_CERTIFICATE_SKEW;
+
+    /* -1: not after "time"; 0 is an error */
+
+    if (X509_cmp_time(X509_get0_notBefore(cert), &time) != -1) {
+        return 0;
+    }
+
+    X509_STORE_CTX_set_error(ctx, X509_V_OK);
+
+    return 1;
+}
+
+
+mdm_uint_t
+mdm_certificate_names(const mdm_str_t *der, const mdm_str_t *udid,
+    const mdm_str_t *serial)
+{
+    int                       i;
+    X509                     *cert;
+    mdm_uint_t                found;
+    GENERAL_NAMES            *names;
+    mdm_certificate_device_t  device;
+
+    cert = mdm_certificate_parse(der);
+    if (cert == NULL) {
+        return 0;
+    }
+
+    device.udid = udid;
+    device.serial = serial;
+
+    ERR_set_mark();
+
+    found = mdm_certificate_subject(&device, X509_get_subject_name(cert));
+
+    if (!found) {
+        names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+
+        for (i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+            found = mdm_certificate_alternative(&device,
+                                            sk_GENERAL_NAME_value(names, i));
+            if (found) {
+                break;
+            }
+        }
+
+        GENERAL_NAMES_free(names);
+    }
+
+    ERR_pop_to_mark();
+
+    X509_free(cert);
+
+    return found;
+}
+
+
+static mdm_uint_t
+mdm_certificate_subject(const mdm_certificate_device_t *device,
+    const X509_NAME *name)
+{
+    int               i;
+    X509_NAME_ENTRY  *entry;
+
+    for (i = 0; i < X509_NAME_entry_count(name); i++) {
+        entry = X509_NAME_get_entry(name, i);
+
+        switch (OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry))) {
+
+        case NID_commonName:
+        case NID_userId:
+        case NID_serialNumber:
+
+            if (mdm_certificate_string(device,
+                                       X509_NAME_ENTRY_get_data(entry)))
+            {
+                return 1;
+            }
+
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+static mdm_uint_t
+mdm_certificate_alternative(const mdm_certificate_device_t *device,
+    const GENERAL_NAME *name)
+{
+    switch (name->type) {
+
+    case GEN_DNS:
+        return mdm_certificate_string(device, name->d.dNSName);
+
+    case GEN_URI:
+        return mdm_certificate_uri(device,
+                                   name->d.uniformResourceIdentifier);
+
+    case GEN_EMAIL:
+        return mdm_certificate_email(device, name->d.rfc822Name);
+
+    case GEN_DIRNAME:
+        return mdm_certificate_subject(device, name->d.directoryName);
+
+    case GEN_OTHERNAME:
+        return mdm_certificate_permanent(device, name->d.otherName);
+
+    default:
+        return 0;
+    }
+}
+
+
+static mdm_uint_t
+mdm_certificate_uri(const mdm_certificate_device_t *device,
+    const ASN1_STRING *string)
+{
+    size_t         len, n;
+    const u_char  *data;
+
+    data = ASN1_STRING_get0_data(string);
+    len = (size_t) ASN1_STRING_length(string);
+
+    if (len == 0 || memchr(data, 0, len) != NULL) {
+        return 0;
+    }
+
+    if (mdm_certificate_value(device, data, len)) {
+        return 1;
+    }
+
+    /* the last part, also of "urn:uuid:…" */
+
+    for (n = len; n > 0; n--) {
+        if (data[n - 1] == '/' || data[n - 1] == ':') {
+            break;
+        }
+    }
+
+    return mdm_certificate_value(device, data + n, len - n);
+}
+
+
+static mdm_uint_t
+mdm_certificate_email(const mdm_certificate_device_t *device,
+    const ASN1_STRING *string)
+{
+    size_t         len;
+    const u_char  *at, *data;
+
+    data = ASN1_STRING_get0_data(string);
+    len = (size_t) ASN1_STRING_length(string);
+
+    if (len == 0 || memchr(data, 0, len) != NULL) {
+        return 0;
+    }
+
+    at = memchr(data, '@', len);
+    if (at == NULL) {
+        return 0;
+    }
+
+    return mdm_certificate_value(device, data, (size_t) (at - data));
+}
+
+
+/*
+ * PermanentIdentifier ::= SEQUENCE {
+ *     identifierValue  UTF8String         OPTIONAL,
+ *     assigner         OBJECT IDENTIFIER  OPTIONAL }
+ */
+
+static mdm_uint_t
+mdm_certificate_permanent(const mdm_certificate_device_t *device,
+    const OTHERNAME *name)
+{
+    ASN1_TYPE           *type;
+    mdm_uint_t           found;
+    const u_char        *p;
+    const ASN1_STRING   *sequence;
+    ASN1_SEQUENCE_ANY   *items;
+
+    if (OBJ_obj2nid(name->type_id) != NID_id_on_permanentIdentifier
+        || ASN1_TYPE_get(name->value) != V_ASN1_SEQUENCE)
+    {
+        return 0;
+    }
+
+    sequence = name->value->value.sequence;
+    p = ASN1_STRING_get0_data(sequence);
+
+    items = d2i_ASN1_SEQUENCE_ANY(NULL, &p, ASN1_STRING_length(sequence));
+    if (items == NULL) {
+        return 0;
+    }
+
+    found = 0;
+
+    if (sk_ASN1_TYPE_num(items) > 0) {
+        type = sk_ASN1_TYPE_value(items, 0);
+
+        if (ASN1_TYPE_get(type) == V_ASN1_UTF8STRING) {
+            found = mdm_certificate_string(device, type->value.utf8string);
+        }
+    }
+
+    sk_ASN1_TYPE_pop_free(items, ASN1_TYPE_free);
+
+    return found;
+}
+
+
+static mdm_uint_t
+mdm_certificate_string(const mdm_certificate_device_t *device,
+    const ASN1_STRING *string)
+{
+    int          len;
+    u_char      *utf8;
+    mdm_uint_t   found;
+
+    utf8 = NULL;
+
+    len = ASN1_STRING_to_UTF8(&utf8, string);
+    if (len < 0) {
+        return 0;
+    }
+
+    found = mdm_certificate_value(device, utf8, (size_t) len);
+
+    OPENSSL_free(utf8);
+
+    return found;
+}
+
+
+static mdm_uint_t
+mdm_certificate_value(const mdm_certificate_device_t *device,
+    const u_char *data, size_t len)
+{
+    if (len == 0 || memchr(data, 0, len) != NULL) {
+        return 0;
+    }
+
+    return mdm_certificate_equal(device->udid, data, len)
+           || mdm_certificate_equal(device->serial, data, len);
+}
+
+
+static mdm_uint_t
+mdm_certificate_equal(const mdm_str_t *id, const u_char *data, size_t len)
+{
+    u_char  a, b;
+    size_t  i;
+
+    if (id->len != len) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        a = id->data[i];
+        b = data[i];
+
+        if (a >= 'A' && a <= 'Z') {
+            a = (u_char) (a | 0x20);
+        }
+
+        if (b >= 'A' && b <= 'Z') {
+            b = (u_char) (b | 0x20);
+        }
+
+        if (a != b) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
