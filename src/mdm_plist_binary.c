@@ -628,7 +628,10 @@ mdm_bplist_open(mdm_bplist_t *b, mdm_bplist_object_t *o, u_char type,
 
     o->kind = MDM_BPLIST_OPEN;
     o->height = 1;
-    o->cost += MDM_PLIST_LIST;
+
+    if (refs != 0) {
+        o->cost += MDM_PLIST_LIST;
+    }
 
     return MDM_OK;
 }

@@ -11,7 +11,7 @@
 #include "mdm_plist_xml.h"
 
 
-#define MDM_XML_NUMBER        64           /* longest text of a number */
+#define MDM_XML_NUMBER        40           /* above the longest number */
 
 #define MDM_XML_SPACE         64           /* in the table of base64 */
 #define MDM_XML_PAD           65

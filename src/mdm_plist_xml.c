@@ -479,8 +479,6 @@ mdm_xml_open(mdm_xml_t *x, mdm_xml_name_e name)
     f->name = name;
     f->base = x->nrefs;
 
-    x->cost += MDM_PLIST_LIST;
-
     return MDM_OK;
 }
 
@@ -518,6 +516,10 @@ mdm_xml_close(mdm_xml_t *x, mdm_xml_name_e name)
     }
 
     x->depth--;
+
+    if (n != 0) {
+        x->cost += MDM_PLIST_LIST;
+    }
 
     x->offsets[x->nobjects] = (uint32_t) (x->out - x->start);
     mdm_xml_count(x, type, (name == MDM_XML_DICT) ? n / 2 : n);
