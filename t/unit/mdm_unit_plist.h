@@ -6,9 +6,9 @@
  * of bounds; test_plist_xml.c and test_plist_binary.c include it once.  Every
  * document is read within 50 ms of CPU and 16 times its size of memory (and
  * MDM_PLIST_SPARE): the time from getrusage(), the memory from an allocator
- * that counts.  The heap is kept warm: what a kernel takes to map 13 MB of
- * fresh pages is 1 ms here and 40 ms in a nested virtual machine.  Under a sanitizer, which has its own allocator and is slow,
- * only what is out of bounds is seen.
+ * that counts.  The heap is kept warm, for to map 13 MB of fresh pages may
+ * take 1 ms or, in a nested virtual machine, 40.  Under a sanitizer, which
+ * has its own allocator and is slow, only what is out of bounds is seen.
  */
 
 
