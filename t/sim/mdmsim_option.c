@@ -1,0 +1,645 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The command line.  An option that the subcommand has no use for is an
+ * error, so that a typo does not measure something else.
+ */
+
+
+#include "mdmsim.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+
+typedef enum {
+    SIM_T_FLAG = 0,        /* int, set to 1 */
+    SIM_T_UNFLAG,          /* int, set to 0 */
+    SIM_T_U32,
+    SIM_T_U64,
+    SIM_T_SECONDS,         /* uint64_t, nanoseconds */
+    SIM_T_PERCENT,         /* double */
+    SIM_T_RATE,            /* double */
+    SIM_T_STRING,
+    SIM_T_ONOFF,           /* int */
+    SIM_T_CPU,
+    SIM_T_URL,
+    SIM_T_PID,
+    SIM_T_KINDS,
+    SIM_T_CHANNELS,
+    SIM_T_TLS,
+    SIM_T_MODE,
+    SIM_T_FORMAT,
+    SIM_T_TOPIC
+} sim_type_e;
+
+
+typedef struct {
+    const char               *name;
+    unsigned                  commands;
+    sim_type_e                type;
+    size_t                    offset;
+    uint64_t                  max;
+} sim_spec_t;
+
+
+static void sim_usage(FILE *f);
+static const sim_spec_t *sim_spec(const char *name, size_t len);
+static void sim_option_set(sim_option_t *opt, const sim_spec_t *spec,
+    const char *value);
+static uint64_t sim_number(const char *name, const char *value,
+    uint64_t max);
+static double sim_real(const char *name, const char *value, double max);
+static void sim_option_default(sim_option_t *opt);
+static void sim_option_check(sim_option_t *opt);
+static void sim_option_check_identity(const sim_option_t *opt);
+static int sim_token(const char *s);
+
+
+#define SIM_LOAD   (SIM_CMD_ENROLL|SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN   \
+                    |SIM_CMD_CHECKOUT)
+#define SIM_NET    (SIM_LOAD|SIM_CMD_BENCH)
+#define SIM_TALK   (SIM_NET|SIM_CMD_MESSAGE)
+#define SIM_FLEET  (SIM_TALK|SIM_CMD_CERT|SIM_CMD_IDS)
+#define SIM_WORK   (SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN)
+#define SIM_DIRS   (SIM_CMD_CA|SIM_CMD_CERT|SIM_TALK)
+#define SIM_KEYS   (SIM_CMD_CERT|SIM_TALK)
+
+#define sim_at(field)  offsetof(sim_option_t, field)
+
+
+static const struct {
+    const char               *name;
+    sim_cmd_e                 command;
+} sim_commands[] = {
+    { "ca", SIM_CMD_CA },
+    { "cert", SIM_CMD_CERT },
+    { "ids", SIM_CMD_IDS },
+    { "message", SIM_CMD_MESSAGE },
+    { "enroll", SIM_CMD_ENROLL },
+    { "poll", SIM_CMD_POLL },
+    { "session", SIM_CMD_SESSION },
+    { "run", SIM_CMD_RUN },
+    { "checkout", SIM_CMD_CHECKOUT },
+    { "bench", SIM_CMD_BENCH }
+};
+
+
+static const sim_spec_t  sim_specs[] = {
+
+    /* the fleet */
+
+    { "count", SIM_NET|SIM_CMD_IDS, SIM_T_U32, sim_at(fleet.count),
+      SIM_MAX_DEVICES },
+    { "first", SIM_NET|SIM_CMD_IDS, SIM_T_U32, sim_at(fleet.first),
+      SIM_MAX_DEVICES },
+    { "seed", SIM_FLEET, SIM_T_U64, sim_at(fleet.seed), UINT64_MAX },
+    { "kinds", SIM_FLEET, SIM_T_KINDS, 0, 0 },
+    { "users", SIM_FLEET, SIM_T_U32, sim_at(fleet.users), SIM_MAX_USERS },
+    { "topic", SIM_TALK, SIM_T_TOPIC, 0, 0 },
+    { "channels", SIM_WORK|SIM_CMD_CHECKOUT|SIM_CMD_IDS, SIM_T_CHANNELS, 0,
+      0 },
+
+    /* who they are */
+
+    { "dir", SIM_DIRS, SIM_T_STRING, sim_at(dir), 3000 },
+    { "ca-cert", SIM_KEYS, SIM_T_STRING, sim_at(ca_cert), 3000 },
+    { "ca-key", SIM_KEYS, SIM_T_STRING, sim_at(ca_key), 3000 },
+    { "shared-key", SIM_KEYS, SIM_T_FLAG, sim_at(shared_key), 0 },
+    { "server-name", SIM_CMD_CA, SIM_T_STRING, sim_at(server_name), 253 },
+    { "force", SIM_CMD_CA|SIM_CMD_CERT, SIM_T_FLAG, sim_at(force), 0 },
+    { "device", SIM_CMD_CERT|SIM_CMD_MESSAGE, SIM_T_U32, sim_at(device),
+      SIM_MAX_DEVICES - 1 },
+    { "out", SIM_CMD_CERT, SIM_T_STRING, sim_at(out), 3000 },
+
+    /* one message */
+
+    { "user", SIM_CMD_MESSAGE, SIM_T_U32, sim_at(user), SIM_MAX_USERS },
+    { "what", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(what), 64 },
+    { "command", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(command), 3000 },
+    { "signature", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(signature), 3000 },
+
+    /* the way to the server */
+
+    { "url", SIM_NET, SIM_T_URL, 0, 0 },
+    { "checkin-url", SIM_LOAD, SIM_T_STRING, sim_at(checkin_url), 1000 },
+    { "connections", SIM_NET, SIM_T_U32, sim_at(connections), 1000000 },
+    { "keepalive", SIM_LOAD, SIM_T_UNFLAG, sim_at(new_connection), 0 },
+    { "new-connection", SIM_LOAD, SIM_T_FLAG, sim_at(new_connection), 0 },
+    { "reopen-every", SIM_CMD_POLL|SIM_CMD_RUN, SIM_T_U32,
+      sim_at(reopen_every), UINT32_MAX },
+    { "resume", SIM_NET, SIM_T_ONOFF, sim_at(resume), 0 },
+    { "tls", SIM_NET, SIM_T_TLS, 0, 0 },
+    { "server-ca", SIM_NET, SIM_T_STRING, sim_at(server_ca), 3000 },
+    { "allow-remote", SIM_NET, SIM_T_FLAG, sim_at(allow_remote), 0 },
+    { "no-retry", SIM_NET, SIM_T_FLAG, sim_at(no_retry), 0 },
+    { "timeout", SIM_NET, SIM_T_SECONDS, sim_at(timeout), 3600 },
+    { "max-body", SIM_NET, SIM_T_U64, sim_at(max_body), 1 << 30 },
+    { "header-cert", SIM_NET, SIM_T_STRING, sim_at(header_cert), 128 },
+    { "header-format", SIM_NET, SIM_T_FORMAT, 0, 0 },
+    { "sign", SIM_NET, SIM_T_FLAG, sim_at(sign), 0 },
+    { "sign-noattr", SIM_TALK, SIM_T_FLAG, sim_at(sign_noattr), 0 },
+    { "sign-sha1", SIM_TALK, SIM_T_FLAG, sim_at(sign_sha1), 0 },
+    { "binary", SIM_TALK, SIM_T_FLAG, sim_at(binary), 0 },
+    { "chunked", SIM_NET, SIM_T_FLAG, sim_at(chunked), 0 },
+
+    /* what they do */
+
+    { "notnow", SIM_WORK, SIM_T_PERCENT, sim_at(notnow), 0 },
+    { "error", SIM_WORK, SIM_T_PERCENT, sim_at(error), 0 },
+    { "format-error", SIM_WORK, SIM_T_PERCENT, sim_at(format_error), 0 },
+    { "abort", SIM_LOAD, SIM_T_PERCENT, sim_at(abort), 0 },
+    { "result-size", SIM_WORK|SIM_CMD_MESSAGE|SIM_CMD_BENCH, SIM_T_U64,
+      sim_at(result_size), 64 << 20 },
+    { "unlock-token", SIM_CMD_ENROLL|SIM_CMD_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
+      sim_at(unlock_token), 1 << 20 },
+    { "bootstrap-token", SIM_CMD_ENROLL|SIM_CMD_RUN, SIM_T_FLAG,
+      sim_at(bootstrap), 0 },
+    { "enroll", SIM_CMD_RUN, SIM_T_FLAG, sim_at(enroll), 0 },
+    { "max-commands", SIM_WORK, SIM_T_U32, sim_at(max_commands),
+      UINT32_MAX },
+
+    /* how much of it */
+
+    { "requests", SIM_WORK, SIM_T_U64, sim_at(requests), UINT64_MAX },
+    { "duration", SIM_NET, SIM_T_SECONDS, sim_at(duration), 1000000 },
+    { "rate", SIM_LOAD, SIM_T_RATE, sim_at(rate), 0 },
+    { "interval", SIM_CMD_RUN, SIM_T_SECONDS, sim_at(interval), 1000000 },
+    { "retries", SIM_LOAD, SIM_T_U32, sim_at(retries), UINT32_MAX },
+    { "max-errors", SIM_NET, SIM_T_U64, sim_at(max_errors), UINT64_MAX },
+
+    /* bench */
+
+    { "mode", SIM_CMD_BENCH, SIM_T_MODE, 0, 0 },
+    { "slice", SIM_CMD_BENCH, SIM_T_SECONDS, sim_at(slice), 3600 },
+    { "worker-pid", SIM_CMD_BENCH, SIM_T_PID, 0, 0 },
+    { "redis-pid", SIM_CMD_BENCH, SIM_T_U32, sim_at(redis_pid),
+      INT32_MAX },
+    { "baseline-puts", SIM_CMD_BENCH, SIM_T_U32, sim_at(baseline_puts),
+      100 },
+    { "cpu", SIM_NET, SIM_T_CPU, sim_at(cpu), 1023 },
+
+    /* what it prints */
+
+    { "ledger", SIM_LOAD, SIM_T_STRING, sim_at(ledger), 3000 },
+    { "json", SIM_NET, SIM_T_FLAG, sim_at(json), 0 },
+    { "quiet", SIM_NET, SIM_T_FLAG, sim_at(quiet), 0 }
+};
+
+
+static void
+sim_usage(FILE *f)
+{
+    fputs("usage: mdmsim SUBCOMMAND [--option value] ...\n"
+          "\n"
+          "  ca        makes a CA and a server certificate\n"
+          "  cert      writes the certificate and key of a device\n"
+          "  ids       prints enrollment ids\n"
+          "  message   prints a message of a device\n"
+          "  enroll    enrolls devices\n"
+          "  poll      devices ask for commands and answer them\n"
+          "  session   the same, a new TLS connection each time\n"
+          "  run       a fleet that polls until it is told to stop\n"
+          "  checkout  devices leave\n"
+          "  bench     what a request costs a worker, compared\n"
+          "\n"
+          "docs/simulator.md describes the options.\n", f);
+}
+
+
+static const sim_spec_t *
+sim_spec(const char *name, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < sizeof(sim_specs) / sizeof(sim_specs[0]); i++) {
+        if (strlen(sim_specs[i].name) == len
+            && memcmp(sim_specs[i].name, name, len) == 0)
+        {
+            return &sim_specs[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+sim_option_parse(sim_option_t *opt, int argc, char **argv)
+{
+    int                 i;
+    size_t              n;
+    const char         *arg, *value;
+    const sim_spec_t   *spec;
+
+    if (argc < 2) {
+        sim_usage(stderr);
+        exit(2);
+    }
+
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0
+        || strcmp(argv[1], "-h") == 0)
+    {
+        sim_usage(stdout);
+        exit(0);
+    }
+
+    for (n = 0; n < sizeof(sim_commands) / sizeof(sim_commands[0]); n++) {
+        if (strcmp(argv[1], sim_commands[n].name) == 0) {
+            opt->cmd = sim_commands[n].command;
+        }
+    }
+
+    if (opt->cmd == 0) {
+        sim_die("unknown subcommand \"%s\"", argv[1]);
+    }
+
+    sim_option_default(opt);
+
+    for (i = 2; i < argc; i++) {
+        arg = argv[i];
+
+        if (arg[0] != '-' || arg[1] != '-') {
+            sim_die("unexpected \"%s\"", arg);
+        }
+
+        arg += 2;
+        n = strcspn(arg, "=");
+        spec = sim_spec(arg, n);
+
+        if (spec == NULL) {
+            sim_die("unknown option \"--%.*s\"", (int) n, arg);
+        }
+
+        if ((spec->commands & opt->cmd) == 0) {
+            sim_die("\"--%s\" is not an option of \"%s\"", spec->name,
+                    argv[1]);
+        }
+
+        value = NULL;
+
+        if (spec->type == SIM_T_FLAG || spec->type == SIM_T_UNFLAG) {
+            if (arg[n] == '=') {
+                sim_die("\"--%s\" takes no value", spec->name);
+            }
+
+        } else if (arg[n] == '=') {
+            value = arg + n + 1;
+
+        } else if (i + 1 < argc) {
+            value = argv[++i];
+
+        } else {
+            sim_die("\"--%s\" needs a value", spec->name);
+        }
+
+        sim_option_set(opt, spec, value);
+    }
+
+    sim_option_check(opt);
+}
+
+
+static uint64_t
+sim_number(const char *name, const char *value, uint64_t max)
+{
+    char                *end;
+    unsigned long long   n;
+
+    errno = 0;
+    n = strtoull(value, &end, 10);
+
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0
+        || n > max)
+    {
+        sim_die("\"--%s %s\": a number from 0 to %llu is needed", name, value,
+                (unsigned long long) max);
+    }
+
+    return n;
+}
+
+
+static double
+sim_real(const char *name, const char *value, double max)
+{
+    char    *end;
+    double   n;
+
+    errno = 0;
+    n = strtod(value, &end);
+
+    if (!(isdigit((unsigned char) value[0]) || value[0] == '.')
+        || *end != '\0' || errno != 0 || !(n >= 0 && n <= max))
+    {
+        sim_die("\"--%s %s\": a number from 0 to %g is needed", name, value,
+                max);
+    }
+
+    return n;
+}
+
+
+static void
+sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
+{
+    char  *at;
+
+    at = (char *) opt + spec->offset;
+
+    switch (spec->type) {
+
+    case SIM_T_FLAG:
+    case SIM_T_UNFLAG:
+        *(int *) (void *) at = spec->type == SIM_T_FLAG;
+        return;
+
+    case SIM_T_U32:
+        *(uint32_t *) (void *) at = (uint32_t) sim_number(spec->name, value,
+                                                          spec->max);
+        return;
+
+    case SIM_T_CPU:
+        *(int *) (void *) at = (int) sim_number(spec->name, value,
+                                                spec->max);
+        return;
+
+    case SIM_T_U64:
+        *(uint64_t *) (void *) at = sim_number(spec->name, value, spec->max);
+        return;
+
+    case SIM_T_SECONDS:
+        *(uint64_t *) (void *) at =
+            (uint64_t) (sim_real(spec->name, value, (double) spec->max)
+                        * 1e9);
+        return;
+
+    case SIM_T_PERCENT:
+        *(double *) (void *) at = sim_real(spec->name, value, 100);
+        return;
+
+    case SIM_T_RATE:
+        *(double *) (void *) at = sim_real(spec->name, value, 1e7);
+        return;
+
+    case SIM_T_STRING:
+        if (value[0] == '\0' || strlen(value) > spec->max) {
+            sim_die("\"--%s\": 1 to %llu bytes are needed", spec->name,
+                    (unsigned long long) spec->max);
+        }
+
+        *(const char **) (void *) at = value;
+        return;
+
+    case SIM_T_ONOFF:
+        if (strcmp(value, "on") == 0) {
+            *(int *) (void *) at = 1;
+            return;
+        }
+
+        if (strcmp(value, "off") == 0) {
+            *(int *) (void *) at = 0;
+            return;
+        }
+
+        break;
+
+    case SIM_T_URL:
+        if (opt->nurls == SIM_MAX_URLS) {
+            sim_die("at most %d times \"--url\"", SIM_MAX_URLS);
+        }
+
+        opt->urls[opt->nurls++] = value;
+        return;
+
+    case SIM_T_PID:
+        if (opt->nworkers == SIM_MAX_URLS) {
+            sim_die("at most %d times \"--worker-pid\"", SIM_MAX_URLS);
+        }
+
+        opt->worker_pids[opt->nworkers++] =
+            (uint32_t) sim_number(spec->name, value, INT32_MAX);
+        return;
+
+    case SIM_T_KINDS:
+        if (sim_kinds_parse(&opt->fleet, value) == SIM_OK) {
+            return;
+        }
+
+        break;
+
+    case SIM_T_CHANNELS:
+        if (strcmp(value, "device") == 0) {
+            opt->channels = SIM_CHANNEL_DEVICE;
+            return;
+        }
+
+        if (strcmp(value, "user") == 0) {
+            opt->channels = SIM_CHANNEL_USER;
+            return;
+        }
+
+        if (strcmp(value, "all") == 0) {
+            opt->channels = SIM_CHANNEL_DEVICE|SIM_CHANNEL_USER;
+            return;
+        }
+
+        break;
+
+    case SIM_T_TLS:
+        if (strcmp(value, "1.2") == 0 || strcmp(value, "1.3") == 0) {
+            opt->tls12 = value[2] == '2';
+            opt->tls13 = value[2] == '3';
+            return;
+        }
+
+        break;
+
+    case SIM_T_MODE:
+        if (strcmp(value, "poll") == 0 || strcmp(value, "session") == 0) {
+            opt->session = value[0] == 's';
+            return;
+        }
+
+        break;
+
+    case SIM_T_FORMAT:
+        if (strcmp(value, "pem") == 0 || strcmp(value, "rfc9440") == 0) {
+            opt->rfc9440 = value[0] == 'r';
+            return;
+        }
+
+        break;
+
+    case SIM_T_TOPIC:
+        if (value[0] == '\0' || strlen(value) >= sizeof(opt->fleet.topic)) {
+            sim_die("\"--topic\": 1 to %zu bytes are needed",
+                    sizeof(opt->fleet.topic) - 1);
+        }
+
+        strcpy(opt->fleet.topic, value);
+        return;
+    }
+
+    sim_die("bad value \"%s\" of \"--%s\"", value, spec->name);
+}
+
+
+static void
+sim_option_default(sim_option_t *opt)
+{
+    opt->fleet.seed = 1;
+    opt->fleet.count = 100;
+    opt->connections = 8;
+    opt->timeout = 30 * SIM_SEC;
+    opt->max_body = 16 << 20;
+    opt->max_commands = 1000;
+    opt->unlock_token = 2048;
+    opt->slice = SIM_SEC / 5;
+    opt->baseline_puts = 3;
+    opt->cpu = -1;
+
+    (void) sim_kinds_parse(&opt->fleet, "iphone:50,ipad:20,mac:25,tv:5");
+}
+
+
+/* the name of a header: a token of HTTP */
+
+static int
+sim_token(const char *s)
+{
+    for ( /* void */ ; *s != '\0'; s++) {
+        if (!isalnum((unsigned char) *s) && *s != '-' && *s != '_') {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+sim_option_check(sim_option_t *opt)
+{
+    char         uuid[40];
+    uint64_t     last;
+    const char  *p;
+
+    if (opt->fleet.topic[0] == '\0') {
+        sim_uuid(opt->fleet.seed ^ 11000, uuid);
+        for (p = uuid; *p != '\0'; p++) {
+            uuid[p - uuid] = (char) tolower((unsigned char) *p);
+        }
+        snprintf(opt->fleet.topic, sizeof(opt->fleet.topic),
+                 "com.apple.mgmt.External.%s", uuid);
+    }
+
+    if (opt->fleet.count == 0) {
+        sim_die("\"--count\" must not be 0");
+    }
+
+    last = (uint64_t) opt->fleet.first + opt->fleet.count;
+    if (last > SIM_MAX_DEVICES) {
+        sim_die("device numbers end at %d", SIM_MAX_DEVICES - 1);
+    }
+
+    if (opt->channels == 0) {
+        opt->channels = SIM_CHANNEL_DEVICE
+                        | (opt->fleet.users != 0 ? SIM_CHANNEL_USER : 0);
+    }
+
+    if ((opt->cmd & (SIM_CMD_CERT|SIM_CMD_MESSAGE)) != 0) {
+        opt->fleet.first = opt->device;
+        opt->fleet.count = 1;
+    }
+
+    if (opt->notnow + opt->error + opt->format_error > 100) {
+        sim_die("\"--notnow\", \"--error\" and \"--format-error\" are more"
+                " than 100 percent together");
+    }
+
+    if (opt->rate > 0 && opt->interval != 0) {
+        sim_die("\"--rate\" and \"--interval\" exclude each other");
+    }
+
+    if (opt->header_cert != NULL && !sim_token(opt->header_cert)) {
+        sim_die("bad name of a header \"%s\"", opt->header_cert);
+    }
+
+    if (opt->server_name != NULL) {
+        for (p = opt->server_name; *p != '\0'; p++) {
+            if (!isalnum((unsigned char) *p) && strchr("-.*", *p) == NULL) {
+                sim_die("bad name \"%s\"", opt->server_name);
+            }
+        }
+    }
+
+    if (opt->cmd == SIM_CMD_CERT && opt->out == NULL) {
+        sim_die("\"--out\" is needed");
+    }
+
+    if ((opt->cmd & SIM_NET) != 0) {
+
+        if (opt->nurls == 0) {
+            sim_die("\"--url\" is needed");
+        }
+
+        if (opt->nurls > 1 && opt->cmd != SIM_CMD_BENCH) {
+            sim_die("only \"bench\" takes more than one \"--url\"");
+        }
+
+        if (opt->connections == 0) {
+            sim_die("\"--connections\" must not be 0");
+        }
+
+        if (opt->timeout == 0) {
+            sim_die("\"--timeout\" must not be 0");
+        }
+    }
+
+    if (opt->cmd == SIM_CMD_RUN && opt->duration == 0
+        && opt->requests == 0)
+    {
+        opt->duration = 60 * SIM_SEC;
+    }
+
+    if (opt->cmd == SIM_CMD_BENCH && opt->duration == 0) {
+        opt->duration = 30 * SIM_SEC;
+    }
+
+    sim_option_check_identity(opt);
+}
+
+
+static void
+sim_option_check_identity(const sim_option_t *opt)
+{
+    int       need;
+    uint32_t  i;
+
+    if ((opt->ca_cert == NULL) != (opt->ca_key == NULL)) {
+        sim_die("\"--ca-cert\" and \"--ca-key\" come together");
+    }
+
+    need = opt->cmd == SIM_CMD_CERT || opt->sign || opt->header_cert != NULL
+           || opt->signature != NULL;
+
+    for (i = 0; i < opt->nurls; i++) {
+        need |= strncmp(opt->urls[i], "https:", 6) == 0;
+    }
+
+    if (opt->checkin_url != NULL) {
+        need |= strncmp(opt->checkin_url, "https:", 6) == 0;
+    }
+
+    if (opt->cmd == SIM_CMD_CA ? opt->dir == NULL
+                               : need && opt->dir == NULL
+                                 && opt->ca_cert == NULL)
+    {
+        sim_die("\"--dir\"%s is needed",
+                opt->cmd == SIM_CMD_CA ? "" : ", or \"--ca-cert\" and"
+                                              " \"--ca-key\",");
+    }
+}

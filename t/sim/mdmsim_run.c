@@ -1,0 +1,464 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * enroll, poll, session, run and checkout: when visits are made.
+ *
+ * Closed loop: every connection makes one visit after the other.  Open loop
+ * (--rate, --interval): visits fall due by the clock whether or not earlier
+ * ones are done, and latency counts from then on.
+ *
+ * Bound: visits go to the devices in order, each its turn.  Otherwise a
+ * connection stays with a device until it is reopened.
+ */
+
+
+#include "mdmsim_run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+
+#define SIM_RAMP         128                  /* connecting at a time */
+#define SIM_PROGRESS     (2 * SIM_SEC)
+
+
+static void sim_run_init(sim_run_t *run, const sim_option_t *opt);
+static void sim_run_free(sim_run_t *run);
+static void sim_run_loop(sim_run_t *run);
+static void sim_run_ramp(sim_run_t *run);
+static uint64_t sim_run_due(const sim_run_t *run, uint64_t n);
+static void sim_run_arrivals(sim_run_t *run);
+static int sim_run_arrival(sim_run_t *run, uint64_t scheduled);
+static void sim_run_wake(sim_run_t *run);
+static uint64_t sim_run_wait(const sim_run_t *run);
+static void sim_run_progress(sim_run_t *run, uint64_t *last, uint64_t *seen);
+
+
+int
+sim_run(const sim_option_t *opt)
+{
+    int        stopped;
+    uint64_t   elapsed;
+    sim_run_t *run;
+
+    run = sim_alloc(sizeof(sim_run_t));
+    sim_run_init(run, opt);
+
+    run->begin = sim_now();
+    if (opt->duration != 0) {
+        run->end = run->begin + opt->duration;
+    }
+
+    sim_run_loop(run);
+
+    elapsed = sim_now() - run->begin;
+    stopped = sim_stopped();
+
+    if (run->ledger != NULL && fclose(run->ledger) != 0) {
+        sim_die("cannot write the ledger: %s", strerror(errno));
+    }
+
+    sim_stat_report(&run->stat, opt, elapsed, stopped);
+
+    if (sim_stat_errors(&run->stat) > opt->max_errors) {
+        fprintf(stderr, "mdmsim: %llu errors, %llu allowed\n",
+                (unsigned long long) sim_stat_errors(&run->stat),
+                (unsigned long long) opt->max_errors);
+        sim_run_free(run);
+        return 1;
+    }
+
+    sim_run_free(run);
+
+    return 0;
+}
+
+
+static void
+sim_run_init(sim_run_t *run, const sim_option_t *opt)
+{
+    uint32_t     i;
+    sim_loop_t  *loop;
+
+    run->opt = opt;
+    run->random = sim_mix(opt->fleet.seed);
+
+    sim_target_parse(opt, opt->urls[0], &run->connect);
+    sim_target_parse(opt, opt->checkin_url != NULL ? opt->checkin_url
+                                                   : opt->urls[0],
+                     &run->checkin);
+
+    run->identity = run->connect.tls || run->checkin.tls;
+
+    if (run->identity || opt->header_cert != NULL || opt->sign) {
+        run->ca = sim_ca_load(opt);
+        sim_cert_prepare(run->ca, &opt->fleet, opt->quiet);
+    }
+
+    run->open = opt->rate > 0 || opt->interval != 0;
+    run->bound = opt->cmd == SIM_CMD_ENROLL || opt->cmd == SIM_CMD_CHECKOUT
+                 || opt->interval != 0
+                 || (opt->requests == 0 && opt->duration == 0);
+
+    run->next_device = opt->fleet.first;
+    run->next_channel = SIM_NO_CHANNEL;
+
+    run->units = sim_run_units(run);
+    if (run->units == 0) {
+        sim_die("no device has the channel that --channels asks for");
+    }
+
+    if (opt->interval != 0) {
+        run->rate = (double) run->units / ((double) opt->interval / 1e9);
+        run->units = UINT64_MAX;
+
+        if (run->identity) {
+            run->owner = sim_alloc(opt->fleet.count * sizeof(uint32_t));
+        }
+
+    } else {
+        run->rate = opt->rate;
+    }
+
+    if (opt->cmd == SIM_CMD_RUN && opt->enroll) {
+        run->enrolled = sim_alloc(opt->fleet.count);
+    }
+
+    if (opt->ledger != NULL) {
+        run->ledger = fopen(opt->ledger, "ae");
+        if (run->ledger == NULL) {
+            sim_die("cannot open \"%s\": %s", opt->ledger, strerror(errno));
+        }
+    }
+
+    sim_link_init(&run->idle);
+    sim_link_init(&run->paused);
+
+    loop = &run->loop;
+    sim_loop_init(loop, opt, opt->connections);
+    loop->ca = run->identity ? run->ca : NULL;
+    loop->stat = &run->stat;
+    loop->ready = sim_run_ready;
+    loop->response = sim_run_response;
+    loop->failed = sim_run_failed;
+    loop->gone = sim_run_gone;
+    loop->data = run;
+
+    run->visits = sim_alloc(loop->nconns * sizeof(sim_visit_t));
+
+    for (i = 0; i < loop->nconns; i++) {
+        loop->conns[i].data = &run->visits[i];
+
+        if (run->open) {
+            sim_link_add(&run->idle, &loop->conns[i].free);
+        }
+    }
+}
+
+
+static void
+sim_run_free(sim_run_t *run)
+{
+    uint32_t      i;
+    sim_visit_t  *v;
+
+    for (i = 0; i < run->loop.nconns; i++) {
+        v = &run->visits[i];
+        sim_command_free(&v->command);
+        sim_buf_free(&v->body);
+        sim_buf_free(&v->request);
+    }
+
+    sim_loop_free(&run->loop);
+    sim_ca_free(run->ca);
+    sim_plist_free(&run->plist);
+    sim_table_free(&run->pending);
+    sim_table_free(&run->refused);
+    free(run->visits);
+    free(run->enrolled);
+    free(run->owner);
+    free(run);
+}
+
+
+static void
+sim_run_loop(sim_run_t *run)
+{
+    uint64_t  last, seen, hard, wait;
+
+    last = run->begin;
+    seen = 0;
+    hard = 0;
+
+    for ( ;; ) {
+        sim_run_check(run);
+
+        if (sim_stopped()) {
+            break;
+        }
+
+        if (run->stopping) {
+            if (run->active == 0) {
+                break;
+            }
+
+            /* exchanges under way may end, but not go on for ever */
+
+            if (hard == 0) {
+                hard = run->loop.now + run->opt->timeout + SIM_SEC;
+            }
+
+            if (run->loop.now >= hard) {
+                break;
+            }
+
+        } else if (!run->open) {
+            sim_run_ramp(run);
+
+            if (run->started == run->loop.nconns && run->active == 0) {
+                break;
+            }
+
+        } else {
+            sim_run_arrivals(run);
+
+            if (run->exhausted && run->active == 0) {
+                break;
+            }
+        }
+
+        wait = sim_run_wait(run);
+        sim_loop_turn(&run->loop, wait);
+        sim_run_wake(run);
+
+        if (run->loop.now - last >= SIM_PROGRESS) {
+            sim_run_progress(run, &last, &seen);
+        }
+    }
+}
+
+
+void
+sim_run_check(sim_run_t *run)
+{
+    const sim_option_t  *opt;
+
+    opt = run->opt;
+
+    if ((run->end != 0 && run->loop.now >= run->end)
+        || (opt->requests != 0
+            && run->stat.requests + run->unsent >= opt->requests))
+    {
+        run->stopping = 1;
+    }
+}
+
+
+/* closed loop: opens the connections in small groups */
+
+static void
+sim_run_ramp(sim_run_t *run)
+{
+    sim_conn_t  *c;
+
+    while (run->started < run->loop.nconns
+           && run->loop.connecting < SIM_RAMP)
+    {
+        c = &run->loop.conns[run->started++];
+        run->active++;
+        sim_run_next(run, c);
+    }
+}
+
+
+/* when arrival "n" falls due */
+
+static uint64_t
+sim_run_due(const sim_run_t *run, uint64_t n)
+{
+    return run->begin + (uint64_t) ((double) n / run->rate * 1e9);
+}
+
+
+static void
+sim_run_arrivals(sim_run_t *run)
+{
+    uint64_t  due;
+
+    for ( ;; ) {
+        sim_run_check(run);
+
+        if (run->stopping || run->exhausted || sim_link_empty(&run->idle)) {
+            return;
+        }
+
+        due = sim_run_due(run, run->arrivals);
+
+        if (due > run->loop.now) {
+            sim_loop_alarm(&run->loop, due);
+            return;
+        }
+
+        if (run->loop.connecting >= SIM_RAMP) {
+            return;
+        }
+
+        if (sim_run_arrival(run, due) != SIM_OK) {
+            run->exhausted = 1;
+            return;
+        }
+
+        run->arrivals++;
+    }
+}
+
+
+static int
+sim_run_arrival(sim_run_t *run, uint64_t scheduled)
+{
+    uint32_t      device, channel, *owner;
+    sim_conn_t   *c, *own;
+    sim_visit_t  *v;
+
+    c = sim_link_data(run->idle.next, free);
+
+    switch (sim_run_choose(run, c, &device, &channel)) {
+
+    case SIM_OK:
+        break;
+
+    case SIM_AGAIN:
+        run->stat.skipped++;
+        return SIM_OK;
+
+    default:
+        return SIM_ERROR;
+    }
+
+    if (run->owner != NULL) {
+        owner = &run->owner[device - run->opt->fleet.first];
+
+        if (*owner != 0) {
+            own = &run->loop.conns[*owner - 1];
+            v = own->data;
+
+            if (v->device.number == device) {
+                if (v->busy) {
+                    run->stat.skipped++;
+                    return SIM_OK;
+                }
+
+                if (own->state == SIM_OPEN && own->free.next != NULL) {
+                    c = own;
+                }
+            }
+        }
+
+        *owner = (uint32_t) (c - run->loop.conns) + 1;
+    }
+
+    sim_link_del(&c->free);
+    run->active++;
+    sim_run_visit(run, c, device, channel, scheduled);
+
+    return SIM_OK;
+}
+
+
+/* connections whose pause is over */
+
+static void
+sim_run_wake(sim_run_t *run)
+{
+    uint32_t      device, channel;
+    sim_conn_t   *c;
+    sim_visit_t  *v;
+
+    while (!sim_link_empty(&run->paused)) {
+        c = sim_link_data(run->paused.next, free);
+        v = c->data;
+
+        if (v->wake > run->loop.now && !run->stopping) {
+            break;
+        }
+
+        sim_link_del(&c->free);
+
+        if (v->again && !run->stopping) {
+            device = v->device.number;
+            channel = v->channel;
+            sim_visit_begin(run, v, device, channel);
+            sim_run_advance(run, c);
+            continue;
+        }
+
+        if (v->again) {
+            v->again = 0;
+            v->busy = 0;
+            run->stat.failed++;
+        }
+
+        if (run->open) {
+            sim_run_idle(run, c);
+
+        } else {
+            sim_run_next(run, c);
+        }
+    }
+}
+
+
+static uint64_t
+sim_run_wait(const sim_run_t *run)
+{
+    uint64_t            wait, now;
+    const sim_visit_t  *v;
+
+    now = sim_now();
+    wait = SIM_SEC / 5;
+
+    if (run->end > now && run->end - now < wait) {
+        wait = run->end - now;
+    }
+
+    if (!sim_link_empty(&run->paused)) {
+        v = sim_link_data(run->paused.next, free)->data;
+
+        if (v->wake <= now) {
+            return 0;
+        }
+
+        if (v->wake - now < wait) {
+            wait = v->wake - now;
+        }
+    }
+
+    return wait;
+}
+
+
+static void
+sim_run_progress(sim_run_t *run, uint64_t *last, uint64_t *seen)
+{
+    double  seconds;
+
+    seconds = (double) (run->loop.now - *last) / 1e9;
+
+    if (run->ledger != NULL) {
+        fflush(run->ledger);
+    }
+
+    if (!run->opt->quiet) {
+        fprintf(stderr, "mdmsim: %.0f s, %llu responses (%.0f/s),"
+                " %llu visits, %llu errors\n",
+                (double) (run->loop.now - run->begin) / 1e9,
+                (unsigned long long) run->stat.responses,
+                (double) (run->stat.responses - *seen) / seconds,
+                (unsigned long long) run->stat.visits,
+                (unsigned long long) sim_stat_errors(&run->stat));
+    }
+
+    *last = run->loop.now;
+    *seen = run->stat.responses;
+}
