@@ -24,8 +24,9 @@ for i = 8, #ARGV do
     if not v[1] then
         code = 1
 
-    elseif twice[id] or redis.call('ZSCORE', T .. ':done:' .. id, uuid)
-        or (v[2] and queue_has(T, id, uuid))
+    elseif twice[id] or v[2] == uuid
+        or redis.call('ZSCORE', T .. ':done:' .. id, uuid)
+        or (v[2] and redis.call('LPOS', T .. ':q:' .. id, uuid))
     then
         code = 0
         reply[2] = reply[2] + 1
