@@ -18,6 +18,9 @@ static ngx_int_t ngx_mdm_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_mdm_variable_redis_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
+static ngx_int_t ngx_mdm_variable_counter(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
 
 static ngx_http_variable_t  ngx_mdm_variables[] = {
 
@@ -45,6 +48,12 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
 
     { ngx_string("mdm_error"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, error), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_redis_calls"), NULL, ngx_mdm_variable_counter,
+      offsetof(ngx_mdm_redis_stats_t, calls), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_redis_sends"), NULL, ngx_mdm_variable_counter,
+      offsetof(ngx_mdm_redis_stats_t, sends), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mdm_redis_time"), NULL, ngx_mdm_variable_redis_time, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -127,6 +136,41 @@ ngx_mdm_variable_redis_time(ngx_http_request_t *r,
 
     v->len = ngx_sprintf(p, "%T.%03M", (time_t) ctx->redis_time / 1000,
                          ctx->redis_time % 1000)
+             - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+/* of this worker and the location's store; how well calls are batched */
+
+static ngx_int_t
+ngx_mdm_variable_counter(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    u_char                 *p;
+    ngx_mdm_loc_conf_t     *mlcf;
+    ngx_mdm_redis_stats_t  *stats;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    stats = (mlcf->store == NULL) ? NULL : ngx_mdm_redis_stats(mlcf->store);
+
+    if (stats == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%ui", *(ngx_uint_t *) ((u_char *) stats + data))
              - p;
     v->valid = 1;
     v->no_cacheable = 0;

@@ -1,0 +1,159 @@
+# Copyright (C) ngx_mdm_module authors
+#
+# For scripts/run and scripts/bench, which source it: a private Redis on a
+# Unix socket and an nginx on loopback, both in $dir, ended at exit.
+
+redis_pid=
+nginx_pid=
+
+
+fail() {
+    echo "$0: $*" >&2
+    tail -n 20 "$dir/error.log" >&2 2>/dev/null || true
+    exit 1
+}
+
+
+# waits up to ten seconds for a process to end
+
+ended() {
+    local i
+
+    for i in $(seq 100); do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.1
+    done
+
+    return 1
+}
+
+
+stack_stop() {
+    trap '' INT TERM
+
+    if [ -n "$nginx_pid" ]; then
+        kill -QUIT "$nginx_pid" 2>/dev/null || true
+        ended "$nginx_pid" || kill "$nginx_pid" 2>/dev/null || true
+        nginx_pid=
+    fi
+
+    if [ -n "$redis_pid" ]; then
+        kill "$redis_pid" 2>/dev/null || true
+        ended "$redis_pid" || true
+        redis_pid=
+    fi
+}
+
+
+# a directory of our own, which a run that is still up keeps
+
+stack_dir() {
+    dir=$1
+    mkdir -p "$dir"
+    exec 9> "$dir/.lock"
+    flock -n 9 || { echo "$0: another run is up in $dir" >&2; exit 1; }
+
+    trap stack_stop EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    rm -rf "$dir"/{ca,redis,tmp,*.pem,*.key,*.log,nginx.pid}
+    mkdir -p "$dir"/{redis,tmp}
+}
+
+
+# the first free port from $1 on, in $port
+
+stack_port() {
+    port=$1
+
+    while (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((port + 1))
+    done
+}
+
+
+# stack_redis [PREFIX COMMAND …] -- [OPTION …]
+
+stack_redis() {
+    local i before=()
+
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        before+=("$1")
+        shift
+    done
+
+    shift
+
+    "${before[@]}" redis-server --port 0 \
+        --unixsocket "$dir/redis/redis.sock" --dir "$dir/redis" --save '' \
+        --logfile "$dir/redis/redis.log" "$@" 9>&- &
+    redis_pid=$!
+
+    for i in $(seq 100); do
+        redis ping >/dev/null 2>&1 && return 0
+        kill -0 "$redis_pid" 2>/dev/null || break
+        sleep 0.05
+    done
+
+    fail "redis-server did not start"
+}
+
+
+redis() {
+    redis-cli -s "$dir/redis/redis.sock" "$@"
+}
+
+
+# what every configuration here begins with
+
+stack_conf() {
+
+    # started by root, workers run as another user, who must reach the socket
+
+    if [ "$(id -u)" = 0 ]; then
+        echo "user root;"
+    fi
+
+    cat <<CONF
+load_module $root/build/ngx_mdm_module.so;
+
+daemon    off;
+pid       $dir/nginx.pid;
+error_log $dir/error.log notice;
+CONF
+}
+
+
+stack_conf_http() {
+    cat <<CONF
+    client_body_temp_path $dir/tmp/body;
+    proxy_temp_path       $dir/tmp/proxy;
+    fastcgi_temp_path     $dir/tmp/fastcgi;
+    scgi_temp_path        $dir/tmp/scgi;
+    uwsgi_temp_path       $dir/tmp/uwsgi;
+CONF
+}
+
+
+# starts nginx with $dir/nginx.conf and waits for the API at $url
+
+stack_nginx() {
+    local i
+
+    nginx -p "$dir" -c "$dir/nginx.conf" 9>&- &
+    nginx_pid=$!
+
+    for i in $(seq 100); do
+        api "$url/version" >/dev/null 2>&1 && return 0
+        kill -0 "$nginx_pid" 2>/dev/null || break
+        sleep 0.05
+    done
+
+    fail "nginx did not start, or the API does not answer"
+}
+
+
+api() {
+    curl -sS --fail-with-body --cacert "$dir/ca/ca.pem" "$@"
+}
