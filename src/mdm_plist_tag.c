@@ -258,12 +258,3 @@ mdm_xml_find(const u_char *p, const u_char *last, const char *text, size_t n)
 
     return NULL;
 }
-
-
-mdm_int_t
-mdm_xml_refuse(mdm_xml_t *x, const char *why)
-{
-    x->why = why;
-
-    return MDM_DECLINED;
-}

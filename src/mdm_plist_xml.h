@@ -101,9 +101,6 @@ mdm_int_t mdm_xml_tag(mdm_xml_t *x, mdm_xml_tag_t *tag);
 const u_char *mdm_xml_find(const u_char *p, const u_char *last,
     const char *text, size_t n);
 
-/* MDM_DECLINED, with x->why set */
-mdm_int_t mdm_xml_refuse(mdm_xml_t *x, const char *why);
-
 /* behind a tag: the text and the end tag; each writes its object */
 mdm_int_t mdm_xml_string(mdm_xml_t *x, const mdm_xml_tag_t *tag);
 mdm_int_t mdm_xml_data(mdm_xml_t *x, const mdm_xml_tag_t *tag);
@@ -115,6 +112,17 @@ mdm_int_t mdm_xml_date(mdm_xml_t *x, const mdm_xml_tag_t *tag);
 void mdm_xml_object(mdm_xml_t *x);
 void mdm_xml_count(mdm_xml_t *x, u_char type, size_t n);
 void mdm_xml_uint32(mdm_xml_t *x, uint32_t n);
+
+
+/* here, so that a static analyzer sees that it is never MDM_OK */
+
+static inline mdm_int_t
+mdm_xml_refuse(mdm_xml_t *x, const char *why)
+{
+    x->why = why;
+
+    return MDM_DECLINED;
+}
 
 
 #endif /* _MDM_PLIST_XML_H_INCLUDED_ */
