@@ -14,7 +14,7 @@
 
 
 #define MDM_API_RESULT_MIN    4096
-#define MDM_API_RESULT_MAX    (256 * 1024 * 1024)
+#define MDM_API_RESULT_MAX    ((size_t) 256 * 1024 * 1024)
 
 
 /* elements of the script's reply */
@@ -61,6 +61,8 @@ mdm_api_command_get_call(mdm_exchange_t *x)
     mdm_int_t          rc;
     mdm_str_t          uuid, format, *args;
     mdm_enrollment_t   en;
+
+    mdm_str_null(&uuid);
 
     rc = mdm_api_enrollment(x, 2, &en);
 
@@ -263,7 +265,7 @@ mdm_api_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
     u_char  *p, *old;
     size_t   size, used;
 
-    size = MDM_API_RESULT_MIN + (size_t) z->avail_in * 4;
+    size = MDM_API_RESULT_MIN + 4 * (size_t) z->avail_in;
     used = 0;
     old = NULL;
 
@@ -329,6 +331,8 @@ mdm_api_command_delete_step(mdm_exchange_t *x)
 
         return mdm_exchange_empty(x, 204);
     }
+
+    mdm_str_null(&uuid);
 
     rc = mdm_api_enrollment(x, 2, &en);
 

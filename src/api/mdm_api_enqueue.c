@@ -15,7 +15,7 @@
 
 #define MDM_API_ENQUEUE_IDS    500       /* a call */
 #define MDM_API_ENQUEUE_ARGS   7         /* before the ids */
-#define MDM_API_ENQUEUE_BYTES  (16 * 1024 * 1024)   /* a round */
+#define MDM_API_ENQUEUE_BYTES  ((size_t) 16 * 1024 * 1024)  /* a round */
 
 #define MDM_API_ENQUEUE_NOT_ENROLLED  1
 #define MDM_API_ENQUEUE_FULL          2

@@ -205,13 +205,17 @@ mdm_api_json_quote(mdm_api_json_t *j, const mdm_str_t *value)
                 *p++ = c;
 
             } else if (c < 0x20) {
-                memcpy(p, "\\u00", 4);
-                mdm_hex(p + 4, &c, 1);
-                p += 6;
+                *p++ = '\\';
+                *p++ = 'u';
+                *p++ = '0';
+                *p++ = '0';
+                mdm_hex(p, &c, 1);
+                p += 2;
 
             } else if (c >= 0x80 && !valid) {
-                memcpy(p, "\\ufffd", 6);
-                p += 6;
+                *p++ = 0xef;                   /* U+FFFD */
+                *p++ = 0xbf;
+                *p++ = 0xbd;
 
             } else {
                 *p++ = c;

@@ -123,6 +123,10 @@ mdm_api_arg(mdm_exchange_t *x, const char *name, mdm_str_t *value)
 
     mdm_str_null(value);
 
+    if (x->query.len == 0) {
+        return MDM_OK;
+    }
+
     len = strlen(name);
     p = x->query.data;
     last = p + x->query.len;

@@ -103,7 +103,8 @@ put(const char *id, const char *type, const char *more)
                      "mdm:{default/%lu}:e:%s %s %s",
                      "redis.call('HSET', KEYS[1], 'type', ARGV[1], 'tally', "
                      "1, 'last_seen', 1736222686) "
-                     "for k, v in string.gmatch(ARGV[2], '([%w_]+)=([^ ]+)') do "
+                     "local set = '([%w_]+)=([^ ]+)' "
+                     "for k, v in string.gmatch(ARGV[2], set) do "
                      "redis.call('HSET', KEYS[1], k, v) end",
                      (unsigned long) p, id, type, more),
                      REDIS_OK);
