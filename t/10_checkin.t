@@ -60,8 +60,10 @@ sub tag {
 
 sub enrollment { my ($id) = @_;
                  return $t->redis_server->hash(tag($id) . ":e:$id") }
-sub field { my ($id, $f) = @_; return $t->redis('HGET', tag($id) . ":e:$id", $f) }
-sub secret { my ($id, $f) = @_; return $t->redis('HGET', tag($id) . ":u:$id", $f) }
+sub field { my ($id, $f) = @_;
+            return $t->redis('HGET', tag($id) . ":e:$id", $f) }
+sub secret { my ($id, $f) = @_;
+             return $t->redis('HGET', tag($id) . ":u:$id", $f) }
 
 
 # events of an id's partition that were written since the last call
