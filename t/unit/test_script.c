@@ -1,0 +1,141 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The table of Redis scripts that scripts/embed-lua writes.
+ */
+
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <openssl/evp.h>
+
+#include "mdm_script.h"
+
+
+static void
+test_bodies(void **state)
+{
+    u_char               digest[EVP_MAX_MD_SIZE], hex[40];
+    mdm_uint_t           i;
+    unsigned int         size;
+    const mdm_script_t  *script;
+
+    (void) state;
+
+    assert_true(mdm_nscripts > 0);
+
+    for (i = 0; i < mdm_nscripts; i++) {
+        script = mdm_scripts[i];
+
+        /* the literal is as long as it says, and the digest is its own */
+
+        assert_int_equal(strlen((const char *) script->body.data),
+                         script->body.len);
+        assert_int_equal(script->body.data[script->body.len - 1], '\n');
+
+        assert_int_equal(EVP_Digest(script->body.data, script->body.len,
+                                    digest, &size, EVP_sha1(), NULL), 1);
+        assert_int_equal(size, 20);
+        mdm_hex(hex, digest, size);
+
+        assert_int_equal(script->sha1.len, sizeof(hex));
+        assert_memory_equal(script->sha1.data, hex, sizeof(hex));
+
+        assert_int_equal(script->index, i);
+        assert_null(strstr((const char *) script->body.data, "--@include"));
+    }
+
+    assert_null(mdm_scripts[mdm_nscripts]);
+}
+
+
+static void
+test_order(void **state)
+{
+    mdm_uint_t  i;
+
+    (void) state;
+
+    for (i = 1; i < mdm_nscripts; i++) {
+        assert_true(strcmp((const char *) mdm_scripts[i - 1]->name.data,
+                           (const char *) mdm_scripts[i]->name.data) < 0);
+    }
+}
+
+
+/* a script is the file's bytes, its includes put in */
+
+static void
+test_file(void **state)
+{
+    char                 path[256];
+    char                *p, *line, *text;
+    FILE                *file;
+    size_t               len;
+    mdm_uint_t           i, lines;
+    const mdm_script_t  *script;
+
+    (void) state;
+
+    lines = 0;
+
+    for (i = 0; i < mdm_nscripts; i++) {
+        script = mdm_scripts[i];
+
+        snprintf(path, sizeof(path), "src/lua/%.*s.lua",
+                 mdm_fmt(&script->name));
+
+        file = fopen(path, "rb");
+        assert_non_null(file);
+
+        text = malloc(1024 * 1024);
+        assert_non_null(text);
+
+        len = fread(text, 1, 1024 * 1024 - 1, file);
+        text[len] = '\0';
+        fclose(file);
+
+        assert_int_equal(script->write,
+                         strncmp(text, "--@readonly\n", 12) != 0);
+
+        /* every line is there, one behind the other */
+
+        p = (char *) script->body.data;
+
+        for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+            if (strncmp(line, "--@include ", 11) == 0) {
+                continue;
+            }
+
+            p = strstr(p, line);
+            assert_non_null(p);
+            p += strlen(line);
+            lines++;
+        }
+
+        free(text);
+    }
+
+    assert_true(lines > 0);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
