@@ -401,6 +401,13 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return rv;
     }
 
+    if (conf->checkin || conf->connect || conf->auth) {
+        rv = ngx_mdm_identity_check_conf(cf, &conf->identity);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
     if (conf->api && (conf->checkin || conf->connect)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"mdm_api\" cannot be in one location with "
