@@ -84,6 +84,10 @@ ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
         return NGX_OK;
     }
 
+    /* the cached time is that of the master, timers would be early */
+
+    ngx_time_update();
+
     ngx_mdm_redis_pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cycle->log);
     if (ngx_mdm_redis_pool == NULL) {
         return NGX_ERROR;
@@ -291,13 +295,13 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     if (reply->str.len >= 8
         && ngx_memcmp(reply->str.data, "NOSCRIPT", 8) == 0
-        && op->call != NULL && !op->eval)
+        && !op->eval)
     {
         /* the server has lost its scripts; EVAL brings this one back */
 
         op->eval = 1;
 
-        if (ngx_mdm_redis_conn_send(conn, op) == NGX_OK) {
+        if (op->call != NULL && ngx_mdm_redis_conn_send(conn, op) == NGX_OK) {
             redis->stats.evals++;
             mdm_arena_destroy(arena);
             return;
@@ -512,8 +516,8 @@ static void
 ngx_mdm_redis_failure(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     mdm_str_t *error)
 {
-    u_char      buf[NGX_MDM_REDIS_REASON];
-    ngx_str_t   text, name;
+    u_char     *p, buf[NGX_MDM_REDIS_REASON], more[64];
+    ngx_str_t   text, name, before;
 
     if (redis->failed == ngx_time()) {
         redis->failures++;
@@ -529,13 +533,22 @@ ngx_mdm_redis_failure(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
         name.data = op->call->script->name.data;
 
     } else {
-        ngx_str_set(&name, "of an abandoned request");
+        ngx_str_set(&name, "(abandoned)");
     }
 
+    p = more;
+
+    if (redis->failures != 0) {
+        p = ngx_snprintf(more, sizeof(more), ", %ui failures before it were "
+                         "not logged", redis->failures);
+    }
+
+    before.data = more;
+    before.len = p - more;
+
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "mdm store \"%V\": the script \"%V\" has failed (%V), and "
-                  "%ui times unlogged before",
-                  &redis->store->name, &name, &text, redis->failures);
+                  "mdm store \"%V\": the script \"%V\" has failed (%V)%V",
+                  &redis->store->name, &name, &text, &before);
 
     redis->failures = 0;
 }

@@ -284,12 +284,9 @@ void
 ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     ngx_uint_t timedout)
 {
-    ngx_uint_t           partial, stable;
+    ngx_uint_t           level, partial, stable;
     ngx_queue_t          dead, again, *q;
     ngx_mdm_redis_op_t  *op;
-
-    ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
-                  "connection to redis is given up: %V", reason);
 
     ngx_queue_init(&dead);
     ngx_queue_init(&again);
@@ -322,6 +319,14 @@ ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     /* nothing waits on a connection that was ready */
 
     ngx_queue_add(&conn->waiting, &again);
+
+    /* that it is down is told by the owner */
+
+    level = (ngx_queue_empty(&dead) || timedout) ? NGX_LOG_INFO
+                                                 : NGX_LOG_WARN;
+
+    ngx_log_error(level, &conn->log, 0, "connection to redis is given up: %V",
+                  reason);
 
     ngx_mdm_redis_conn_close(conn);
 

@@ -29,6 +29,8 @@ static ngx_int_t ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn,
     ngx_connection_t *c);
 static ngx_int_t ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn,
+    const char *text);
 static void ngx_mdm_redis_conn_broken(ngx_mdm_redis_conn_t *conn,
     const char *text);
 static void ngx_mdm_redis_conn_errno(ngx_mdm_redis_conn_t *conn,
@@ -352,7 +354,7 @@ ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
         if (ngx_mdm_redis_reader_feed(&conn->reader, ngx_mdm_redis_buffer, n)
             != NGX_OK)
         {
-            ngx_mdm_redis_conn_broken(conn, conn->reader.error);
+            ngx_mdm_redis_conn_garbled(conn, conn->reader.error);
             return NGX_DONE;
         }
 
@@ -393,7 +395,7 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
         }
 
         if (rc == NGX_ERROR) {
-            ngx_mdm_redis_conn_broken(conn, conn->reader.error);
+            ngx_mdm_redis_conn_garbled(conn, conn->reader.error);
             return NGX_DONE;
         }
 
@@ -414,8 +416,8 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
 
         } else if (ngx_queue_empty(&conn->sent)) {
             mdm_arena_destroy(arena);
-            ngx_mdm_redis_conn_broken(conn, "a reply came that was not "
-                                            "asked for");
+            ngx_mdm_redis_conn_garbled(conn, "a reply came that was not "
+                                             "asked for");
             return NGX_DONE;
 
         } else {
@@ -481,6 +483,23 @@ ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
     if (rc != NGX_OK) {
         ngx_mdm_redis_conn_broken(conn, "the connection was reset");
     }
+}
+
+
+/*
+ * What has come cannot be used.  The next connection may well come up, so
+ * that nothing else would tell.
+ */
+
+static void
+ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn, const char *text)
+{
+    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
+        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
+                      "redis has sent what cannot be used: %s", text);
+    }
+
+    ngx_mdm_redis_conn_broken(conn, text);
 }
 
 
