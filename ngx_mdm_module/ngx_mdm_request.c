@@ -757,7 +757,31 @@ ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 static ngx_int_t
 ngx_mdm_header(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 {
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    /* after an error_page it may be there already */
+
+    for (part = &r->headers_out.headers.part;
+         part != NULL;
+         part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash != 0 && h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                h[i].value = *value;
+                return NGX_OK;
+            }
+        }
+    }
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
@@ -766,7 +790,7 @@ ngx_mdm_header(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 
     h->hash = 1;
     h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
+    h->key.len = len;
     h->value = *value;
     h->lowcase_key = NULL;
 
