@@ -63,6 +63,11 @@ static ngx_conf_enum_t  ngx_mdm_user_authenticate_modes[] = {
 static ngx_conf_post_t  ngx_mdm_positive = { ngx_mdm_check_positive };
 
 
+static ngx_conf_num_bounds_t  ngx_mdm_plist_depth = {
+    ngx_conf_check_num_bounds, 1, MDM_PLIST_DEPTH_MAX
+};
+
+
 #define NGX_MDM_ANY_CONF                                                      \
     (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
@@ -207,7 +212,7 @@ static ngx_command_t  ngx_mdm_commands[] = {
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, plist_depth),
-      &ngx_mdm_positive },
+      &ngx_mdm_plist_depth },
 
     { ngx_string("mdm_plist_nodes"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
