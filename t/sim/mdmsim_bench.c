@@ -56,9 +56,9 @@ sim_bench(const sim_option_t *opt)
     begin = sim_now();
     last = begin;
 
-    for (r = 0; r < rotations && !sim_stopped(); r++) {
+    for (r = 0; r < rotations && !sim_stopped() && !b->exhausted; r++) {
 
-        for (u = 0; u < opt->nurls && !sim_stopped(); u++) {
+        for (u = 0; u < opt->nurls && !sim_stopped() && !b->exhausted; u++) {
             if (!opt->session && sim_bench_open(b, u) != SIM_OK) {
                 sim_die("cannot open the connections to \"%s\"",
                         b->urls[u].target.url);
@@ -89,18 +89,10 @@ sim_bench(const sim_option_t *opt)
 
     rc = sim_stat_errors(&b->stat) > opt->max_errors;
 
-    for (u = 1; u < opt->nurls; u++) {
-        if (opt->session && b->urls[u].empty > opt->max_errors) {
-            fprintf(stderr, "mdmsim: %llu sessions of \"%s\" got no command:"
-                    " queue more of them\n",
-                    (unsigned long long) b->urls[u].empty,
-                    b->urls[u].target.url);
-            rc = 1;
-        }
-    }
-
     for (u = 0; u < opt->nurls; u++) {
         if (b->urls[u].slices == 0) {
+            fprintf(stderr, "mdmsim: nothing was measured of \"%s\"\n",
+                    b->urls[u].target.url);
             rc = 1;
         }
 
@@ -151,7 +143,6 @@ sim_bench_init(sim_bench_t *b, const sim_option_t *opt)
     }
 
     b->opt = opt;
-    b->next_device = opt->fleet.first;
     b->urls = sim_alloc(opt->nurls * sizeof(sim_url_t));
     tls = 0;
 
@@ -160,6 +151,7 @@ sim_bench_init(sim_bench_t *b, const sim_option_t *opt)
     for (i = 0; i < opt->nurls; i++) {
         sim_target_parse(opt, opt->urls[i], &b->urls[i].target);
         tls |= b->urls[i].target.tls;
+        b->urls[i].next_device = opt->fleet.first;
         b->urls[i].costs = sim_alloc(n * sizeof(double));
         b->urls[i].worker = opt->nworkers == 0 ? -1
                             : sim_schedstat(opt->worker_pids[
@@ -350,6 +342,7 @@ sim_bench_slice(sim_bench_t *b, uint32_t url, int measured)
     b->measured = measured;
     b->units = 0;
     b->requests = 0;
+    u->empty = 0;
 
     worker = sim_cpu(u->worker);
     redis = sim_cpu(b->redis);
@@ -383,6 +376,14 @@ sim_bench_slice(sim_bench_t *b, uint32_t url, int measured)
 
     (void) nanosleep(&settle, NULL);
 
+    if (u->empty != 0) {
+        fprintf(stderr, "mdmsim: %llu sessions of \"%s\" got no command:"
+                " this slice does not count, and the work ends\n",
+                (unsigned long long) u->empty, u->target.url);
+        b->exhausted = 1;
+        return;
+    }
+
     if (!measured || b->units == 0) {
         return;
     }
@@ -406,10 +407,12 @@ sim_bench_slice(sim_bench_t *b, uint32_t url, int measured)
 static void
 sim_bench_start(sim_bench_t *b, sim_conn_t *c)
 {
-    sim_peer_t          *p;
-    const sim_fleet_t   *f;
+    sim_url_t          *u;
+    sim_peer_t         *p;
+    const sim_fleet_t  *f;
 
     p = c->data;
+    u = &b->urls[b->url];
     f = &b->opt->fleet;
 
     b->busy++;
@@ -421,10 +424,10 @@ sim_bench_start(sim_bench_t *b, sim_conn_t *c)
 
     p->puts = 0;
     p->url = b->url;
-    p->device = b->next_device++;
+    p->device = u->next_device++;
 
-    if (b->next_device - f->first == f->count) {
-        b->next_device = f->first;
+    if (u->next_device - f->first == f->count) {
+        u->next_device = f->first;
     }
 
     p->request.len = 0;
@@ -566,10 +569,7 @@ sim_bench_session(sim_bench_t *b, sim_conn_t *c)
     }
 
     if (c->http.body_len == 0) {
-        if (b->measured) {
-            u->empty++;
-        }
-
+        u->empty++;
         return SIM_OK;
     }
 

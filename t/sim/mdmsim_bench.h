@@ -24,11 +24,13 @@ typedef struct {
 typedef struct {
     sim_target_t              target;
     int                       worker;        /* schedstat, -1: none */
+    uint32_t                  next_device;   /* of a session */
     uint64_t                  slices;        /* measured */
     uint64_t                  units;
     uint64_t                  requests;
     uint64_t                  commands;
-    uint64_t                  empty;         /* sessions without a command */
+    uint64_t                  empty;         /* sessions without a command,
+                                                of this slice */
     uint64_t                  more;          /* with a further one */
     double                    worker_cpu;
     double                    redis_cpu;
@@ -52,7 +54,7 @@ typedef struct {
     sim_buf_t                 sample;        /* the last result sent */
     sim_command_t             command;
     int                       redis;
-    uint32_t                  next_device;
+    int                       exhausted;     /* a queue of commands is */
 
     uint32_t                  url;           /* whose slice it is */
     int                       measured;

@@ -83,8 +83,6 @@ sim_bench_report(sim_bench_t *b, double seconds)
                      "count");
 
             if (i != 0) {
-                sim_outn("sessions", i, "_without_command",
-                         (double) u->empty, 0, "count");
                 sim_outn("sessions", i, "_with_another_command",
                          (double) u->more, 0, "count");
             }

@@ -102,7 +102,6 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
                  || (opt->requests == 0 && opt->duration == 0);
 
     run->next_device = opt->fleet.first;
-    run->next_channel = SIM_NO_CHANNEL;
 
     run->units = sim_run_units(run);
     if (run->units == 0) {
@@ -121,9 +120,7 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
         run->rate = opt->rate;
     }
 
-    if (opt->cmd == SIM_CMD_RUN && opt->enroll) {
-        run->enrolled = sim_alloc(opt->fleet.count);
-    }
+    run->state = sim_alloc(opt->fleet.count);
 
     if (opt->ledger != NULL) {
         run->ledger = fopen(opt->ledger, "ae");
@@ -176,7 +173,7 @@ sim_run_free(sim_run_t *run)
     sim_table_free(&run->pending);
     sim_table_free(&run->refused);
     free(run->visits);
-    free(run->enrolled);
+    free(run->state);
     free(run->owner);
     free(run);
 }
@@ -343,15 +340,10 @@ sim_run_arrival(sim_run_t *run, uint64_t scheduled)
             own = &run->loop.conns[*owner - 1];
             v = own->data;
 
-            if (v->device.number == device) {
-                if (v->busy) {
-                    run->stat.skipped++;
-                    return SIM_OK;
-                }
-
-                if (own->state == SIM_OPEN && own->free.next != NULL) {
-                    c = own;
-                }
+            if (v->device.number == device && own->state == SIM_OPEN
+                && own->free.next != NULL)
+            {
+                c = own;
             }
         }
 
@@ -395,7 +387,6 @@ sim_run_wake(sim_run_t *run)
 
         if (v->again) {
             v->again = 0;
-            v->busy = 0;
             run->stat.failed++;
         }
 

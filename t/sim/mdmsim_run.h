@@ -16,9 +16,9 @@
 
 #define SIM_NO_CHANNEL  UINT32_MAX
 
-/* of run->enrolled; 0: not yet */
+/* bits of a device's state */
 #define SIM_ENROLLED    1
-#define SIM_ENROLLING   2
+#define SIM_BUSY        2      /* a visit is under way */
 
 
 typedef enum {
@@ -61,7 +61,6 @@ typedef struct {
     uint32_t                  speaker;     /* the channel of this message */
     uint32_t                  attempts;
     uint32_t                  commands;
-    int                       busy;
     int                       unsent;      /* not even its first request */
     int                       again;       /* after the pause */
     uint64_t                  scheduled;   /* open loop, 0: when sent */
@@ -86,7 +85,7 @@ typedef struct {
     sim_table_t               pending;
     sim_table_t               refused;
     FILE                     *ledger;
-    uint8_t                  *enrolled;    /* a device */
+    uint8_t                  *state;       /* a device */
     uint32_t                 *owner;       /* connection + 1 of a device */
     sim_visit_t              *visits;      /* a connection */
     uint64_t                  ids;

@@ -107,12 +107,9 @@ void
 sim_visit_begin(sim_run_t *run, sim_visit_t *v, uint32_t device,
     uint32_t channel)
 {
-    uint8_t             *enrolled;
     const sim_option_t  *opt;
 
     opt = run->opt;
-    enrolled = run->enrolled == NULL
-               ? NULL : &run->enrolled[device - opt->fleet.first];
 
     sim_device(&opt->fleet, device, &v->device);
     v->channel = channel;
@@ -120,18 +117,15 @@ sim_visit_begin(sim_run_t *run, sim_visit_t *v, uint32_t device,
     v->commands = 0;
     v->progress = 0;
     v->id = ++run->ids;
-    v->busy = 1;
 
     if (opt->cmd == SIM_CMD_CHECKOUT) {
         v->step = SIM_STEP_CHECKOUT;
 
     } else if (opt->cmd == SIM_CMD_ENROLL
-               || (enrolled != NULL && *enrolled != SIM_ENROLLED))
+               || (opt->enroll
+                   && (run->state[device - opt->fleet.first] & SIM_ENROLLED)
+                      == 0))
     {
-        if (enrolled != NULL) {
-            *enrolled = SIM_ENROLLING;
-        }
-
         v->step = SIM_STEP_AUTHENTICATE;
         v->speaker = 0;
 
@@ -376,10 +370,7 @@ sim_visit_enrolled(sim_run_t *run, sim_visit_t *v)
 {
     run->stat.enrolled++;
 
-    if (run->enrolled != NULL) {
-        run->enrolled[v->device.number - run->opt->fleet.first] =
-                                                           SIM_ENROLLED;
-    }
+    run->state[v->device.number - run->opt->fleet.first] |= SIM_ENROLLED;
 }
 
 
@@ -512,18 +503,7 @@ sim_visit_answer(sim_run_t *run, sim_visit_t *v)
 void
 sim_visit_failed(sim_run_t *run, sim_visit_t *v)
 {
-    uint8_t      *enrolled;
     sim_entry_t  *e;
-
-    if (v->step < SIM_STEP_IDLE && run->enrolled != NULL) {
-        enrolled = &run->enrolled[v->device.number - run->opt->fleet.first];
-
-        if (*enrolled == SIM_ENROLLING) {
-            *enrolled = 0;
-        }
-
-        return;
-    }
 
     if (v->step != SIM_STEP_RESULT || v->body.len == 0) {
         return;

@@ -16,11 +16,11 @@ static uint32_t sim_run_channel(const sim_run_t *run, uint32_t device,
     uint32_t channel);
 static int sim_run_unit(sim_run_t *run, uint32_t *device,
     uint32_t *channel);
-static void sim_run_next_device(sim_run_t *run);
+static int sim_run_next_device(sim_run_t *run);
+static uint8_t *sim_run_state(sim_run_t *run, uint32_t device);
 static void sim_run_sent(sim_run_t *run, sim_visit_t *v);
 static void sim_run_send(sim_run_t *run, sim_conn_t *c);
 static void sim_run_finish(sim_run_t *run, sim_conn_t *c);
-static int sim_run_enrolling(const sim_run_t *run, uint32_t device);
 static void sim_run_pause(sim_run_t *run, sim_conn_t *c, uint64_t pause);
 static void sim_run_fail(sim_run_t *run, sim_conn_t *c, int aborted);
 
@@ -83,11 +83,13 @@ sim_run_units(const sim_run_t *run)
 }
 
 
-/* the next channel of the next device, round and round */
+/* round and round: the devices in order, then their users */
 
 static int
 sim_run_unit(sim_run_t *run, uint32_t *device, uint32_t *channel)
 {
+    uint32_t  users;
+
     if (run->bound) {
         if (run->units == 0) {
             return SIM_ERROR;
@@ -98,57 +100,94 @@ sim_run_unit(sim_run_t *run, uint32_t *device, uint32_t *channel)
         }
     }
 
+    users = run->opt->channels & SIM_CHANNEL_USER ? run->opt->fleet.users : 0;
+
     for ( ;; ) {
         *device = run->next_device;
-        *channel = sim_run_channel(run, *device, run->next_channel);
+        *channel = run->next_channel;
 
-        if (*channel != SIM_NO_CHANNEL) {
-            run->next_channel = *channel;
-            return SIM_OK;
+        if (sim_run_next_device(run)) {
+            run->next_channel++;
+
+            if (run->opt->cmd == SIM_CMD_ENROLL || run->next_channel > users)
+            {
+                run->next_channel = 0;
+            }
         }
 
-        sim_run_next_device(run);
+        if (sim_run_channel(run, *device, *channel == 0 ? SIM_NO_CHANNEL
+                                                        : *channel - 1)
+            == *channel)
+        {
+            return SIM_OK;
+        }
     }
 }
 
 
-static void
+/* 1 after the last one */
+
+static int
 sim_run_next_device(sim_run_t *run)
 {
     const sim_fleet_t  *f;
 
     f = &run->opt->fleet;
 
-    run->next_channel = SIM_NO_CHANNEL;
-    run->next_device++;
-
-    if (run->next_device - f->first == f->count) {
+    if (++run->next_device - f->first == f->count) {
         run->next_device = f->first;
+        return 1;
     }
+
+    return 0;
+}
+
+
+static uint8_t *
+sim_run_state(sim_run_t *run, uint32_t device)
+{
+    return &run->state[device - run->opt->fleet.first];
 }
 
 
 /*
  * Which device the connection visits next.  SIM_ERROR: none is left;
- * SIM_AGAIN: another connection is just enrolling it.
+ * SIM_AGAIN: the device is just being visited.
  */
 
 int
 sim_run_choose(sim_run_t *run, sim_conn_t *c, uint32_t *device,
     uint32_t *channel)
 {
+    uint32_t             tries;
     sim_visit_t         *v;
     const sim_option_t  *opt;
 
     opt = run->opt;
     v = c->data;
 
-    if (run->bound || !run->identity) {
+    if (run->bound) {
         if (sim_run_unit(run, device, channel) != SIM_OK) {
             return SIM_ERROR;
         }
 
-        return sim_run_enrolling(run, *device) ? SIM_AGAIN : SIM_OK;
+        /* where every visit is made once, no two are of one channel */
+
+        return run->units == UINT64_MAX
+               && (*sim_run_state(run, *device) & SIM_BUSY)
+               ? SIM_AGAIN : SIM_OK;
+    }
+
+    if (!run->identity) {
+        for (tries = 0; tries <= run->loop.nconns; tries++) {
+            (void) sim_run_unit(run, device, channel);
+
+            if ((*sim_run_state(run, *device) & SIM_BUSY) == 0) {
+                return SIM_OK;
+            }
+        }
+
+        return SIM_AGAIN;
     }
 
     if (opt->reopen_every != 0 && c->requests >= opt->reopen_every) {
@@ -156,9 +195,13 @@ sim_run_choose(sim_run_t *run, sim_conn_t *c, uint32_t *device,
     }
 
     if (c->state == SIM_CLOSED) {
-        (void) sim_run_unit(run, device, channel);
-        sim_run_next_device(run);
-        return sim_run_enrolling(run, *device) ? SIM_AGAIN : SIM_OK;
+        do {
+            *device = run->next_device;
+            *channel = sim_run_channel(run, *device, SIM_NO_CHANNEL);
+            (void) sim_run_next_device(run);
+        } while (*channel == SIM_NO_CHANNEL);
+
+        return *sim_run_state(run, *device) & SIM_BUSY ? SIM_AGAIN : SIM_OK;
     }
 
     *device = v->device.number;
@@ -205,15 +248,6 @@ sim_run_next(sim_run_t *run, sim_conn_t *c)
 }
 
 
-static int
-sim_run_enrolling(const sim_run_t *run, uint32_t device)
-{
-    return run->enrolled != NULL
-           && run->enrolled[device - run->opt->fleet.first]
-              == SIM_ENROLLING;
-}
-
-
 /* the list is in the order of waking up, but for short pauses */
 
 static void
@@ -244,6 +278,7 @@ sim_run_visit(sim_run_t *run, sim_conn_t *c, uint32_t device,
     v->attempts = 0;
     v->unsent = 1;
     run->unsent++;
+    *sim_run_state(run, device) |= SIM_BUSY;
 
     sim_visit_begin(run, v, device, channel);
     sim_run_advance(run, c);
@@ -401,7 +436,7 @@ sim_run_finish(sim_run_t *run, sim_conn_t *c)
     sim_visit_t  *v;
 
     v = c->data;
-    v->busy = 0;
+    *sim_run_state(run, v->device.number) &= (uint8_t) ~SIM_BUSY;
 
     if (run->opt->cmd == SIM_CMD_SESSION) {
         sim_conn_close(&run->loop, c);
@@ -427,7 +462,6 @@ sim_run_fail(sim_run_t *run, sim_conn_t *c, int aborted)
 
     sim_run_sent(run, v);
     sim_visit_failed(run, v);
-    v->busy = 0;
     v->scheduled = 0;
     v->again = 0;
 
@@ -435,12 +469,15 @@ sim_run_fail(sim_run_t *run, sim_conn_t *c, int aborted)
         if (v->attempts < run->opt->retries) {
             v->attempts++;
             v->again = 1;
-            v->busy = 1;
             run->stat.retries++;
 
         } else {
             run->stat.failed++;
         }
+    }
+
+    if (!v->again) {
+        *sim_run_state(run, v->device.number) &= (uint8_t) ~SIM_BUSY;
     }
 
     sim_run_pause(run, c, aborted ? SIM_MSEC : SIM_PAUSE);
