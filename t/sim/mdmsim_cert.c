@@ -330,7 +330,6 @@ sim_cert_sign(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
 
     md = opt->sign_sha1 ? EVP_sha1() : EVP_sha256();
     der = NULL;
-    n = 0;
 
     sim_cert_get(ca, f, number, &cert, &key);
 
@@ -342,10 +341,12 @@ sim_cert_sign(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
         signer = CMS_add1_signer(cms, cert, key, md, flags);
     }
 
-    if (signer == NULL
-        || CMS_final(cms, bio, NULL, flags) != 1
-        || (n = i2d_CMS_ContentInfo(cms, &der)) <= 0)
-    {
+    if (signer == NULL || CMS_final(cms, bio, NULL, flags) != 1) {
+        sim_ssl_die("cannot sign a message");
+    }
+
+    n = i2d_CMS_ContentInfo(cms, &der);
+    if (n <= 0) {
         sim_ssl_die("cannot sign a message");
     }
 

@@ -278,7 +278,7 @@ sim_option_parse(sim_option_t *opt, int argc, char **argv)
                     argv[1]);
         }
 
-        value = NULL;
+        value = "";
 
         if (spec->type == SIM_T_FLAG || spec->type == SIM_T_UNFLAG) {
             if (arg[n] == '=') {

@@ -463,8 +463,6 @@ sim_xml_command(const char *data, size_t len, sim_command_t *cmd)
             break;
 
         } else {
-            leaf = x.name[0];
-
             if (sim_xml_is(&x, "key")) {
                 if (sim_xml_text(&x, &key) != SIM_OK) {
                     break;

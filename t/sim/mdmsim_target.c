@@ -154,6 +154,10 @@ sim_target_parse(const sim_option_t *opt, const char *url, sim_target_t *t)
         ai = res;
     }
 
+    if (ai == NULL) {
+        sim_die("no address of \"%s\"", t->name);
+    }
+
     if (!opt->allow_remote && !sim_loopback(ai->ai_addr)) {
         sim_die("\"%s\" is not a loopback address; --allow-remote permits"
                 " it", t->name);
