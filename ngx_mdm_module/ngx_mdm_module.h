@@ -102,6 +102,12 @@ ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
 ngx_int_t ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds);
 
 
+/* ngx_mdm_api.c */
+
+/* fills in the path, the query and the user of an API request */
+void ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x);
+
+
 /* ngx_mdm_access.c */
 
 ngx_int_t ngx_mdm_access_handler(ngx_http_request_t *r);

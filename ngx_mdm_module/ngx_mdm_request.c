@@ -23,9 +23,6 @@ static ngx_int_t ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body);
 static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     mdm_exchange_t *x);
 static void ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x);
-static ngx_int_t ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x);
-static ngx_uint_t ngx_mdm_api_root(ngx_str_t *path);
-static void ngx_mdm_actor(ngx_http_request_t *r, mdm_exchange_t *x);
 static ngx_uint_t ngx_mdm_round(ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_reply(mdm_call_t *call, void *data);
 static void ngx_mdm_keep_reply(ngx_mdm_ctx_t *ctx, mdm_call_t *call);
@@ -191,11 +188,7 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
     }
 
     if (x->kind == MDM_KIND_API) {
-        ngx_mdm_actor(r, x);
-
-        if (ngx_mdm_api_path(r, x) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+        ngx_mdm_api_request(r, x);
 
         mdm_endpoint_find(x);
 
@@ -340,127 +333,6 @@ ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x)
 
     default:
         x->method = 0;
-    }
-}
-
-
-/*
- * The API's path begins at "/v1/", "/version" or "/migration", in the root or
- * under the location's prefix.  Ids are split before they are decoded, so the
- * path is taken as it came, unless a rewrite has changed it.
- */
-
-static ngx_int_t
-ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
-{
-    u_char                    *p;
-    ngx_str_t                  path, rest;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    ngx_mdm_str_copy(&x->query, &r->args);
-
-    path = r->uri;
-
-    if (r->valid_unparsed_uri) {
-        path = r->unparsed_uri;
-
-        p = ngx_strlchr(path.data, path.data + path.len, '?');
-        if (p != NULL) {
-            path.len = p - path.data;
-        }
-    }
-
-    ngx_mdm_str_copy(&x->path, &path);
-
-    if (ngx_mdm_api_root(&path)) {
-        return NGX_OK;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    rest = clcf->name;
-
-    if (rest.len != 0 && rest.data[rest.len - 1] == '/') {
-        rest.len--;
-    }
-
-    if (path.len > rest.len
-        && ngx_strncmp(path.data, rest.data, rest.len) == 0)
-    {
-        rest.data = path.data + rest.len;
-        rest.len = path.len - rest.len;
-
-        if (ngx_mdm_api_root(&rest)) {
-            ngx_mdm_str_copy(&x->path, &rest);
-            return NGX_OK;
-        }
-    }
-
-    /* a regular expression's location: look for the root in the path */
-
-    for (p = path.data + 1; p < path.data + path.len; p++) {
-
-        if (*p != '/') {
-            continue;
-        }
-
-        rest.data = p;
-        rest.len = path.data + path.len - p;
-
-        if (ngx_mdm_api_root(&rest)) {
-            ngx_mdm_str_copy(&x->path, &rest);
-            break;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_mdm_api_root(ngx_str_t *path)
-{
-    return mdm_str_is((mdm_str_t *) path, "/version")
-           || mdm_str_is((mdm_str_t *) path, "/migration")
-           || (path->len > 4 && ngx_strncmp(path->data, "/v1/", 4) == 0);
-}
-
-
-/* who: the user of basic authentication, or the subject of a certificate */
-
-static void
-ngx_mdm_actor(ngx_http_request_t *r, mdm_exchange_t *x)
-{
-    ngx_str_t                   name;
-    ngx_uint_t                  key;
-    ngx_http_variable_value_t  *vv;
-
-    if (ngx_http_auth_basic_user(r) == NGX_OK
-        && r->headers_in.user.len != 0)
-    {
-        ngx_mdm_str_copy(&x->remote_user, &r->headers_in.user);
-        return;
-    }
-
-    ngx_str_set(&name, "ssl_client_verify");
-    key = ngx_hash_key(name.data, name.len);
-
-    vv = ngx_http_get_variable(r, &name, key);
-
-    if (vv == NULL || vv->not_found || vv->len != 7
-        || ngx_strncmp(vv->data, "SUCCESS", 7) != 0)
-    {
-        return;
-    }
-
-    ngx_str_set(&name, "ssl_client_s_dn");
-    key = ngx_hash_key(name.data, name.len);
-
-    vv = ngx_http_get_variable(r, &name, key);
-
-    if (vv != NULL && !vv->not_found) {
-        x->remote_user.data = vv->data;
-        x->remote_user.len = vv->len;
     }
 }
 
