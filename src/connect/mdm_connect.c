@@ -67,8 +67,8 @@ mdm_connect_status(mdm_exchange_t *x)
     }
 
     /*
-     * A result that names no command is kept under an empty CommandUUID and
-     * answered 200: the device would repeat it for ever.
+     * A result that names no command is kept under an empty CommandUUID, the
+     * last one, and answered 200: the device would repeat it for ever.
      */
 
     mdm_str_null(&uuid);

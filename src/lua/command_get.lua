@@ -29,7 +29,7 @@ end
 local time = redis.call('ZSCORE', T .. ':done:' .. id, uuid)
 
 if time then
-    return {3, '', time}
+    return {3, '', string.match(time, '^%d+')}
 end
 
 return {0}

@@ -51,9 +51,17 @@ elseif status == 'Drop' then
         event(T, limit, 'mdm.CommandLost', id, {command_uuid = uuid})
     end
 
-elseif not redis.call('ZSCORE', done, uuid) then
+elseif uuid == '' and v[3] ~= once
+    or uuid ~= '' and not redis.call('ZSCORE', done, uuid)
+then
     local known = queue_remove(T, id, uuid)
     local kind = ''
+
+    -- results that name no command are not each other's repetition
+
+    if uuid == '' then
+        redis.call('HSET', e, 'once', once)
+    end
 
     if known then
         kind = redis.call('HGET', T .. ':c:' .. uuid, 'type') or ''
@@ -67,7 +75,11 @@ elseif not redis.call('ZSCORE', done, uuid) then
                'body', result, 'z', z, 'known', known and 1 or 0)
     redis.call('EXPIRE', key, ttl)
 
-    redis.call('ZADD', done, now, uuid)
+    -- with microseconds: the oldest of one second must go first
+
+    local time = redis.call('TIME')
+
+    redis.call('ZADD', done, string.format('%s.%06d', time[1], time[2]), uuid)
     redis.call('EXPIRE', done, ttl)
 
     if redis.call('ZCARD', done) > kept then
