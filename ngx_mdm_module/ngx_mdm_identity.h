@@ -28,9 +28,7 @@
 typedef struct {
     ngx_uint_t                sources;     /* bits; 0: not set */
     ngx_str_t                 header;      /* name as written */
-    ngx_str_t                 header_lc;   /* lower case */
-    ngx_uint_t                header_hash;
-    ngx_str_t                 trusted_certificate;
+    ngx_str_t                 trusted_certificate;   /* full name */
     ngx_array_t              *trusted_proxies;   /* ngx_cidr_t, or
                                                     NGX_CONF_UNSET_PTR */
     X509_STORE               *trusted;     /* freed by a pool cleanup */
@@ -46,17 +44,28 @@ char *ngx_mdm_identity_trusted_proxy(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 void ngx_mdm_identity_create_conf(ngx_mdm_identity_conf_t *conf);
+
 /* NGX_CONF_OK or NGX_CONF_ERROR; default: mdm_certificate tls */
 char *ngx_mdm_identity_merge_conf(ngx_conf_t *cf,
     ngx_mdm_identity_conf_t *prev, ngx_mdm_identity_conf_t *conf);
 
 /*
+ * To be called after merging for a location that asks for certificates
+ * (mdm_checkin, mdm_connect, mdm_auth): NGX_CONF_ERROR if a source lacks
+ * what it needs.  Other locations may be incomplete.
+ */
+char *ngx_mdm_identity_check_conf(ngx_conf_t *cf,
+    ngx_mdm_identity_conf_t *conf);
+
+/*
  * Finds the verified certificate of a request and fills in x->identity,
- * allocated from x->arena or from the connection.  The body (x->body) must
- * have been read when a signature is asked for.
+ * allocated from x->arena or kept with the TLS connection, which outlives
+ * the request.  x->kind, x->now and, but for mdm_auth, x->body must be set;
+ * mdm_auth does not look at a signature, as it reads no body.
  * NGX_OK: x->identity.source tells (MDM_IDENTITY_NONE: there is none).
- * NGX_DECLINED: what came is refused; *status is the HTTP status (400, 403)
- * and *why a text for the log.  NGX_ERROR: no memory.
+ * NGX_DECLINED: what came is refused; *status is the HTTP status (400: not
+ * decodable or sent twice; 403: not accepted; 425: TLS early data) and *why
+ * a text for the log.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_mdm_identity(ngx_http_request_t *r,
     ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x, ngx_uint_t *status,

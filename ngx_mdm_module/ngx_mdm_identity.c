@@ -1,0 +1,593 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "ngx_mdm_module.h"
+
+#include "mdm_certificate.h"
+#include "mdm_cms.h"
+
+
+#define NGX_MDM_HTTP_TOO_EARLY  425      /* RFC 8470 */
+
+
+/* what is kept with a TLS connection once its certificate was asked for */
+
+typedef struct {
+    mdm_str_t                 der;
+    u_char                    sha256[64];
+} ngx_mdm_identity_kept_t;
+
+
+static ngx_int_t ngx_mdm_identity_tls(ngx_http_request_t *r,
+    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
+static ngx_mdm_identity_kept_t *ngx_mdm_identity_keep(SSL *ssl, X509 *cert);
+static ngx_int_t ngx_mdm_identity_header(ngx_http_request_t *r,
+    ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
+    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
+static ngx_int_t ngx_mdm_identity_signature(ngx_http_request_t *r,
+    ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
+    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
+static ngx_int_t ngx_mdm_identity_find_header(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_table_elt_t **header);
+static ngx_int_t ngx_mdm_identity_trusted_peer(ngx_http_request_t *r,
+    ngx_array_t *proxies);
+static ngx_int_t ngx_mdm_identity_certified(mdm_exchange_t *x, X509 *cert,
+    mdm_identity_e source, mdm_identity_t *identity);
+static ngx_int_t ngx_mdm_identity_join(mdm_exchange_t *x,
+    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
+
+
+/*
+ * Where a certificate is kept in an SSL object.  There is no free function
+ * on purpose: OpenSSL would still call it after this module was unloaded by
+ * a reload.  The memory is of the connection's pool.
+ */
+
+static int  ngx_mdm_identity_index = -1;
+
+
+static ngx_str_t  ngx_mdm_identity_signature_name =
+    ngx_string("Mdm-Signature");
+static ngx_str_t  ngx_mdm_identity_peer_name =
+    ngx_string("realip_remote_addr");
+
+
+ngx_int_t
+ngx_mdm_identity(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
+    mdm_exchange_t *x, ngx_uint_t *status, ngx_str_t *why)
+{
+    ngx_int_t       rc;
+    mdm_identity_t  identity;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm identity, sources: %ui", conf->sources);
+
+    ngx_memzero(&x->identity, sizeof(mdm_identity_t));
+
+    /* from the strongest to the weakest */
+
+    if (conf->sources & NGX_MDM_CERTIFICATE_TLS) {
+        rc = ngx_mdm_identity_tls(r, &x->identity, status, why);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (conf->sources & NGX_MDM_CERTIFICATE_HEADER) {
+        rc = ngx_mdm_identity_header(r, conf, x, &identity, status, why);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        rc = ngx_mdm_identity_join(x, &identity, status, why);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if ((conf->sources & NGX_MDM_CERTIFICATE_SIGNATURE)
+        && x->kind != MDM_KIND_AUTH)
+    {
+        rc = ngx_mdm_identity_signature(r, conf, x, &identity, status, why);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        rc = ngx_mdm_identity_join(x, &identity, status, why);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_identity_tls(ngx_http_request_t *r, mdm_identity_t *identity,
+    ngx_uint_t *status, ngx_str_t *why)
+{
+    SSL                      *ssl;
+    X509                     *cert;
+    ngx_http_ssl_srv_conf_t  *sscf;
+    ngx_mdm_identity_kept_t  *kept;
+
+    if (r->connection->ssl == NULL) {
+        return NGX_OK;
+    }
+
+    /*
+     * A certificate may have been verified for another server of this
+     * address, by other CAs; nginx refuses such a request only where
+     * certificates are asked for.
+     */
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_ssl_module);
+
+    if (sscf->verify == 0) {
+        return NGX_OK;
+    }
+
+    ssl = r->connection->ssl->connection;
+
+    if (SSL_get_verify_result(ssl) != X509_V_OK) {
+        return NGX_OK;
+    }
+
+    kept = SSL_get_ex_data(ssl, ngx_mdm_identity_index);
+
+    if (kept == NULL) {
+
+        cert = SSL_get0_peer_certificate(ssl);
+        if (cert == NULL) {
+            return NGX_OK;
+        }
+
+        kept = ngx_mdm_identity_keep(ssl, cert);
+        if (kept == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    /* early data may be a replay: it does not prove the key */
+
+    if (!SSL_is_init_finished(ssl)) {
+        *status = NGX_MDM_HTTP_TOO_EARLY;
+        ngx_str_set(why, "client certificate in TLS early data");
+        return NGX_DECLINED;
+    }
+
+    identity->source = MDM_IDENTITY_TLS;
+    identity->sha256.data = kept->sha256;
+    identity->sha256.len = sizeof(kept->sha256);
+    identity->der = kept->der;
+
+    return NGX_OK;
+}
+
+
+static ngx_mdm_identity_kept_t *
+ngx_mdm_identity_keep(SSL *ssl, X509 *cert)
+{
+    int                       len;
+    u_char                   *p;
+    ngx_connection_t         *c;
+    ngx_mdm_identity_kept_t  *kept;
+
+    /* the real connection: that of an HTTP/2 stream goes with its stream */
+
+    c = ngx_ssl_get_connection(ssl);
+
+    len = i2d_X509(cert, NULL);
+    if (len <= 0) {
+        return NULL;
+    }
+
+    kept = ngx_palloc(c->pool, sizeof(ngx_mdm_identity_kept_t));
+    if (kept == NULL) {
+        return NULL;
+    }
+
+    p = ngx_pnalloc(c->pool, len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    kept->der.data = p;
+    kept->der.len = len;
+
+    if (i2d_X509(cert, &p) != len
+        || mdm_certificate_sha256(&kept->der, kept->sha256) != MDM_OK
+        || SSL_set_ex_data(ssl, ngx_mdm_identity_index, kept) != 1)
+    {
+        ngx_ssl_error(NGX_LOG_ALERT, c->log, 0,
+                      "could not keep the client certificate");
+        return NULL;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "mdm identity of TLS connection: %*s",
+                   sizeof(kept->sha256), kept->sha256);
+
+    return kept;
+}
+
+
+static ngx_int_t
+ngx_mdm_identity_header(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
+    mdm_exchange_t *x, mdm_identity_t *identity, ngx_uint_t *status,
+    ngx_str_t *why)
+{
+    X509             *cert;
+    ngx_int_t         rc;
+    const char       *reason;
+    ngx_table_elt_t  *h;
+
+    identity->source = MDM_IDENTITY_NONE;
+
+    rc = ngx_mdm_identity_find_header(r, &conf->header, &h);
+
+    if (h == NULL) {
+        return NGX_OK;
+    }
+
+    switch (ngx_mdm_identity_trusted_peer(r, conf->trusted_proxies)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "header \"%V\" is ignored: the peer is no "
+                      "\"mdm_trusted_proxy\"", &conf->header);
+        return NGX_OK;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK) {
+        *status = NGX_HTTP_BAD_REQUEST;
+        ngx_str_set(why, "client certificate header is sent twice");
+        return NGX_DECLINED;
+    }
+
+    if (h->value.len == 0) {
+        return NGX_OK;
+    }
+
+    switch (mdm_certificate_header(x->arena, (mdm_str_t *) &h->value, &cert)) {
+
+    case MDM_OK:
+        break;
+
+    case MDM_DECLINED:
+        *status = NGX_HTTP_BAD_REQUEST;
+        ngx_str_set(why, "client certificate header holds no certificate");
+        return NGX_DECLINED;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    switch (mdm_certificate_verify(cert, NULL, conf->trusted, x->now,
+                                   &reason))
+    {
+
+    case MDM_OK:
+        return ngx_mdm_identity_certified(x, cert, MDM_IDENTITY_HEADER,
+                                          identity);
+
+    case MDM_DECLINED:
+        *status = NGX_HTTP_FORBIDDEN;
+
+        if (mdm_printf(x->arena, (mdm_str_t *) why,
+                       "client certificate header: %s", reason)
+            != MDM_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return NGX_DECLINED;
+
+    default:
+        return NGX_ERROR;
+    }
+}
+
+
+static ngx_int_t
+ngx_mdm_identity_signature(ngx_http_request_t *r,
+    ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
+    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why)
+{
+    X509             *signer;
+    ngx_int_t         rc;
+    const char       *reason;
+    ngx_table_elt_t  *h;
+
+    identity->source = MDM_IDENTITY_NONE;
+
+    rc = ngx_mdm_identity_find_header(r, &ngx_mdm_identity_signature_name,
+                                      &h);
+    if (rc != NGX_OK) {
+        *status = NGX_HTTP_BAD_REQUEST;
+        ngx_str_set(why, "Mdm-Signature is sent twice");
+        return NGX_DECLINED;
+    }
+
+    if (h == NULL || h->value.len == 0) {
+        return NGX_OK;
+    }
+
+    switch (mdm_cms_verify(x->arena, (mdm_str_t *) &h->value, &x->body,
+                           conf->trusted, x->now, &signer, &reason))
+    {
+
+    case MDM_OK:
+        return ngx_mdm_identity_certified(x, signer, MDM_IDENTITY_SIGNATURE,
+                                          identity);
+
+    case MDM_CMS_MALFORMED:
+        *status = NGX_HTTP_BAD_REQUEST;
+        break;
+
+    case MDM_DECLINED:
+        *status = NGX_HTTP_FORBIDDEN;
+        break;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    if (mdm_printf(x->arena, (mdm_str_t *) why, "Mdm-Signature: %s", reason)
+        != MDM_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * NGX_OK: *header is the only one of this name, or NULL.  NGX_DECLINED: there
+ * are more, and *header is the first.
+ */
+
+static ngx_int_t
+ngx_mdm_identity_find_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_table_elt_t **header)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    *header = NULL;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len != name->len
+            || ngx_strncasecmp(h[i].key.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (*header != NULL) {
+            return NGX_DECLINED;
+        }
+
+        *header = &h[i];
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Is the address that the connection came from, before the realip module
+ * changed it, one of the proxies?  NGX_OK, NGX_DECLINED or NGX_ERROR.
+ */
+
+static ngx_int_t
+ngx_mdm_identity_trusted_peer(ngx_http_request_t *r, ngx_array_t *proxies)
+{
+    ngx_int_t                   rc;
+    ngx_addr_t                  addr;
+    ngx_uint_t                  key;
+    struct sockaddr             sa;
+    ngx_http_variable_value_t  *v;
+
+    if (proxies == NULL) {
+        return NGX_DECLINED;
+    }
+
+    key = ngx_hash_key(ngx_mdm_identity_peer_name.data,
+                       ngx_mdm_identity_peer_name.len);
+
+    v = ngx_http_get_variable(r, &ngx_mdm_identity_peer_name, key);
+    if (v == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (v->not_found) {
+
+        /* nginx without the realip module: nothing changed it */
+
+        return ngx_cidr_match(r->connection->sockaddr, proxies);
+    }
+
+    if (v->len >= 5 && ngx_strncmp(v->data, "unix:", 5) == 0) {
+        ngx_memzero(&sa, sizeof(struct sockaddr));
+        sa.sa_family = AF_UNIX;
+
+        return ngx_cidr_match(&sa, proxies);
+    }
+
+    rc = ngx_parse_addr(r->pool, &addr, v->data, v->len);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_cidr_match(addr.sockaddr, proxies);
+}
+
+
+static ngx_int_t
+ngx_mdm_identity_certified(mdm_exchange_t *x, X509 *cert,
+    mdm_identity_e source, mdm_identity_t *identity)
+{
+    identity->sha256.len = 64;
+    identity->sha256.data = mdm_arena_alloc(x->arena, 64);
+
+    if (identity->sha256.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (mdm_certificate_der(x->arena, cert, &identity->der) != MDM_OK
+        || mdm_certificate_sha256(&identity->der, identity->sha256.data)
+           != MDM_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    identity->source = source;
+
+    return NGX_OK;
+}
+
+
+/* all sources that have a certificate must have the same */
+
+static ngx_int_t
+ngx_mdm_identity_join(mdm_exchange_t *x, mdm_identity_t *identity,
+    ngx_uint_t *status, ngx_str_t *why)
+{
+    if (identity->source == MDM_IDENTITY_NONE) {
+        return NGX_OK;
+    }
+
+    if (x->identity.source == MDM_IDENTITY_NONE) {
+        x->identity = *identity;
+        return NGX_OK;
+    }
+
+    if (mdm_str_eq(&x->identity.sha256, &identity->sha256)) {
+        return NGX_OK;
+    }
+
+    *status = NGX_HTTP_FORBIDDEN;
+
+    if (identity->source == MDM_IDENTITY_HEADER) {
+        ngx_str_set(why, "certificates of TLS and of the header differ");
+
+    } else {
+        ngx_str_set(why, "certificate of Mdm-Signature differs from that of "
+                         "the connection");
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_mdm_identity_create_conf(ngx_mdm_identity_conf_t *conf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->sources = 0;
+     *     conf->header = { 0, NULL };
+     *     conf->trusted_certificate = { 0, NULL };
+     *     conf->trusted = NULL;
+     */
+
+    conf->trusted_proxies = NGX_CONF_UNSET_PTR;
+}
+
+
+char *
+ngx_mdm_identity_merge_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *prev,
+    ngx_mdm_identity_conf_t *conf)
+{
+    if (ngx_mdm_identity_index == -1) {
+        ngx_mdm_identity_index = SSL_get_ex_new_index(0, NULL, NULL, NULL,
+                                                      NULL);
+        if (ngx_mdm_identity_index == -1) {
+            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                          "SSL_get_ex_new_index() failed");
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (conf->sources == 0) {
+        conf->sources = prev->sources ? prev->sources
+                                      : NGX_MDM_CERTIFICATE_TLS;
+        conf->header = prev->header;
+    }
+
+    if (conf->trusted == NULL) {
+        conf->trusted = prev->trusted;
+        conf->trusted_certificate = prev->trusted_certificate;
+    }
+
+    ngx_conf_merge_ptr_value(conf->trusted_proxies, prev->trusted_proxies,
+                             NULL);
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_mdm_identity_check_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf)
+{
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    if ((conf->sources & (NGX_MDM_CERTIFICATE_HEADER
+                          |NGX_MDM_CERTIFICATE_SIGNATURE))
+        && conf->trusted == NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mdm_certificate %s\" needs "
+                           "\"mdm_trusted_certificate\"",
+                           (conf->sources & NGX_MDM_CERTIFICATE_HEADER)
+                           ? "header" : "signature");
+        return NGX_CONF_ERROR;
+    }
+
+    if ((conf->sources & NGX_MDM_CERTIFICATE_HEADER)
+        && conf->trusted_proxies == NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mdm_certificate header\" needs "
+                           "\"mdm_trusted_proxy\"");
+        return NGX_CONF_ERROR;
+    }
+
+    sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
+
+    if (conf->sources == NGX_MDM_CERTIFICATE_TLS && sscf->verify == 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"mdm_certificate tls\" in a server without "
+                           "\"ssl_verify_client\": no device will have a "
+                           "certificate");
+    }
+
+    return NGX_CONF_OK;
+}
