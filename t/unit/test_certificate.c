@@ -412,6 +412,12 @@ test_names_hostile(void **state)
     udid = str(UDID);
     assert_int_equal(mdm_certificate_names(&der, &udid, &serial), 1);
 
+    /* an id is not read past its length, where the rest would match */
+
+    udid.len = 8;
+    assert_int_equal(mdm_certificate_names(&der, &udid, &serial), 0);
+    udid = str(UDID);
+
     p = malloc(der.len + 1);
     memcpy(p, der.data, der.len);
     p[der.len] = 0;
