@@ -564,11 +564,13 @@ sub pipeline {
             $plain =~ s/></> \t\r\n <!-- odd -->\n<!-- \x{c3}\x{a9} --></gr,
         entities => $plain =~ s/ProfileList/&#80;rofile&#x4c;ist/r,
         CDATA => $plain =~ s/(ProfileList)/<![CDATA[$1]]>/r,
-        attributes => $plain =~ s/version="1.0">\n<dict>/version='1.0'  >\n<dict >/r,
+        attributes =>
+            $plain =~ s/version="1.0">\n<dict>/version='1.0'  >\n<dict >/r,
         'another order' => "$head<plist><dict><key>Command</key><dict>"
             . '<key>RequestType</key><string>ProfileList</string></dict>'
             . '<key>CommandUUID</key><string>B</string></dict></plist>',
-        'further keys' => $plain =~ s/<dict>/<dict><key>X<\/key><string>\xc3\xa9\xf0\x9f\x8d\x8e<\/string>/r,
+        'further keys' => $plain =~ s{<dict>}{<dict><key>X</key>
+            <string>\xc3\xa9\xf0\x9f\x8d\x8e</string>}r,
         binary => plist_binary($plain),
     );
 
