@@ -25,6 +25,10 @@ end
 
 for _, one in ipairs(ids) do
     redis.call('HSET', T .. ':e:' .. one, 'enabled', 0)
+
+    -- what another server knows is older from now on
+
+    redis.call('HDEL', T .. ':e:' .. one, 'mtoken')
 end
 
 redis.call('HSET', T .. ':e:' .. id, 'last_seen', clock())
