@@ -262,7 +262,9 @@ ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body)
         b = cl->buf;
         len = (size_t) ngx_buf_size(b);
 
-        if (!b->in_file) {
+        /* the last one may be empty, and have no memory at all */
+
+        if (!b->in_file && len != 0) {
             p = ngx_cpymem(p, b->pos, len);
             continue;
         }

@@ -64,10 +64,15 @@ mdm_xml_start(mdm_xml_t *x, const mdm_str_t *in,
     size_t     n, size;
     mdm_int_t  rc;
 
-    x->p = in->data;
-    x->last = in->data + in->len;
     x->start = NULL;
     x->why = NULL;
+
+    if (in->len == 0) {
+        return mdm_xml_refuse(x, "the XML is cut off");
+    }
+
+    x->p = in->data;
+    x->last = in->data + in->len;
 
     if (in->len > INT32_MAX) {
         return mdm_xml_refuse(x, "plist too large");
