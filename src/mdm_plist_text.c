@@ -533,7 +533,7 @@ mdm_xml_digits(const u_char *p, const u_char *last, uint64_t *value)
                 return MDM_DECLINED;
             }
 
-            digit = (uint64_t) (c - 'a' + 10);
+            digit = (uint64_t) c - 'a' + 10;
         }
 
         if (v > (UINT64_MAX - digit) / base) {

@@ -22,9 +22,12 @@
 #include "mdm_unit_redis.h"
 
 
-#define CERT_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define CERT_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define CERT_C  "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+#define CERT_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                            \
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define CERT_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"                            \
+                "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define CERT_C  "cccccccccccccccccccccccccccccccc"                            \
+                "cccccccccccccccccccccccccccccccc"
 
 #define UDID    "11111111-2222-3333-4444-555555555555"
 #define OTHER   "99999999-2222-3333-4444-555555555555"

@@ -528,7 +528,11 @@ roll(maker_t *m, uint32_t n)
 }
 
 
-static void __attribute__((format(printf, 2, 3)))
+static void put(maker_t *m, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+
+static void
 put(maker_t *m, const char *fmt, ...)
 {
     int      n;
