@@ -50,9 +50,10 @@ else
     redis.call('DEL', T .. ':crt:' .. device)
 end
 
-local data = {gen = gen, cert = cert}
+local data = {gen = gen}
 
 if pin ~= '' and pin ~= cert then
+    data.cert = cert
     data.replaced = pin
 end
 

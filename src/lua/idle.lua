@@ -26,7 +26,13 @@ end
 local now = tonumber(redis.call('TIME')[1])
 
 if not v[4] or now - tonumber(v[4]) >= 60 then
-    redis.call('HSET', e, 'last_seen', now)
+    local r = redis.pcall('HSET', e, 'last_seen', now)
+
+    -- a server that is full can wait for it, the device cannot
+
+    if r.err and not string.find(r.err, 'OOM', 1, true) then
+        return r
+    end
 end
 
 if v[3] ~= '1' or not v[5] then
