@@ -30,7 +30,9 @@ if not v[4] or now - tonumber(v[4]) >= 60 then
 
     -- a server that is full can wait for it, the device cannot
 
-    if r.err and not string.find(r.err, 'OOM', 1, true) then
+    if type(r) == 'table' and r.err
+        and not string.find(r.err, 'OOM', 1, true)
+    then
         return r
     end
 end
