@@ -10,6 +10,10 @@
 #include "ngx_mdm_redis_conn.h"
 
 
+/* seconds without an error after which a state has ended */
+#define NGX_MDM_REDIS_QUIET  10
+
+
 /* of a store in this worker; nothing here is configuration memory */
 
 typedef struct {
@@ -23,6 +27,8 @@ typedef struct {
     ngx_uint_t                 refused;    /* calls up to then */
     ngx_str_t                  reason;
     ngx_str_t                  code;       /* of the errors it answers */
+    const mdm_script_t        *script;     /* to which, at first */
+    time_t                     last;       /* when, at last */
     ngx_uint_t                 answered;   /* of them, since then */
     time_t                     failed;     /* when a script last failed */
     ngx_uint_t                 failures;   /* not logged since then */
@@ -51,6 +57,8 @@ static void ngx_mdm_redis_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 static void ngx_mdm_redis_full(ngx_mdm_redis_t *redis);
 static void ngx_mdm_redis_trouble(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op, ngx_str_t *code, mdm_str_t *error);
+static ngx_uint_t ngx_mdm_redis_trouble_ends(ngx_mdm_redis_t *redis,
+    ngx_mdm_redis_op_t *op);
 static void ngx_mdm_redis_trouble_over(ngx_mdm_redis_t *redis);
 static void ngx_mdm_redis_failure(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op, mdm_str_t *error);
@@ -283,7 +291,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     if (reply->type != MDM_REPLY_ERROR) {
 
-        if (redis->trouble && (op->write || !redis->write)) {
+        if (redis->trouble && ngx_mdm_redis_trouble_ends(redis, op)) {
             ngx_mdm_redis_trouble_over(redis);
         }
 
@@ -471,6 +479,7 @@ ngx_mdm_redis_trouble(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     ngx_str_t  text;
 
     redis->answered++;
+    redis->last = ngx_time();
 
     if (redis->trouble && redis->code.data == code->data) {
 
@@ -484,6 +493,7 @@ ngx_mdm_redis_trouble(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     redis->trouble = 1;
     redis->write = op->write;
     redis->code = *code;
+    redis->script = (op->call != NULL) ? op->call->script : NULL;
     redis->answered = 1;
 
     ngx_mdm_redis_text(&text, error, buf, sizeof(buf));
@@ -493,6 +503,31 @@ ngx_mdm_redis_trouble(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
                   "(%V)",
                   &redis->store->name,
                   &redis->conn.addrs[redis->conn.addr].name, code, &text);
+}
+
+
+/*
+ * Does the success of this call say that the server is well again?  Where
+ * only writes are refused, most polls succeed all the time, and some writes
+ * may: then the one that failed has to, or all must have been quiet a while.
+ */
+
+static ngx_uint_t
+ngx_mdm_redis_trouble_ends(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
+{
+    if (!redis->write) {
+        return 1;
+    }
+
+    if (!op->write) {
+        return 0;
+    }
+
+    if (op->call != NULL && op->call->script == redis->script) {
+        return 1;
+    }
+
+    return (ngx_time() - redis->last >= NGX_MDM_REDIS_QUIET);
 }
 
 
