@@ -143,7 +143,8 @@ is_503($_->[1], $_->[2], "killed: $_->[0]") for @calls;
     my @still = grep { /is still down/ } told($t, $from);
 
     is(@down, 1, 'killed: one line says so') or diag($t->log($from));
-    like($down[0] // '', qr/^\[error\] .*"main": redis \S+ is down \(.+\), requests get 503$/,
+    like($down[0] // '',
+         qr/^\[error\] .*"main": redis \S+ is down \(.+\), requests get 503$/,
          'killed: and why');
     cmp_ok(scalar @still, '<=', 1, 'killed: and once if the why changes');
     is(told($t, $from) - @down - @still, 0, 'killed: nothing else is told')
