@@ -28,6 +28,8 @@ static void ngx_mdm_reply(mdm_call_t *call, void *data);
 static void ngx_mdm_keep_reply(ngx_mdm_ctx_t *ctx, mdm_call_t *call);
 static void ngx_mdm_destroy_reply(void *data);
 static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
+static ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
+    ngx_uint_t quote);
 static ngx_int_t ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x);
 static ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
@@ -149,6 +151,8 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
     }
 
     if (mdm_tenant_check((mdm_str_t *) &tenant) != MDM_OK) {
+        tenant = ngx_mdm_printable(r->pool, &tenant, 1);
+
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "mdm_tenant \"%V\" is not 1 to 64 letters, digits, "
                       "\"-\", \".\" or \"_\"", &tenant);
@@ -501,12 +505,15 @@ static void
 ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
 {
     ngx_log_t       *log;
+    ngx_str_t        text, id;
     ngx_uint_t       level;
+    ngx_pool_t      *pool;
     mdm_note_t      *note;
     mdm_exchange_t  *x;
 
     x = ctx->exchange;
     log = ctx->request->connection->log;
+    pool = ctx->request->pool;
 
     static const ngx_uint_t  levels[] = {
         NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR
@@ -515,8 +522,9 @@ ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
     log->action = "handling mdm request";
 
     for (note = x->notes; note != NULL; note = note->next) {
-        ngx_log_error(levels[note->level], log, 0, "%V",
-                      (ngx_str_t *) &note->text);
+        text = ngx_mdm_printable(pool, (ngx_str_t *) &note->text, 0);
+
+        ngx_log_error(levels[note->level], log, 0, "%V", &text);
     }
 
     x->notes = NULL;
@@ -540,16 +548,75 @@ ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
         level = NGX_LOG_ERR;
     }
 
+    text = ngx_mdm_printable(pool, (ngx_str_t *) &x->error, 0);
+
     if (x->enrollment_id.len != 0) {
-        ngx_log_error(level, log, 0, "mdm %V of \"%V\" is answered %ui: %V",
-                      (ngx_str_t *) &x->message,
-                      (ngx_str_t *) &x->enrollment_id, x->status,
-                      (ngx_str_t *) &x->error);
+        id = ngx_mdm_printable(pool, (ngx_str_t *) &x->enrollment_id, 1);
+
+        ngx_log_error(level, log, 0, "mdm %s%V of \"%V\" is answered %ui: %V",
+                      (x->message.len == 0) ? "message" : "",
+                      (ngx_str_t *) &x->message, &id, x->status, &text);
         return;
     }
 
     ngx_log_error(level, log, 0, "mdm request is answered %ui: %V", x->status,
-                  (ngx_str_t *) &x->error);
+                  &text);
+}
+
+
+/*
+ * What comes from outside may hold a line end, or what a terminal obeys:
+ * control characters, those of U+0080 to U+009F too, are written as \xNN; so
+ * are quotes and backslashes of what is quoted.
+ */
+
+static ngx_str_t
+ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src, ngx_uint_t quote)
+{
+    u_char      c, *p, *end, *dst;
+    ngx_str_t   text;
+
+    dst = NULL;
+    end = src->data + src->len;
+
+    for (p = src->data; p < end; p++) {
+        c = *p;
+
+        if (c >= 0x20 && c != 0x7f
+            && !(quote && (c == '"' || c == '\\'))
+            && !(c == 0xc2 && end - p > 1 && p[1] < 0xa0))
+        {
+            if (dst != NULL) {
+                *dst++ = c;
+            }
+
+            continue;
+        }
+
+        if (dst == NULL) {
+            text.data = ngx_pnalloc(pool, 4 * src->len);
+            if (text.data == NULL) {
+                ngx_str_set(&text, "no memory");
+                return text;
+            }
+
+            dst = ngx_cpymem(text.data, src->data, p - src->data);
+        }
+
+        dst = ngx_sprintf(dst, "\\x%02xd", (int) c);
+
+        if (c == 0xc2) {
+            dst = ngx_sprintf(dst, "\\x%02xd", (int) *++p);
+        }
+    }
+
+    if (dst == NULL) {
+        return *src;
+    }
+
+    text.len = dst - text.data;
+
+    return text;
 }
 
 
