@@ -36,22 +36,19 @@ mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
     const mdm_str_t *tenant, uint32_t partitions, mdm_enrollment_t *en,
     const char **why)
 {
-    mdm_str_t  user, euser, *channel;
+    mdm_str_t  user, euser, name, *channel;
 
     memset(en, 0, sizeof(mdm_enrollment_t));
     mdm_str_null(&user);
     mdm_str_null(&euser);
+    mdm_str_null(&name);
 
     if (mdm_enrollment_key(message, "UDID", &en->udid, why) != MDM_OK
         || mdm_enrollment_key(message, "EnrollmentID", &en->enrollment, why)
            != MDM_OK
         || mdm_enrollment_key(message, "UserID", &user, why) != MDM_OK
         || mdm_enrollment_key(message, "EnrollmentUserID", &euser, why)
-           != MDM_OK
-        || mdm_enrollment_key(message, "UserShortName",
-                              &en->user_short_name, why) != MDM_OK
-        || mdm_enrollment_key(message, "UserLongName", &en->user_long_name,
-                              why) != MDM_OK)
+           != MDM_OK)
     {
         return MDM_DECLINED;
     }
@@ -82,7 +79,13 @@ mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
                 /* all users of a Shared iPad have this one UserID */
 
                 en->type = MDM_TYPE_SHARED_IPAD;
-                channel = &en->user_short_name;
+                channel = &name;
+
+                if (mdm_enrollment_key(message, "UserShortName", channel, why)
+                    != MDM_OK)
+                {
+                    return MDM_DECLINED;
+                }
 
                 if (channel->len == 0) {
                     *why = "UserShortName is missing";

@@ -40,8 +40,6 @@ typedef struct {
     mdm_str_t                 tag;         /* "mdm:{tenant/p}" */
     mdm_str_t                 udid;        /* raw, empty in User Enrollment */
     mdm_str_t                 enrollment;  /* EnrollmentID, or empty */
-    mdm_str_t                 user_short_name;
-    mdm_str_t                 user_long_name;
 } mdm_enrollment_t;
 
 
