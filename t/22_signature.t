@@ -39,12 +39,6 @@ my $t = MDM->new(server => 'mdm_trusted_certificate %%CA%%;'
             client_body_buffer_size 1k;
         }
 
-        location /asset {
-            mdm_auth on;
-            mdm_certificate signature;
-            return 200;
-        }
-
         location = /file.txt {
             mdm_auth on;
             mdm_certificate tls signature;

@@ -162,8 +162,8 @@ END
             return 200 "$request_method $request_uri $http_x_device $http_x_digest $http_content_length";
         }
 
-        location /accel { add_header X-Accel-Redirect /inside/a.txt; return 200; }
-        location /accel-open { add_header X-Accel-Redirect /inside/a.txt; return 200; }
+        location /accel { add_header X-Accel-Redirect /inside/a.txt; return 200 x; }
+        location /accel-open { add_header X-Accel-Redirect /inside/a.txt; return 200 x; }
 END
 
 my $dir = $t->dir;
