@@ -316,6 +316,35 @@ ok($rc && $out =~ /^not ok .*ended with 0/m, 'detector: nginx that died')
     or diag($out);
 
 
+# the runner counts what TAP says, and sees a program that breaks off
+
+for my $case (
+    [ 'passed, skipped, failed',
+      'echo 1..3; echo "ok 1 - a"; echo "not ok 2 # SKIP b";'
+      . 'echo "not ok 3 - c"; exit 1', 'x 1 1 1' ],
+    [ 'passed, then died', 'echo 1..1; echo "ok 1"; kill -SEGV $$', 'x 1 1 0' ],
+    [ 'too few', 'echo 1..2; echo "ok 1"', 'x 1 1 0' ],
+    [ 'nothing', 'exit 0', 'x 0 1 0' ],
+    [ 'all passed', 'echo 1..2; echo "ok 1"; echo "ok 2"', 'x 2 0 0' ],
+) {
+    my ($name, $script, $counts) = @$case;
+
+    my $tally = $t->dir . '/tally';
+    my $file = write_file($t->dir . '/program', "#!/bin/sh\n$script\n");
+
+    chmod 0755, $file;
+    unlink $tally;
+
+    my $pid = spawn({ out => $t->dir . '/runner.log' }, $^X, 't/lib/runner.pl',
+                    'x', $tally, 1, $file);
+    my $rc = wait_exit($pid, 60);
+
+    is(read_file($tally), "$counts\n", "runner: $name: the counts");
+    is($rc ? 'failed' : 'passed', $counts =~ / 0 0$/ ? 'passed' : 'failed',
+       "runner: $name: the exit code");
+}
+
+
 # the sanitizers, where nginx was built with them
 
 my $tree = ($ENV{MDM_NGINX} // '') =~ s{/nginx$}{/tree}r;
