@@ -397,7 +397,8 @@ is_deeply([ glob("$dir/tmp/body/*") ], [], 'no file of a body is left');
 # the header's size
 
 {
-    my @extra = map { issue(KEY_create_rsa(2048), cn => "extra $_") } 1 .. 8;
+    my @extra = map { issue($cert{RSA}{key_obj}, cn => "extra $_") }
+                1 .. 8;
     my $file = write_file("$dir/extra.pem", map { $_->{pem} } @extra);
     my $long = cms($idle, $cert{RSA}, '-certfile', $file);
 

@@ -1,0 +1,173 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_mdm_module authors
+#
+# The mdm_store block: what nginx -t refuses, and what it says.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use Test::More;
+
+use MDM;
+use MDM::Util qw(write_file);
+
+
+# nginx -t
+
+my $n = MDM->new(redis => 0, redis_socket => '/nonexistent.sock');
+my $dir = $n->dir;
+
+my %file = (
+    empty => write_file("$dir/empty", ''),
+    password => write_file("$dir/password", "secret\n"),
+    lines => write_file("$dir/lines", "a\nb\n"),
+    newline => write_file("$dir/newline", "\n"),
+    long => write_file("$dir/long", 'x' x 5000),
+);
+
+chmod 0600, @file{qw(password lines newline long)};
+
+my %accepted = map { $_ => 1 } qw(http server mdm api store locations
+                                  store_conf);
+
+sub conf_ok {
+    my ($what, %o) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my ($ok, $said) = $n->test_conf(map({ $_ => undef } keys %accepted), %o);
+
+    ok($ok, "accepted: $what") or diag($said);
+    unlike($said, qr/\[(?:emerg|alert|crit|error)\]/, "quietly: $what");
+
+    return $said;
+}
+
+sub refused {
+    my ($where, $text, $why) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my %o = ref $where ? %$where : ($where => $text);
+    my ($ok, $said) = $n->test_conf(map({ $_ => undef } keys %accepted), %o);
+
+    ok(!$ok, "refused: $text");
+
+    my @emerg = grep { /\[emerg\]/ } split /\n/, $said;
+
+    is(scalar @emerg, 1, "one line says why: $text") or diag($said);
+    like($emerg[0] // '', qr/$why/, "and what: $text");
+
+    return;
+}
+
+# stores
+
+refused({ store_conf => '', mdm => undef }, 'no store',
+        'no "mdm_store" is defined');
+refused({ store_conf => '', locations => "location / { $_ on; root /; }" },
+        "no store, $_", 'no "mdm_store" is defined')
+    for qw(mdm_checkin mdm_connect mdm_api mdm_auth);
+conf_ok('no store where none is needed', store_conf => '',
+        locations => 'location / { mdm_api off; mdm_validate off; }');
+
+my $server = 'server unix:/a;';
+
+for my $case (
+    [ 'mdm_store main;', 'has no opening "\{"' ],
+    [ 'mdm_store { server unix:/a; }', 'invalid number of arguments' ],
+    [ 'mdm_store a b { server unix:/a; }', 'invalid number of arguments' ],
+    [ 'mdm_store "" { server unix:/a; }', 'has no name' ],
+    [ 'mdm_store a/b { server unix:/a; }', 'the name may have letters' ],
+    [ 'mdm_store main { }', 'mdm store "main" has no "server"' ],
+    [ "mdm_store main { $server } mdm_store main { $server }",
+      'mdm store "main" is already defined in \S+nginx\.conf:\d+' ],
+    [ "mdm_store main { $server $server }",
+      'has 2 servers, "mode single" takes one' ],
+    [ "mdm_store main { $server user joe; }",
+      'has "user" but no "password_file"' ],
+) {
+    refused({ store_conf => $case->[0] }, @$case);
+}
+
+for my $case (
+    [ 'nosuch 1;', 'unknown directive "nosuch" in "mdm_store"' ],
+    [ 'server;', 'invalid number of arguments in "server"' ],
+    [ 'mode sentinel mymaster;', '"mode sentinel" is not supported in this' ],
+    [ 'mode cluster;', '"mode cluster" is not supported in this version' ],
+    [ 'mode sentinel;', 'invalid mode "sentinel"' ],
+    [ 'mode double;', 'invalid mode "double"' ],
+    [ 'mode single; mode single;', '"mode" directive is duplicate' ],
+    [ 'tls on;', '"tls on" is not supported in this version' ],
+    [ 'tls maybe;', 'invalid value "maybe" in "tls"' ],
+    [ 'tls_trusted_certificate %%CA%%;', 'is not supported in this version' ],
+    [ 'tls_certificate %%CA%%;', 'is not supported in this version' ],
+    [ 'tls_certificate_key %%CA%%;', 'is not supported in this version' ],
+    [ 'tls_name a;', 'is not supported in this version' ],
+    [ 'encryption_key %%CA%%;', 'is not supported in this version' ],
+    [ 'durability wait 1 1s;', '"durability wait" is not supported in this' ],
+    [ 'durability some;', 'invalid durability "some"' ],
+    [ 'user "";', '"user" directive is empty' ],
+    [ 'user a; user b;', '"user" directive is duplicate' ],
+    [ 'password_file "";', '"password_file" directive is empty' ],
+    [ 'password_file /nonexistent;', 'open\(\) "/nonexistent" failed' ],
+    [ "password_file $dir;", 'is not a regular file' ],
+    [ "password_file $file{empty};", 'is empty' ],
+    [ "password_file $file{newline};", 'is empty' ],
+    [ "password_file $file{lines};", 'has more than one line' ],
+    [ "password_file $file{long};", 'is longer than 4096 bytes' ],
+    [ "password_file $file{password}; password_file $file{password};",
+      '"password_file" directive is duplicate' ],
+    [ 'database x;', 'invalid value "x" in "database" directive' ],
+    [ 'database -1;', 'invalid value "-1" in "database" directive' ],
+    [ 'database 1; database 2;', '"database" directive is duplicate' ],
+    [ 'timeout 0;', '"timeout" directive must not be 0' ],
+    [ 'timeout x;', '"timeout" directive has an invalid value' ],
+    [ 'timeout 1s; timeout 1s;', '"timeout" directive is duplicate' ],
+    [ 'connect_timeout 0;', '"connect_timeout" directive must not be 0' ],
+    [ 'connect_timeout 100d;', 'has a value that is too large' ],
+    [ 'max_pending 0;', 'invalid value "0" in "max_pending" directive' ],
+    [ 'partitions 0;', 'it must be a number from 1 to 16384' ],
+    [ 'partitions 16385;', 'it must be a number from 1 to 16384' ],
+    [ 'partitions 1; partitions 1;', '"partitions" directive is duplicate' ],
+) {
+    refused(store => @$case);
+}
+
+for my $case ([ 'localhost:0', 'invalid port in server' ],
+              [ 'localhost:x', 'invalid port in server' ],
+              [ '""', '(?:no host|invalid) .*server' ],
+              [ 'unix:', 'no path in the unix domain socket in server' ],
+              [ 'no such host.invalid', 'invalid number of arguments' ],
+              [ 'nosuchhost.invalid', 'host not found in server' ])
+{
+    my ($address, $why) = @$case;
+
+    refused({ store_conf => "mdm_store main { server $address; }" },
+            "server $address;", $why);
+}
+
+refused($_ => 'mdm_store other;', 'mdm store "other" is not defined')
+    for qw(server mdm api);
+refused(mdm => 'mdm_store main; mdm_store main;', 'is duplicate');
+
+conf_ok('all of a store', store => "mode single; password_file"
+    . " $file{password}; user joe; database 15; timeout 1500ms;"
+    . ' connect_timeout 1m; max_pending 1; partitions 16384; tls off;'
+    . ' durability none;');
+conf_ok('a store by name, its port left out', store_conf =>
+        'mdm_store a.b-c_1 { server 127.0.0.1; }', server =>
+        'mdm_store a.b-c_1;');
+write_file("$dir/store.inc", "timeout 1s;\n");
+conf_ok('a store with an include', store => "include $dir/store.inc;");
+write_file("$dir/store.inc", "timeout x;\n");
+refused(store => "include $dir/store.inc;",
+        '"timeout" directive has an invalid value in \S+/store\.inc:1');
+chmod 0644, $file{password};
+like(conf_ok('a password for all', store => "password_file $file{password};"),
+     qr/\[warn\] \S+ password file "\S+" is readable by everybody/,
+     'that is a warning');
+
+finish;
