@@ -707,7 +707,7 @@ sub _release {
 }
 
 
-$SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
+$SIG{$_} = sub { exit 1 } for qw(INT TERM HUP PIPE);
 
 
 END {
