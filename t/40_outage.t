@@ -415,7 +415,16 @@ my $real = $t->redis_server;
 my $dir = $t->dir;
 my $mode = "$dir/mode";
 
-write_file($mode, 'ok');
+# at once: the fake one may read it at any time
+
+sub mode {
+    write_file("$mode.new", $_[0]);
+    rename "$mode.new", $mode or die "rename: $!";
+
+    return;
+}
+
+mode('ok');
 
 my $fake = MDM::FakeRedis->new(socket => "$dir/fake.sock",
     upstream => $real->socket,
@@ -438,7 +447,7 @@ my $fake = MDM::FakeRedis->new(socket => "$dir/fake.sock",
         # not before it was carried out
 
         if ($do eq 'once') {
-            write_file($mode, 'ok');
+            mode('ok');
             $forward->() if $text eq 'done';
             return { close => 1 };
         }
@@ -457,8 +466,6 @@ my $f = MDM->new(redis => 0, redis_socket => $fake->socket, ca => $t->ca,
                  locations => $locations,
                  store => 'timeout 1s; connect_timeout 500ms;')->start;
 my $fd = $f->device('FAKE')->enroll;
-
-sub mode { return write_file($mode, $_[0]) }
 
 for my $error ('LOADING Redis is loading the dataset in memory',
                'READONLY You can\'t write against a read only replica.',

@@ -321,7 +321,7 @@ is($t->request(GET => '/api/version', plain => 1, fresh => 1)->status, 200,
         script => sub {
             my ($cmd, $n, $conn, $forward) = @_;
 
-            wait_for(10, sub { read_file($mode) ne 'stall' });
+            wait_for(10, sub { read_file($mode) eq 'ok' });
 
             return $forward->();
         });
