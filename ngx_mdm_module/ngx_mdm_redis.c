@@ -289,7 +289,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     redis->stats.replies++;
 
-    if (reply->type != MDM_REPLY_ERROR) {
+    if (reply->type == MDM_REPLY_ARRAY) {
 
         if (redis->trouble && ngx_mdm_redis_trouble_ends(redis, op)) {
             ngx_mdm_redis_trouble_over(redis);
@@ -301,9 +301,21 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     reset = 0;
 
-    if (reply->str.len >= 8
-        && ngx_memcmp(reply->str.data, "NOSCRIPT", 8) == 0
-        && !op->eval)
+    if (reply->type != MDM_REPLY_ERROR) {
+
+        /* replies and calls do not fit each other any more */
+
+        ngx_str_set(&code, "a script's reply is no array");
+
+        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
+                      "redis has sent what cannot be used: %V", &code);
+
+        rc = MDM_CALL_UNAVAILABLE;
+        reset = 1;
+
+    } else if (reply->str.len >= 8
+               && ngx_memcmp(reply->str.data, "NOSCRIPT", 8) == 0
+               && !op->eval)
     {
         /* the server has lost its scripts; EVAL brings this one back */
 
