@@ -575,22 +575,39 @@ for my $case (
     $f->reload;
 }
 
-# A reply of another shape must not be taken for "no command", nor crash:
-# an answer 200 would be a lie only where something was to be stored.
+# A script answers with an array.  Anything else is the reply to something
+# else: it is not taken for "no command", and the connection is made anew.
 
-for my $reply ('+OK', ':1', '$-1', '*-1', '*0', "*1\r\n\$1\r\nx",
-               "*2\r\n:1\r\n:2", "*4\r\n:1\r\n*0\r\n*0\r\n*0", ':-99')
+for my $reply ('+OK', ':1', '$-1', "\$1\r\nx", '*-1', '*0', "*1\r\n\$1\r\nx",
+               "*1\r\n+OK", "*2\r\n\$-1\r\n:2",
+               "*4\r\n:1\r\n*0\r\n*0\r\n*0", "*1\r\n:-99")
 {
-    mode("say $reply");
-
     my $name = $reply =~ s/\r\n/ /gr;
 
-    isnt($fd->token_update->status, 200, "reply $name: TokenUpdate");
-    like($fd->idle->status, qr/^[245]\d\d$/, "reply $name: Idle");
-    isnt($f->api(GET => '/v1/enrollments/FAKE', plain => 1)->status, 401,
-         "reply $name: API");
+    $from = $f->log_size;
+    mode("say $reply");
+
+    my $status = $fd->token_update->status;
+
+    if ($reply =~ /^\*\d/) {
+        like($status, qr/^(?:400|403|50[03])$/, "reply $name: TokenUpdate");
+
+    } else {
+        is($status, 503, "reply $name: TokenUpdate");
+        ok(grep({ /cannot be used: a script's reply is no array/ }
+                told($f, $from)) == 1, "reply $name: the log says so");
+    }
+
+    like($fd->idle->status, qr/^(?:200|400|403|50[03])$/,
+         "reply $name: Idle");
+    like($f->api(GET => '/v1/enrollments/FAKE', plain => 1)->status,
+         qr/^(?:200|404|50[03])$/, "reply $name: API");
     mode('ok');
-    is($fd->idle->status, 200, "reply $name: over");
+
+    my $took = recovers($fd);
+
+    ok(defined $took && $took < 3, "reply $name: and it comes back");
+    $f->reload if $reply !~ /^\*\d/;
 }
 
 # NOAUTH on a connection that was good: it is made anew
