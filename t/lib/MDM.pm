@@ -399,6 +399,10 @@ sub reload {
 
     $ok or die "reload: no new workers:\n" . $self->log;
 
+    # an old worker may close a kept connection just when it is used again
+
+    $self->{clients} = {};
+
     return $self;
 }
 
@@ -431,6 +435,8 @@ sub kill_worker {
 
         return @now == $self->{workers} && !grep { $_ == $pid } @now;
     }) or die "no new worker:\n" . $self->log;
+
+    $self->{clients} = {};
 
     return $pid;
 }
@@ -718,6 +724,15 @@ END {
             if (!$t->{done} && !$rc) {
                 print STDERR "# the test did not call finish()\n";
                 $rc = 1;
+            }
+
+            # it broke off: what nginx said may tell why
+
+            if (!$t->{done} && $rc) {
+                my $tail = substr $t->log . $t->stderr, -4000;
+
+                print STDERR map { "# $_\n" } 'the end of the log:',
+                    split(/\n/, $tail), $t->problems;
             }
 
             eval { $t->_release };
