@@ -23,8 +23,6 @@ ngx_int_t
 ngx_mdm_access_handler(ngx_http_request_t *r)
 {
     ngx_int_t            rc;
-    ngx_str_t            why;
-    ngx_uint_t           status;
     ngx_mdm_ctx_t       *ctx;
     mdm_exchange_t      *x;
     ngx_mdm_loc_conf_t  *mlcf;
@@ -56,17 +54,8 @@ ngx_mdm_access_handler(ngx_http_request_t *r)
     x->step = mdm_auth;
     mdm_str_set(&x->message, "auth");
 
-    ngx_str_null(&why);
-
-    rc = ngx_mdm_identity(r, &mlcf->identity, x, &status, &why);
-
-    if (rc == NGX_ERROR) {
+    if (ngx_mdm_identify(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (rc == NGX_DECLINED) {
-        (void) mdm_exchange_refuse(x, status, "%.*s", mdm_fmt(&why));
-        ctx->done = 1;
     }
 
     rc = ngx_mdm_run(ctx);

@@ -420,9 +420,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->auth && ngx_mdm_active(conf)
-        && (conf->checkin || conf->connect))
-    {
+    if (conf->auth && (conf->checkin || conf->connect)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"mdm_auth\" has no use in one location with "
                            "\"mdm_checkin\" or \"mdm_connect\", which check "

@@ -18,9 +18,6 @@
 #include "ngx_mdm_store.h"
 
 
-#define NGX_MDM_VERSION       "0.1.0"
-
-
 /* between mdm_str_t and ngx_str_t, which are alike, in both directions */
 
 #define ngx_mdm_str_copy(dst, src)                                            \
@@ -91,6 +88,12 @@ ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
  * tenant and the time.  NGX_OK; an HTTP status.
  */
 ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **ctx);
+
+/*
+ * Finds the device's certificate; one that is refused ends the exchange.
+ * NGX_OK; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_mdm_identify(ngx_mdm_ctx_t *ctx);
 
 /*
  * Runs the exchange until it is done or waits for Redis.  NGX_DONE: it waits,

@@ -169,8 +169,6 @@ static ngx_int_t
 ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
 {
     ngx_int_t            rc;
-    ngx_str_t            why;
-    ngx_uint_t           status;
     mdm_exchange_t      *x;
     ngx_mdm_loc_conf_t  *mlcf;
 
@@ -199,21 +197,42 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
         return NGX_OK;
     }
 
-    ngx_str_null(&why);
-
-    rc = ngx_mdm_identity(r, &mlcf->identity, x, &status, &why);
-
-    if (rc == NGX_ERROR) {
+    if (ngx_mdm_identify(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (rc == NGX_DECLINED) {
-        (void) mdm_exchange_refuse(x, status, "%.*s", mdm_fmt(&why));
-        ctx->done = 1;
-        return NGX_OK;
+    if (!ctx->done) {
+        mdm_endpoint_find(x);
     }
 
-    mdm_endpoint_find(x);
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_mdm_identify(ngx_mdm_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_str_t            why;
+    ngx_uint_t           status;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(ctx->request, ngx_mdm_module);
+
+    ngx_str_null(&why);
+
+    rc = ngx_mdm_identity(ctx->request, &mlcf->identity, ctx->exchange,
+                          &status, &why);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        (void) mdm_exchange_refuse(ctx->exchange, status, "%.*s",
+                                   mdm_fmt(&why));
+        ctx->done = 1;
+    }
 
     return NGX_OK;
 }

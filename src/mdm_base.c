@@ -50,6 +50,10 @@ struct mdm_arena_s {
     (((n) + (MDM_ARENA_ALIGN - 1)) & ~((size_t) MDM_ARENA_ALIGN - 1))
 
 
+#define mdm_lower(c)                                                          \
+    (u_char) (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
+
+
 static void *mdm_arena_block(mdm_arena_t *arena, size_t size);
 static int mdm_unhex(u_char c);
 static mdm_uint_t mdm_plain(u_char c, const char *keep);
@@ -235,34 +239,40 @@ mdm_str_is(const mdm_str_t *s, const char *text)
 
 
 mdm_uint_t
-mdm_str_begins_i(const mdm_str_t *s, const char *text)
+mdm_str_eq_i(const mdm_str_t *a, const mdm_str_t *b)
 {
-    u_char  a, b;
     size_t  i;
 
-    for (i = 0; text[i] != '\0'; i++) {
+    if (a->len != b->len) {
+        return 0;
+    }
 
-        if (i == s->len) {
-            return 0;
-        }
-
-        a = s->data[i];
-        b = (u_char) text[i];
-
-        if (a >= 'A' && a <= 'Z') {
-            a = (u_char) (a | 0x20);
-        }
-
-        if (b >= 'A' && b <= 'Z') {
-            b = (u_char) (b | 0x20);
-        }
-
-        if (a != b) {
+    for (i = 0; i < a->len; i++) {
+        if (mdm_lower(a->data[i]) != mdm_lower(b->data[i])) {
             return 0;
         }
     }
 
     return 1;
+}
+
+
+mdm_uint_t
+mdm_str_begins_i(const mdm_str_t *s, const char *text)
+{
+    mdm_str_t  head, begin;
+
+    begin.data = (u_char *) text;
+    begin.len = strlen(text);
+
+    if (s->len < begin.len) {
+        return 0;
+    }
+
+    head.data = s->data;
+    head.len = begin.len;
+
+    return mdm_str_eq_i(&head, &begin);
 }
 
 

@@ -89,6 +89,9 @@ mdm_uint_t mdm_str_eq(const mdm_str_t *a, const mdm_str_t *b);
 /* 1 if equal to the C string "text", else 0 */
 mdm_uint_t mdm_str_is(const mdm_str_t *s, const char *text);
 
+/* 1 if equal, letters (of ASCII) compared without case, else 0 */
+mdm_uint_t mdm_str_eq_i(const mdm_str_t *a, const mdm_str_t *b);
+
 /* 1 if s begins with the C string "text", letters compared without case */
 mdm_uint_t mdm_str_begins_i(const mdm_str_t *s, const char *text);
 

@@ -560,29 +560,10 @@ mdm_certificate_value(const mdm_certificate_device_t *device,
 static mdm_uint_t
 mdm_certificate_equal(const mdm_str_t *id, const u_char *data, size_t len)
 {
-    u_char  a, b;
-    size_t  i;
+    mdm_str_t  value;
 
-    if (id->len != len) {
-        return 0;
-    }
+    value.data = (u_char *) data;
+    value.len = len;
 
-    for (i = 0; i < len; i++) {
-        a = id->data[i];
-        b = data[i];
-
-        if (a >= 'A' && a <= 'Z') {
-            a = (u_char) (a | 0x20);
-        }
-
-        if (b >= 'A' && b <= 'Z') {
-            b = (u_char) (b | 0x20);
-        }
-
-        if (a != b) {
-            return 0;
-        }
-    }
-
-    return 1;
+    return mdm_str_eq_i(id, &value);
 }

@@ -7,9 +7,6 @@
 #include "mdm_key.h"
 
 
-#define MDM_SLOTS             16384
-
-
 uint16_t
 mdm_crc16(const u_char *data, size_t len)
 {
@@ -36,28 +33,6 @@ uint32_t
 mdm_partition(const mdm_str_t *device, uint32_t partitions)
 {
     return mdm_crc16(device->data, device->len) % partitions;
-}
-
-
-uint32_t
-mdm_key_slot(const mdm_str_t *key)
-{
-    u_char  *open, *close;
-    size_t   left;
-
-    open = (key->len != 0) ? memchr(key->data, '{', key->len) : NULL;
-
-    if (open != NULL) {
-        open++;
-        left = (size_t) (key->data + key->len - open);
-        close = (left != 0) ? memchr(open, '}', left) : NULL;
-
-        if (close != NULL && close != open) {
-            return mdm_crc16(open, (size_t) (close - open)) % MDM_SLOTS;
-        }
-    }
-
-    return mdm_crc16(key->data, key->len) % MDM_SLOTS;
 }
 
 

@@ -26,9 +26,6 @@ uint16_t mdm_crc16(const u_char *data, size_t len);
 /* the partition of a device-channel id (raw, not escaped) */
 uint32_t mdm_partition(const mdm_str_t *device, uint32_t partitions);
 
-/* the cluster slot of a key: its hash tag if it has one; 0 .. 16383 */
-uint32_t mdm_key_slot(const mdm_str_t *key);
-
 /* "mdm:{tenant/p}"; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_key_partition(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant, uint32_t partition);

@@ -81,6 +81,58 @@ mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
 }
 
 
+mdm_str_t *
+mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_int_t state)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
+        return NULL;
+    }
+
+    args = mdm_exchange_call(x, 0, script, &m->en.tag, nargs);
+    if (args == NULL) {
+        return NULL;
+    }
+
+    args[0] = m->en.id_key;
+    args[1] = m->en.device_key;
+    args[2] = x->identity.sha256;
+
+    return args;
+}
+
+
+mdm_int_t
+mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_script_t *script)
+{
+    mdm_str_t       key, *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_key_certificate(x->arena, &key, &x->tenant, &x->identity.sha256)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, script, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    return MDM_OK;
+}
+
+
 mdm_int_t
 mdm_message_refused(mdm_exchange_t *x, int64_t code)
 {
@@ -125,7 +177,7 @@ mdm_message_refused(mdm_exchange_t *x, int64_t code)
 static mdm_int_t
 mdm_message_pin_step(mdm_exchange_t *x)
 {
-    mdm_str_t      *args, key;
+    mdm_str_t      *args;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -134,14 +186,9 @@ mdm_message_pin_step(mdm_exchange_t *x)
 
     case 0:
 
-        if (mdm_key_certificate(x->arena, &key, &x->tenant,
-                                &x->identity.sha256)
-            != MDM_OK)
+        if (mdm_exchange_calls(x, 2, 1) != MDM_CALL
+            || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK)
         {
-            return MDM_ERROR;
-        }
-
-        if (mdm_exchange_calls(x, 2, 1) != MDM_CALL) {
             return MDM_ERROR;
         }
 
@@ -152,10 +199,6 @@ mdm_message_pin_step(mdm_exchange_t *x)
         }
 
         args[0] = m->en.device_key;
-
-        if (mdm_exchange_call(x, 1, &mdm_script_claim_get, &key, 0) == NULL) {
-            return MDM_ERROR;
-        }
 
         return MDM_CALL;
 
@@ -187,7 +230,7 @@ mdm_message_pin_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_message_pin_check(mdm_exchange_t *x)
 {
-    mdm_str_t       key, owner, serial, *args;
+    mdm_str_t       owner, serial;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -210,19 +253,11 @@ mdm_message_pin_check(mdm_exchange_t *x)
                                    "the migrated device");
     }
 
-    if (mdm_key_certificate(x->arena, &key, &x->tenant, &x->identity.sha256)
-        != MDM_OK
-        || mdm_exchange_calls(x, 1, 2) != MDM_CALL)
+    if (mdm_exchange_calls(x, 1, 2) != MDM_CALL
+        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
     {
         return MDM_ERROR;
     }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_claim, &key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = m->en.device_key;
 
     return MDM_CALL;
 }

@@ -39,7 +39,6 @@ typedef struct {
     mdm_uint_t                claimed;     /* 1: we made the claim */
     mdm_uint_t                tries;
     mdm_str_t                 pin;         /* what was pinned, or empty */
-    mdm_str_t                 device_key;
 } mdm_message_t;
 
 
@@ -52,6 +51,21 @@ mdm_int_t mdm_message_read(mdm_exchange_t *x);
 
 /* the name of this message for scripts: the same when a call is repeated */
 mdm_int_t mdm_message_once(mdm_exchange_t *x, mdm_message_t *m);
+
+/*
+ * Starts a round of one call on the device's partition, as most messages
+ * need it: ARGV begins with id, device and certificate; the caller fills in
+ * what follows.  "nargs" counts all.  Returns the args, or NULL: no memory.
+ */
+mdm_str_t *mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_int_t state);
+
+/*
+ * Fills in call i: a script on the certificate's own key, with the device as
+ * ARGV.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_script_t *script);
 
 /*
  * Answers a script's code that is not MDM_CODE_NONE: 403 for a device that is

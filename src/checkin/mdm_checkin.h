@@ -43,8 +43,4 @@ mdm_int_t mdm_checkin_fields_token_update(mdm_arena_t *arena,
 const char *mdm_checkin_token_missing(plist_t message);
 
 
-/* the pin check alone; state is the one to be called with; MDM_CALL or err */
-mdm_int_t mdm_checkin_auth_call(mdm_exchange_t *x, mdm_int_t state);
-
-
 #endif /* _MDM_CHECKIN_H_INCLUDED_ */

@@ -10,7 +10,6 @@
 
 
 #include "mdm_checkin.h"
-#include "mdm_key.h"
 
 
 #define MDM_AUTHENTICATE_TRIES  3
@@ -21,8 +20,6 @@ static mdm_int_t mdm_authenticate_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_commit(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_end(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_refuse(mdm_exchange_t *x, const char *why);
-static mdm_int_t mdm_authenticate_key_call(mdm_exchange_t *x, mdm_uint_t i,
-    const mdm_script_t *script);
 
 
 enum {
@@ -83,7 +80,7 @@ mdm_authenticate_look(mdm_exchange_t *x)
     m = x->ctx;
 
     if (mdm_exchange_calls(x, 2, MDM_AUTHENTICATE_CLAIM) != MDM_CALL
-        || mdm_authenticate_key_call(x, 1, &mdm_script_claim_get) != MDM_OK)
+        || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -97,32 +94,6 @@ mdm_authenticate_look(mdm_exchange_t *x)
     args[0] = m->en.device_key;
 
     return MDM_CALL;
-}
-
-
-static mdm_int_t
-mdm_authenticate_key_call(mdm_exchange_t *x, mdm_uint_t i,
-    const mdm_script_t *script)
-{
-    mdm_str_t       key, *args;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
-    if (mdm_key_certificate(x->arena, &key, &x->tenant, &x->identity.sha256)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, i, script, &key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = m->en.device_key;
-
-    return MDM_OK;
 }
 
 
@@ -159,7 +130,7 @@ mdm_authenticate_claim(mdm_exchange_t *x)
     }
 
     if (mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_COMMIT) != MDM_CALL
-        || mdm_authenticate_key_call(x, 0, &mdm_script_claim) != MDM_OK)
+        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -273,7 +244,7 @@ mdm_authenticate_refuse(mdm_exchange_t *x, const char *why)
     /* refused after all, by a race: the claim is not to stay */
 
     if (mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_RELEASED) != MDM_CALL
-        || mdm_authenticate_key_call(x, 0, &mdm_script_claim_release)
+        || mdm_message_claim_call(x, 0, &mdm_script_claim_release)
            != MDM_OK)
     {
         return MDM_ERROR;

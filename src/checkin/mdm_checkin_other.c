@@ -10,7 +10,7 @@
 #include "mdm_checkin.h"
 
 
-static mdm_int_t mdm_checkin_auth_code(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_auth(mdm_exchange_t *x);
 
 
 #define MDM_PLIST_HEAD                                                        \
@@ -45,37 +45,20 @@ static const mdm_str_t  mdm_no_return_to_service = mdm_string(
 );
 
 
-mdm_int_t
-mdm_checkin_auth_call(mdm_exchange_t *x, mdm_int_t state)
-{
-    mdm_str_t      *args;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
-    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_auth, &m->en.tag, 3);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = m->en.id_key;
-    args[1] = m->en.device_key;
-    args[2] = x->identity.sha256;
-
-    return MDM_CALL;
-}
-
-
-/* MDM_OK: the certificate is the device's; else what the step returns */
+/*
+ * The pin check alone.  MDM_OK: the certificate is the device's; else what
+ * the step is to return.
+ */
 
 static mdm_int_t
-mdm_checkin_auth_code(mdm_exchange_t *x)
+mdm_checkin_auth(mdm_exchange_t *x)
 {
     int64_t  code;
+
+    if (x->state == 0) {
+        return (mdm_message_call(x, &mdm_script_auth, 3, 1) == NULL)
+               ? MDM_ERROR : MDM_CALL;
+    }
 
     code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
 
@@ -92,16 +75,11 @@ mdm_checkin_user_authenticate(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    if (x->state == 0) {
-
-        if (!mdm_enrollment_user(&m->en)) {
-            return mdm_exchange_refuse(x, 400, "UserID is missing");
-        }
-
-        return mdm_checkin_auth_call(x, 1);
+    if (!mdm_enrollment_user(&m->en)) {
+        return mdm_exchange_refuse(x, 400, "UserID is missing");
     }
 
-    rc = mdm_checkin_auth_code(x);
+    rc = mdm_checkin_auth(x);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -130,11 +108,7 @@ mdm_checkin_get_token(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    if (x->state == 0) {
-        return mdm_checkin_auth_call(x, 1);
-    }
-
-    rc = mdm_checkin_auth_code(x);
+    rc = mdm_checkin_auth(x);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -153,11 +127,7 @@ mdm_checkin_return_to_service(mdm_exchange_t *x)
 {
     mdm_int_t  rc;
 
-    if (x->state == 0) {
-        return mdm_checkin_auth_call(x, 1);
-    }
-
-    rc = mdm_checkin_auth_code(x);
+    rc = mdm_checkin_auth(x);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -172,11 +142,7 @@ mdm_checkin_declarative_management(mdm_exchange_t *x)
 {
     mdm_int_t  rc;
 
-    if (x->state == 0) {
-        return mdm_checkin_auth_call(x, 1);
-    }
-
-    rc = mdm_checkin_auth_code(x);
+    rc = mdm_checkin_auth(x);
     if (rc != MDM_OK) {
         return rc;
     }

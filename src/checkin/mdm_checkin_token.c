@@ -48,21 +48,16 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 
     if (mdm_checkin_fields_token_update(x->arena, m->plist, &pairs, &n)
         != MDM_OK
-        || mdm_message_once(x, m) != MDM_OK
-        || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
+        || mdm_message_once(x, m) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_token_update, &m->en.tag,
-                             9 + n);
+    args = mdm_message_call(x, &mdm_script_token_update, 9 + n, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.id_key;
-    args[1] = m->en.device_key;
-    args[2] = x->identity.sha256;
     args[3] = mdm_type_name(m->en.type);
     args[4] = m->once;
 
@@ -89,27 +84,16 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 mdm_int_t
 mdm_checkin_checkout(mdm_exchange_t *x)
 {
-    mdm_str_t      *args;
-    mdm_message_t  *m;
+    mdm_str_t  *args;
 
     if (x->state != 0) {
         return mdm_checkin_end(x);
     }
 
-    m = x->ctx;
-
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_checkout, &m->en.tag, 5);
+    args = mdm_message_call(x, &mdm_script_checkout, 5, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
-
-    args[0] = m->en.id_key;
-    args[1] = m->en.device_key;
-    args[2] = x->identity.sha256;
 
     if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
         return MDM_ERROR;

@@ -96,25 +96,8 @@ mdm_connect_status(mdm_exchange_t *x)
 static mdm_int_t
 mdm_connect_idle(mdm_exchange_t *x)
 {
-    mdm_str_t      *args;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_idle, &m->en.tag, 3);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = m->en.id_key;
-    args[1] = m->en.device_key;
-    args[2] = x->identity.sha256;
-
-    return MDM_CALL;
+    return (mdm_message_call(x, &mdm_script_idle, 3, 1) == NULL) ? MDM_ERROR
+                                                                 : MDM_CALL;
 }
 
 
@@ -128,20 +111,15 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
 
     m = x->ctx;
 
-    if (mdm_message_once(x, m) != MDM_OK
-        || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
-    {
+    if (mdm_message_once(x, m) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_report, &m->en.tag, 12);
+    args = mdm_message_call(x, &mdm_script_report, 12, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.id_key;
-    args[1] = m->en.device_key;
-    args[2] = x->identity.sha256;
     args[3] = *status;
     args[4] = *uuid_key;
 
