@@ -17,7 +17,8 @@
 
 typedef struct {
     mdm_str_t                 der;
-    u_char                    sha256[64];
+    u_char                    digest[MDM_SHA256];
+    u_char                    sha256[2 * MDM_SHA256];
 } ngx_mdm_identity_kept_t;
 
 
@@ -161,6 +162,8 @@ ngx_mdm_identity_tls(ngx_http_request_t *r, mdm_identity_t *identity,
     }
 
     identity->source = MDM_IDENTITY_TLS;
+    identity->digest.data = kept->digest;
+    identity->digest.len = sizeof(kept->digest);
     identity->sha256.data = kept->sha256;
     identity->sha256.len = sizeof(kept->sha256);
     identity->der = kept->der;
@@ -200,7 +203,8 @@ ngx_mdm_identity_keep(SSL *ssl, X509 *cert)
     kept->der.len = len;
 
     if (i2d_X509(cert, &p) != len
-        || mdm_certificate_sha256(&kept->der, kept->sha256) != MDM_OK
+        || mdm_certificate_sha256(&kept->der, kept->digest, kept->sha256)
+           != MDM_OK
         || SSL_set_ex_data(ssl, ngx_mdm_identity_index, kept) != 1)
     {
         ngx_ssl_error(NGX_LOG_ALERT, c->log, 0,
@@ -453,15 +457,20 @@ static ngx_int_t
 ngx_mdm_identity_certified(mdm_exchange_t *x, X509 *cert,
     mdm_identity_e source, mdm_identity_t *identity)
 {
-    identity->sha256.len = 64;
-    identity->sha256.data = mdm_arena_alloc(x->arena, 64);
+    u_char  *p;
 
-    if (identity->sha256.data == NULL) {
+    p = mdm_arena_alloc(x->arena, 3 * MDM_SHA256);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
+    identity->digest.data = p;
+    identity->digest.len = MDM_SHA256;
+    identity->sha256.data = p + MDM_SHA256;
+    identity->sha256.len = 2 * MDM_SHA256;
+
     if (mdm_certificate_der(x->arena, cert, &identity->der) != MDM_OK
-        || mdm_certificate_sha256(&identity->der, identity->sha256.data)
+        || mdm_certificate_sha256(&identity->der, p, p + MDM_SHA256)
            != MDM_OK)
     {
         return NGX_ERROR;
@@ -488,7 +497,7 @@ ngx_mdm_identity_join(mdm_exchange_t *x, mdm_identity_t *identity,
         return NGX_OK;
     }
 
-    if (mdm_str_eq(&x->identity.sha256, &identity->sha256)) {
+    if (mdm_str_eq(&x->identity.digest, &identity->digest)) {
         return NGX_OK;
     }
 

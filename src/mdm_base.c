@@ -347,6 +347,26 @@ mdm_hex(u_char *dst, const u_char *src, size_t n)
 
 
 mdm_int_t
+mdm_hex_str(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    if (src->len > INT32_MAX / 2) {
+        return MDM_ERROR;
+    }
+
+    dst->len = 2 * src->len;
+    dst->data = mdm_arena_alloc(arena, dst->len);
+
+    if (dst->data == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_hex(dst->data, src->data, src->len);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
 mdm_base64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
     u_char  *p;

@@ -112,6 +112,10 @@ mdm_int_t mdm_atoi(const mdm_str_t *s, int64_t *value);
 /* lower-case hex; dst has room for 2 * n bytes */
 void mdm_hex(u_char *dst, const u_char *src, size_t n);
 
+/* the same as a string of the arena; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_hex_str(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *src);
+
 /* standard base64 with padding, no line ends; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_base64(mdm_arena_t *arena, mdm_str_t *dst,
     const mdm_str_t *src);

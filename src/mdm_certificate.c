@@ -53,20 +53,15 @@ static mdm_uint_t mdm_certificate_equal(const mdm_str_t *id,
 
 
 mdm_int_t
-mdm_certificate_sha256(const mdm_str_t *der, u_char *dst)
+mdm_certificate_sha256(const mdm_str_t *der, u_char *digest, u_char *hex)
 {
-    u_char        digest[EVP_MAX_MD_SIZE];
-    unsigned int  len;
-
-    len = 0;
-
-    if (EVP_Digest(der->data, der->len, digest, &len, EVP_sha256(), NULL) != 1
-        || len != 32)
+    if (EVP_Digest(der->data, der->len, digest, NULL, EVP_sha256(), NULL)
+        != 1)
     {
         return MDM_ERROR;
     }
 
-    mdm_hex(dst, digest, len);
+    mdm_hex(hex, digest, MDM_SHA256);
 
     return MDM_OK;
 }

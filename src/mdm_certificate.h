@@ -19,12 +19,16 @@
 /* a device whose clock is wrong by this much is still believed, seconds */
 #define MDM_CERTIFICATE_SKEW  300
 
+/* bytes of a digest */
+#define MDM_SHA256            32
+
 
 /*
- * SHA-256 of the DER as 64 lower-case hex digits; dst has room for them.
- * MDM_OK; MDM_ERROR: no memory, dst is not to be used.
+ * SHA-256 of the DER: MDM_SHA256 bytes to "digest", twice as many lower-case
+ * hex digits to "hex".  MDM_OK; MDM_ERROR: no memory, neither is to be used.
  */
-mdm_int_t mdm_certificate_sha256(const mdm_str_t *der, u_char *dst);
+mdm_int_t mdm_certificate_sha256(const mdm_str_t *der, u_char *digest,
+    u_char *hex);
 
 /* the DER of a certificate, owned by the arena; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_certificate_der(mdm_arena_t *arena, X509 *cert,

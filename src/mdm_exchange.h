@@ -130,7 +130,8 @@ typedef enum {
 
 typedef struct {
     mdm_identity_e            source;
-    mdm_str_t                 sha256;      /* 64 lower-case hex digits */
+    mdm_str_t                 digest;      /* its SHA-256, 32 bytes */
+    mdm_str_t                 sha256;      /* the same, lower-case hex */
     mdm_str_t                 der;         /* the certificate itself */
 } mdm_identity_t;
 

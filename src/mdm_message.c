@@ -62,20 +62,17 @@ mdm_message_read(mdm_exchange_t *x)
 mdm_int_t
 mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
 {
-    u_char  b[8];
-
     if (m->once.len != 0) {
         return MDM_OK;
     }
 
-    m->once.data = mdm_arena_alloc(x->arena, 2 * sizeof(b));
+    m->once.data = mdm_arena_alloc(x->arena, MDM_ONCE);
 
-    if (m->once.data == NULL || RAND_bytes(b, sizeof(b)) != 1) {
+    if (m->once.data == NULL || RAND_bytes(m->once.data, MDM_ONCE) != 1) {
         return MDM_ERROR;
     }
 
-    mdm_hex(m->once.data, b, sizeof(b));
-    m->once.len = 2 * sizeof(b);
+    m->once.len = MDM_ONCE;
 
     return MDM_OK;
 }
@@ -101,7 +98,7 @@ mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
 
     args[0] = m->en.id_key;
     args[1] = m->en.device_key;
-    args[2] = x->identity.sha256;
+    args[2] = x->identity.digest;
 
     return args;
 }
@@ -286,7 +283,7 @@ mdm_message_pin_claim(mdm_exchange_t *x)
     }
 
     args[0] = m->en.device_key;
-    args[1] = x->identity.sha256;
+    args[1] = x->identity.digest;
 
     if (x->settings->keep_certificate) {
         args[2] = x->identity.der;

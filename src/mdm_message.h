@@ -27,6 +27,11 @@
 #define  MDM_CODE_USERS       -7     /* too many user channels */
 
 
+/* bytes of mdm_message_t.once: random, so that no two messages share them */
+
+#define MDM_ONCE              8
+
+
 /* x->ctx of every device exchange */
 
 typedef struct {

@@ -51,7 +51,7 @@ static void mdm_api_enrollment_device(mdm_api_json_t *j,
 
 static const char  *mdm_api_device_names[] = {
     "serial_number", "name", "model", "model_name", "product", "os_version",
-    "build", "imei", "meid", "certificate_sha256", NULL
+    "build", "imei", "meid", NULL
 };
 
 
@@ -214,6 +214,12 @@ mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply)
     for (i = 0; mdm_api_device_names[i] != NULL; i++) {
         s = mdm_reply_str(device, i);
         mdm_api_json_opt_str(j, mdm_api_device_names[i], &s);
+    }
+
+    s = mdm_reply_str(device, i);
+
+    if (s.len != 0) {
+        mdm_api_json_hex(j, "certificate_sha256", &s);
     }
 
     s = mdm_reply_str(reply, MDM_API_GET_DER);

@@ -277,6 +277,20 @@ mdm_api_json_bool(mdm_api_json_t *j, const char *name, mdm_uint_t value)
 
 
 void
+mdm_api_json_hex(mdm_api_json_t *j, const char *name, const mdm_str_t *value)
+{
+    mdm_str_t  hex;
+
+    if (mdm_hex_str(j->arena, &hex, value) != MDM_OK) {
+        j->failed = 1;
+        return;
+    }
+
+    mdm_api_json_str(j, name, &hex);
+}
+
+
+void
 mdm_api_json_base64(mdm_api_json_t *j, const char *name,
     const mdm_str_t *value)
 {

@@ -40,6 +40,8 @@ void mdm_api_json_text(mdm_api_json_t *j, const char *name,
 void mdm_api_json_int(mdm_api_json_t *j, const char *name, int64_t value);
 void mdm_api_json_bool(mdm_api_json_t *j, const char *name,
     mdm_uint_t value);
+void mdm_api_json_hex(mdm_api_json_t *j, const char *name,
+    const mdm_str_t *value);
 void mdm_api_json_base64(mdm_api_json_t *j, const char *name,
     const mdm_str_t *value);
 

@@ -119,7 +119,7 @@ mdm_authenticate_claim(mdm_exchange_t *x)
                                        "another device");
     }
 
-    if ((m->pin.len != 0 && !mdm_str_eq(&m->pin, &x->identity.sha256))
+    if ((m->pin.len != 0 && !mdm_str_eq(&m->pin, &x->identity.digest))
         || (m->pin.len == 0 && migrated))
     {
         if (!mdm_message_may_pin(x, &serial, m->pin.len != 0)) {
@@ -175,7 +175,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     }
 
     args[0] = m->en.device_key;
-    args[1] = x->identity.sha256;
+    args[1] = x->identity.digest;
     args[2] = m->pin;
     args[3] = mdm_type_name(m->en.type);
     args[4] = m->once;
@@ -200,6 +200,7 @@ static mdm_int_t
 mdm_authenticate_end(mdm_exchange_t *x)
 {
     int64_t         code;
+    mdm_str_t       old;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -217,10 +218,15 @@ mdm_authenticate_end(mdm_exchange_t *x)
         return mdm_authenticate_look(x);
     }
 
-    if (m->pin.len != 0 && !mdm_str_eq(&m->pin, &x->identity.sha256)) {
+    if (m->pin.len != 0 && !mdm_str_eq(&m->pin, &x->identity.digest)) {
+
+        if (mdm_hex_str(x->arena, &old, &m->pin) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
         mdm_exchange_note(x, MDM_NOTE_NOTICE, "the certificate of \"%.*s\" "
                           "was replaced: %.*s by %.*s",
-                          mdm_fmt(&m->en.device_key), mdm_fmt(&m->pin),
+                          mdm_fmt(&m->en.device_key), mdm_fmt(&old),
                           mdm_fmt(&x->identity.sha256));
     }
 

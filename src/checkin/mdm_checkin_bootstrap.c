@@ -50,7 +50,7 @@ mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
     }
 
     args[0] = m->en.device_key;
-    args[1] = x->identity.sha256;
+    args[1] = x->identity.digest;
     args[2] = token;
 
     if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
@@ -85,7 +85,7 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
         }
 
         args[0] = m->en.device_key;
-        args[1] = x->identity.sha256;
+        args[1] = x->identity.digest;
 
         return MDM_CALL;
     }

@@ -100,7 +100,7 @@ mdm_auth_device(mdm_exchange_t *x)
 
     args[0] = en.device_key;
     args[1] = en.device_key;
-    args[2] = x->identity.sha256;
+    args[2] = x->identity.digest;
 
     return MDM_CALL;
 }

@@ -1,3 +1,9 @@
+local function hex(s)
+    return (string.gsub(s, '.', function(c)
+        return string.format('%02x', string.byte(c))
+    end))
+end
+
 -- one entry of the outbox; raw is "" unless events carry the message
 local function event(T, limit, name, id, data, raw)
     if limit == '0' then

@@ -53,8 +53,8 @@ end
 local data = {gen = gen}
 
 if pin ~= '' and pin ~= cert then
-    data.cert = cert
-    data.replaced = pin
+    data.cert = hex(cert)
+    data.replaced = hex(pin)
 end
 
 event(T, limit, 'mdm.Authenticate', device, data, raw)

@@ -20,6 +20,6 @@ if der ~= '' then
     redis.call('SET', T .. ':crt:' .. device, der)
 end
 
-event(T, limit, 'mdm.Pin', device, {cert = cert})
+event(T, limit, 'mdm.Pin', device, {cert = hex(cert)})
 
 return {0}

@@ -18,6 +18,6 @@ redis.call('HDEL', e, 'cert')
 redis.call('DEL', T .. ':crt:' .. device)
 
 event(T, ARGV[2], 'api.PinReset', device,
-      {by = ARGV[3], address = ARGV[4], cert = v[2]})
+      {by = ARGV[3], address = ARGV[4], cert = hex(v[2])})
 
 return {1}

@@ -52,7 +52,7 @@ static void
 fuzz_certificate(mdm_arena_t *arena, const mdm_str_t *value)
 {
     X509       *cert;
-    u_char      hex[64];
+    u_char      digest[MDM_SHA256], hex[2 * MDM_SHA256];
     mdm_int_t   rc;
     mdm_str_t   der, udid, serial;
 
@@ -64,7 +64,7 @@ fuzz_certificate(mdm_arena_t *arena, const mdm_str_t *value)
 
     if (rc == MDM_OK && mdm_certificate_der(arena, cert, &der) == MDM_OK) {
 
-        if (mdm_certificate_sha256(&der, hex) != MDM_OK) {
+        if (mdm_certificate_sha256(&der, digest, hex) != MDM_OK) {
             abort();
         }
 

@@ -339,7 +339,7 @@ do_device(void)
     x->body.data = (u_char *) body;
     x->body.len = strlen(body);
     x->identity.source = MDM_IDENTITY_TLS;
-    mdm_str_set(&x->identity.sha256, CERT);
+    mdm_str_set(&x->identity.digest, CERT);
 
     mdm_endpoint_find(x);
     mdm_unit_redis_run(redis, x);

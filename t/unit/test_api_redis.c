@@ -714,7 +714,7 @@ test_enrollment(void **state)
     assert_string_equal(mdm_unit_api_text(x, "device/serial_number"), "S-A");
     assert_string_equal(mdm_unit_api_text(x, "device/os_version"), "26.1");
     assert_string_equal(mdm_unit_api_text(x, "device/certificate_sha256"),
-                        "abcd");
+                        "61626364");
     assert_string_equal(mdm_unit_api_text(x, "topic"), "com.apple.mgmt.t");
     assert_string_equal(mdm_unit_api_text(x, "users/0"), "A:U1");
     assert_true(json_is_true(json_object_get(root, "enabled")));

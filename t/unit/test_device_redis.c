@@ -71,8 +71,9 @@ send_raw(void **state, mdm_kind_e kind, const char *cert, const char *body)
 
     if (cert != NULL) {
         x->identity.source = MDM_IDENTITY_TLS;
-        x->identity.sha256.data = (u_char *) cert;
-        x->identity.sha256.len = strlen(cert);
+        x->identity.digest.data = (u_char *) cert;
+        x->identity.digest.len = strlen(cert);
+        x->identity.sha256 = x->identity.digest;
         mdm_str_set(&x->identity.der, "not a real one");
     }
 
