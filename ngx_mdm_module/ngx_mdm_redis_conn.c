@@ -28,6 +28,7 @@
 static void ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev);
+static const char *ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_conn_down(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
 static void ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn,
@@ -249,11 +250,10 @@ ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
         break;
 
     case NGX_MDM_REDIS_CONN_CONNECTING:
+    case NGX_MDM_REDIS_CONN_SECURING:
     case NGX_MDM_REDIS_CONN_GREETING:
         last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
-                            "%s within %Mms",
-                            conn->state == NGX_MDM_REDIS_CONN_CONNECTING
-                            ? "no connection" : "no answer to the handshake",
+                            "%s within %Mms", ngx_mdm_redis_phase(conn),
                             conn->store->connect_timeout);
 
         reason.data = conn->reason;
@@ -264,6 +264,25 @@ ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
 
     default: /* NGX_MDM_REDIS_CONN_READY */
         ngx_mdm_redis_conn_quit(conn, 0);
+    }
+}
+
+
+/* what has not come in time */
+
+static const char *
+ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn)
+{
+    switch (conn->state) {
+
+    case NGX_MDM_REDIS_CONN_CONNECTING:
+        return "no connection";
+
+    case NGX_MDM_REDIS_CONN_SECURING:
+        return "no TLS handshake";
+
+    default:
+        return "no answer to the handshake";
     }
 }
 

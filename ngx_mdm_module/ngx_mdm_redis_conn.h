@@ -67,6 +67,7 @@ typedef struct {
 typedef enum {
     NGX_MDM_REDIS_CONN_CLOSED = 0,
     NGX_MDM_REDIS_CONN_CONNECTING,
+    NGX_MDM_REDIS_CONN_SECURING,     /* so is that of TLS */
     NGX_MDM_REDIS_CONN_GREETING,     /* the handshake is under way */
     NGX_MDM_REDIS_CONN_READY
 } ngx_mdm_redis_conn_state_e;
@@ -167,6 +168,9 @@ ngx_int_t ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn,
 
 /* closes the socket and forgets what was to be sent */
 void ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn);
+
+/* TLS is up */
+void ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn);
 
 void ngx_mdm_redis_conn_flush_handler(ngx_event_t *ev);
 u_char *ngx_mdm_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len);

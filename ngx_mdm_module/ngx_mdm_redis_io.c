@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_redis_conn.h"
+#include "ngx_mdm_redis_tls.h"
 
 
 #define NGX_MDM_REDIS_BUFFER     65536
@@ -23,6 +24,7 @@
 static ngx_int_t ngx_mdm_redis_conn_nodelay(ngx_mdm_redis_conn_t *conn,
     ngx_connection_t *c);
 static ngx_int_t ngx_mdm_redis_conn_connected(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_conn_write_handler(ngx_event_t *wev);
 static void ngx_mdm_redis_conn_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn,
@@ -213,6 +215,39 @@ ngx_mdm_redis_conn_nodelay(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
 static ngx_int_t
 ngx_mdm_redis_conn_connected(ngx_mdm_redis_conn_t *conn)
 {
+    return conn->store->tls != NULL ? ngx_mdm_redis_tls_start(conn)
+                                    : ngx_mdm_redis_conn_greet(conn);
+}
+
+
+void
+ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    /* the TLS handshake had its own */
+
+    c->read->handler = ngx_mdm_redis_conn_read_handler;
+    c->write->handler = ngx_mdm_redis_conn_write_handler;
+
+    if (ngx_mdm_redis_conn_greet(conn) != NGX_OK) {
+        ngx_mdm_redis_conn_broken(conn, "no memory");
+        return;
+    }
+
+    /* what came behind the handshake is no event of the socket any more */
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn)
+{
     ngx_connection_t  *c;
 
     c = conn->connection;
@@ -225,8 +260,9 @@ ngx_mdm_redis_conn_connected(ngx_mdm_redis_conn_t *conn)
         return NGX_ERROR;
     }
 
-    if (ngx_add_event(c->read, NGX_READ_EVENT, ngx_mdm_redis_clear_event())
-        != NGX_OK)
+    if (!c->read->active
+        && ngx_add_event(c->read, NGX_READ_EVENT, ngx_mdm_redis_clear_event())
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -552,6 +588,10 @@ ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
 
     ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->log, 0,
                    "mdm redis close connection: %d", c->fd);
+
+    if (c->ssl != NULL) {
+        ngx_mdm_redis_tls_close(c);
+    }
 
     conn->connection = NULL;
     conn->fd = (ngx_socket_t) -1;

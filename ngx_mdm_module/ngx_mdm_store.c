@@ -9,6 +9,7 @@
 
 
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_redis_tls.h"
 
 
 #define NGX_MDM_REDIS_PORT      6379
@@ -40,9 +41,15 @@ static char *ngx_mdm_store_max_pending(ngx_conf_t *cf,
     ngx_mdm_store_t *store);
 static char *ngx_mdm_store_partitions(ngx_conf_t *cf, ngx_mdm_store_t *store);
 static char *ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_trusted(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_certificate(ngx_conf_t *cf,
+    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_key(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_tls_name(ngx_conf_t *cf, ngx_mdm_store_t *store);
 static char *ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store);
 static char *ngx_mdm_store_unsupported(ngx_conf_t *cf,
     ngx_mdm_store_t *store);
+static char *ngx_mdm_store_text(ngx_conf_t *cf, ngx_str_t *value);
 static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_msec_t *value);
 static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_uint_t *value,
     ngx_uint_t min, ngx_uint_t max);
@@ -62,10 +69,10 @@ static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("max_pending"), 1, 1, ngx_mdm_store_max_pending },
     { ngx_string("partitions"), 1, 1, ngx_mdm_store_partitions },
     { ngx_string("tls"), 1, 1, ngx_mdm_store_tls },
-    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_unsupported },
-    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_store_unsupported },
-    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_store_unsupported },
-    { ngx_string("tls_name"), 1, 1, ngx_mdm_store_unsupported },
+    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_trusted },
+    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_store_certificate },
+    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_store_key },
+    { ngx_string("tls_name"), 1, 1, ngx_mdm_store_tls_name },
     { ngx_string("durability"), 1, 3, ngx_mdm_store_durability },
     { ngx_string("encryption_key"), 1, 8, ngx_mdm_store_unsupported },
     { ngx_null_string, 0, 0, NULL }
@@ -135,6 +142,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->timeout = NGX_CONF_UNSET_MSEC;
     store->max_pending = NGX_CONF_UNSET_UINT;
     store->partitions = NGX_CONF_UNSET_UINT;
+    store->tls_on = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&store->servers, cf->pool, 1,
                        sizeof(ngx_mdm_store_server_t))
@@ -312,21 +320,7 @@ ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store)
 static char *
 ngx_mdm_store_user(ngx_conf_t *cf, ngx_mdm_store_t *store)
 {
-    ngx_str_t  *value;
-
-    if (store->user.data != NULL) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
-        return "is empty";
-    }
-
-    store->user = value[1];
-
-    return NGX_CONF_OK;
+    return ngx_mdm_store_text(cf, &store->user);
 }
 
 
@@ -397,18 +391,20 @@ ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store)
 {
     ngx_str_t  *value;
 
-    (void) store;
+    if (store->tls_on != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
 
     value = cf->args->elts;
 
     if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
+        store->tls_on = 0;
         return NGX_CONF_OK;
     }
 
     if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"tls on\" is not supported in this version");
-        return NGX_CONF_ERROR;
+        store->tls_on = 1;
+        return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -416,6 +412,55 @@ ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store)
                        "be \"on\" or \"off\"", &value[1]);
 
     return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_mdm_store_trusted(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_text(cf, &store->tls_trusted_certificate);
+}
+
+
+static char *
+ngx_mdm_store_certificate(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_text(cf, &store->tls_certificate);
+}
+
+
+static char *
+ngx_mdm_store_key(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_text(cf, &store->tls_certificate_key);
+}
+
+
+static char *
+ngx_mdm_store_tls_name(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    return ngx_mdm_store_text(cf, &store->tls_name);
+}
+
+
+static char *
+ngx_mdm_store_text(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_str_t  *args;
+
+    if (value->data != NULL) {
+        return "is duplicate";
+    }
+
+    args = cf->args->elts;
+
+    if (args[1].len == 0) {
+        return "is empty";
+    }
+
+    *value = args[1];
+
+    return NGX_CONF_OK;
 }
 
 
@@ -650,5 +695,7 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    ngx_conf_init_uint_value(store->tls_on, 0);
+
+    return store->tls_on ? ngx_mdm_redis_tls_conf(cf, store) : NGX_CONF_OK;
 }

@@ -27,6 +27,9 @@ typedef struct {
 } ngx_mdm_store_server_t;
 
 
+typedef struct ngx_mdm_store_tls_s  ngx_mdm_store_tls_t;
+
+
 /* built while the configuration is read, read-only afterwards */
 
 typedef struct {
@@ -41,6 +44,13 @@ typedef struct {
     ngx_str_t                 password;    /* what password_file holds */
     ngx_str_t                 password_file;
     ngx_uint_t                database;
+
+    ngx_uint_t                tls_on;
+    ngx_str_t                 tls_trusted_certificate;
+    ngx_str_t                 tls_certificate;
+    ngx_str_t                 tls_certificate_key;
+    ngx_str_t                 tls_name;
+    ngx_mdm_store_tls_t      *tls;         /* made of them; NULL: off */
 
     ngx_msec_t                connect_timeout;
     ngx_msec_t                timeout;

@@ -100,12 +100,23 @@ for my $case (
     [ 'mode sentinel;', 'invalid mode "sentinel"' ],
     [ 'mode double;', 'invalid mode "double"' ],
     [ 'mode single; mode single;', '"mode" directive is duplicate' ],
-    [ 'tls on;', '"tls on" is not supported in this version' ],
     [ 'tls maybe;', 'invalid value "maybe" in "tls"' ],
-    [ 'tls_trusted_certificate %%CA%%;', 'is not supported in this version' ],
-    [ 'tls_certificate %%CA%%;', 'is not supported in this version' ],
-    [ 'tls_certificate_key %%CA%%;', 'is not supported in this version' ],
-    [ 'tls_name a;', 'is not supported in this version' ],
+    [ 'tls on;', 'mdm store "main" has "tls on" but no '
+                 . '"tls_trusted_certificate"' ],
+    [ 'tls on; tls on;', '"tls" directive is duplicate' ],
+    [ 'tls on; tls_trusted_certificate %%CA%%; tls_name a;'
+      . ' tls_certificate %%CA%%;', 'mdm store "main" has only one of '
+      . '"tls_certificate" and "tls_certificate_key"' ],
+    [ 'tls on; tls_trusted_certificate %%CA%%; tls_name a;'
+      . ' tls_certificate_key %%CA%%;', 'mdm store "main" has only one of '
+      . '"tls_certificate" and "tls_certificate_key"' ],
+    [ 'tls on; tls_trusted_certificate /nowhere/ca.pem; tls_name a;',
+      '/nowhere/ca.pem' ],
+    [ 'tls on; tls_trusted_certificate %%CA%%; tls_name a;'
+      . ' tls_certificate %%CA%%; tls_certificate_key /nowhere/key.pem;',
+      '/nowhere/key.pem' ],
+    [ 'tls_name "";', '"tls_name" directive is empty' ],
+    [ 'tls_name a; tls_name a;', '"tls_name" directive is duplicate' ],
     [ 'encryption_key %%CA%%;', 'is not supported in this version' ],
     [ 'durability wait 1 1s;', '"durability wait" is not supported in this' ],
     [ 'durability some;', 'invalid durability "some"' ],
