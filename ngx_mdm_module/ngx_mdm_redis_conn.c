@@ -9,7 +9,7 @@
 
 /* between attempts to connect: at first, and at most */
 #define NGX_MDM_REDIS_DELAY      100
-#define NGX_MDM_REDIS_DELAY_MAX  2000
+#define NGX_MDM_REDIS_DELAY_MAX  1000
 
 /* a connection that lasted this long was a good one */
 #define NGX_MDM_REDIS_STABLE     1000

@@ -14,6 +14,10 @@
 
 #define NGX_MDM_REDIS_PORT      6379
 #define NGX_MDM_PARTITIONS      256
+
+/* a device gets its answer within a second, whatever redis does */
+#define NGX_MDM_TIMEOUT         900
+
 #define NGX_MDM_PARTITIONS_MAX  16384
 #define NGX_MDM_PASSWORD_MAX    4096
 
@@ -683,7 +687,7 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
     ngx_conf_init_uint_value(store->mode, NGX_MDM_STORE_SINGLE);
     ngx_conf_init_uint_value(store->database, 0);
     ngx_conf_init_msec_value(store->connect_timeout, 1000);
-    ngx_conf_init_msec_value(store->timeout, 2000);
+    ngx_conf_init_msec_value(store->timeout, NGX_MDM_TIMEOUT);
     ngx_conf_init_uint_value(store->max_pending, 4096);
     ngx_conf_init_uint_value(store->partitions, NGX_MDM_PARTITIONS);
 

@@ -185,6 +185,50 @@ $t->redis_server->resume;
 is_deeply([ $d->drain ], [ 'kept' ], 'stalled: and works');
 
 
+# The same with the defaults: nobody waits for a second, all are told to come
+# again, and when the server goes on, so does everything, within two.
+
+{
+    my $s = MDM->new->start;
+    my @d = map { $s->device("STALL-$_")->enroll } 1 .. 4;
+    my (@late, @other, $n);
+
+    $from = $s->log_size;
+    $s->redis_server->pause;
+
+    my $end = time + 5;
+
+    while (time < $end) {
+        for my $d (@d) {
+            my $begin = time;
+            my $status = $d->idle->status;
+            my $took = time - $begin;
+
+            $n++;
+            push @late, $took if $took >= 1;
+            push @other, $status if $status != 503;
+        }
+
+        sleep 0.02;
+    }
+
+    cmp_ok($n, '>', 50, 'defaults: many polls while it is stalled');
+    is_deeply(\@other, [], 'defaults: each gets 503');
+    is_deeply(\@late, [], 'defaults: each within a second');
+    is(scalar(grep { /is down \(no reply within 900ms\)/ } told($s, $from)),
+       1, 'defaults: one line says that it is down');
+
+    $s->redis_server->resume;
+
+    my $took = recovers($d[0]);
+
+    ok(defined $took && $took < 2, 'defaults: back within 2 s')
+        or diag($took // 'never');
+    is_deeply([ map { $_->idle->status } @d ], [ (200) x 4 ],
+              'defaults: for all');
+}
+
+
 # max_pending: calls above it do not wait
 
 {
