@@ -14,72 +14,81 @@
 
 #define NGX_MDM_REDIS_PORT      6379
 #define NGX_MDM_PARTITIONS      256
-
-/* a device gets its answer within a second, whatever redis does */
-#define NGX_MDM_TIMEOUT         900
-
 #define NGX_MDM_PARTITIONS_MAX  16384
 #define NGX_MDM_PASSWORD_MAX    4096
 
+/* milliseconds; a call to a stalled redis is answered within a second */
+#define NGX_MDM_TIMEOUT         900
 
-typedef struct {
+
+typedef struct ngx_mdm_store_command_s  ngx_mdm_store_command_t;
+
+struct ngx_mdm_store_command_s {
     ngx_str_t                   name;
-    ngx_uint_t                  min;       /* arguments */
+    ngx_uint_t                  nmin;      /* arguments */
+    ngx_uint_t                  nmax;
+    char                     *(*set)(ngx_conf_t *cf, ngx_mdm_store_t *store,
+                                     ngx_mdm_store_command_t *cmd);
+    ngx_uint_t                  offset;    /* of what a slot sets */
+    ngx_uint_t                  min;       /* of a number */
     ngx_uint_t                  max;
-    char                     *(*set)(ngx_conf_t *cf, ngx_mdm_store_t *store);
-} ngx_mdm_store_command_t;
+};
 
 
 static char *ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
-static char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_user(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_password_file(ngx_conf_t *cf,
-    ngx_mdm_store_t *store);
-static char *ngx_mdm_store_database(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_connect_timeout(ngx_conf_t *cf,
-    ngx_mdm_store_t *store);
-static char *ngx_mdm_store_timeout(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_max_pending(ngx_conf_t *cf,
-    ngx_mdm_store_t *store);
-static char *ngx_mdm_store_partitions(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_trusted(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_certificate(ngx_conf_t *cf,
-    ngx_mdm_store_t *store);
-static char *ngx_mdm_store_key(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_tls_name(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store);
-static char *ngx_mdm_store_unsupported(ngx_conf_t *cf,
-    ngx_mdm_store_t *store);
-static char *ngx_mdm_store_text(ngx_conf_t *cf, ngx_str_t *value);
-static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_msec_t *value);
-static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_uint_t *value,
-    ngx_uint_t min, ngx_uint_t max);
+    ngx_mdm_store_t *store, ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_unsupported(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_text(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_read_password(ngx_conf_t *cf,
     ngx_mdm_store_t *store);
 static char *ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store);
 
 
 static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
-    { ngx_string("server"), 1, 1, ngx_mdm_store_server },
-    { ngx_string("mode"), 1, 2, ngx_mdm_store_mode },
-    { ngx_string("user"), 1, 1, ngx_mdm_store_user },
-    { ngx_string("password_file"), 1, 1, ngx_mdm_store_password_file },
-    { ngx_string("database"), 1, 1, ngx_mdm_store_database },
-    { ngx_string("connect_timeout"), 1, 1, ngx_mdm_store_connect_timeout },
-    { ngx_string("timeout"), 1, 1, ngx_mdm_store_timeout },
-    { ngx_string("max_pending"), 1, 1, ngx_mdm_store_max_pending },
-    { ngx_string("partitions"), 1, 1, ngx_mdm_store_partitions },
-    { ngx_string("tls"), 1, 1, ngx_mdm_store_tls },
-    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_trusted },
-    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_store_certificate },
-    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_store_key },
-    { ngx_string("tls_name"), 1, 1, ngx_mdm_store_tls_name },
-    { ngx_string("durability"), 1, 3, ngx_mdm_store_durability },
-    { ngx_string("encryption_key"), 1, 8, ngx_mdm_store_unsupported },
-    { ngx_null_string, 0, 0, NULL }
+    { ngx_string("server"), 1, 1, ngx_mdm_store_server, 0, 0, 0 },
+    { ngx_string("mode"), 1, 2, ngx_mdm_store_mode, 0, 0, 0 },
+    { ngx_string("user"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, user), 0, 0 },
+    { ngx_string("password_file"), 1, 1, ngx_mdm_store_password_file,
+      offsetof(ngx_mdm_store_t, password_file), 0, 0 },
+    { ngx_string("database"), 1, 1, ngx_mdm_store_number,
+      offsetof(ngx_mdm_store_t, database), 0, NGX_MAX_INT32_VALUE },
+    { ngx_string("connect_timeout"), 1, 1, ngx_mdm_store_msec,
+      offsetof(ngx_mdm_store_t, connect_timeout), 0, 0 },
+    { ngx_string("timeout"), 1, 1, ngx_mdm_store_msec,
+      offsetof(ngx_mdm_store_t, timeout), 0, 0 },
+    { ngx_string("max_pending"), 1, 1, ngx_mdm_store_number,
+      offsetof(ngx_mdm_store_t, max_pending), 1, NGX_MAX_INT32_VALUE },
+    { ngx_string("partitions"), 1, 1, ngx_mdm_store_number,
+      offsetof(ngx_mdm_store_t, partitions), 1, NGX_MDM_PARTITIONS_MAX },
+    { ngx_string("tls"), 1, 1, ngx_mdm_store_tls, 0, 0, 0 },
+    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, tls_trusted_certificate), 0, 0 },
+    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, tls_certificate), 0, 0 },
+    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, tls_certificate_key), 0, 0 },
+    { ngx_string("tls_name"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, tls_name), 0, 0 },
+    { ngx_string("durability"), 1, 3, ngx_mdm_store_durability, 0, 0, 0 },
+    { ngx_string("encryption_key"), 1, 8, ngx_mdm_store_unsupported, 0, 0, 0 },
+    { ngx_null_string, 0, 0, NULL, 0, 0, 0 }
 };
 
 
@@ -230,14 +239,14 @@ ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
             continue;
         }
 
-        if (n < cmd->min || n > cmd->max) {
+        if (n < cmd->nmin || n > cmd->nmax) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid number of arguments in \"%V\" "
                                "directive", &value[0]);
             return NGX_CONF_ERROR;
         }
 
-        rv = cmd->set(cf, store);
+        rv = cmd->set(cf, store, cmd);
 
         if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
             return rv;
@@ -256,10 +265,13 @@ ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 
 
 static char *
-ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
     ngx_str_t               *value;
     ngx_mdm_store_server_t  *server;
+
+    (void) cmd;
 
     value = cf->args->elts;
 
@@ -289,9 +301,12 @@ ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
 
 static char *
-ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
     ngx_str_t  *value;
+
+    (void) cmd;
 
     if (store->mode != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
@@ -322,28 +337,16 @@ ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
 
 static char *
-ngx_mdm_store_user(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
-    return ngx_mdm_store_text(cf, &store->user);
-}
+    char  *rv;
 
+    rv = ngx_mdm_store_text(cf, store, cmd);
 
-static char *
-ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    ngx_str_t  *value;
-
-    if (store->password_file.data != NULL) {
-        return "is duplicate";
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
-
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
-        return "is empty";
-    }
-
-    store->password_file = value[1];
 
     if (ngx_conf_full_name(cf->cycle, &store->password_file, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -354,46 +357,12 @@ ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
 
 static char *
-ngx_mdm_store_database(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_number(cf, &store->database, 0, NGX_MAX_INT32_VALUE);
-}
-
-
-static char *
-ngx_mdm_store_connect_timeout(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_msec(cf, &store->connect_timeout);
-}
-
-
-static char *
-ngx_mdm_store_timeout(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_msec(cf, &store->timeout);
-}
-
-
-static char *
-ngx_mdm_store_max_pending(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_number(cf, &store->max_pending, 1,
-                                NGX_MAX_INT32_VALUE);
-}
-
-
-static char *
-ngx_mdm_store_partitions(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_number(cf, &store->partitions, 1,
-                                NGX_MDM_PARTITIONS_MAX);
-}
-
-
-static char *
-ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
     ngx_str_t  *value;
+
+    (void) cmd;
 
     if (store->tls_on != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
@@ -420,37 +389,12 @@ ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
 
 static char *
-ngx_mdm_store_trusted(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_text(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
-    return ngx_mdm_store_text(cf, &store->tls_trusted_certificate);
-}
+    ngx_str_t  *args, *value;
 
-
-static char *
-ngx_mdm_store_certificate(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_text(cf, &store->tls_certificate);
-}
-
-
-static char *
-ngx_mdm_store_key(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_text(cf, &store->tls_certificate_key);
-}
-
-
-static char *
-ngx_mdm_store_tls_name(ngx_conf_t *cf, ngx_mdm_store_t *store)
-{
-    return ngx_mdm_store_text(cf, &store->tls_name);
-}
-
-
-static char *
-ngx_mdm_store_text(ngx_conf_t *cf, ngx_str_t *value)
-{
-    ngx_str_t  *args;
+    value = (ngx_str_t *) ((u_char *) store + cmd->offset);
 
     if (value->data != NULL) {
         return "is duplicate";
@@ -469,11 +413,13 @@ ngx_mdm_store_text(ngx_conf_t *cf, ngx_str_t *value)
 
 
 static char *
-ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
     ngx_str_t  *value;
 
     (void) store;
+    (void) cmd;
 
     value = cf->args->elts;
 
@@ -496,20 +442,26 @@ ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
 
 static char *
-ngx_mdm_store_unsupported(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_unsupported(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
     (void) cf;
     (void) store;
+    (void) cmd;
 
     return "is not supported in this version";
 }
 
 
 static char *
-ngx_mdm_store_msec(ngx_conf_t *cf, ngx_msec_t *value)
+ngx_mdm_store_msec(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
-    ngx_int_t   n;
-    ngx_str_t  *args;
+    ngx_int_t    n;
+    ngx_str_t   *args;
+    ngx_msec_t  *value;
+
+    value = (ngx_msec_t *) ((u_char *) store + cmd->offset);
 
     if (*value != NGX_CONF_UNSET_MSEC) {
         return "is duplicate";
@@ -538,11 +490,14 @@ ngx_mdm_store_msec(ngx_conf_t *cf, ngx_msec_t *value)
 
 
 static char *
-ngx_mdm_store_number(ngx_conf_t *cf, ngx_uint_t *value, ngx_uint_t min,
-    ngx_uint_t max)
+ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
 {
-    ngx_int_t   n;
-    ngx_str_t  *args;
+    ngx_int_t    n;
+    ngx_str_t   *args;
+    ngx_uint_t  *value;
+
+    value = (ngx_uint_t *) ((u_char *) store + cmd->offset);
 
     if (*value != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
@@ -552,11 +507,13 @@ ngx_mdm_store_number(ngx_conf_t *cf, ngx_uint_t *value, ngx_uint_t min,
 
     n = ngx_atoi(args[1].data, args[1].len);
 
-    if (n == NGX_ERROR || (ngx_uint_t) n < min || (ngx_uint_t) n > max) {
+    if (n == NGX_ERROR || (ngx_uint_t) n < cmd->min
+        || (ngx_uint_t) n > cmd->max)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" in \"%V\" directive, it "
                            "must be a number from %ui to %ui",
-                           &args[1], &args[0], min, max);
+                           &args[1], &args[0], cmd->min, cmd->max);
         return NGX_CONF_ERROR;
     }
 
