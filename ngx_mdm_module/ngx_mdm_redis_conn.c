@@ -185,7 +185,6 @@ ngx_mdm_redis_conn_remove(ngx_mdm_redis_op_t *op)
 static void
 ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 {
-    u_char                *last;
     ngx_str_t              reason;
     ngx_queue_t            dead, *q;
     ngx_mdm_redis_op_t    *op;
@@ -199,11 +198,8 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
         op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
 
         if (ngx_mdm_redis_expired(op)) {
-            last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
-                                "no reply within %Mms", conn->store->timeout);
-
-            reason.data = conn->reason;
-            reason.len = last - conn->reason;
+            ngx_mdm_redis_conn_reason(conn, &reason, "no reply within %Mms",
+                                      conn->store->timeout);
 
             conn->stats->timeouts++;
 
@@ -237,7 +233,6 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 static void
 ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
 {
-    u_char                *last;
     ngx_str_t              reason;
     ngx_mdm_redis_conn_t  *conn;
 
@@ -252,12 +247,9 @@ ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
     case NGX_MDM_REDIS_CONN_CONNECTING:
     case NGX_MDM_REDIS_CONN_SECURING:
     case NGX_MDM_REDIS_CONN_GREETING:
-        last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
-                            "%s within %Mms", ngx_mdm_redis_phase(conn),
-                            conn->store->connect_timeout);
-
-        reason.data = conn->reason;
-        reason.len = last - conn->reason;
+        ngx_mdm_redis_conn_reason(conn, &reason, "%s within %Mms",
+                                  ngx_mdm_redis_phase(conn),
+                                  conn->store->connect_timeout);
 
         ngx_mdm_redis_conn_failed(conn, &reason);
         break;
@@ -265,6 +257,23 @@ ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
     default: /* NGX_MDM_REDIS_CONN_READY */
         ngx_mdm_redis_conn_quit(conn, 0);
     }
+}
+
+
+void
+ngx_mdm_redis_conn_reason(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
+    const char *fmt, ...)
+{
+    u_char   *last;
+    va_list   args;
+
+    va_start(args, fmt);
+    last = ngx_vslprintf(conn->reason, conn->reason + NGX_MDM_REDIS_REASON,
+                         fmt, args);
+    va_end(args);
+
+    reason->data = conn->reason;
+    reason->len = last - conn->reason;
 }
 
 

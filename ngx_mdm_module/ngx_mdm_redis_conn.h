@@ -153,6 +153,10 @@ void ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
 /* an attempt to connect has failed */
 void ngx_mdm_redis_conn_failed(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 
+/* writes why, into conn->reason */
+void ngx_mdm_redis_conn_reason(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
+    const char *fmt, ...);
+
 /* the worker quits; now: without waiting for replies */
 void ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now);
 

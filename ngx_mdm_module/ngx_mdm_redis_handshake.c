@@ -312,8 +312,6 @@ static ngx_int_t
 ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ngx_str_t *reason)
 {
-    u_char  *last;
-
     if (reply->type == MDM_REPLY_ERROR) {
         ngx_mdm_redis_quote(conn, reason, &reply->str);
         return NGX_ERROR;
@@ -328,13 +326,9 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         return NGX_OK;
     }
 
-    last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
-                        "it was set up with %L partitions, but "
-                        "\"partitions\" is %ui",
-                        reply->integer, conn->store->partitions);
-
-    reason->data = conn->reason;
-    reason->len = last - conn->reason;
+    ngx_mdm_redis_conn_reason(conn, reason, "it was set up with %L "
+                              "partitions, but \"partitions\" is %ui",
+                              reply->integer, conn->store->partitions);
 
     return NGX_ERROR;
 }

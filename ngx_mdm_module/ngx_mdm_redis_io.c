@@ -231,6 +231,7 @@ ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn)
 
     c->read->handler = ngx_mdm_redis_conn_read_handler;
     c->write->handler = ngx_mdm_redis_conn_write_handler;
+    c->idle = 1;
 
     if (ngx_mdm_redis_conn_greet(conn) != NGX_OK) {
         ngx_mdm_redis_conn_broken(conn, "no memory");

@@ -86,10 +86,6 @@ ngx_mdm_redis_tls_conf(ngx_conf_t *cf, ngx_mdm_store_t *store)
         return NGX_CONF_ERROR;
     }
 
-    /* blocks that wait are not copied, but may be written from elsewhere */
-
-    SSL_CTX_set_mode(tls->ssl.ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-
     store->tls = tls;
 
     return NGX_CONF_OK;
@@ -180,6 +176,10 @@ ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
         return NGX_ERROR;
     }
 
+    /* its handlers know nothing of c->close, which is for idle ones */
+
+    c->idle = 0;
+
     rc = ngx_ssl_handshake(c);
 
     if (rc == NGX_AGAIN) {
@@ -202,11 +202,6 @@ ngx_mdm_redis_tls_handler(ngx_connection_t *c)
     conn = c->data;
 
     if (!c->ssl->handshaked) {
-
-        /* the server does not get a goodbye it could not read */
-
-        c->ssl->no_send_shutdown = 1;
-
         ngx_str_set(&reason, "the TLS handshake has failed");
         ngx_mdm_redis_conn_failed(conn, &reason);
         return;
@@ -228,7 +223,6 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
     int                   ok;
     long                  rc;
     X509                 *cert;
-    u_char               *last;
     ngx_mdm_store_tls_t  *tls;
 
     tls = conn->store->tls;
@@ -236,10 +230,10 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
     rc = SSL_get_verify_result(c->ssl->connection);
 
     if (rc != X509_V_OK) {
-        last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
-                            "its certificate is not trusted: %s",
-                            X509_verify_cert_error_string(rc));
-        goto failed;
+        ngx_mdm_redis_conn_reason(conn, reason,
+                                  "its certificate is not trusted: %s",
+                                  X509_verify_cert_error_string(rc));
+        return NGX_ERROR;
     }
 
     if (tls->address) {
@@ -259,13 +253,9 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
         return NGX_OK;
     }
 
-    last = ngx_snprintf(conn->reason, NGX_MDM_REDIS_REASON,
-                        "its certificate is not for \"%V\"", &tls->name);
-
-failed:
-
-    reason->data = conn->reason;
-    reason->len = last - conn->reason;
+    ngx_mdm_redis_conn_reason(conn, reason,
+                              "its certificate is not for \"%V\"",
+                              &tls->name);
 
     return NGX_ERROR;
 }
@@ -275,6 +265,12 @@ void
 ngx_mdm_redis_tls_close(ngx_connection_t *c)
 {
     c->ssl->no_wait_shutdown = 1;
+
+    /* behind what could not be sent a goodbye would wait, and leak */
+
+    if (!c->write->ready) {
+        c->ssl->no_send_shutdown = 1;
+    }
 
     (void) ngx_ssl_shutdown(c);
 }

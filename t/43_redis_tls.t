@@ -30,7 +30,7 @@ my $foreign = MDM::PKI->new(dir => "$dir/foreign-ca", name => 'Foreign CA');
 my %server;
 
 sub server {
-    my ($name, $auth, %cert) = @_;
+    my ($name, $auth, $protocols, %cert) = @_;
 
     my $cert = ($cert{by} // $ca)->issue(cn => 'redis', purpose => 'server',
                                          %cert);
@@ -39,7 +39,7 @@ sub server {
     my $r = MDM::Redis->new(dir => "$dir/server-$name", args => [
         '--tls-port', $port, '--tls-cert-file', $cert->{file},
         '--tls-key-file', $cert->{key}, '--tls-ca-cert-file', $ca->{file},
-        '--tls-auth-clients', $auth ]);
+        '--tls-auth-clients', $auth, '--tls-protocols', $protocols ]);
 
     $r->start;
 
@@ -51,9 +51,12 @@ END {
     $_->{redis}->stop for grep { $_->{redis}->pid } values %server;
 }
 
-server('a', 'no', san => [ [ DNS => 'redis.example' ],
-                           [ DNS => 'localhost' ] ]);
-server('b', 'yes', san => [ [ IP => '127.0.0.1' ] ]);
+my $both = 'TLSv1.2 TLSv1.3';
+
+server('a', 'no', $both, san => [ [ DNS => 'redis.example' ],
+                                  [ DNS => 'localhost' ] ]);
+server('b', 'yes', $both, san => [ [ IP => '127.0.0.1' ] ]);
+server("1.$_", 'no', "TLSv1.$_", san => [ [ IP => '127.0.0.1' ] ]) for 2, 3;
 
 my $client = $ca->issue(cn => 'nginx');
 my $stranger = $foreign->issue(cn => 'nginx');
@@ -209,6 +212,35 @@ $server{a}{redis}->resume;
 
 ok(wait_for(10, sub { $t->device('BACK')->authenticate->status == 200 }),
    'it goes on: 200');
+
+
+# a worker that is told to quit in the middle of a handshake finishes it, and
+# what waits for it
+
+for my $v ('1.2', '1.3') {
+    my $redis = $server{$v}{redis};
+
+    conf("server 127.0.0.1:$server{$v}{port}; $tls timeout 8s;"
+         . ' connect_timeout 8s;');
+
+    my $late = $t->device("LATE-$v")->enroll;
+
+    $redis->pause;
+    $t->reload;
+
+    my $c = $t->client(cert => $late->cert)->connect;
+
+    $c->send_request(PUT => '/mdm',
+                     body => plist({ UDID => "LATE-$v", Status => 'Idle' }));
+    sleep 1;
+    $t->reload;
+    sleep 1;
+    $redis->resume;
+    is($c->read_response('PUT')->status, 200,
+       "TLS $v: a reload during the handshake");
+    $c->close;
+    ok($t->wait_old_workers, "TLS $v: and the old worker ends");
+}
 
 
 # a handshake that gets no answer
