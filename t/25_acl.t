@@ -32,7 +32,8 @@ for my $file (glob "$MDM::root/src/lua/*.lua") {
 }
 
 my %granted = map { s/^\+//r => 1 } grep { /^\+/ } @acl;
-delete @granted{qw(select eval evalsha client|setname script|load)};
+delete @granted{qw(select eval evalsha client|setname config|get
+                  script|load)};
 
 is_deeply([ sort keys %granted ], [ sort keys %called ],
           'granted is what scripts call');

@@ -5,7 +5,8 @@ package MDM::Redis;
 # A real redis-server of a test's own, and a small client.
 #
 #     my $redis = MDM::Redis->new(dir => DIR, tcp => 1, args => [...],
-#                                 password => P, acl => [LINES]);
+#                                 password => P, acl => [LINES],
+#                                 file => redis.conf, again => 1);
 #     $redis->start; $redis->cmd('SET', 'a', 1); $redis->dump;
 #     $redis->kill9; $redis->restart; $redis->pause; $redis->resume;
 
@@ -29,6 +30,8 @@ sub new {
         args => $o{args} || [],
         password => $o{password},
         acl => $o{acl},
+        file => $o{file},
+        again => $o{again},
         db => 0,
     }, $class;
 
@@ -52,7 +55,7 @@ sub start {
     unlink $self->{socket};
 
     $self->{pid} = spawn({ out => "$self->{dir}/redis.log", append => 1 },
-        $ENV{MDM_REDIS} || 'redis-server',
+        $ENV{MDM_REDIS} || 'redis-server', $self->{file} || (),
         '--port', $self->{port}, '--bind', '127.0.0.1',
         '--unixsocket', $self->{socket}, '--unixsocketperm', '777',
         '--dir', $self->{dir}, '--save', '', '--daemonize', 'no',
@@ -177,9 +180,18 @@ sub _connect {
 sub cmd {
     my ($self, @args) = @_;
 
-    $self->_connect;
+    my $reply = eval { $self->_connect; $self->_call(@args) };
 
-    return $self->_call(@args);
+    if ($@) {
+        die $@ unless $self->{again} && !$self->{sock};
+
+        # a failover has disconnected us
+
+        $self->_connect;
+        $reply = $self->_call(@args);
+    }
+
+    return $reply;
 }
 
 
