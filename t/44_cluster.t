@@ -35,7 +35,7 @@ sub store {
     @servers = @seeds unless @servers;
 
     return (store_conf => 'mdm_store main { mode cluster; '
-        . join(' ', map { "server $_;" } @servers) . " $more }");
+        . join(' ', map { "server $_;" } @servers) . $c->auth . " $more }");
 }
 
 $t->write_conf(store(''));

@@ -38,7 +38,7 @@ sub store {
 
     return (store_conf => 'mdm_store main { mode sentinel mymaster;'
         . " sentinel_password_file $password; "
-        . join(' ', map { "server $_;" } @servers) . " $more }");
+        . join(' ', map { "server $_;" } @servers) . $s->auth . " $more }");
 }
 
 $t->write_conf(store('durability wait 1 400ms;'));
@@ -116,7 +116,7 @@ is(scalar(() = $t->log($log) =~ /\[error\] .* is down/g), 2,
 my ($replica) = $s->replicas;
 my $liar = MDM::Redis->new(dir => $t->dir . '/liar', file =>
     $t->dir . '/liar.conf', tcp => 1, args => [ '--sentinel' ],
-    password => 'watch');
+    auth => 0, password => 'watch');
 
 # by another name, or the others would tell it better
 

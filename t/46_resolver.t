@@ -36,7 +36,7 @@ sub store {
     $host //= 'redis.example';
     $at //= $port;
 
-    return (store_conf => "mdm_store main { server $host:$at; $more }");
+    return (store_conf => "mdm_store main { server $host:$at; %%AUTH%% $more }");
 }
 
 # unknown at start, and for the resolver too

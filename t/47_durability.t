@@ -17,7 +17,7 @@ use MDM::Redis;
 use MDM::Util qw(free_port);
 
 
-my $t = MDM->new(redis => { tcp => 1, args => [
+my $t = MDM->new(redis => { tcp => 1, for => [ 'durability wait' ], args => [
     '--appendonly', 'yes', '--appendfsync', 'always',
     '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1' ] },
     store => 'durability wait 1 300ms; timeout 800ms;');
@@ -29,7 +29,8 @@ END { local $?; $_->stop for grep { $_->pid } @replicas }
 sub replica {
     my $n = @replicas;
     my $r = MDM::Redis->new(dir => $t->dir . "/replica$n", args => [
-        '--replicaof', '127.0.0.1', $t->redis_server->port ]);
+        '--replicaof', '127.0.0.1', $t->redis_server->port,
+        '--masterauth', 'admin' ]);
 
     push @replicas, $r->start;
 
@@ -212,12 +213,13 @@ is(scalar warnings($log), 0, 'no warning');
 
 # without CONFIG and INFO there is nothing to tell
 
-$t->redis('ACL', 'SETUSER', 'default', '-config', '-info');
+$t->redis('ACL', 'SETUSER', 'mdm', '-config|get', '-info');
 $log = $t->log_size;
 $t->reload(store => 'durability wait 2 100ms;');
 $t->wait_old_workers;
 is(device_lock()->status, 200,
    'a server that does not tell its settings');
 is(scalar warnings($log), 0, 'no warning');
+$t->redis('ACL', 'LOG', 'RESET');
 
 finish;

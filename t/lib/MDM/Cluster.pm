@@ -8,6 +8,7 @@ package MDM::Cluster;
 #                               tls => { ca => PKI }, timeout => 1000,
 #                               args => [...])->start;
 #     $c->nodes;                  # MDM::Redis, with {addr}
+#     $c->auth;                   # lines for mdm_store
 #     $c->master_of($slot); $c->replica_of($node);
 #     $c->slot($key); $c->migrate($slot, $from, $to, sub { … });
 #     $c->stop;
@@ -44,7 +45,8 @@ sub new {
                        '--tls-ca-cert-file', $o{tls}{ca}{file});
         }
 
-        my $node = MDM::Redis->new(dir => "$o{dir}/node$i", acl => $o{acl},
+        my $node = MDM::Redis->new(dir => "$o{dir}/node$i",
+            for => [ 'mode cluster', 'durability wait' ],
             args => [ ($o{tls} ? @listen : ('--port', $port)),
                       '--cluster-enabled', 'yes',
                       '--cluster-config-file', 'nodes.conf',
@@ -84,6 +86,7 @@ sub _free_port {
 
 
 sub nodes { return @{$_[0]{nodes}} }
+sub auth { return $_[0]{nodes}[0]->auth }
 
 
 sub start {
@@ -214,8 +217,6 @@ sub replica_of {
 sub migrate {
     my ($self, $slot, $from, $to, $code) = @_;
 
-    my @auth = $self->{auth} ? ('AUTH2', @{$self->{auth}}) : ();
-
     $to->cmd('CLUSTER', 'SETSLOT', $slot, 'IMPORTING', $from->{id});
     $from->cmd('CLUSTER', 'SETSLOT', $slot, 'MIGRATING', $to->{id});
 
@@ -224,8 +225,7 @@ sub migrate {
 
     for my $i (0 .. $#keys) {
         $code->() if $code && $i == $half;
-        $from->cmd('MIGRATE', '127.0.0.1', $to->{tcp}, $keys[$i], 0, 5000,
-                   @auth);
+        $from->cmd('MIGRATE', '127.0.0.1', $to->{tcp}, $keys[$i], 0, 5000);
     }
 
     $to->cmd('CLUSTER', 'SETSLOT', $slot, 'NODE', $to->{id});

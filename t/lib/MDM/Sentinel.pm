@@ -9,6 +9,7 @@ package MDM::Sentinel;
 #                                args => [...])->start;
 #     $s->servers;          # MDM::Redis, with {tcp} and {addr}
 #     $s->sentinels;        # the same
+#     $s->auth;             # lines for mdm_store
 #     $s->master; $s->replicas; $s->failover; $s->stop;
 
 use strict;
@@ -44,6 +45,7 @@ sub new {
         write_file($file, "\n");
 
         my $server = MDM::Redis->new(dir => "$o{dir}/server$i",
+            for => [ 'mode sentinel', 'durability wait' ],
             file => $file, again => 1, password => $o{password},
             args => [ $self->_listen($port), '--appendonly', 'yes',
                       '--appendfsync', 'always',
@@ -74,7 +76,7 @@ sentinel auth-pass $name $o{password}
 AUTH
 
         my $sentinel = MDM::Redis->new(dir => $dir, file => "$dir.conf",
-            args => [ $self->_listen($port), '--sentinel' ],
+            args => [ $self->_listen($port), '--sentinel' ], auth => 0,
             password => $o{sentinel_password});
 
         $sentinel->{tcp} = $port;
@@ -100,6 +102,7 @@ sub _listen {
 
 
 sub servers { return @{$_[0]{servers}} }
+sub auth { return $_[0]{servers}[0]->auth }
 sub sentinels { return @{$_[0]{watchers}} }
 
 
