@@ -62,6 +62,8 @@ static mdm_uint_t   alloc_paused;
 static mdm_uint_t   alloc_failures;
 static mdm_uint_t   alloc_library;         /* of those, in a library */
 
+static int          alloc_random = 0x5a;
+
 static void        *alloc_live[ALLOC_LIVE];
 static size_t       alloc_nlive;
 
@@ -213,7 +215,7 @@ alloc_jansson_malloc(size_t size)
 }
 
 
-/* the same bytes at every run, so that runs can be compared */
+/* the same bytes at every run of an operation, so that they can be compared */
 
 int
 __wrap_RAND_bytes(unsigned char *buf, int n)
@@ -222,7 +224,7 @@ __wrap_RAND_bytes(unsigned char *buf, int n)
         return 0;
     }
 
-    memset(buf, 0x5a, (size_t) n);
+    memset(buf, alloc_random, (size_t) n);
 
     return 1;
 }
