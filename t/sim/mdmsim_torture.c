@@ -362,8 +362,6 @@ sim_torture_pending(const sim_torture_t *t)
 static void
 sim_torture_next_phase(sim_torture_t *t)
 {
-    uint32_t  i;
-
     sim_torture_progress(t);
 
     t->phase++;
@@ -371,10 +369,6 @@ sim_torture_next_phase(sim_torture_t *t)
 
     if (t->phase == SIM_READ_PHASE) {
         sim_ledger_check_last(t);
-    }
-
-    for (i = 0; i < t->nchannels; i++) {
-        t->channels[i].empty = 0;
     }
 }
 

@@ -71,7 +71,7 @@ typedef struct {
     sim_answer_e              answer;
     int                       busy;
     int                       after_notnow;
-    int                       empty;       /* since the last phase began */
+    int                       empty;       /* and nothing can come */
     char                      id[128];
 } sim_channel_t;
 

@@ -12,7 +12,7 @@
 
 #define SIM_PAUSE          (100 * SIM_MSEC)
 #define SIM_NOTHING        (10 * SIM_MSEC)
-#define SIM_EMPTY_POLL     (5 * SIM_MSEC)
+#define SIM_EMPTY_POLL     (20 * SIM_MSEC)
 #define SIM_VISIT          40              /* commands at a time */
 
 /* one in so many */
@@ -20,6 +20,7 @@
 #define SIM_RENEW          40
 #define SIM_FORGET         100
 #define SIM_AGAIN_RATE     30
+#define SIM_LEAVE          8
 
 
 static uint32_t sim_device_choose(sim_torture_t *t);
@@ -42,6 +43,11 @@ sim_device_wants(const sim_torture_t *t, const sim_channel_t *ch)
     switch (t->phase) {
 
     case SIM_LOAD_PHASE:
+
+        /* a visit costs a handshake, so it should be worth it */
+
+        return ch->backlog >= t->opt->depth * 2 / 3 || ch->held != SIM_NONE;
+
     case SIM_DRAIN_PHASE:
         return ch->backlog != 0 || ch->held != SIM_NONE;
 
@@ -72,6 +78,8 @@ sim_device_choose(sim_torture_t *t)
         return SIM_NONE;
     }
 
+    /* whatever there is, perhaps nothing */
+
     t->next_idle = t->loop.now + SIM_EMPTY_POLL;
     k = (uint32_t) sim_torture_random(t, t->nchannels);
 
@@ -87,18 +95,22 @@ sim_device_start(sim_torture_t *t, sim_conn_t *c)
     sim_channel_t  *ch;
 
     a = c->data;
-    k = sim_device_choose(t);
+    a->again = 0;
 
-    if (k == SIM_NONE) {
-        sim_torture_wait(t, c, SIM_NOTHING);
-        return;
+    if (a->channel == SIM_NONE) {
+        k = sim_device_choose(t);
+
+        if (k == SIM_NONE) {
+            sim_torture_wait(t, c, SIM_NOTHING);
+            return;
+        }
+
+        t->channels[k].busy = 1;
+        a->channel = k;
+        a->visit = 0;
     }
 
-    ch = &t->channels[k];
-    ch->busy = 1;
-    a->channel = k;
-    a->visit = 0;
-    a->again = 0;
+    ch = &t->channels[a->channel];
 
     if (ch->held != SIM_NONE) {
         sim_device_ask(t, c, SIM_ASK_RESULT);
@@ -319,16 +331,22 @@ sim_device_answer(sim_torture_t *t, const sim_channel_t *ch)
 }
 
 
-/* what has become of the request is not known */
+/*
+ * What has become of the request is not known: the device tries again, soon,
+ * or later by another connection.
+ */
 
 void
 sim_device_failed(sim_torture_t *t, sim_conn_t *c)
 {
-    sim_actor_t  *a;
+    uint64_t  pause;
 
-    a = c->data;
-    a->again = 0;
+    pause = SIM_PAUSE + sim_torture_random(t, SIM_PAUSE);
 
-    sim_device_finish(t, c, SIM_PAUSE / 2
-                            + sim_torture_random(t, SIM_PAUSE));
+    if (sim_torture_random(t, SIM_LEAVE) == 0) {
+        sim_device_finish(t, c, pause);
+        return;
+    }
+
+    sim_torture_wait(t, c, pause);
 }

@@ -305,7 +305,8 @@ sim_ledger_empty(sim_torture_t *t, sim_channel_t *ch)
 {
     uint32_t  i;
 
-    ch->empty = 1;
+    ch->empty = (t->phase != SIM_LOAD_PHASE && ch->backlog == 0
+                 && !t->groups[ch->group].pending);
 
     for (i = ch->low; i < ch->count; i++) {
 

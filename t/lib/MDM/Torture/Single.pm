@@ -11,6 +11,7 @@ use warnings;
 use parent 'MDM::Torture::Topology';
 
 use IO::Handle;
+use POSIX ();
 
 use MDM::Torture::Node;
 use MDM::Util qw(free_port wait_for);
@@ -51,8 +52,8 @@ sub start {
         open STDIN, '<&', $in;
         open STDOUT, '>', "$self->{dir}/proxy.out";
         open STDERR, '>', "$self->{dir}/proxy.err";
-        exec "$self->{root}/build/mdmproxy", $self->{proxy_port},
-             $self->{node}->port, $self->{seed};
+        { no warnings "exec"; exec "$self->{root}/build/mdmproxy", $self->{proxy_port},
+             $self->{node}->port, $self->{seed}; }
         POSIX::_exit(127);
     }
 
