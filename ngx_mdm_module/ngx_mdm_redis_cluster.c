@@ -20,6 +20,9 @@
 /* milliseconds between two questions */
 #define NGX_MDM_REDIS_REFRESH  100
 
+/* and while slots have no node that works */
+#define NGX_MDM_REDIS_WATCH    250
+
 
 struct ngx_mdm_redis_cluster_s {
     ngx_mdm_redis_t           *redis;
@@ -41,6 +44,8 @@ struct ngx_mdm_redis_cluster_s {
 
 static ngx_int_t ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error, ngx_uint_t ask);
+static void ngx_mdm_redis_cluster_later(ngx_mdm_redis_cluster_t *cluster,
+    ngx_msec_t delay);
 static ngx_uint_t ngx_mdm_redis_cluster_hopeless(
     ngx_mdm_redis_cluster_t *cluster);
 static void ngx_mdm_redis_cluster_refresh(ngx_mdm_redis_cluster_t *cluster);
@@ -51,7 +56,7 @@ static ngx_int_t ngx_mdm_redis_cluster_answer(ngx_mdm_redis_ask_t *ask,
 static ngx_int_t ngx_mdm_redis_cluster_range(void *data, ngx_uint_t first,
     ngx_uint_t last, ngx_str_t *host, in_port_t port);
 static void ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask);
-static void ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster);
+static ngx_uint_t ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster);
 static void ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask,
     ngx_str_t *reason);
 static ngx_mdm_redis_node_t *ngx_mdm_redis_cluster_node(
@@ -360,19 +365,28 @@ ngx_mdm_redis_cluster_refresh(ngx_mdm_redis_cluster_t *cluster)
 {
     ngx_msec_int_t  passed;
 
+    passed = (ngx_msec_int_t) (ngx_current_msec - cluster->asked);
+
+    ngx_mdm_redis_cluster_later(cluster,
+                                (passed >= 0
+                                 && passed < NGX_MDM_REDIS_REFRESH)
+                                ? (ngx_msec_t) (NGX_MDM_REDIS_REFRESH - passed)
+                                : 1);
+}
+
+
+static void
+ngx_mdm_redis_cluster_later(ngx_mdm_redis_cluster_t *cluster,
+    ngx_msec_t delay)
+{
     if (cluster->ask.asking || cluster->timer.timer_set) {
         return;
     }
 
-    passed = (ngx_msec_int_t) (ngx_current_msec - cluster->asked);
-
     /* not all workers at once */
 
     ngx_add_timer(&cluster->timer,
-                  (passed >= 0 && passed < NGX_MDM_REDIS_REFRESH)
-                  ? (ngx_msec_t) (NGX_MDM_REDIS_REFRESH - passed)
-                    + (ngx_msec_t) ngx_random() % NGX_MDM_REDIS_REFRESH
-                  : 1);
+                  delay + (ngx_msec_t) ngx_random() % (delay / 2 + 1));
 }
 
 
@@ -494,7 +508,12 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
     cluster->known = 1;
     cluster->asked = ngx_current_msec;
 
-    ngx_mdm_redis_cluster_sweep(cluster);
+    if (ngx_mdm_redis_cluster_sweep(cluster)) {
+
+        /* a replica may be about to take its place */
+
+        ngx_mdm_redis_cluster_later(cluster, NGX_MDM_REDIS_WATCH);
+    }
 
     if (cluster->covered < MDM_SLOTS) {
         ngx_str_set(&reason, "slots without a node");
@@ -502,9 +521,7 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
         ngx_mdm_redis_told_down(&cluster->told, "redis",
                                 &ngx_mdm_redis_cluster_name, &reason);
 
-        /* until somebody has taken them */
-
-        ngx_mdm_redis_cluster_refresh(cluster);
+        ngx_mdm_redis_cluster_later(cluster, NGX_MDM_REDIS_WATCH);
 
     } else if (cluster->meta && cluster->told.down) {
         ngx_mdm_redis_told_up(&cluster->told, "redis",
@@ -515,12 +532,15 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
 }
 
 
-/* nodes without slots, once their calls have ended */
+/*
+ * Takes away nodes without slots, once their calls have ended; 1: one that
+ * has some is down.
+ */
 
-static void
+static ngx_uint_t
 ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
 {
-    ngx_uint_t             i, level;
+    ngx_uint_t             i, level, down;
     ngx_queue_t           *q, *next;
     ngx_mdm_redis_t       *redis;
     ngx_mdm_redis_node_t  *node;
@@ -541,6 +561,8 @@ ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
         }
     }
 
+    down = 0;
+
     for (q = ngx_queue_head(&redis->nodes);
          q != ngx_queue_sentinel(&redis->nodes);
          q = next)
@@ -549,7 +571,12 @@ ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
 
         node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
 
-        if (node->listed || ngx_mdm_redis_node_busy(node)) {
+        if (node->listed) {
+            down |= node->conn.down;
+            continue;
+        }
+
+        if (ngx_mdm_redis_node_busy(node)) {
             continue;
         }
 
@@ -561,6 +588,8 @@ ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
 
         ngx_mdm_redis_node_free(node);
     }
+
+    return down;
 }
 
 

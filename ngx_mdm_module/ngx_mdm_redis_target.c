@@ -40,6 +40,7 @@ ngx_mdm_redis_target_host(ngx_mdm_redis_target_t *target, ngx_str_t *host,
     size_t       i;
     ngx_addr_t   addr;
     ngx_int_t    rc;
+    ngx_uint_t   six;
     ngx_pool_t  *pool;
     struct {
         ngx_addr_t         addr;
@@ -97,11 +98,9 @@ ngx_mdm_redis_target_host(ngx_mdm_redis_target_t *target, ngx_str_t *host,
 
     target->name.data = p;
 
-    if (ngx_strlchr(host->data, host->data + host->len, ':') != NULL) {
-        p = ngx_sprintf(p, "[%V]:%ui", host, (ngx_uint_t) port);
-    } else {
-        p = ngx_sprintf(p, "%V:%ui", host, (ngx_uint_t) port);
-    }
+    six = (ngx_strlchr(host->data, host->data + host->len, ':') != NULL);
+
+    p = ngx_sprintf(p, six ? "[%V]:%ui" : "%V:%ui", host, (ngx_uint_t) port);
 
     target->name.len = p - target->name.data;
 

@@ -507,6 +507,7 @@ my $fake = MDM::FakeRedis->new(socket => "$dir/fake.sock",
     });
 
 my $f = MDM->new(redis => 0, redis_socket => $fake->socket, ca => $t->ca,
+                 auth => $real->auth,
                  locations => $locations,
                  store => 'timeout 1s; connect_timeout 500ms;')->start;
 my $fd = $f->device('FAKE')->enroll;

@@ -326,6 +326,7 @@ is($t->request(GET => '/api/version', plain => 1, fresh => 1)->status, 200,
             return $forward->();
         });
     my $f = MDM->new(redis => 0, redis_socket => $fake->socket,
+                     auth => $t->redis_server->auth,
                      ca => $t->ca, locations => $locations,
                      store => 'connect_timeout 8s; timeout 8s;'
                               . 'max_pending 6;')->start;
