@@ -11,6 +11,8 @@ package MDM::Torture::Topology;
 #     nodes()     those that hold data; masters(): those that take writes
 #     healthy()   all is as it should be
 #     fault(N)    makes one; 0: not now
+#     partitions() of the store
+#     relaunch(N) starts a node that was killed
 #     watch()     called often; may count failovers
 #     counts()    faults that only it knows of, by name
 
@@ -27,7 +29,9 @@ sub new {
 }
 
 
+sub partitions { return 16 }
 sub watch { return }
+sub relaunch { my ($self, $node) = @_; $node->launch; return }
 sub counts { return () }
 
 
@@ -85,7 +89,7 @@ sub kill_node {
 
     $node->kill9;
     $self->add('kills');
-    $self->after($ms, sub { $node->launch unless $node->pid });
+    $self->after($ms, sub { $self->relaunch($node) unless $node->pid });
 
     return 1;
 }
