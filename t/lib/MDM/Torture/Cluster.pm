@@ -145,21 +145,24 @@ sub healthy {
 sub fault {
     my ($self, $what) = @_;
 
-    return 0 if ($self->{quiet} // 0) > time || $self->{moving};
+    my $harmless = $what =~ /^(?:stop|pause|disconnect)$/;
 
-    if (!$self->healthy) {
+    return 0 if !$harmless && (($self->{quiet} // 0) > time
+                               || $self->{moving});
+
+    if (!$harmless && !$self->healthy) {
         $self->{quiet} = time + 0.3;
         return 0;
     }
 
     my @masters = $self->masters;
 
-    return 0 if @masters != 3;
+    return 0 if $harmless ? !@masters : @masters != 3;
 
     my %master = map { $_->{name} => 1 } @masters;
     my @replicas = grep { !$master{$_->{name}} } $self->nodes;
-    my $master = $masters[$self->random(0, 2)];
-    my $replica = $replicas[$self->random(0, 2)];
+    my $master = $masters[$self->random(0, $#masters)];
+    my $replica = $replicas[$self->random(0, $#replicas)];
 
     if ($what eq 'failover') {
         my $ok = eval { $replica->cmd('CLUSTER', 'FAILOVER') };
@@ -184,8 +187,10 @@ sub fault {
         return $self->migrate($master, grep { $_ != $master } @masters);
 
     } elsif ($what eq 'stop') {
-        $self->stop_node($self->random(0, 1) ? $master : $replica,
-                         $self->random(50, 900));
+        my $node = $self->random(0, 1) ? $master : $replica;
+
+        return 0 unless $node->pid;
+        $self->stop_node($node, $self->random(50, 900));
 
     } elsif ($what eq 'pause') {
         return $self->pause_node($master, $self->random(50, 500));
