@@ -22,16 +22,19 @@ for id, check in string.gmatch(known, '(%x+):(%x+)') do
 
     if #ARGV == 1 then
         return 'it holds values that are encrypted with key ' .. id
-               .. ', but there is no "encryption_key"'
+               .. ', but there is no "encryption_key": add one with that'
+               .. ' key'
     end
 
     if not keys[id] then
         return 'it holds values that are encrypted with key ' .. id
-               .. ', which is in no file of "encryption_key"'
+               .. ', which is in no file of "encryption_key": add it behind'
+               .. ' the newest'
     end
 
     if keys[id] ~= check then
-        return 'the check value of key ' .. id .. ' is another one'
+        return 'the check value of key ' .. id .. ' in mdm:meta is another'
+               .. ' one'
     end
 end
 
