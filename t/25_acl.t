@@ -116,9 +116,10 @@ for my $command (sort keys %script) {
     $t->redis('ACL', 'SETUSER', $user, "+$command");
 }
 
-# what is called at connect; two of them it can do without
+# what is called at connect; three of them it can do without
 
-for my $command (qw(exists evalsha eval client|setname script|load)) {
+for my $command (qw(exists evalsha eval client|setname config|get
+                    script|load)) {
     SKIP: {
         my $said = $t->redis_server->try_cmd('ACL', 'SETUSER', $user,
                                              "-$command");

@@ -6,11 +6,13 @@ package MDM::Redis;
 #
 #     my $redis = MDM::Redis->new(dir => DIR, tcp => 1, args => [...],
 #                                 admin => P, password => P, acl => [LINES],
-#                                 auth => 0);
+#                                 auth => 0, for => [ 'mode cluster' ],
+#                                 file => redis.conf, again => 1);
 #     $redis->start; $redis->cmd('SET', 'a', 1); $redis->dump;
 #     $redis->kill9; $redis->restart; $redis->pause; $redis->resume;
 #
 # It has the user of docs/keyspace.md, with those rights and no more;
+# and those that the settings in "for" need, by the table below its ACL;
 # $redis->auth are the lines for mdm_store.  The client is the user "default",
 # who may do all; "admin" is the password of that one.  With "password" (of
 # "default") or "acl" (lines of an ACL file) the users are those, with
@@ -40,13 +42,23 @@ our %unknown;
 # continued by a backslash
 
 sub documented_user {
-    my ($text) = read_file($doc)
+    my (@settings) = @_;
+
+    my $keyspace = read_file($doc);
+    my ($text) = $keyspace
         =~ /^\ {4}ACL\ SETUSER\ ((?:[^\n]*\\\n)*[^\n]*)$/mx
         or die "no ACL in $doc";
     my ($name, @rules) = split ' ', $text =~ s/\\\n/ /gr;
     my ($password) = map { /^>(.+)/ ? $1 : () } @rules;
 
     die "no password in the ACL of $doc" unless defined $password;
+
+    for my $setting (@settings) {
+        my ($row) = $keyspace =~ /^\| `\Q$setting\E` \|(.*)$/m
+            or die "no \"$setting\" in $doc";
+
+        push @rules, map { s/\\\|/|/gr } $row =~ /(\+[a-z]+(?:\\\|[a-z]+)?)/g;
+    }
 
     return ($name, $password, @rules);
 }
@@ -61,6 +73,9 @@ sub new {
         args => $o{args} || [],
         password => $o{password},
         acl => $o{acl},
+        file => $o{file},
+        again => $o{again},
+        for => $o{for} || [],
         db => 0,
     }, $class;
 
@@ -99,7 +114,7 @@ sub _users {
     return @{$self->{acl}} if $self->{acl};
     return unless $self->{user};
 
-    my ($name, undef, @rules) = documented_user();
+    my ($name, undef, @rules) = documented_user(@{$self->{for}});
     my $without = $ENV{MDM_ACL_WITHOUT} // '';
     my $admin = defined $self->{admin} ? ">$self->{admin}" : 'nopass';
 
@@ -124,7 +139,7 @@ sub start {
     }
 
     $self->{pid} = spawn({ out => "$self->{dir}/redis.log", append => 1 },
-        $ENV{MDM_REDIS} || 'redis-server',
+        $ENV{MDM_REDIS} || 'redis-server', $self->{file} || (),
         '--port', $self->{port}, '--bind', '127.0.0.1',
         '--unixsocket', $self->{socket}, '--unixsocketperm', '777',
         '--dir', $self->{dir}, '--save', '', '--daemonize', 'no',
@@ -278,9 +293,18 @@ sub _connect {
 sub cmd {
     my ($self, @args) = @_;
 
-    $self->_connect;
+    my $reply = eval { $self->_connect; $self->_call(@args) };
 
-    return $self->_call(@args);
+    if ($@) {
+        die $@ unless $self->{again} && !$self->{sock};
+
+        # a failover has disconnected us
+
+        $self->_connect;
+        $reply = $self->_call(@args);
+    }
+
+    return $reply;
 }
 
 
