@@ -468,10 +468,20 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
         return MDM_CALL_UNAVAILABLE;
     }
 
-    if (redis->cluster != NULL
-        && ngx_mdm_redis_cluster_error(node, op, error) == NGX_OK)
-    {
-        return MDM_CALL_PENDING;
+    if (redis->cluster != NULL) {
+
+        switch (ngx_mdm_redis_cluster_error(node, op, error)) {
+
+        case NGX_OK:
+            return MDM_CALL_PENDING;
+
+        case NGX_ERROR:
+            redis->stats.unavailable++;
+            return MDM_CALL_UNAVAILABLE;
+
+        default: /* NGX_DECLINED */
+            break;
+        }
     }
 
     if (ngx_mdm_redis_unavailable(error, &code)) {
@@ -519,6 +529,25 @@ ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
     }
 
     ngx_mdm_redis_done(redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
+}
+
+
+void
+ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
+{
+    mdm_call_t            *call;
+    ngx_mdm_redis_node_t  *node;
+
+    node = conn->data;
+    call = op->call;
+
+    /* as if it had been abandoned */
+
+    op->call = NULL;
+
+    ngx_mdm_redis_refuse(node->redis, call);
+
+    op->handler(call, op->data);
 }
 
 

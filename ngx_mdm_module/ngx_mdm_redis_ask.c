@@ -31,6 +31,7 @@ static ngx_int_t ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn,
 static const ngx_mdm_redis_owner_t  ngx_mdm_redis_ask_owner = {
     ngx_mdm_redis_ask_reply,
     ngx_mdm_redis_ask_drop,
+    NULL,
     ngx_mdm_redis_ask_up,
     ngx_mdm_redis_ask_down,
     NULL,

@@ -214,7 +214,7 @@ ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
         /* the slot is on its way to another node */
 
         if (op->call == NULL) {
-            return NGX_DECLINED;
+            return NGX_ERROR;
         }
 
         op->hops = 0;
@@ -248,7 +248,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     cluster = node->redis->cluster;
 
     if (ngx_mdm_redis_slots_redirect(error, &slot, &host, &port) != NGX_OK) {
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
     if (host.len == 0) {
@@ -258,7 +258,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     to = ngx_mdm_redis_cluster_node(cluster, &host, port);
 
     if (to == NULL) {
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
     cluster->redis->stats.redirects++;
@@ -269,7 +269,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     }
 
     if (op->call == NULL || op->hops >= NGX_MDM_REDIS_HOPS) {
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
     op->hops++;
@@ -280,7 +280,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
 
     if (rc != NGX_OK) {
         op->asking = 0;
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
     return NGX_OK;

@@ -31,7 +31,8 @@ ngx_int_t ngx_mdm_redis_cluster_route(ngx_mdm_redis_cluster_t *cluster,
 
 /*
  * A call was answered with this error.  NGX_OK: the call is on its way
- * again; NGX_DECLINED: the error is the answer.
+ * again; NGX_ERROR: a redirect that leads nowhere, for now; NGX_DECLINED: it is
+ * no error of a cluster.
  */
 ngx_int_t ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error);

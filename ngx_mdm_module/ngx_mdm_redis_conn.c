@@ -25,6 +25,8 @@
 static void ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
+static void ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn,
+    ngx_queue_t *ops);
 static ngx_uint_t ngx_mdm_redis_conn_overdue(ngx_queue_t *ops);
 static void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev);
@@ -201,9 +203,17 @@ ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
     }
 
     op->state = NGX_MDM_REDIS_OP_SENT;
+    op->due = ngx_current_msec + conn->store->timeout;
     ngx_queue_insert_tail(&conn->sent, &op->queue);
 
     conn->batch = 1;
+
+    if (op->due != op->deadline) {
+
+        /* it has waited, or been somewhere else before */
+
+        conn->hasty = 1;
+    }
 
     return NGX_OK;
 }
@@ -240,7 +250,7 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
     op->conn = conn;
 
-    if (!conn->timeout.timer_set) {
+    if (!conn->timeout.timer_set || conn->hasty) {
         ngx_mdm_redis_conn_arm(conn);
     }
 
@@ -283,6 +293,13 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
         return;
     }
 
+    if (conn->hasty) {
+        conn->hasty = 0;
+
+        ngx_mdm_redis_conn_expire(conn, &conn->held);
+        ngx_mdm_redis_conn_expire(conn, &conn->sent);
+    }
+
     ngx_queue_init(&dead);
 
     while (!ngx_queue_empty(&conn->waiting)) {
@@ -305,6 +322,39 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 }
 
 
+/*
+ * Tells callers that cannot wait any more.  That the server has not replied
+ * in this time says nothing about it: it had less.
+ */
+
+static void
+ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
+{
+    ngx_queue_t         *q;
+    ngx_mdm_redis_op_t  *op;
+
+    for (q = ngx_queue_head(ops);
+         q != ngx_queue_sentinel(ops);
+         q = ngx_queue_next(q))
+    {
+        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+        if (op->call == NULL) {
+            continue;
+        }
+
+        if (!ngx_mdm_redis_expired(op)) {
+            conn->hasty = 1;
+            continue;
+        }
+
+        conn->stats->timeouts++;
+
+        conn->owner->expire(conn, op);
+    }
+}
+
+
 /* has the oldest of them been waiting for too long? */
 
 static ngx_uint_t
@@ -318,7 +368,7 @@ ngx_mdm_redis_conn_overdue(ngx_queue_t *ops)
 
     op = ngx_queue_data(ngx_queue_head(ops), ngx_mdm_redis_op_t, queue);
 
-    return ngx_mdm_redis_expired(op);
+    return ((ngx_msec_int_t) (op->due - ngx_current_msec) <= 0);
 }
 
 
@@ -629,7 +679,7 @@ static void
 ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
 {
     ngx_uint_t           i;
-    ngx_queue_t         *queues[3];
+    ngx_queue_t         *q, *queues[3];
     ngx_msec_int_t       left, n;
     ngx_mdm_redis_op_t  *op;
 
@@ -645,16 +695,26 @@ ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
 
     for (i = 0; i < 3; i++) {
 
-        if (ngx_queue_empty(queues[i])) {
-            continue;
+        for (q = ngx_queue_head(queues[i]);
+             q != ngx_queue_sentinel(queues[i]);
+             q = ngx_queue_next(q))
+        {
+            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+            n = (ngx_msec_int_t) (((op->state == NGX_MDM_REDIS_OP_WAITING
+                                    || (conn->hasty && op->call != NULL))
+                                   ? op->deadline : op->due)
+                                  - ngx_current_msec);
+
+            left = ngx_min(left, n);
+
+            if (!conn->hasty) {
+
+                /* the first one is the oldest */
+
+                break;
+            }
         }
-
-        op = ngx_queue_data(ngx_queue_head(queues[i]), ngx_mdm_redis_op_t,
-                            queue);
-
-        n = (ngx_msec_int_t) (op->deadline - ngx_current_msec);
-
-        left = ngx_min(left, n);
     }
 
     ngx_add_timer(&conn->timeout, (left > 0) ? (ngx_msec_t) left : 1);

@@ -42,7 +42,8 @@ struct ngx_mdm_redis_op_s {
     void                      *data;
     void                      *redis;      /* the owner's, of its store */
     ngx_mdm_redis_conn_t      *conn;       /* if on one, or it was */
-    ngx_msec_t                 deadline;
+    ngx_msec_t                 deadline;   /* of the caller */
+    ngx_msec_t                 due;        /* of the reply, once written */
     ngx_mdm_redis_op_state_e   state;
     mdm_reply_t               *reply;      /* while it is held */
     mdm_arena_t               *arena;
@@ -64,6 +65,9 @@ typedef struct {
 
     /* the op is off the connection and could not be carried out */
     void (*drop)(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op);
+
+    /* the caller cannot wait any more, but the op stays: its reply is due */
+    void (*expire)(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op);
 
     /* calls are taken from now on */
     void (*up)(ngx_mdm_redis_conn_t *conn);
@@ -150,6 +154,8 @@ struct ngx_mdm_redis_conn_s {
     unsigned                         durable:1; /* WAIT follows each batch */
     unsigned                         waitaof:1; /* so does WAITAOF */
     unsigned                         batch:1;  /* no WAIT was sent yet */
+    unsigned                         hasty:1;  /* some callers wait for less
+                                                  than their reply is due */
     unsigned                         meta:1;   /* "partitions" was compared */
 
     u_char                           reason[NGX_MDM_REDIS_REASON];

@@ -24,6 +24,7 @@ static ngx_int_t ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn,
 static const ngx_mdm_redis_owner_t  ngx_mdm_redis_node_owner = {
     ngx_mdm_redis_reply,
     ngx_mdm_redis_drop,
+    ngx_mdm_redis_expire,
     ngx_mdm_redis_node_up,
     ngx_mdm_redis_node_down,
     ngx_mdm_redis_node_replicated,

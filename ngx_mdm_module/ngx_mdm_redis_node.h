@@ -125,6 +125,8 @@ ngx_uint_t ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node);
 void ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     mdm_reply_t *reply, mdm_arena_t *arena);
 void ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op);
+void ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
 
 /* sends it again when a moment has passed, or its deadline: 503 then */
 void ngx_mdm_redis_park(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op);

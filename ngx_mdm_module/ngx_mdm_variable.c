@@ -22,6 +22,11 @@ static ngx_int_t ngx_mdm_variable_counter(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
+#define ngx_mdm_counter(name, field)                                          \
+    { ngx_string(name), NULL, ngx_mdm_variable_counter,                       \
+      offsetof(ngx_mdm_redis_stats_t, field), NGX_HTTP_VAR_NOCACHEABLE, 0 }
+
+
 static ngx_http_variable_t  ngx_mdm_variables[] = {
 
     { ngx_string("mdm_enrollment_id"), NULL, ngx_mdm_variable,
@@ -49,11 +54,21 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
     { ngx_string("mdm_error"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, error), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("mdm_redis_calls"), NULL, ngx_mdm_variable_counter,
-      offsetof(ngx_mdm_redis_stats_t, calls), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    /* counters of the location's store in this worker */
 
-    { ngx_string("mdm_redis_sends"), NULL, ngx_mdm_variable_counter,
-      offsetof(ngx_mdm_redis_stats_t, sends), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+    ngx_mdm_counter("mdm_redis_calls", calls),
+    ngx_mdm_counter("mdm_redis_replies", replies),
+    ngx_mdm_counter("mdm_redis_sends", sends),
+    ngx_mdm_counter("mdm_redis_pending", pending),
+    ngx_mdm_counter("mdm_redis_refused", refused),
+    ngx_mdm_counter("mdm_redis_timeouts", timeouts),
+    ngx_mdm_counter("mdm_redis_unavailable", unavailable),
+    ngx_mdm_counter("mdm_redis_errors", errors),
+    ngx_mdm_counter("mdm_redis_retries", retries),
+    ngx_mdm_counter("mdm_redis_redirects", redirects),
+    ngx_mdm_counter("mdm_redis_tryagain", tryagain),
+    ngx_mdm_counter("mdm_redis_unconfirmed", unconfirmed),
+    ngx_mdm_counter("mdm_redis_connects", connects),
 
     { ngx_string("mdm_redis_time"), NULL, ngx_mdm_variable_redis_time, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },

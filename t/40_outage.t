@@ -186,17 +186,34 @@ is_deeply([ $d->drain ], [ 'kept' ], 'stalled: and works');
 
 
 # The same with the defaults: nobody waits for a second, all are told to come
-# again, and when the server goes on, so does everything, within two.
+# again, and when the server goes on, so does everything, within two.  For as
+# many seconds as MDM_OUTAGE says.
 
 {
-    my $s = MDM->new->start;
+    my $s = MDM->new(server => 'location = /counters { return 200'
+        . ' "$mdm_redis_refused $mdm_redis_timeouts $mdm_redis_pending"; }'
+        )->start;
     my @d = map { $s->device("STALL-$_")->enroll } 1 .. 4;
     my (@late, @other, $n);
+    my $worst = 0;
+
+    # polls in a second
+
+    my $rate = sub {
+        my $until = time + 1;
+        my $polls = 0;
+
+        $polls += grep { $_->idle->status == 200 } @d while time < $until;
+
+        return $polls;
+    };
+
+    my $before = $rate->();
 
     $from = $s->log_size;
     $s->redis_server->pause;
 
-    my $end = time + 5;
+    my $end = time + ($ENV{MDM_OUTAGE} // 5);
 
     while (time < $end) {
         for my $d (@d) {
@@ -205,6 +222,7 @@ is_deeply([ $d->drain ], [ 'kept' ], 'stalled: and works');
             my $took = time - $begin;
 
             $n++;
+            $worst = $took if $took > $worst;
             push @late, $took if $took >= 1;
             push @other, $status if $status != 503;
         }
@@ -226,6 +244,19 @@ is_deeply([ $d->drain ], [ 'kept' ], 'stalled: and works');
         or diag($took // 'never');
     is_deeply([ map { $_->idle->status } @d ], [ (200) x 4 ],
               'defaults: for all');
+
+    my $after = $rate->();
+
+    cmp_ok($after, '>', $before / 3, 'defaults: at the rate of before');
+    note("$n polls while it was stalled, the slowest took $worst s; back "
+         . "after $took s; $before polls/s before, $after afterwards");
+
+    my ($refused, $timeouts, $pending)
+        = split / /, $s->request(GET => '/counters')->body;
+
+    cmp_ok($refused, '>=', $n - 4, 'counters: calls that were refused');
+    cmp_ok($timeouts, '>=', 1, 'of which some had timed out');
+    is($pending, 0, 'none is pending');
 }
 
 

@@ -17,10 +17,14 @@ use MDM::Cluster;
 use MDM::Util qw(free_port);
 
 
-my $t = MDM->new(redis => 0, workers => 2);
-my $c = MDM::Cluster->new(dir => $t->dir . '/cluster', replicas => 1)->start;
+my $t = MDM->new(redis => 0, workers => 2, server =>
+    'location = /counters { return 200 "redirects=$mdm_redis_redirects'
+    . ' tryagain=$mdm_redis_tryagain"; }');
+my $c = MDM::Cluster->new(dir => $t->dir . '/cluster', replicas => 1);
 
 END { local $?; $c->stop if $c }
+
+$c->start;
 
 my @nodes = $c->nodes;
 my $partitions = 256;
@@ -167,6 +171,21 @@ is($other->cmd('CLUSTER', 'COUNTKEYSINSLOT', $cert_slot), 1,
 $other->cmd('CLUSTER', 'SETSLOT', $cert_slot, 'NODE', $other->{id});
 $owner->cmd('CLUSTER', 'SETSLOT', $cert_slot, 'NODE', $other->{id});
 is($new->token_update->status, 200, 'and the device goes on');
+
+
+# counters, of whichever worker
+
+my %most = (redirects => 0, tryagain => 0);
+
+for (1 .. 20) {
+    my $r = $t->curl(path => '/counters');
+    my %n = map { split /=/ } split / /, $r->body;
+
+    $n{$_} > $most{$_} and $most{$_} = $n{$_} for keys %most;
+}
+
+cmp_ok($most{redirects}, '>', 0, 'MOVED and ASK are counted');
+cmp_ok($most{tryagain}, '>', 0, 'TRYAGAIN too');
 
 
 # an orderly failover

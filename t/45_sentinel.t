@@ -20,9 +20,11 @@ use MDM::Util qw(free_port write_file);
 my $t = MDM->new(redis => 0, workers => 2);
 my $s = MDM::Sentinel->new(dir => $t->dir . '/sentinel', replicas => 2,
                            args => [ '--min-replicas-to-write', 1 ],
-                           sentinel_password => 'watch')->start;
+                           sentinel_password => 'watch');
 
 END { local $?; $s->stop if $s }
+
+$s->start;
 
 my $password = $t->dir . '/sentinel.password';
 
