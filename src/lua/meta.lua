@@ -1,3 +1,4 @@
+--@onekey
 -- The number of partitions, fixed by whoever comes first.
 -- KEYS[1]: mdm:meta, ARGV: partitions
 if redis.call('EXISTS', KEYS[1]) == 0 then
