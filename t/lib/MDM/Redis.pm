@@ -185,7 +185,7 @@ sub _learn_unknown {
 
     my $before = keys %unknown;
     my $bare = MDM::Redis->new(dir => "$self->{dir}/bare", auth => 0)->start;
-    my (undef, undef, @rules) = documented_user();
+    my (undef, undef, @rules) = documented_user(@{$self->{for}});
 
     for my $rule (@rules) {
         my ($name) = $rule =~ /^\+([a-z]+)/ or next;
