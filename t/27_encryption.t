@@ -450,6 +450,29 @@ like($t->log($from), qr/\[warn\].*could not be written back/,
 is(() = $t->log($from) =~ /could not be written back/g, 1, 'once');
 
 
+# a long queue is renewed in steps
+
+{
+    my $long = $t->device('LONG-1')->enroll;
+
+    keys_are(1, 2);
+    $t->enqueue('LONG-1', command_with("long-$_", "text $_")) for 1 .. 40;
+    keys_are(2, 1);
+
+    for my $n (32, 40) {
+        my $list = $t->api(GET => '/v1/queue/LONG-1')->json->{commands};
+
+        is_deeply([ map { $_->{command} } @$list ],
+                  [ map { encode_base64(command_with("long-$_", "text $_"),
+                                        '') } 1 .. 40 ],
+                  'a long queue comes back');
+        is(scalar(grep { under($redis->cmd('HGET', $_, 'body')) eq $second }
+                  @{$redis->cmd('KEYS', 'mdm:*:c:long-*')}), $n,
+           "and $n of it were renewed");
+    }
+}
+
+
 # keys that do not fit: nothing is served
 
 sub refused {
