@@ -507,11 +507,12 @@ refused('an older one is missing', qr/encrypted with key $id, which is in no fil
 refused('a newer one is missing', qr/encrypted with key $second, which is in no file/, 1);
 refused('another in front of one', qr/encrypted with key $id, which is in no file/, 3, 2);
 
+keys_are(2, 1);
+is($d->idle->status, 200, 'the right keys');
+
 my $meta = $redis->hash('mdm:meta')->{keys};
 
-$redis->cmd('HSET', 'mdm:meta', 'keys', $meta =~ s/.$/x/r =~ tr/x/0/r)
-    if $meta !~ /0$/;
-$redis->cmd('HSET', 'mdm:meta', 'keys', $meta =~ s/.$/1/r) if $meta =~ /0$/;
+$redis->cmd('HSET', 'mdm:meta', 'keys', $meta =~ s/(.)$/$1 eq '0' ? 1 : 0/er);
 refused('another check value', qr/the check value of key $id in mdm:meta is another one/,
         2, 1);
 $redis->cmd('HSET', 'mdm:meta', 'keys', $meta);
