@@ -260,7 +260,14 @@ static ngx_int_t
 ngx_mdm_init(ngx_conf_t *cf)
 {
     ngx_http_handler_pt        *h;
+    ngx_mdm_main_conf_t        *mmcf;
     ngx_http_core_main_conf_t  *cmcf;
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+
+    if (ngx_mdm_store_resolve(cf, &mmcf->stores) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 

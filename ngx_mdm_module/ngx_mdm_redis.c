@@ -2,74 +2,30 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * A call and its reply.  This file chooses the connection for a key, judges
- * what comes back and tells the log; there is one server, so far.
+ * A call and its reply.  This file chooses the connection for a key, and
+ * judges what comes back.
  */
 
 
-#include "ngx_mdm_redis_conn.h"
+#include "ngx_mdm_redis_cluster.h"
+#include "ngx_mdm_redis_sentinel.h"
 
 
-/* seconds without an error after which a state has ended */
-#define NGX_MDM_REDIS_QUIET  10
+/* milliseconds after which what is parked is tried again */
+#define NGX_MDM_REDIS_RETRY  20
 
 
-/* of a store in this worker; nothing here is configuration memory */
-
-typedef struct {
-    ngx_mdm_store_t           *store;
-    ngx_mdm_redis_conn_t       conn;
-    ngx_mdm_redis_stats_t      stats;
-
-    /* what the log has been told */
-
-    time_t                     since;      /* when it went down */
-    ngx_uint_t                 refused;    /* calls up to then */
-    ngx_str_t                  reason;
-    ngx_str_t                  code;       /* of the errors it answers */
-    const mdm_script_t        *script;     /* to which, at first */
-    time_t                     last;       /* when, at last */
-    ngx_uint_t                 answered;   /* of them, since then */
-    time_t                     failed;     /* when a script last failed */
-    ngx_uint_t                 failures;   /* not logged since then */
-
-    unsigned                   down:1;
-    unsigned                   full:1;
-    unsigned                   trouble:1;
-    unsigned                   write:1;    /* and only of scripts that write */
-
-    u_char                     buffer[NGX_MDM_REDIS_REASON];
-} ngx_mdm_redis_t;
-
-
+static ngx_int_t ngx_mdm_redis_create(ngx_mdm_redis_t *redis,
+    ngx_mdm_store_t *store);
 static ngx_mdm_redis_t *ngx_mdm_redis_get(ngx_mdm_store_t *store);
-static ngx_mdm_redis_conn_t *ngx_mdm_redis_route(ngx_mdm_redis_t *redis,
-    mdm_str_t *key);
-static void ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call);
-static void ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn,
-    ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
-static void ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn,
+static ngx_int_t ngx_mdm_redis_send(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op);
+static void ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call);
+static void ngx_mdm_redis_retry_handler(ngx_event_t *ev);
+static mdm_call_e ngx_mdm_redis_error(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_op_t *op, mdm_str_t *error, ngx_str_t *reset);
 static void ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     mdm_call_e rc, mdm_reply_t *reply, mdm_arena_t *arena);
-static void ngx_mdm_redis_up(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
-static void ngx_mdm_redis_full(ngx_mdm_redis_t *redis);
-static void ngx_mdm_redis_trouble(ngx_mdm_redis_t *redis,
-    ngx_mdm_redis_op_t *op, ngx_str_t *code, mdm_str_t *error);
-static ngx_uint_t ngx_mdm_redis_trouble_ends(ngx_mdm_redis_t *redis,
-    ngx_mdm_redis_op_t *op);
-static void ngx_mdm_redis_trouble_over(ngx_mdm_redis_t *redis);
-static void ngx_mdm_redis_failure(ngx_mdm_redis_t *redis,
-    ngx_mdm_redis_op_t *op, mdm_str_t *error);
-
-
-static const ngx_mdm_redis_owner_t  ngx_mdm_redis_owner = {
-    ngx_mdm_redis_reply,
-    ngx_mdm_redis_drop,
-    ngx_mdm_redis_up,
-    ngx_mdm_redis_down
-};
 
 
 static ngx_pool_t       *ngx_mdm_redis_pool;
@@ -80,10 +36,9 @@ static ngx_uint_t        ngx_mdm_redis_nstores;
 ngx_int_t
 ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
 {
-    ngx_uint_t             i;
-    ngx_mdm_redis_t       *redis;
-    ngx_mdm_store_t      **store;
-    ngx_mdm_redis_conn_t  *conn;
+    ngx_uint_t         i;
+    ngx_mdm_redis_t   *redis;
+    ngx_mdm_store_t  **store;
 
     if ((ngx_process != NGX_PROCESS_WORKER
          && ngx_process != NGX_PROCESS_SINGLE)
@@ -113,40 +68,107 @@ ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
 
     for (i = 0; i < stores->nelts; i++) {
 
-        redis[i].store = store[i];
-
-        conn = &redis[i].conn;
-
-        conn->data = &redis[i];
-        conn->store = store[i];
-        conn->owner = &ngx_mdm_redis_owner;
-        conn->stats = &redis[i].stats;
-
-        /* mode single: one server, which may have several addresses */
-
-        conn->addrs = ((ngx_mdm_store_server_t *) store[i]->servers.elts)
-                      ->url.addrs;
-        conn->naddrs = ((ngx_mdm_store_server_t *) store[i]->servers.elts)
-                       ->url.naddrs;
+        ngx_queue_init(&redis[i].nodes);
+        ngx_queue_init(&redis[i].parked);
 
         ngx_mdm_redis_nstores++;
 
-        ngx_mdm_redis_conn_open(conn);
+        if (ngx_mdm_redis_create(&redis[i], store[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
 }
 
 
+static ngx_int_t
+ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
+{
+    ngx_mdm_redis_node_t    *node;
+    ngx_mdm_redis_target_t   target;
+
+    redis->store = store;
+    redis->log = *ngx_cycle->log;
+    redis->fd = (ngx_socket_t) -1;
+
+    redis->retry.handler = ngx_mdm_redis_retry_handler;
+    redis->retry.data = redis;
+    redis->retry.log = &redis->log;
+
+    switch (store->mode) {
+
+    case NGX_MDM_STORE_CLUSTER:
+
+        /* its nodes come with the slot map */
+
+        redis->cluster = ngx_mdm_redis_cluster_create(redis,
+                                                      ngx_mdm_redis_pool);
+
+        return (redis->cluster == NULL) ? NGX_ERROR : NGX_OK;
+
+    case NGX_MDM_STORE_SENTINEL:
+
+        redis->sentinel = ngx_mdm_redis_sentinel_create(redis,
+                                                        ngx_mdm_redis_pool);
+        if (redis->sentinel == NULL) {
+            return NGX_ERROR;
+        }
+
+        node = ngx_mdm_redis_node_create(redis, NULL);
+        break;
+
+    default: /* NGX_MDM_STORE_SINGLE: it may have several addresses */
+
+        ngx_mdm_redis_target_server(&target, store->servers.elts);
+
+        node = ngx_mdm_redis_node_create(redis, &target);
+    }
+
+    return (node == NULL) ? NGX_ERROR : NGX_OK;
+}
+
+
 void
 ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t  i;
+    ngx_uint_t           i;
+    ngx_queue_t         *q;
+    ngx_mdm_redis_t     *redis;
+    ngx_mdm_redis_op_t  *op;
 
     (void) cycle;
 
     for (i = 0; i < ngx_mdm_redis_nstores; i++) {
-        ngx_mdm_redis_conn_destroy(&ngx_mdm_redis_stores[i].conn);
+
+        redis = &ngx_mdm_redis_stores[i];
+
+        if (redis->cluster != NULL) {
+            ngx_mdm_redis_cluster_destroy(redis->cluster);
+        }
+
+        if (redis->sentinel != NULL) {
+            ngx_mdm_redis_sentinel_destroy(redis->sentinel);
+        }
+
+        while (!ngx_queue_empty(&redis->nodes)) {
+            q = ngx_queue_head(&redis->nodes);
+
+            ngx_mdm_redis_node_free(ngx_queue_data(q, ngx_mdm_redis_node_t,
+                                                   queue));
+        }
+
+        while (!ngx_queue_empty(&redis->parked)) {
+            q = ngx_queue_head(&redis->parked);
+            ngx_queue_remove(q);
+
+            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+            ngx_free(op);
+        }
+
+        if (redis->retry.timer_set) {
+            ngx_del_timer(&redis->retry);
+        }
     }
 
     ngx_mdm_redis_nstores = 0;
@@ -179,12 +201,12 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
     }
 
     if (redis->stats.pending >= store->max_pending) {
-        ngx_mdm_redis_full(redis);
+        ngx_mdm_redis_told_full(redis);
         ngx_mdm_redis_refuse(redis, call);
         return NGX_DECLINED;
     }
 
-    o = ngx_alloc(sizeof(ngx_mdm_redis_op_t), ngx_cycle->log);
+    o = ngx_calloc(sizeof(ngx_mdm_redis_op_t), ngx_cycle->log);
     if (o == NULL) {
         return NGX_ERROR;
     }
@@ -192,12 +214,12 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
     o->call = call;
     o->handler = handler;
     o->data = data;
+    o->redis = redis;
     o->deadline = ngx_current_msec + store->timeout;
-    o->eval = 0;
-    o->retried = 0;
     o->write = (call->script->write != 0);
+    o->pair = (redis->cluster != NULL && !call->script->onekey);
 
-    rc = ngx_mdm_redis_conn_send(ngx_mdm_redis_route(redis, &call->key), o);
+    rc = ngx_mdm_redis_send(redis, o);
 
     if (rc != NGX_OK) {
         ngx_free(o);
@@ -223,12 +245,21 @@ ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op)
 {
     op->call = NULL;
 
-    if (op->state != NGX_MDM_REDIS_OP_WAITING) {
+    switch (op->state) {
+
+    case NGX_MDM_REDIS_OP_WAITING:
+        ngx_mdm_redis_conn_remove(op);
+        break;
+
+    case NGX_MDM_REDIS_OP_PARKED:
+        ngx_queue_remove(&op->queue);
+        break;
+
+    default:
         return;
     }
 
-    ngx_mdm_redis_conn_remove(op);
-    ngx_mdm_redis_done(op->conn->data, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
+    ngx_mdm_redis_done(op->redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
 }
 
 
@@ -256,14 +287,92 @@ ngx_mdm_redis_get(ngx_mdm_store_t *store)
 }
 
 
-/* the connection for a key */
+/*
+ * NGX_OK; NGX_DECLINED: it cannot be sent; NGX_ERROR: no memory.  The op is
+ * the caller's unless NGX_OK.
+ */
 
-static ngx_mdm_redis_conn_t *
-ngx_mdm_redis_route(ngx_mdm_redis_t *redis, mdm_str_t *key)
+static ngx_int_t
+ngx_mdm_redis_send(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
 {
-    (void) key;
+    ngx_int_t              rc;
+    ngx_queue_t           *q;
+    ngx_mdm_redis_node_t  *node;
 
-    return &redis->conn;
+    if (redis->cluster != NULL) {
+
+        rc = ngx_mdm_redis_cluster_route(redis->cluster, &op->call->key,
+                                         &node);
+
+        if (rc == NGX_AGAIN) {
+            ngx_mdm_redis_park(redis, op);
+            return NGX_OK;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+    } else {
+        q = ngx_queue_head(&redis->nodes);
+        node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
+    }
+
+    return ngx_mdm_redis_conn_send((op->call->script->durable
+                                    && ngx_mdm_redis_has_durable(redis))
+                                   ? &node->durable : &node->conn, op);
+}
+
+
+void
+ngx_mdm_redis_park(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
+{
+    op->state = NGX_MDM_REDIS_OP_PARKED;
+    op->conn = NULL;
+
+    ngx_queue_insert_tail(&redis->parked, &op->queue);
+
+    if (!redis->retry.timer_set) {
+        ngx_add_timer(&redis->retry, NGX_MDM_REDIS_RETRY);
+    }
+}
+
+
+static void
+ngx_mdm_redis_retry_handler(ngx_event_t *ev)
+{
+    ngx_mdm_redis_unpark(ev->data);
+}
+
+
+void
+ngx_mdm_redis_unpark(ngx_mdm_redis_t *redis)
+{
+    ngx_queue_t          ops, *q;
+    ngx_mdm_redis_op_t  *op;
+
+    /* some of them will be parked again */
+
+    ngx_queue_init(&ops);
+    ngx_queue_add(&ops, &redis->parked);
+    ngx_queue_init(&redis->parked);
+
+    while (!ngx_queue_empty(&ops)) {
+
+        q = ngx_queue_head(&ops);
+        ngx_queue_remove(q);
+
+        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+        op->state = NGX_MDM_REDIS_OP_OFF;
+
+        if ((ngx_msec_int_t) (op->deadline - ngx_current_msec) <= 0
+            || ngx_mdm_redis_send(redis, op) != NGX_OK)
+        {
+            redis->stats.refused++;
+
+            ngx_mdm_redis_done(redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
+        }
+    }
 }
 
 
@@ -276,46 +385,76 @@ ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call)
 }
 
 
-static void
+void
 ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     mdm_reply_t *reply, mdm_arena_t *arena)
 {
-    ngx_str_t         code;
-    ngx_uint_t        reset;
-    mdm_call_e        rc;
-    ngx_mdm_redis_t  *redis;
+    ngx_str_t              reset;
+    mdm_call_e             rc;
+    ngx_mdm_redis_t       *redis;
+    ngx_mdm_redis_node_t  *node;
 
-    redis = conn->data;
+    node = conn->data;
+    redis = node->redis;
 
     redis->stats.replies++;
 
     if (reply->type == MDM_REPLY_ARRAY) {
-
-        if (redis->trouble && ngx_mdm_redis_trouble_ends(redis, op)) {
-            ngx_mdm_redis_trouble_over(redis);
-        }
+        ngx_mdm_redis_told_well(&node->told, ngx_mdm_redis_conn_name(conn),
+                                op);
 
         ngx_mdm_redis_done(redis, op, MDM_CALL_OK, reply, arena);
         return;
     }
 
-    reset = 0;
+    ngx_str_null(&reset);
 
     if (reply->type != MDM_REPLY_ERROR) {
 
         /* replies and calls do not fit each other any more */
 
-        ngx_str_set(&code, "a script's reply is no array");
+        ngx_str_set(&reset, "a script's reply is no array");
 
         ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
-                      "redis has sent what cannot be used: %V", &code);
+                      "redis has sent what cannot be used: %V", &reset);
 
         rc = MDM_CALL_UNAVAILABLE;
-        reset = 1;
 
-    } else if (reply->str.len >= 8
-               && ngx_memcmp(reply->str.data, "NOSCRIPT", 8) == 0
-               && !op->eval)
+    } else {
+        rc = ngx_mdm_redis_error(node, op, &reply->str, &reset);
+
+        if (rc == MDM_CALL_PENDING) {
+            mdm_arena_destroy(arena);
+            return;
+        }
+    }
+
+    ngx_mdm_redis_done(redis, op, rc, reply, arena);
+
+    if (reset.len != 0 && conn->state == NGX_MDM_REDIS_CONN_READY) {
+        ngx_mdm_redis_conn_reset(conn, &reset);
+    }
+}
+
+
+/*
+ * MDM_CALL_PENDING: it was sent once more.  With *reset the connection is
+ * of no use any more.
+ */
+
+static mdm_call_e
+ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
+    mdm_str_t *error, ngx_str_t *reset)
+{
+    ngx_str_t              code;
+    ngx_mdm_redis_t       *redis;
+    ngx_mdm_redis_conn_t  *conn;
+
+    redis = node->redis;
+    conn = op->conn;
+
+    if (error->len >= 8 && ngx_memcmp(error->data, "NOSCRIPT", 8) == 0
+        && !op->eval)
     {
         /* the server has lost its scripts; EVAL brings this one back */
 
@@ -323,45 +462,57 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
         if (op->call != NULL && ngx_mdm_redis_conn_send(conn, op) == NGX_OK) {
             redis->stats.evals++;
-            mdm_arena_destroy(arena);
-            return;
+            return MDM_CALL_PENDING;
         }
 
-        rc = MDM_CALL_UNAVAILABLE;
+        return MDM_CALL_UNAVAILABLE;
+    }
 
-    } else if (ngx_mdm_redis_unavailable(&reply->str, &code)) {
+    if (redis->cluster != NULL
+        && ngx_mdm_redis_cluster_error(node, op, error) == NGX_OK)
+    {
+        return MDM_CALL_PENDING;
+    }
+
+    if (ngx_mdm_redis_unavailable(error, &code)) {
         redis->stats.unavailable++;
 
-        ngx_mdm_redis_trouble(redis, op, &code, &reply->str);
-
-        rc = MDM_CALL_UNAVAILABLE;
+        ngx_mdm_redis_told_trouble(&node->told, ngx_mdm_redis_conn_name(conn),
+                                   op, &code, error);
 
         /* only a new connection can be authenticated again */
 
-        reset = (code.len == 6 && ngx_memcmp(code.data, "NOAUTH", 6) == 0);
+        if (code.len == 6 && ngx_memcmp(code.data, "NOAUTH", 6) == 0) {
+            *reset = code;
+        }
 
-    } else {
-        redis->stats.errors++;
+        /* and a Sentinel says where the master is now */
 
-        ngx_mdm_redis_failure(redis, op, &reply->str);
+        if (redis->sentinel != NULL
+            && code.len == 8 && ngx_memcmp(code.data, "READONLY", 8) == 0)
+        {
+            *reset = code;
+        }
 
-        rc = MDM_CALL_FAILED;
+        return MDM_CALL_UNAVAILABLE;
     }
 
-    ngx_mdm_redis_done(redis, op, rc, reply, arena);
+    redis->stats.errors++;
 
-    if (reset && conn->state == NGX_MDM_REDIS_CONN_READY) {
-        ngx_mdm_redis_conn_reset(conn, &code);
-    }
+    ngx_mdm_redis_told_failure(redis, op, error);
+
+    return MDM_CALL_FAILED;
 }
 
 
-static void
+void
 ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
-    ngx_mdm_redis_t  *redis;
+    ngx_mdm_redis_t       *redis;
+    ngx_mdm_redis_node_t  *node;
 
-    redis = conn->data;
+    node = conn->data;
+    redis = node->redis;
 
     if (op->call != NULL) {
         redis->stats.refused++;
@@ -401,201 +552,4 @@ ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     }
 
     ngx_free(op);
-}
-
-
-static void
-ngx_mdm_redis_up(ngx_mdm_redis_conn_t *conn)
-{
-    ngx_mdm_redis_t  *redis;
-
-    redis = conn->data;
-
-    if (!redis->down) {
-        ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
-                      "mdm store \"%V\": connected to redis %V",
-                      &redis->store->name, &conn->addrs[conn->addr].name);
-        return;
-    }
-
-    redis->down = 0;
-    redis->reason.len = 0;
-
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                  "mdm store \"%V\": redis %V is up again after %Ts, "
-                  "%ui calls were refused",
-                  &redis->store->name, &conn->addrs[conn->addr].name,
-                  ngx_time() - redis->since,
-                  redis->stats.refused - redis->refused);
-}
-
-
-/* tells the log once, and again when the reason is another one */
-
-static void
-ngx_mdm_redis_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
-{
-    ngx_mdm_redis_t  *redis;
-
-    redis = conn->data;
-
-    if (redis->down
-        && redis->reason.len == reason->len
-        && ngx_memcmp(redis->reason.data, reason->data, reason->len) == 0)
-    {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "mdm store \"%V\": redis %V is %sdown (%V), requests get "
-                  "503",
-                  &redis->store->name, &conn->addrs[conn->addr].name,
-                  redis->down ? "still " : "", reason);
-
-    redis->reason.data = redis->buffer;
-    redis->reason.len = ngx_min(reason->len, NGX_MDM_REDIS_REASON);
-
-    ngx_memcpy(redis->reason.data, reason->data, redis->reason.len);
-
-    if (!redis->down) {
-        redis->down = 1;
-        redis->since = ngx_time();
-        redis->refused = redis->stats.refused;
-    }
-}
-
-
-static void
-ngx_mdm_redis_full(ngx_mdm_redis_t *redis)
-{
-    if (redis->full) {
-        return;
-    }
-
-    redis->full = 1;
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "mdm store \"%V\": %ui calls are pending, which is "
-                  "\"max_pending\", further requests get 503",
-                  &redis->store->name, redis->stats.pending);
-}
-
-
-/* the server answers, but with LOADING, READONLY, OOM … */
-
-static void
-ngx_mdm_redis_trouble(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
-    ngx_str_t *code, mdm_str_t *error)
-{
-    u_char     buf[NGX_MDM_REDIS_REASON];
-    ngx_str_t  text;
-
-    redis->answered++;
-    redis->last = ngx_time();
-
-    if (redis->trouble && redis->code.data == code->data) {
-
-        if (!op->write) {
-            redis->write = 0;
-        }
-
-        return;
-    }
-
-    redis->trouble = 1;
-    redis->write = op->write;
-    redis->code = *code;
-    redis->script = (op->call != NULL) ? op->call->script : NULL;
-    redis->answered = 1;
-
-    ngx_mdm_redis_text(&text, error, buf, sizeof(buf));
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "mdm store \"%V\": redis %V answers %V, requests get 503 "
-                  "(%V)",
-                  &redis->store->name,
-                  &redis->conn.addrs[redis->conn.addr].name, code, &text);
-}
-
-
-/*
- * Does the success of this call say that the server is well again?  Where
- * only writes are refused, most polls succeed all the time, and some writes
- * may: then the one that failed has to, or all must have been quiet a while.
- */
-
-static ngx_uint_t
-ngx_mdm_redis_trouble_ends(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
-{
-    if (!redis->write) {
-        return 1;
-    }
-
-    if (!op->write) {
-        return 0;
-    }
-
-    if (op->call != NULL && op->call->script == redis->script) {
-        return 1;
-    }
-
-    return (ngx_time() - redis->last >= NGX_MDM_REDIS_QUIET);
-}
-
-
-static void
-ngx_mdm_redis_trouble_over(ngx_mdm_redis_t *redis)
-{
-    redis->trouble = 0;
-
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                  "mdm store \"%V\": redis %V does not answer %V any more, "
-                  "%ui calls got it",
-                  &redis->store->name,
-                  &redis->conn.addrs[redis->conn.addr].name, &redis->code,
-                  redis->answered);
-}
-
-
-/* a script has failed: at most a line a second */
-
-static void
-ngx_mdm_redis_failure(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
-    mdm_str_t *error)
-{
-    u_char     *p, buf[NGX_MDM_REDIS_REASON], more[64];
-    ngx_str_t   text, name, before;
-
-    if (redis->failed == ngx_time()) {
-        redis->failures++;
-        return;
-    }
-
-    redis->failed = ngx_time();
-
-    ngx_mdm_redis_text(&text, error, buf, sizeof(buf));
-
-    if (op->call != NULL) {
-        name.len = op->call->script->name.len;
-        name.data = op->call->script->name.data;
-
-    } else {
-        ngx_str_set(&name, "(abandoned)");
-    }
-
-    p = more;
-
-    if (redis->failures != 0) {
-        p = ngx_snprintf(more, sizeof(more), ", %ui failures before it were "
-                         "not logged", redis->failures);
-    }
-
-    before.data = more;
-    before.len = p - more;
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "mdm store \"%V\": the script \"%V\" has failed (%V)%V",
-                  &redis->store->name, &name, &text, &before);
-
-    redis->failures = 0;
 }

@@ -33,6 +33,10 @@ typedef struct {
     ngx_uint_t                retries;     /* and on a new connection */
     ngx_uint_t                refused;     /* at once, or when it went down */
     ngx_uint_t                timeouts;
+    ngx_uint_t                redirects;   /* MOVED and ASK */
+    ngx_uint_t                tryagain;    /* calls that met a slot on its way
+                                              from one node to another */
+    ngx_uint_t                unconfirmed; /* batches too few replicas have */
     ngx_uint_t                unavailable; /* LOADING, READONLY, OOM … */
     ngx_uint_t                errors;      /* other errors of a script */
     ngx_uint_t                connects;    /* connections that came up */

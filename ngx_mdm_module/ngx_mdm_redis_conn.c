@@ -21,11 +21,11 @@
 #define ngx_mdm_redis_expired(op)                                             \
     ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) <= 0)
 
-#define ngx_mdm_redis_idle(conn)                                              \
-    (ngx_queue_empty(&(conn)->sent) && ngx_queue_empty(&(conn)->waiting))
-
 
 static void ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+static ngx_uint_t ngx_mdm_redis_conn_overdue(ngx_queue_t *ops);
 static void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev);
 static const char *ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn);
@@ -36,11 +36,12 @@ static void ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn,
 static void ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn);
 
 
-ngx_int_t
-ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn)
+void
+ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn)
 {
     ngx_queue_init(&conn->waiting);
     ngx_queue_init(&conn->sent);
+    ngx_queue_init(&conn->held);
 
     conn->fd = (ngx_socket_t) -1;
 
@@ -61,21 +62,79 @@ ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn)
     conn->timer.data = conn;
     conn->timer.log = &conn->log;
     conn->timer.cancelable = 1;
+}
+
+
+void
+ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn)
+{
+    conn->tried = 0;
+    conn->delay = 0;
 
     ngx_mdm_redis_conn_start(conn);
-
-    return NGX_OK;
 }
 
 
 static void
 ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn)
 {
+    ngx_int_t  rc;
     ngx_str_t  reason;
 
-    if (ngx_mdm_redis_conn_connect(conn, &reason) != NGX_OK) {
+    conn->state = NGX_MDM_REDIS_CONN_LOCATING;
+    conn->log.action = "looking for redis";
+
+    rc = conn->owner->locate(conn, &reason);
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(&conn->timer, conn->store->connect_timeout);
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_mdm_redis_conn_located(conn, NULL);
+
+    } else {
         ngx_mdm_redis_conn_failed(conn, &reason);
     }
+}
+
+
+void
+ngx_mdm_redis_conn_located(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_str_t  why;
+
+    if (conn->timer.timer_set) {
+        ngx_del_timer(&conn->timer);
+    }
+
+    if (reason != NULL) {
+        ngx_mdm_redis_conn_failed(conn, reason);
+        return;
+    }
+
+    if (conn->addr >= conn->target->naddrs) {
+        conn->addr = 0;
+    }
+
+    if (ngx_mdm_redis_conn_connect(conn, &why) != NGX_OK) {
+        ngx_mdm_redis_conn_failed(conn, &why);
+    }
+}
+
+
+ngx_str_t *
+ngx_mdm_redis_conn_name(ngx_mdm_redis_conn_t *conn)
+{
+    static ngx_str_t  nowhere = ngx_string("(unknown)");
+
+    if (conn->target == NULL) {
+        return &nowhere;
+    }
+
+    return (conn->addr < conn->target->naddrs)
+           ? &conn->target->addrs[conn->addr].name : &conn->target->name;
 }
 
 
@@ -84,9 +143,6 @@ ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn)
 void
 ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_queue_t          dead, *q;
-    ngx_mdm_redis_op_t  *op;
-
     ngx_del_timer(&conn->timer);
 
     conn->log.action = "waiting for replies of redis";
@@ -99,6 +155,16 @@ ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
 
     conn->owner->up(conn);
 
+    ngx_mdm_redis_conn_resume(conn);
+}
+
+
+void
+ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_queue_t          dead, *q;
+    ngx_mdm_redis_op_t  *op;
+
     ngx_queue_init(&dead);
 
     while (!ngx_queue_empty(&conn->waiting)) {
@@ -108,15 +174,9 @@ ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
 
         op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
 
-        if (ngx_mdm_redis_out_call(&conn->out, op->call, op->eval)
-            != NGX_OK)
-        {
+        if (ngx_mdm_redis_conn_write(conn, op) != NGX_OK) {
             ngx_queue_insert_tail(&dead, q);
-            continue;
         }
-
-        op->state = NGX_MDM_REDIS_OP_SENT;
-        ngx_queue_insert_tail(&conn->sent, q);
     }
 
     if (conn->out.first != NULL) {
@@ -127,6 +187,28 @@ ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
 }
 
 
+static ngx_int_t
+ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
+{
+    ngx_uint_t  flags;
+
+    flags = (op->eval ? NGX_MDM_REDIS_EVAL : 0)
+            | (op->pair ? NGX_MDM_REDIS_PAIR : 0)
+            | (op->asking ? NGX_MDM_REDIS_ASKING : 0);
+
+    if (ngx_mdm_redis_out_call(&conn->out, op->call, flags) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    op->state = NGX_MDM_REDIS_OP_SENT;
+    ngx_queue_insert_tail(&conn->sent, &op->queue);
+
+    conn->batch = 1;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
@@ -134,16 +216,13 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
         return NGX_DECLINED;
     }
 
-    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
+    /* behind a WAIT redis would not even read it: it goes with the next */
 
-        if (ngx_mdm_redis_out_call(&conn->out, op->call, op->eval)
-            != NGX_OK)
-        {
+    if (conn->state == NGX_MDM_REDIS_CONN_READY && conn->acks == 0) {
+
+        if (ngx_mdm_redis_conn_write(conn, op) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        op->state = NGX_MDM_REDIS_OP_SENT;
-        ngx_queue_insert_tail(&conn->sent, &op->queue);
 
         ngx_post_event(&conn->flush, &ngx_posted_events);
 
@@ -192,20 +271,16 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 
     conn = ev->data;
 
-    if (!ngx_queue_empty(&conn->sent)) {
+    if (ngx_mdm_redis_conn_overdue(&conn->sent)
+        || ngx_mdm_redis_conn_overdue(&conn->held))
+    {
+        ngx_mdm_redis_conn_reason(conn, &reason, "no reply within %Mms",
+                                  conn->store->timeout);
 
-        q = ngx_queue_head(&conn->sent);
-        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+        conn->stats->timeouts++;
 
-        if (ngx_mdm_redis_expired(op)) {
-            ngx_mdm_redis_conn_reason(conn, &reason, "no reply within %Mms",
-                                      conn->store->timeout);
-
-            conn->stats->timeouts++;
-
-            ngx_mdm_redis_conn_lost(conn, &reason, 1);
-            return;
-        }
+        ngx_mdm_redis_conn_lost(conn, &reason, 1);
+        return;
     }
 
     ngx_queue_init(&dead);
@@ -230,6 +305,23 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 }
 
 
+/* has the oldest of them been waiting for too long? */
+
+static ngx_uint_t
+ngx_mdm_redis_conn_overdue(ngx_queue_t *ops)
+{
+    ngx_mdm_redis_op_t  *op;
+
+    if (ngx_queue_empty(ops)) {
+        return 0;
+    }
+
+    op = ngx_queue_data(ngx_queue_head(ops), ngx_mdm_redis_op_t, queue);
+
+    return ngx_mdm_redis_expired(op);
+}
+
+
 static void
 ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
 {
@@ -244,6 +336,7 @@ ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
         ngx_mdm_redis_conn_start(conn);
         break;
 
+    case NGX_MDM_REDIS_CONN_LOCATING:
     case NGX_MDM_REDIS_CONN_CONNECTING:
     case NGX_MDM_REDIS_CONN_SECURING:
     case NGX_MDM_REDIS_CONN_GREETING:
@@ -284,6 +377,9 @@ ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn)
 {
     switch (conn->state) {
 
+    case NGX_MDM_REDIS_CONN_LOCATING:
+        return "no address";
+
     case NGX_MDM_REDIS_CONN_CONNECTING:
         return "no connection";
 
@@ -319,7 +415,25 @@ ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     ngx_queue_init(&dead);
     ngx_queue_init(&again);
 
-    partial = ngx_mdm_redis_reader_started(&conn->reader);
+    /* what is held may not have reached a replica: it is made again, too */
+
+    for (q = ngx_queue_head(&conn->held);
+         q != ngx_queue_sentinel(&conn->held);
+         q = ngx_queue_next(q))
+    {
+        ngx_mdm_redis_wait_forget(ngx_queue_data(q, ngx_mdm_redis_op_t,
+                                                 queue));
+    }
+
+    partial = ngx_mdm_redis_reader_started(&conn->reader)
+              && ngx_queue_empty(&conn->held);
+
+    if (!ngx_queue_empty(&conn->held)) {
+        ngx_queue_add(&conn->held, &conn->sent);
+        ngx_queue_init(&conn->sent);
+        ngx_queue_add(&conn->sent, &conn->held);
+        ngx_queue_init(&conn->held);
+    }
 
     while (!ngx_queue_empty(&conn->sent)) {
 
@@ -344,8 +458,10 @@ ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
         partial = 0;
     }
 
-    /* nothing waits on a connection that was ready */
+    /* ahead of what waits for the end of a batch */
 
+    ngx_queue_add(&again, &conn->waiting);
+    ngx_queue_init(&conn->waiting);
     ngx_queue_add(&conn->waiting, &again);
 
     /* that it is down is told by the owner */
@@ -388,15 +504,22 @@ ngx_mdm_redis_conn_failed(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
         ngx_mdm_redis_conn_close(conn);
 
-        if (++conn->tried >= conn->naddrs) {
+        if (conn->target == NULL || ++conn->tried >= conn->target->naddrs) {
             break;
         }
 
-        conn->addr = (conn->addr + 1) % conn->naddrs;
+        conn->addr = (conn->addr + 1) % conn->target->naddrs;
 
         if (ngx_mdm_redis_conn_connect(conn, reason) == NGX_OK) {
             return;
         }
+    }
+
+    if (conn->owner->next != NULL && conn->owner->next(conn) == NGX_OK) {
+        conn->tried = 0;
+        conn->addr = 0;
+        ngx_mdm_redis_conn_start(conn);
+        return;
     }
 
     ngx_mdm_redis_conn_down(conn, reason);
@@ -419,7 +542,9 @@ ngx_mdm_redis_conn_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
     /* the next round begins with the next address */
 
-    conn->addr = (conn->addr + 1) % conn->naddrs;
+    if (conn->target != NULL && conn->target->naddrs != 0) {
+        conn->addr = (conn->addr + 1) % conn->target->naddrs;
+    }
 
     conn->delay = (conn->delay == 0) ? NGX_MDM_REDIS_DELAY
                                      : ngx_min(conn->delay * 2,
@@ -453,6 +578,8 @@ ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now)
     ngx_mdm_redis_conn_close(conn);
 
     ngx_queue_init(&dead);
+    ngx_queue_add(&dead, &conn->held);
+    ngx_queue_init(&conn->held);
     ngx_queue_add(&dead, &conn->sent);
     ngx_queue_init(&conn->sent);
     ngx_queue_add(&dead, &conn->waiting);
@@ -489,6 +616,8 @@ ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
         op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
         op->state = NGX_MDM_REDIS_OP_OFF;
 
+        ngx_mdm_redis_wait_forget(op);
+
         conn->owner->drop(conn, op);
     }
 }
@@ -500,7 +629,7 @@ static void
 ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
 {
     ngx_uint_t           i;
-    ngx_queue_t         *queues[2];
+    ngx_queue_t         *queues[3];
     ngx_msec_int_t       left, n;
     ngx_mdm_redis_op_t  *op;
 
@@ -508,12 +637,13 @@ ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
         return;
     }
 
-    queues[0] = &conn->sent;
-    queues[1] = &conn->waiting;
+    queues[0] = &conn->held;
+    queues[1] = &conn->sent;
+    queues[2] = &conn->waiting;
 
     left = (ngx_msec_int_t) conn->store->timeout;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
 
         if (ngx_queue_empty(queues[i])) {
             continue;
@@ -565,8 +695,9 @@ ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn)
 void
 ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_uint_t    i;
-    ngx_queue_t  *q, *queues[2];
+    ngx_uint_t           i;
+    ngx_queue_t         *q, *queues[3];
+    ngx_mdm_redis_op_t  *op;
 
     ngx_mdm_redis_conn_close(conn);
 
@@ -574,15 +705,20 @@ ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
         ngx_del_timer(&conn->timeout);
     }
 
-    queues[0] = &conn->sent;
-    queues[1] = &conn->waiting;
+    queues[0] = &conn->held;
+    queues[1] = &conn->sent;
+    queues[2] = &conn->waiting;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
 
         while (!ngx_queue_empty(queues[i])) {
             q = ngx_queue_head(queues[i]);
             ngx_queue_remove(q);
-            ngx_free(ngx_queue_data(q, ngx_mdm_redis_op_t, queue));
+
+            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+            ngx_mdm_redis_wait_forget(op);
+            ngx_free(op);
         }
     }
 }

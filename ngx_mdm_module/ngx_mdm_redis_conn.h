@@ -17,6 +17,7 @@
 
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_resp.h"
+#include "ngx_mdm_redis_target.h"
 #include "ngx_mdm_store.h"
 
 
@@ -26,7 +27,9 @@ typedef struct ngx_mdm_redis_conn_s  ngx_mdm_redis_conn_t;
 typedef enum {
     NGX_MDM_REDIS_OP_WAITING = 0,    /* not written yet */
     NGX_MDM_REDIS_OP_SENT,           /* written, a reply is due */
-    NGX_MDM_REDIS_OP_OFF             /* not on a connection */
+    NGX_MDM_REDIS_OP_HELD,           /* replied, that of WAIT is due */
+    NGX_MDM_REDIS_OP_PARKED,         /* with its owner, to be sent later */
+    NGX_MDM_REDIS_OP_OFF             /* none of them */
 } ngx_mdm_redis_op_state_e;
 
 
@@ -37,12 +40,18 @@ struct ngx_mdm_redis_op_s {
     mdm_call_t                *call;       /* NULL: abandoned */
     ngx_mdm_redis_handler_pt   handler;
     void                      *data;
-    ngx_mdm_redis_conn_t      *conn;
+    void                      *redis;      /* the owner's, of its store */
+    ngx_mdm_redis_conn_t      *conn;       /* if on one, or it was */
     ngx_msec_t                 deadline;
     ngx_mdm_redis_op_state_e   state;
+    mdm_reply_t               *reply;      /* while it is held */
+    mdm_arena_t               *arena;
     unsigned                   eval:1;     /* send the script's body */
     unsigned                   retried:1;
     unsigned                   write:1;    /* the script may write */
+    unsigned                   pair:1;     /* send two keys */
+    unsigned                   asking:1;   /* ASKING goes ahead of it */
+    unsigned                   hops:4;     /* redirects so far */
 };
 
 
@@ -59,13 +68,33 @@ typedef struct {
     /* calls are taken from now on */
     void (*up)(ngx_mdm_redis_conn_t *conn);
 
-    /* an attempt to connect has failed, or a call was not answered in time */
+    /* no server of the round could be used, or a call was not answered in
+       time */
     void (*down)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+
+    /* the replicas did not confirm what was written, or do again */
+    void (*replicated)(ngx_mdm_redis_conn_t *conn, ngx_uint_t enough,
+        ngx_int_t replicas);
+
+    /*
+     * Sets conn->target before an attempt to connect.  NGX_OK; NGX_AGAIN:
+     * ngx_mdm_redis_conn_located() follows; NGX_ERROR with *reason.
+     */
+    ngx_int_t (*locate)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+
+    /* NGX_OK: there is another target to try in this round; may be NULL */
+    ngx_int_t (*next)(ngx_mdm_redis_conn_t *conn);
+
+    /* writes the handshake, and takes the replies to it one by one */
+    ngx_int_t (*greet)(ngx_mdm_redis_conn_t *conn);
+    ngx_int_t (*greeted)(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+        ngx_str_t *reason);
 } ngx_mdm_redis_owner_t;
 
 
 typedef enum {
     NGX_MDM_REDIS_CONN_CLOSED = 0,
+    NGX_MDM_REDIS_CONN_LOCATING,     /* its address is asked for */
     NGX_MDM_REDIS_CONN_CONNECTING,
     NGX_MDM_REDIS_CONN_SECURING,     /* so is that of TLS */
     NGX_MDM_REDIS_CONN_GREETING,     /* the handshake is under way */
@@ -83,10 +112,10 @@ struct ngx_mdm_redis_conn_s {
     const ngx_mdm_redis_owner_t     *owner;
     ngx_socket_t                     fd;
 
-    ngx_addr_t                      *addrs;    /* of one server, */
-    ngx_uint_t                       naddrs;   /* tried in turn */
-    ngx_uint_t                       addr;
+    ngx_mdm_redis_target_t          *target;   /* its addresses are tried */
+    ngx_uint_t                       addr;     /* in turn */
     ngx_uint_t                       tried;
+    ngx_resolver_ctx_t              *resolving;
 
     ngx_connection_t                *connection;
     ngx_uint_t                       generation;  /* grows with each close */
@@ -99,6 +128,10 @@ struct ngx_mdm_redis_conn_s {
 
     ngx_queue_t                      waiting;  /* ops not written yet */
     ngx_queue_t                      sent;     /* ops whose reply is due */
+    ngx_queue_t                      held;     /* ops that have it, while the
+                                                  replicas have not */
+    ngx_uint_t                       acks;     /* replies of WAIT due */
+    ngx_int_t                        replicas; /* that confirmed, -1: short */
 
     ngx_event_t                      flush;
     ngx_event_t                      timeout;  /* of ops; keeps a worker that
@@ -113,16 +146,38 @@ struct ngx_mdm_redis_conn_s {
 
     unsigned                         down:1;   /* calls are refused */
     unsigned                         noload:1; /* SCRIPT LOAD is refused */
+    unsigned                         later:1;  /* locate() did not know yet */
+    unsigned                         durable:1; /* WAIT follows each batch */
+    unsigned                         waitaof:1; /* so does WAITAOF */
+    unsigned                         batch:1;  /* no WAIT was sent yet */
+    unsigned                         meta:1;   /* "partitions" was compared */
 
     u_char                           reason[NGX_MDM_REDIS_REASON];
 };
 
 
 /*
- * Fills in a zeroed connection and starts to connect.  addrs, store and
- * stats must outlive it.
+ * Fills in a zeroed connection; data, owner, store and stats have been set,
+ * and must outlive it.
  */
-ngx_int_t ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn);
+void ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn);
+
+/* starts to connect a connection that is closed */
+void ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn);
+
+/* its target is known now, or with a reason: it is not */
+void ngx_mdm_redis_conn_located(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
+
+/*
+ * For locate(): has the target's name resolved, if it is one.  NGX_OK;
+ * NGX_AGAIN: ngx_mdm_redis_conn_located() will be called; NGX_ERROR.
+ */
+ngx_int_t ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
+
+/* the server, for the log */
+ngx_str_t *ngx_mdm_redis_conn_name(ngx_mdm_redis_conn_t *conn);
 
 /* closes it for good and frees all ops without a word to their callers */
 void ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn);
@@ -139,6 +194,12 @@ void ngx_mdm_redis_conn_remove(ngx_mdm_redis_op_t *op);
 
 /* gives the connection up and makes a new one: it is of no use any more */
 void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+
+
+/* 1 if no call is on it */
+#define ngx_mdm_redis_idle(conn)                                              \
+    (ngx_queue_empty(&(conn)->sent) && ngx_queue_empty(&(conn)->waiting)      \
+     && ngx_queue_empty(&(conn)->held))
 
 
 /* for ngx_mdm_redis_io.c */
@@ -163,6 +224,31 @@ void ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now);
 /* to be called when calls may have ended */
 void ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn);
 
+/* writes what waits, on a connection that is ready */
+void ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn);
+
+
+/* ngx_mdm_redis_wait.c */
+
+/* is there something to wait for? */
+#define ngx_mdm_redis_waits(conn)                                             \
+    ((conn)->durable                                                          \
+     && ((conn)->store->wait_replicas != 0 || (conn)->waitaof))
+
+/* ends a batch of calls with WAIT; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_redis_wait_write(ngx_mdm_redis_conn_t *conn);
+
+/* holds a call back until the replicas have confirmed it */
+void ngx_mdm_redis_wait_hold(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
+
+/* takes the reply to WAIT, and frees its arena */
+void ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    mdm_arena_t *arena);
+
+/* drops the reply of a call that is held */
+void ngx_mdm_redis_wait_forget(ngx_mdm_redis_op_t *op);
+
 
 /* ngx_mdm_redis_io.c */
 
@@ -184,6 +270,10 @@ u_char *ngx_mdm_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len);
 
 /* writes AUTH, SELECT, CLIENT SETNAME, SCRIPT LOAD … and the meta script */
 ngx_int_t ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn);
+
+/* writes AUTH, unless the password is empty */
+ngx_int_t ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *user, ngx_str_t *password);
 
 /*
  * Takes the next reply of it.  NGX_AGAIN: more are due; NGX_OK: that was the

@@ -7,26 +7,34 @@
  */
 
 
-#include "ngx_mdm_redis_conn.h"
+#include "ngx_mdm_redis_node.h"
 
 
 /* steps; those from NGX_MDM_REDIS_LOAD on are one a script */
 
-#define NGX_MDM_REDIS_AUTH    0
-#define NGX_MDM_REDIS_SELECT  1
-#define NGX_MDM_REDIS_NAME    2
-#define NGX_MDM_REDIS_LOAD    3
+#define NGX_MDM_REDIS_AUTH      0
+#define NGX_MDM_REDIS_SELECT    1
+#define NGX_MDM_REDIS_NAME      2
+#define NGX_MDM_REDIS_ROLE      3
+#define NGX_MDM_REDIS_WAITAOF   4
+#define NGX_MDM_REDIS_LOAD      5
 
-#define NGX_MDM_REDIS_META    (NGX_MDM_REDIS_LOAD + mdm_nscripts)
+#define NGX_MDM_REDIS_META      (NGX_MDM_REDIS_LOAD + mdm_nscripts)
+#define NGX_MDM_REDIS_SETTINGS  (NGX_MDM_REDIS_META + 1)
 
 
-static ngx_int_t ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn);
+static ngx_uint_t ngx_mdm_redis_wanted(ngx_mdm_redis_conn_t *conn,
+    ngx_uint_t step);
+static ngx_int_t ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn,
+    ngx_uint_t step);
 static ngx_int_t ngx_mdm_redis_write_select(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_write_name(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn,
     ngx_uint_t i);
 static ngx_int_t ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_step(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_role(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, const mdm_script_t *script, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn,
@@ -55,22 +63,21 @@ static ngx_str_t  ngx_mdm_redis_codes[] = {
 ngx_int_t
 ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  step;
 
-    if (ngx_mdm_redis_write_auth(conn) != NGX_OK
-        || ngx_mdm_redis_write_select(conn) != NGX_OK
-        || ngx_mdm_redis_write_name(conn) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    conn->meta = 0;
+    conn->waitaof = 0;
 
-    for (i = 0; i < mdm_nscripts; i++) {
-        if (ngx_mdm_redis_write_load(conn, i) != NGX_OK) {
+    for (step = 0; step <= NGX_MDM_REDIS_META; step++) {
+
+        if (ngx_mdm_redis_wanted(conn, step)
+            && ngx_mdm_redis_write_step(conn, step) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
 
-    if (ngx_mdm_redis_write_meta(conn) != NGX_OK) {
+    if (ngx_mdm_redis_settings_write(conn) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -82,13 +89,75 @@ ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn)
 }
 
 
+static ngx_uint_t
+ngx_mdm_redis_wanted(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
+{
+    switch (step) {
+
+    case NGX_MDM_REDIS_AUTH:
+        return (conn->store->password.len != 0);
+
+    case NGX_MDM_REDIS_SELECT:
+        return (conn->store->database != 0);
+
+    case NGX_MDM_REDIS_ROLE:
+        return (conn->store->mode == NGX_MDM_STORE_SENTINEL);
+
+    case NGX_MDM_REDIS_WAITAOF:
+        return (conn->store->durability == NGX_MDM_DURABILITY_WAIT);
+
+    default:
+        return 1;
+    }
+}
+
+
 static ngx_int_t
-ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
+{
+    static const ngx_str_t  role = ngx_string("ROLE");
+    static const ngx_str_t  waitaof[] = {
+        ngx_string("WAITAOF"), ngx_string("1"), ngx_string("0"),
+        ngx_string("1")
+    };
+
+    switch (step) {
+
+    case NGX_MDM_REDIS_AUTH:
+        return ngx_mdm_redis_write_auth(conn, &conn->store->user,
+                                        &conn->store->password);
+
+    case NGX_MDM_REDIS_SELECT:
+        return ngx_mdm_redis_write_select(conn);
+
+    case NGX_MDM_REDIS_NAME:
+        return ngx_mdm_redis_write_name(conn);
+
+    case NGX_MDM_REDIS_ROLE:
+        return ngx_mdm_redis_out_command(&conn->out, &role, 1);
+
+    case NGX_MDM_REDIS_WAITAOF:
+
+        /* an error unless the server has it, and an append-only file */
+
+        return ngx_mdm_redis_out_command(&conn->out, waitaof, 4);
+
+    default:
+        return (step == NGX_MDM_REDIS_META)
+               ? ngx_mdm_redis_write_meta(conn)
+               : ngx_mdm_redis_write_load(conn, step - NGX_MDM_REDIS_LOAD);
+    }
+}
+
+
+ngx_int_t
+ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn, ngx_str_t *user,
+    ngx_str_t *password)
 {
     ngx_str_t   argv[3];
     ngx_uint_t  n;
 
-    if (conn->store->password.len == 0) {
+    if (password->len == 0) {
         return NGX_OK;
     }
 
@@ -97,11 +166,11 @@ ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn)
     ngx_str_set(&argv[n], "AUTH");
     n++;
 
-    if (conn->store->user.len != 0) {
-        argv[n++] = conn->store->user;
+    if (user->len != 0) {
+        argv[n++] = *user;
     }
 
-    argv[n++] = conn->store->password;
+    argv[n++] = *password;
 
     return ngx_mdm_redis_out_command(&conn->out, argv, n);
 }
@@ -112,10 +181,6 @@ ngx_mdm_redis_write_select(ngx_mdm_redis_conn_t *conn)
 {
     u_char     buf[NGX_INT_T_LEN];
     ngx_str_t  argv[2];
-
-    if (conn->store->database == 0) {
-        return NGX_OK;
-    }
 
     ngx_str_set(&argv[0], "SELECT");
 
@@ -174,7 +239,7 @@ ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
     call.args = args;
     call.nargs = 1 + ngx_mdm_store_keys(conn->store, &args[1], keys);
 
-    return ngx_mdm_redis_out_call(&conn->out, &call, 1);
+    return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
 }
 
 
@@ -183,12 +248,8 @@ ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
 static void
 ngx_mdm_redis_step(ngx_mdm_redis_conn_t *conn)
 {
-    if (conn->step == NGX_MDM_REDIS_AUTH && conn->store->password.len == 0) {
-        conn->step = NGX_MDM_REDIS_SELECT;
-    }
-
-    if (conn->step == NGX_MDM_REDIS_SELECT && conn->store->database == 0) {
-        conn->step = NGX_MDM_REDIS_NAME;
+    while (!ngx_mdm_redis_wanted(conn, conn->step)) {
+        conn->step++;
     }
 }
 
@@ -203,7 +264,25 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     step = conn->step;
 
     if (step == NGX_MDM_REDIS_META) {
-        return ngx_mdm_redis_meta(conn, reply, reason);
+
+        if (ngx_mdm_redis_meta(conn, reply, reason) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        conn->step++;
+
+        return (ngx_mdm_redis_settings_count(conn) == 0) ? NGX_OK : NGX_AGAIN;
+    }
+
+    if (step >= NGX_MDM_REDIS_SETTINGS) {
+        step -= NGX_MDM_REDIS_SETTINGS;
+
+        ngx_mdm_redis_settings_reply(conn, step, reply);
+
+        conn->step++;
+
+        return (step + 1 == ngx_mdm_redis_settings_count(conn)) ? NGX_OK
+                                                                : NGX_AGAIN;
     }
 
     rc = NGX_OK;
@@ -231,6 +310,19 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
         break;
 
+    case NGX_MDM_REDIS_ROLE:
+        rc = ngx_mdm_redis_role(conn, reply, reason);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        break;
+
+    case NGX_MDM_REDIS_WAITAOF:
+        conn->waitaof = (reply->type == MDM_REPLY_ARRAY);
+        break;
+
     default:
         return ngx_mdm_redis_loaded(conn, reply,
                                     mdm_scripts[step - NGX_MDM_REDIS_LOAD],
@@ -247,6 +339,31 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ngx_mdm_redis_step(conn);
 
     return NGX_AGAIN;
+}
+
+
+/* what a Sentinel calls the master may be one no more */
+
+static ngx_int_t
+ngx_mdm_redis_role(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_str_t *reason)
+{
+    mdm_str_t  role;
+
+    if (reply->type == MDM_REPLY_ERROR) {
+        ngx_mdm_redis_quote(conn, reason, &reply->str);
+        return NGX_ERROR;
+    }
+
+    role = mdm_reply_str(reply, 0);
+
+    if (role.len == 6 && ngx_memcmp(role.data, "master", 6) == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(reason, "it is no master, other than the Sentinel said");
+
+    return NGX_ERROR;
 }
 
 
@@ -268,7 +385,7 @@ ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
             ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                           "mdm store \"%V\": redis %V has another digest of "
                           "the script \"%*s\", it will be sent in full",
-                          &conn->store->name, &conn->addrs[conn->addr].name,
+                          &conn->store->name, ngx_mdm_redis_conn_name(conn),
                           script->name.len, script->name.data);
         }
 
@@ -298,7 +415,7 @@ ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "mdm store \"%V\": redis %V refuses SCRIPT LOAD, EVAL "
                       "is used instead (%V)",
-                      &conn->store->name, &conn->addrs[conn->addr].name,
+                      &conn->store->name, ngx_mdm_redis_conn_name(conn),
                       &text);
     }
 
@@ -313,6 +430,17 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ngx_str_t *reason)
 {
     if (reply->type == MDM_REPLY_ERROR) {
+
+        /* in a cluster one node has the key */
+
+        if (conn->store->mode == NGX_MDM_STORE_CLUSTER
+            && (ngx_mdm_redis_begins(&reply->str, "MOVED ", 6)
+                || ngx_mdm_redis_begins(&reply->str, "ASK ", 4)
+                || ngx_mdm_redis_begins(&reply->str, "CLUSTERDOWN", 11)))
+        {
+            return NGX_OK;
+        }
+
         ngx_mdm_redis_quote(conn, reason, &reply->str);
         return NGX_ERROR;
     }
@@ -331,6 +459,7 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     }
 
     if (reply->integer == (int64_t) conn->store->partitions) {
+        conn->meta = 1;
         return NGX_OK;
     }
 

@@ -59,7 +59,12 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ngx_socket_t       s;
     ngx_connection_t  *c;
 
-    addr = &conn->addrs[conn->addr];
+    if (conn->target->naddrs == 0) {
+        ngx_str_set(reason, "its name is not resolved");
+        return NGX_ERROR;
+    }
+
+    addr = &conn->target->addrs[conn->addr];
 
     conn->log.action = "connecting to redis";
 
@@ -176,7 +181,7 @@ ngx_mdm_redis_conn_nodelay(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
     int                on;
     struct sockaddr   *sa;
 
-    sa = conn->addrs[conn->addr].sockaddr;
+    sa = conn->target->addrs[conn->addr].sockaddr;
 
 #if (NGX_HAVE_UNIX_DOMAIN)
 
@@ -273,7 +278,7 @@ ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn)
     conn->log.action = "greeting redis";
     conn->state = NGX_MDM_REDIS_CONN_GREETING;
 
-    if (ngx_mdm_redis_handshake(conn) != NGX_OK) {
+    if (conn->owner->greet(conn) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -438,7 +443,7 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
 
         if (conn->state == NGX_MDM_REDIS_CONN_GREETING) {
 
-            rc = ngx_mdm_redis_handshake_reply(conn, reply, &reason);
+            rc = conn->owner->greeted(conn, reply, &reason);
 
             mdm_arena_destroy(arena);
 
@@ -452,6 +457,17 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
             }
 
         } else if (ngx_queue_empty(&conn->sent)) {
+
+            if (conn->acks != 0) {
+                ngx_mdm_redis_wait_reply(conn, reply, arena);
+
+                if (conn->generation != generation) {
+                    return NGX_DONE;
+                }
+
+                continue;
+            }
+
             mdm_arena_destroy(arena);
             ngx_mdm_redis_conn_garbled(conn, "a reply came that was not "
                                              "asked for");
@@ -459,9 +475,25 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
 
         } else {
             q = ngx_queue_head(&conn->sent);
+            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+            if (op->asking) {
+
+                /* ASKING: what it says does not matter, the call's does */
+
+                op->asking = 0;
+                mdm_arena_destroy(arena);
+                continue;
+            }
+
             ngx_queue_remove(q);
 
-            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+            if (ngx_mdm_redis_waits(conn) && reply->type == MDM_REPLY_ARRAY)
+            {
+                ngx_mdm_redis_wait_hold(conn, op, reply, arena);
+                continue;
+            }
+
             op->state = NGX_MDM_REDIS_OP_OFF;
 
             conn->owner->reply(conn, op, reply, arena);
@@ -484,6 +516,14 @@ ngx_mdm_redis_conn_flush_handler(ngx_event_t *ev)
     conn = ev->data;
 
     conn->stats->flushes++;
+
+    if (conn->batch && ngx_mdm_redis_waits(conn)
+        && conn->state == NGX_MDM_REDIS_CONN_READY
+        && ngx_mdm_redis_wait_write(conn) != NGX_OK)
+    {
+        ngx_mdm_redis_conn_broken(conn, "no memory");
+        return;
+    }
 
     ngx_mdm_redis_conn_flush(conn);
 }
@@ -565,6 +605,13 @@ ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
 
     conn->state = NGX_MDM_REDIS_CONN_CLOSED;
     conn->generation++;
+    conn->acks = 0;
+    conn->batch = 0;
+
+    if (conn->resolving != NULL) {
+        ngx_resolve_name_done(conn->resolving);
+        conn->resolving = NULL;
+    }
 
     if (conn->flush.posted) {
         ngx_delete_posted_event(&conn->flush);
@@ -645,5 +692,5 @@ ngx_mdm_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len)
     conn = log->data;
 
     return ngx_snprintf(buf, len, ", mdm store: \"%V\", server: %V",
-                        &conn->store->name, &conn->addrs[conn->addr].name);
+                        &conn->store->name, ngx_mdm_redis_conn_name(conn));
 }

@@ -72,20 +72,25 @@ static redisReplyObjectFunctions  ngx_mdm_redis_functions = {
 
 ngx_int_t
 ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
-    ngx_uint_t eval)
+    ngx_uint_t flags)
 {
     size_t               size;
     u_char              *p;
     mdm_uint_t           i;
+    ngx_uint_t           eval, pair;
     const mdm_script_t  *script;
 
     script = call->script;
+
+    eval = flags & NGX_MDM_REDIS_EVAL;
+    pair = (flags & NGX_MDM_REDIS_PAIR) ? 1 : 0;
 
     size = NGX_MDM_REDIS_BULK                       /* "*N" */
            + sizeof("$7\r\nEVALSHA\r\n") - 1
            + NGX_MDM_REDIS_BULK + (eval ? script->body.len : script->sha1.len)
            + sizeof("$1\r\n1\r\n") - 1
-           + NGX_MDM_REDIS_BULK + call->key.len;
+           + (NGX_MDM_REDIS_BULK + call->key.len + 1) * 2
+           + sizeof("*1\r\n$6\r\nASKING\r\n") - 1;
 
     for (i = 0; i < call->nargs; i++) {
         size += NGX_MDM_REDIS_BULK + call->args[i].len;
@@ -96,8 +101,13 @@ ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
         return NGX_ERROR;
     }
 
+    if (flags & NGX_MDM_REDIS_ASKING) {
+        p = ngx_cpymem(p, "*1\r\n$6\r\nASKING\r\n",
+                       sizeof("*1\r\n$6\r\nASKING\r\n") - 1);
+    }
+
     *p++ = '*';
-    p = ngx_mdm_redis_number(p, call->nargs + 4);
+    p = ngx_mdm_redis_number(p, call->nargs + 4 + pair);
 
     if (eval) {
         p = ngx_cpymem(p, "$4\r\nEVAL\r\n", sizeof("$4\r\nEVAL\r\n") - 1);
@@ -110,8 +120,17 @@ ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
         *p++ = CR; *p++ = LF;
     }
 
-    p = ngx_cpymem(p, "$1\r\n1\r\n", sizeof("$1\r\n1\r\n") - 1);
+    p = ngx_cpymem(p, pair ? "$1\r\n2\r\n" : "$1\r\n1\r\n",
+                   sizeof("$1\r\n1\r\n") - 1);
     p = ngx_mdm_redis_bulk(p, call->key.data, call->key.len);
+
+    if (pair) {
+        *p++ = '$';
+        p = ngx_mdm_redis_number(p, call->key.len + 1);
+        p = ngx_cpymem(p, call->key.data, call->key.len);
+        *p++ = ':';
+        *p++ = CR; *p++ = LF;
+    }
 
     for (i = 0; i < call->nargs; i++) {
         p = ngx_mdm_redis_bulk(p, call->args[i].data, call->args[i].len);

@@ -45,9 +45,25 @@ typedef struct {
 } ngx_mdm_redis_reader_t;
 
 
-/* writes EVALSHA, or EVAL with the script's body; NGX_OK or NGX_ERROR */
+/* how a call is written */
+
+/* with the script's body */
+#define NGX_MDM_REDIS_EVAL    1
+
+/*
+ * With a second key of the same slot, which never exists either: while the
+ * slot is on its way to another node neither of the two takes the call, and
+ * the script does not run with half of the keys.
+ */
+#define NGX_MDM_REDIS_PAIR    2
+
+/* behind ASKING, which has a reply of its own */
+#define NGX_MDM_REDIS_ASKING  4
+
+
+/* writes EVALSHA or EVAL; NGX_OK, or NGX_ERROR and nothing is written */
 ngx_int_t ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
-    ngx_uint_t eval);
+    ngx_uint_t flags);
 
 /* writes any command; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out,

@@ -15,6 +15,8 @@
 
 static ngx_int_t ngx_mdm_redis_tls_name(ngx_conf_t *cf,
     ngx_mdm_store_t *store, ngx_mdm_store_tls_t *tls);
+static ngx_uint_t ngx_mdm_redis_tls_expected(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *name);
 static void ngx_mdm_redis_tls_handler(ngx_connection_t *c);
 static ngx_int_t ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn,
     ngx_connection_t *c, ngx_str_t *reason);
@@ -94,55 +96,61 @@ ngx_mdm_redis_tls_conf(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
 /* the name that the server's certificate must have */
 
+/* OpenSSL wants the name with a NUL */
+
 static ngx_int_t
 ngx_mdm_redis_tls_name(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_tls_t *tls)
 {
     u_char                  *p;
-    ngx_str_t                name;
+    ngx_uint_t               i;
     ngx_mdm_store_server_t  *server;
-    struct in6_addr          in6;
 
-    name = store->tls_name;
+    if (store->tls_name.len != 0) {
+        p = ngx_pnalloc(cf->pool, store->tls_name.len + 1);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
 
-    if (name.len == 0) {
-        server = store->servers.elts;
+        tls->name.data = p;
+        tls->name.len = store->tls_name.len;
 
-        if (server[0].url.family == AF_UNIX) {
+        p = ngx_cpymem(p, store->tls_name.data, store->tls_name.len);
+        *p = '\0';
+
+        return NGX_OK;
+    }
+
+    server = store->servers.elts;
+
+    for (i = 0; i < store->servers.nelts; i++) {
+        if (server[i].host.len == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "mdm store \"%V\" has \"tls on\" and a Unix "
                                "socket, but no \"tls_name\"", &store->name);
             return NGX_ERROR;
         }
-
-        name = server[0].url.host;
-
-        if (name.len > 2 && name.data[0] == '['
-            && name.data[name.len - 1] == ']')
-        {
-            name.data++;
-            name.len -= 2;
-        }
     }
-
-    /* OpenSSL wants it with a NUL */
-
-    p = ngx_pnalloc(cf->pool, name.len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    tls->name.data = p;
-    tls->name.len = name.len;
-
-    p = ngx_cpymem(p, name.data, name.len);
-    *p = '\0';
-
-    tls->address = (ngx_inet_addr(name.data, name.len) != INADDR_NONE
-                    || ngx_inet6_addr(name.data, name.len, in6.s6_addr)
-                       == NGX_OK);
 
     return NGX_OK;
+}
+
+
+/* the name that the server's certificate has to have; 1: it is an address */
+
+static ngx_uint_t
+ngx_mdm_redis_tls_expected(ngx_mdm_redis_conn_t *conn, ngx_str_t *name)
+{
+    struct in6_addr  in6;
+
+    *name = conn->store->tls->name;
+
+    if (name->len == 0) {
+        *name = conn->target->host;
+    }
+
+    return (ngx_inet_addr(name->data, name->len) != INADDR_NONE
+            || ngx_inet6_addr(name->data, name->len, in6.s6_addr) == NGX_OK);
 }
 
 
@@ -150,6 +158,7 @@ ngx_int_t
 ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
 {
     ngx_int_t             rc;
+    ngx_str_t             name;
     ngx_connection_t     *c;
     ngx_mdm_store_tls_t  *tls;
 
@@ -165,14 +174,14 @@ ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
 
     /* Server Name Indication knows no addresses, RFC 6066 */
 
-    if (!tls->address
+    if (!ngx_mdm_redis_tls_expected(conn, &name)
         && SSL_set_tlsext_host_name(c->ssl->connection,
-                                    (char *) tls->name.data)
+                                    (char *) name.data)
            == 0)
     {
         ngx_ssl_error(NGX_LOG_ERR, c->log, 0,
                       "SSL_set_tlsext_host_name(\"%s\") failed",
-                      tls->name.data);
+                      name.data);
         return NGX_ERROR;
     }
 
@@ -220,12 +229,10 @@ static ngx_int_t
 ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
     ngx_str_t *reason)
 {
-    int                   ok;
-    long                  rc;
-    X509                 *cert;
-    ngx_mdm_store_tls_t  *tls;
-
-    tls = conn->store->tls;
+    int         ok;
+    long        rc;
+    X509       *cert;
+    ngx_str_t   name;
 
     rc = SSL_get_verify_result(c->ssl->connection);
 
@@ -236,17 +243,17 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
         return NGX_ERROR;
     }
 
-    if (tls->address) {
+    if (ngx_mdm_redis_tls_expected(conn, &name)) {
         ok = 0;
         cert = SSL_get_peer_certificate(c->ssl->connection);
 
         if (cert != NULL) {
-            ok = (X509_check_ip_asc(cert, (char *) tls->name.data, 0) == 1);
+            ok = (X509_check_ip_asc(cert, (char *) name.data, 0) == 1);
             X509_free(cert);
         }
 
     } else {
-        ok = (ngx_ssl_check_host(c, &tls->name) == NGX_OK);
+        ok = (ngx_ssl_check_host(c, &name) == NGX_OK);
     }
 
     if (ok) {
@@ -255,7 +262,7 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
 
     ngx_mdm_redis_conn_reason(conn, reason,
                               "its certificate is not for \"%V\"",
-                              &tls->name);
+                              &name);
 
     return NGX_ERROR;
 }

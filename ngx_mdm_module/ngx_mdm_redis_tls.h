@@ -17,8 +17,7 @@
 
 struct ngx_mdm_store_tls_s {
     ngx_ssl_t                 ssl;
-    ngx_str_t                 name;        /* "tls_name", or the server's */
-    ngx_uint_t                address;     /* 1: the name is an IP address */
+    ngx_str_t                 name;        /* "tls_name"; empty: the host's */
 };
 
 

@@ -12,10 +12,10 @@
 #include "ngx_mdm_redis_tls.h"
 
 
-#define NGX_MDM_REDIS_PORT      6379
 #define NGX_MDM_PARTITIONS      256
 #define NGX_MDM_PARTITIONS_MAX  16384
 #define NGX_MDM_PASSWORD_MAX    4096
+#define NGX_MDM_REPLICAS_MAX    100
 
 /* milliseconds; a call to a stalled redis is answered within a second */
 #define NGX_MDM_TIMEOUT         900
@@ -39,6 +39,8 @@ static char *ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
 static char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_resolver(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_password_file(ngx_conf_t *cf,
@@ -53,14 +55,19 @@ static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_read_password(ngx_conf_t *cf,
-    ngx_mdm_store_t *store);
+static char *ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *password);
 static char *ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store);
 
 
 static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("server"), 1, 1, ngx_mdm_store_server, 0, 0, 0 },
     { ngx_string("mode"), 1, 2, ngx_mdm_store_mode, 0, 0, 0 },
+    { ngx_string("resolver"), 1, 16, ngx_mdm_store_resolver, 0, 0, 0 },
+    { ngx_string("sentinel_user"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, sentinel_user), 0, 0 },
+    { ngx_string("sentinel_password_file"), 1, 1, ngx_mdm_store_password_file,
+      offsetof(ngx_mdm_store_t, sentinel_password_file), 0, 0 },
     { ngx_string("user"), 1, 1, ngx_mdm_store_text,
       offsetof(ngx_mdm_store_t, user), 0, 0 },
     { ngx_string("password_file"), 1, 1, ngx_mdm_store_password_file,
@@ -155,6 +162,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->max_pending = NGX_CONF_UNSET_UINT;
     store->partitions = NGX_CONF_UNSET_UINT;
     store->tls_on = NGX_CONF_UNSET_UINT;
+    store->durability = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&store->servers, cf->pool, 1,
                        sizeof(ngx_mdm_store_server_t))
@@ -267,35 +275,33 @@ static char *
 ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd)
 {
-    ngx_str_t               *value;
-    ngx_mdm_store_server_t  *server;
+    ngx_str_t  *value;
 
     (void) cmd;
 
     value = cf->args->elts;
 
-    server = ngx_array_push(&store->servers);
-    if (server == NULL) {
-        return NGX_CONF_ERROR;
+    return ngx_mdm_store_add_server(cf, store, &value[1]);
+}
+
+
+static char *
+ngx_mdm_store_resolver(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_command_t *cmd)
+{
+    ngx_str_t  *value;
+
+    (void) cmd;
+
+    if (store->resolver != NULL) {
+        return "is duplicate";
     }
 
-    ngx_memzero(server, sizeof(ngx_mdm_store_server_t));
+    value = cf->args->elts;
 
-    server->text = value[1];
-    server->url.url = value[1];
-    server->url.default_port = NGX_MDM_REDIS_PORT;
+    store->resolver = ngx_resolver_create(cf, &value[1], cf->args->nelts - 1);
 
-    if (ngx_parse_url(cf->pool, &server->url) != NGX_OK) {
-
-        if (server->url.err) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in server \"%V\"",
-                               server->url.err, &value[1]);
-        }
-
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return (store->resolver == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 
@@ -318,13 +324,17 @@ ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
         return NGX_CONF_OK;
     }
 
-    if ((cf->args->nelts == 3 && ngx_strcmp(value[1].data, "sentinel") == 0)
-        || (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "cluster") == 0))
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "cluster") == 0) {
+        store->mode = NGX_MDM_STORE_CLUSTER;
+        return NGX_CONF_OK;
+    }
+
+    if (cf->args->nelts == 3 && ngx_strcmp(value[1].data, "sentinel") == 0
+        && value[2].len != 0)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mode %V\" is not supported in this version",
-                           &value[1]);
-        return NGX_CONF_ERROR;
+        store->mode = NGX_MDM_STORE_SENTINEL;
+        store->master = value[2];
+        return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -341,17 +351,24 @@ ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store,
 {
     char  *rv;
 
+    ngx_str_t  *file;
+
     rv = ngx_mdm_store_text(cf, store, cmd);
 
     if (rv != NGX_CONF_OK) {
         return rv;
     }
 
-    if (ngx_conf_full_name(cf->cycle, &store->password_file, 1) != NGX_OK) {
+    file = (ngx_str_t *) ((u_char *) store + cmd->offset);
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_mdm_store_read_password(cf, store);
+    return ngx_mdm_store_read_password(cf, file,
+                                       (file == &store->password_file)
+                                       ? &store->password
+                                       : &store->sentinel_password);
 }
 
 
@@ -415,28 +432,55 @@ static char *
 ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd)
 {
+    ngx_int_t   n, time;
     ngx_str_t  *value;
 
-    (void) store;
     (void) cmd;
+
+    if (store->durability != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
 
     value = cf->args->elts;
 
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "none") == 0) {
+        store->durability = NGX_MDM_DURABILITY_NONE;
         return NGX_CONF_OK;
     }
 
-    if (ngx_strcmp(value[1].data, "wait") == 0) {
+    if (cf->args->nelts != 4 || ngx_strcmp(value[1].data, "wait") != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"durability wait\" is not supported in this "
-                           "version");
+                           "invalid durability \"%V\", it is \"none\" or "
+                           "\"wait REPLICAS TIME\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid durability \"%V\"", &value[1]);
+    n = ngx_atoi(value[2].data, value[2].len);
 
-    return NGX_CONF_ERROR;
+    if (n == NGX_ERROR || n > NGX_MDM_REPLICAS_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid number of replicas \"%V\" in "
+                           "\"durability\", it must be from 0 to %d",
+                           &value[2], NGX_MDM_REPLICAS_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    time = ngx_parse_time(&value[3], 0);
+
+    /* WAIT takes 0 for "for ever" */
+
+    if (time == NGX_ERROR || time == 0 || time > NGX_MAX_INT32_VALUE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid time \"%V\" in \"durability\"",
+                           &value[3]);
+        return NGX_CONF_ERROR;
+    }
+
+    store->durability = NGX_MDM_DURABILITY_WAIT;
+    store->wait_replicas = (ngx_uint_t) n;
+    store->wait_time = (ngx_msec_t) time;
+
+    return NGX_CONF_OK;
 }
 
 
@@ -511,18 +555,17 @@ ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
 
 static char *
-ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *password)
 {
     char             *rv;
     u_char           *buf;
     size_t            len;
     ssize_t           n;
     ngx_fd_t          fd;
-    ngx_str_t        *name;
     ngx_file_info_t   fi;
 
     rv = NGX_CONF_ERROR;
-    name = &store->password_file;
 
     fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
                        NGX_FILE_OPEN, 0);
@@ -594,8 +637,8 @@ ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_mdm_store_t *store)
         goto done;
     }
 
-    store->password.data = buf;
-    store->password.len = len;
+    password->data = buf;
+    password->len = len;
 
     rv = NGX_CONF_OK;
 
@@ -640,6 +683,46 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
                            "mdm store \"%V\" has %ui servers, \"mode "
                            "single\" takes one",
                            &store->name, store->servers.nelts);
+        return NGX_CONF_ERROR;
+    }
+
+    if (store->mode == NGX_MDM_STORE_CLUSTER && store->database != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has \"database\", a cluster "
+                           "has only 0", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (store->mode != NGX_MDM_STORE_SENTINEL
+        && (store->sentinel_user.len != 0
+            || store->sentinel_password.len != 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has \"sentinel_user\" or "
+                           "\"sentinel_password_file\" without \"mode "
+                           "sentinel\"", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (store->sentinel_user.len != 0 && store->sentinel_password.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has \"sentinel_user\" but no "
+                           "\"sentinel_password_file\"", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_uint_value(store->durability, NGX_MDM_DURABILITY_NONE);
+
+    /* a call may wait for the batch before its own */
+
+    if (store->durability == NGX_MDM_DURABILITY_WAIT
+        && store->wait_time * 2 > store->timeout)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\": the time of \"durability "
+                           "wait\" must not be more than half of "
+                           "\"timeout\", which is %Mms",
+                           &store->name, store->timeout);
         return NGX_CONF_ERROR;
     }
 

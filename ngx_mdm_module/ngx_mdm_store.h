@@ -21,11 +21,17 @@
 #define NGX_MDM_STORE_SENTINEL  1
 #define NGX_MDM_STORE_CLUSTER   2
 
+#define NGX_MDM_DURABILITY_NONE  0
+#define NGX_MDM_DURABILITY_WAIT  1
+
 
 typedef struct {
     ngx_str_t                 text;        /* as written */
     ngx_url_t                 url;         /* parsed; addrs may be empty if
                                               the name is for the resolver */
+    ngx_str_t                 host;        /* without brackets, closed by
+                                              NUL; empty for a socket */
+    ngx_uint_t                named;       /* 1: host is no address */
 } ngx_mdm_store_server_t;
 
 
@@ -41,6 +47,15 @@ typedef struct {
 
     ngx_uint_t                mode;
     ngx_str_t                 master;      /* of Sentinel */
+    ngx_str_t                 sentinel_user;
+    ngx_str_t                 sentinel_password;
+    ngx_str_t                 sentinel_password_file;
+    ngx_resolver_t           *resolver;    /* NULL: names are resolved at
+                                              start only */
+
+    ngx_uint_t                durability;
+    ngx_uint_t                wait_replicas;
+    ngx_msec_t                wait_time;
 
     ngx_str_t                 user;
     ngx_str_t                 password;    /* what password_file holds */
@@ -68,6 +83,16 @@ typedef struct {
 
 /* setter of "mdm_store", the block; conf is ngx_mdm_main_conf_t */
 char *ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* takes a server of the block */
+char *ngx_mdm_store_add_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_str_t *text);
+
+/*
+ * Resolves the servers of all stores, once the whole configuration has been
+ * read.  "stores" is an array of ngx_mdm_store_t *; NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores);
 
 /* the store of this name, or NULL */
 ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);

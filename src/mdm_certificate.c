@@ -28,7 +28,7 @@ typedef struct {
 } mdm_certificate_device_t;
 
 
-static X509 *mdm_certificate_parse(const mdm_str_t *der);
+static mdm_int_t mdm_certificate_parse(const mdm_str_t *der, X509 **cert);
 static void mdm_certificate_free(void *data);
 static mdm_int_t mdm_certificate_pem(mdm_arena_t *arena,
     const mdm_str_t *pem, mdm_str_t *der);
@@ -128,9 +128,9 @@ mdm_certificate_header(mdm_arena_t *arena, const mdm_str_t *value,
         return rc;
     }
 
-    *cert = mdm_certificate_parse(&der);
-    if (*cert == NULL) {
-        return MDM_DECLINED;
+    rc = mdm_certificate_parse(&der, cert);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     if (mdm_arena_defer(arena, mdm_certificate_free, *cert) != MDM_OK) {
@@ -181,31 +181,69 @@ mdm_certificate_pem(mdm_arena_t *arena, const mdm_str_t *pem, mdm_str_t *der)
 }
 
 
-static X509 *
-mdm_certificate_parse(const mdm_str_t *der)
+static mdm_int_t
+mdm_certificate_parse(const mdm_str_t *der, X509 **cert)
 {
-    X509          *cert;
+    int            mark;
+    mdm_int_t      rc;
     const u_char  *p;
 
+    *cert = NULL;
+
     if (der->len == 0 || der->len > LONG_MAX) {
-        return NULL;
+        return MDM_DECLINED;
     }
 
     /* whatever fails leaves no trace in the caller's error queue */
 
-    ERR_set_mark();
+    mark = ERR_set_mark();
+    rc = MDM_OK;
 
     p = der->data;
-    cert = d2i_X509(NULL, &p, (long) der->len);
+    *cert = d2i_X509(NULL, &p, (long) der->len);
+
+    if (*cert == NULL) {
+        rc = mdm_certificate_memory(mark) ? MDM_ERROR : MDM_DECLINED;
+    }
 
     ERR_pop_to_mark();
 
-    if (cert != NULL && p != der->data + der->len) {
-        X509_free(cert);
-        return NULL;
+    if (rc == MDM_OK && p != der->data + der->len) {
+        X509_free(*cert);
+        *cert = NULL;
+        return MDM_DECLINED;
     }
 
-    return cert;
+    return rc;
+}
+
+
+mdm_uint_t
+mdm_certificate_memory(int mark)
+{
+    mdm_uint_t     found;
+    unsigned long  err;
+
+    if (mark) {
+
+        /* behind errors of somebody else: one cannot look at all of ours */
+
+        return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+    }
+
+    found = 0;
+
+    for ( ;; ) {
+        err = ERR_get_error();
+
+        if (err == 0) {
+            return found;
+        }
+
+        if (ERR_GET_REASON(err) == ERR_R_MALLOC_FAILURE) {
+            found = 1;
+        }
+    }
 }
 
 
@@ -220,7 +258,7 @@ mdm_int_t
 mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     X509_STORE *trusted, int64_t now, const char **why)
 {
-    int                 err;
+    int                 err, mark;
     mdm_int_t           rc;
     X509_STORE_CTX     *ctx;
     X509_VERIFY_PARAM  *param;
@@ -228,7 +266,7 @@ mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     rc = MDM_ERROR;
     *why = "no memory";
 
-    ERR_set_mark();
+    mark = ERR_set_mark();
 
     ctx = X509_STORE_CTX_new();
     if (ctx == NULL) {
@@ -257,7 +295,7 @@ mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
 
     err = X509_STORE_CTX_get_error(ctx);
 
-    if (err == X509_V_ERR_OUT_OF_MEM) {
+    if (err == X509_V_ERR_OUT_OF_MEM || mdm_certificate_memory(mark)) {
         goto done;
     }
 
@@ -322,8 +360,7 @@ mdm_certificate_names(const mdm_str_t *der, const mdm_str_t *udid,
     GENERAL_NAMES            *names;
     mdm_certificate_device_t  device;
 
-    cert = mdm_certificate_parse(der);
-    if (cert == NULL) {
+    if (mdm_certificate_parse(der, &cert) != MDM_OK) {
         return 0;
     }
 

@@ -63,5 +63,12 @@ mdm_int_t mdm_certificate_header(mdm_arena_t *arena, const mdm_str_t *value,
 mdm_int_t mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     X509_STORE *trusted, int64_t now, const char **why);
 
+/*
+ * What OpenSSL has just failed at: 1 if it was for lack of memory, which looks
+ * like a broken input else.  "mark" is what ERR_set_mark() returned before; an
+ * error queue that was empty then is so afterwards.
+ */
+mdm_uint_t mdm_certificate_memory(int mark);
+
 
 #endif /* _MDM_CERTIFICATE_H_INCLUDED_ */

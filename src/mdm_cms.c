@@ -29,6 +29,7 @@ mdm_cms_verify(mdm_arena_t *arena, const mdm_str_t *signature,
     const mdm_str_t *body, X509_STORE *trusted, int64_t now, X509 **signer,
     const char **why)
 {
+    int               mark;
     mdm_int_t         rc;
     mdm_str_t         der;
     CMS_ContentInfo  *cms;
@@ -54,7 +55,7 @@ mdm_cms_verify(mdm_arena_t *arena, const mdm_str_t *signature,
 
     /* whatever fails leaves no trace in the caller's error queue */
 
-    ERR_set_mark();
+    mark = ERR_set_mark();
 
     cms = mdm_cms_parse(&der);
 
@@ -65,6 +66,10 @@ mdm_cms_verify(mdm_arena_t *arena, const mdm_str_t *signature,
     } else {
         rc = mdm_cms_signed_data(cms, body, trusted, now, signer, why);
         CMS_ContentInfo_free(cms);
+    }
+
+    if (rc != MDM_OK && mdm_certificate_memory(mark)) {
+        rc = MDM_ERROR;
     }
 
     ERR_pop_to_mark();

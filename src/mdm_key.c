@@ -30,6 +30,30 @@ mdm_crc16(const u_char *data, size_t len)
 
 
 uint32_t
+mdm_key_slot(const mdm_str_t *key)
+{
+    size_t         len;
+    const u_char  *open, *close;
+
+    open = memchr(key->data, '{', key->len);
+
+    if (open != NULL) {
+        open++;
+        len = key->len - (size_t) (open - key->data);
+        close = memchr(open, '}', len);
+
+        /* an empty tag is none */
+
+        if (close != NULL && close != open) {
+            return mdm_crc16(open, (size_t) (close - open)) % MDM_SLOTS;
+        }
+    }
+
+    return mdm_crc16(key->data, key->len) % MDM_SLOTS;
+}
+
+
+uint32_t
 mdm_partition(const mdm_str_t *device, uint32_t partitions)
 {
     return mdm_crc16(device->data, device->len) % partitions;

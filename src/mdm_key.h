@@ -23,6 +23,12 @@
 /* CRC16 as Redis Cluster computes it (XMODEM: polynomial 0x1021, init 0) */
 uint16_t mdm_crc16(const u_char *data, size_t len);
 
+/* the slots of a Redis Cluster */
+#define MDM_SLOTS  16384
+
+/* the slot of a key with a hash tag, "…{tag}…", or without one */
+uint32_t mdm_key_slot(const mdm_str_t *key);
+
 /* the partition of a device-channel id (raw, not escaped) */
 uint32_t mdm_partition(const mdm_str_t *device, uint32_t partitions);
 

@@ -30,7 +30,8 @@
 typedef struct {
     mdm_uint_t                depth;       /* containers in containers,
                                               MDM_PLIST_DEPTH_MAX at most */
-    mdm_uint_t                nodes;       /* values and keys, expanded */
+    mdm_uint_t                nodes;       /* values and keys, expanded;
+                                              a real in XML counts twice */
 } mdm_plist_limits_t;
 
 

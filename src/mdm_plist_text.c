@@ -574,6 +574,14 @@ mdm_xml_real(mdm_xml_t *x, const mdm_xml_tag_t *tag)
         }
     }
 
+    /* strtod() may take longer than all the rest: it counts twice */
+
+    if (x->nodes == x->max_nodes) {
+        return mdm_xml_refuse(x, "too many values in the plist");
+    }
+
+    x->nodes++;
+
     memcpy(buf, text.data, text.len);
     buf[text.len] = '\0';
 

@@ -84,9 +84,9 @@ mdm_xml_start(mdm_xml_t *x, const mdm_str_t *in,
     }
 
     /*
-     * A value is at least 7 bytes long ("<true/>"), a key 6.  No object gets
-     * longer than its XML: a string, say, grows by 6 bytes of count and 4 of
-     * reference, but loses 17 of tags.
+     * A value is at least 7 bytes long ("<true/>"), a key 6, and a real, which
+     * counts twice, 14.  No object gets longer than its XML: a string, say,
+     * grows by 6 bytes of count and 4 of reference, but loses 17 of tags.
      */
 
     n = in->len / 6 + 1;

@@ -21,6 +21,11 @@ typedef struct {
     mdm_str_t                 sha1;        /* 40 lower-case hex digits */
     mdm_uint_t                write;       /* 1 unless its first line says
                                               "--@readonly" */
+    mdm_uint_t                durable;     /* 1 if what it writes must not be
+                                              lost: 0 if readonly or with
+                                              "--@volatile" */
+    mdm_uint_t                onekey;      /* 1: it touches KEYS[1] only, by
+                                              "--@onekey" */
     mdm_uint_t                index;       /* place in mdm_scripts */
 } mdm_script_t;
 

@@ -36,7 +36,8 @@ ok(!eval { plist_read('<plist><dict><key>a</key></dict></plist>'); 1 },
 
 # Redis
 
-my $t = MDM->new(redis => { tcp => 1, args => [ '--appendonly', 'yes' ] },
+my $t = MDM->new(redis => { tcp => 1, args => [ '--appendonly', 'yes' ],
+                            auth => 0 },
                  locations => <<'END')->start;
         location = /hello { return 200 "hello\n"; }
         location = /slow { limit_rate 20; return 200 "0123456789abcdefghij0123456789"; }
@@ -118,6 +119,7 @@ is($t->redis('PING'), 'PONG', 'redis: a resumed one does');
     my $auth = MDM::Redis->new(dir => $t->dir . '/auth', password => 'secret',
         acl => undef)->start;
 
+    is($auth->auth, '', 'redis: with a password nothing is documented');
     is($auth->cmd('PING'), 'PONG', 'redis: password');
     $auth->disconnect;
     $auth->{password} = undef;
@@ -134,6 +136,38 @@ is($t->redis('PING'), 'PONG', 'redis: a resumed one does');
     is($auth->cmd('SET', 'mdm:a', 1), 'OK', 'redis: ACL user');
     ok(!eval { $auth->cmd('SET', 'a', 1); 1 } && $@ =~ /NOPERM/,
        'redis: ACL user is held');
+    $auth->stop;
+
+    # by default: the documented user
+
+    $auth = MDM::Redis->new(dir => $t->dir . '/user', admin => 'a')->start;
+
+    is($auth->cmd('SET', 'a', 1), 'OK', 'redis: the client may do all');
+    like($auth->auth, qr/^user mdm; password_file \S+;$/,
+         'redis: what nginx is told');
+
+    my ($user, $password) = MDM::Redis::documented_user();
+
+    $auth->disconnect;
+    $auth->{client_auth} = [ $user, $password ];
+    is($auth->cmd('SET', 'mdm:a', 1), 'OK', 'redis: the documented user');
+    ok(!eval { $auth->cmd('SET', 'a', 1); 1 } && $@ =~ /NOPERM/,
+       'redis: has its own keys only');
+    ok(!eval { $auth->cmd('KEYS', 'mdm:*'); 1 } && $@ =~ /NOPERM/,
+       'redis: and its own commands');
+    $auth->disconnect;
+    $auth->{client_auth} = undef;
+    ok(!eval { $auth->cmd('GET', 'mdm:a'); 1 } && $@ =~ /NOAUTH/,
+       'redis: nothing without a password');
+    $auth->{client_auth} = [ 'default', 'a' ];
+    $auth->stop;
+
+    local $ENV{MDM_ACL_WITHOUT} = 'set';
+
+    $auth->start->disconnect;
+    $auth->{client_auth} = [ $user, $password ];
+    ok(!eval { $auth->cmd('SET', 'mdm:a', 1); 1 } && $@ =~ /NOPERM/,
+       'redis: a command that is taken away');
     $auth->stop;
 }
 
@@ -293,6 +327,16 @@ ok($rc && $out =~ /^not ok .*no alert/m,
                        . 'done_testing;');
 ok($rc && $out =~ /did not call finish/, 'detector: a test without finish()')
     or diag($out);
+
+# what Redis refuses is told, even if the module has got along without it
+
+($rc, $out) = run_perl("my \$t = MDM->new(locations => 'location / { return 204; }');"
+    . '$t->start; pass; my $r = $t->redis_server; my $u = { %$r };'
+    . '$u->{client_auth} = [ (MDM::Redis::documented_user())[0, 1] ];'
+    . 'delete $u->{sock}; bless $u, "MDM::Redis"; $u->try_cmd("KEYS", "*");'
+    . 'finish;');
+ok($rc && $out =~ /^not ok .*nothing refused.*refused: command keys/ms,
+   'detector: what Redis refuses') or diag($out);
 
 # a worker that a client holds longer than QUIT waits for
 

@@ -104,8 +104,6 @@ for my $case (
 for my $case (
     [ 'nosuch 1;', 'unknown directive "nosuch" in "mdm_store"' ],
     [ 'server;', 'invalid number of arguments in "server"' ],
-    [ 'mode sentinel mymaster;', '"mode sentinel" is not supported in this' ],
-    [ 'mode cluster;', '"mode cluster" is not supported in this version' ],
     [ 'mode sentinel;', 'invalid mode "sentinel"' ],
     [ 'mode double;', 'invalid mode "double"' ],
     [ 'mode single; mode single;', '"mode" directive is duplicate' ],
@@ -141,8 +139,21 @@ for my $case (
          qw(empty newline short long lines)),
     [ "encryption_key $file{word};", 'is a text of 32 characters' ],
     [ "encryption_key $file{zero};", 'holds one byte 32 times' ],
-    [ 'durability wait 1 1s;', '"durability wait" is not supported in this' ],
+    [ 'durability wait 1 1s;', 'must not be more than half of "timeout"' ],
+    [ 'timeout 300ms; durability wait 1 151ms;', 'which is 300ms' ],
+    [ 'durability wait 1;', 'invalid durability "wait"' ],
+    [ 'durability wait x 1s;', 'invalid number of replicas "x"' ],
+    [ 'durability wait 101 1s;', 'it must be from 0 to 100' ],
+    [ 'durability wait 1 0;', 'invalid time "0" in "durability"' ],
+    [ 'durability none; durability none;', '"durability" .* duplicate' ],
     [ 'durability some;', 'invalid durability "some"' ],
+    [ 'mode sentinel "";', 'invalid mode "sentinel"' ],
+    [ 'mode cluster m;', 'invalid mode "cluster"' ],
+    [ 'mode cluster; database 1;', 'a cluster has only 0' ],
+    [ 'sentinel_user u;', '"sentinel_user" or .* without "mode sentinel"' ],
+    [ 'mode sentinel m; sentinel_user u;',
+      '"sentinel_user" but no "sentinel_password_file"' ],
+    [ 'resolver 127.0.0.1; resolver 127.0.0.1;', '"resolver" .* duplicate' ],
     [ 'user "";', '"user" directive is empty' ],
     [ 'user a; user b;', '"user" directive is duplicate' ],
     [ 'password_file "";', '"password_file" directive is empty' ],
@@ -191,6 +202,11 @@ conf_ok('all of a store', store => "mode single; password_file"
     . " $file{password}; user joe; database 15; timeout 1500ms;"
     . ' connect_timeout 1m; max_pending 1; partitions 16384; tls off;'
     . ' durability none;');
+conf_ok('a Sentinel store', store => 'mode sentinel mymaster; server a.invalid;'
+    . " server 127.0.0.1:26379; sentinel_user joe; resolver 127.0.0.1;"
+    . " sentinel_password_file $file{password}; durability wait 2 400ms;");
+conf_ok('a Cluster store', store =>
+        'mode cluster; server 127.0.0.1:7000; durability wait 0 1ms;');
 conf_ok('a store by name, its port left out', store_conf =>
         'mdm_store a.b-c_1 { server 127.0.0.1; }', server =>
         'mdm_store a.b-c_1;');

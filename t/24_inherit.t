@@ -113,8 +113,9 @@ END
 $x =~ s/^/    /mg;
 
 my $t = MDM->new(vars => { OTHER_CA => $other->{file},
-                           SECOND => $second->socket },
-    http => "mdm_store second { server unix:%%SECOND%%; }\n$x",
+                           SECOND => $second->socket,
+                           SECOND_AUTH => $second->auth },
+    http => "mdm_store second { server unix:%%SECOND%%; %%SECOND_AUTH%% }\n$x",
     locations => places('', '') . over(over => $loc_y, $event_y,
                                        'mdm_auth off;') . <<"END");
     }

@@ -43,6 +43,14 @@ END { local $?; $second->stop if $second && $second->pid; }
 $second->start;
 $redis->start;
 
+# without either: everybody may do all
+
+my $bare = MDM::Redis->new(dir => "$dir/bare", tcp => 1, auth => 0);
+
+$bare->start;
+
+END { local $?; $bare->stop if $bare && $bare->pid; }
+
 sub password {
     my ($name, $text) = @_;
 
@@ -59,7 +67,8 @@ my $crlf = password(crlf => "mdm-password\r\n");
 my $wrong = password(wrong => "wrong-password\n");
 my $other = password(second => "second-password\n");
 
-$t->{vars} = { SECOND => $second->socket, SECOND_PORT => $second->port };
+$t->{vars} = { SECOND => $second->socket, SECOND_PORT => $second->port,
+              BARE => $bare->socket, BARE_PORT => $bare->port };
 
 my $format = <<'END';
     log_format v '$request_method $request_uri $status '
@@ -141,6 +150,11 @@ is_in('password without a user', try('password without a user',
 ok($t->wait_old_workers, 'the workers of before are gone');
 unlike($redis->cmd('CLIENT', 'LIST'), qr/user=(?:mdm|noselect)/,
        'and have left no connection');
+
+is_in('unix, no password', try('unix, no password', 'server unix:%%BARE%%;'),
+      $bare, 0);
+is_in('TCP, no password, a database', try('TCP, no password, a database',
+      'server 127.0.0.1:%%BARE_PORT%%; database 2;'), $bare, 2);
 
 
 # what does not fit: 503, and the log says why, without the password

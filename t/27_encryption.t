@@ -435,12 +435,13 @@ is(scalar(grep { $_ eq 'mdm.SetBootstrapToken' } @events), 1,
 
 $redis->cmd('HSET', $kept{bootstrap}[0], 'bootstrap', $sealed);
 $d->idle;
-$redis->cmd('ACL', 'SETUSER', 'default', '-hset');
+$redis->cmd('ACL', 'SETUSER', 'mdm', '-hset');
 
 my $from = $t->log_size;
 
 $r = $d->get_bootstrap_token;
-$redis->cmd('ACL', 'SETUSER', 'default', '+@all');
+$redis->cmd('ACL', 'SETUSER', 'mdm', '+hset');
+$redis->cmd('ACL', 'LOG', 'RESET');
 is($r->status, 200, 'renewing is refused: 200');
 is(plist_read($r->body)->{BootstrapToken}, $t->{canary}{bootstrap},
    'renewing is refused: the token comes');

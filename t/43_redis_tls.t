@@ -64,8 +64,8 @@ my $stranger = $foreign->issue(cn => 'nginx');
 my $tls = "tls on; tls_trusted_certificate $ca->{file};";
 my $shown = "tls_certificate $client->{file};"
             . " tls_certificate_key $client->{key};";
-my $a = "server 127.0.0.1:$server{a}{port};";
-my $b = "server 127.0.0.1:$server{b}{port};";
+my $a = "server 127.0.0.1:$server{a}{port}; " . $server{a}{redis}->auth;
+my $b = "server 127.0.0.1:$server{b}{port}; " . $server{b}{redis}->auth;
 
 my $serial = 0;
 
@@ -131,7 +131,8 @@ sub refused {
 
 works('by name', "$a $tls tls_name redis.example;", $server{a});
 works('by the name of the server',
-      "server localhost:$server{a}{port}; $tls", $server{a});
+      "server localhost:$server{a}{port}; $tls " . $server{a}{redis}->auth,
+      $server{a});
 works('by address, with a client certificate', "$b $tls $shown", $server{b});
 works('a client certificate that nobody asked for',
       "$a $tls $shown tls_name redis.example;", $server{a});
@@ -221,7 +222,7 @@ for my $v ('1.2', '1.3') {
     my $redis = $server{$v}{redis};
 
     conf("server 127.0.0.1:$server{$v}{port}; $tls timeout 8s;"
-         . ' connect_timeout 8s;');
+         . ' connect_timeout 8s; ' . $redis->auth);
 
     my $late = $t->device("LATE-$v")->enroll;
 

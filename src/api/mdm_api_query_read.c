@@ -59,6 +59,13 @@ mdm_api_query_read(mdm_exchange_t *x, mdm_api_query_t *q)
                           JSON_REJECT_DUPLICATES, &error);
 
         if (root == NULL) {
+
+            /* jansson has no words for a lack of memory */
+
+            if (error.text[0] == '\0') {
+                return MDM_ERROR;
+            }
+
             return mdm_exchange_refuse(x, 400, "the body is not a JSON "
                                        "object: line %d, column %d: %s",
                                        error.line, error.column, error.text);

@@ -1,3 +1,4 @@
+--@onekey
 -- Claims a certificate for a device.  KEYS[1]: its key, ARGV: device
 -- {1, device}: claimed now; {0, device}: it was already; {-2, other}
 local owner = redis.call('GET', KEYS[1])

@@ -1,3 +1,4 @@
 --@readonly
+--@onekey
 -- Whose is this certificate?  KEYS[1]: its key.  {device or ""}
 return {redis.call('GET', KEYS[1]) or ''}

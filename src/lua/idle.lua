@@ -1,3 +1,4 @@
+--@volatile
 -- Connect, Idle: the poll.  Read-only but for last_seen, once a minute.
 -- ARGV: id, device, cert
 -- a reply of deliver(), or {code of auth()}

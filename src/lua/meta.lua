@@ -1,3 +1,4 @@
+--@onekey
 -- What a store was set up with: the number of partitions, fixed by whoever
 -- comes first, and the keys that values may be encrypted with ("id:check",
 -- parted by blanks), to which the first of a worker's is added.

@@ -58,7 +58,7 @@ fuzz_certificate(mdm_arena_t *arena, const mdm_str_t *value)
 
     rc = mdm_certificate_header(arena, value, &cert);
 
-    if ((rc == MDM_OK) != (cert != NULL)) {
+    if (rc == MDM_ERROR || (rc == MDM_OK) != (cert != NULL)) {
         abort();
     }
 

@@ -28,15 +28,20 @@ package MDM;
 #     store_conf                   instead of the mdm_store block
 #     conf                         the whole file
 #     verify                       of ssl_verify_client (optional)
-#     workers (1), log (info)
+#     workers (1), log (info), daemon (off)
 #     api_path                     prefix of the API (/api)
 #     redis                        options of MDM::Redis; 0: none
 #     redis_socket                 of another server, such as a fake one
+#     auth                         of MDM::Redis->auth of a server behind that
 #     ca                           MDM::PKI to trust, of another instance
 #     env                          environment of nginx
 #
 # in which %%NAME%% stands for PREFIX, PORT (TLS), PLAIN_PORT, REDIS_SOCKET,
-# REDIS_PORT, CA, SERVER_CERT, SERVER_KEY, or a name given in "vars".
+# REDIS_PORT, AUTH, CA, SERVER_CERT, SERVER_KEY, or a name given in "vars".
+#
+# nginx is the user of docs/keyspace.md to Redis, and finish() asserts that
+# Redis has refused it no command and no key.  A "store" that has a
+# password_file goes its own way; a store_conf uses %%AUTH%% or its own.
 #
 # MDM_NGINX is the nginx to test, MDM_MODULE the module to load (empty: none,
 # it is linked in), MDM_KEEP=1 keeps the directory, MDM_DEBUG=1 logs at debug.
@@ -77,7 +82,8 @@ sub new {
 
     chmod 0755, $dir;
 
-    my $self = bless { workers => 1, log => 'info', verify => 'optional', %o,
+    my $self = bless { workers => 1, log => 'info', daemon => 'off',
+                       verify => 'optional', %o,
                        dir => $dir, expect => [], clients => {} }, $class;
 
     mkdir "$dir/$_" for qw(pki tmp redis);
@@ -93,6 +99,7 @@ sub new {
 
     if (ref $self->{redis} || !defined $self->{redis}) {
         $self->{redis} = MDM::Redis->new(dir => "$dir/redis",
+                                         admin => 'admin',
                                          %{$self->{redis} || {}});
     }
 
@@ -168,9 +175,11 @@ sub conf {
     my $load = _module() ne '' ? 'load_module ' . _module() . ";\n" : '';
     my $level = $ENV{MDM_DEBUG} ? 'debug' : $self->{log};
 
+    my $auth = $get->('store') =~ /\bpassword_file\b/ ? '' : '%%AUTH%%';
     my $store = $self->{store_conf} // <<"END";
     mdm_store main {
         server unix:%%REDIS_SOCKET%%;
+        $auth
         @{[ $get->('store') ]}
     }
 END
@@ -237,6 +246,7 @@ END
         PLAIN_PORT => $self->{plain_port},
         REDIS_SOCKET => $self->{redis_socket} // ($r ? $r->socket : ''),
         REDIS_PORT => $r ? $r->port : '',
+        AUTH => $self->{auth} // ($r ? $r->auth : ''),
         CA => $self->{ca}{file},
         SERVER_CERT => $self->{server_cert}{file},
         SERVER_KEY => $self->{server_cert}{key},
@@ -245,7 +255,7 @@ END
 
     $text =~ s/%%([A-Z0-9_]+)%%/$vars{$1} \/\/ die "no variable $1"/ge;
 
-    return "daemon off;\n$user${load}pid $self->{dir}/nginx.pid;\n"
+    return "daemon $self->{daemon};\n$user${load}pid $self->{dir}/nginx.pid;\n"
         . "error_log $self->{dir}/error.log $level;\n$text";
 }
 
@@ -655,6 +665,26 @@ sub curl {
 }
 
 
+# what the documented user wanted to do and may not
+
+sub refused {
+    my ($self) = @_;
+
+    my $redis = $self->{redis};
+
+    return unless ref $redis && $redis->{user} && $redis->pid;
+
+    $redis->resume;
+
+    my @entries = map { my %entry = @$_; \%entry }
+                  @{$redis->cmd('ACL', 'LOG', 128)};
+
+    return map { "Redis refused: $_->{reason} $_->{object} ($_->{context})" }
+           grep { $_->{username} eq $redis->{user} && $_->{reason} ne 'auth' }
+           @entries;
+}
+
+
 # the end
 
 sub assert_clean {
@@ -666,9 +696,9 @@ sub assert_clean {
             or diag($self->{stderr});
     }
 
-    my @bad = $self->problems;
+    my @bad = ($self->problems, $self->refused);
 
-    if (!ok(!@bad, 'no alert and no sanitizer report in the logs')) {
+    if (!ok(!@bad, 'no alert, no sanitizer report, nothing refused')) {
         diag($_) for @bad;
         diag("the log:\n" . substr($self->log . $self->stderr, -20000));
     }

@@ -56,6 +56,9 @@ main(int argc, char **argv)
     case SIM_CMD_BENCH:
         return sim_bench(&opt);
 
+    case SIM_CMD_TORTURE:
+        return sim_torture(&opt);
+
     default:
         return sim_run(&opt);
     }

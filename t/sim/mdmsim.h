@@ -241,7 +241,8 @@ typedef enum {
     SIM_CMD_SESSION = 0x040,
     SIM_CMD_RUN     = 0x080,
     SIM_CMD_CHECKOUT = 0x100,
-    SIM_CMD_BENCH   = 0x200
+    SIM_CMD_BENCH   = 0x200,
+    SIM_CMD_TORTURE = 0x400
 } sim_cmd_e;
 
 
@@ -316,6 +317,13 @@ typedef struct {
     uint32_t                  nworkers;
     uint32_t                  redis_pid;
     int                       cpu;         /* -1: not pinned */
+
+    const char               *api_url;     /* of torture */
+    uint32_t                  api_connections;
+    uint32_t                  churn;       /* devices that enroll again */
+    uint32_t                  group;       /* ids of a call, at most */
+    uint32_t                  depth;       /* of a queue, at most */
+    uint64_t                  commands;
 
     int                       json;
     int                       quiet;
@@ -586,10 +594,11 @@ void sim_tls_ctx(sim_loop_t *loop, const sim_option_t *opt);
 /* c->ssl, ready for the handshake; SIM_OK or SIM_ERROR */
 int sim_tls_start(sim_loop_t *loop, sim_conn_t *c);
 
-/* mdmsim_run.c, mdmsim_bench.c: 0 or an exit code */
+/* mdmsim_run.c, mdmsim_bench.c, mdmsim_torture.c: 0 or an exit code */
 
 int sim_run(const sim_option_t *opt);
 int sim_bench(const sim_option_t *opt);
+int sim_torture(const sim_option_t *opt);
 
 /* mdmsim.c: 1 after SIGINT or SIGTERM */
 

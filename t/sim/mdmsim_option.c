@@ -60,7 +60,7 @@ static int sim_token(const char *s);
 
 #define SIM_LOAD   (SIM_CMD_ENROLL|SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN   \
                     |SIM_CMD_CHECKOUT)
-#define SIM_NET    (SIM_LOAD|SIM_CMD_BENCH)
+#define SIM_NET    (SIM_LOAD|SIM_CMD_BENCH|SIM_CMD_TORTURE)
 #define SIM_TALK   (SIM_NET|SIM_CMD_MESSAGE)
 #define SIM_FLEET  (SIM_TALK|SIM_CMD_CERT|SIM_CMD_IDS)
 #define SIM_WORK   (SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN)
@@ -83,7 +83,8 @@ static const struct {
     { "session", SIM_CMD_SESSION },
     { "run", SIM_CMD_RUN },
     { "checkout", SIM_CMD_CHECKOUT },
-    { "bench", SIM_CMD_BENCH }
+    { "bench", SIM_CMD_BENCH },
+    { "torture", SIM_CMD_TORTURE }
 };
 
 
@@ -147,12 +148,13 @@ static const sim_spec_t  sim_specs[] = {
 
     /* what they do */
 
-    { "notnow", SIM_WORK, SIM_T_PERCENT, sim_at(notnow), 0 },
-    { "error", SIM_WORK, SIM_T_PERCENT, sim_at(error), 0 },
-    { "format-error", SIM_WORK, SIM_T_PERCENT, sim_at(format_error), 0 },
+    { "notnow", SIM_WORK|SIM_CMD_TORTURE, SIM_T_PERCENT, sim_at(notnow), 0 },
+    { "error", SIM_WORK|SIM_CMD_TORTURE, SIM_T_PERCENT, sim_at(error), 0 },
+    { "format-error", SIM_WORK|SIM_CMD_TORTURE, SIM_T_PERCENT,
+      sim_at(format_error), 0 },
     { "abort", SIM_LOAD, SIM_T_PERCENT, sim_at(abort), 0 },
-    { "result-size", SIM_WORK|SIM_CMD_MESSAGE|SIM_CMD_BENCH, SIM_T_U64,
-      sim_at(result_size), 64 << 20 },
+    { "result-size", SIM_WORK|SIM_CMD_MESSAGE|SIM_CMD_BENCH|SIM_CMD_TORTURE,
+      SIM_T_U64, sim_at(result_size), 64 << 20 },
     { "unlock-token", SIM_CMD_ENROLL|SIM_CMD_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
       sim_at(unlock_token), 1 << 20 },
     { "bootstrap-token", SIM_CMD_ENROLL|SIM_CMD_RUN, SIM_T_FLAG,
@@ -181,9 +183,19 @@ static const sim_spec_t  sim_specs[] = {
       100 },
     { "cpu", SIM_NET, SIM_T_CPU, sim_at(cpu), 1023 },
 
+    /* torture */
+
+    { "api-url", SIM_CMD_TORTURE, SIM_T_STRING, sim_at(api_url), 1000 },
+    { "api-connections", SIM_CMD_TORTURE, SIM_T_U32,
+      sim_at(api_connections), 10000 },
+    { "churn", SIM_CMD_TORTURE, SIM_T_U32, sim_at(churn), SIM_MAX_DEVICES },
+    { "group", SIM_CMD_TORTURE, SIM_T_U32, sim_at(group), 10000 },
+    { "depth", SIM_CMD_TORTURE, SIM_T_U32, sim_at(depth), 1000 },
+    { "commands", SIM_CMD_TORTURE, SIM_T_U64, sim_at(commands), UINT64_MAX },
+
     /* what it prints */
 
-    { "ledger", SIM_LOAD, SIM_T_STRING, sim_at(ledger), 3000 },
+    { "ledger", SIM_LOAD|SIM_CMD_TORTURE, SIM_T_STRING, sim_at(ledger), 3000 },
     { "json", SIM_NET, SIM_T_FLAG, sim_at(json), 0 },
     { "quiet", SIM_NET, SIM_T_FLAG, sim_at(quiet), 0 }
 };
@@ -204,6 +216,7 @@ sim_usage(FILE *f)
           "  run       a fleet that polls until it is told to stop\n"
           "  checkout  devices leave\n"
           "  bench     what a request costs a worker, compared\n"
+          "  torture   devices and administrators that keep a ledger\n"
           "\n"
           "docs/simulator.md describes the options.\n", f);
 }
@@ -501,6 +514,14 @@ sim_option_default(sim_option_t *opt)
     opt->baseline_puts = 3;
     opt->cpu = -1;
 
+    if (opt->cmd == SIM_CMD_TORTURE) {
+        opt->timeout = 10 * SIM_SEC;
+        opt->api_connections = 4;
+        opt->churn = 10;
+        opt->group = 100;
+        opt->depth = 30;
+    }
+
     (void) sim_kinds_parse(&opt->fleet, "iphone:50,ipad:20,mac:25,tv:5");
 }
 
@@ -607,6 +628,22 @@ sim_option_check(sim_option_t *opt)
 
     if (opt->cmd == SIM_CMD_BENCH && opt->duration == 0) {
         opt->duration = 30 * SIM_SEC;
+    }
+
+    if (opt->cmd == SIM_CMD_TORTURE) {
+
+        if (opt->api_url == NULL) {
+            sim_die("\"--api-url\" is needed");
+        }
+
+        if (opt->group == 0 || opt->depth == 0 || opt->api_connections == 0) {
+            sim_die("\"--group\", \"--depth\" and \"--api-connections\""
+                    " must not be 0");
+        }
+
+        if (opt->churn >= opt->fleet.count) {
+            sim_die("\"--churn\" must be less than \"--count\"");
+        }
     }
 
     sim_option_check_identity(opt);

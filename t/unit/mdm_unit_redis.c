@@ -122,7 +122,7 @@ mdm_unit_redis_exec(mdm_unit_redis_t *redis)
     char        log[96];
     const char  *name;
 
-    name = getenv("TEST_REDIS_SERVER");
+    name = getenv("MDM_REDIS");
 
     if (name == NULL) {
         name = "redis-server";

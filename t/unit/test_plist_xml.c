@@ -139,9 +139,18 @@ test_xml_counts(void **state)
     measure("dates", NULL);
 
     start(); add(HEAD "<array>");
-    repeat("<real>-7.1234567890123456789012345678912e-303</real>", 99990);
+    repeat("<real>-7.1234567890123456789012345678912e-303</real>", 49998);
     add("</array>" TAIL);
-    measure("reals", NULL);
+    measure("reals, which count twice", NULL);
+
+    start(); add(HEAD "<array>");
+    repeat("<real>-7.1234567890123456789012345678912e-303</real>", 49999);
+    add("</array>" TAIL);
+    measure("one more", "too many values");
+
+    start(); add("<dict><key/><array>"); repeat("<real>1</real>", 1000);
+    add("</array></dict>");
+    measure("short reals", NULL);
 
     start(); add(HEAD "<array>"); repeat("<data>AAAA</data>", 99990);
     add("</array>" TAIL);

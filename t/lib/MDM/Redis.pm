@@ -5,9 +5,21 @@ package MDM::Redis;
 # A real redis-server of a test's own, and a small client.
 #
 #     my $redis = MDM::Redis->new(dir => DIR, tcp => 1, args => [...],
-#                                 password => P, acl => [LINES]);
+#                                 admin => P, password => P, acl => [LINES],
+#                                 auth => 0, for => [ 'mode cluster' ],
+#                                 file => redis.conf, again => 1);
 #     $redis->start; $redis->cmd('SET', 'a', 1); $redis->dump;
 #     $redis->kill9; $redis->restart; $redis->pause; $redis->resume;
+#
+# It has the user of docs/keyspace.md, with those rights and no more;
+# and those that the settings in "for" need, by the table below its ACL;
+# $redis->auth are the lines for mdm_store.  The client is the user "default",
+# who may do all; "admin" is the password of that one.  With "password" (of
+# "default") or "acl" (lines of an ACL file) the users are those, with
+# auth => 0 there are none and everybody may do all.
+#
+# MDM_REDIS is the server to run.  MDM_ACL_WITHOUT takes a command away from
+# the documented user: then tests must fail.
 
 use strict;
 use warnings;
@@ -17,7 +29,39 @@ use IO::Socket::UNIX;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-use MDM::Util qw(free_port spawn wait_exit);
+use MDM::Util qw(free_port read_file spawn wait_exit write_file);
+
+my $doc = __FILE__ =~ s{t/lib/MDM/Redis\.pm$}{docs/keyspace.md}r;
+
+# commands that the server which runs here is too old to know
+
+our %unknown;
+
+
+# the documented user: name, password, and all rules; the line may be
+# continued by a backslash
+
+sub documented_user {
+    my (@settings) = @_;
+
+    my $keyspace = read_file($doc);
+    my ($text) = $keyspace
+        =~ /^\ {4}ACL\ SETUSER\ ((?:[^\n]*\\\n)*[^\n]*)$/mx
+        or die "no ACL in $doc";
+    my ($name, @rules) = split ' ', $text =~ s/\\\n/ /gr;
+    my ($password) = map { /^>(.+)/ ? $1 : () } @rules;
+
+    die "no password in the ACL of $doc" unless defined $password;
+
+    for my $setting (@settings) {
+        my ($row) = $keyspace =~ /^\| `\Q$setting\E` \|(.*)$/m
+            or die "no \"$setting\" in $doc";
+
+        push @rules, map { s/\\\|/|/gr } $row =~ /(\+[a-z]+(?:\\\|[a-z]+)?)/g;
+    }
+
+    return ($name, $password, @rules);
+}
 
 
 sub new {
@@ -29,6 +73,9 @@ sub new {
         args => $o{args} || [],
         password => $o{password},
         acl => $o{acl},
+        file => $o{file},
+        again => $o{again},
+        for => $o{for} || [],
         db => 0,
     }, $class;
 
@@ -36,11 +83,44 @@ sub new {
 
     mkdir $o{dir} or die "$o{dir}: $!" unless -d $o{dir};
 
-    if ($o{acl}) {
-        MDM::Util::write_file("$o{dir}/users.acl", map { "$_\n" } @{$o{acl}});
+    if (!$o{acl} && !defined $o{password} && ($o{auth} // 1)) {
+        my ($name, $password) = documented_user();
+
+        $self->{user} = $name;
+        $self->{admin} = $o{admin};
+        $self->{client_auth} = [ 'default', $o{admin} ] if defined $o{admin};
+        $self->{password_file} = write_file("$o{dir}/$name.password",
+                                            "$password\n");
+        chmod 0600, $self->{password_file};
     }
 
     return $self;
+}
+
+
+# what mdm_store needs to be that user
+
+sub auth {
+    my ($self) = @_;
+
+    return $self->{user}
+        ? "user $self->{user}; password_file $self->{password_file};" : '';
+}
+
+
+sub _users {
+    my ($self) = @_;
+
+    return @{$self->{acl}} if $self->{acl};
+    return unless $self->{user};
+
+    my ($name, undef, @rules) = documented_user(@{$self->{for}});
+    my $without = $ENV{MDM_ACL_WITHOUT} // '';
+    my $admin = defined $self->{admin} ? ">$self->{admin}" : 'nopass';
+
+    @rules = grep { !$unknown{$_} && $_ ne "+$without" } @rules;
+
+    return ("user default on $admin ~* &* +\@all", "user $name @rules");
 }
 
 
@@ -51,13 +131,20 @@ sub start {
 
     unlink $self->{socket};
 
+    my @users = $self->_users;
+    my $log_size = -s "$self->{dir}/redis.log" || 0;
+
+    if (@users) {
+        write_file("$self->{dir}/users.acl", map { "$_\n" } @users);
+    }
+
     $self->{pid} = spawn({ out => "$self->{dir}/redis.log", append => 1 },
-        $ENV{MDM_REDIS} || 'redis-server',
+        $ENV{MDM_REDIS} || 'redis-server', $self->{file} || (),
         '--port', $self->{port}, '--bind', '127.0.0.1',
         '--unixsocket', $self->{socket}, '--unixsocketperm', '777',
         '--dir', $self->{dir}, '--save', '', '--daemonize', 'no',
         ($self->{password} ? ('--requirepass', $self->{password}) : ()),
-        ($self->{acl} ? ('--aclfile', "$self->{dir}/users.acl") : ()),
+        (@users ? ('--aclfile', "$self->{dir}/users.acl") : ()),
         @{$self->{args}});
 
     my $end = time + 20;
@@ -65,8 +152,16 @@ sub start {
     while (time < $end) {
         if (waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid}) {
             $self->{pid} = undef;
-            die "redis-server did not start:\n"
-                . MDM::Util::read_file("$self->{dir}/redis.log");
+
+            my $said = MDM::Util::slurp_from("$self->{dir}/redis.log",
+                                             $log_size);
+            if ($self->{user} && $said =~ /Unknown command/
+                && $self->_learn_unknown)
+            {
+                return $self->start;
+            }
+
+            die "redis-server did not start:\n$said";
         }
 
         if (-S $self->{socket}) {
@@ -83,12 +178,33 @@ sub start {
 }
 
 
+# asks which documented commands the server does not know; is there a new one?
+
+sub _learn_unknown {
+    my ($self) = @_;
+
+    my $before = keys %unknown;
+    my $bare = MDM::Redis->new(dir => "$self->{dir}/bare", auth => 0)->start;
+    my (undef, undef, @rules) = documented_user(@{$self->{for}});
+
+    for my $rule (@rules) {
+        my ($name) = $rule =~ /^\+([a-z]+)/ or next;
+
+        $unknown{$rule} = 1 unless $bare->cmd('COMMAND', 'INFO', $name)->[0];
+    }
+
+    $bare->stop;
+
+    return keys(%unknown) > $before;
+}
+
+
 sub disconnect { my ($self) = @_; delete $self->{sock}; return }
 
 sub pid { return $_[0]{pid} }
 sub port { return $_[0]{port} }
 sub socket { return $_[0]{socket} }
-sub log { return MDM::Util::read_file("$_[0]{dir}/redis.log") }
+sub log { return read_file("$_[0]{dir}/redis.log") }
 
 
 # an orderly stop; save => 1 keeps the data for a restart
@@ -177,9 +293,18 @@ sub _connect {
 sub cmd {
     my ($self, @args) = @_;
 
-    $self->_connect;
+    my $reply = eval { $self->_connect; $self->_call(@args) };
 
-    return $self->_call(@args);
+    if ($@) {
+        die $@ unless $self->{again} && !$self->{sock};
+
+        # a failover has disconnected us
+
+        $self->_connect;
+        $reply = $self->_call(@args);
+    }
+
+    return $reply;
 }
 
 

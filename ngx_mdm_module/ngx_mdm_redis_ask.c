@@ -1,0 +1,210 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "ngx_mdm_redis_ask.h"
+
+
+/* steps of its handshake */
+
+#define NGX_MDM_REDIS_ASK_AUTH      0
+#define NGX_MDM_REDIS_ASK_QUESTION  1
+
+
+static void ngx_mdm_redis_ask_reply(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
+static void ngx_mdm_redis_ask_drop(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+static void ngx_mdm_redis_ask_up(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_ask_down(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
+static ngx_int_t ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
+static ngx_int_t ngx_mdm_redis_ask_next(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, ngx_str_t *reason);
+
+
+static const ngx_mdm_redis_owner_t  ngx_mdm_redis_ask_owner = {
+    ngx_mdm_redis_ask_reply,
+    ngx_mdm_redis_ask_drop,
+    ngx_mdm_redis_ask_up,
+    ngx_mdm_redis_ask_down,
+    NULL,
+    ngx_mdm_redis_ask_locate,
+    ngx_mdm_redis_ask_next,
+    ngx_mdm_redis_ask_greet,
+    ngx_mdm_redis_ask_greeted
+};
+
+
+void
+ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store)
+{
+    ask->conn.data = ask;
+    ask->conn.store = store;
+    ask->conn.owner = &ngx_mdm_redis_ask_owner;
+    ask->conn.stats = &ask->stats;
+
+    ngx_mdm_redis_conn_init(&ask->conn);
+}
+
+
+void
+ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
+{
+    if (ask->asking) {
+        return;
+    }
+
+    ask->asking = 1;
+    ask->asked = 0;
+
+    /* not always the same one: it may know less than the others */
+
+    ask->index = (ask->index + 1) % ask->targets->nelts;
+
+    /* not at once: the asker may not be ready for an answer yet */
+
+    ask->conn.delay = 0;
+    ask->conn.tried = 0;
+
+    ngx_post_event(&ask->conn.timer, &ngx_posted_next_events);
+}
+
+
+void
+ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask)
+{
+    ngx_mdm_redis_conn_destroy(&ask->conn);
+
+    ask->asking = 0;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_mdm_redis_ask_t      *ask;
+    ngx_mdm_redis_target_t  **target;
+
+    ask = conn->data;
+    target = ask->targets->elts;
+
+    conn->target = target[ask->index];
+
+    return ngx_mdm_redis_resolve(conn, reason);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_ask_next(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_mdm_redis_ask_t  *ask;
+
+    ask = conn->data;
+
+    ask->index = (ask->index + 1) % ask->targets->nelts;
+
+    if (++ask->asked < ask->targets->nelts) {
+        return NGX_OK;
+    }
+
+    ask->asked = 0;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_mdm_redis_ask_t  *ask;
+
+    ask = conn->data;
+
+    conn->step = (ask->password->len != 0) ? NGX_MDM_REDIS_ASK_AUTH
+                                           : NGX_MDM_REDIS_ASK_QUESTION;
+
+    if (ngx_mdm_redis_write_auth(conn, ask->user, ask->password) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_mdm_redis_out_command(&conn->out, ask->argv, ask->argc);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_str_t *reason)
+{
+    ngx_mdm_redis_ask_t  *ask;
+
+    ask = conn->data;
+
+    if (reply->type == MDM_REPLY_ERROR) {
+        ngx_mdm_redis_text(reason, &reply->str, conn->reason,
+                           NGX_MDM_REDIS_REASON);
+        return NGX_ERROR;
+    }
+
+    if (conn->step == NGX_MDM_REDIS_ASK_AUTH) {
+        conn->step = NGX_MDM_REDIS_ASK_QUESTION;
+        return NGX_AGAIN;
+    }
+
+    return ask->answer(ask, reply, reason);
+}
+
+
+static void
+ngx_mdm_redis_ask_up(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_mdm_redis_ask_t  *ask;
+
+    ask = conn->data;
+
+    ngx_mdm_redis_conn_close(conn);
+
+    conn->target = NULL;
+    ask->asking = 0;
+
+    ask->done(ask);
+}
+
+
+static void
+ngx_mdm_redis_ask_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_mdm_redis_ask_t  *ask;
+
+    ask = conn->data;
+
+    ask->failed(ask, reason);
+}
+
+
+/* it carries no calls */
+
+static void
+ngx_mdm_redis_ask_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
+    mdm_reply_t *reply, mdm_arena_t *arena)
+{
+    (void) conn;
+    (void) op;
+    (void) reply;
+
+    mdm_arena_destroy(arena);
+}
+
+
+static void
+ngx_mdm_redis_ask_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
+{
+    (void) conn;
+
+    ngx_free(op);
+}

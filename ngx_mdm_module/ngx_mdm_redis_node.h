@@ -1,0 +1,176 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A store in a worker: its nodes, what is waiting for one, and what the log
+ * has been told.  Nothing here is configuration memory.
+ */
+
+
+#ifndef _NGX_MDM_REDIS_NODE_H_INCLUDED_
+#define _NGX_MDM_REDIS_NODE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_mdm_redis_conn.h"
+
+
+typedef struct ngx_mdm_redis_s           ngx_mdm_redis_t;
+typedef struct ngx_mdm_redis_cluster_s   ngx_mdm_redis_cluster_t;
+typedef struct ngx_mdm_redis_sentinel_s  ngx_mdm_redis_sentinel_t;
+
+
+/* states that the log is told once each, and their end */
+
+typedef struct {
+    ngx_mdm_redis_t           *redis;
+
+    time_t                     since;      /* when it went down */
+    ngx_uint_t                 refused;    /* calls up to then */
+    ngx_str_t                  reason;
+
+    ngx_str_t                  code;       /* of the errors it answers */
+    const mdm_script_t        *script;     /* to which, at first */
+    time_t                     last;       /* when, at last */
+    ngx_uint_t                 answered;   /* of them, since then */
+
+    ngx_uint_t                 unconfirmed; /* batches that replicas have
+                                               not got */
+    uint32_t                   settings;   /* a hash of the last warning */
+
+    unsigned                   down:1;
+    unsigned                   trouble:1;
+    unsigned                   write:1;    /* and only of scripts that write */
+
+    u_char                     buffer[NGX_MDM_REDIS_REASON];
+} ngx_mdm_redis_told_t;
+
+
+/* settings of a server, while the replies that tell them come in */
+
+#define NGX_MDM_REDIS_CONFIGS  5
+#define NGX_MDM_REDIS_VALUE    32
+
+typedef struct {
+    ngx_str_t                  value[NGX_MDM_REDIS_CONFIGS];
+    ngx_int_t                  replicas;   /* connected, -1: unknown */
+    u_char                     buffer[NGX_MDM_REDIS_CONFIGS]
+                                     [NGX_MDM_REDIS_VALUE];
+} ngx_mdm_redis_settings_t;
+
+
+/* a server that holds keys */
+
+typedef struct {
+    ngx_queue_t                queue;      /* among redis->nodes */
+    ngx_mdm_redis_t           *redis;
+    ngx_mdm_redis_target_t     target;
+
+    ngx_mdm_redis_conn_t       conn;
+    ngx_mdm_redis_conn_t       durable;    /* "durability wait": what must
+                                              not be lost goes here, so that
+                                              polls wait for no replica */
+
+    ngx_mdm_redis_told_t       told;
+    ngx_mdm_redis_settings_t   settings;
+
+    unsigned                   listed:1;   /* in the last slot map */
+} ngx_mdm_redis_node_t;
+
+
+struct ngx_mdm_redis_s {
+    ngx_mdm_store_t           *store;
+    ngx_mdm_redis_stats_t      stats;
+
+    ngx_queue_t                nodes;      /* one, unless a cluster */
+
+    ngx_mdm_redis_cluster_t   *cluster;    /* NULL: it is none */
+    ngx_mdm_redis_sentinel_t  *sentinel;   /* NULL: there is none */
+
+    ngx_queue_t                parked;     /* ops that are sent later */
+    ngx_event_t                retry;      /* when that is */
+    ngx_log_t                  log;
+    ngx_socket_t               fd;         /* -1, for debug lines */
+
+    time_t                     failed;     /* when a script last failed */
+    ngx_uint_t                 failures;   /* not logged since then */
+    unsigned                   full:1;
+};
+
+
+#define ngx_mdm_redis_has_durable(redis)                                      \
+    ((redis)->store->durability == NGX_MDM_DURABILITY_WAIT)
+
+
+/* ngx_mdm_redis_node.c */
+
+/*
+ * A new node, which starts to connect; its target is zeroed unless one is
+ * given, which is taken over.  NULL: no memory.
+ */
+ngx_mdm_redis_node_t *ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
+    ngx_mdm_redis_target_t *target);
+
+/* frees it with its connections; calls on it are freed without a word */
+void ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node);
+
+/* 1 if there are calls on it */
+ngx_uint_t ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node);
+
+
+/* ngx_mdm_redis.c: callbacks of a node's connections */
+
+void ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
+    mdm_reply_t *reply, mdm_arena_t *arena);
+void ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op);
+
+/* sends it again when a moment has passed, or its deadline: 503 then */
+void ngx_mdm_redis_park(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op);
+
+/* tries all that is parked now */
+void ngx_mdm_redis_unpark(ngx_mdm_redis_t *redis);
+
+
+/*
+ * ngx_mdm_redis_log.c: error log lines, one a change of state.  "what" says
+ * of whom, such as "redis 127.0.0.1:6379".
+ */
+
+void ngx_mdm_redis_told_up(ngx_mdm_redis_told_t *told, const char *what,
+    ngx_str_t *name);
+void ngx_mdm_redis_told_down(ngx_mdm_redis_told_t *told, const char *what,
+    ngx_str_t *name, ngx_str_t *reason);
+
+/* it answers an error that goes away, such as LOADING */
+void ngx_mdm_redis_told_trouble(ngx_mdm_redis_told_t *told, ngx_str_t *name,
+    ngx_mdm_redis_op_t *op, ngx_str_t *code, mdm_str_t *error);
+
+/* it has answered a call well, which may be the end of that */
+void ngx_mdm_redis_told_well(ngx_mdm_redis_told_t *told, ngx_str_t *name,
+    ngx_mdm_redis_op_t *op);
+
+/* replicas have confirmed a batch, or too few have */
+void ngx_mdm_redis_told_replicated(ngx_mdm_redis_told_t *told,
+    ngx_str_t *name, ngx_uint_t enough, ngx_int_t replicas);
+
+void ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis);
+void ngx_mdm_redis_told_failure(ngx_mdm_redis_t *redis,
+    ngx_mdm_redis_op_t *op, mdm_str_t *error);
+
+
+/* ngx_mdm_redis_settings.c */
+
+/* asks the server for its settings behind the handshake; NGX_OK, NGX_ERROR */
+ngx_int_t ngx_mdm_redis_settings_write(ngx_mdm_redis_conn_t *conn);
+
+/* how many replies there will be */
+ngx_uint_t ngx_mdm_redis_settings_count(ngx_mdm_redis_conn_t *conn);
+
+/* takes reply i of them; the last one may end in a warning */
+void ngx_mdm_redis_settings_reply(ngx_mdm_redis_conn_t *conn, ngx_uint_t i,
+    mdm_reply_t *reply);
+
+
+#endif /* _NGX_MDM_REDIS_NODE_H_INCLUDED_ */

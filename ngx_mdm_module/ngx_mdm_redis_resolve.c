@@ -1,0 +1,130 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A server's name is resolved again before each attempt to connect, without
+ * blocking, where there is a "resolver".
+ */
+
+
+#include "ngx_mdm_redis_conn.h"
+
+
+static void ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_resolver_ctx_t      *ctx;
+    ngx_mdm_redis_target_t  *target;
+
+    target = conn->target;
+
+    if (!target->named) {
+        return NGX_OK;
+    }
+
+    if (conn->store->resolver == NULL) {
+
+        if (target->naddrs != 0) {
+            return NGX_OK;
+        }
+
+        ngx_mdm_redis_conn_reason(conn, reason,
+                                  "no \"resolver\" for the name \"%V\"",
+                                  &target->host);
+        return NGX_ERROR;
+    }
+
+    ctx = ngx_resolve_start(conn->store->resolver, NULL);
+
+    if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
+        ngx_str_set(reason, "its name cannot be resolved");
+        return NGX_ERROR;
+    }
+
+    ctx->name = target->host;
+    ctx->handler = ngx_mdm_redis_resolved;
+    ctx->data = conn;
+    ctx->timeout = conn->store->connect_timeout;
+
+    /* the handler may run at once, and frees it */
+
+    conn->resolving = ctx;
+
+    if (ngx_resolve_name(ctx) != NGX_OK) {
+        conn->resolving = NULL;
+        ngx_str_set(reason, "its name cannot be resolved");
+        return NGX_ERROR;
+    }
+
+    if (conn->resolving == NULL) {
+
+        /* it ran; its word has been kept */
+
+        if (target->naddrs != 0) {
+            return NGX_OK;
+        }
+
+        ngx_mdm_redis_conn_reason(conn, reason, "the name \"%V\" is unknown",
+                                  &target->host);
+        return NGX_ERROR;
+    }
+
+    conn->later = 1;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx)
+{
+    ngx_int_t               state;
+    ngx_str_t               reason, *why;
+    ngx_uint_t              later;
+    ngx_mdm_redis_conn_t   *conn;
+    ngx_mdm_redis_target_t *target;
+
+    conn = ctx->data;
+    target = conn->target;
+    state = ctx->state;
+    why = NULL;
+
+    if (state == 0 && ctx->naddrs != 0) {
+
+        if (ngx_mdm_redis_target_resolved(target, ctx->addrs, ctx->naddrs)
+            != NGX_OK)
+        {
+            ngx_str_set(&reason, "no memory");
+            why = &reason;
+        }
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
+                      "\"%V\" could not be resolved (%i: %s)", &target->host,
+                      state, ngx_resolver_strerror(state));
+
+        /* the addresses that it had may still be right */
+
+        if (target->naddrs == 0) {
+            ngx_mdm_redis_conn_reason(conn, &reason,
+                                      "the name \"%V\" could not be resolved "
+                                      "(%s)", &target->host,
+                                      ngx_resolver_strerror(state));
+            why = &reason;
+        }
+    }
+
+    ngx_resolve_name_done(ctx);
+
+    later = conn->later;
+
+    conn->resolving = NULL;
+    conn->later = 0;
+
+    if (later) {
+        ngx_mdm_redis_conn_located(conn, why);
+    }
+}

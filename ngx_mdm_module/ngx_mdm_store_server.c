@@ -1,0 +1,160 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The servers of a store, and how their names become addresses at start.
+ */
+
+
+#include "ngx_mdm_module.h"
+
+
+#define NGX_MDM_REDIS_PORT  6379
+
+
+static ngx_int_t ngx_mdm_store_host(ngx_conf_t *cf,
+    ngx_mdm_store_server_t *server);
+static ngx_int_t ngx_mdm_store_resolve_server(ngx_conf_t *cf,
+    ngx_mdm_store_t *store, ngx_mdm_store_server_t *server);
+
+
+char *
+ngx_mdm_store_add_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_str_t *text)
+{
+    ngx_mdm_store_server_t  *server;
+
+    server = ngx_array_push(&store->servers);
+    if (server == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(server, sizeof(ngx_mdm_store_server_t));
+
+    server->text = *text;
+    server->url.url = *text;
+    server->url.default_port = NGX_MDM_REDIS_PORT;
+    server->url.no_resolve = 1;
+
+    if (ngx_parse_url(cf->pool, &server->url) != NGX_OK) {
+
+        if (server->url.err) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in server \"%V\"",
+                               server->url.err, text);
+        }
+
+        return NGX_CONF_ERROR;
+    }
+
+    if (server->url.family != AF_UNIX
+        && ngx_mdm_store_host(cf, server) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_store_host(ngx_conf_t *cf, ngx_mdm_store_server_t *server)
+{
+    u_char     *p;
+    ngx_str_t   host;
+
+    host = server->url.host;
+
+    if (host.len > 2 && host.data[0] == '['
+        && host.data[host.len - 1] == ']')
+    {
+        host.data++;
+        host.len -= 2;
+    }
+
+    p = ngx_pnalloc(cf->pool, host.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    server->host.data = p;
+    server->host.len = host.len;
+
+    p = ngx_cpymem(p, host.data, host.len);
+    *p = '\0';
+
+    /* an address has been parsed, a name has not been resolved yet */
+
+    server->named = (server->url.naddrs == 0);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores)
+{
+    ngx_uint_t                 i, j;
+    ngx_mdm_store_t          **store;
+    ngx_mdm_store_server_t    *server;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    store = stores->elts;
+
+    for (i = 0; i < stores->nelts; i++) {
+
+        if (store[i]->resolver == NULL && clcf->resolver != NULL
+            && clcf->resolver->connections.nelts != 0)
+        {
+            store[i]->resolver = clcf->resolver;
+        }
+
+        server = store[i]->servers.elts;
+
+        for (j = 0; j < store[i]->servers.nelts; j++) {
+
+            if (server[j].named
+                && ngx_mdm_store_resolve_server(cf, store[i], &server[j])
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_store_resolve_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    ngx_mdm_store_server_t *server)
+{
+    if (ngx_inet_resolve_host(cf->pool, &server->url) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (server->url.err == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (store->resolver != NULL) {
+
+        /* workers ask again before each attempt to connect */
+
+        server->url.naddrs = 0;
+
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "%s in server \"%V\" of mdm store \"%V\", "
+                           "\"resolver\" will be asked for it",
+                           server->url.err, &server->text, &store->name);
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "%s in server \"%V\" of mdm store \"%V\"",
+                       server->url.err, &server->text, &store->name);
+
+    return NGX_ERROR;
+}

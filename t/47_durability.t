@@ -1,0 +1,225 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_mdm_module authors
+#
+# durability wait: what is answered 200 has been confirmed by replicas, and
+# settings that are weaker than the promise are told to the log.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use MDM;
+use MDM::Redis;
+use MDM::Util qw(free_port);
+
+
+my $t = MDM->new(redis => { tcp => 1, for => [ 'durability wait' ], args => [
+    '--appendonly', 'yes', '--appendfsync', 'always',
+    '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1' ] },
+    store => 'durability wait 1 300ms; timeout 800ms;');
+
+my @replicas;
+
+END { local $?; $_->stop for grep { $_->pid } @replicas }
+
+sub replica {
+    my $n = @replicas;
+    my $r = MDM::Redis->new(dir => $t->dir . "/replica$n", args => [
+        '--replicaof', '127.0.0.1', $t->redis_server->port,
+        '--masterauth', 'admin' ]);
+
+    push @replicas, $r->start;
+
+    ok(wait_for(20, sub { $r->cmd('INFO', 'replication')
+                          =~ /^master_link_status:up/m }), 'a replica');
+
+    return $r;
+}
+
+my $serial = 0;
+
+sub device_lock {
+    return $t->enqueue('WAIT-1', $t->command('lock-' . ++$serial,
+                                             'DeviceLock'));
+}
+
+sub warnings {
+    my ($from) = @_;
+
+    return map { /settings of redis \S+ are (.*)/ ? $1 : () }
+           split /\n/, $t->log($from);
+}
+
+# a promise that nothing keeps
+
+$t->redis_server->start;
+$t->redis(CONFIG => SET => appendonly => 'no');
+$t->redis(CONFIG => SET => maxmemory => '1gb');
+$t->redis(CONFIG => SET => 'maxmemory-policy' => 'allkeys-lru');
+$t->start_nginx;
+$t->wait_log(qr/settings of redis/);
+
+my ($warning, @more) = warnings(0);
+
+is(scalar @more, 0, 'one warning');
+like($warning, $_, "it says $_") for qr/weaker than "durability wait 1"/,
+    qr/maxmemory-policy is "allkeys-lru"/, qr/appendonly is "no"/,
+    qr/it has 0 replicas/, qr/min-replicas-to-write is 0/;
+
+my $device = $t->device('WAIT-1');
+
+is($device->authenticate->status, 503, 'no replica: 503');
+$t->wait_log(qr/\[error\] .* 0 of 1 replicas of redis \S+ have confirmed a write within 300ms, requests that write get 503/);
+
+# a reconnect tells the same once only, another one again
+
+my $log = $t->log_size;
+
+$t->redis('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+sleep 0.5;
+is(scalar warnings($log), 0, 'nothing new is not told again');
+
+$t->redis(CONFIG => SET => appendonly => 'yes');
+$t->redis(CONFIG => SET => appendfsync => 'everysec');
+$t->redis(CONFIG => SET => 'maxmemory-policy' => 'noeviction');
+$t->redis('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+$t->wait_log(qr/settings of redis/, from => $log);
+($warning) = warnings($log);
+unlike($warning, qr/maxmemory/, 'eviction is off now');
+
+# a server with WAITAOF needs no appendfsync
+
+my $waitaof = !ref $t->redis_server->try_cmd('WAITAOF', 0, 0, 1);
+
+if ($waitaof) {
+    unlike($warning, qr/appendfsync/, 'WAITAOF makes up for appendfsync');
+} else {
+    like($warning, qr/appendfsync is "everysec" and there is no WAITAOF/,
+         'appendfsync is told');
+}
+
+# as promised
+
+$t->redis(CONFIG => SET => appendfsync => 'always');
+$t->redis(CONFIG => SET => 'min-replicas-to-write' => 1);
+
+my $replica = replica();
+
+$log = $t->log_size;
+$t->redis('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+ok(wait_for(10, sub { $device->authenticate->status == 200 }),
+   'a replica confirms: 200');
+$t->wait_log(qr/writes to redis \S+ are confirmed again, \d+ batches were not/,
+             from => $log);
+is(scalar warnings($log), 0, 'no warning');
+is($device->token_update->status, 200, 'and so on');
+is($replica->cmd('KEYS', '*:e:WAIT-1')->[0],
+   $t->redis('KEYS', '*:e:WAIT-1')->[0], 'it has the enrollment');
+
+# a replica that stands still, or is gone
+
+sub stalled {
+    my ($what) = @_;
+
+    my $uuid = "stalled-$what";
+    my $command = $t->command($uuid, 'DeviceLock');
+    my $start = time;
+
+    is($t->enqueue('WAIT-1', $command)->status, 503, "$what: 503");
+    cmp_ok(time - $start, '<', 1, 'within a second');
+    $start = time;
+    is($device->idle->status, 200, 'a poll is served');
+    cmp_ok(time - $start, '<', 0.25, 'without waiting');
+
+    return $command;
+}
+
+$t->redis(CONFIG => SET => 'min-replicas-to-write' => 0);
+$replica->pause;
+
+my $command = stalled('stalled');
+
+# many at once: each has its answer in time, as they share their WAITs
+
+my @pids;
+my $began = time;
+
+for my $i (1 .. 8) {
+    my $pid = fork // die "fork: $!";
+
+    if ($pid == 0) {
+        # a connection of its own, whose TLS handshake does not count
+
+        $t->{clients} = {};
+        $t->request(GET => '/nothing');
+
+        my $start = time;
+        my $status = $t->enqueue('WAIT-1', $t->command("many-$i",
+                                                       'DeviceLock'))->status;
+
+        require POSIX;
+        POSIX::_exit($status == 503 && time - $start < 1 ? 0 : 1);
+    }
+
+    push @pids, $pid;
+}
+
+my $bad = 0;
+
+for my $pid (@pids) {
+    waitpid $pid, 0;
+    $bad++ if $?;
+}
+
+is($bad, 0, 'eight at once: 503 each, within a second');
+$replica->resume;
+ok(wait_for(5, sub { $t->enqueue('WAIT-1', $command)->status == 200 }),
+   'the retry is confirmed');
+is($device->report('Acknowledged', 'stalled-stalled')->status, 200,
+   'and is there once');
+is($device->drain, 8, 'with those of which nothing was known');
+
+# gone
+
+$replica->stop;
+stalled('gone');
+$replica->start;
+ok(wait_for(20, sub { device_lock()->status == 200 }),
+   'the replica is back');
+
+# two replicas asked for, one there
+
+$log = $t->log_size;
+$t->reload(store => 'durability wait 2 100ms;');
+$t->wait_old_workers;
+$t->wait_log(qr/it has 1 replicas/, from => $log);
+is(device_lock()->status, 503, 'one of two: 503');
+$t->wait_log(qr/1 of 2 replicas of redis \S+ have confirmed/, from => $log);
+replica();
+ok(wait_for(5, sub { device_lock()->status == 200 }),
+   'two of two: 200');
+
+# none asked for: the server's own disk is enough
+
+$log = $t->log_size;
+$t->reload(store => 'durability wait 0 100ms;');
+$t->wait_old_workers;
+is(device_lock()->status, 200, 'wait 0');
+is(scalar warnings($log), 0, 'no warning');
+
+# without CONFIG and INFO there is nothing to tell
+
+$t->redis('ACL', 'SETUSER', 'mdm', '-config|get', '-info');
+$log = $t->log_size;
+$t->reload(store => 'durability wait 2 100ms;');
+$t->wait_old_workers;
+is(device_lock()->status, 200,
+   'a server that does not tell its settings');
+is(scalar warnings($log), 0, 'no warning');
+$t->redis('ACL', 'LOG', 'RESET');
+
+finish;
