@@ -191,7 +191,7 @@ ngx_mdm_store_add_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
     mdm_hex(id, store->secrets->keys[n].id, MDM_SECRET_ID);
 
-    ngx_conf_log_error(NGX_LOG_NOTICE, cf, 0,
+    ngx_conf_log_error(ngx_test_config ? NGX_LOG_NOTICE : NGX_LOG_INFO, cf, 0,
                        "mdm store \"%V\": encryption key %*s is in \"%V\"",
                        &store->name, sizeof(id), id, name);
 

@@ -451,6 +451,29 @@ like($t->log($from), qr/\[warn\].*could not be written back/,
 is(() = $t->log($from) =~ /could not be written back/g, 1, 'once');
 
 
+# a long queue is renewed in steps
+
+{
+    my $long = $t->device('LONG-1')->enroll;
+
+    keys_are(1, 2);
+    $t->enqueue('LONG-1', command_with("long-$_", "text $_")) for 1 .. 40;
+    keys_are(2, 1);
+
+    for my $n (32, 40) {
+        my $list = $t->api(GET => '/v1/queue/LONG-1')->json->{commands};
+
+        is_deeply([ map { $_->{command} } @$list ],
+                  [ map { encode_base64(command_with("long-$_", "text $_"),
+                                        '') } 1 .. 40 ],
+                  'a long queue comes back');
+        is(scalar(grep { under($redis->cmd('HGET', $_, 'body')) eq $second }
+                  @{$redis->cmd('KEYS', 'mdm:*:c:long-*')}), $n,
+           "and $n of it were renewed");
+    }
+}
+
+
 # keys that do not fit: nothing is served
 
 sub refused {
@@ -485,11 +508,12 @@ refused('an older one is missing', qr/encrypted with key $id, which is in no fil
 refused('a newer one is missing', qr/encrypted with key $second, which is in no file/, 1);
 refused('another in front of one', qr/encrypted with key $id, which is in no file/, 3, 2);
 
+keys_are(2, 1);
+is($d->idle->status, 200, 'the right keys');
+
 my $meta = $redis->hash('mdm:meta')->{keys};
 
-$redis->cmd('HSET', 'mdm:meta', 'keys', $meta =~ s/.$/x/r =~ tr/x/0/r)
-    if $meta !~ /0$/;
-$redis->cmd('HSET', 'mdm:meta', 'keys', $meta =~ s/.$/1/r) if $meta =~ /0$/;
+$redis->cmd('HSET', 'mdm:meta', 'keys', $meta =~ s/(.)$/$1 eq '0' ? 1 : 0/er);
 refused('another check value', qr/the check value of key $id in mdm:meta is another one/,
         2, 1);
 $redis->cmd('HSET', 'mdm:meta', 'keys', $meta);

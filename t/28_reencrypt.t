@@ -19,7 +19,7 @@ use MDM::Util qw(free_port read_file spawn wait_exit write_file);
 
 
 my $t = MDM->new(mdm => 'mdm_event_payload on;',
-                 store => 'partitions 8;')->start;
+                 store => 'timeout 20s; partitions 8;')->start;
 my $redis = $t->redis_server;
 my $dir = $t->dir;
 my $server = 'unix:' . $redis->socket;
@@ -36,7 +36,7 @@ my @k = map { "$dir/$_.key" } 0 .. 3;
 sub keys_are {
     my (@files) = @_;
 
-    $t->reload(store => "partitions 8; "
+    $t->reload(store => 'timeout 20s; partitions 8; '
                         . (@files ? "encryption_key @files;" : ''));
     ok($t->wait_old_workers, 'the old workers are gone');
 
@@ -74,8 +74,13 @@ sub tool_is {
     return $said;
 }
 
-sub body { return plist({ CommandUUID => $_[0], Command => {
-    RequestType => 'InstallProfile', Payload => plist_data("body of $_[0]") } }) }
+sub body {
+    my ($uuid, $text) = @_;
+
+    return plist({ CommandUUID => $uuid, Command => {
+        RequestType => 'InstallProfile',
+        Payload => plist_data($text // "body of $uuid") } });
+}
 
 
 # a store with all kinds of values
@@ -260,6 +265,32 @@ tool_is('a key that is not in use', [ '--retire', '-s', $server, '-k',
         $k[3] ], 1, 'older keys are still needed: none was retired');
 
 
+# one command for many partitions, in more than one round: sealed for each
+
+{
+    my @many = map { $t->device("MANY-$_")->enroll } 1 .. 20;
+    my @ids = map { $_->id } @many;
+    my $large = body('large', 'x' x 3_000_000);
+
+    is($t->enqueue(\@ids, $large)->status, 200, 'one command for many');
+    is(scalar(grep { $_->idle->body ne $large } @many), 0,
+       'each gets it as it was');
+    is($t->enqueue(\@ids, $large)->status, 200, 'once more');
+
+    my @kept = map { $redis->cmd('HGET', $_, 'body') }
+               @{$redis->cmd('KEYS', 'mdm:*:c:large')};
+
+    ok(@kept > 4, 'they are in ' . @kept . ' partitions');
+    is(scalar keys %{{ map { substr($_, 0, 24) => 1 } @kept }}, scalar @kept,
+       'sealed for each of them');
+    is($t->api(DELETE => '/v1/queue/' . join ',', @ids)->status, 204,
+       'and gone');
+
+    $redis->disconnect;                     # its buffer has become large
+    $t->{clients} = {};
+}
+
+
 # in pieces: ended by a signal, gone on with
 
 keys_are($k[3], $k[2]);
@@ -283,8 +314,8 @@ all_there('half way');
 $said = tool_is('the rest', [ '-s', $server, '-k', $k[3], '-k', $k[2],
                 '--cursor', $cursor ], 1, 'complete no');
 
-tool_is('all of it', [ '-s', $server, '-k', $k[3], '-k', $k[2] ], 0,
-        'rewritten 0', 'complete yes', "key $id2 older values 0 .*");
+tool_is('all of it', [ '-s', $server, '-k', $k[3], '-k', $k[2] ], 1,
+        'rewritten 0', 'complete yes', "key $id2 older values 0 events 40 .*");
 tool_is('not from the middle', [ '--retire', '-s', $server, '-k', $k[3],
         '-k', $k[2], '--cursor', $cursor ], 1,
         'older keys are still needed: none was retired');

@@ -70,6 +70,7 @@ main(int argc, char **argv)
         }
     }
 
+    mdm_arena_destroy(w.arena);
     mdm_server_close(&w.server);
     mdm_secret_keys_clear(&w.keys);
 

@@ -90,7 +90,7 @@ typedef struct {
     mdm_uint_t                partial;     /* begun in the middle */
 
     char                      cursor[32];
-    mdm_arena_t              *arena;       /* of one key */
+    mdm_arena_t              *arena;       /* of one value */
     mdm_uint_t                scanned;
     mdm_uint_t                rewritten;
     mdm_uint_t                dropped;

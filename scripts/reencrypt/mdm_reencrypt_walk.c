@@ -19,6 +19,7 @@
 #define MDM_WALK_ARENA        65536
 
 
+static void mdm_walk_arena(mdm_walk_t *w);
 static void mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key);
 static void mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     const char *field, mdm_uint_t form);
@@ -67,15 +68,7 @@ mdm_walk_scan(mdm_walk_t *w)
             key.data = (u_char *) keys->element[i]->str;
             key.len = keys->element[i]->len;
 
-            w->arena = mdm_arena_create(MDM_WALK_ARENA);
-            if (w->arena == NULL) {
-                mdm_trouble("no memory");
-            }
-
             mdm_walk_key(w, &key);
-
-            mdm_arena_destroy(w->arena);
-            w->arena = NULL;
         }
 
         w->scanned += keys->elements;
@@ -104,6 +97,20 @@ mdm_walk_scan(mdm_walk_t *w)
     } while (!mdm_walk_stopped);
 
     return 0;
+}
+
+
+/* forgets the value before */
+
+static void
+mdm_walk_arena(mdm_walk_t *w)
+{
+    mdm_arena_destroy(w->arena);
+
+    w->arena = mdm_arena_create(MDM_WALK_ARENA);
+    if (w->arena == NULL) {
+        mdm_trouble("no memory");
+    }
 }
 
 
@@ -182,6 +189,8 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     mdm_uint_t           under, done;
     redisReply          *reply, *swap;
     mdm_secret_place_t   place;
+
+    mdm_walk_arena(w);
 
     mdm_str_set(&argv[0], "HMGET");
     argv[1] = *key;
@@ -312,6 +321,8 @@ mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key, const redisReply *entry)
     mdm_uint_t           under;
     redisReply         **pair;
     mdm_secret_place_t   place;
+
+    mdm_walk_arena(w);
 
     mdm_str_null(&raw);
     mdm_str_null(&id);
