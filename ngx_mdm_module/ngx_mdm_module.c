@@ -439,6 +439,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     s->partitions = (conf->store != NULL)
                     ? (uint32_t) conf->store->partitions : 1;
+    s->secrets = (conf->store != NULL) ? conf->store->secrets : NULL;
     s->validate = conf->validate;
     s->reenroll = conf->reenroll;
     s->user_authenticate = conf->user_authenticate;

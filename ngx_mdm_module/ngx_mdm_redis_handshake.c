@@ -225,19 +225,19 @@ ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn, ngx_uint_t i)
 static ngx_int_t
 ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
 {
-    u_char      buf[NGX_INT_T_LEN];
-    mdm_str_t   partitions;
+    u_char      buf[NGX_INT_T_LEN], keys[NGX_MDM_STORE_KEYS];
+    mdm_str_t   args[1 + MDM_SECRET_KEYS];
     mdm_call_t  call;
 
     ngx_memzero(&call, sizeof(mdm_call_t));
 
-    partitions.data = buf;
-    partitions.len = ngx_sprintf(buf, "%ui", conn->store->partitions) - buf;
+    args[0].data = buf;
+    args[0].len = ngx_sprintf(buf, "%ui", conn->store->partitions) - buf;
 
     call.script = &mdm_script_meta;
     mdm_str_set(&call.key, "mdm:meta");
-    call.args = &partitions;
-    call.nargs = 1;
+    call.args = args;
+    call.nargs = 1 + ngx_mdm_store_keys(conn->store, &args[1], keys);
 
     return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
 }
@@ -440,6 +440,14 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         {
             return NGX_OK;
         }
+
+        ngx_mdm_redis_quote(conn, reason, &reply->str);
+        return NGX_ERROR;
+    }
+
+    if (reply->type == MDM_REPLY_STRING) {
+
+        /* the keys do not fit: it says why */
 
         ngx_mdm_redis_quote(conn, reason, &reply->str);
         return NGX_ERROR;

@@ -49,8 +49,6 @@ static char *ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_unsupported(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_text(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_mdm_store_t *store,
@@ -94,7 +92,8 @@ static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("tls_name"), 1, 1, ngx_mdm_store_text,
       offsetof(ngx_mdm_store_t, tls_name), 0, 0 },
     { ngx_string("durability"), 1, 3, ngx_mdm_store_durability, 0, 0, 0 },
-    { ngx_string("encryption_key"), 1, 8, ngx_mdm_store_unsupported, 0, 0, 0 },
+    { ngx_string("encryption_key"), 1, MDM_SECRET_KEYS,
+      ngx_mdm_store_encryption_key, 0, 0, 0 },
     { ngx_null_string, 0, 0, NULL, 0, 0, 0 }
 };
 
@@ -482,18 +481,6 @@ ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
     store->wait_time = (ngx_msec_t) time;
 
     return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_mdm_store_unsupported(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
-    (void) cf;
-    (void) store;
-    (void) cmd;
-
-    return "is not supported in this version";
 }
 
 

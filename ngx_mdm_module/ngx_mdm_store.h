@@ -14,6 +14,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "mdm_secret.h"
+
 
 #define NGX_MDM_STORE_SINGLE    0
 #define NGX_MDM_STORE_SENTINEL  1
@@ -67,6 +69,8 @@ typedef struct {
     ngx_str_t                 tls_name;
     ngx_mdm_store_tls_t      *tls;         /* made of them; NULL: off */
 
+    mdm_secret_keys_t        *secrets;     /* of encryption_key, or NULL */
+
     ngx_msec_t                connect_timeout;
     ngx_msec_t                timeout;
     ngx_uint_t                max_pending; /* calls a worker */
@@ -92,6 +96,23 @@ ngx_int_t ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores);
 
 /* the store of this name, or NULL */
 ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
+
+
+struct ngx_mdm_store_command_s;
+
+/* setter of "encryption_key" in it */
+char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    struct ngx_mdm_store_command_s *cmd);
+
+/*
+ * The keys as the meta script takes them, "id:check" in hex; returns how many
+ * were written to args, whose text is in buf.
+ */
+#define NGX_MDM_STORE_KEY     (2 * MDM_SECRET_ID + 1 + 2 * MDM_SECRET_CHECK)
+#define NGX_MDM_STORE_KEYS    (MDM_SECRET_KEYS * NGX_MDM_STORE_KEY)
+
+ngx_uint_t ngx_mdm_store_keys(ngx_mdm_store_t *store, mdm_str_t *args,
+    u_char *buf);
 
 
 #endif /* _NGX_MDM_STORE_H_INCLUDED_ */

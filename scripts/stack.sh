@@ -5,6 +5,7 @@
 
 redis_pid=
 nginx_pid=
+server_pids=
 
 
 fail() {
@@ -29,6 +30,8 @@ ended() {
 
 
 stack_stop() {
+    local pid
+
     trap '' INT TERM
 
     if [ -n "$nginx_pid" ]; then
@@ -37,11 +40,13 @@ stack_stop() {
         nginx_pid=
     fi
 
-    if [ -n "$redis_pid" ]; then
-        kill "$redis_pid" 2>/dev/null || true
-        ended "$redis_pid" || true
-        redis_pid=
-    fi
+    for pid in $server_pids $redis_pid; do
+        kill "$pid" 2>/dev/null || true
+        ended "$pid" || true
+    done
+
+    server_pids=
+    redis_pid=
 }
 
 
@@ -97,6 +102,29 @@ stack_redis() {
     done
 
     fail "redis-server did not start"
+}
+
+
+# stack_server [PREFIX COMMAND …] -- NAME [OPTION …]: a further one
+
+stack_server() {
+    local before=() name
+
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        before+=("$1")
+        shift
+    done
+
+    name=$2
+    shift 2
+
+    rm -rf "${dir:?}/$name"
+    mkdir -p "$dir/$name"
+
+    "${before[@]}" redis-server --dir "$dir/$name" --save '' \
+        --logfile "$dir/$name/redis.log" "$@" 9>&- &
+    server_pids="$server_pids $!"
+    sleep 0.2
 }
 
 

@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <openssl/rand.h>
 
-#include "mdm_exchange.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_EXCHANGE_ARENA    3072
@@ -74,6 +74,10 @@ mdm_exchange_run(mdm_exchange_t *x)
     }
 
     rc = x->step(x);
+
+    if (rc == MDM_DONE && x->rewrites != NULL) {
+        return mdm_exchange_rewrite(x);
+    }
 
     if (rc == MDM_CALL || rc == MDM_DONE) {
         return rc;

@@ -15,6 +15,7 @@
 
 #include "mdm_base.h"
 #include "mdm_script.h"
+#include "mdm_secret.h"
 
 
 typedef struct mdm_exchange_s  mdm_exchange_t;
@@ -115,6 +116,7 @@ typedef struct {
     mdm_uint_t                api_ids;         /* ids a call */
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
+    const mdm_secret_keys_t  *secrets;         /* NULL: nothing is sealed */
 } mdm_settings_t;
 
 
@@ -162,7 +164,8 @@ typedef enum {
 
 /* a line for the error log; the runner adds client and request */
 
-typedef struct mdm_note_s  mdm_note_t;
+typedef struct mdm_note_s     mdm_note_t;
+typedef struct mdm_rewrite_s  mdm_rewrite_t;
 
 struct mdm_note_s {
     mdm_note_e                level;
@@ -202,6 +205,8 @@ struct mdm_exchange_s {
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */
+    mdm_rewrite_t            *rewrites;    /* for the newest key, see
+                                              mdm_exchange_secret.h */
 
     /* the response */
 

@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 
 #include "mdm_certificate.h"
+#include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 #include "mdm_message.h"
 
@@ -319,11 +320,22 @@ mdm_message_may_pin(mdm_exchange_t *x, const mdm_str_t *serial,
 }
 
 
-mdm_str_t
-mdm_message_payload(mdm_exchange_t *x)
+mdm_int_t
+mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
+    const mdm_str_t *id, mdm_str_t *dst)
 {
-    return x->settings->event_payload ? x->body
-                                      : (mdm_str_t) mdm_null_string;
+    mdm_secret_where_t  where;
+
+    if (!x->settings->event_payload) {
+        mdm_str_null(dst);
+        return MDM_OK;
+    }
+
+    *dst = x->body;
+
+    mdm_where_event(&where, tag, id);
+
+    return mdm_exchange_seal(x, x->arena, &where, dst, NULL);
 }
 
 

@@ -88,8 +88,12 @@ mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
 mdm_uint_t mdm_message_may_pin(mdm_exchange_t *x, const mdm_str_t *serial,
     mdm_uint_t replaces);
 
-/* the setting "event_payload": the message for the outbox, or empty */
-mdm_str_t mdm_message_payload(mdm_exchange_t *x);
+/*
+ * The setting "event_payload": the message for the outbox, sealed, or empty.
+ * "id" is whom the event is about.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
+    const mdm_str_t *id, mdm_str_t *dst);
 
 /* a setting as a script's argument */
 mdm_int_t mdm_message_number(mdm_exchange_t *x, mdm_str_t *dst,

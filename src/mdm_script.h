@@ -58,6 +58,7 @@ extern const mdm_script_t  mdm_script_pin_reset;
 extern const mdm_script_t  mdm_script_queue_clear;
 extern const mdm_script_t  mdm_script_queue_list;
 extern const mdm_script_t  mdm_script_report;
+extern const mdm_script_t  mdm_script_secret_swap;
 extern const mdm_script_t  mdm_script_token_update;
 
 

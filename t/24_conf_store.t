@@ -25,9 +25,18 @@ my %file = (
     lines => write_file("$dir/lines", "a\nb\n"),
     newline => write_file("$dir/newline", "\n"),
     long => write_file("$dir/long", 'x' x 5000),
+    raw => write_file("$dir/raw", "\n" . join '', map { chr } 1 .. 31),
+    hex => write_file("$dir/hex", '00112233445566778899aabbccddeeff' x 2, "\n"),
+    base64 => write_file("$dir/base64",
+                         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"),
+    twice => write_file("$dir/twice", '00112233445566778899AABBCCDDEEFF' x 2),
+    short => write_file("$dir/short", '00112233445566778899aabbccddeeff' . "\n"),
+    word => write_file("$dir/word", 'correct horse battery staple 123'),
+    zero => write_file("$dir/zero", '0' x 64),
 );
 
-chmod 0600, @file{qw(password lines newline long)};
+chmod 0600, @file{qw(password lines newline long raw hex base64 twice short
+                     word zero)};
 
 my %accepted = map { $_ => 1 } qw(http server mdm api store locations
                                   store_conf);
@@ -115,7 +124,21 @@ for my $case (
       '/nowhere/key.pem' ],
     [ 'tls_name "";', '"tls_name" directive is empty' ],
     [ 'tls_name a; tls_name a;', '"tls_name" directive is duplicate' ],
-    [ 'encryption_key %%CA%%;', 'is not supported in this version' ],
+    [ 'encryption_key;', 'invalid number of arguments' ],
+    [ "encryption_key @{[ ('a') x 9 ]};", 'invalid number of arguments' ],
+    [ 'encryption_key "";', 'has an empty file name' ],
+    [ 'encryption_key /nonexistent;', 'open\(\) "/nonexistent" failed' ],
+    [ "encryption_key $dir;", 'is not a regular file' ],
+    [ "encryption_key $file{hex}; encryption_key $file{raw};",
+      'is duplicate' ],
+    [ "encryption_key $file{hex} $file{raw} $file{twice};",
+      'twice" holds the same key as another one' ],
+    (map { [ "encryption_key $file{raw} $file{$_};",
+             "encryption key file \"$file{$_}\" holds neither 32 bytes nor"
+             . ' one line with 64 hex digits or the base64 of 32 bytes' ] }
+         qw(empty newline short long lines)),
+    [ "encryption_key $file{word};", 'is a text of 32 characters' ],
+    [ "encryption_key $file{zero};", 'holds one byte 32 times' ],
     [ 'durability wait 1 1s;', 'must not be more than half of "timeout"' ],
     [ 'timeout 300ms; durability wait 1 151ms;', 'which is 300ms' ],
     [ 'durability wait 1;', 'invalid durability "wait"' ],
@@ -193,6 +216,20 @@ write_file("$dir/store.inc", "timeout x;\n");
 refused(store => "include $dir/store.inc;",
         '"timeout" directive has an invalid value in \S+/store\.inc:1');
 chmod 0644, $file{password};
+my $said = conf_ok('keys', store => "encryption_key $file{base64} $file{raw}"
+                   . " $file{hex};");
+
+like($said, qr/mdm store "main": encryption key [0-9a-f]{16} is in "$file{$_}"/,
+     "the id of the $_ key is said") for qw(base64 raw hex);
+unlike($said, qr/readable by everybody/, 'no warning');
+unlike($said, qr/AAECAw|00112233|01020304/i, 'and no key');
+conf_ok('a key by a relative name', store => 'encryption_key hex;');
+
+chmod 0644, $file{raw};
+like(conf_ok('a key for all', store => "encryption_key $file{raw};"),
+     qr/\[warn\] .*encryption key file "$file{raw}" is readable by everybody/,
+     'a key that all may read is warned of');
+
 like(conf_ok('a password for all', store => "password_file $file{password};"),
      qr/\[warn\] \S+ password file "\S+" is readable by everybody/,
      'that is a warning');

@@ -50,6 +50,9 @@ is_deeply([ sort keys %script ], [ sort keys %called ],
 my $t = MDM->new(server => 'mdm_queue_limit 8;')->start;
 my $n = 0;
 
+is_deeply([ grep { $_ ne '+waitaof' } sort keys %MDM::Redis::unknown ], [],
+          'the server knows each command, but for one of Redis 7.2');
+
 sub tour {
     my $id = 'ACL-' . ++$n;
     my $d = $t->device($id);
@@ -102,9 +105,9 @@ my @bad = tour();
 ok(!@bad, 'with all of them: all is well') or diag("@bad");
 is_deeply([ refused() ], [], 'with all of them: nothing is refused');
 
-# not reached: only after ten thousand results of one device, only at connect
+# not reached: only after ten thousand results of one device
 
-delete @script{qw(zpopmin exists)};
+delete $script{zpopmin};
 
 for my $command (sort keys %script) {
     $t->redis('ACL', 'SETUSER', $user, "-$command");
@@ -115,18 +118,26 @@ for my $command (sort keys %script) {
 
 # what is called at connect; three of them it can do without
 
-for my $command (qw(exists evalsha eval client|setname config|get script|load)) {
-    $t->redis('ACL', 'SETUSER', $user, "-$command");
-    $t->redis('SCRIPT', 'FLUSH') if $command eq 'eval';
-    $t->reload;
-    @bad = tour();
-    is_deeply([ refused() ], [ $command ], "without $command: it is refused");
+for my $command (qw(evalsha eval client|setname config|get
+                    script|load)) {
+    SKIP: {
+        my $said = $t->redis_server->try_cmd('ACL', 'SETUSER', $user,
+                                             "-$command");
 
-    if ($command =~ /\|/) {
-        ok(!@bad, "without $command: all is well") or diag("@bad");
+        skip 'Redis 6.2 takes no subcommand away', 2 if ref $said;
+
+        $t->redis('SCRIPT', 'FLUSH') if $command eq 'eval';
+        $t->reload;
+        @bad = tour();
+        is_deeply([ refused() ], [ $command ],
+                  "without $command: it is refused");
+
+        if ($command =~ /\|/) {
+            ok(!@bad, "without $command: all is well") or diag("@bad");
+        }
+
+        $t->redis('ACL', 'SETUSER', $user, "+$command");
     }
-
-    $t->redis('ACL', 'SETUSER', $user, "+$command");
 }
 
 $t->reload;

@@ -510,7 +510,9 @@ my $f = MDM->new(redis => 0, redis_socket => $fake->socket, ca => $t->ca,
                  auth => $real->auth,
                  locations => $locations,
                  store => 'timeout 1s; connect_timeout 500ms;')->start;
-my $fd = $f->device('FAKE')->enroll;
+my $fd = $f->device('FAKE');
+
+wait_for(20, sub { eval { $fd->enroll } }) or die 'no fake Redis';
 
 for my $error ('LOADING Redis is loading the dataset in memory',
                'READONLY You can\'t write against a read only replica.',

@@ -118,6 +118,46 @@ sub end_traffic {
 }
 
 
+# API calls in the background, each by a connection of its own
+
+sub calls {
+    my ($name) = @_;
+
+    my $file = "$work/$name.calls";
+    my $pid = fork // die "fork: $!";
+
+    return { pid => $pid, file => $file, name => $name } if $pid;
+
+    for (my $n = 0; !-e "$file.end" && getppid() != 1; $n++) {
+        my $r = eval { $t->request(GET => "/api/v1/queue/$ids[$n % 40]",
+                                   plain => 1, fresh => 1) };
+        my $said = $r ? $r->status : $@ =~ s/\n/ /gr;
+
+        open my $fh, '>>', $file;
+        print $fh "$said\n";
+        close $fh;
+    }
+
+    POSIX::_exit(0);
+}
+
+sub end_calls {
+    my ($calls) = @_;
+
+    write_file("$calls->{file}.end", '');
+    wait_exit($calls->{pid}, 30);
+
+    my @said = split /\n/, read_file($calls->{file});
+    my @bad = grep { $_ ne '200' } @said;
+
+    cmp_ok(scalar @said, '>', 50, "$calls->{name}: the API was busy");
+    is(scalar @bad, 0, "$calls->{name}: no call of it has failed")
+        or diag("@bad[0 .. ($#bad < 5 ? $#bad : 5)]");
+
+    return;
+}
+
+
 # what devices are given to do meanwhile
 
 my $commands = 0;
@@ -142,6 +182,7 @@ sub gone { my ($pid, $seconds) = @_;
 traffic();
 {
     my $slow = 0;
+    my $calls = calls('HUP');
 
     for my $i (1 .. 5) {
         my @old = $t->workers;
@@ -153,9 +194,8 @@ traffic();
     }
 
     is($slow, 0, 'HUP: old workers are gone within 10 s, five times');
-}
+    end_calls($calls);
 
-{
     my $r = end_traffic('HUP');
 
     cmp_ok($r->{commands_acknowledged}, '>', 40,
@@ -172,6 +212,45 @@ for my $i (1 .. 2) {
     isnt(($t->workers)[0], $pid, "kill -9: another one ($i)");
     is($t->request(GET => '/api/version', plain => 1, fresh => 1)->status,
        200, "kill -9: they serve ($i)");
+}
+
+# the same under traffic: a device whose request was lost repeats it, and
+# nothing else is lost
+
+traffic('--retries', 20, '--max-errors', 100000);
+{
+    my $r;
+
+    for (1 .. 4) {
+        command();
+        $t->kill_worker('KILL');
+        more(50);
+    }
+
+    kill 'TERM', $traffic->{pid};
+    $r = sim_done($traffic->{pid}, $traffic->{name});
+    is($r->{rc}, 0, 'kill -9 under traffic: the fleet goes on')
+        or diag($r->{out});
+    is($r->{visits_failed}, 0, 'kill -9 under traffic: nobody gave up');
+
+    $r = sim_done(sim('drain', 'poll', @fleet, @url), 'drain');
+    is($r->{rc}, 0, 'kill -9 under traffic: the queues are drained')
+        or diag($r->{out});
+
+    my @lost;
+
+    for my $id (@ids) {
+        for my $n (1 .. $commands) {
+            my $state = eval { $t->request(GET =>
+                "/api/v1/queue/$id/life-$n", plain => 1)->json->{state} };
+
+            push @lost, "$id $n " . ($state // $@)
+                unless ($state // '') eq 'acknowledged';
+        }
+    }
+
+    is(scalar @lost, 0, "kill -9 under traffic: all $commands commands of"
+       . ' each device were answered') or diag("@lost");
 }
 
 traffic();
@@ -414,24 +493,30 @@ ok($t->wait_old_workers(10), 'many reloads: only the last workers are left');
 
 
 # Upgrade of the binary: USR2, WINCH, QUIT.  nginx takes USR2 for what it is
-# only if who has started it is gone.
+# only if who has started it is gone, and WINCH only if it is a daemon.
 
 {
     $t->quit;
     is($t->{exit}, 0, 'upgrade: the first nginx ended');
 
-    my $pid = spawn({ out => $t->dir . '/stderr.log', append => 1,
-                      env => $t->_env }, 'sh', '-c', 'pid=$1; shift; "$@" & '
-                      . 'while [ ! -s "$pid" ]; do sleep 0.05; done', 'sh',
-                    $t->dir . '/nginx.pid', $t->_argv);
+    $t->write_conf(daemon => 'on');
 
-    is(wait_exit($pid, 30), 0, 'upgrade: an orphan of nginx runs');
+    my $pid = spawn({ out => $t->dir . '/stderr.log', append => 1,
+                      env => $t->_env }, $t->_argv);
+
+    is(wait_exit($pid, 30), 0, 'upgrade: nginx runs as a daemon');
+    ok(wait_for(10, sub { read_file($t->dir . '/nginx.pid') }),
+       'upgrade: its pid is there');
 
     my ($old) = read_file($t->dir . '/nginx.pid') =~ /^(\d+)/;
 
     $t->{pid} = $old;
     $t->_wait_workers;
     traffic();
+
+    my @workers = $t->workers;
+    my $calls = calls('upgrade');
+
     kill 'USR2', $old;
 
     my $new = wait_for(20, sub {
@@ -446,6 +531,8 @@ ok($t->wait_old_workers(10), 'many reloads: only the last workers are left');
     ok(wait_for(20, sub { $t->workers == 2 }), 'upgrade: with workers');
     more(30);
     kill 'WINCH', $old;
+    ok(wait_for(10, sub { !grep { kill 0, $_ } @workers }),
+       'upgrade: WINCH: the old workers are gone within 10 s');
     more(30);
     command();
     more(30);
@@ -453,6 +540,7 @@ ok($t->wait_old_workers(10), 'many reloads: only the last workers are left');
     ok(gone($old, 10), 'upgrade: the old master ends within 10 s');
     command();
     more(50);
+    end_calls($calls);
 
     my $r = end_traffic('upgrade');
 
@@ -469,6 +557,7 @@ ok($t->wait_old_workers(10), 'many reloads: only the last workers are left');
 SKIP: {
     skip 'the sanitizer keeps freed memory', 4 if $asan;
 
+    $t->{daemon} = 'off';
     $t->{workers} = 1;
     $t->start_nginx;
 

@@ -11,6 +11,7 @@
 #include "mdm_api.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_API_RESULT_MIN    4096
@@ -107,6 +108,7 @@ static mdm_int_t
 mdm_api_command_get_answer(mdm_exchange_t *x)
 {
     int64_t             code;
+    mdm_int_t           rc;
     mdm_str_t           s, status, result;
     mdm_api_json_t      j;
     const mdm_reply_t  *reply;
@@ -130,8 +132,9 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
 
     if (code == MDM_API_COMMAND_RESULT) {
 
-        if (mdm_api_command_result(x, reply, &result) != MDM_OK) {
-            return MDM_ERROR;
+        rc = mdm_api_command_result(x, reply, &result);
+        if (rc != MDM_OK) {
+            return rc;
         }
 
         x->mdm_status = status;
@@ -212,14 +215,23 @@ static mdm_int_t
 mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
     mdm_str_t *result)
 {
-    mdm_int_t  rc;
-    mdm_str_t  z;
+    mdm_int_t            rc;
+    mdm_str_t            z;
+    mdm_uint_t           compressed;
+    mdm_secret_where_t   where;
 
     *result = mdm_reply_str(reply, MDM_API_COMMAND_BODY);
     z = mdm_reply_str(reply, MDM_API_COMMAND_Z);
 
-    if (!mdm_str_is(&z, "1")) {
-        return MDM_OK;
+    compressed = mdm_str_is(&z, "1");
+
+    mdm_where_result(&where, &x->calls[0].key, &x->calls[0].args[0],
+                     &x->calls[0].args[1], compressed);
+
+    rc = mdm_exchange_open(x, &where, result);
+
+    if (rc != MDM_OK || !compressed) {
+        return rc;
     }
 
     z = *result;

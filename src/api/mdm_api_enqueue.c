@@ -10,11 +10,12 @@
 #include "mdm_api_ids.h"
 #include "mdm_api_json.h"
 #include "mdm_command.h"
+#include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 
 
 #define MDM_API_ENQUEUE_IDS    500       /* a call */
-#define MDM_API_ENQUEUE_ARGS   7         /* before the ids */
+#define MDM_API_ENQUEUE_ARGS   8         /* before the ids */
 #define MDM_API_ENQUEUE_BYTES  ((size_t) 16 * 1024 * 1024)  /* a round */
 
 #define MDM_API_ENQUEUE_NOT_ENROLLED  1
@@ -26,13 +27,17 @@ typedef struct {
     mdm_api_ids_t             list;
     mdm_str_t                 args[MDM_API_ENQUEUE_ARGS];
     mdm_uint_t                next;        /* chunk */
+    mdm_arena_t              *arena;       /* of a round: sealed bodies */
 } mdm_api_enqueue_t;
 
 
 static mdm_int_t mdm_api_enqueue_command(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
+static void mdm_api_enqueue_free(void *data);
 static mdm_int_t mdm_api_enqueue_round(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_seal(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en, const mdm_str_t *tag);
 static void mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_answer(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
@@ -60,6 +65,10 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
     }
 
     x->ctx = en;
+
+    if (mdm_arena_defer(x->arena, mdm_api_enqueue_free, en) != MDM_OK) {
+        return MDM_ERROR;
+    }
 
     rc = mdm_api_ids_read(x, 2, &en->list);
 
@@ -144,6 +153,15 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 }
 
 
+static void
+mdm_api_enqueue_free(void *data)
+{
+    mdm_api_enqueue_t *en = data;
+
+    mdm_arena_destroy(en->arena);
+}
+
+
 /*
  * Every call carries the body, so a large one goes out in several rounds
  * rather than some hundred times at once.
@@ -152,9 +170,12 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 static mdm_int_t
 mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
-    mdm_str_t        *args;
+    mdm_str_t        *args, *tag;
     mdm_uint_t        i, k, n;
     mdm_api_chunk_t  *chunk;
+
+    mdm_arena_destroy(en->arena);
+    en->arena = NULL;
 
     n = en->list.nchunks - en->next;
 
@@ -178,8 +199,18 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
     x->own_failures = 1;
 
+    tag = NULL;
+
     for (i = 0; i < n; i++) {
         chunk = &en->list.chunks[en->next++];
+
+        if ((tag == NULL || !mdm_str_eq(tag, &chunk->tag))
+            && mdm_api_enqueue_seal(x, en, &chunk->tag) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        tag = &chunk->tag;
 
         args = mdm_exchange_call(x, i, &mdm_script_enqueue, &chunk->tag,
                                  MDM_API_ENQUEUE_ARGS + chunk->n);
@@ -196,6 +227,34 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     }
 
     return MDM_CALL;
+}
+
+
+/* the body for a partition: what is sealed is bound to its key there */
+
+static mdm_int_t
+mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
+    const mdm_str_t *tag)
+{
+    mdm_secret_where_t  where;
+
+    if (x->settings->secrets == NULL) {
+        return MDM_OK;
+    }
+
+    if (en->arena == NULL) {
+        en->arena = mdm_arena_create(4096);
+        if (en->arena == NULL) {
+            return MDM_ERROR;
+        }
+    }
+
+    mdm_where_command(&where, tag, &en->args[0]);
+
+    en->args[2] = en->command.body;
+
+    return mdm_exchange_seal(x, en->arena, &where, &en->args[2],
+                             &en->args[7]);
 }
 
 

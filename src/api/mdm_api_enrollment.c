@@ -9,6 +9,7 @@
 #include "mdm_api.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
+#include "mdm_exchange_secret.h"
 
 
 /* elements of the script's reply */
@@ -44,7 +45,7 @@ enum {
 static mdm_int_t mdm_api_enrollment_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_enrollment_answer(mdm_exchange_t *x);
 static void mdm_api_enrollment_device(mdm_api_json_t *j,
-    const mdm_reply_t *reply);
+    const mdm_reply_t *reply, const mdm_str_t *unlock);
 
 
 /* in the order of the script */
@@ -108,16 +109,27 @@ mdm_api_enrollment_call(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_enrollment_answer(mdm_exchange_t *x)
 {
-    size_t              i;
-    int64_t             tally;
-    mdm_str_t           s;
-    mdm_api_json_t      j;
-    const mdm_reply_t  *reply, *own, *counts, *users;
+    size_t               i;
+    int64_t              tally;
+    mdm_int_t            rc;
+    mdm_str_t            s, unlock;
+    mdm_api_json_t       j;
+    mdm_secret_where_t   where;
+    const mdm_reply_t   *reply, *own, *counts, *users;
 
     reply = x->calls[0].reply;
 
     if (mdm_reply_int(reply, MDM_API_GET_CODE, 0) == 0) {
         return mdm_api_not_enrolled(x);
+    }
+
+    unlock = mdm_reply_str(reply, MDM_API_GET_UNLOCK);
+
+    mdm_where_token(&where, &x->calls[0].key, &x->calls[0].args[0], "unlock");
+
+    rc = mdm_exchange_open(x, &where, &unlock);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     own = mdm_reply_at(reply, MDM_API_GET_OWN);
@@ -138,7 +150,7 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
         mdm_api_json_id(&j, "parent", &s);
     }
 
-    mdm_api_enrollment_device(&j, reply);
+    mdm_api_enrollment_device(&j, reply, &unlock);
 
     s = mdm_reply_str(own, MDM_API_OWN_SHORT_NAME);
 
@@ -201,7 +213,8 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
 
 
 static void
-mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply)
+mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply,
+    const mdm_str_t *unlock)
 {
     size_t              i;
     mdm_str_t           s;
@@ -228,10 +241,8 @@ mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply)
         mdm_api_json_pem(j, "device_cert", &s);
     }
 
-    s = mdm_reply_str(reply, MDM_API_GET_UNLOCK);
-
-    if (s.len != 0) {
-        mdm_api_json_base64(j, "unlock_token", &s);
+    if (unlock->len != 0) {
+        mdm_api_json_base64(j, "unlock_token", unlock);
     }
 
     mdm_api_json_close(j, '}');

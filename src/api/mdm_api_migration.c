@@ -9,6 +9,7 @@
 #include "mdm_api.h"
 #include "mdm_api_util.h"
 #include "mdm_checkin.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_API_MIGRATE_ARGS    10      /* before the fields */
@@ -36,6 +37,7 @@ mdm_api_migration_call(mdm_exchange_t *x)
     mdm_uint_t           n, awaiting, token;
     const char          *why;
     mdm_enrollment_t     en;
+    mdm_secret_where_t   where;
     mdm_plist_limits_t   limits;
 
     limits.depth = x->settings->plist_depth;
@@ -118,15 +120,15 @@ mdm_api_migration_call(mdm_exchange_t *x)
     args[4] = mdm_api_flag(awaiting);
     args[5] = unlock;
 
-    if (mdm_api_number(x, &args[6], (int64_t) x->settings->event_limit)
-        != MDM_OK
-        || mdm_api_actor(x, &args[7]) != MDM_OK)
+    mdm_where_token(&where, &en.tag, &en.id_key, "unlock");
+
+    if (mdm_exchange_seal(x, x->arena, &where, &args[5], NULL) != MDM_OK
+        || mdm_api_number(x, &args[6], (int64_t) x->settings->event_limit)
+           != MDM_OK
+        || mdm_api_actor(x, &args[7]) != MDM_OK
+        || mdm_message_payload(x, &en.tag, &en.id_key, &args[9]) != MDM_OK)
     {
         return MDM_ERROR;
-    }
-
-    if (x->settings->event_payload) {
-        args[9] = x->body;
     }
 
     memcpy(&args[MDM_API_MIGRATE_ARGS], pairs, n * sizeof(mdm_str_t));

@@ -12,6 +12,7 @@
 
 #include "mdm_api.h"
 #include "mdm_api_query.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_API_QUERY_LIMIT      100      /* rows a page */
@@ -64,7 +65,8 @@ static mdm_int_t mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_str_t *mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q,
     mdm_uint_t i, const mdm_str_t *tag, mdm_uint_t nids);
-static void mdm_api_query_row(mdm_api_query_t *q, const mdm_reply_t *row);
+static mdm_int_t mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q,
+    const mdm_str_t *tag, const mdm_reply_t *row);
 static mdm_int_t mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q);
 
 
@@ -282,6 +284,7 @@ static mdm_int_t
 mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
 {
     size_t              k;
+    mdm_int_t           rc;
     mdm_uint_t          i;
     const mdm_reply_t  *reply, *row;
 
@@ -304,7 +307,10 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
 
             q->after = mdm_reply_str(row, MDM_API_ROW_ID);
 
-            mdm_api_query_row(q, row);
+            rc = mdm_api_query_row(x, q, &x->calls[i].key, row);
+            if (rc != MDM_OK) {
+                return rc;
+            }
         }
 
         if (mdm_reply_int(reply, MDM_API_REPLY_MORE, 0) != 0) {
@@ -377,6 +383,7 @@ static mdm_int_t
 mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q)
 {
     size_t              k;
+    mdm_int_t           rc;
     mdm_uint_t          i;
     const mdm_reply_t  *row;
 
@@ -393,7 +400,10 @@ mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q)
                 return mdm_api_query_answer(x, q);
             }
 
-            mdm_api_query_row(q, row);
+            rc = mdm_api_query_row(x, q, &x->calls[i].key, row);
+            if (rc != MDM_OK) {
+                return rc;
+            }
         }
     }
 
@@ -441,16 +451,29 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
 }
 
 
-static void
-mdm_api_query_row(mdm_api_query_t *q, const mdm_reply_t *row)
+static mdm_int_t
+mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
+    const mdm_reply_t *row)
 {
-    int64_t          tally;
-    mdm_str_t        s, der, unlock, name;
-    mdm_api_json_t  *j;
+    int64_t              tally;
+    mdm_int_t            rc;
+    mdm_str_t            s, der, unlock, name;
+    mdm_api_json_t      *j;
+    mdm_secret_where_t   where;
 
     if (q->skip != 0) {
         q->skip--;
-        return;
+        return MDM_OK;
+    }
+
+    s = mdm_reply_str(row, MDM_API_ROW_ID);
+    unlock = mdm_reply_str(row, MDM_API_ROW_UNLOCK);
+
+    mdm_where_token(&where, tag, &s, "unlock");
+
+    rc = mdm_exchange_open(x, &where, &unlock);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     q->rows++;
@@ -467,7 +490,6 @@ mdm_api_query_row(mdm_api_query_t *q, const mdm_reply_t *row)
 
     s = mdm_reply_str(row, MDM_API_ROW_SERIAL);
     der = mdm_reply_str(row, MDM_API_ROW_DER);
-    unlock = mdm_reply_str(row, MDM_API_ROW_UNLOCK);
 
     if (s.len != 0 || der.len != 0 || unlock.len != 0) {
 
@@ -510,6 +532,8 @@ mdm_api_query_row(mdm_api_query_t *q, const mdm_reply_t *row)
     mdm_api_json_opt_time(j, "last_seen", &s);
 
     mdm_api_json_close(j, '}');
+
+    return MDM_OK;
 }
 
 

@@ -9,6 +9,7 @@
 #include "mdm_api.h"
 #include "mdm_api_ids.h"
 #include "mdm_api_json.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_API_QUEUE_LIMIT      100    /* entries a page */
@@ -108,10 +109,12 @@ mdm_api_queue_list_call(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_queue_list_answer(mdm_exchange_t *x)
 {
-    size_t              i, size;
-    mdm_str_t           s, body, cursor;
-    mdm_api_json_t      j;
-    const mdm_reply_t  *reply;
+    size_t               i, size;
+    mdm_int_t            rc;
+    mdm_str_t            s, body, cursor;
+    mdm_api_json_t       j;
+    mdm_secret_where_t   where;
+    const mdm_reply_t   *reply;
 
     reply = x->calls[0].reply;
 
@@ -133,15 +136,22 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
 
     for (i = 2; i + 3 < reply->nelements; i += 4) {
 
-        mdm_api_json_open(&j, NULL, '{');
-
         s = mdm_reply_str(reply, i);
+        body = mdm_reply_str(reply, i + 2);
+
+        mdm_where_command(&where, &x->calls[0].key, &s);
+
+        rc = mdm_exchange_open(x, &where, &body);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+
+        mdm_api_json_open(&j, NULL, '{');
         mdm_api_json_id(&j, "command_uuid", &s);
 
         s = mdm_reply_str(reply, i + 1);
         mdm_api_json_str(&j, "request_type", &s);
 
-        body = mdm_reply_str(reply, i + 2);
         mdm_api_json_base64(&j, "command", &body);
 
         s = mdm_reply_str(reply, i + 3);

@@ -184,11 +184,12 @@ mdm_authenticate_commit(mdm_exchange_t *x)
         args[5] = x->identity.der;
     }
 
-    if (mdm_message_number(x, &args[6], x->settings->event_limit) != MDM_OK) {
+    if (mdm_message_number(x, &args[6], x->settings->event_limit) != MDM_OK
+        || mdm_message_payload(x, &m->en.tag, &m->en.device_key, &args[7])
+           != MDM_OK)
+    {
         return MDM_ERROR;
     }
-
-    args[7] = mdm_message_payload(x);
 
     memcpy(&args[8], pairs, n * sizeof(mdm_str_t));
 

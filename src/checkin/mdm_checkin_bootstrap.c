@@ -8,6 +8,7 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_BOOTSTRAP_TOKEN_MAX  65536
@@ -16,9 +17,10 @@
 mdm_int_t
 mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
 {
-    int64_t         code;
-    mdm_str_t       token, *args;
-    mdm_message_t  *m;
+    int64_t              code;
+    mdm_str_t            token, *args;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
 
     m = x->ctx;
 
@@ -44,7 +46,7 @@ mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_set, &m->en.tag, 4);
+    args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_set, &m->en.tag, 5);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -53,7 +55,12 @@ mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
     args[1] = x->identity.digest;
     args[2] = token;
 
-    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
+    mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
+
+    if (mdm_exchange_seal(x, x->arena, &where, &args[2], &args[4]) != MDM_OK
+        || mdm_message_number(x, &args[3], x->settings->event_limit)
+           != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
@@ -64,11 +71,12 @@ mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
 mdm_int_t
 mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
 {
-    int64_t         code;
-    plist_t         dict;
-    mdm_int_t       rc;
-    mdm_str_t       token, body, *args;
-    mdm_message_t  *m;
+    int64_t              code;
+    plist_t              dict;
+    mdm_int_t            rc;
+    mdm_str_t            token, body, *args;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
 
     m = x->ctx;
 
@@ -100,6 +108,13 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
 
     if (token.len == 0) {
         return mdm_exchange_empty(x, 200);
+    }
+
+    mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
+
+    rc = mdm_exchange_open(x, &where, &token);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     dict = plist_new_dict();

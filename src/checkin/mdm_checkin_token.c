@@ -7,6 +7,7 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_exchange_secret.h"
 
 
 #define MDM_UNLOCK_TOKEN_MAX  65536
@@ -18,10 +19,11 @@ static mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
 mdm_int_t
 mdm_checkin_token_update(mdm_exchange_t *x)
 {
-    mdm_str_t       unlock, *args, *pairs;
-    const char     *missing;
-    mdm_uint_t      n, awaiting;
-    mdm_message_t  *m;
+    mdm_str_t            unlock, *args, *pairs;
+    const char          *missing;
+    mdm_uint_t           n, awaiting;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
 
     if (x->state != 0) {
         return mdm_checkin_end(x);
@@ -69,11 +71,16 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 
     args[6] = unlock;
 
-    if (mdm_message_number(x, &args[7], x->settings->event_limit) != MDM_OK) {
+    mdm_where_token(&where, &m->en.tag, &m->en.id_key, "unlock");
+
+    if (mdm_exchange_seal(x, x->arena, &where, &args[6], NULL) != MDM_OK
+        || mdm_message_number(x, &args[7], x->settings->event_limit)
+           != MDM_OK
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[8])
+           != MDM_OK)
+    {
         return MDM_ERROR;
     }
-
-    args[8] = mdm_message_payload(x);
 
     memcpy(&args[9], pairs, n * sizeof(mdm_str_t));
 
@@ -84,22 +91,26 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 mdm_int_t
 mdm_checkin_checkout(mdm_exchange_t *x)
 {
-    mdm_str_t  *args;
+    mdm_str_t      *args;
+    mdm_message_t  *m;
 
     if (x->state != 0) {
         return mdm_checkin_end(x);
     }
+
+    m = x->ctx;
 
     args = mdm_message_call(x, &mdm_script_checkout, 5, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
+    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[4])
+           != MDM_OK)
+    {
         return MDM_ERROR;
     }
-
-    args[4] = mdm_message_payload(x);
 
     return MDM_CALL;
 }

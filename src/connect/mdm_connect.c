@@ -8,6 +8,7 @@
 
 #include "mdm_command.h"
 #include "mdm_connect.h"
+#include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 
 
@@ -43,7 +44,7 @@ mdm_connect(mdm_exchange_t *x)
 static mdm_int_t
 mdm_connect_status(mdm_exchange_t *x)
 {
-    mdm_str_t       status, uuid, key;
+    mdm_str_t       status, uuid, key, result;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -89,7 +90,16 @@ mdm_connect_status(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    return mdm_connect_report(x, &status, &key, &x->body);
+    /* what is not kept is not sent either */
+
+    if (mdm_str_is(&status, "NotNow")) {
+        mdm_str_null(&result);
+
+    } else {
+        result = x->body;
+    }
+
+    return mdm_connect_report(x, &status, &key, &result);
 }
 
 
@@ -105,9 +115,10 @@ static mdm_int_t
 mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     const mdm_str_t *uuid_key, const mdm_str_t *result)
 {
-    mdm_str_t      *args;
-    mdm_uint_t      z;
-    mdm_message_t  *m;
+    mdm_str_t           *args;
+    mdm_uint_t           z;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
 
     m = x->ctx;
 
@@ -129,6 +140,12 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         return MDM_ERROR;
     }
 
+    mdm_where_result(&where, &m->en.tag, &m->en.id_key, uuid_key, z);
+
+    if (mdm_exchange_seal(x, x->arena, &where, &args[5], NULL) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
     mdm_str_set(&args[6], "0");
 
     if (z) {
@@ -139,13 +156,14 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         || mdm_message_number(x, &args[8], x->settings->queue_limit)
            != MDM_OK
         || mdm_message_number(x, &args[10], x->settings->event_limit)
+           != MDM_OK
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[11])
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     args[9] = m->once;
-    args[11] = mdm_message_payload(x);
 
     return MDM_CALL;
 }
@@ -154,9 +172,12 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
 static mdm_int_t
 mdm_connect_answer(mdm_exchange_t *x)
 {
-    int64_t             code;
-    mdm_str_t           uuid, body;
-    const mdm_reply_t  *reply;
+    int64_t              code;
+    mdm_int_t            rc;
+    mdm_str_t            uuid, body;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
+    const mdm_reply_t   *reply;
 
     reply = x->calls[0].reply;
 
@@ -186,6 +207,15 @@ mdm_connect_answer(mdm_exchange_t *x)
 
     x->request_type = mdm_reply_str(reply, 2);
     body = mdm_reply_str(reply, 3);
+
+    m = x->ctx;
+
+    mdm_where_command(&where, &m->en.tag, &uuid);
+
+    rc = mdm_exchange_open(x, &where, &body);
+    if (rc != MDM_OK) {
+        return rc;
+    }
 
     return mdm_exchange_body(x, 200, "application/xml; charset=UTF-8", &body);
 }

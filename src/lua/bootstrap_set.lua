@@ -1,8 +1,9 @@
 -- SetBootstrapToken; an empty one deletes what is kept.
--- ARGV: device, cert, token, event limit
+-- ARGV: device, cert, token, event limit, names of the token
 -- {0} or {code of auth()}
 --@include event
 --@include auth
+--@include same
 local T, device, cert, token, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
                                       ARGV[4]
 local code = auth(T, device, cert)
@@ -13,7 +14,13 @@ end
 
 local key = T .. ':u:' .. device
 
-if redis.call('HGET', key, 'bootstrap') == token then
+local old = redis.call('HGET', key, 'bootstrap')
+
+if old and same(old, token, ARGV[5]) then
+    if old ~= token then
+        redis.call('HSET', key, 'bootstrap', token)
+    end
+
     return {0}
 end
 

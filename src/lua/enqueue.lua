@@ -1,22 +1,23 @@
 -- Queues one command to many channels.
 -- ARGV: uuid, RequestType, body, queue limit, event limit, who, address,
---       then ids
+--       names of the body, then ids
 -- {queued, there already, i, code, i, code, …}: id i (from 0) failed, code
 -- 1: not enrolled, 2: the queue is full; {-1}: another command has the UUID
 --@include event
 --@include queue
+--@include same
 local T, uuid, kind, body = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, limit = tonumber(ARGV[4]), ARGV[5]
 local command = T .. ':c:' .. uuid
 local old = redis.call('HGET', command, 'body')
 
-if old and old ~= body then
+if old and not same(old, body, ARGV[8]) then
     return {-1}
 end
 
 local reply, todo, twice = {0, 0}, {}, {}
 
-for i = 8, #ARGV do
+for i = 9, #ARGV do
     local id = ARGV[i]
     local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q')
     local code
@@ -40,7 +41,7 @@ for i = 8, #ARGV do
         twice[id] = true
 
     elseif code ~= 0 then
-        reply[#reply + 1] = i - 8
+        reply[#reply + 1] = i - 9
         reply[#reply + 1] = code
     end
 end
@@ -52,6 +53,9 @@ end
 if not old then
     redis.call('HSET', command, 'body', body, 'type', kind,
                'time', redis.call('TIME')[1])
+
+elseif old ~= body then
+    redis.call('HSET', command, 'body', body)
 end
 
 redis.call('HINCRBY', command, 'refs', #todo)

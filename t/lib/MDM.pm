@@ -28,7 +28,7 @@ package MDM;
 #     store_conf                   instead of the mdm_store block
 #     conf                         the whole file
 #     verify                       of ssl_verify_client (optional)
-#     workers (1), log (info)
+#     workers (1), log (info), daemon (off)
 #     api_path                     prefix of the API (/api)
 #     redis                        options of MDM::Redis; 0: none
 #     redis_socket                 of another server, such as a fake one
@@ -82,7 +82,8 @@ sub new {
 
     chmod 0755, $dir;
 
-    my $self = bless { workers => 1, log => 'info', verify => 'optional', %o,
+    my $self = bless { workers => 1, log => 'info', daemon => 'off',
+                       verify => 'optional', %o,
                        dir => $dir, expect => [], clients => {} }, $class;
 
     mkdir "$dir/$_" for qw(pki tmp redis);
@@ -254,7 +255,7 @@ END
 
     $text =~ s/%%([A-Z0-9_]+)%%/$vars{$1} \/\/ die "no variable $1"/ge;
 
-    return "daemon off;\n$user${load}pid $self->{dir}/nginx.pid;\n"
+    return "daemon $self->{daemon};\n$user${load}pid $self->{dir}/nginx.pid;\n"
         . "error_log $self->{dir}/error.log $level;\n$text";
 }
 

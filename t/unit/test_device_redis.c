@@ -148,7 +148,7 @@ enqueue(void **state, const char *id, const char *uuid)
 {
     int           rc;
     char          body[64];
-    mdm_str_t     args[8];
+    mdm_str_t     args[9];
     mdm_call_t    call;
     mdm_arena_t  *arena;
 
@@ -160,7 +160,7 @@ enqueue(void **state, const char *id, const char *uuid)
     call.script = &mdm_script_enqueue;
     mdm_str_set(&call.key, "mdm:{default/0}");
     call.args = args;
-    call.nargs = 8;
+    call.nargs = 9;
 
     args[0].data = (u_char *) uuid;
     args[0].len = strlen(uuid);
@@ -171,8 +171,9 @@ enqueue(void **state, const char *id, const char *uuid)
     mdm_str_set(&args[4], "1000");
     mdm_str_set(&args[5], "admin");
     mdm_str_set(&args[6], "127.0.0.1");
-    args[7].data = (u_char *) id;
-    args[7].len = strlen(id);
+    mdm_str_set(&args[7], "");
+    args[8].data = (u_char *) id;
+    args[8].len = strlen(id);
 
     rc = mdm_unit_redis_eval(*state, arena, &call) == MDM_CALL_OK;
 

@@ -155,11 +155,9 @@ sub start {
 
             my $said = MDM::Util::slurp_from("$self->{dir}/redis.log",
                                              $log_size);
-            my @new = grep { !$unknown{$_} }
-                      $said =~ /'(\+[a-z|]+)': Unknown command/g;
-
-            if ($self->{user} && @new) {
-                @unknown{@new} = (1) x @new;
+            if ($self->{user} && $said =~ /Unknown command/
+                && $self->_learn_unknown)
+            {
                 return $self->start;
             }
 
@@ -177,6 +175,27 @@ sub start {
     }
 
     die "redis-server does not answer";
+}
+
+
+# asks which documented commands the server does not know; is there a new one?
+
+sub _learn_unknown {
+    my ($self) = @_;
+
+    my $before = keys %unknown;
+    my $bare = MDM::Redis->new(dir => "$self->{dir}/bare", auth => 0)->start;
+    my (undef, undef, @rules) = documented_user(@{$self->{for}});
+
+    for my $rule (@rules) {
+        my ($name) = $rule =~ /^\+([a-z]+)/ or next;
+
+        $unknown{$rule} = 1 unless $bare->cmd('COMMAND', 'INFO', $name)->[0];
+    }
+
+    $bare->stop;
+
+    return keys(%unknown) > $before;
 }
 
 

@@ -1,0 +1,406 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Goes through the keys of a store by SCAN, and puts each secret that is
+ * plain or under an older key under the newest one, by compare-and-set: nginx
+ * goes on serving meanwhile.  What it was interrupted at it finds again.
+ */
+
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "mdm_reencrypt.h"
+
+
+static void mdm_walk_options(mdm_walk_t *w, int argc, char **argv);
+static void mdm_walk_usage(int rc);
+static void mdm_walk_key_file(mdm_walk_t *w, const char *name);
+static const char *mdm_walk_number(const char *text);
+static void mdm_walk_meta(mdm_walk_t *w);
+static void mdm_walk_key_args(mdm_walk_t *w, mdm_str_t *args);
+static int mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete);
+static void mdm_walk_retire(mdm_walk_t *w);
+static void mdm_walk_stop(int signo);
+
+
+volatile sig_atomic_t  mdm_walk_stopped;
+
+
+int
+main(int argc, char **argv)
+{
+    int                rc;
+    mdm_uint_t         complete;
+    static mdm_walk_t  w;
+
+    mdm_walk_options(&w, argc, argv);
+
+    (void) signal(SIGPIPE, SIG_IGN);
+
+    mdm_server_connect(&w.server);
+    mdm_walk_meta(&w);
+
+    (void) signal(SIGINT, mdm_walk_stop);
+    (void) signal(SIGTERM, mdm_walk_stop);
+
+    mdm_cursor = w.cursor;
+
+    complete = mdm_walk_scan(&w) && !w.partial;
+
+    rc = mdm_walk_report(&w, complete);
+
+    mdm_cursor = NULL;
+
+    if (w.retire) {
+
+        if (rc == 0) {
+            mdm_walk_retire(&w);
+
+        } else {
+            printf("older keys are still needed: none was retired\n");
+        }
+    }
+
+    mdm_server_close(&w.server);
+    mdm_secret_keys_clear(&w.keys);
+
+    return rc;
+}
+
+
+static void
+mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
+{
+    int  c;
+
+    static const struct option  options[] = {
+        { "server",        required_argument, NULL, 's' },
+        { "key",           required_argument, NULL, 'k' },
+        { "user",          required_argument, NULL, 'u' },
+        { "password-file", required_argument, NULL, 'p' },
+        { "database",      required_argument, NULL, 'n' },
+        { "tls-ca",        required_argument, NULL, 'A' },
+        { "tls-cert",      required_argument, NULL, 'C' },
+        { "tls-key",       required_argument, NULL, 'K' },
+        { "tls-name",      required_argument, NULL, 'N' },
+        { "check",         no_argument,       NULL, 'c' },
+        { "retire",        no_argument,       NULL, 'R' },
+        { "drop-events",   no_argument,       NULL, 'D' },
+        { "batch",         required_argument, NULL, 'b' },
+        { "wait",          required_argument, NULL, 'w' },
+        { "cursor",        required_argument, NULL, 'o' },
+        { "help",          no_argument,       NULL, 'h' },
+        { NULL,            0,                 NULL, 0 }
+    };
+
+    w->server.server = "127.0.0.1:6379";
+    w->batch = "100";
+    (void) strcpy(w->cursor, "0");
+
+    while ((c = getopt_long(argc, argv, "s:k:u:p:n:cb:w:h", options, NULL))
+           != -1)
+    {
+        switch (c) {
+
+        case 's': w->server.server = optarg; break;
+        case 'k': mdm_walk_key_file(w, optarg); break;
+        case 'u': w->server.user = optarg; break;
+        case 'p': w->server.password_file = optarg; break;
+        case 'n': w->server.database = mdm_walk_number(optarg); break;
+        case 'A': w->server.tls_ca = optarg; break;
+        case 'C': w->server.tls_cert = optarg; break;
+        case 'K': w->server.tls_key = optarg; break;
+        case 'N': w->server.tls_name = optarg; break;
+        case 'c': w->check = 1; break;
+        case 'R': w->retire = 1; w->check = 1; break;
+        case 'D': w->drop = 1; break;
+        case 'b': w->batch = mdm_walk_number(optarg); break;
+        case 'w': w->wait = atol(mdm_walk_number(optarg)); break;
+
+        case 'o':
+            w->partial = (strcmp(mdm_walk_number(optarg), "0") != 0);
+            (void) snprintf(w->cursor, sizeof(w->cursor), "%s", optarg);
+            break;
+
+        case 'h': mdm_walk_usage(0); break;
+        default: mdm_walk_usage(MDM_EXIT_TROUBLE);
+        }
+    }
+
+    if (optind != argc || w->keys.n == 0) {
+        mdm_walk_usage(MDM_EXIT_TROUBLE);
+    }
+}
+
+
+static void
+mdm_walk_usage(int rc)
+{
+    (void) fprintf(rc ? stderr : stdout,
+        "usage: mdm-reencrypt [OPTION ...] -k NEWEST [-k OLDER ...]\n"
+        "\n"
+        "Encrypts what a store of ngx_mdm_module keeps with its newest key.\n"
+        "nginx may serve meanwhile; it has these keys already.  In a cluster\n"
+        "it is called once for each master.\n"
+        "\n"
+        "  -k, --key FILE            key file; newest first\n"
+        "  -s, --server ADDRESS      host:port or unix:path"
+        " (127.0.0.1:6379)\n"
+        "  -u, --user NAME           ACL user\n"
+        "  -p, --password-file FILE  its password\n"
+        "  -n, --database N          logical database\n"
+        "      --tls-ca FILE         TLS, with the CA of Redis' certificate\n"
+        "      --tls-name NAME       the name that it must have\n"
+        "      --tls-cert FILE       our certificate\n"
+        "      --tls-key FILE        and its key\n"
+        "  -c, --check               count, change nothing\n"
+        "      --retire              the same; if nothing is under an older\n"
+        "                            key, it is forgotten in mdm:meta\n"
+        "      --drop-events         delete events that are plain or under\n"
+        "                            an older key, which cannot be changed\n"
+        "  -b, --batch N             keys looked at at once (100)\n"
+        "  -w, --wait MS             pause behind each batch (0)\n"
+        "      --cursor N            go on where a run was ended\n"
+        "\n"
+        "Ends with 0 if all is under the newest key, 1 if not, 2 on trouble."
+        "\n");
+
+    exit(rc);
+}
+
+
+static void
+mdm_walk_key_file(mdm_walk_t *w, const char *name)
+{
+    u_char       buf[MDM_SECRET_FILE + 1], raw[MDM_SECRET_RAW];
+    mdm_int_t    rc;
+    mdm_str_t    text;
+    const char  *why;
+
+    text.data = buf;
+    text.len = mdm_read_file(name, buf, sizeof(buf));
+
+    rc = mdm_secret_key_read(raw, &text, &why);
+
+    OPENSSL_cleanse(buf, sizeof(buf));
+
+    if (rc != MDM_OK) {
+        mdm_trouble("%s %s", name, why);
+    }
+
+    rc = mdm_secret_key_add(&w->keys, raw);
+
+    OPENSSL_cleanse(raw, sizeof(raw));
+
+    if (rc != MDM_OK) {
+        mdm_trouble("%s: %s", name,
+                    (rc == MDM_ERROR) ? "OpenSSL cannot set the key up"
+                    : (w->keys.n == MDM_SECRET_KEYS) ? "too many keys"
+                    : "the same key as another one");
+    }
+
+    w->files[w->keys.n - 1] = name;
+}
+
+
+static const char *
+mdm_walk_number(const char *text)
+{
+    if (*text == '\0' || strlen(text) > 20
+        || strspn(text, "0123456789") != strlen(text))
+    {
+        mdm_trouble("\"%s\" is not a number", text);
+    }
+
+    return text;
+}
+
+
+/* the keys must fit, as a worker's must */
+
+static void
+mdm_walk_meta(mdm_walk_t *w)
+{
+    mdm_str_t    argv[3], args[1 + MDM_SECRET_KEYS], key;
+    redisReply  *reply, *partitions;
+
+    mdm_str_set(&key, "mdm:meta");
+
+    mdm_str_set(&argv[0], "HMGET");
+    argv[1] = key;
+    mdm_str_set(&argv[2], "partitions");
+
+    reply = mdm_server_command(&w->server, 3, argv);
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && strncmp(reply->str, "MOVED ", 6) == 0 && !w->retire)
+    {
+        printf("mdm:meta is on another node of the cluster, the keys are not "
+               "compared with it\n");
+        freeReplyObject(reply);
+        return;
+    }
+
+    (void) mdm_walk_reply(reply);
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1
+        || reply->element[0]->type != REDIS_REPLY_STRING)
+    {
+        mdm_trouble("%s: there is no mdm:meta, so no store",
+                    w->server.server);
+    }
+
+    partitions = reply->element[0];
+
+    args[0].data = (u_char *) partitions->str;
+    args[0].len = partitions->len;
+
+    mdm_walk_key_args(w, &args[1]);
+
+    if (!w->check) {
+        partitions = mdm_walk_reply(mdm_server_eval(&w->server,
+                                                    &mdm_script_meta, &key,
+                                                    1 + w->keys.n, args));
+
+        if (partitions->type == REDIS_REPLY_STRING) {
+            mdm_trouble("%s: %s", w->server.server, partitions->str);
+        }
+
+        freeReplyObject(partitions);
+    }
+
+    freeReplyObject(reply);
+}
+
+
+static void
+mdm_walk_key_args(mdm_walk_t *w, mdm_str_t *args)
+{
+    mdm_uint_t     i;
+    static u_char  buf[MDM_SECRET_KEYS][2 * MDM_SECRET_ID + 1
+                                        + 2 * MDM_SECRET_CHECK];
+
+    for (i = 0; i < w->keys.n; i++) {
+        mdm_hex(buf[i], w->keys.keys[i].id, MDM_SECRET_ID);
+        buf[i][2 * MDM_SECRET_ID] = ':';
+        mdm_hex(buf[i] + 2 * MDM_SECRET_ID + 1, w->keys.keys[i].check,
+                MDM_SECRET_CHECK);
+
+        args[i].data = buf[i];
+        args[i].len = sizeof(buf[i]);
+    }
+}
+
+
+static int
+mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete)
+{
+    u_char      id[2 * MDM_SECRET_ID];
+    mdm_uint_t  i, left;
+
+    printf("keys %lu\n", (unsigned long) w->scanned);
+    printf("rewritten %lu\n", (unsigned long) w->rewritten);
+
+    if (w->drop) {
+        printf("events_dropped %lu\n", (unsigned long) w->dropped);
+    }
+
+    left = 0;
+
+    for (i = 0; i < w->keys.n; i++) {
+        mdm_hex(id, w->keys.keys[i].id, MDM_SECRET_ID);
+
+        printf("key %.*s %s values %lu events %lu %s\n", (int) sizeof(id), id,
+               (i == 0) ? "newest" : "older", (unsigned long) w->values[i],
+               (unsigned long) w->events[i], w->files[i]);
+
+        left += (i == 0) ? 0 : w->values[i] + w->events[i];
+    }
+
+    printf("plain values %lu events %lu\n",
+           (unsigned long) w->values[MDM_WALK_PLAIN],
+           (unsigned long) w->events[MDM_WALK_PLAIN]);
+    printf("unopened values %lu events %lu\n",
+           (unsigned long) w->values[MDM_WALK_UNOPENED],
+           (unsigned long) w->events[MDM_WALK_UNOPENED]);
+
+    for (i = MDM_WALK_PLAIN; i < MDM_WALK_UNDER; i++) {
+        left += w->values[i] + w->events[i];
+    }
+
+    printf("left %lu\n", (unsigned long) left);
+    printf("complete %s\n", complete ? "yes" : "no");
+
+    if (mdm_walk_stopped && strcmp(w->cursor, "0") != 0) {
+        printf("cursor %s\n", w->cursor);
+    }
+
+    return (left == 0 && complete) ? 0 : MDM_EXIT_LEFT;
+}
+
+
+/* mdm:meta names the newest key alone: workers do without the older ones */
+
+static void
+mdm_walk_retire(mdm_walk_t *w)
+{
+    mdm_str_t    argv[3], args[MDM_SECRET_KEYS], swap[4], key;
+    redisReply  *old, *reply;
+
+    mdm_str_set(&key, "mdm:meta");
+
+    mdm_walk_key_args(w, args);
+
+    mdm_str_set(&argv[0], "HGET");
+    argv[1] = key;
+    mdm_str_set(&argv[2], "keys");
+
+    old = mdm_walk_reply(mdm_server_command(&w->server, 3, argv));
+
+    if (old->type != REDIS_REPLY_STRING) {
+        mdm_trouble("%s: mdm:meta names no key", w->server.server);
+    }
+
+    if (memmem(old->str, old->len, args[0].data, args[0].len) == NULL) {
+        mdm_trouble("%s: the newest key is not in use yet", w->server.server);
+    }
+
+    mdm_str_set(&swap[0], "");
+    mdm_str_set(&swap[1], "keys");
+    swap[2].data = (u_char *) old->str;
+    swap[2].len = old->len;
+    swap[3] = args[0];
+
+    reply = mdm_walk_reply(mdm_server_eval(&w->server,
+                                           &mdm_script_secret_swap, &key, 4,
+                                           swap));
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1
+        || reply->element[0]->integer != 1)
+    {
+        mdm_trouble("%s: mdm:meta has changed meanwhile", w->server.server);
+    }
+
+    freeReplyObject(reply);
+    freeReplyObject(old);
+
+    printf("older keys are retired: their files can go\n");
+}
+
+
+static void
+mdm_walk_stop(int signo)
+{
+    (void) signo;
+
+    mdm_walk_stopped = 1;
+}

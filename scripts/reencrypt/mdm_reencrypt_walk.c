@@ -1,0 +1,397 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The way through the keys.
+ */
+
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mdm_reencrypt.h"
+
+
+#define MDM_WALK_TRIES        5       /* of a value that changes meanwhile */
+#define MDM_WALK_SAY          10      /* seconds between words on the way */
+#define MDM_WALK_ENTRIES      "10"    /* of a stream, at once */
+#define MDM_WALK_ARENA        65536
+
+
+static void mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key);
+static void mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
+    const char *field, mdm_uint_t form);
+static mdm_uint_t mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key,
+    size_t tag, const char *field, mdm_uint_t form);
+static void mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key);
+static void mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key,
+    const redisReply *entry);
+static mdm_uint_t mdm_walk_under(mdm_walk_t *w, const mdm_secret_place_t *place,
+    const mdm_str_t *kept, mdm_str_t *value);
+
+
+mdm_uint_t
+mdm_walk_scan(mdm_walk_t *w)
+{
+    size_t        i;
+    time_t        said, now;
+    mdm_str_t     argv[6], key;
+    redisReply   *reply, *keys;
+
+    said = time(NULL);
+
+    mdm_str_set(&argv[0], "SCAN");
+    mdm_str_set(&argv[2], "MATCH");
+    mdm_str_set(&argv[3], "mdm:{*");
+    mdm_str_set(&argv[4], "COUNT");
+    argv[5].data = (u_char *) (uintptr_t) w->batch;
+    argv[5].len = strlen(w->batch);
+
+    do {
+        argv[1].data = (u_char *) w->cursor;
+        argv[1].len = strlen(w->cursor);
+
+        reply = mdm_walk_reply(mdm_server_command(&w->server, 6, argv));
+
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
+            || reply->element[0]->type != REDIS_REPLY_STRING
+            || reply->element[1]->type != REDIS_REPLY_ARRAY)
+        {
+            mdm_trouble("%s: not a reply to SCAN", w->server.server);
+        }
+
+        keys = reply->element[1];
+
+        for (i = 0; i < keys->elements; i++) {
+            key.data = (u_char *) keys->element[i]->str;
+            key.len = keys->element[i]->len;
+
+            w->arena = mdm_arena_create(MDM_WALK_ARENA);
+            if (w->arena == NULL) {
+                mdm_trouble("no memory");
+            }
+
+            mdm_walk_key(w, &key);
+
+            mdm_arena_destroy(w->arena);
+            w->arena = NULL;
+        }
+
+        w->scanned += keys->elements;
+
+        (void) snprintf(w->cursor, sizeof(w->cursor), "%s",
+                        reply->element[0]->str);
+
+        freeReplyObject(reply);
+
+        if (strcmp(w->cursor, "0") == 0) {
+            return 1;
+        }
+
+        now = time(NULL);
+
+        if (now - said >= MDM_WALK_SAY) {
+            said = now;
+            (void) fprintf(stderr, "%lu keys, at cursor %s\n",
+                           (unsigned long) w->scanned, w->cursor);
+        }
+
+        if (w->wait != 0) {
+            (void) usleep((useconds_t) w->wait * 1000);
+        }
+
+    } while (!mdm_walk_stopped);
+
+    return 0;
+}
+
+
+static void
+mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
+{
+    u_char     *brace;
+    size_t      tag, len;
+    mdm_str_t   rest;
+
+    brace = memchr(key->data, '}', key->len);
+    if (brace == NULL) {
+        return;
+    }
+
+    tag = (size_t) (brace + 1 - key->data);
+
+    rest.data = brace + 1;
+    rest.len = key->len - tag;
+    len = rest.len;
+
+    if (mdm_str_is(&rest, ":events")) {
+        mdm_walk_events(w, key);
+        return;
+    }
+
+    if (len < 3 || rest.data[0] != ':' || rest.data[2] != ':') {
+        return;
+    }
+
+    switch (rest.data[1]) {
+
+    case 'c':
+        mdm_walk_field(w, key, tag, "body", 0);
+        break;
+
+    case 'r':
+        mdm_walk_field(w, key, tag, "body", 1);
+        break;
+
+    case 'u':
+        mdm_walk_field(w, key, tag, "unlock", 0);
+        mdm_walk_field(w, key, tag, "bootstrap", 0);
+        break;
+    }
+}
+
+
+static void
+mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
+    const char *field, mdm_uint_t form)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < MDM_WALK_TRIES; i++) {
+
+        if (mdm_walk_value(w, key, tag, field, form)) {
+            return;
+        }
+    }
+
+    (void) fprintf(stderr, "%s of %.*s changes all the time\n", field,
+                   mdm_fmt(key));
+
+    w->values[MDM_WALK_UNOPENED]++;
+}
+
+
+/* 0: the value has changed meanwhile */
+
+static mdm_uint_t
+mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
+    const char *field, mdm_uint_t form)
+{
+    mdm_str_t            argv[4], args[4], kept, value, prefix;
+    mdm_uint_t           under, done;
+    redisReply          *reply, *swap;
+    mdm_secret_place_t   place;
+
+    mdm_str_set(&argv[0], "HMGET");
+    argv[1] = *key;
+    argv[2].data = (u_char *) (uintptr_t) field;
+    argv[2].len = strlen(field);
+    mdm_str_set(&argv[3], "z");
+
+    reply = mdm_server_command(&w->server, 4, argv);
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && strncmp(reply->str, "WRONGTYPE", 9) == 0)
+    {
+        freeReplyObject(reply);
+        return 1;
+    }
+
+    (void) mdm_walk_reply(reply);
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || reply->element[0]->len == 0)
+    {
+        freeReplyObject(reply);
+        return 1;
+    }
+
+    kept.data = (u_char *) reply->element[0]->str;
+    kept.len = reply->element[0]->len;
+
+    place.key = *key;
+    place.field = argv[2];
+
+    if (form && reply->element[1]->type == REDIS_REPLY_STRING
+        && strcmp(reply->element[1]->str, "1") == 0)
+    {
+        mdm_str_set(&place.field, "body:z");
+    }
+
+    under = mdm_walk_under(w, &place, &kept, &value);
+
+    if (under == 0 || under == MDM_WALK_UNOPENED || w->check) {
+        w->values[under]++;
+        freeReplyObject(reply);
+        return 1;
+    }
+
+    prefix.data = key->data;
+    prefix.len = tag;
+
+    args[0].data = key->data + tag;
+    args[0].len = key->len - tag;
+    args[1] = argv[2];
+    args[2] = kept;
+
+    if (mdm_secret_seal(w->arena, &w->keys, &place, &value, &args[3])
+        != MDM_OK)
+    {
+        mdm_trouble("no memory");
+    }
+
+    swap = mdm_walk_reply(mdm_server_eval(&w->server,
+                                          &mdm_script_secret_swap, &prefix, 4,
+                                          args));
+
+    done = (swap->type == REDIS_REPLY_ARRAY && swap->elements == 1
+            && swap->element[0]->integer == 1);
+
+    if (done) {
+        w->rewritten++;
+        w->values[0]++;
+    }
+
+    freeReplyObject(swap);
+    freeReplyObject(reply);
+
+    return done;
+}
+
+
+static void
+mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key)
+{
+    char         from[64];
+    size_t       i, n;
+    mdm_str_t    argv[6];
+    redisReply  *reply, *entry;
+
+    (void) strcpy(from, "-");
+
+    mdm_str_set(&argv[0], "XRANGE");
+    argv[1] = *key;
+    mdm_str_set(&argv[3], "+");
+    mdm_str_set(&argv[4], "COUNT");
+    mdm_str_set(&argv[5], MDM_WALK_ENTRIES);
+
+    do {
+        argv[2].data = (u_char *) from;
+        argv[2].len = strlen(from);
+
+        reply = mdm_walk_reply(mdm_server_command(&w->server, 6, argv));
+
+        n = (reply->type == REDIS_REPLY_ARRAY) ? reply->elements : 0;
+
+        for (i = 0; i < n; i++) {
+            entry = reply->element[i];
+
+            if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2) {
+                continue;
+            }
+
+            (void) snprintf(from, sizeof(from), "(%s",
+                            entry->element[0]->str);
+
+            mdm_walk_entry(w, key, entry);
+        }
+
+        freeReplyObject(reply);
+
+    } while (n != 0);
+}
+
+
+static void
+mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key, const redisReply *entry)
+{
+    size_t               i;
+    mdm_str_t            argv[3], raw, id, value;
+    mdm_uint_t           under;
+    redisReply         **pair;
+    mdm_secret_place_t   place;
+
+    mdm_str_null(&raw);
+    mdm_str_null(&id);
+
+    pair = entry->element[1]->element;
+
+    for (i = 0; i + 1 < entry->element[1]->elements; i += 2) {
+
+        if (strcmp(pair[i]->str, "raw") == 0) {
+            raw.data = (u_char *) pair[i + 1]->str;
+            raw.len = pair[i + 1]->len;
+
+        } else if (strcmp(pair[i]->str, "id") == 0) {
+            id.data = (u_char *) pair[i + 1]->str;
+            id.len = pair[i + 1]->len;
+        }
+    }
+
+    if (raw.len == 0) {
+        return;
+    }
+
+    place.key = *key;
+
+    if (mdm_printf(w->arena, &place.field, "raw:%.*s", mdm_fmt(&id))
+        != MDM_OK)
+    {
+        mdm_trouble("no memory");
+    }
+
+    under = mdm_walk_under(w, &place, &raw, &value);
+
+    if (under == 0 || under == MDM_WALK_UNOPENED || !w->drop || w->check) {
+        w->events[under]++;
+        return;
+    }
+
+    mdm_str_set(&argv[0], "XDEL");
+    argv[1] = *key;
+    argv[2].data = (u_char *) entry->element[0]->str;
+    argv[2].len = entry->element[0]->len;
+
+    freeReplyObject(mdm_walk_reply(mdm_server_command(&w->server, 3, argv)));
+
+    w->dropped++;
+}
+
+
+/* opens a value: 0, it is under the newest key … */
+
+static mdm_uint_t
+mdm_walk_under(mdm_walk_t *w, const mdm_secret_place_t *place,
+    const mdm_str_t *kept, mdm_str_t *value)
+{
+    mdm_int_t  rc, under;
+    mdm_str_t  why;
+
+    rc = mdm_secret_open(w->arena, &w->keys, place, kept, value, &under, &why);
+
+    if (rc == MDM_ERROR) {
+        mdm_trouble("no memory");
+    }
+
+    if (rc != MDM_OK) {
+        (void) fprintf(stderr, "%.*s of %.*s cannot be opened: %.*s\n",
+                       mdm_fmt(&place->field), mdm_fmt(&place->key),
+                       mdm_fmt(&why));
+        return MDM_WALK_UNOPENED;
+    }
+
+    return (under < 0) ? MDM_WALK_PLAIN : (mdm_uint_t) under;
+}
+
+
+redisReply *
+mdm_walk_reply(redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        mdm_trouble("redis: %s", reply->str);
+    }
+
+    return reply;
+}

@@ -1,0 +1,322 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_exchange_secret.h"
+
+
+#define MDM_REWRITE_ARGS      4       /* path, field, old, new */
+
+
+struct mdm_rewrite_s {
+    mdm_str_t                 tag;
+    mdm_str_t                 args[MDM_REWRITE_ARGS];
+    mdm_rewrite_t            *next;
+};
+
+
+static mdm_int_t mdm_exchange_unopened(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_str_t *why);
+static mdm_int_t mdm_exchange_renew(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_secret_place_t *place,
+    const mdm_str_t *kept, const mdm_str_t *value);
+static mdm_int_t mdm_exchange_rewritten(mdm_exchange_t *x);
+
+
+void
+mdm_where_token(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id, const char *field)
+{
+    memset(where, 0, sizeof(mdm_secret_where_t));
+
+    where->tag = *tag;
+    where->kind = ":u:";
+    where->id = *id;
+    where->field = field;
+}
+
+
+void
+mdm_where_command(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *uuid)
+{
+    memset(where, 0, sizeof(mdm_secret_where_t));
+
+    where->tag = *tag;
+    where->kind = ":c:";
+    where->id = *uuid;
+    where->field = "body";
+}
+
+
+void
+mdm_where_result(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id, const mdm_str_t *uuid, mdm_uint_t compressed)
+{
+    memset(where, 0, sizeof(mdm_secret_where_t));
+
+    where->tag = *tag;
+    where->kind = ":r:";
+    where->id = *id;
+    where->uuid = *uuid;
+    where->field = "body";
+
+    /* field "z" says it too, but anybody could turn it over */
+
+    if (compressed) {
+        mdm_str_set(&where->form, "z");
+    }
+
+    /* there is one without a CommandUUID, too: the colon is always there */
+
+    if (where->uuid.data == NULL) {
+        mdm_str_set(&where->uuid, "");
+    }
+}
+
+
+/* an entry's id is not known before it is there: bound to whom it is about */
+
+void
+mdm_where_event(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id)
+{
+    memset(where, 0, sizeof(mdm_secret_where_t));
+
+    where->tag = *tag;
+    where->kind = ":events";
+    where->field = "raw";
+    where->form = *id;
+}
+
+
+mdm_int_t
+mdm_where_place(mdm_arena_t *arena, const mdm_secret_where_t *where,
+    mdm_secret_place_t *place)
+{
+    if (mdm_printf(arena, &place->key, "%.*s%s%.*s%s%.*s",
+                   mdm_fmt(&where->tag), where->kind, mdm_fmt(&where->id),
+                   (where->uuid.data != NULL) ? ":" : "",
+                   mdm_fmt(&where->uuid))
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(arena, &place->field, "%s%s%.*s", where->field,
+                      (where->form.len != 0) ? ":" : "",
+                      mdm_fmt(&where->form));
+}
+
+
+mdm_int_t
+mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
+    const mdm_secret_where_t *where, mdm_str_t *value, mdm_str_t *names)
+{
+    mdm_str_t                 plain;
+    mdm_secret_place_t        place;
+    const mdm_secret_keys_t  *keys;
+
+    keys = x->settings->secrets;
+    plain = *value;
+
+    memset(&place, 0, sizeof(mdm_secret_place_t));
+
+    /* without a key there is no use for it */
+
+    if (keys != NULL && plain.len != 0
+        && mdm_where_place(arena, where, &place) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (names != NULL
+        && mdm_secret_names(arena, keys, &place, &plain, names) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_secret_seal(arena, keys, &place, &plain, value);
+}
+
+
+mdm_int_t
+mdm_exchange_open(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    mdm_str_t *value)
+{
+    mdm_int_t                 rc, under;
+    mdm_str_t                 kept, why;
+    mdm_secret_place_t        place;
+    const mdm_secret_keys_t  *keys;
+
+    keys = x->settings->secrets;
+    kept = *value;
+
+    memset(&place, 0, sizeof(mdm_secret_place_t));
+
+    if (keys != NULL && kept.len != 0
+        && mdm_where_place(x->arena, where, &place) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    rc = mdm_secret_open(x->arena, keys, &place, &kept, value, &under, &why);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_unopened(x, where, &why);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (keys == NULL || under == 0 || under == MDM_SECRET_EMPTY) {
+        return MDM_OK;
+    }
+
+    return mdm_exchange_renew(x, where, &place, &kept, value);
+}
+
+
+static mdm_int_t
+mdm_exchange_unopened(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_str_t *why)
+{
+    mdm_secret_place_t  place;
+
+    if (mdm_where_place(x->arena, where, &place) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (x->kind == MDM_KIND_API) {
+        return mdm_exchange_refuse(x, 500, "%s of %.*s in redis cannot be "
+                                   "opened: %.*s", where->field,
+                                   mdm_fmt(&place.key), mdm_fmt(why));
+    }
+
+    /* a device comes again: the value may be mended until then */
+
+    mdm_exchange_note(x, MDM_NOTE_ERROR, "%s of %.*s in redis cannot be "
+                      "opened: %.*s", where->field, mdm_fmt(&place.key),
+                      mdm_fmt(why));
+
+    (void) mdm_exchange_unavailable(x);
+
+    return mdm_exchange_refuse(x, 503, "a value in redis cannot be opened");
+}
+
+
+static mdm_int_t
+mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_secret_place_t *place, const mdm_str_t *kept,
+    const mdm_str_t *value)
+{
+    size_t           bytes;
+    mdm_uint_t       n;
+    mdm_rewrite_t   *w, **last;
+
+    n = 0;
+    bytes = 0;
+
+    for (last = &x->rewrites; *last != NULL; last = &(*last)->next) {
+        bytes += (*last)->args[3].len;
+        n++;
+    }
+
+    /* the rest has its turn when it is read again */
+
+    if (n == MDM_REWRITES || (n != 0 && bytes + value->len > MDM_REWRITE_BYTES))
+    {
+        return MDM_OK;
+    }
+
+    w = mdm_arena_zalloc(x->arena, sizeof(mdm_rewrite_t));
+    if (w == NULL) {
+        return MDM_ERROR;
+    }
+
+    w->tag = where->tag;
+    w->args[0].data = place->key.data + where->tag.len;
+    w->args[0].len = place->key.len - where->tag.len;
+    w->args[1].data = (u_char *) (uintptr_t) where->field;
+    w->args[1].len = strlen(where->field);
+    w->args[2] = *kept;
+
+    if (mdm_secret_seal(x->arena, x->settings->secrets, place, value,
+                        &w->args[3])
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    *last = w;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_exchange_rewrite(mdm_exchange_t *x)
+{
+    mdm_str_t      *args;
+    mdm_uint_t      i, n;
+    mdm_rewrite_t  *w, *first;
+
+    first = x->rewrites;
+    x->rewrites = NULL;
+
+    if (x->status >= 300) {
+        return MDM_DONE;
+    }
+
+    n = 0;
+
+    for (w = first; w != NULL; w = w->next) {
+        n++;
+    }
+
+    if (mdm_exchange_calls(x, n, 0) != MDM_CALL) {
+        return MDM_DONE;
+    }
+
+    i = 0;
+
+    for (w = first; w != NULL; w = w->next) {
+        args = mdm_exchange_call(x, i++, &mdm_script_secret_swap, &w->tag,
+                                 MDM_REWRITE_ARGS);
+        if (args == NULL) {
+            return MDM_DONE;
+        }
+
+        memcpy(args, w->args, sizeof(w->args));
+    }
+
+    x->own_failures = 1;
+    x->step = mdm_exchange_rewritten;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_exchange_rewritten(mdm_exchange_t *x)
+{
+    mdm_uint_t  i, failed;
+
+    failed = 0;
+
+    for (i = 0; i < x->ncalls; i++) {
+        failed += (x->calls[i].rc == MDM_CALL_FAILED);
+    }
+
+    /* that redis is away is said elsewhere */
+
+    if (failed != 0) {
+        mdm_exchange_note(x, MDM_NOTE_WARN, "values of an older key could not "
+                          "be written back under the newest one");
+    }
+
+    return MDM_DONE;
+}

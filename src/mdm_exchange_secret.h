@@ -1,0 +1,74 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Secrets of an exchange: sealed on their way to Redis, opened on their way
+ * back.  What was kept under an older key, or plain although there is a key,
+ * is written back under the newest one: when the step has filled in the
+ * response, one more round of calls does it, and how they end changes
+ * nothing.
+ */
+
+
+#ifndef _MDM_EXCHANGE_SECRET_H_INCLUDED_
+#define _MDM_EXCHANGE_SECRET_H_INCLUDED_
+
+
+#include "mdm_exchange.h"
+#include "mdm_secret.h"
+
+
+/* values that one exchange writes back, and bytes of them, at most */
+
+#define MDM_REWRITES          32
+#define MDM_REWRITE_BYTES     ((size_t) 1024 * 1024)
+
+
+/* where a secret stands; see docs/keyspace.md */
+
+typedef struct {
+    mdm_str_t                 tag;         /* "mdm:{tenant/p}" */
+    const char               *kind;        /* ":u:" … */
+    mdm_str_t                 id;          /* key form */
+    mdm_str_t                 uuid;        /* of a result, or empty */
+    const char               *field;
+    mdm_str_t                 form;        /* what else binds the value */
+} mdm_secret_where_t;
+
+
+/* these fill in "where" */
+
+void mdm_where_token(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id, const char *field);
+void mdm_where_command(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *uuid);
+void mdm_where_result(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id, const mdm_str_t *uuid, mdm_uint_t compressed);
+void mdm_where_event(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id);
+
+/* the key and the field that the value is bound to; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_where_place(mdm_arena_t *arena, const mdm_secret_where_t *where,
+    mdm_secret_place_t *place);
+
+
+/*
+ * Seals a value, in place.  "names", if not NULL, is for a script that
+ * compares.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
+    const mdm_secret_where_t *where, mdm_str_t *value, mdm_str_t *names);
+
+/*
+ * Opens what a script answered, in place.  MDM_OK; MDM_DONE: it cannot be
+ * opened, the response (503 to a device, 500 to an administrator) is filled
+ * in; MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_open(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, mdm_str_t *value);
+
+/* the last round, if there is something to write back: MDM_CALL or MDM_DONE */
+mdm_int_t mdm_exchange_rewrite(mdm_exchange_t *x);
+
+
+#endif /* _MDM_EXCHANGE_SECRET_H_INCLUDED_ */
