@@ -483,6 +483,7 @@ sim_torture_report(sim_torture_t *t)
         { "reordered", n->reordered },
         { "doubled", n->doubled },
         { "spoofed", n->spoofed },
+        { "unanswered", n->unanswered },
         { "wrong", n->wrong },
         { "commands", n->commands },
         { "results", n->results },
@@ -526,5 +527,5 @@ sim_torture_report(sim_torture_t *t)
     sim_out_end();
 
     return n->lost + n->lost_results + n->reordered + n->doubled + n->spoofed
-           + n->wrong == 0 ? 0 : 1;
+           + n->unanswered + n->wrong == 0 ? 0 : 1;
 }

@@ -19,6 +19,7 @@
 
 
 #define SIM_NONE              UINT32_MAX
+#define SIM_MISSED            3        /* times, then it is lost */
 
 /* what is known of one command of one channel */
 
@@ -72,6 +73,7 @@ typedef struct {
     int                       busy;
     int                       after_notnow;
     int                       empty;       /* and nothing can come */
+    uint32_t                  missed;      /* empty where it was not */
     char                      id[128];
 } sim_channel_t;
 
@@ -129,6 +131,7 @@ typedef struct {
     uint64_t                  reordered;
     uint64_t                  doubled;
     uint64_t                  spoofed;
+    uint64_t                  unanswered;  /* commands, no server */
     uint64_t                  wrong;       /* any other answer */
 } sim_count_t;
 

@@ -49,7 +49,8 @@ sim_device_wants(const sim_torture_t *t, const sim_channel_t *ch)
         return ch->backlog >= t->opt->depth * 2 / 3 || ch->held != SIM_NONE;
 
     case SIM_DRAIN_PHASE:
-        return ch->backlog != 0 || ch->held != SIM_NONE;
+        return (ch->backlog != 0 && ch->missed < SIM_MISSED)
+               || ch->held != SIM_NONE;
 
     case SIM_EMPTY_PHASE:
         return !ch->empty || ch->held != SIM_NONE;

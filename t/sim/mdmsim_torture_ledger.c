@@ -267,6 +267,7 @@ sim_ledger_delivered(sim_torture_t *t, sim_channel_t *ch,
     }
 
     t->count.deliveries++;
+    ch->missed = 0;
     e = &ch->entries[seq];
 
     if (*e & SIM_DONE) {
@@ -305,8 +306,9 @@ sim_ledger_empty(sim_torture_t *t, sim_channel_t *ch)
 {
     uint32_t  i;
 
-    ch->empty = (t->phase != SIM_LOAD_PHASE && ch->backlog == 0
-                 && !t->groups[ch->group].pending);
+    ch->empty = (t->phase == SIM_EMPTY_PHASE
+                 || (t->phase == SIM_DRAIN_PHASE && ch->backlog == 0
+                     && !t->groups[ch->group].pending));
 
     for (i = ch->low; i < ch->count; i++) {
 
@@ -314,6 +316,7 @@ sim_ledger_empty(sim_torture_t *t, sim_channel_t *ch)
             && !(ch->after_notnow && (ch->entries[i] & SIM_REFUSED)))
         {
             t->count.missed++;
+            ch->missed++;
             return;
         }
     }
@@ -421,11 +424,14 @@ sim_ledger_check_last(sim_torture_t *t)
 uint32_t
 sim_ledger_open(const sim_torture_t *t)
 {
-    uint32_t  i, n;
+    uint32_t              i, n;
+    const sim_channel_t  *ch;
 
     for (i = 0, n = 0; i < t->nchannels; i++) {
-        if (t->phase == SIM_EMPTY_PHASE ? !t->channels[i].empty
-                                        : t->channels[i].backlog != 0)
+        ch = &t->channels[i];
+
+        if (t->phase == SIM_EMPTY_PHASE ? !ch->empty
+            : ch->backlog != 0 && ch->missed < SIM_MISSED)
         {
             n++;
         }
@@ -435,7 +441,7 @@ sim_ledger_open(const sim_torture_t *t)
 }
 
 
-/* acknowledged, and never answered although there was time */
+/* acknowledged, and not in the queue at the end */
 
 void
 sim_ledger_lost(sim_torture_t *t)
@@ -450,6 +456,11 @@ sim_ledger_lost(sim_torture_t *t)
         for (k = ch->low; k < ch->count; k++) {
 
             if ((ch->entries[k] & (SIM_QUEUED|SIM_DONE)) != SIM_QUEUED) {
+                continue;
+            }
+
+            if (!ch->empty) {
+                t->count.unanswered++;
                 continue;
             }
 

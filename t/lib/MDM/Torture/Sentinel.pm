@@ -22,6 +22,8 @@ my $DOWN = 700;             # milliseconds until a Sentinel calls it down
 sub rates {
     my ($self) = @_;
 
+    return (failover => 10) if $self->{control};
+
     return (failover => 3, master_kill => 3, freeze => 1, replica_kill => 4,
             sentinel_kill => 2, stop => 4, pause => 3, disconnect => 4);
 }
@@ -86,15 +88,17 @@ sub masters { my ($self) = @_; return grep { $_ } $self->master }
 sub store {
     my ($self) = @_;
 
-    my $nowait = ($self->{control} // '') eq 'nowait';
+    # Between the promotion of a replica and the word to the others the old
+    # master goes on, and what the other replica confirms to it is lost: all
+    # replicas must confirm, one of two is not enough.
+
+    my %durability = (nowait => 'none', wait1 => 'wait 1 400ms');
+    my $durability = $durability{$self->{control} // ''} // 'wait 2 400ms';
 
     return join "\n        ", "mode sentinel $NAME;",
         (map { 'server 127.0.0.1:' . $_->port . ';' } @{$self->{sentinels}}),
-        $nowait ? 'durability none;' : $self->durability;
+        "durability $durability;";
 }
-
-
-sub durability { return 'durability wait 1 400ms;' }
 
 
 # the port that most Sentinels call the master
@@ -156,7 +160,7 @@ sub healthy {
 sub fault {
     my ($self, $what) = @_;
 
-    # what WAIT 1 promises is about one that fails: two at once are too much
+    # what WAIT promises is about one that fails: two at once are too much
 
     my $harmless = $what =~ /^(?:stop|pause|disconnect|sentinel_kill)$/;
 
@@ -252,9 +256,33 @@ sub watch {
     my $port = $self->master_port // return;
 
     if ($port != $self->{master}) {
+        my ($old) = grep { $_->port == $self->{master} } $self->nodes;
+
         $self->{master} = $port;
         $self->add('failovers');
+
+        # sooner than the Sentinels, mostly
+
+        $self->after(300, sub { $self->rejoin($old, 20) })
+            if $self->random(1, 4) > 1;
     }
+
+    return;
+}
+
+
+# tells a master of before who is the new one
+
+sub rejoin {
+    my ($self, $node, $tries) = @_;
+
+    return if $node->port == $self->{master} || !$node->pid
+              || ($node->info('replication', 'role') // '') eq 'slave';
+
+    my $ok = eval { $node->cmd('REPLICAOF', '127.0.0.1', $self->{master}) };
+
+    $self->after(300, sub { $self->rejoin($node, $tries - 1) })
+        if !defined $ok && $tries > 0;
 
     return;
 }

@@ -34,11 +34,9 @@ sub conf {
     my $dir = $self->{dir};
     my $user = $> == 0 ? "user root;\n" : '';
 
-    # "nopin" leaves open who may enroll, so that it is the pin that counts
+    my $load = $self->{module} ne '' ? "load_module $self->{module};\n" : '';
 
-    return $user . <<"END";
-load_module $self->{module};
-
+    return $user . $load . <<"END";
 daemon                  off;
 pid                     $dir/nginx.pid;
 error_log               $dir/error.log notice;
@@ -104,7 +102,14 @@ sub start {
     my ($nginx) = grep { -x } map { "$_/nginx" } split(/:/, $ENV{PATH}),
                                                  '/usr/sbin';
 
-    $self->{pid} = spawn({ out => "$self->{dir}/stderr.log" },
+    my $lib = "$self->{root}/t/lib";
+
+    $self->{pid} = spawn({ out => "$self->{dir}/stderr.log", env => {
+            ASAN_OPTIONS => 'abort_on_error=0:exitcode=23',
+            UBSAN_OPTIONS => "print_stacktrace=1:suppressions=$lib/ubsan.supp",
+            LSAN_OPTIONS => "suppressions=$lib/lsan.supp:exitcode=23:"
+                . 'print_suppressions=0',
+        } },
         $ENV{MDM_NGINX} || $nginx, '-p', $self->{dir}, '-c',
         "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error.log");
 

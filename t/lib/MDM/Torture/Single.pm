@@ -22,6 +22,11 @@ use MDM::Util qw(free_port wait_for);
 sub rates {
     my ($self) = @_;
 
+    my $control = $self->{control} // '';
+
+    return (kill => 30) if $control eq 'everysec';
+    return (cut => 5) if $control eq 'nopin';
+
     return (kill => 12, stop => 4, pause => 4, cut => 30, half => 3,
             stall => 3, delay => 3, chop => 2, disconnect => 3);
 }

@@ -1,0 +1,131 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_mdm_module authors
+#
+# scripts/torture in short: nothing is lost, reordered, doubled or spoofed
+# while workers and Redis are killed; and it says so where something must be:
+# with a Redis that syncs its AOF each second on a slow disk, without a wait
+# for replicas, and without the check of pins.  All runs are made at a time.
+#
+# MDM_LONG=1: also Sentinel and Cluster, and longer.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use Cwd ();
+use File::Temp ();
+use Test::More;
+
+use MDM::Util qw(read_file spawn wait_exit);
+
+
+my $root = Cwd::abs_path(__FILE__ =~ s{t/50_torture\.t$}{}r || '.');
+my $long = $ENV{MDM_LONG};
+my $linked = exists $ENV{MDM_MODULE} && $ENV{MDM_MODULE} eq '';
+
+for my $name (qw(mdmsim mdmproxy slowsync.so)) {
+    -x "$root/build/$name"
+        or plan skip_all => "no build/$name: scripts/build sim makes it";
+}
+
+my $work = File::Temp->newdir('mdm-torture-XXXXXX', TMPDIR => 1);
+my %pid;
+
+
+sub begin {
+    my ($name, @args) = @_;
+
+    $pid{$name} = spawn({ out => "$work/$name" }, $^X, "$root/scripts/torture",
+                        '--no-build', '--seed', 1, @args);
+
+    return;
+}
+
+
+# (exit status, its counts, all that it said)
+
+sub end {
+    my ($name) = @_;
+
+    my $rc = wait_exit($pid{$name}, $long ? 900 : 240);
+
+    if (!defined $rc) {
+        kill 'INT', $pid{$name};
+        wait_exit($pid{$name}, 30);
+    }
+
+    delete $pid{$name};
+
+    my $out = read_file("$work/$name");
+    my ($line) = $out =~ /^(lost .*)$/m;
+
+    $line //= '';
+    $line =~ s/(redis|worker) kills/$1_kills/g;
+
+    return ($rc, { $line =~ /(\w+) (\d+)/g }, $out);
+}
+
+
+# they clean up when they are told to end
+
+$SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
+
+END { kill 'INT', values %pid if %pid }
+
+
+sub is_green {
+    my ($name, $least) = @_;
+
+    my ($rc, $n, $out) = end($name);
+
+    ok(defined $rc && $rc == 0, "$name: exit code 0") or diag($out);
+    is(join(' ', map { "$_ " . ($n->{$_} // 'none') }
+                     qw(lost reordered doubled spoofed)),
+       'lost 0 reordered 0 doubled 0 spoofed 0', "$name: green");
+    cmp_ok($n->{commands} // 0, '>', $least, "$name: with commands");
+    is($n->{results}, $n->{commands}, "$name: all were answered");
+
+    return $n;
+}
+
+
+sub is_red {
+    my ($name, @what) = @_;
+
+    my ($rc, $n, $out) = end($name);
+    my $sum = 0;
+
+    $sum += $n->{$_} // 0 for @what;
+
+    cmp_ok($rc // 0, '!=', 0, "$name: exit code");
+    cmp_ok($sum, '>', 0, "$name: " . join(' or ', @what)) or diag($out);
+
+    return;
+}
+
+
+if ($long) {
+    for my $topology (qw(single sentinel cluster)) {
+        begin($topology, '--topology', $topology, '--seconds', 60,
+              '--devices', 500);
+        is_green($topology, 1000);
+    }
+}
+
+begin('short', '--topology', 'single', '--seconds', 8, '--devices', 60,
+      '--rates', 'kill=24,worker_kill=24,cut=60,stop=8,reload=8');
+begin($_, '--control', $_) for 'everysec', 'nowait', $linked ? () : 'nopin';
+
+my $n = is_green('short', 200);
+
+cmp_ok($n->{$_} // 0, '>', 0, "short: $_") for qw(redis_kills worker_kills);
+is_red('everysec', qw(lost doubled));
+is_red('nowait', qw(lost doubled));
+
+SKIP: {
+    skip 'the module is linked in', 2 if $linked;
+    is_red('nopin', 'spoofed');
+}
+
+done_testing;
