@@ -18,6 +18,10 @@
 #define NGX_MDM_REDIS_LINGER     1000
 
 
+#define ngx_mdm_redis_left(op)                                                \
+    ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) > 0                 \
+     ? (op)->deadline - ngx_current_msec : 1)
+
 #define ngx_mdm_redis_expired(op)                                             \
     ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) <= 0)
 
@@ -250,8 +254,15 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
     op->conn = conn;
 
-    if (!conn->timeout.timer_set || conn->hasty) {
+    if (!conn->timeout.timer_set) {
         ngx_mdm_redis_conn_arm(conn);
+
+    } else if ((ngx_msec_int_t) (op->deadline - conn->timeout.timer.key) < 0) {
+
+        /* ngx_add_timer() alone would not move it by less than 300 ms */
+
+        ngx_del_timer(&conn->timeout);
+        ngx_add_timer(&conn->timeout, ngx_mdm_redis_left(op));
     }
 
     return NGX_OK;
