@@ -430,6 +430,9 @@ sub dump {
 
         for my $key (sort @{$self->cmd('KEYS', '*')}) {
             my $type = $self->cmd('TYPE', $key);
+
+            next if $type eq 'none';            # it has just expired
+
             my $expires = $self->try_cmd('PEXPIRETIME', $key);
 
             # before Redis 7: only whether it expires
