@@ -178,6 +178,17 @@ sub start {
 }
 
 
+# the version of the server that runs here, such as 7.0
+
+sub version {
+    my $server = $ENV{MDM_REDIS} || 'redis-server';
+    my ($version) = `"$server" --version` =~ /\bv=(\d+\.\d+)/
+        or die "$server does not tell its version";
+
+    return $version;
+}
+
+
 # asks which documented commands the server does not know; is there a new one?
 
 sub _learn_unknown {
@@ -185,7 +196,7 @@ sub _learn_unknown {
 
     my $before = keys %unknown;
     my $bare = MDM::Redis->new(dir => "$self->{dir}/bare", auth => 0)->start;
-    my (undef, undef, @rules) = documented_user();
+    my (undef, undef, @rules) = documented_user(@{$self->{for}});
 
     for my $rule (@rules) {
         my ($name) = $rule =~ /^\+([a-z]+)/ or next;
