@@ -53,7 +53,12 @@ sub new {
                       '--cluster-node-timeout', $self->{timeout},
                       '--appendonly', 'yes', '--appendfsync', 'always',
                       '--repl-diskless-sync-delay', '0',
-                      '--enable-debug-command', 'local', @{$o{args} || []} ]);
+
+                      # which Redis 6.2 allows unasked
+
+                      (MDM::Redis::version() < 7
+                       ? () : ('--enable-debug-command', 'local')),
+                      @{$o{args} || []} ]);
 
         $node->{tcp} = $port;
         $node->{addr} = "127.0.0.1:$port";

@@ -178,6 +178,17 @@ sub start {
 }
 
 
+# the version of the server that runs here, such as 7.0
+
+sub version {
+    my $server = $ENV{MDM_REDIS} || 'redis-server';
+    my ($version) = `"$server" --version` =~ /\bv=(\d+\.\d+)/
+        or die "$server does not tell its version";
+
+    return $version;
+}
+
+
 # asks which documented commands the server does not know; is there a new one?
 
 sub _learn_unknown {
@@ -430,6 +441,9 @@ sub dump {
 
         for my $key (sort @{$self->cmd('KEYS', '*')}) {
             my $type = $self->cmd('TYPE', $key);
+
+            next if $type eq 'none';            # it has just expired
+
             my $expires = $self->try_cmd('PEXPIRETIME', $key);
 
             # before Redis 7: only whether it expires
