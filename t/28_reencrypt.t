@@ -18,7 +18,7 @@ use MDM::Redis;
 use MDM::Util qw(free_port read_file spawn wait_exit write_file);
 
 
-my $t = MDM->new(mdm => 'mdm_event_payload on;',
+my $t = MDM->new(redis => { auth => 0 }, mdm => 'mdm_event_payload on;',
                  store => 'timeout 20s; partitions 8;')->start;
 my $redis = $t->redis_server;
 my $dir = $t->dir;
@@ -368,7 +368,7 @@ my $port = free_port();
 my $ca = $t->{server_ca};
 my $cert = $t->{server_cert};
 
-my $tls = MDM::Redis->new(dir => "$dir/tls", args => [ '--tls-port', $port,
+my $tls = MDM::Redis->new(dir => "$dir/tls", auth => 0, args => [ '--tls-port', $port,
     '--tls-cert-file', $cert->{file}, '--tls-key-file', $cert->{key},
     '--tls-ca-cert-file', $ca->{file}, '--tls-auth-clients', 'no' ]);
 

@@ -21,6 +21,9 @@
 #include "mdm_reencrypt.h"
 
 
+#define MDM_WALK_PROBES       100
+
+
 static void mdm_walk_options(mdm_walk_t *w, int argc, char **argv);
 static void mdm_walk_usage(int rc);
 static void mdm_walk_key_file(mdm_walk_t *w, const char *name);
@@ -28,6 +31,7 @@ static const char *mdm_walk_number(const char *text);
 static void mdm_walk_meta(mdm_walk_t *w);
 static void mdm_walk_key_args(mdm_walk_t *w, mdm_str_t *args);
 static int mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete);
+static mdm_uint_t mdm_walk_alone(mdm_walk_t *w);
 static void mdm_walk_retire(mdm_walk_t *w);
 static void mdm_walk_stop(int signo);
 
@@ -62,7 +66,12 @@ main(int argc, char **argv)
 
     if (w.retire) {
 
-        if (rc == 0) {
+        if (rc == 0 && !w.masters && !mdm_walk_alone(&w)) {
+            printf("this is one master of a cluster: none was retired; check "
+                   "all of them, then add --all-masters\n");
+            rc = MDM_EXIT_LEFT;
+
+        } else if (rc == 0) {
             mdm_walk_retire(&w);
 
         } else {
@@ -95,6 +104,7 @@ mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
         { "tls-name",      required_argument, NULL, 'N' },
         { "check",         no_argument,       NULL, 'c' },
         { "retire",        no_argument,       NULL, 'R' },
+        { "all-masters",   no_argument,       NULL, 'M' },
         { "drop-events",   no_argument,       NULL, 'D' },
         { "batch",         required_argument, NULL, 'b' },
         { "wait",          required_argument, NULL, 'w' },
@@ -123,6 +133,7 @@ mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
         case 'N': w->server.tls_name = optarg; break;
         case 'c': w->check = 1; break;
         case 'R': w->retire = 1; w->check = 1; break;
+        case 'M': w->masters = 1; break;
         case 'D': w->drop = 1; break;
         case 'b': w->batch = mdm_walk_number(optarg); break;
         case 'w': w->wait = atol(mdm_walk_number(optarg)); break;
@@ -166,6 +177,8 @@ mdm_walk_usage(int rc)
         "  -c, --check               count, change nothing\n"
         "      --retire              the same; if nothing is under an older\n"
         "                            key, it is forgotten in mdm:meta\n"
+        "      --all-masters         with it, in a cluster: all masters were\n"
+        "                            checked\n"
         "      --drop-events         delete events that are plain or under\n"
         "                            an older key, which cannot be changed\n"
         "  -b, --batch N             keys looked at at once (100)\n"
@@ -346,6 +359,38 @@ mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete)
     }
 
     return (left == 0 && complete) ? 0 : MDM_EXIT_LEFT;
+}
+
+
+/* 1: it has every slot, as far as some keys tell */
+
+static mdm_uint_t
+mdm_walk_alone(mdm_walk_t *w)
+{
+    char         key[32];
+    mdm_str_t    argv[3];
+    mdm_uint_t   i, moved;
+    redisReply  *reply;
+
+    moved = 0;
+
+    mdm_str_set(&argv[0], "HGET");
+    mdm_str_set(&argv[2], "body");
+
+    for (i = 0; i < MDM_WALK_PROBES && !moved; i++) {
+        argv[1].data = (u_char *) key;
+        argv[1].len = (size_t) snprintf(key, sizeof(key), "mdm:probe:%lu",
+                                        (unsigned long) i);
+
+        reply = mdm_server_command(&w->server, 3, argv);
+
+        moved = (reply->type == REDIS_REPLY_ERROR
+                 && strncmp(reply->str, "MOVED ", 6) == 0);
+
+        freeReplyObject(reply);
+    }
+
+    return !moved;
 }
 
 

@@ -86,6 +86,7 @@ typedef struct {
     long                      wait;        /* milliseconds behind it */
     mdm_uint_t                check;       /* 1: only count */
     mdm_uint_t                retire;
+    mdm_uint_t                masters;     /* 1: all were checked */
     mdm_uint_t                drop;        /* events */
     mdm_uint_t                partial;     /* begun in the middle */
 
