@@ -16,6 +16,7 @@ use MDM::Util qw(read_file spawn wait_exit wait_for);
 
 
 sub partitions { return 64 }
+sub timeout { return '2s' }
 
 
 sub rates {
@@ -68,7 +69,7 @@ sub store {
 
     return join "\n        ", 'mode cluster;',
         (map { 'server 127.0.0.1:' . $_->port . ';' } ($self->nodes)[0 .. 2]),
-        'durability wait 1 400ms;';
+        'durability wait 1 900ms;';
 }
 
 
