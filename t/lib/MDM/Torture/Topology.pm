@@ -15,6 +15,7 @@ package MDM::Torture::Topology;
 #     relaunch(N) starts a node that was killed
 #     watch()     called often; may count failovers
 #     counts()    faults that only it knows of, by name
+#     problems()  why the run is no good, in words
 
 use strict;
 use warnings;
@@ -32,6 +33,7 @@ sub new {
 sub partitions { return 16 }
 sub timeout { return '900ms' }
 sub watch { return }
+sub problems { return () }
 sub relaunch { my ($self, $node) = @_; $node->launch; return }
 sub counts { return () }
 
