@@ -156,6 +156,7 @@ typedef struct {
     sim_check_t              *checks;      /* a ring */
     uint32_t                  check_first;
     uint32_t                  nchecks;
+    uint32_t                  reading;     /* under way */
 
     uint32_t                  workers;     /* devices that get commands */
     uint32_t                  next_channel;

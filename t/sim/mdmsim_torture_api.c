@@ -181,6 +181,7 @@ sim_api_read(sim_torture_t *t, sim_conn_t *c)
 
     a = c->data;
     a->ask = SIM_ASK_READ;
+    t->reading++;
     ch = &t->channels[a->channel];
 
     memset(&path, 0, sizeof(sim_buf_t));
@@ -345,6 +346,8 @@ sim_api_was_read(sim_torture_t *t, sim_conn_t *c)
         return;
     }
 
+    t->reading--;
+
     sim_ledger_uuid(t, ch->group, a->seq, uuid, sizeof(uuid));
     sim_ledger_token(t, ch, a->seq, token, sizeof(token));
 
@@ -377,6 +380,7 @@ sim_api_failed(sim_torture_t *t, sim_conn_t *c)
     a = c->data;
 
     if (a->ask == SIM_ASK_READ) {
+        t->reading--;
         sim_ledger_check_add(t, a->channel, a->seq);
 
     } else {

@@ -16,7 +16,7 @@ use MDM::Util qw(write_file wait_for);
 
 
 my $NAME = 'mdm';
-my $DOWN = 700;             # milliseconds until a Sentinel calls it down
+my $DOWN = 1000;            # milliseconds until a Sentinel calls it down
 
 
 sub rates {
@@ -79,6 +79,7 @@ sub node {
 }
 
 
+sub timeout { return '2s' }
 sub nodes { return @{$_[0]{nodes}} }
 sub all_nodes { return (@{$_[0]{nodes}}, @{$_[0]{sentinels} || []}) }
 
@@ -92,8 +93,8 @@ sub store {
     # master goes on, and what the other replica confirms to it is lost: all
     # replicas must confirm, one of two is not enough.
 
-    my %durability = (nowait => 'none', wait1 => 'wait 1 400ms');
-    my $durability = $durability{$self->{control} // ''} // 'wait 2 400ms';
+    my %durability = (nowait => 'none', wait1 => 'wait 1 900ms');
+    my $durability = $durability{$self->{control} // ''} // 'wait 2 900ms';
 
     return join "\n        ", "mode sentinel $NAME;",
         (map { 'server 127.0.0.1:' . $_->port . ';' } @{$self->{sentinels}}),
@@ -188,14 +189,14 @@ sub fault {
 
         $self->kill_node($master, $self->random(1, 4) == 1
                                   ? $self->random(20, 200)
-                                  : $self->random(1500, 3000));
+                                  : $self->random(2000, 3500));
         $self->{quiet} = time + 2;
 
     } elsif ($what eq 'freeze') {
 
         # it wakes up and does not know that it is the master no more
 
-        $self->stop_node($master, $self->random(2000, 4000));
+        $self->stop_node($master, $self->random(2500, 4000));
         $self->{quiet} = time + 2;
 
     } elsif ($what eq 'replica_kill') {
@@ -236,7 +237,7 @@ sub relaunch {
     my $port = $self->master_port;
     my @args = @{$node->{args}};
 
-    if (defined $port && $port != $node->port && $self->random(1, 4) > 1) {
+    if (defined $port && $port != $node->port && $self->random(1, 8) > 1) {
         push @{$node->{args}}, '--replicaof', "127.0.0.1 $port";
     }
 
@@ -264,7 +265,7 @@ sub watch {
         # sooner than the Sentinels, mostly
 
         $self->after(300, sub { $self->rejoin($old, 20) })
-            if $self->random(1, 4) > 1;
+            if $self->random(1, 8) > 1;
     }
 
     return;

@@ -11,10 +11,11 @@ package MDM::Torture::Topology;
 #     nodes()     those that hold data; masters(): those that take writes
 #     healthy()   all is as it should be
 #     fault(N)    makes one; 0: not now
-#     partitions() of the store
+#     partitions(), timeout() of the store
 #     relaunch(N) starts a node that was killed
 #     watch()     called often; may count failovers
 #     counts()    faults that only it knows of, by name
+#     problems()  why the run is no good, in words
 
 use strict;
 use warnings;
@@ -30,7 +31,9 @@ sub new {
 
 
 sub partitions { return 16 }
+sub timeout { return '900ms' }
 sub watch { return }
+sub problems { return () }
 sub relaunch { my ($self, $node) = @_; $node->launch; return }
 sub counts { return () }
 
