@@ -56,6 +56,7 @@ static ngx_int_t ngx_mdm_redis_cluster_answer(ngx_mdm_redis_ask_t *ask,
 static ngx_int_t ngx_mdm_redis_cluster_range(void *data, ngx_uint_t first,
     ngx_uint_t last, ngx_str_t *host, in_port_t port);
 static void ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask);
+static void ngx_mdm_redis_cluster_compare(ngx_mdm_redis_cluster_t *cluster);
 static ngx_uint_t ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster);
 static void ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask,
     ngx_str_t *reason);
@@ -284,6 +285,13 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_mdm_redis_cluster_compared(ngx_mdm_redis_cluster_t *cluster)
+{
+    return cluster->meta;
 }
 
 
@@ -528,7 +536,38 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
                               &ngx_mdm_redis_cluster_name);
     }
 
+    if (!cluster->meta) {
+        ngx_mdm_redis_cluster_compare(cluster);
+    }
+
     ngx_mdm_redis_unpark(cluster->redis);
+}
+
+
+/*
+ * A connection asks for "partitions" when it is made: one that was told then
+ * that another node has them, which is not so any more, asks anew.
+ */
+
+static void
+ngx_mdm_redis_cluster_compare(ngx_mdm_redis_cluster_t *cluster)
+{
+    ngx_str_t              reason;
+    mdm_str_t              key;
+    ngx_mdm_redis_node_t  *node;
+
+    mdm_str_set(&key, "mdm:meta");
+
+    node = cluster->slots[mdm_key_slot(&key)];
+
+    if (node != NULL && node->conn.state == NGX_MDM_REDIS_CONN_READY
+        && !node->conn.meta)
+    {
+        ngx_str_set(&reason, "it has \"mdm:meta\" now");
+        ngx_mdm_redis_conn_reset(&node->conn, &reason);
+    }
+
+    ngx_mdm_redis_cluster_later(cluster, NGX_MDM_REDIS_WATCH);
 }
 
 

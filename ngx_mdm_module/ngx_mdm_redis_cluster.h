@@ -37,6 +37,9 @@ ngx_int_t ngx_mdm_redis_cluster_route(ngx_mdm_redis_cluster_t *cluster,
 ngx_int_t ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error);
 
+/* 1: "partitions" has been compared, so that no node has to be asked */
+ngx_uint_t ngx_mdm_redis_cluster_compared(ngx_mdm_redis_cluster_t *cluster);
+
 /* a connection of a node has come up, or could not */
 void ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);

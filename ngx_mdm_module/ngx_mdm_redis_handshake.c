@@ -7,7 +7,7 @@
  */
 
 
-#include "ngx_mdm_redis_node.h"
+#include "ngx_mdm_redis_cluster.h"
 
 
 /* steps; those from NGX_MDM_REDIS_LOAD on are one a script */
@@ -39,6 +39,7 @@ static ngx_int_t ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, const mdm_script_t *script, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, ngx_str_t *reason);
+static ngx_uint_t ngx_mdm_redis_compared(ngx_mdm_redis_conn_t *conn);
 static ngx_uint_t ngx_mdm_redis_begins(mdm_str_t *s, const char *text,
     size_t len);
 static void ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
@@ -436,7 +437,7 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         if (conn->store->mode == NGX_MDM_STORE_CLUSTER
             && (ngx_mdm_redis_begins(&reply->str, "MOVED ", 6)
                 || ngx_mdm_redis_begins(&reply->str, "ASK ", 4)
-                || ngx_mdm_redis_begins(&reply->str, "CLUSTERDOWN", 11)))
+                || ngx_mdm_redis_compared(conn)))
         {
             return NGX_OK;
         }
@@ -468,6 +469,17 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
                               reply->integer, conn->store->partitions);
 
     return NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_mdm_redis_compared(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_mdm_redis_node_t  *node;
+
+    node = conn->data;
+
+    return ngx_mdm_redis_cluster_compared(node->redis->cluster);
 }
 
 

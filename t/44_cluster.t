@@ -251,6 +251,26 @@ is(scalar(grep { session($_, "reload-$_") } @ids[0 .. 9]), 10,
    'after a reload');
 
 
+# workers that start while the cluster is down do not stay so: the script
+# that compares the number of partitions had no answer then
+
+my $meta = $c->master_of($c->slot('mdm:meta'));
+my ($stopped) = grep { $_ != $meta && $_->cmd('ROLE')->[0] eq 'master' }
+                grep { $_->pid } @nodes;
+my @pair = ($stopped, $c->replica_of($stopped));
+
+$_->pause for @pair;
+ok(wait_for(10, sub { $meta->cmd('CLUSTER', 'INFO')
+                      =~ /^cluster_state:fail/m }), 'the cluster is down');
+$t->reload(store(''));
+$t->wait_old_workers;
+is($device{$ids[0]}->idle->status, 503, 'a cluster that is down: 503');
+$_->resume for @pair;
+$c->wait_ok;
+ok(wait_for(5, sub { 10 == grep { $device{$_}->idle->status == 200 }
+                         @ids[0 .. 9] }), 'and all is well when it is');
+
+
 # another number of partitions is refused by all nodes
 
 $log = $t->log_size;
