@@ -9,10 +9,11 @@ use warnings;
 
 use parent 'MDM::Torture::Topology';
 
+use IO::Socket::INET;
 use Time::HiRes qw(time);
 
 use MDM::Torture::Node;
-use MDM::Util qw(read_file spawn wait_exit wait_for);
+use MDM::Util qw(free_port read_file spawn wait_exit wait_for);
 
 
 sub partitions { return 64 }
@@ -32,7 +33,7 @@ sub start {
 
     for my $i (1 .. 6) {
         push @{$self->{nodes}}, MDM::Torture::Node->new(
-            dir => "$self->{dir}/redis$i",
+            dir => "$self->{dir}/redis$i", port => bus_port(),
             args => [ '--save', '', '--appendonly', 'yes', '--appendfsync',
                       'always', '--repl-backlog-size', '32mb',
                       '--repl-diskless-sync-delay', 0, '--repl-timeout', 10,
@@ -43,7 +44,9 @@ sub start {
     }
 
     wait_for(20, sub { !grep { !$_->up } $self->nodes })
-        or die "redis did not start\n";
+        or die "redis did not start:\n"
+            . join '', map { read_file("$_->{dir}/log") }
+                       grep { !$_->up } $self->nodes;
 
     my $pid = spawn({ out => "$self->{dir}/create.out" }, 'redis-cli',
         '--cluster', 'create', (map { '127.0.0.1:' . $_->port } $self->nodes),
@@ -58,6 +61,24 @@ sub start {
     $_->{name} = $_->cmd('CLUSTER', 'MYID') for $self->nodes;
 
     return;
+}
+
+
+# a port whose bus port, 10000 above, is free as well
+
+sub bus_port {
+    for (1 .. 100) {
+        my $port = free_port();
+
+        my $s = IO::Socket::INET->new(Listen => 1, Proto => 'tcp',
+            LocalAddr => '127.0.0.1', LocalPort => $port + 10000) or next;
+
+        close $s;
+
+        return $port;
+    }
+
+    die "no free port\n";
 }
 
 
