@@ -18,6 +18,7 @@
 #define SIM_LOOK          (20 * SIM_MSEC)
 #define SIM_STUCK         (40 * SIM_SEC)
 #define SIM_PHASE_LIMIT   (180 * SIM_SEC)
+#define SIM_MAX_WRONG     500              /* nothing fits any more */
 #define SIM_STEP          (5 * SIM_SEC)      /* between lines of progress */
 
 
@@ -430,7 +431,7 @@ sim_torture_phase(sim_torture_t *t)
         break;
     }
 
-    if (done) {
+    if (done || t->count.wrong > SIM_MAX_WRONG) {
         if (t->phase == SIM_EMPTY_PHASE && sim_ledger_open(t) != 0) {
             sim_torture_note(t, "%u channels do not answer",
                              (unsigned) sim_ledger_open(t));
