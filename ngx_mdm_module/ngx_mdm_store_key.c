@@ -8,9 +8,9 @@
  */
 
 
-#include <openssl/crypto.h>
-
 #include "ngx_mdm_module.h"
+
+#include <openssl/crypto.h>
 
 
 static char *ngx_mdm_store_read_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
