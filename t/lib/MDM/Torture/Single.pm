@@ -27,7 +27,7 @@ sub rates {
     return (kill => 30) if $control eq 'everysec';
     return (cut => 5) if $control eq 'nopin';
 
-    return (kill => 12, stop => 4, pause => 4, cut => 30, half => 3,
+    return (kill => 6, stop => 4, pause => 4, cut => 30, half => 3,
             stall => 3, delay => 3, chop => 2, disconnect => 3);
 }
 
