@@ -42,15 +42,50 @@ static const ngx_mdm_redis_owner_t  ngx_mdm_redis_ask_owner = {
 };
 
 
-void
-ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store)
+ngx_int_t
+ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store,
+    ngx_pool_t *pool)
 {
+    ngx_uint_t                i, n;
+    ngx_mdm_store_server_t   *server;
+    ngx_mdm_redis_target_t   *target, **p;
+
+    n = store->servers.nelts;
+    server = store->servers.elts;
+
+    target = ngx_pcalloc(pool, n * sizeof(ngx_mdm_redis_target_t));
+    if (target == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_array_init(&ask->targets, pool, n,
+                       sizeof(ngx_mdm_redis_target_t *))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_mdm_redis_target_server(&target[i], &server[i]);
+
+        /* there is room */
+
+        p = ngx_array_push(&ask->targets);
+        *p = &target[i];
+    }
+
+    /* workers begin with different ones */
+
+    ask->index = (ngx_uint_t) ngx_random() % n;
+
     ask->conn.data = ask;
     ask->conn.store = store;
     ask->conn.owner = &ngx_mdm_redis_ask_owner;
     ask->conn.stats = &ask->stats;
 
     ngx_mdm_redis_conn_init(&ask->conn);
+
+    return NGX_OK;
 }
 
 
@@ -66,7 +101,7 @@ ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
 
     /* not always the same one: it may know less than the others */
 
-    ask->index = (ask->index + 1) % ask->targets->nelts;
+    ask->index = (ask->index + 1) % ask->targets.nelts;
 
     /* not at once: the asker may not be ready for an answer yet */
 
@@ -80,7 +115,18 @@ ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
 void
 ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask)
 {
+    ngx_uint_t                i;
+    ngx_mdm_redis_target_t  **target;
+
     ngx_mdm_redis_conn_destroy(&ask->conn);
+
+    /* those of the store come first, the others are the asker's */
+
+    target = ask->targets.elts;
+
+    for (i = 0; i < ask->conn.store->servers.nelts; i++) {
+        ngx_mdm_redis_target_free(target[i]);
+    }
 
     ask->asking = 0;
 }
@@ -93,7 +139,7 @@ ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ngx_mdm_redis_target_t  **target;
 
     ask = conn->data;
-    target = ask->targets->elts;
+    target = ask->targets.elts;
 
     conn->target = target[ask->index];
 
@@ -108,9 +154,9 @@ ngx_mdm_redis_ask_next(ngx_mdm_redis_conn_t *conn)
 
     ask = conn->data;
 
-    ask->index = (ask->index + 1) % ask->targets->nelts;
+    ask->index = (ask->index + 1) % ask->targets.nelts;
 
-    if (++ask->asked < ask->targets->nelts) {
+    if (++ask->asked < ask->targets.nelts) {
         return NGX_OK;
     }
 

@@ -25,7 +25,9 @@ struct ngx_mdm_redis_ask_s {
     ngx_mdm_redis_stats_t      stats;
     void                      *data;       /* the asker's */
 
-    ngx_array_t               *targets;    /* of ngx_mdm_redis_target_t * */
+    ngx_array_t                targets;    /* of ngx_mdm_redis_target_t *:
+                                              the servers of the store, and
+                                              what the asker adds */
     ngx_uint_t                 index;      /* the one that is asked */
     ngx_uint_t                 asked;      /* in this round */
 
@@ -52,8 +54,12 @@ struct ngx_mdm_redis_ask_s {
 };
 
 
-/* what the comments above call the asker's has been set */
-void ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store);
+/*
+ * Fills in a zeroed one, whose targets are the servers of the store; all from
+ * "user" on is for the asker to set.  NGX_OK, or NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask,
+    ngx_mdm_store_t *store, ngx_pool_t *pool);
 
 /* asks, unless it does so already; targets must stay until it is over */
 void ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask);

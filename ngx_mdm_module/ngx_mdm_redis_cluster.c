@@ -31,8 +31,6 @@ struct ngx_mdm_redis_cluster_s {
     ngx_uint_t                 covered;    /* slots of it that have a node */
 
     ngx_mdm_redis_ask_t        ask;
-    ngx_array_t                targets;    /* of ngx_mdm_redis_target_t *:
-                                              the seeds, then nodes */
     ngx_mdm_redis_told_t       told;
     ngx_event_t                timer;      /* the next question */
     ngx_msec_t                 asked;      /* when the last one was over */
@@ -77,15 +75,11 @@ static ngx_str_t  ngx_mdm_redis_cluster_name = ngx_string("cluster");
 ngx_mdm_redis_cluster_t *
 ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
-    ngx_uint_t                i;
     ngx_mdm_store_t          *store;
     ngx_mdm_redis_ask_t      *ask;
-    ngx_mdm_store_server_t   *server;
-    ngx_mdm_redis_target_t   *target, **p;
     ngx_mdm_redis_cluster_t  *cluster;
 
     store = redis->store;
-    server = store->servers.elts;
 
     cluster = ngx_pcalloc(pool, sizeof(ngx_mdm_redis_cluster_t));
     if (cluster == NULL) {
@@ -100,28 +94,10 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 
     cluster->next = cluster->slots + MDM_SLOTS;
 
-    target = ngx_pcalloc(pool, store->servers.nelts
-                               * sizeof(ngx_mdm_redis_target_t));
-    if (target == NULL) {
+    ask = &cluster->ask;
+
+    if (ngx_mdm_redis_ask_init(ask, store, pool) != NGX_OK) {
         return NULL;
-    }
-
-    if (ngx_array_init(&cluster->targets, pool, store->servers.nelts + 16,
-                       sizeof(ngx_mdm_redis_target_t *))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    for (i = 0; i < store->servers.nelts; i++) {
-        ngx_mdm_redis_target_server(&target[i], &server[i]);
-
-        p = ngx_array_push(&cluster->targets);
-        if (p == NULL) {
-            return NULL;
-        }
-
-        *p = &target[i];
     }
 
     cluster->redis = redis;
@@ -132,11 +108,7 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     cluster->timer.log = &redis->log;
     cluster->timer.cancelable = 1;
 
-    ask = &cluster->ask;
-
     ask->data = cluster;
-    ask->targets = &cluster->targets;
-    ask->index = (ngx_uint_t) ngx_random() % store->servers.nelts;
     ask->user = &store->user;
     ask->password = &store->password;
     ask->argv = ngx_mdm_redis_cluster_argv;
@@ -145,7 +117,6 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     ask->done = ngx_mdm_redis_cluster_done;
     ask->failed = ngx_mdm_redis_cluster_failed;
 
-    ngx_mdm_redis_ask_init(ask, store);
     ngx_mdm_redis_cluster_ask(cluster);
 
     return cluster;
@@ -155,19 +126,10 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 void
 ngx_mdm_redis_cluster_destroy(ngx_mdm_redis_cluster_t *cluster)
 {
-    ngx_uint_t                i;
-    ngx_mdm_redis_target_t  **target;
-
     ngx_mdm_redis_ask_destroy(&cluster->ask);
 
     if (cluster->timer.timer_set) {
         ngx_del_timer(&cluster->timer);
-    }
-
-    target = cluster->targets.elts;
-
-    for (i = 0; i < cluster->redis->store->servers.nelts; i++) {
-        ngx_mdm_redis_target_free(target[i]);
     }
 }
 
@@ -418,7 +380,7 @@ ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster)
 
     /* nodes that seem to be well, besides the seeds */
 
-    cluster->targets.nelts = cluster->redis->store->servers.nelts;
+    cluster->ask.targets.nelts = cluster->redis->store->servers.nelts;
 
     for (q = ngx_queue_head(&cluster->redis->nodes);
          q != ngx_queue_sentinel(&cluster->redis->nodes);
@@ -430,7 +392,7 @@ ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster)
             continue;
         }
 
-        p = ngx_array_push(&cluster->targets);
+        p = ngx_array_push(&cluster->ask.targets);
         if (p == NULL) {
             break;
         }

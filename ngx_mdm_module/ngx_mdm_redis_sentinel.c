@@ -16,7 +16,6 @@ struct ngx_mdm_redis_sentinel_s {
     ngx_mdm_redis_t           *redis;
     ngx_mdm_redis_ask_t        ask;
     ngx_str_t                  argv[3];
-    ngx_array_t                targets;    /* of ngx_mdm_redis_target_t * */
     ngx_mdm_redis_target_t     master;     /* of the last answer */
 };
 
@@ -36,43 +35,21 @@ static void ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn,
 ngx_mdm_redis_sentinel_t *
 ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
-    ngx_uint_t                  i;
     ngx_mdm_store_t            *store;
     ngx_mdm_redis_ask_t        *ask;
-    ngx_mdm_store_server_t     *server;
-    ngx_mdm_redis_target_t     *target, **p;
     ngx_mdm_redis_sentinel_t   *sentinel;
 
     store = redis->store;
-    server = store->servers.elts;
 
     sentinel = ngx_pcalloc(pool, sizeof(ngx_mdm_redis_sentinel_t));
     if (sentinel == NULL) {
         return NULL;
     }
 
-    target = ngx_pcalloc(pool, store->servers.nelts
-                               * sizeof(ngx_mdm_redis_target_t));
-    if (target == NULL) {
+    ask = &sentinel->ask;
+
+    if (ngx_mdm_redis_ask_init(ask, store, pool) != NGX_OK) {
         return NULL;
-    }
-
-    if (ngx_array_init(&sentinel->targets, pool, store->servers.nelts,
-                       sizeof(ngx_mdm_redis_target_t *))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    for (i = 0; i < store->servers.nelts; i++) {
-        ngx_mdm_redis_target_server(&target[i], &server[i]);
-
-        p = ngx_array_push(&sentinel->targets);
-        if (p == NULL) {
-            return NULL;
-        }
-
-        *p = &target[i];
     }
 
     sentinel->redis = redis;
@@ -81,15 +58,7 @@ ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     ngx_str_set(&sentinel->argv[1], "get-master-addr-by-name");
     sentinel->argv[2] = store->master;
 
-    ask = &sentinel->ask;
-
     ask->data = sentinel;
-    ask->targets = &sentinel->targets;
-
-    /* workers begin with different ones */
-
-    ask->index = (ngx_uint_t) ngx_random() % store->servers.nelts;
-
     ask->user = &store->sentinel_user;
     ask->password = &store->sentinel_password;
     ask->argv = sentinel->argv;
@@ -98,8 +67,6 @@ ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     ask->done = ngx_mdm_redis_sentinel_done;
     ask->failed = ngx_mdm_redis_sentinel_failed;
 
-    ngx_mdm_redis_ask_init(ask, store);
-
     return sentinel;
 }
 
@@ -107,17 +74,8 @@ ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 void
 ngx_mdm_redis_sentinel_destroy(ngx_mdm_redis_sentinel_t *sentinel)
 {
-    ngx_uint_t                i;
-    ngx_mdm_redis_target_t  **target;
-
     ngx_mdm_redis_ask_destroy(&sentinel->ask);
     ngx_mdm_redis_target_free(&sentinel->master);
-
-    target = sentinel->targets.elts;
-
-    for (i = 0; i < sentinel->targets.nelts; i++) {
-        ngx_mdm_redis_target_free(target[i]);
-    }
 }
 
 
