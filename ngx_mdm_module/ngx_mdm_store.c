@@ -37,8 +37,6 @@ struct ngx_mdm_store_command_s {
 
 static char *ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
-static char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_resolver(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_mdm_store_command_t *cmd);
 static char *ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
@@ -268,20 +266,6 @@ ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
                        "unknown directive \"%V\" in \"mdm_store\"", &value[0]);
 
     return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
-    ngx_str_t  *value;
-
-    (void) cmd;
-
-    value = cf->args->elts;
-
-    return ngx_mdm_store_add_server(cf, store, &value[1]);
 }
 
 
@@ -558,53 +542,20 @@ static char *
 ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *password)
 {
-    char             *rv;
-    u_char           *buf;
-    size_t            len;
-    ssize_t           n;
-    ngx_fd_t          fd;
-    ngx_file_info_t   fi;
-
-    rv = NGX_CONF_ERROR;
-
-    fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", name);
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_fd_info_n " \"%V\" failed", name);
-        goto done;
-    }
-
-    if (!ngx_is_file(&fi)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "password file \"%V\" is not a regular file", name);
-        goto done;
-    }
-
-    if (ngx_file_access(&fi) & S_IROTH) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "password file \"%V\" is readable by everybody",
-                           name);
-    }
+    u_char   *buf;
+    size_t    len;
+    ssize_t   n;
 
     buf = ngx_pnalloc(cf->pool, NGX_MDM_PASSWORD_MAX + 1);
     if (buf == NULL) {
-        goto done;
+        return NGX_CONF_ERROR;
     }
 
-    n = ngx_read_fd(fd, buf, NGX_MDM_PASSWORD_MAX + 1);
+    n = ngx_mdm_store_read_file(cf, "password file", name, buf,
+                                NGX_MDM_PASSWORD_MAX + 1);
 
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_fd_n " \"%V\" failed", name);
-        goto done;
+    if (n == NGX_ERROR) {
+        return NGX_CONF_ERROR;
     }
 
     len = (size_t) n;
@@ -613,7 +564,7 @@ ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "password file \"%V\" is longer than %d bytes",
                            name, NGX_MDM_PASSWORD_MAX);
-        goto done;
+        return NGX_CONF_ERROR;
     }
 
     if (len != 0 && buf[len - 1] == LF) {
@@ -627,29 +578,20 @@ ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
     if (len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "password file \"%V\" is empty", name);
-        goto done;
+        return NGX_CONF_ERROR;
     }
 
     if (ngx_strlchr(buf, buf + len, LF) != NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "password file \"%V\" has more than one line",
                            name);
-        goto done;
+        return NGX_CONF_ERROR;
     }
 
     password->data = buf;
     password->len = len;
 
-    rv = NGX_CONF_OK;
-
-done:
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", name);
-    }
-
-    return rv;
+    return NGX_CONF_OK;
 }
 
 

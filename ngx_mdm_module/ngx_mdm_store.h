@@ -84,9 +84,20 @@ typedef struct {
 /* setter of "mdm_store", the block; conf is ngx_mdm_main_conf_t */
 char *ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* takes a server of the block */
-char *ngx_mdm_store_add_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_str_t *text);
+/* a row of the table of the block's directives */
+struct ngx_mdm_store_command_s;
+
+/* setter of "server" in the block */
+char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    struct ngx_mdm_store_command_s *cmd);
+
+/*
+ * Reads a file of at most "size" bytes; "what" names its kind in messages,
+ * such as "password file".  The number of bytes, or NGX_ERROR: the log says
+ * why.
+ */
+ssize_t ngx_mdm_store_read_file(ngx_conf_t *cf, const char *what,
+    ngx_str_t *name, u_char *buf, size_t size);
 
 /*
  * Resolves the servers of all stores, once the whole configuration has been
@@ -97,10 +108,7 @@ ngx_int_t ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores);
 /* the store of this name, or NULL */
 ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
 
-
-struct ngx_mdm_store_command_s;
-
-/* setter of "encryption_key" in it */
+/* setter of "encryption_key" in the block */
 char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
     struct ngx_mdm_store_command_s *cmd);
 

@@ -15,8 +15,6 @@
 
 static char *ngx_mdm_store_read_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_str_t *name);
-static ssize_t ngx_mdm_store_read_file(ngx_conf_t *cf, ngx_str_t *name,
-    u_char *buf, size_t size);
 static char *ngx_mdm_store_add_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
     ngx_str_t *name, u_char *raw);
 static void ngx_mdm_store_forget_keys(void *data);
@@ -79,7 +77,8 @@ ngx_mdm_store_read_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
         return NGX_CONF_ERROR;
     }
 
-    n = ngx_mdm_store_read_file(cf, name, buf, sizeof(buf));
+    n = ngx_mdm_store_read_file(cf, "encryption key file", name, buf,
+                                sizeof(buf));
 
     if (n == NGX_ERROR) {
         return NGX_CONF_ERROR;
@@ -101,63 +100,6 @@ ngx_mdm_store_read_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
     OPENSSL_cleanse(raw, sizeof(raw));
 
     return rv;
-}
-
-
-static ssize_t
-ngx_mdm_store_read_file(ngx_conf_t *cf, ngx_str_t *name, u_char *buf,
-    size_t size)
-{
-    ssize_t          n;
-    ngx_fd_t         fd;
-    ngx_file_info_t  fi;
-
-    fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", name);
-        return NGX_ERROR;
-    }
-
-    n = NGX_ERROR;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_fd_info_n " \"%V\" failed", name);
-        goto done;
-    }
-
-    if (!ngx_is_file(&fi)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "encryption key file \"%V\" is not a regular file",
-                           name);
-        goto done;
-    }
-
-    if (ngx_file_access(&fi) & S_IROTH) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "encryption key file \"%V\" is readable by "
-                           "everybody", name);
-    }
-
-    n = ngx_read_fd(fd, buf, size);
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_fd_n " \"%V\" failed", name);
-        n = NGX_ERROR;
-    }
-
-done:
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", name);
-    }
-
-    return n;
 }
 
 

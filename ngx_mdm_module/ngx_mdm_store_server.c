@@ -19,10 +19,16 @@ static ngx_int_t ngx_mdm_store_resolve_server(ngx_conf_t *cf,
 
 
 char *
-ngx_mdm_store_add_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_str_t *text)
+ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    struct ngx_mdm_store_command_s *cmd)
 {
+    ngx_str_t               *value, *text;
     ngx_mdm_store_server_t  *server;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+    text = &value[1];
 
     server = ngx_array_push(&store->servers);
     if (server == NULL) {
