@@ -96,6 +96,8 @@ ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
     redis->retry.data = redis;
     redis->retry.log = &redis->log;
 
+    ngx_mdm_redis_gather_init(&redis->gather, &redis->stats, &redis->log);
+
     switch (store->mode) {
 
     case NGX_MDM_STORE_CLUSTER:
@@ -168,6 +170,10 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
 
         if (redis->retry.timer_set) {
             ngx_del_timer(&redis->retry);
+        }
+
+        if (redis->gather.event.posted) {
+            ngx_delete_posted_event(&redis->gather.event);
         }
     }
 

@@ -238,7 +238,12 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
             return NGX_ERROR;
         }
 
-        ngx_post_event(&conn->flush, &ngx_posted_events);
+        if (conn->gather != NULL) {
+            ngx_mdm_redis_gather(conn);
+
+        } else {
+            ngx_post_event(&conn->flush, &ngx_posted_events);
+        }
 
     } else {
         op->state = NGX_MDM_REDIS_OP_WAITING;

@@ -96,6 +96,18 @@ typedef struct {
 } ngx_mdm_redis_owner_t;
 
 
+/* connections that are written to together */
+
+typedef struct {
+    ngx_queue_t                conns;      /* with calls kept back */
+    ngx_mdm_redis_stats_t     *stats;
+    ngx_event_t                event;
+    ngx_uint_t                 fresh;      /* how many these are */
+    ngx_uint_t                 seen;       /* and were a turn ago */
+    ngx_uint_t                 turns;      /* how long they have waited */
+} ngx_mdm_redis_gather_t;
+
+
 typedef enum {
     NGX_MDM_REDIS_CONN_CLOSED = 0,
     NGX_MDM_REDIS_CONN_LOCATING,     /* its address is asked for */
@@ -137,6 +149,10 @@ struct ngx_mdm_redis_conn_s {
     ngx_uint_t                       acks;     /* replies of WAIT due */
     ngx_int_t                        replicas; /* that confirmed, -1: short */
 
+    ngx_mdm_redis_gather_t          *gather;   /* NULL: each turn is
+                                                  written at its end */
+    ngx_queue_t                      gathered; /* among gather->conns */
+
     ngx_event_t                      flush;
     ngx_event_t                      timeout;  /* of ops; keeps a worker that
                                                   quits until they ended */
@@ -154,6 +170,7 @@ struct ngx_mdm_redis_conn_s {
     unsigned                         durable:1; /* WAIT follows each batch */
     unsigned                         waitaof:1; /* so does WAITAOF */
     unsigned                         batch:1;  /* no WAIT was sent yet */
+    unsigned                         gathering:1;
     unsigned                         hasty:1;  /* some callers wait for less
                                                   than their reply is due */
     unsigned                         meta:1;   /* "partitions" was compared */
@@ -232,6 +249,18 @@ void ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn);
 
 /* writes what waits, on a connection that is ready */
 void ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn);
+
+
+/* ngx_mdm_redis_gather.c */
+
+void ngx_mdm_redis_gather_init(ngx_mdm_redis_gather_t *gather,
+    ngx_mdm_redis_stats_t *stats, ngx_log_t *log);
+
+/* has the connection flushed soon, after a call was written to it */
+void ngx_mdm_redis_gather(ngx_mdm_redis_conn_t *conn);
+
+/* takes it out again */
+void ngx_mdm_redis_gather_forget(ngx_mdm_redis_conn_t *conn);
 
 
 /* ngx_mdm_redis_wait.c */

@@ -613,6 +613,8 @@ ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
         conn->resolving = NULL;
     }
 
+    ngx_mdm_redis_gather_forget(conn);
+
     if (conn->flush.posted) {
         ngx_delete_posted_event(&conn->flush);
     }

@@ -78,6 +78,10 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     conn->stats = &node->redis->stats;
     conn->target = &node->target;
 
+    if (node->redis->cluster != NULL) {
+        conn->gather = &node->redis->gather;
+    }
+
     ngx_mdm_redis_conn_init(conn);
 }
 

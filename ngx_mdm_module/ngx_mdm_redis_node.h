@@ -85,6 +85,7 @@ struct ngx_mdm_redis_s {
     ngx_mdm_redis_stats_t      stats;
 
     ngx_queue_t                nodes;      /* one, unless a cluster */
+    ngx_mdm_redis_gather_t     gather;     /* of a cluster's */
 
     ngx_mdm_redis_cluster_t   *cluster;    /* NULL: it is none */
     ngx_mdm_redis_sentinel_t  *sentinel;   /* NULL: there is none */
