@@ -14,6 +14,7 @@
 
 
 #include "mdm_base.h"
+#include "mdm_cache.h"
 #include "mdm_script.h"
 #include "mdm_secret.h"
 
@@ -179,6 +180,7 @@ struct mdm_exchange_s {
     const mdm_settings_t     *settings;
     mdm_str_t                 tenant;      /* checked by the runner */
     int64_t                   now;         /* Unix time, seconds */
+    mdm_cache_t              *cache;       /* the runner's, or NULL */
 
     /* the request */
 
@@ -205,6 +207,8 @@ struct mdm_exchange_s {
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */
+    unsigned                  job:1;       /* a job of the tenant may have
+                                              work now */
     mdm_rewrite_t            *rewrites;    /* for the newest key, see
                                               mdm_exchange_secret.h */
 
