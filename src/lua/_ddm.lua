@@ -1,5 +1,5 @@
 -- The declarations of a channel: which they are, and telling it that they
--- changed.  Include queue before.  "ctx" belongs to one script call: now
+-- changed.  Include event, queue and status before.  "ctx" belongs to one script call: now
 -- (Unix seconds); to tell: uuid, body, room (the queue's limit).  What was
 -- read of the replica and computed is kept in it, so that channels with the
 -- same sets cost one manifest.
@@ -437,6 +437,21 @@ local function ddm_notify(T, id, ctx)
     return 1
 end
 
+-- A channel that can be told from now on, or said something new of itself:
+-- 1 if the partition never had a replica, else 0.
+local function ddm_enabled(T, id, ctx, limit, fresh)
+    local changed, token, wanted = ddm_refresh(T, id, ctx)
+
+    if (changed or wanted or fresh and token)
+        and ddm_notify(T, id, ctx) == 1
+    then
+        event(T, limit, 'mdm.DeclarationsChanged', id,
+              {command_uuid = ctx.uuid})
+    end
+
+    return ctx.rev and 0 or 1
+end
+
 -- A channel starts anew, or is gone.  What an administrator gave it stays.
 local function ddm_forget(T, id)
     local e = T .. ':e:' .. id
@@ -447,4 +462,5 @@ local function ddm_forget(T, id)
     end
 
     redis.call('HDEL', e, 'dt', 'dm', 'dc')
+    status_forget(T, id)
 end

@@ -4,6 +4,7 @@
 -- {more (1: call again), channels looked at, changed, queued}
 --@include event
 --@include queue
+--@include status
 --@include ddm
 local T, most = KEYS[1], tonumber(ARGV[1])
 local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[2],
