@@ -4,6 +4,7 @@
  */
 
 
+#define _GNU_SOURCE
 #include <time.h>
 
 #include "mdm_ddm_token.h"
