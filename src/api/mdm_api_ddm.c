@@ -85,7 +85,7 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
         return rc;
     }
 
-    if (mdm_key_ddm(x->arena, &key, &x->tenant) != MDM_OK
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
         || mdm_exchange_calls(x, 2, 1) != MDM_CALL)
     {
         return MDM_ERROR;
@@ -118,7 +118,7 @@ mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
 {
     mdm_str_t  key;
 
-    if (mdm_key_ddm(x->arena, &key, &x->tenant) != MDM_OK
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
         || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
     {
         return MDM_ERROR;

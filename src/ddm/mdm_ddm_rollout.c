@@ -6,7 +6,6 @@
 
 #include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
-#include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 
 
@@ -105,7 +104,7 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
     case MDM_DDM_BEGIN:
 
-        if (mdm_key_ddm(x->arena, &ro->key, &x->tenant) != MDM_OK
+        if (mdm_key_declarations(x->arena, &ro->key, &x->tenant) != MDM_OK
             || mdm_exchange_calls(x, 1, MDM_DDM_BEGUN) != MDM_CALL
             || mdm_ddm_rollout_job(x, 0, ro->look ? "begin" : "poll",
                                    MDM_DDM_JOB_ARGS) == NULL)
@@ -433,28 +432,22 @@ mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 static mdm_int_t
 mdm_ddm_rollout_walk(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 {
-    mdm_str_t            uuid, *args;
-    mdm_secret_where_t   where;
+    mdm_str_t  *args;
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_walk, &part->tag, 5);
+    args = mdm_exchange_call(x, i, &mdm_script_ddm_walk, &part->tag,
+                             2 + MDM_DDM_NOTIFY_ARGS);
 
     if (args == NULL
-        || mdm_uuid(x->arena, &uuid) != MDM_OK
         || mdm_printf(x->arena, &args[0], "%d", MDM_DDM_WALK) != MDM_OK
-        || mdm_key_uuid(x->arena, &args[1], &uuid) != MDM_OK
-        || mdm_ddm_command(x->arena, &args[2], &uuid) != MDM_OK
-        || mdm_printf(x->arena, &args[3], "%llu",
-                      (unsigned long long) x->settings->queue_limit) != MDM_OK
-        || mdm_printf(x->arena, &args[4], "%llu",
+        || mdm_ddm_notify_args(x, &part->tag, &args[1]) != MDM_OK
+        || mdm_printf(x->arena, &args[1 + MDM_DDM_NOTIFY_ARGS], "%llu",
                       (unsigned long long) x->settings->event_limit)
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    mdm_where_command(&where, &part->tag, &args[1]);
-
-    return mdm_exchange_seal(x, x->arena, &where, &args[2], NULL);
+    return MDM_OK;
 }
 
 
