@@ -75,6 +75,7 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_PUT, "/v1/set-filters/*", mdm_api_set_filter_put_step),
     mdm_api(MDM_DELETE, "/v1/set-filters/*", mdm_api_set_filter_delete_step),
     mdm_api(MDM_GET, "/v1/ddm/rollout", mdm_api_rollout_step),
+    mdm_api(MDM_POST, "/v1/notify", mdm_api_notify_step),
 
     { MDM_KIND_API, 0, mdm_null_string, NULL, 0 }
 };

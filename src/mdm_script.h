@@ -68,6 +68,7 @@ extern const mdm_script_t  mdm_script_ddm_set_get;
 extern const mdm_script_t  mdm_script_ddm_set_put;
 extern const mdm_script_t  mdm_script_ddm_since;
 extern const mdm_script_t  mdm_script_ddm_state;
+extern const mdm_script_t  mdm_script_ddm_tell;
 extern const mdm_script_t  mdm_script_ddm_tokens;
 extern const mdm_script_t  mdm_script_ddm_walk;
 extern const mdm_script_t  mdm_script_enqueue;
