@@ -13,6 +13,7 @@
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
+#include "ngx_mdm_job.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
 
@@ -394,6 +395,10 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
     }
 
     ngx_mdm_notes(ctx);
+
+    if (x->job) {
+        ngx_mdm_job_kick(ctx->request, x);
+    }
 
     return NGX_OK;
 }
