@@ -47,6 +47,7 @@ extern const mdm_script_t  mdm_script_claim_get;
 extern const mdm_script_t  mdm_script_claim_release;
 extern const mdm_script_t  mdm_script_command_delete;
 extern const mdm_script_t  mdm_script_command_get;
+extern const mdm_script_t  mdm_script_ddm_status;
 extern const mdm_script_t  mdm_script_enqueue;
 extern const mdm_script_t  mdm_script_enrollment_get;
 extern const mdm_script_t  mdm_script_enrollment_query;
@@ -59,6 +60,9 @@ extern const mdm_script_t  mdm_script_queue_clear;
 extern const mdm_script_t  mdm_script_queue_list;
 extern const mdm_script_t  mdm_script_report;
 extern const mdm_script_t  mdm_script_secret_swap;
+extern const mdm_script_t  mdm_script_status_get;
+extern const mdm_script_t  mdm_script_status_query;
+extern const mdm_script_t  mdm_script_status_report;
 extern const mdm_script_t  mdm_script_token_update;
 
 

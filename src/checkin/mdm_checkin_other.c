@@ -8,6 +8,7 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_ddm_status.h"
 
 
 static mdm_int_t mdm_checkin_auth(mdm_exchange_t *x);
@@ -140,7 +141,17 @@ mdm_checkin_return_to_service(mdm_exchange_t *x)
 mdm_int_t
 mdm_checkin_declarative_management(mdm_exchange_t *x)
 {
-    mdm_int_t  rc;
+    mdm_int_t       rc;
+    mdm_str_t       endpoint;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_plist_string(m->plist, "Endpoint", &endpoint) == MDM_OK
+        && mdm_str_is(&endpoint, "status"))
+    {
+        return mdm_ddm_status_step(x);
+    }
 
     rc = mdm_checkin_auth(x);
     if (rc != MDM_OK) {

@@ -5,6 +5,7 @@
 --@include event
 --@include queue
 --@include auth
+--@include status
 local T, device, cert, checked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, once, der, limit, raw = ARGV[4], ARGV[5], ARGV[6], ARGV[7],
                                     ARGV[8]
@@ -28,11 +29,13 @@ for _, user in ipairs(users) do
     local u = T .. ':e:' .. user
 
     queue_clear(T, user)
+    status_forget(T, user)
     redis.call('HDEL', u, 'token', 'magic', 'topic')
     redis.call('HSET', u, 'enabled', 0, 'tally', 0)
 end
 
 queue_clear(T, device)
+status_forget(T, device)
 
 redis.call('DEL', e)
 redis.call('HSET', e, 'type', kind, 'cert', cert, 'enabled', 0, 'tally', 0,

@@ -3,6 +3,7 @@
 -- {0} or {code of auth()}
 --@include event
 --@include auth
+--@include status
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local limit, raw = ARGV[4], ARGV[5]
 local code = auth(T, device, cert)
@@ -24,6 +25,7 @@ if id == device then
 end
 
 for _, one in ipairs(ids) do
+    status_forget(T, one)
     redis.call('HSET', T .. ':e:' .. one, 'enabled', 0)
 
     -- what another server knows is older from now on
