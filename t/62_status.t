@@ -15,7 +15,7 @@ use JSON::PP ();
 use Test::More;
 
 use MDM;
-use MDM::Util qw(read_file write_file);
+use MDM::Util qw(read_file spawn wait_exit write_file);
 
 
 my $json = JSON::PP->new->canonical->utf8->allow_nonref;
@@ -770,7 +770,7 @@ for my $case (
 # with a key, reports are not to be read
 
 {
-    my $k = MDM->new(redis => { args => [ '--appendonly', 'yes',
+    my $k = MDM->new(redis => { auth => 0, args => [ '--appendonly', 'yes',
             '--appendfsync', 'always', '--rdbcompression', 'no' ] },
         store => 'encryption_key %%PREFIX%%/1.key;');
 
@@ -810,6 +810,39 @@ for my $case (
 
     ok(!$in{$canary}, 'the report stands in no file');
     ok($in{$plain}, 'the value does, in the clear');
+
+    # another key: what is read comes under it, and mdm-reencrypt does the rest
+
+    write_file($k->dir . '/2.key',
+               join '', map { sprintf '%02x', rand 256 } 1 .. 32);
+    chmod 0600, $k->dir . '/2.key';
+
+    my ($key) = @{$k->redis('KEYS', 'mdm:*:sr:K-1')};
+    my $under = sub {
+        my %hash = @{$k->redis('HGETALL', $key)};
+        my %n;
+
+        $n{unpack 'H*', substr $hash{$_}, 4, 8}++
+            for grep { /^[0-9a-f]{32}$/ } keys %hash;
+
+        return join ' ', sort values %n;
+    };
+
+    $k->reload(store => 'encryption_key %%PREFIX%%/2.key %%PREFIX%%/1.key;');
+    is($under->(), '2', 'both are under one key');
+    is($k->api(GET => '/v1/status-report/K-1')->body, $large, 'read');
+    is($under->(), '1 1', 'one has come under the new one');
+
+    my $out = $k->dir . '/tool.log';
+    my $pid = spawn({ out => $out }, "$MDM::root/build/mdm-reencrypt",
+        '-s', 'unix:' . $k->redis_server->socket,
+        '-k', $k->dir . '/2.key', '-k', $k->dir . '/1.key');
+
+    is(wait_exit($pid, 60), 0, 'mdm-reencrypt') or diag(read_file($out));
+    like(read_file($out), qr/^rewritten 1$/m, 'has found the other');
+    is($under->(), '2', 'both are under one key again');
+    is($k->api(GET => '/v1/status-report/K-1?index=1')->body, $report,
+       'comes back');
 }
 
 
