@@ -74,6 +74,10 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_GET, "/v1/set-filters/*", mdm_api_set_filter_get_step),
     mdm_api(MDM_PUT, "/v1/set-filters/*", mdm_api_set_filter_put_step),
     mdm_api(MDM_DELETE, "/v1/set-filters/*", mdm_api_set_filter_delete_step),
+    mdm_api(MDM_GET, "/v1/status-watchers", mdm_api_watcher_list_step),
+    mdm_api(MDM_GET, "/v1/status-watchers/*", mdm_api_watcher_get_step),
+    mdm_api(MDM_PUT, "/v1/status-watchers/*", mdm_api_watcher_put_step),
+    mdm_api(MDM_DELETE, "/v1/status-watchers/*", mdm_api_watcher_delete_step),
     mdm_api(MDM_GET, "/v1/ddm/rollout", mdm_api_rollout_step),
     mdm_api(MDM_POST, "/v1/notify", mdm_api_notify_step),
 

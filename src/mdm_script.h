@@ -27,7 +27,6 @@ typedef struct {
     mdm_uint_t                onekey;      /* 1: it touches KEYS[1] only, by
                                               "--@onekey" */
     mdm_uint_t                index;       /* place in mdm_scripts */
-} mdm_script_t;
 
 
 /* all of them, in the order of their names, closed by NULL */
@@ -71,6 +70,8 @@ extern const mdm_script_t  mdm_script_ddm_state;
 extern const mdm_script_t  mdm_script_ddm_tell;
 extern const mdm_script_t  mdm_script_ddm_tokens;
 extern const mdm_script_t  mdm_script_ddm_walk;
+extern const mdm_script_t  mdm_script_ddm_watcher_get;
+extern const mdm_script_t  mdm_script_ddm_watcher_put;
 extern const mdm_script_t  mdm_script_enqueue;
 extern const mdm_script_t  mdm_script_enrollment_get;
 extern const mdm_script_t  mdm_script_enrollment_query;
