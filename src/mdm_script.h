@@ -27,6 +27,7 @@ typedef struct {
     mdm_uint_t                onekey;      /* 1: it touches KEYS[1] only, by
                                               "--@onekey" */
     mdm_uint_t                index;       /* place in mdm_scripts */
+} mdm_script_t;
 
 
 /* all of them, in the order of their names, closed by NULL */
