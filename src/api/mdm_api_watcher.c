@@ -124,6 +124,8 @@ mdm_api_watcher_check(mdm_exchange_t *x, json_t *root, mdm_str_t *json)
         }
     }
 
+    mdm_str_null(&items);
+
     rc = mdm_api_watcher_items(x, json_object_get(root, "items"), &items);
     if (rc != MDM_OK) {
         return rc;
