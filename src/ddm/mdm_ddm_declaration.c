@@ -90,12 +90,12 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
 
     memset(d, 0, sizeof(mdm_ddm_declaration_t));
 
-    payload = NULL;
-
     if (json->len > MDM_DDM_DECLARATION) {
         mdm_str_set(&d->error, "a declaration has 1 MiB at most");
         return MDM_DECLINED;
     }
+
+    payload = NULL;
 
     rc = mdm_ddm_load(arena, json, limits, &root, &d->error);
 
