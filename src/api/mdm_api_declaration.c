@@ -133,6 +133,7 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
     mdm_api_put_t          *put;
     mdm_api_json_t          j;
     const mdm_reply_t      *reply;
+    mdm_schema_quote_t      quote;
     mdm_schema_warning_t   *w;
 
     put = x->ctx;
@@ -143,8 +144,9 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
 
     case -1:
         return mdm_exchange_refuse(x, 400, "Payload: there is no declaration "
-                                   "\"%.*s\", to which it refers (validate=0 "
-                                   "allows that)", mdm_fmt(&name));
+                                   "\"%s\", to which it refers (validate=0 "
+                                   "allows that)",
+                                   mdm_api_shown(x, &name, &quote));
 
     case -2:
         return mdm_exchange_refuse(x, 409, "there are %d declarations "
@@ -153,16 +155,17 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
 
     case -3:
         return mdm_exchange_refuse(x, 400, "Payload: the declaration "
-                                   "\"%.*s\", to which it refers, is of "
+                                   "\"%s\", to which it refers, is of "
                                    "another kind (validate=0 allows that)",
-                                   mdm_fmt(&name));
+                                   mdm_api_shown(x, &name, &quote));
     }
 
     changed = (mdm_reply_int(reply, 0, 0) == 1);
 
     for (w = put->schema.warnings; w != NULL; w = w->next) {
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "declaration \"%.*s\": %.*s",
-                          mdm_fmt(&put->id), mdm_fmt(&w->text));
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "declaration \"%s\": %.*s",
+                          mdm_api_shown(x, &put->id, &quote),
+                          mdm_fmt(&w->text));
     }
 
     if (!put->warnings) {
@@ -267,9 +270,10 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
 mdm_int_t
 mdm_api_declaration_delete_step(mdm_exchange_t *x)
 {
-    mdm_int_t           rc;
-    mdm_str_t           name, *args;
-    const mdm_reply_t  *reply;
+    mdm_int_t            rc;
+    mdm_str_t            name, *args;
+    const mdm_reply_t   *reply;
+    mdm_schema_quote_t   quote;
 
     if (x->state != 0) {
         reply = x->calls[0].reply;
@@ -283,11 +287,13 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
 
         case -2:
             return mdm_exchange_refuse(x, 409, "the declaration is in the set "
-                                       "\"%.*s\"", mdm_fmt(&name));
+                                       "\"%s\"",
+                                       mdm_api_shown(x, &name, &quote));
 
         case -3:
-            return mdm_exchange_refuse(x, 409, "the declaration \"%.*s\" "
-                                       "refers to it", mdm_fmt(&name));
+            return mdm_exchange_refuse(x, 409, "the declaration \"%s\" "
+                                       "refers to it",
+                                       mdm_api_shown(x, &name, &quote));
 
         default:
             return mdm_api_changed(x, 1);
