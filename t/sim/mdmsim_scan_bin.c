@@ -1,4 +1,13 @@
 
+    rc = sim_lookup(&b, &command, "Data", &o);
+    if (rc == SIM_OK && o.type == 0x4) {
+        sim_buf_add(&cmd->data, b.data + o.pos, o.count);
+
+    } else if (rc != SIM_AGAIN) {
+        rc = SIM_ERROR;
+        goto done;
+    }
+
 /*
  * Copyright (C) ngx_mdm_module authors
  *
