@@ -133,7 +133,7 @@ typedef struct {
 typedef struct {
     sim_buf_t                 uuid;        /* NUL after it, not counted */
     sim_buf_t                 type;
-    sim_buf_t                 data;        /* of DeclarativeManagement, decoded */
+    sim_buf_t                 data;        /* decoded */
     sim_buf_t                 queries;     /* each ended by NUL */
     uint32_t                  nqueries;
 } sim_command_t;

@@ -191,7 +191,8 @@ static const sim_spec_t  sim_specs[] = {
 
     /* torture */
 
-    { "api-url", SIM_CMD_TORTURE|SIM_CMD_DDM, SIM_T_STRING, sim_at(api_url), 1000 },
+    { "api-url", SIM_CMD_TORTURE|SIM_CMD_DDM, SIM_T_STRING, sim_at(api_url),
+      1000 },
     { "api-connections", SIM_CMD_TORTURE, SIM_T_U32,
       sim_at(api_connections), 10000 },
     { "churn", SIM_CMD_TORTURE, SIM_T_U32, sim_at(churn), SIM_MAX_DEVICES },

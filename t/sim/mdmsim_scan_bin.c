@@ -1,13 +1,4 @@
 
-    rc = sim_lookup(&b, &command, "Data", &o);
-    if (rc == SIM_OK && o.type == 0x4) {
-        sim_buf_add(&cmd->data, b.data + o.pos, o.count);
-
-    } else if (rc != SIM_AGAIN) {
-        rc = SIM_ERROR;
-        goto done;
-    }
-
 /*
  * Copyright (C) ngx_mdm_module authors
  *
@@ -260,6 +251,15 @@ sim_scan_binary(const char *data, size_t len, sim_command_t *cmd)
         || sim_object_string(&b, &o, &text) != SIM_OK
         || sim_scan_keep(&cmd->type, &text) != SIM_OK)
     {
+        goto done;
+    }
+
+    rc = sim_lookup(&b, &command, "Data", &o);
+    if (rc == SIM_OK && o.type == 0x4) {
+        sim_buf_add(&cmd->data, b.data + o.pos, o.count);
+
+    } else if (rc != SIM_AGAIN) {
+        rc = SIM_ERROR;
         goto done;
     }
 
