@@ -239,9 +239,14 @@ sim_ddm_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
 
     if (d->step == SIM_DDM_STATUS) {
 
+        if (status < 200 || status > 299) {
+            sim_note(run, v, "HTTP status %d of a report", status);
+            return SIM_ERROR;
+        }
+
         if (status != 200 || c->http.body_len != 0) {
-            return sim_ddm_wrong(run, v, "a status report wants an empty"
-                                 " answer of status 200");
+            return sim_ddm_wrong(run, v, "a report wants an empty answer of"
+                                 " status 200");
         }
 
         run->stat.ddm.reports++;
