@@ -96,7 +96,7 @@ report() {
     printf '"passcode":{"is-present":true,"is-compliant":true},'
     printf '"softwareupdate":{"install-state":"none","device-id":"d@n@"},'
     printf '"test":{"string-value":"s@n@","integer-value":@n@,'
-    printf '"boolean-value":true,"real-value":1.5}},"Errors":[]}'
+    printf '"boolean-value":true}},"Errors":[]}'
 }
 
 
