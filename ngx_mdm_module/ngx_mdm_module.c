@@ -12,6 +12,7 @@
 
 #include "mdm_key.h"
 #include "mdm_plist.h"
+#include "ngx_mdm_job.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
 
@@ -293,13 +294,18 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    return ngx_mdm_redis_init_process(cycle, &mmcf->stores);
+    if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_mdm_job_init_process(cycle, &mmcf->stores);
 }
 
 
 static void
 ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_mdm_job_exit_process(cycle);
     ngx_mdm_redis_exit_process(cycle);
 }
 
@@ -451,6 +457,15 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->api_ids = conf->api_ids;
     s->plist_depth = conf->plist_depth;
     s->plist_nodes = conf->plist_nodes;
+
+    /* jobs go by the settings of the API, or else of where devices come */
+
+    if (conf->store != NULL
+        && (conf->api || ((conf->checkin || conf->connect)
+                          && conf->store->settings == NULL)))
+    {
+        conf->store->settings = s;
+    }
 
     return NGX_CONF_OK;
 }

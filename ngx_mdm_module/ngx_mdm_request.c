@@ -13,6 +13,7 @@
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
+#include "ngx_mdm_job.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
 
@@ -365,8 +366,9 @@ ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x)
 ngx_int_t
 ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 {
-    mdm_int_t        rc;
-    mdm_exchange_t  *x;
+    mdm_int_t            rc;
+    mdm_exchange_t      *x;
+    ngx_mdm_loc_conf_t  *mlcf;
 
     x = ctx->exchange;
 
@@ -391,6 +393,12 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
     }
 
     ngx_mdm_notes(ctx);
+
+    if (x->job) {
+        mlcf = ngx_http_get_module_loc_conf(ctx->request, ngx_mdm_module);
+
+        ngx_mdm_job_kick(mlcf->store, (ngx_str_t *) &x->tenant);
+    }
 
     return NGX_OK;
 }

@@ -59,6 +59,24 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_push_step),
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_push_step),
 
+    mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),
+    mdm_api(MDM_PUT, "/v1/declarations", mdm_api_declaration_put_step),
+    mdm_api(MDM_GET, "/v1/declarations/*", mdm_api_declaration_get_step),
+    mdm_api(MDM_DELETE, "/v1/declarations/*",
+            mdm_api_declaration_delete_step),
+    mdm_api(MDM_POST, "/v1/declarations/*/touch",
+            mdm_api_declaration_touch_step),
+    mdm_api(MDM_GET, "/v1/sets", mdm_api_set_list_step),
+    mdm_api(MDM_GET, "/v1/declaration-sets/*", mdm_api_declaration_sets_step),
+    mdm_api(MDM_GET, "/v1/set-declarations/*", mdm_api_set_declarations_step),
+    mdm_api(MDM_PUT, "/v1/set-declarations/*", mdm_api_set_put_step),
+    mdm_api(MDM_DELETE, "/v1/set-declarations/*", mdm_api_set_delete_step),
+    mdm_api(MDM_GET, "/v1/set-filters/*", mdm_api_set_filter_get_step),
+    mdm_api(MDM_PUT, "/v1/set-filters/*", mdm_api_set_filter_put_step),
+    mdm_api(MDM_DELETE, "/v1/set-filters/*", mdm_api_set_filter_delete_step),
+    mdm_api(MDM_GET, "/v1/ddm/rollout", mdm_api_rollout_step),
+    mdm_api(MDM_POST, "/v1/notify", mdm_api_notify_step),
+
     { MDM_KIND_API, 0, mdm_null_string, NULL, 0 }
 };
 

@@ -142,7 +142,8 @@ typedef enum {
     MDM_KIND_CHECKIN = 0,
     MDM_KIND_CONNECT,
     MDM_KIND_API,
-    MDM_KIND_AUTH                /* mdm_auth: the certificate only */
+    MDM_KIND_AUTH,               /* mdm_auth: the certificate only */
+    MDM_KIND_JOB                 /* no request: work that goes on behind */
 } mdm_kind_e;
 
 
@@ -202,6 +203,8 @@ struct mdm_exchange_s {
 
     mdm_call_t               *calls;       /* of the current round */
     mdm_uint_t                ncalls;
+    unsigned                  job:1;       /* a job of the tenant may have
+                                              work now */
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */

@@ -1,0 +1,638 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "mdm_ddm_item.h"
+#include "mdm_ddm_report.h"
+
+
+#define MDM_DDM_JSON_BUF      512
+#define MDM_DDM_VALUES_MIN    64
+
+
+typedef struct {
+    mdm_arena_t              *arena;
+    mdm_ddm_report_t         *report;
+    mdm_uint_t                size;        /* room for values */
+    const char               *why;
+    u_char                    path[MDM_DDM_PATH_MAX];
+} mdm_ddm_walk_t;
+
+
+static const char *mdm_ddm_report_scan(const mdm_str_t *data,
+    const mdm_plist_limits_t *limits);
+static void mdm_ddm_report_free(void *data);
+static mdm_int_t mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object,
+    size_t len, mdm_uint_t known);
+static mdm_int_t mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value,
+    const mdm_str_t *path);
+static mdm_int_t mdm_ddm_report_declarations(mdm_ddm_walk_t *w,
+    json_t *object, const mdm_str_t *path);
+static mdm_int_t mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array,
+    const mdm_str_t *path);
+static mdm_int_t mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
+    const mdm_str_t *path);
+static mdm_int_t mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list,
+    mdm_uint_t most);
+static mdm_ddm_value_t *mdm_ddm_report_add(mdm_ddm_walk_t *w,
+    mdm_ddm_value_e type, const mdm_str_t *path, const mdm_str_t *id);
+static mdm_int_t mdm_ddm_report_set(mdm_ddm_walk_t *w, const mdm_str_t *path,
+    json_t *value);
+static size_t mdm_ddm_report_path(mdm_ddm_walk_t *w, size_t len,
+    const char *key);
+static mdm_uint_t mdm_ddm_report_names(json_t *object);
+static const char *mdm_ddm_report_id(json_t *element, size_t *len);
+static mdm_uint_t mdm_ddm_report_exact(json_t *value);
+static mdm_int_t mdm_ddm_report_json(mdm_arena_t *arena, json_t *value,
+    mdm_str_t *dst);
+
+
+mdm_int_t
+mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
+    const mdm_plist_limits_t *limits, mdm_uint_t errors,
+    mdm_ddm_report_t *report, const char **why)
+{
+    json_t          *root, *items, *list;
+    mdm_int_t        rc;
+    json_error_t     error;
+    mdm_ddm_walk_t  *w;
+
+    memset(report, 0, sizeof(mdm_ddm_report_t));
+
+    /* jansson knows no limits: what it would make too much of is not read */
+
+    *why = mdm_ddm_report_scan(data, limits);
+    if (*why != NULL) {
+        return MDM_DECLINED;
+    }
+
+    w = mdm_arena_zalloc(arena, sizeof(mdm_ddm_walk_t));
+    if (w == NULL) {
+        return MDM_ERROR;
+    }
+
+    root = json_loadb((char *) data->data, data->len, JSON_ALLOW_NUL, &error);
+
+    if (root == NULL) {
+
+        /* jansson has no words for a lack of memory */
+
+        *why = "not JSON";
+
+        return (error.text[0] == '\0') ? MDM_ERROR : MDM_DECLINED;
+    }
+
+    if (mdm_arena_defer(arena, mdm_ddm_report_free, root) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    items = json_object_get(root, "StatusItems");
+    list = json_object_get(root, "Errors");
+
+    if (!json_is_object(items) && !json_is_array(list)) {
+        *why = "neither StatusItems nor Errors";
+        return MDM_DECLINED;
+    }
+
+    w->arena = arena;
+    w->report = report;
+
+    rc = MDM_OK;
+
+    if (json_is_object(items)) {
+        report->full = json_is_true(json_object_get(root, "FullReport"));
+
+        rc = mdm_ddm_report_items(w, items, 0, 1);
+    }
+
+    if (rc == MDM_OK && json_is_array(list)) {
+        rc = mdm_ddm_report_errors(w, list, errors);
+    }
+
+    *why = w->why;
+
+    return rc;
+}
+
+
+static void
+mdm_ddm_report_free(void *data)
+{
+    json_decref(data);
+}
+
+
+/* an upper bound of the values and keys, and the depth; NULL: within */
+
+static const char *
+mdm_ddm_report_scan(const mdm_str_t *data, const mdm_plist_limits_t *limits)
+{
+    u_char      *p, *end;
+    mdm_uint_t   depth, nodes;
+
+    depth = 0;
+    nodes = 1;
+    end = data->data + data->len;
+
+    for (p = data->data; p < end; p++) {
+
+        switch (*p) {
+
+        case '"':
+
+            for (p++; p < end && *p != '"'; p++) {
+                if (*p == '\\') {
+                    p++;
+                }
+            }
+
+            break;
+
+        case '{':
+        case '[':
+            nodes++;
+
+            if (++depth > limits->depth) {
+                return "too deep";
+            }
+
+            break;
+
+        case '}':
+        case ']':
+
+            if (depth != 0) {
+                depth--;
+            }
+
+            break;
+
+        case ',':
+        case ':':
+            nodes++;
+            break;
+        }
+
+        if (nodes > limits->nodes) {
+            return "too many values";
+        }
+    }
+
+    return NULL;
+}
+
+
+/* "known": the path is that of the root, or an item's begins with it */
+
+static mdm_int_t
+mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object, size_t len,
+    mdm_uint_t known)
+{
+    json_t      *value;
+    mdm_int_t    rc;
+    mdm_str_t    path;
+    mdm_uint_t   inner;
+    const char  *key;
+
+    json_object_foreach(object, key, value) {
+
+        path.data = w->path;
+        path.len = mdm_ddm_report_path(w, len, key);
+
+        if (path.len == 0) {
+            w->report->skipped++;
+            continue;
+        }
+
+        if (known && mdm_ddm_item_find(&path) != NULL) {
+            rc = mdm_ddm_report_item(w, value, &path);
+
+        } else {
+            inner = (known && mdm_ddm_item_prefix(&path));
+
+            if (json_is_object(value)
+                && (inner || mdm_ddm_report_names(value)))
+            {
+                rc = mdm_ddm_report_items(w, value, path.len, inner);
+
+            } else if (inner) {
+
+                /* it would have to take the place of items */
+
+                w->report->skipped++;
+                rc = MDM_OK;
+
+            } else if (json_is_array(value)) {
+                rc = mdm_ddm_report_array(w, value, &path);
+
+            } else {
+                rc = mdm_ddm_report_set(w, &path, value);
+            }
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value, const mdm_str_t *path)
+{
+    if (mdm_str_is(path, MDM_DDM_DECLARATIONS)) {
+        return mdm_ddm_report_declarations(w, value, path);
+    }
+
+    if (json_is_array(value)) {
+        return mdm_ddm_report_array(w, value, path);
+    }
+
+    return mdm_ddm_report_set(w, path, value);
+}
+
+
+/*
+ * Each of its arrays is complete, whatever else is in the report; what is no
+ * array erases none.
+ */
+
+static mdm_int_t
+mdm_ddm_report_declarations(mdm_ddm_walk_t *w, json_t *object,
+    const mdm_str_t *path)
+{
+    json_t      *list;
+    mdm_int_t    rc;
+    mdm_str_t    place;
+    const char  *key;
+
+    if (!json_is_object(object)) {
+        w->report->skipped++;
+        return MDM_OK;
+    }
+
+    json_object_foreach(object, key, list) {
+
+        place.data = w->path;
+        place.len = mdm_ddm_report_path(w, path->len, key);
+
+        if (place.len == 0 || !json_is_array(list)) {
+            w->report->skipped++;
+            continue;
+        }
+
+        rc = mdm_ddm_report_set(w, &place, list);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array, const mdm_str_t *path)
+{
+    json_t           *element;
+    size_t            i, n, len;
+    mdm_int_t         rc;
+    mdm_str_t         none;
+    mdm_ddm_value_t  *v;
+
+    n = json_array_size(array);
+
+    json_array_foreach(array, i, element) {
+        if (mdm_ddm_report_id(element, &len) == NULL) {
+            return mdm_ddm_report_set(w, path, array);
+        }
+    }
+
+    mdm_str_set(&none, "");
+
+    v = mdm_ddm_report_add(w, (n == 0) ? MDM_DDM_EMPTY : MDM_DDM_ARRAY, path,
+                           (n == 0) ? NULL : &none);
+    if (v == NULL) {
+        return (w->why != NULL) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    mdm_str_set(&v->json, "[]");
+
+    json_array_foreach(array, i, element) {
+        rc = mdm_ddm_report_element(w, element, path);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
+    const mdm_str_t *path)
+{
+    mdm_str_t         id;
+    mdm_uint_t        removed;
+    mdm_ddm_value_t  *v;
+
+    id.data = (u_char *) mdm_ddm_report_id(element, &id.len);
+
+    if (id.len > MDM_DDM_ID_MAX) {
+        w->report->skipped++;
+        return MDM_OK;
+    }
+
+    removed = json_is_true(json_object_get(element, "_removed"));
+
+    v = mdm_ddm_report_add(w, removed ? MDM_DDM_REMOVE : MDM_DDM_SET, path,
+                           &id);
+    if (v == NULL) {
+        return (w->why != NULL) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    return removed ? MDM_OK
+                   : mdm_ddm_report_json(w->arena, element, &v->json);
+}
+
+
+static mdm_int_t
+mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list, mdm_uint_t most)
+{
+    size_t             i, n;
+    mdm_ddm_report_t  *report;
+
+    report = w->report;
+
+    n = json_array_size(list);
+    n = (n > most) ? most : n;
+
+    if (n == 0) {
+        return MDM_OK;
+    }
+
+    report->errors = mdm_arena_alloc(w->arena, n * sizeof(mdm_str_t));
+    if (report->errors == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (mdm_ddm_report_json(w->arena, json_array_get(list, i),
+                                &report->errors[i])
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    report->nerrors = n;
+
+    return MDM_OK;
+}
+
+
+/* a value to fill in; NULL: no memory, or too many, which w->why says */
+
+static mdm_ddm_value_t *
+mdm_ddm_report_add(mdm_ddm_walk_t *w, mdm_ddm_value_e type,
+    const mdm_str_t *path, const mdm_str_t *id)
+{
+    u_char            *p;
+    size_t             size;
+    mdm_ddm_value_t   *v;
+    mdm_ddm_report_t  *report;
+
+    report = w->report;
+
+    if (report->nvalues == MDM_DDM_VALUES) {
+        w->why = "too many items";
+        return NULL;
+    }
+
+    if (report->nvalues == w->size) {
+        size = (w->size == 0) ? MDM_DDM_VALUES_MIN : 4 * w->size;
+
+        v = mdm_arena_alloc(w->arena, size * sizeof(mdm_ddm_value_t));
+        if (v == NULL) {
+            return NULL;
+        }
+
+        if (w->size != 0) {
+            memcpy(v, report->values, w->size * sizeof(mdm_ddm_value_t));
+        }
+
+        report->values = v;
+        w->size = size;
+    }
+
+    size = path->len + ((id != NULL) ? 1 + id->len : 0);
+
+    p = mdm_arena_alloc(w->arena, size);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    v = &report->values[report->nvalues++];
+
+    v->type = type;
+    v->place.data = p;
+    v->place.len = size;
+    mdm_str_set(&v->json, "");
+
+    memcpy(p, path->data, path->len);
+
+    if (id != NULL) {
+        p += path->len;
+        *p++ = MDM_DDM_ELEMENT;
+
+        if (id->len != 0) {
+            memcpy(p, id->data, id->len);
+        }
+    }
+
+    return v;
+}
+
+
+static mdm_int_t
+mdm_ddm_report_set(mdm_ddm_walk_t *w, const mdm_str_t *path, json_t *value)
+{
+    mdm_ddm_value_t  *v;
+
+    v = mdm_ddm_report_add(w, MDM_DDM_SET, path, NULL);
+    if (v == NULL) {
+        return (w->why != NULL) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    return mdm_ddm_report_json(w->arena, value, &v->json);
+}
+
+
+/*
+ * Puts a key behind the path's first "len" bytes; the new length.  0: it is
+ * too long, or no name: empty, with a control byte, or with an empty part.
+ */
+
+static size_t
+mdm_ddm_report_path(mdm_ddm_walk_t *w, size_t len, const char *key)
+{
+    u_char  last;
+
+    if (len != 0) {
+
+        if (len == MDM_DDM_PATH_MAX) {
+            return 0;
+        }
+
+        w->path[len++] = '.';
+    }
+
+    for (last = '.'; *key != '\0'; key++) {
+
+        if ((u_char) *key < 0x20 || (last == '.' && *key == '.')
+            || len == MDM_DDM_PATH_MAX)
+        {
+            return 0;
+        }
+
+        last = (u_char) *key;
+        w->path[len++] = last;
+    }
+
+    return (last == '.') ? 0 : len;
+}
+
+
+/*
+ * Are the keys of an object names, so that it can be taken apart?  One with a
+ * dot or a control byte in a key is data, and kept as it is.
+ */
+
+static mdm_uint_t
+mdm_ddm_report_names(json_t *object)
+{
+    json_t        *value;
+    const char    *key;
+    const u_char  *p;
+
+    json_object_foreach(object, key, value) {
+
+        (void) value;
+
+        if (*key == '\0') {
+            return 0;
+        }
+
+        for (p = (const u_char *) key; *p != '\0'; p++) {
+            if (*p < 0x20 || *p == '.') {
+                return 0;
+            }
+        }
+    }
+
+    return json_object_size(object) != 0;
+}
+
+
+/* the identifier of an array's element, or NULL */
+
+static const char *
+mdm_ddm_report_id(json_t *element, size_t *len)
+{
+    json_t  *id;
+
+    id = json_object_get(element, "identifier");
+    *len = json_string_length(id);
+
+    return (*len != 0) ? json_string_value(id) : NULL;
+}
+
+
+/* 15 digits show a number as it was written, but do not hold every one */
+
+static mdm_uint_t
+mdm_ddm_report_exact(json_t *value)
+{
+    char         buf[32];
+    size_t       i;
+    double       real;
+    json_t      *inner;
+    const char  *key;
+
+    switch (json_typeof(value)) {
+
+    case JSON_REAL:
+        real = json_real_value(value);
+        (void) snprintf(buf, sizeof(buf), "%.15g", real);
+
+        return !(strtod(buf, NULL) < real || strtod(buf, NULL) > real);
+
+    case JSON_ARRAY:
+
+        json_array_foreach(value, i, inner) {
+            if (!mdm_ddm_report_exact(inner)) {
+                return 0;
+            }
+        }
+
+        return 1;
+
+    case JSON_OBJECT:
+
+        json_object_foreach(value, key, inner) {
+            if (!mdm_ddm_report_exact(inner)) {
+                return 0;
+            }
+        }
+
+        return 1;
+
+    default:
+        return 1;
+    }
+}
+
+
+static mdm_int_t
+mdm_ddm_report_json(mdm_arena_t *arena, json_t *value, mdm_str_t *dst)
+{
+    char    buf[MDM_DDM_JSON_BUF], *p;
+    size_t  flags, len;
+
+    flags = JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
+    flags |= mdm_ddm_report_exact(value) ? JSON_REAL_PRECISION(15)
+                                         : JSON_REAL_PRECISION(17);
+
+    len = json_dumpb(value, buf, sizeof(buf), flags);
+
+    if (len == 0) {
+        return MDM_ERROR;
+    }
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (len <= sizeof(buf)) {
+        memcpy(p, buf, len);
+
+    } else if (json_dumpb(value, p, len, flags) != len) {
+        return MDM_ERROR;
+    }
+
+    dst->data = (u_char *) p;
+    dst->len = len;
+
+    return MDM_OK;
+}
