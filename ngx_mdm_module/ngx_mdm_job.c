@@ -9,7 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_mdm_job.h"
-#include "ngx_mdm_redis.h"
+#include "ngx_mdm_module.h"
 
 #include "mdm_ddm_rollout.h"
 #include "mdm_key.h"
@@ -166,19 +166,22 @@ ngx_mdm_job_exit_process(ngx_cycle_t *cycle)
 
 
 void
-ngx_mdm_job_kick(ngx_mdm_store_t *store, ngx_str_t *tenant)
+ngx_mdm_job_kick(ngx_http_request_t *r, mdm_exchange_t *x)
 {
-    ngx_mdm_job_t  *job;
+    ngx_mdm_job_t       *job;
+    ngx_mdm_store_t     *store;
+    ngx_mdm_loc_conf_t  *mlcf;
 
-    if (store->index >= ngx_mdm_njobs || store->settings == NULL
-        || tenant->len > MDM_TENANT_MAX)
-    {
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+    store = mlcf->store;
+
+    if (store->index >= ngx_mdm_njobs || store->settings == NULL) {
         return;
     }
 
     job = &ngx_mdm_jobs[store->index];
 
-    ngx_mdm_job_add(job, tenant->data, tenant->len, 1);
+    ngx_mdm_job_add(job, x->tenant.data, x->tenant.len, 1);
 
     if (job->exchange == NULL && !ngx_exiting) {
         ngx_post_event(&job->start, &ngx_posted_events);
@@ -208,7 +211,7 @@ ngx_mdm_job_add(ngx_mdm_job_t *job, u_char *name, size_t len, ngx_uint_t look)
         }
     }
 
-    if (job->ntenants == NGX_MDM_JOB_TENANTS) {
+    if (job->ntenants == NGX_MDM_JOB_TENANTS || len > MDM_TENANT_MAX) {
         return;
     }
 

@@ -21,12 +21,14 @@
 #define NGX_MDM_EVENT_LIMIT   1000
 #define NGX_MDM_API_IDS       10000
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
+#define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
 
 
 static ngx_int_t ngx_mdm_init(ngx_conf_t *cf);
 static ngx_int_t ngx_mdm_init_process(ngx_cycle_t *cycle);
 static void ngx_mdm_exit_process(ngx_cycle_t *cycle);
 static void *ngx_mdm_create_main_conf(ngx_conf_t *cf);
+static char *ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_mdm_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
@@ -222,6 +224,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, plist_nodes),
       &ngx_mdm_positive },
 
+    { ngx_string("mdm_declaration_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_main_conf_t, cache_size),
+      NULL },
+
       ngx_null_command
 };
 
@@ -231,7 +240,7 @@ static ngx_http_module_t  ngx_mdm_module_ctx = {
     ngx_mdm_init,                  /* postconfiguration */
 
     ngx_mdm_create_main_conf,      /* create main configuration */
-    NULL,                          /* init main configuration */
+    ngx_mdm_init_main_conf,        /* init main configuration */
 
     NULL,                          /* create server configuration */
     NULL,                          /* merge server configuration */
@@ -294,6 +303,14 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    if (mmcf->cache_size != 0) {
+
+        mmcf->cache = mdm_cache_create(mmcf->cache_size);
+        if (mmcf->cache == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -305,8 +322,17 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
 static void
 ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_mdm_main_conf_t  *mmcf;
+
     ngx_mdm_job_exit_process(cycle);
     ngx_mdm_redis_exit_process(cycle);
+
+    mmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_mdm_module);
+
+    if (mmcf != NULL) {
+        mdm_cache_destroy(mmcf->cache);
+        mmcf->cache = NULL;
+    }
 }
 
 
@@ -326,7 +352,20 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    mmcf->cache_size = NGX_CONF_UNSET_SIZE;
+
     return mmcf;
+}
+
+
+static char *
+ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_mdm_main_conf_t  *mmcf = conf;
+
+    ngx_conf_init_size_value(mmcf->cache_size, NGX_MDM_CACHE_SIZE);
+
+    return NGX_CONF_OK;
 }
 
 

@@ -91,13 +91,15 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
 {
-    ngx_str_t            tenant;
-    ngx_mdm_ctx_t       *ctx;
-    mdm_exchange_t      *x;
-    ngx_pool_cleanup_t  *cln;
-    ngx_http_cleanup_t  *hcln;
-    ngx_mdm_loc_conf_t  *mlcf;
+    ngx_str_t             tenant;
+    ngx_mdm_ctx_t        *ctx;
+    mdm_exchange_t       *x;
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_cleanup_t   *hcln;
+    ngx_mdm_loc_conf_t   *mlcf;
+    ngx_mdm_main_conf_t  *mmcf;
 
+    mmcf = ngx_http_get_module_main_conf(r, ngx_mdm_module);
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_mdm_ctx_t));
@@ -140,6 +142,7 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
     *pctx = ctx;
 
     x->now = ngx_time();
+    x->cache = mmcf->cache;
     ngx_mdm_str_copy(&x->remote_addr, &r->connection->addr_text);
 
     if (mlcf->tenant == NULL) {
@@ -366,9 +369,8 @@ ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x)
 ngx_int_t
 ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 {
-    mdm_int_t            rc;
-    mdm_exchange_t      *x;
-    ngx_mdm_loc_conf_t  *mlcf;
+    mdm_int_t        rc;
+    mdm_exchange_t  *x;
 
     x = ctx->exchange;
 
@@ -395,9 +397,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
     ngx_mdm_notes(ctx);
 
     if (x->job) {
-        mlcf = ngx_http_get_module_loc_conf(ctx->request, ngx_mdm_module);
-
-        ngx_mdm_job_kick(mlcf->store, (ngx_str_t *) &x->tenant);
+        ngx_mdm_job_kick(ctx->request, x);
     }
 
     return NGX_OK;

@@ -14,6 +14,7 @@
 
 
 #include "mdm_base.h"
+#include "mdm_cache.h"
 #include "mdm_script.h"
 #include "mdm_secret.h"
 
@@ -180,6 +181,7 @@ struct mdm_exchange_s {
     const mdm_settings_t     *settings;
     mdm_str_t                 tenant;      /* checked by the runner */
     int64_t                   now;         /* Unix time, seconds */
+    mdm_cache_t              *cache;       /* the runner's, or NULL */
 
     /* the request */
 

@@ -113,7 +113,8 @@ mdm_key_certificate(mdm_arena_t *arena, mdm_str_t *key,
 
 
 mdm_int_t
-mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
+mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant)
 {
     return mdm_printf(arena, key, "mdm:{%.*s/ddm}", mdm_fmt(tenant));
 }

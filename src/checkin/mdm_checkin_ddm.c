@@ -7,7 +7,6 @@
  */
 
 
-#include "mdm_cache.h"
 #include "mdm_checkin.h"
 #include "mdm_ddm_body.h"
 #include "mdm_ddm_status.h"
@@ -330,8 +329,7 @@ mdm_checkin_ddm_found(mdm_exchange_t *x)
     }
 
     if (mdm_exchange_calls(x, 1, MDM_DDM_BODY) != MDM_CALL
-        || mdm_printf(x->arena, &key, "mdm:{%.*s/ddm}", mdm_fmt(&x->tenant))
-           != MDM_OK)
+        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK)
     {
         return MDM_ERROR;
     }

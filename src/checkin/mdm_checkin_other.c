@@ -3,7 +3,7 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * The messages that change nothing here: UserAuthenticate, GetToken,
- * ReturnToService, DeclarativeManagement.
+ * ReturnToService.
  */
 
 
@@ -134,19 +134,4 @@ mdm_checkin_return_to_service(mdm_exchange_t *x)
 
     return mdm_exchange_body(x, 200, "application/xml",
                              &mdm_no_return_to_service);
-}
-
-
-mdm_int_t
-mdm_checkin_declarative_management(mdm_exchange_t *x)
-{
-    mdm_int_t  rc;
-
-    rc = mdm_checkin_auth(x);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    return mdm_exchange_refuse(x, 404, "declarative management is not "
-                               "available in this version");
 }
