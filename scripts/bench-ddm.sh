@@ -22,13 +22,15 @@ rollout() {
 }
 
 
-# waits for the end of a rollout that began after revision $1
+# waits until all that was changed is rolled out
 
 rolled_out() {
     local i
 
     for i in $(seq 6000); do
-        if [ "$(rollout state)" = done ] && [ "$(rollout rev)" != "$1" ]; then
+        if [ "$(rollout state)" = done ] \
+           && [ "$(rollout rev)" = "$(rollout rolled_out)" ]
+        then
             return 0
         fi
 
@@ -67,7 +69,7 @@ declarations() {
         put "/v1/set-declarations/bench${sep}declaration=bench.$i" ''
     done
 
-    put "/v1/set-filter/bench$1" '{"type":["Device"]}'
+    put "/v1/set-filters/bench$1" '{"type":["Device"]}'
 }
 
 
@@ -133,7 +135,7 @@ bench_ddm() {
     start
     enroll $devices
     declarations ''
-    rolled_out 0
+    rolled_out
     sync_all $devices sync
 
     awk -v n=$devices '$1 == "elapsed" {
@@ -166,14 +168,13 @@ bench_ddm() {
 
 
 ddm_rollout() {
-    local before after begin end cpu redis_cpu rev
+    local before after begin end cpu redis_cpu
 
     # assigned, and nobody told: what a manifest costs in memory
 
-    rev=$(rollout rev)
     before=$(used_memory)
     declarations '?nonotify=1'
-    rolled_out "$rev"
+    rolled_out
     after=$(used_memory)
 
     awk -v n="$1" -v m=$((after - before)) \
@@ -181,7 +182,6 @@ ddm_rollout() {
 
     # one declaration changes
 
-    rev=$(rollout rev)
     before=$(used_memory)
     cpu=$(cut -d' ' -f1 "/proc/$worker/schedstat")
     redis_cpu=$(cut -d' ' -f1 "/proc/$redis_pid/schedstat")
@@ -189,7 +189,7 @@ ddm_rollout() {
 
     put /v1/declarations "$(declaration configuration.management.test \
         bench.1 '{"Echo":"changed"}')"
-    rolled_out "$rev"
+    rolled_out
 
     end=$(date +%s%N)
     cpu=$(($(cut -d' ' -f1 "/proc/$worker/schedstat") - cpu))

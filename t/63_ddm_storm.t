@@ -239,12 +239,12 @@ my %step = (
 
         if (%$f && any(4)) {
             $filter{$set} = $f;
-            is_change(call(PUT => '/v1/set-filter/' . escape($set),
+            is_change(call(PUT => '/v1/set-filters/' . escape($set),
                            body => $json->encode($f)), "filter $set");
 
         } else {
             delete $filter{$set};
-            is_change(call(DELETE => '/v1/set-filter/' . escape($set)),
+            is_change(call(DELETE => '/v1/set-filters/' . escape($set)),
                       "no filter $set");
         }
     },
@@ -417,7 +417,7 @@ is($odd // 0, 0, 'one token, one list');
     }
 
     for my $set (@sets) {
-        call(DELETE => '/v1/set-filter/' . escape($set));
+        call(DELETE => '/v1/set-filters/' . escape($set));
     }
 
     call(PUT => '/v1/declarations', body => $json->encode({
