@@ -1,13 +1,22 @@
 --@readonly
 -- What an administrator gave a channel.  ARGV: id
--- {1: it is enrolled, type, product, field, value, …}
+-- {1: it is enrolled, field, value, …}, in the order of fields
 local T, id = KEYS[1], ARGV[1]
-local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent')
-local product = redis.call('HGET', T .. ':e:' .. (v[2] or id), 'product')
-local reply = {v[1] and 1 or 0, v[1] or '', product or ''}
+local all = redis.call('HGETALL', T .. ':d:' .. id)
+local fields, at = {}, {}
 
-for _, one in ipairs(redis.call('HGETALL', T .. ':d:' .. id)) do
-    reply[#reply + 1] = one
+for i = 1, #all, 2 do
+    fields[#fields + 1] = all[i]
+    at[all[i]] = all[i + 1]
+end
+
+table.sort(fields)
+
+local reply = {redis.call('HEXISTS', T .. ':e:' .. id, 'type')}
+
+for _, field in ipairs(fields) do
+    reply[#reply + 1] = field
+    reply[#reply + 1] = at[field]
 end
 
 return reply

@@ -14,6 +14,7 @@ end
 local reply = {1, v[2] or '', v[3] or v[5] or v[6] or '0', '',
                v[4] and queue_has(T, id, v[4]) and 1 or 0}
 local all = v[2] and redis.call('HGETALL', T .. ':dm:' .. v[2]) or {}
+local keys, at = {}, {}
 
 for i = 1, #all, 2 do
 
@@ -21,9 +22,16 @@ for i = 1, #all, 2 do
         reply[4] = all[i + 1]
 
     elseif string.find(all[i], '/', 1, true) then
-        reply[#reply + 1] = all[i]
-        reply[#reply + 1] = all[i + 1]
+        keys[#keys + 1] = all[i]
+        at[all[i]] = all[i + 1]
     end
+end
+
+table.sort(keys)
+
+for _, key in ipairs(keys) do
+    reply[#reply + 1] = key
+    reply[#reply + 1] = at[key]
 end
 
 return reply
