@@ -299,5 +299,3 @@ $late->enroll;
 told_once($late, 'enrolled again');
 
 $t->finish;
-
-done_testing();

@@ -4,4 +4,4 @@
 -- KEYS[1]: mdm:jobs, ARGV: tenant
 redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
 
-return 1
+return {1}
