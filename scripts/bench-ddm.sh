@@ -167,21 +167,37 @@ bench_ddm() {
 }
 
 
+# ddm_memory NAME COUNT BYTES EVENTS: of them, what the outbox grew by; its
+# length is limited
+
+ddm_memory() {
+    local events
+
+    events=$(($(events_memory) - $4))
+
+    awk -v name="$1" -v n="$2" -v m="$3" -v e="$events" 'BEGIN {
+        printf "%s_bytes %.0f bytes/device\n", name, (m - e) / n
+        printf "%s_event_bytes %.0f bytes/device\n", name, e / n
+    }'
+}
+
+
 ddm_rollout() {
-    local before after begin end cpu redis_cpu
+    local before after begin end cpu redis_cpu events
 
     # assigned, and nobody told: what a manifest costs in memory
 
+    events=$(events_memory)
     before=$(used_memory)
     declarations '?nonotify=1'
     rolled_out
     after=$(used_memory)
 
-    awk -v n="$1" -v m=$((after - before)) \
-        'BEGIN { printf "ddm_redis_bytes %.0f bytes/device\n", m / n }'
+    ddm_memory ddm_redis "$1" $((after - before)) "$events"
 
     # one declaration changes
 
+    events=$(events_memory)
     before=$(used_memory)
     cpu=$(cut -d' ' -f1 "/proc/$worker/schedstat")
     redis_cpu=$(cut -d' ' -f1 "/proc/$redis_pid/schedstat")
@@ -204,8 +220,7 @@ ddm_rollout() {
         'BEGIN { printf "ddm_rollout_worker_cpu %.2f us/device\n", c / n / 1000 }'
     awk -v n="$1" -v c=$redis_cpu \
         'BEGIN { printf "ddm_rollout_redis_cpu %.2f us/device\n", c / n / 1000 }'
-    awk -v n="$1" -v m=$((after - before)) \
-        'BEGIN { printf "ddm_rollout_redis_bytes %.0f bytes/device\n", m / n }'
+    ddm_memory ddm_rollout_redis "$1" $((after - before)) "$events"
 
     [ "$(rollout queued)" = "$1" ] || fail "not all were queued"
 }
