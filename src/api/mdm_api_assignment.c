@@ -40,9 +40,9 @@ typedef struct {
 } mdm_api_kind_t;
 
 
-static mdm_int_t mdm_api_names(mdm_exchange_t *x, const char *arg,
+static mdm_int_t mdm_api_given_names(mdm_exchange_t *x, const char *arg,
     const char *prefix, const char *event);
-static mdm_int_t mdm_api_names_list(mdm_exchange_t *x, const char *prefix);
+static mdm_int_t mdm_api_given_list(mdm_exchange_t *x, const char *prefix);
 static mdm_int_t mdm_api_variables_list(mdm_exchange_t *x);
 static mdm_int_t mdm_api_variables_put(mdm_exchange_t *x,
     mdm_api_give_t *give);
@@ -69,19 +69,19 @@ static const mdm_api_kind_t  mdm_api_kinds[] = {
 mdm_int_t
 mdm_api_enrollment_sets_step(mdm_exchange_t *x)
 {
-    return mdm_api_names(x, "set", "s:", "api.EnrollmentSets");
+    return mdm_api_given_names(x, "set", "s:", "api.EnrollmentSets");
 }
 
 
 mdm_int_t
 mdm_api_enrollment_tags_step(mdm_exchange_t *x)
 {
-    return mdm_api_names(x, "tag", "t:", "api.EnrollmentTags");
+    return mdm_api_given_names(x, "tag", "t:", "api.EnrollmentTags");
 }
 
 
 static mdm_int_t
-mdm_api_names(mdm_exchange_t *x, const char *arg, const char *prefix,
+mdm_api_given_names(mdm_exchange_t *x, const char *arg, const char *prefix,
     const char *event)
 {
     mdm_int_t        rc;
@@ -89,7 +89,7 @@ mdm_api_names(mdm_exchange_t *x, const char *arg, const char *prefix,
     mdm_api_give_t   give;
 
     if (x->state != 0) {
-        return (x->method == MDM_GET) ? mdm_api_names_list(x, prefix)
+        return (x->method == MDM_GET) ? mdm_api_given_list(x, prefix)
                                       : mdm_api_give_answer(x);
     }
 
@@ -120,7 +120,7 @@ mdm_api_names(mdm_exchange_t *x, const char *arg, const char *prefix,
 
 
 static mdm_int_t
-mdm_api_names_list(mdm_exchange_t *x, const char *prefix)
+mdm_api_given_list(mdm_exchange_t *x, const char *prefix)
 {
     size_t              i;
     mdm_str_t           s;

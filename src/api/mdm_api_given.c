@@ -4,6 +4,7 @@
  */
 
 
+#include "mdm_api_ddm.h"
 #include "mdm_api_given.h"
 #include "mdm_ddm_token.h"
 #include "mdm_key.h"
@@ -37,26 +38,11 @@ mdm_api_given_arg(mdm_exchange_t *x, const char *name, const char *prefix,
     mdm_str_t *field)
 {
     mdm_int_t  rc;
-    mdm_str_t  value, key;
+    mdm_str_t  key;
 
-    rc = mdm_api_arg(x, name, &value);
+    rc = mdm_api_arg_name(x, name, MDM_API_SET, &key);
     if (rc != MDM_OK) {
         return rc;
-    }
-
-    if (value.len == 0) {
-        return mdm_exchange_refuse(x, 400, "the argument \"%s\" is missing",
-                                   name);
-    }
-
-    if (value.len > MDM_API_NAME_MAX || !mdm_utf8_valid(&value)) {
-        return mdm_exchange_refuse(x, 400, "the argument \"%s\" is longer "
-                                   "than %d bytes, or not UTF-8", name,
-                                   MDM_API_NAME_MAX);
-    }
-
-    if (mdm_key_id(x->arena, &key, &value) != MDM_OK) {
-        return MDM_ERROR;
     }
 
     return mdm_printf(x->arena, field, "%s%.*s", prefix, mdm_fmt(&key));

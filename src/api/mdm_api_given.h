@@ -14,9 +14,6 @@
 #include "mdm_api_util.h"
 
 
-#define MDM_API_NAME_MAX      255     /* bytes of the name of a set, a tag */
-
-
 /* a change; fields are those of T:d:<id>, in key form */
 
 typedef struct {
