@@ -277,7 +277,10 @@ sim_ddm_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
     rc = sim_json_parse(&j, body, c->http.body_len);
 
     if (rc != SIM_OK) {
-        rc = sim_ddm_wrong(run, v, "the answer is not JSON");
+        run->stat.errors[SIM_E_PROTOCOL]++;
+        sim_note(run, v, "the answer is not JSON: %.*s",
+                 c->http.body_len > 300 ? 300 : (int) c->http.body_len,
+                 body);
 
     } else if (d->step == SIM_DDM_TOKENS) {
         rc = sim_ddm_tokens(run, v, d, &j);
