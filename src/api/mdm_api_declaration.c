@@ -116,6 +116,8 @@ mdm_api_declaration_get_step(mdm_exchange_t *x)
         return mdm_api_declaration_answer(x);
     }
 
+    args = NULL;
+
     rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
 
     if (rc == MDM_OK) {
@@ -211,6 +213,8 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
         }
     }
 
+    args = NULL;
+
     rc = mdm_api_name(x, 2, MDM_DDM_ID, &name);
 
     if (rc == MDM_OK) {
@@ -242,6 +246,8 @@ mdm_api_declaration_touch_step(mdm_exchange_t *x)
 
         return mdm_api_changed(x, 1);
     }
+
+    args = NULL;
 
     rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
 

@@ -74,6 +74,8 @@ mdm_api_set_list(mdm_exchange_t *x, const char *what, size_t max)
         return mdm_api_names(x, x->calls[0].reply);
     }
 
+    args = NULL;
+
     rc = mdm_api_name(x, 2, max, &name);
 
     if (rc == MDM_OK) {
@@ -135,6 +137,8 @@ mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
         }
     }
 
+    args = NULL;
+
     rc = mdm_api_name(x, 2, MDM_API_SET, &set);
 
     if (rc == MDM_OK) {
@@ -181,6 +185,8 @@ mdm_api_set_filter_get_step(mdm_exchange_t *x)
 
         return mdm_exchange_body(x, 200, "application/json", &json);
     }
+
+    args = NULL;
 
     rc = mdm_api_name(x, 2, MDM_API_SET, &set);
 
@@ -329,6 +335,8 @@ mdm_api_set_filter_change(mdm_exchange_t *x, const mdm_str_t *json)
         return mdm_api_changed(x, mdm_reply_int(x->calls[0].reply, 0, 0)
                                   == 1);
     }
+
+    args = NULL;
 
     rc = mdm_api_name(x, 2, MDM_API_SET, &set);
 

@@ -86,6 +86,8 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
         return MDM_DECLINED;
     }
 
+    payload = NULL;
+
     rc = mdm_ddm_load(arena, json, limits, &root, &d->error);
 
     if (rc == MDM_OK) {
