@@ -171,6 +171,7 @@ mdm_ddm_check_array(mdm_ddm_check_t *check, const mdm_schema_node_t *node,
     step.parent = path;
     step.key = NULL;
     step.len = 0;
+    step.index = 0;
 
     json_array_foreach(array, step.index, value) {
         rc = mdm_ddm_check_value(check, child, value, &step);
