@@ -123,6 +123,8 @@ sub tour {
     $step->('status again', $d->ddm('status', '{"StatusItems":{"device":{'
         . '"operating-system":{"version":"18.2"}}},"Errors":[{"StatusItem":'
         . '"device.x","Reasons":[{"Code":"Error.Unknown"}]}]}'));
+    $step->('status in full', $d->ddm('status',
+        '{"StatusItems":{},"Errors":[],"FullReport":true}'));
     $step->('status question', $t->api(POST => '/v1/status/query',
         body => '{"item":"device.operating-system.version","predicate":'
                 . '{"op":">","value":"18.1"}}'));
