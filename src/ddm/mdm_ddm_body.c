@@ -36,8 +36,9 @@ static void mdm_ddm_release(void *data);
 mdm_int_t
 mdm_ddm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
-    u_char  c, *p;
-    size_t  i;
+    u_char     c, *p;
+    size_t     i;
+    mdm_str_t  s;
 
     static const u_char  hex[] = "0123456789abcdef";
 
@@ -46,10 +47,11 @@ mdm_ddm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
         return MDM_ERROR;
     }
 
+    s = *src;               /* "dst" may be the same */
     dst->data = p;
 
-    for (i = 0; i < src->len; i++) {
-        c = src->data[i];
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
 
         if (c == '"' || c == '\\') {
             *p++ = '\\';

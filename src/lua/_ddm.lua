@@ -2,7 +2,8 @@
 -- changed.  Include event, queue and status before.  "ctx" belongs to one script call: now
 -- (Unix seconds); to tell: uuid, body, room (the queue's limit).  What was
 -- read of the replica and computed is kept in it, so that channels with the
--- same sets cost one manifest.
+-- same sets cost one manifest; cost counts the declarations of the others.
+-- walk: 1 if only what the replica changed is looked for.
 
 local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
                    m = 'management'}
@@ -11,6 +12,10 @@ local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
 local ddm_old = 86400
 
 local function ddm_unescape(s)
+    if not string.find(s, '%', 1, true) then
+        return s
+    end
+
     return (string.gsub(s, '%%(%x%x)', function(digits)
         return string.char(tonumber(digits, 16))
     end))
@@ -182,6 +187,8 @@ local function ddm_base(T, ctx, names, own)
     end
 
     for _, d in pairs(at) do
+        d.head = '{"Identifier":' .. cjson.encode(ddm_unescape(d.id))
+                 .. ',"ServerToken":"'
         base.list[#base.list + 1] = d
         base.vars = base.vars or d.vars
     end
@@ -194,10 +201,12 @@ local function ddm_base(T, ctx, names, own)
 end
 
 -- {token (false: it is empty), tokens of the list, values of variables}
-local function ddm_manifest(T, who, base)
+local function ddm_manifest(T, ctx, who, base)
     if base.manifest then
         return base.manifest
     end
+
+    ctx.cost = (ctx.cost or 0) + #base.list
 
     local m, lines = {tokens = {}, base = base}, {}
 
@@ -237,8 +246,7 @@ local function ddm_items(m)
     for i, d in ipairs(m.base.list) do
         local list = lists[d.kind]
 
-        list[#list + 1] = '{"Identifier":' .. cjson.encode(ddm_unescape(d.id))
-                          .. ',"ServerToken":"' .. m.tokens[i] .. '"}'
+        list[#list + 1] = d.head .. m.tokens[i] .. '"}'
     end
 
     return '{"Declarations":{"Activations":[' .. table.concat(lists.a, ',')
@@ -250,20 +258,32 @@ end
 
 local function ddm_write(T, m)
     local key = T .. ':dm:' .. m.token
+    local args = {'HSET', key, 'items', ddm_items(m)}
 
-    redis.call('HSET', key, 'items', ddm_items(m))
+    local function put(field, value)
+        args[#args + 1] = field
+        args[#args + 1] = value
+
+        if #args >= 200 then
+            redis.call(unpack(args))
+            args = {'HSET', key}
+        end
+    end
 
     if m.base.subs then
-        redis.call('HSET', key, 'subs', m.base.subs)
+        put('subs', m.base.subs)
     end
 
     if m.values then
-        redis.call('HSET', key, 'vars', cjson.encode(m.values))
+        put('vars', cjson.encode(m.values))
     end
 
     for i, d in ipairs(m.base.list) do
-        redis.call('HSET', key, d.key,
-                   m.tokens[i] .. ' ' .. (d.template or d.token))
+        put(d.key, m.tokens[i] .. ' ' .. (d.template or d.token))
+    end
+
+    if #args > 2 then
+        redis.call(unpack(args))
     end
 end
 
@@ -290,6 +310,23 @@ local function ddm_drop(T, token)
     if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
         redis.call('EXPIRE', key, ddm_old)
     end
+end
+
+-- has a walk that is under way anything for this channel?
+local function ddm_touched(T, ctx, who, names, mine)
+    for _, set in ipairs(names) do
+        if ctx.changed[set] then
+            return true
+        end
+    end
+
+    for set, filter in pairs(ctx.left) do
+        if not mine[set] and ddm_fits(T, filter, who) then
+            return true
+        end
+    end
+
+    return false
 end
 
 -- does a walk that is under way want this channel to be told?
@@ -327,7 +364,7 @@ local function ddm_refresh(T, id, ctx)
     ddm_open(T, ctx)
 
     local e = T .. ':e:' .. id
-    local v = redis.call('HMGET', e, 'type', 'parent', 'dt', 'dts', 'dm')
+    local v = redis.call('HMGET', e, 'type', 'parent', 'dt')
     local given = redis.call('HGETALL', T .. ':d:' .. id)
 
     if not v[1] or #given == 0 and not v[3] and not ctx.filtered then
@@ -368,7 +405,13 @@ local function ddm_refresh(T, id, ctx)
         end
     end
 
-    table.sort(names)
+    if ctx.walk and not ddm_touched(T, ctx, who, names, mine) then
+        return false, v[3], false
+    end
+
+    if #names > 1 then
+        table.sort(names)
+    end
 
     local key = table.concat(names, ' ') .. '\n' .. (own or '')
     local base = ctx.bases[key]
@@ -378,13 +421,15 @@ local function ddm_refresh(T, id, ctx)
         ctx.bases[key] = base
     end
 
-    local m = ddm_manifest(T, who, base)
+    local m = ddm_manifest(T, ctx, who, base)
     local changed = m.token ~= v[3]
     local wanted = ddm_wanted(T, ctx, who, names, mine, m, changed)
 
     if not changed then
         return false, m.token, wanted
     end
+
+    local last = redis.call('HMGET', e, 'dts', 'dm')
 
     if m.token then
         ddm_hold(T, m)
@@ -399,14 +444,14 @@ local function ddm_refresh(T, id, ctx)
 
     -- what was handed out stays to be fetched until the next manifest is
 
-    if v[5] and v[5] == m.token then
+    if last[2] and last[2] == m.token then
         redis.call('HDEL', e, 'dm')
 
-    elseif v[3] and not v[5] then
+    elseif v[3] and not last[2] then
         redis.call('HSET', e, 'dm', v[3])
     end
 
-    redis.call('HSET', e, 'dts', math.max(ctx.now, tonumber(v[4] or '0') + 1))
+    redis.call('HSET', e, 'dts', math.max(ctx.now, tonumber(last[1] or '0') + 1))
 
     return true, m.token, wanted
 end

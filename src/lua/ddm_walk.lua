@@ -8,7 +8,7 @@
 --@include ddm
 local T, most = KEYS[1], tonumber(ARGV[1])
 local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[2],
-             body = ARGV[3], room = tonumber(ARGV[4])}
+             body = ARGV[3], room = tonumber(ARGV[4]), walk = 1, cost = 0}
 local key = T .. ':ddm'
 local v = redis.call('HMGET', key, 'rev', 'to', 'after')
 
@@ -18,9 +18,18 @@ end
 
 local ids = redis.call('ZRANGEBYLEX', T .. ':ids', v[3] and '(' .. v[3] or '-',
                        '+', 'LIMIT', 0, most)
-local changes, told = 0, {}
+local seen, changes, told = 0, 0, {}
 
 for _, id in ipairs(ids) do
+
+    -- variables make manifests that are each other's like in nothing
+
+    if ctx.cost > 1000 then
+        break
+    end
+
+    seen = seen + 1
+
     local changed, _, wanted = ddm_refresh(T, id, ctx)
 
     if changed then
@@ -32,10 +41,10 @@ for _, id in ipairs(ids) do
     end
 end
 
-local more = #ids == most and 1 or 0
+local more = (#ids == most or seen < #ids) and 1 or 0
 
 if more == 1 then
-    redis.call('HSET', key, 'after', ids[#ids])
+    redis.call('HSET', key, 'after', ids[seen])
 else
     redis.call('HSET', key, 'rev', v[2])
     redis.call('HDEL', key, 'after', 'from', 'sets', 'of')
@@ -46,4 +55,4 @@ if #told > 0 then
           {command_uuid = ctx.uuid, rev = tonumber(v[2])})
 end
 
-return {more, #ids, changes, #told}
+return {more, seen, changes, #told}
