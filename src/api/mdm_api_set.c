@@ -266,9 +266,10 @@ mdm_api_set_filter_check(mdm_exchange_t *x, const mdm_str_t *json)
     mdm_int_t    rc;
     const char  *key;
 
-    root = json_loadb((const char *) json->data, json->len, 0, NULL);
+    root = json_loadb((const char *) json->data, json->len, JSON_DECODE_ANY,
+                      NULL);
     if (root == NULL) {
-        return mdm_exchange_refuse(x, 400, "JSON: object expected");
+        return MDM_ERROR;
     }
 
     rc = MDM_OK;

@@ -43,7 +43,6 @@ typedef struct {
 static mdm_int_t mdm_ddm_load(mdm_arena_t *arena, const mdm_str_t *json,
     const mdm_plist_limits_t *limits, json_t **root, mdm_str_t *error);
 static void mdm_ddm_json_free(void *data);
-static void mdm_ddm_text_free(void *data);
 static mdm_int_t mdm_ddm_dump(mdm_arena_t *arena, const json_t *value,
     mdm_str_t *dst);
 static mdm_int_t mdm_ddm_head(mdm_arena_t *arena, json_t *root,
@@ -212,28 +211,34 @@ mdm_ddm_json_free(void *data)
 }
 
 
-static void
-mdm_ddm_text_free(void *data)
-{
-    free(data);
-}
-
+/*
+ * Into a buffer that is large enough: where jansson has to find memory for a
+ * text on its way, it may lose a key and say nothing.
+ */
 
 static mdm_int_t
 mdm_ddm_dump(mdm_arena_t *arena, const json_t *value, mdm_str_t *dst)
 {
-    char  *text;
+    char    *text;
+    size_t   len, flags;
 
-    text = json_dumps(value, JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY);
+    flags = JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
 
-    if (text == NULL) {
+    len = json_dumpb(value, NULL, 0, flags);
+    if (len == 0) {
+        return MDM_ERROR;
+    }
+
+    text = mdm_arena_alloc(arena, len);
+
+    if (text == NULL || json_dumpb(value, text, len, flags) != len) {
         return MDM_ERROR;
     }
 
     dst->data = (u_char *) text;
-    dst->len = strlen(text);
+    dst->len = len;
 
-    return mdm_arena_defer(arena, mdm_ddm_text_free, text);
+    return MDM_OK;
 }
 
 
