@@ -20,6 +20,9 @@
 #define NGX_MDM_QUEUE_LIMIT   1000
 #define NGX_MDM_EVENT_LIMIT   1000
 #define NGX_MDM_API_IDS       10000
+#define NGX_MDM_REPORTS       10
+#define NGX_MDM_ERRORS        100
+#define NGX_MDM_STATUS_INDEX  32
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
 #define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
 
@@ -37,6 +40,8 @@ static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
 static char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_mdm_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_mdm_check_positive(ngx_conf_t *cf, void *post, void *data);
 
 
@@ -63,11 +68,30 @@ static ngx_conf_enum_t  ngx_mdm_user_authenticate_modes[] = {
 };
 
 
+/* indexed unless "mdm_status_index" says otherwise */
+
+static const mdm_str_t  ngx_mdm_status_items[] = {
+    mdm_string("device.operating-system.version"),
+    mdm_string("device.model.family"),
+    mdm_string("device.operating-system.family")
+};
+
+
 static ngx_conf_post_t  ngx_mdm_positive = { ngx_mdm_check_positive };
 
 
 static ngx_conf_num_bounds_t  ngx_mdm_plist_depth = {
     ngx_conf_check_num_bounds, 1, MDM_PLIST_DEPTH_MAX
+};
+
+
+static ngx_conf_num_bounds_t  ngx_mdm_status_reports = {
+    ngx_conf_check_num_bounds, 0, 1000
+};
+
+
+static ngx_conf_num_bounds_t  ngx_mdm_status_errors = {
+    ngx_conf_check_num_bounds, 0, 10000
 };
 
 
@@ -209,6 +233,27 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, api_ids),
       &ngx_mdm_positive },
+
+    { ngx_string("mdm_status_reports"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, status_reports),
+      &ngx_mdm_status_reports },
+
+    { ngx_string("mdm_status_errors"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, status_errors),
+      &ngx_mdm_status_errors },
+
+    { ngx_string("mdm_status_index"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_mdm_status_index,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("mdm_plist_depth"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
@@ -400,6 +445,8 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->queue_limit = NGX_CONF_UNSET_UINT;
     conf->event_limit = NGX_CONF_UNSET_UINT;
     conf->api_ids = NGX_CONF_UNSET_UINT;
+    conf->status_reports = NGX_CONF_UNSET_UINT;
+    conf->status_errors = NGX_CONF_UNSET_UINT;
     conf->plist_depth = NGX_CONF_UNSET_UINT;
     conf->plist_nodes = NGX_CONF_UNSET_UINT;
     conf->event_payload = NGX_CONF_UNSET;
@@ -416,8 +463,9 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_mdm_loc_conf_t *prev = parent;
     ngx_mdm_loc_conf_t *conf = child;
 
-    char            *rv;
-    mdm_settings_t  *s;
+    char                 *rv;
+    mdm_settings_t       *s;
+    ngx_mdm_main_conf_t  *mmcf;
 
     /* checkin, connect and api are of the location that has them only */
 
@@ -439,6 +487,10 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->event_limit, prev->event_limit,
                               NGX_MDM_EVENT_LIMIT);
     ngx_conf_merge_uint_value(conf->api_ids, prev->api_ids, NGX_MDM_API_IDS);
+    ngx_conf_merge_uint_value(conf->status_reports, prev->status_reports,
+                              NGX_MDM_REPORTS);
+    ngx_conf_merge_uint_value(conf->status_errors, prev->status_errors,
+                              NGX_MDM_ERRORS);
     ngx_conf_merge_uint_value(conf->plist_depth, prev->plist_depth,
                               MDM_PLIST_DEPTH);
     ngx_conf_merge_uint_value(conf->plist_nodes, prev->plist_nodes,
@@ -494,8 +546,21 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->event_payload = conf->event_payload;
     s->keep_certificate = conf->keep_certificate;
     s->api_ids = conf->api_ids;
+    s->status_reports = conf->status_reports;
+    s->status_errors = conf->status_errors;
     s->plist_depth = conf->plist_depth;
     s->plist_nodes = conf->plist_nodes;
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+
+    if (mmcf->status_index != NULL) {
+        s->status_index = mmcf->status_index->elts;
+        s->nstatus_index = mmcf->status_index->nelts;
+
+    } else {
+        s->status_index = ngx_mdm_status_items;
+        s->nstatus_index = sizeof(ngx_mdm_status_items) / sizeof(mdm_str_t);
+    }
 
     /* jobs go by the settings of the API, or else of where devices come */
 
@@ -614,6 +679,73 @@ ngx_mdm_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_main_conf_t *mmcf = conf;
+
+    u_char       c;
+    size_t       k;
+    ngx_str_t   *value;
+    mdm_str_t   *item;
+    ngx_uint_t   i, n;
+
+    if (mmcf->status_index != NULL) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts - 1 > NGX_MDM_STATUS_INDEX) {
+        return "names too many items";
+    }
+
+    mmcf->status_index = ngx_array_create(cf->pool, cf->args->nelts - 1,
+                                          sizeof(mdm_str_t));
+    if (mmcf->status_index == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (k = 0; k < value[i].len; k++) {
+            c = value[i].data[k];
+
+            if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z')
+                && !(c >= '0' && c <= '9') && c != '-' && c != '.' && c != '_')
+            {
+                break;
+            }
+        }
+
+        if (k != value[i].len || k == 0 || k > 255) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is not the name of a status item",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        item = mmcf->status_index->elts;
+
+        for (n = 0; n < mmcf->status_index->nelts; n++) {
+            if (mdm_str_eq(&item[n], (mdm_str_t *) &value[i])) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "status item \"%V\" is named twice",
+                                   &value[i]);
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        /* there is room */
+
+        item = ngx_array_push(mmcf->status_index);
+        ngx_mdm_str_copy(item, &value[i]);
     }
 
     return NGX_CONF_OK;

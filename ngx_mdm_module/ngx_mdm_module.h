@@ -28,6 +28,7 @@ typedef struct {
     ngx_array_t               stores;      /* of ngx_mdm_store_t * */
     size_t                    cache_size;  /* mdm_declaration_cache */
     mdm_cache_t              *cache;       /* the worker's, or NULL */
+    ngx_array_t              *status_index; /* of mdm_str_t, or NULL */
 } ngx_mdm_main_conf_t;
 
 
@@ -48,6 +49,8 @@ typedef struct {
     ngx_uint_t                queue_limit;
     ngx_uint_t                event_limit;
     ngx_uint_t                api_ids;
+    ngx_uint_t                status_reports;
+    ngx_uint_t                status_errors;
     ngx_uint_t                plist_depth;
     ngx_uint_t                plist_nodes;
     ngx_flag_t                event_payload;
@@ -102,6 +105,12 @@ ngx_int_t ngx_mdm_identify(ngx_mdm_ctx_t *ctx);
  * and ctx->request will be taken up again; NGX_OK: the response is filled in.
  */
 ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
+
+
+/* ngx_mdm_response.c */
+
+/* sends what the exchange says; what a handler returns */
+ngx_int_t ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x);
 
 /* the header of a 503; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds);

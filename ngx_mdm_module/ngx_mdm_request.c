@@ -31,9 +31,6 @@ static void ngx_mdm_destroy_reply(void *data);
 static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
 static ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
     ngx_uint_t quote);
-static ngx_int_t ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x);
-static ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
 static void ngx_mdm_abandon(void *data);
 static void ngx_mdm_destroy(void *data);
 
@@ -644,129 +641,6 @@ ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src, ngx_uint_t quote)
     text.len = dst - text.data;
 
     return text;
-}
-
-
-static ngx_int_t
-ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x)
-{
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
-
-    r->connection->log->action = "sending mdm response to client";
-
-    r->headers_out.status = x->status;
-    r->headers_out.content_length_n = (off_t) x->response.len;
-
-    if (x->response_type.len != 0) {
-        ngx_mdm_str_copy(&r->headers_out.content_type, &x->response_type);
-        r->headers_out.content_type_len = x->response_type.len;
-        r->headers_out.content_type_lowcase = NULL;
-    }
-
-    if (x->retry_after != 0
-        && ngx_mdm_retry_after(r, x->retry_after) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (x->allow.len != 0
-        && ngx_mdm_header(r, "Allow", (ngx_str_t *) &x->allow) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (x->response.len == 0) {
-        r->header_only = 1;
-        return ngx_http_send_header(r);
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->pos = x->response.data;
-    b->last = b->pos + x->response.len;
-    b->memory = 1;
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
-ngx_int_t
-ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
-{
-    ngx_str_t  value;
-
-    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-    if (value.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.len = ngx_sprintf(value.data, "%ui", seconds) - value.data;
-
-    return ngx_mdm_header(r, "Retry-After", &value);
-}
-
-
-static ngx_int_t
-ngx_mdm_header(ngx_http_request_t *r, const char *name, ngx_str_t *value)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    len = ngx_strlen(name);
-
-    /* after an error_page it may be there already */
-
-    for (part = &r->headers_out.headers.part;
-         part != NULL;
-         part = part->next)
-    {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash != 0 && h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
-            {
-                h[i].value = *value;
-                return NGX_OK;
-            }
-        }
-    }
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = len;
-    h->value = *value;
-    h->lowcase_key = NULL;
-
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-
-    return NGX_OK;
 }
 
 

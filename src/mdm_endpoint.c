@@ -55,6 +55,15 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_GET, "/v1/enrollments/*", mdm_api_enrollment_get_step),
     mdm_api(MDM_DELETE, "/v1/enrollments/*/certificate",
             mdm_api_pin_reset_step),
+
+    mdm_api(MDM_GET, "/v1/declaration-status/*",
+            mdm_api_status_declarations_step),
+    mdm_api(MDM_GET, "/v1/status-errors/*", mdm_api_status_errors_step),
+    mdm_api(MDM_GET, "/v1/status-values/*", mdm_api_status_values_step),
+    mdm_api(MDM_GET, "/v1/status-report/*", mdm_api_status_report_step),
+    mdm_api(MDM_POST, "/v1/status/query", mdm_api_status_query_step),
+    mdm_api(MDM_GET, "/v1/status/*", mdm_api_status_get_step),
+
     mdm_api(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
     mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_push_step),
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_push_step),

@@ -164,6 +164,26 @@ mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status, const char *fmt, ...)
 
 
 mdm_int_t
+mdm_exchange_header(mdm_exchange_t *x, const char *name,
+    const mdm_str_t *value)
+{
+    mdm_header_t  *h;
+
+    h = mdm_arena_alloc(x->arena, sizeof(mdm_header_t));
+    if (h == NULL) {
+        return MDM_ERROR;
+    }
+
+    h->name = name;
+    h->value = *value;
+    h->next = x->headers;
+    x->headers = h;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
 mdm_exchange_unavailable(mdm_exchange_t *x)
 {
     u_char  b;

@@ -115,6 +115,10 @@ typedef struct {
     mdm_uint_t                event_payload;   /* 1: events carry the body */
     mdm_uint_t                keep_certificate; /* 1: keep the DER */
     mdm_uint_t                api_ids;         /* ids a call */
+    mdm_uint_t                status_reports;  /* raw ones kept a channel */
+    mdm_uint_t                status_errors;   /* kept a channel */
+    const mdm_str_t          *status_index;    /* items that queries find */
+    mdm_uint_t                nstatus_index;
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
     const mdm_secret_keys_t  *secrets;         /* NULL: nothing is sealed */
@@ -168,11 +172,21 @@ typedef enum {
 
 typedef struct mdm_note_s     mdm_note_t;
 typedef struct mdm_rewrite_s  mdm_rewrite_t;
+typedef struct mdm_header_s   mdm_header_t;
 
 struct mdm_note_s {
     mdm_note_e                level;
     mdm_str_t                 text;
     mdm_note_t               *next;
+};
+
+
+/* a response header of our own; the name has the life of the program */
+
+struct mdm_header_s {
+    const char               *name;
+    mdm_str_t                 value;
+    mdm_header_t             *next;
 };
 
 
@@ -220,6 +234,9 @@ struct mdm_exchange_s {
     mdm_str_t                 response;
     mdm_str_t                 allow;       /* with 405 */
     mdm_uint_t                retry_after; /* seconds, with 503 */
+    int64_t                   last_modified; /* Unix seconds; 0: not said */
+    mdm_header_t             *headers;     /* further ones, each name once,
+                                              see mdm_exchange_header() */
 
     /* for variables and the log */
 
@@ -279,6 +296,10 @@ mdm_int_t mdm_exchange_body(mdm_exchange_t *x, mdm_uint_t status,
  */
 mdm_int_t mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* a further response header; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_exchange_header(mdm_exchange_t *x, const char *name,
+    const mdm_str_t *value);
 
 /* 503 with Retry-After, jittered so that a fleet does not come back at once */
 mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);

@@ -77,6 +77,25 @@ mdm_where_result(mdm_secret_where_t *where, const mdm_str_t *tag,
 }
 
 
+/* a status report; the hash has a field for each, named by its digest */
+
+void
+mdm_where_status(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id, const char *digest, mdm_uint_t compressed)
+{
+    memset(where, 0, sizeof(mdm_secret_where_t));
+
+    where->tag = *tag;
+    where->kind = ":sr:";
+    where->id = *id;
+    where->field = digest;
+
+    if (compressed) {
+        mdm_str_set(&where->form, "z");
+    }
+}
+
+
 /* an entry's id is not known before it is there: bound to whom it is about */
 
 void

@@ -68,6 +68,7 @@ extern const mdm_script_t  mdm_script_ddm_set_get;
 extern const mdm_script_t  mdm_script_ddm_set_put;
 extern const mdm_script_t  mdm_script_ddm_since;
 extern const mdm_script_t  mdm_script_ddm_state;
+extern const mdm_script_t  mdm_script_ddm_status;
 extern const mdm_script_t  mdm_script_ddm_tell;
 extern const mdm_script_t  mdm_script_ddm_tokens;
 extern const mdm_script_t  mdm_script_ddm_walk;
@@ -86,6 +87,9 @@ extern const mdm_script_t  mdm_script_queue_clear;
 extern const mdm_script_t  mdm_script_queue_list;
 extern const mdm_script_t  mdm_script_report;
 extern const mdm_script_t  mdm_script_secret_swap;
+extern const mdm_script_t  mdm_script_status_get;
+extern const mdm_script_t  mdm_script_status_query;
+extern const mdm_script_t  mdm_script_status_report;
 extern const mdm_script_t  mdm_script_token_update;
 
 

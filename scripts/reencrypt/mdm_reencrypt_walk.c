@@ -19,12 +19,23 @@
 #define MDM_WALK_ARENA        65536
 
 
+/* is a value compressed?  That binds it, too. */
+
+typedef enum {
+    MDM_WALK_BARE = 0,
+    MDM_WALK_ASK,                /* field "z" says it */
+    MDM_WALK_COMPRESSED
+} mdm_walk_form_e;
+
+
 static void mdm_walk_arena(mdm_walk_t *w);
 static void mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key);
 static void mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
-    const char *field, mdm_uint_t form);
+    const char *field, mdm_walk_form_e form);
 static mdm_uint_t mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key,
-    size_t tag, const char *field, mdm_uint_t form);
+    size_t tag, const char *field, mdm_walk_form_e form);
+static void mdm_walk_reports(mdm_walk_t *w, const mdm_str_t *key,
+    size_t tag);
 static void mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key);
 static void mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key,
     const redisReply *entry);
@@ -137,6 +148,11 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
         return;
     }
 
+    if (len > 4 && memcmp(rest.data, ":sr:", 4) == 0) {
+        mdm_walk_reports(w, key, tag);
+        return;
+    }
+
     if (len < 3 || rest.data[0] != ':' || rest.data[2] != ':') {
         return;
     }
@@ -144,24 +160,69 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
     switch (rest.data[1]) {
 
     case 'c':
-        mdm_walk_field(w, key, tag, "body", 0);
+        mdm_walk_field(w, key, tag, "body", MDM_WALK_BARE);
         break;
 
     case 'r':
-        mdm_walk_field(w, key, tag, "body", 1);
+        mdm_walk_field(w, key, tag, "body", MDM_WALK_ASK);
         break;
 
     case 'u':
-        mdm_walk_field(w, key, tag, "unlock", 0);
-        mdm_walk_field(w, key, tag, "bootstrap", 0);
+        mdm_walk_field(w, key, tag, "unlock", MDM_WALK_BARE);
+        mdm_walk_field(w, key, tag, "bootstrap", MDM_WALK_BARE);
         break;
     }
 }
 
 
+/* field "l" names those that are kept: "time:digest:z", parted by blanks */
+
+static void
+mdm_walk_reports(mdm_walk_t *w, const mdm_str_t *key, size_t tag)
+{
+    char        *p, *digest, *z;
+    mdm_str_t    argv[3];
+    redisReply  *reply;
+
+    mdm_str_set(&argv[0], "HGET");
+    argv[1] = *key;
+    mdm_str_set(&argv[2], "l");
+
+    reply = mdm_server_command(&w->server, 3, argv);
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && strncmp(reply->str, "WRONGTYPE", 9) == 0)
+    {
+        freeReplyObject(reply);
+        return;
+    }
+
+    (void) mdm_walk_reply(reply);
+
+    p = (reply->type == REDIS_REPLY_STRING) ? reply->str : NULL;
+
+    for ( /* void */ ; p != NULL; p = strchr(z, ' ')) {
+
+        digest = strchr(p, ':');
+        z = (digest != NULL) ? strchr(digest + 1, ':') : NULL;
+
+        if (z == NULL) {
+            break;
+        }
+
+        *z++ = '\0';
+
+        mdm_walk_field(w, key, tag, digest + 1,
+                       (*z == '1') ? MDM_WALK_COMPRESSED : MDM_WALK_BARE);
+    }
+
+    freeReplyObject(reply);
+}
+
+
 static void
 mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
-    const char *field, mdm_uint_t form)
+    const char *field, mdm_walk_form_e form)
 {
     mdm_uint_t  i;
 
@@ -183,7 +244,7 @@ mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
 
 static mdm_uint_t
 mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
-    const char *field, mdm_uint_t form)
+    const char *field, mdm_walk_form_e form)
 {
     mdm_str_t            argv[4], args[4], kept, value, prefix;
     mdm_uint_t           under, done;
@@ -223,10 +284,17 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     place.key = *key;
     place.field = argv[2];
 
-    if (form && reply->element[1]->type == REDIS_REPLY_STRING
+    if (form == MDM_WALK_ASK
+        && reply->element[1]->type == REDIS_REPLY_STRING
         && strcmp(reply->element[1]->str, "1") == 0)
     {
-        mdm_str_set(&place.field, "body:z");
+        form = MDM_WALK_COMPRESSED;
+    }
+
+    if (form == MDM_WALK_COMPRESSED
+        && mdm_printf(w->arena, &place.field, "%s:z", field) != MDM_OK)
+    {
+        mdm_trouble("no memory");
     }
 
     under = mdm_walk_under(w, &place, &kept, &value);

@@ -41,6 +41,17 @@ mdm_int_t mdm_api_pin_reset_step(mdm_exchange_t *x);
 /* PUT /migration */
 mdm_int_t mdm_api_migration_step(mdm_exchange_t *x);
 
+/* GET /v1/declaration-status/ID[,ID…], /v1/status-errors/…,
+   /v1/status-values/… */
+mdm_int_t mdm_api_status_declarations_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_status_errors_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_status_values_step(mdm_exchange_t *x);
+
+/* GET /v1/status-report/ID, /v1/status/ID; POST /v1/status/query */
+mdm_int_t mdm_api_status_report_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_status_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_status_query_step(mdm_exchange_t *x);
+
 /* GET /version */
 mdm_int_t mdm_api_version_step(mdm_exchange_t *x);
 

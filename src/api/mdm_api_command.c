@@ -6,16 +6,11 @@
  */
 
 
-#include <zlib.h>
-
 #include "mdm_api.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
+#include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
-
-
-#define MDM_API_RESULT_MIN    4096
-#define MDM_API_RESULT_MAX    ((size_t) 256 * 1024 * 1024)
 
 
 /* elements of the script's reply */
@@ -42,10 +37,6 @@ static const char *mdm_api_command_state(int64_t code,
     const mdm_str_t *status);
 static mdm_int_t mdm_api_command_result(mdm_exchange_t *x,
     const mdm_reply_t *reply, mdm_str_t *result);
-static mdm_int_t mdm_api_inflate(mdm_arena_t *arena, const mdm_str_t *src,
-    mdm_str_t *dst);
-static mdm_int_t mdm_api_inflate_loop(mdm_arena_t *arena, z_stream *z,
-    mdm_str_t *dst);
 
 
 mdm_int_t
@@ -236,7 +227,7 @@ mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
 
     z = *result;
 
-    rc = mdm_api_inflate(x->arena, &z, result);
+    rc = mdm_inflate(x->arena, &z, result);
 
     if (rc != MDM_OK) {
         mdm_exchange_note(x, MDM_NOTE_ERROR, "a result that is kept "
@@ -244,80 +235,6 @@ mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
     }
 
     return rc;
-}
-
-
-static mdm_int_t
-mdm_api_inflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst)
-{
-    z_stream   z;
-    mdm_int_t  rc;
-
-    memset(&z, 0, sizeof(z_stream));
-
-    if (src->len > MDM_API_RESULT_MAX || inflateInit(&z) != Z_OK) {
-        return MDM_ERROR;
-    }
-
-    z.next_in = src->data;
-    z.avail_in = (uInt) src->len;
-
-    rc = mdm_api_inflate_loop(arena, &z, dst);
-
-    (void) inflateEnd(&z);
-
-    return rc;
-}
-
-
-static mdm_int_t
-mdm_api_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
-{
-    int      rc;
-    u_char  *p, *old;
-    size_t   size, used;
-
-    size = MDM_API_RESULT_MIN + 4 * (size_t) z->avail_in;
-    used = 0;
-    old = NULL;
-
-    for ( ;; ) {
-
-        p = mdm_arena_alloc(arena, size);
-        if (p == NULL) {
-            return MDM_ERROR;
-        }
-
-        if (used != 0) {
-            memcpy(p, old, used);
-        }
-
-        z->next_out = p + used;
-        z->avail_out = (uInt) (size - used);
-
-        rc = inflate(z, Z_NO_FLUSH);
-
-        used = size - z->avail_out;
-
-        if (rc == Z_STREAM_END) {
-            break;
-        }
-
-        /* not at its end although there was room: it is cut off */
-
-        if (rc != Z_OK || z->avail_out != 0 || size > MDM_API_RESULT_MAX / 2)
-        {
-            return MDM_ERROR;
-        }
-
-        old = p;
-        size *= 2;
-    }
-
-    dst->data = p;
-    dst->len = used;
-
-    return MDM_OK;
 }
 
 

@@ -277,6 +277,14 @@ mdm_api_json_bool(mdm_api_json_t *j, const char *name, mdm_uint_t value)
 
 
 void
+mdm_api_json_value(mdm_api_json_t *j, const char *name, const mdm_str_t *json)
+{
+    mdm_api_json_name(j, name);
+    mdm_api_json_raw(j, (char *) json->data, json->len);
+}
+
+
+void
 mdm_api_json_hex(mdm_api_json_t *j, const char *name, const mdm_str_t *value)
 {
     mdm_str_t  hex;

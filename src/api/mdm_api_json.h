@@ -45,6 +45,10 @@ void mdm_api_json_hex(mdm_api_json_t *j, const char *name,
 void mdm_api_json_base64(mdm_api_json_t *j, const char *name,
     const mdm_str_t *value);
 
+/* a value that is JSON already */
+void mdm_api_json_value(mdm_api_json_t *j, const char *name,
+    const mdm_str_t *json);
+
 /* a certificate (DER) as PEM */
 void mdm_api_json_pem(mdm_api_json_t *j, const char *name,
     const mdm_str_t *der);

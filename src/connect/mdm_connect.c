@@ -4,17 +4,13 @@
  */
 
 
-#include <zlib.h>
-
 #include "mdm_command.h"
 #include "mdm_connect.h"
 #include "mdm_ddm_token.h"
+#include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 
-
-/* a result above this many bytes is kept compressed */
-#define MDM_RESULT_COMPRESS   1024
 
 /* commands without a body that one exchange drops */
 #define MDM_CONNECT_DROPS     16
@@ -27,8 +23,6 @@ static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
     const mdm_str_t *result);
 static mdm_int_t mdm_connect_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid);
-static mdm_int_t mdm_connect_compress(mdm_arena_t *arena,
-    const mdm_str_t *src, mdm_str_t *dst, mdm_uint_t *compressed);
 
 
 mdm_int_t
@@ -137,7 +131,7 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
 
     z = 0;
 
-    if (mdm_connect_compress(x->arena, result, &args[5], &z) != MDM_OK) {
+    if (mdm_deflate(x->arena, result, &args[5], &z) != MDM_OK) {
         return MDM_ERROR;
     }
 
@@ -253,41 +247,4 @@ mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid)
     mdm_str_null(&none);
 
     return mdm_connect_report(x, &drop, uuid, &none);
-}
-
-
-static mdm_int_t
-mdm_connect_compress(mdm_arena_t *arena, const mdm_str_t *src,
-    mdm_str_t *dst, mdm_uint_t *compressed)
-{
-    u_char  *p;
-    uLongf   len;
-
-    *dst = *src;
-    *compressed = 0;
-
-    if (src->len <= MDM_RESULT_COMPRESS) {
-        return MDM_OK;
-    }
-
-    len = compressBound((uLong) src->len);
-
-    p = mdm_arena_alloc(arena, len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    /* level 1: a result is written once and read seldom, if at all */
-
-    if (compress2(p, &len, src->data, (uLong) src->len, 1) != Z_OK) {
-        return MDM_ERROR;
-    }
-
-    if (len < src->len) {
-        dst->data = p;
-        dst->len = len;
-        *compressed = 1;
-    }
-
-    return MDM_OK;
 }

@@ -4,11 +4,256 @@
  */
 
 
+#include <openssl/evp.h>
+
+#include "mdm_ddm_report.h"
 #include "mdm_ddm_status.h"
+#include "mdm_deflate.h"
+#include "mdm_exchange_secret.h"
+#include "mdm_message.h"
+
+
+/* the script's arguments before lists begin */
+
+enum {
+    MDM_DDM_ARG_DIGEST = 3,
+    MDM_DDM_ARG_Z,
+    MDM_DDM_ARG_RAW,
+    MDM_DDM_ARG_REPORTS,
+    MDM_DDM_ARG_ERRORS,
+    MDM_DDM_ARG_EVENTS,
+    MDM_DDM_ARG_FULL,
+    MDM_DDM_ARG_LISTS
+};
+
+
+static mdm_int_t mdm_ddm_status_call(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
+    mdm_ddm_report_t *report);
+static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
+    mdm_str_t *args);
+static mdm_int_t mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
+    const mdm_ddm_report_t *report);
+static mdm_int_t mdm_ddm_status_answer(mdm_exchange_t *x);
 
 
 mdm_int_t
 mdm_ddm_status_step(mdm_exchange_t *x)
 {
-    return mdm_exchange_refuse(x, 503, "not built yet");
+    return (x->state == 0) ? mdm_ddm_status_call(x)
+                           : mdm_ddm_status_answer(x);
+}
+
+
+static mdm_int_t
+mdm_ddm_status_call(mdm_exchange_t *x)
+{
+    mdm_str_t          data, *args;
+    mdm_message_t     *m;
+    mdm_ddm_report_t   report;
+
+    m = x->ctx;
+
+    if (mdm_plist_data(m->plist, "Data", &data) != MDM_OK) {
+        return mdm_exchange_refuse(x, 400, "Data is missing");
+    }
+
+    if (mdm_ddm_status_read(x, &data, &report) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_message_call(x, &mdm_script_ddm_status,
+                            MDM_DDM_ARG_LISTS + 1 + x->settings->nstatus_index
+                            + 1 + report.nerrors + 3 * report.nvalues, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_DDM_ARG_FULL].data = (u_char *) (report.full ? "1" : "0");
+    args[MDM_DDM_ARG_FULL].len = 1;
+
+    if (mdm_ddm_status_raw(x, &data, args) != MDM_OK
+        || mdm_message_number(x, &args[MDM_DDM_ARG_REPORTS],
+                              x->settings->status_reports)
+           != MDM_OK
+        || mdm_message_number(x, &args[MDM_DDM_ARG_ERRORS],
+                              x->settings->status_errors)
+           != MDM_OK
+        || mdm_message_number(x, &args[MDM_DDM_ARG_EVENTS],
+                              x->settings->event_limit)
+           != MDM_OK
+        || mdm_ddm_status_lists(x, args + MDM_DDM_ARG_LISTS, &report)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+/* a report that makes no sense is one that says nothing */
+
+static mdm_int_t
+mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
+    mdm_ddm_report_t *report)
+{
+    mdm_int_t            rc;
+    const char          *why;
+    mdm_message_t       *m;
+    mdm_plist_limits_t   limits;
+
+    m = x->ctx;
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_ddm_report_read(x->arena, data, &limits,
+                             x->settings->status_errors, report, &why);
+
+    if (rc == MDM_ERROR) {
+        return MDM_ERROR;
+    }
+
+    if (rc == MDM_DECLINED) {
+        mdm_exchange_note(x, MDM_NOTE_WARN, "a status report of \"%.*s\" is "
+                          "kept but not understood: %s",
+                          mdm_fmt(&m->en.id_key), why);
+
+        memset(report, 0, sizeof(mdm_ddm_report_t));
+
+        return MDM_OK;
+    }
+
+    if (report->skipped != 0) {
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "%lu values in a status report "
+                          "of \"%.*s\" are left out: a name that is too "
+                          "long, or a wrong type",
+                          (unsigned long) report->skipped,
+                          mdm_fmt(&m->en.id_key));
+    }
+
+    return MDM_OK;
+}
+
+
+/* the report itself, named by its digest, compressed, sealed */
+
+static mdm_int_t
+mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
+{
+    u_char               digest[EVP_MAX_MD_SIZE];
+    mdm_str_t           *name;
+    mdm_uint_t           z;
+    unsigned int         size;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
+
+    m = x->ctx;
+
+    if (EVP_Digest(data->data, data->len, digest, &size, EVP_sha256(), NULL)
+        != 1)
+    {
+        return MDM_ERROR;
+    }
+
+    name = &args[MDM_DDM_ARG_DIGEST];
+
+    name->data = mdm_arena_zalloc(x->arena, MDM_DDM_DIGEST + 1);
+    if (name->data == NULL) {
+        return MDM_ERROR;
+    }
+
+    name->len = MDM_DDM_DIGEST;
+    mdm_hex(name->data, digest, MDM_DDM_DIGEST / 2);
+
+    mdm_str_set(&args[MDM_DDM_ARG_Z], "0");
+
+    /* what is not kept is not sent either */
+
+    if (x->settings->status_reports == 0) {
+        return MDM_OK;
+    }
+
+    if (mdm_deflate(x->arena, data, &args[MDM_DDM_ARG_RAW], &z) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (z) {
+        mdm_str_set(&args[MDM_DDM_ARG_Z], "1");
+    }
+
+    mdm_where_status(&where, &m->en.tag, &m->en.id_key, (char *) name->data,
+                     z);
+
+    return mdm_exchange_seal(x, x->arena, &where, &args[MDM_DDM_ARG_RAW],
+                             NULL);
+}
+
+
+static mdm_int_t
+mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
+    const mdm_ddm_report_t *report)
+{
+    mdm_uint_t              i, n;
+    const mdm_ddm_value_t  *v;
+
+    static const char  types[] = "=-@[";
+
+    n = x->settings->nstatus_index;
+
+    if (mdm_message_number(x, args++, n) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        *args++ = x->settings->status_index[i];
+    }
+
+    if (mdm_message_number(x, args++, report->nerrors) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < report->nerrors; i++) {
+        *args++ = report->errors[i];
+    }
+
+    for (i = 0; i < report->nvalues; i++) {
+        v = &report->values[i];
+
+        args->data = (u_char *) strchr(types, (int) v->type);
+        args->len = 1;
+        args++;
+
+        *args++ = v->place;
+        *args++ = v->json;
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_status_answer(mdm_exchange_t *x)
+{
+    int64_t         code, dropped;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    dropped = mdm_reply_int(x->calls[0].reply, 1, 0);
+
+    if (dropped != 0) {
+        mdm_exchange_note(x, MDM_NOTE_WARN, "%lld new values in a status "
+                          "report of \"%.*s\" are left out: it has too many",
+                          (long long) dropped, mdm_fmt(&m->en.id_key));
+    }
+
+    return mdm_exchange_empty(x, 200);
 }

@@ -4,7 +4,8 @@ local function hex(s)
     end))
 end
 
--- one entry of the outbox; raw is "" unless events carry the message
+-- one entry of the outbox; data is a table, or JSON text; raw is "" unless
+-- events carry the message
 local function event(T, limit, name, id, data, raw)
     if limit == '0' then
         return
@@ -12,7 +13,8 @@ local function event(T, limit, name, id, data, raw)
 
     local args = {
         'XADD', T .. ':events', 'MAXLEN', '~', limit, '*',
-        'event', name, 'id', id, 'data', cjson.encode(data)
+        'event', name, 'id', id, 'data',
+        type(data) == 'string' and data or cjson.encode(data)
     }
 
     if raw and raw ~= '' then

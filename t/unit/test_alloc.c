@@ -84,6 +84,8 @@ typedef struct {
 } run_t;
 
 
+static const mdm_str_t  status_item = mdm_string("device.model.family");
+
 static mdm_settings_t  settings = {
     .partitions = 4,
     .validate = MDM_VALIDATE_WARN,
@@ -94,6 +96,10 @@ static mdm_settings_t  settings = {
     .event_payload = 1,
     .keep_certificate = 1,
     .api_ids = 100,
+    .status_reports = 10,
+    .status_errors = 10,
+    .status_index = &status_item,
+    .nstatus_index = 1,
     .plist_depth = 32,
     .plist_nodes = 100000
 };
@@ -458,6 +464,47 @@ static const request_t  look[] = {
 };
 
 
+#define STATUS(id, data)                                                      \
+    MESSAGE("DeclarativeManagement", id STRING("Endpoint", "status")          \
+            "<key>Data</key><data>" data "</data>")
+
+
+/*
+ * {"StatusItems":{"device":{"model":{"family":"Mac"}},"x":{"y":0.1}},
+ * "Errors":[{"a":1}]}; {"StatusItems":{"app":{"managed":{"list":
+ * [{"identifier":"a"}]}},"management":{"declarations":{"assets":
+ * [{"identifier":"a","server-token":"t","reasons":[{"code":"x"}]}]}}}}; x
+ */
+
+static const request_t  report[] = {
+    device("status", CHECKIN,
+           STATUS(UDID, "eyJTdGF0dXNJdGVtcyI6eyJkZXZpY2UiOnsibW9kZWwiOnsiZmFt"
+                  "aWx5IjoiTWFjIn19LCJ4Ijp7InkiOjAuMX19LCJFcnJvcnMiOlt7ImEi"
+                  "OjF9XX0=")),
+    device("status, lists", CHECKIN,
+           STATUS(UDID, "eyJTdGF0dXNJdGVtcyI6eyJhcHAiOnsibWFuYWdlZCI6eyJsaX"
+                  "N0IjpbeyJpZGVudGlmaWVyIjoiYSJ9XX19LCJtYW5hZ2VtZW50Ijp7"
+                  "ImRlY2xhcmF0aW9ucyI6eyJhc3NldHMiOlt7ImlkZW50aWZpZXIiOi"
+                  "JhIiwic2VydmVyLXRva2VuIjoidCIsInJlYXNvbnMiOlt7ImNvZGUi"
+                  "OiJ4In1dfV19fX19")),
+    device("status, no sense", CHECKIN, STATUS(UDID, "eA==")),
+    device("status, user", CHECKIN, STATUS(USER, "eA==")),
+    api("status", MDM_GET, "/v1/status/UDID-%7B1%7D", NULL, NULL, ""),
+    api("status values", MDM_GET, "/v1/status-values/UDID-%7B1%7D,NONE",
+        "prefix=d", NULL, ""),
+    api("status errors", MDM_GET, "/v1/status-errors/UDID-%7B1%7D", NULL,
+        NULL, ""),
+    api("declaration status", MDM_GET,
+        "/v1/declaration-status/UDID-%7B1%7D,UDID-%7B1%7D:USER%2F1", NULL,
+        NULL, ""),
+    api("status report", MDM_GET, "/v1/status-report/UDID-%7B1%7D",
+        "index=1", NULL, ""),
+    api("status query", MDM_POST, "/v1/status/query", NULL, NULL,
+        "{\"item\":\"device.model.family\",\"predicate\":{\"op\":"
+        "\"=\",\"value\":\"Mac\"},\"limit\":1}")
+};
+
+
 static const request_t  migrated[] = {
     { "a migrated device's first Idle", CONNECT, MDM_PUT, NULL, NULL, NULL,
       PLIST(STRING("UDID", "OLD") STRING("Status", "Idle")), CERT_B }
@@ -541,6 +588,7 @@ test_exchanges(void **state)
     each(refused_405, count(refused_405), 405);
     each(connect, count(connect), 200);
     each(look, count(look), 200);
+    each(report, count(report), 200);
     each(migrated, count(migrated), 200);
     each(reenroll, count(reenroll), 200);
 }

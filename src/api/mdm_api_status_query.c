@@ -1,0 +1,546 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * POST /v1/status/query: enrollments by the value of a status item, from the
+ * index.  Partitions are gone through in order, as for enrollments; a request
+ * asks some hundred of them and then answers with what it has and a cursor.
+ */
+
+
+#include <jansson.h>
+
+#include "mdm_api.h"
+#include "mdm_api_json.h"
+#include "mdm_api_util.h"
+#include "mdm_key.h"
+
+
+#define MDM_API_STATUS_LIMIT      100  /* rows a page */
+#define MDM_API_STATUS_LIMIT_MAX  1000
+
+#define MDM_API_STATUS_COST       20000
+#define MDM_API_STATUS_CALL       20   /* what a call costs by itself */
+#define MDM_API_STATUS_WIDTH      32   /* calls in a round */
+
+
+typedef struct {
+    mdm_str_t                 item;
+    mdm_str_t                 op;
+    mdm_str_t                 value;       /* JSON */
+    mdm_uint_t                limit;
+
+    uint32_t                  partition;   /* where it stands, */
+    mdm_str_t                 after;       /* and the script's cursor there */
+
+    mdm_uint_t                rows;
+    mdm_uint_t                cost;
+    mdm_uint_t                width;       /* calls in the next round */
+    mdm_uint_t                more;        /* 1: there is a next page */
+    mdm_api_json_t            json;
+} mdm_api_status_query_t;
+
+
+static mdm_int_t mdm_api_status_query_start(mdm_exchange_t *x);
+static mdm_int_t mdm_api_status_query_read(mdm_exchange_t *x,
+    mdm_api_status_query_t *q);
+static mdm_int_t mdm_api_status_query_item(mdm_exchange_t *x,
+    mdm_api_status_query_t *q, json_t *item);
+static mdm_int_t mdm_api_status_query_predicate(mdm_exchange_t *x,
+    mdm_api_status_query_t *q, json_t *predicate);
+static mdm_int_t mdm_api_status_query_page(mdm_exchange_t *x,
+    mdm_api_status_query_t *q, json_t *limit, json_t *cursor);
+static mdm_int_t mdm_api_status_query_known(mdm_exchange_t *x,
+    json_t *object, const char *path, const char *const *known);
+static mdm_int_t mdm_api_status_query_round(mdm_exchange_t *x,
+    mdm_api_status_query_t *q);
+static mdm_int_t mdm_api_status_query_replies(mdm_exchange_t *x,
+    mdm_api_status_query_t *q);
+static mdm_int_t mdm_api_status_query_answer(mdm_exchange_t *x,
+    mdm_api_status_query_t *q);
+static mdm_int_t mdm_api_status_query_join(mdm_exchange_t *x, mdm_str_t *s,
+    const mdm_str_t *tail);
+static void mdm_api_status_query_free(void *data);
+
+
+static const char *const  mdm_api_status_query_keys[] = {
+    "item", "predicate", "limit", "cursor", NULL
+};
+
+static const char *const  mdm_api_status_predicate_keys[] = {
+    "op", "value", NULL
+};
+
+static const char *const  mdm_api_status_ops[] = {
+    "=", "!=", "<", "<=", ">", ">=", "begins", NULL
+};
+
+
+mdm_int_t
+mdm_api_status_query_step(mdm_exchange_t *x)
+{
+    return (x->state == 0) ? mdm_api_status_query_start(x)
+                           : mdm_api_status_query_replies(x, x->ctx);
+}
+
+
+static mdm_int_t
+mdm_api_status_query_start(mdm_exchange_t *x)
+{
+    mdm_int_t                rc;
+    mdm_api_status_query_t  *q;
+
+    q = mdm_arena_zalloc(x->arena, sizeof(mdm_api_status_query_t));
+    if (q == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = q;
+
+    q->limit = MDM_API_STATUS_LIMIT;
+    q->width = 1;
+
+    rc = mdm_api_status_query_read(x, q);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    mdm_api_json_init(&q->json, x->arena, 4096);
+    mdm_api_json_open(&q->json, NULL, '{');
+    mdm_api_json_open(&q->json, "enrollments", '[');
+
+    return mdm_api_status_query_round(x, q);
+}
+
+
+static mdm_int_t
+mdm_api_status_query_read(mdm_exchange_t *x, mdm_api_status_query_t *q)
+{
+    json_t        *root;
+    mdm_int_t      rc;
+    json_error_t   error;
+
+    root = json_loadb((char *) x->body.data, x->body.len,
+                      JSON_REJECT_DUPLICATES, &error);
+
+    if (root == NULL) {
+
+        /* jansson has no words for a lack of memory */
+
+        if (error.text[0] == '\0') {
+            return MDM_ERROR;
+        }
+
+        return mdm_exchange_refuse(x, 400, "the body is not a JSON object: "
+                                   "line %d, column %d: %s", error.line,
+                                   error.column, error.text);
+    }
+
+    /* its strings are used until the exchange ends */
+
+    if (mdm_arena_defer(x->arena, mdm_api_status_query_free, root) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    rc = mdm_api_status_query_known(x, root, "", mdm_api_status_query_keys);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_status_query_item(x, q, json_object_get(root, "item"));
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_status_query_predicate(x, q,
+                                            json_object_get(root,
+                                                            "predicate"));
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_status_query_page(x, q, json_object_get(root, "limit"),
+                                       json_object_get(root, "cursor"));
+    }
+
+    return rc;
+}
+
+
+/* an unknown key would be a condition that is not kept */
+
+static mdm_int_t
+mdm_api_status_query_known(mdm_exchange_t *x, json_t *object,
+    const char *path, const char *const *known)
+{
+    json_t       *value;
+    mdm_uint_t    i;
+    const char   *key;
+
+    if (!json_is_object(object)) {
+        return mdm_exchange_refuse(x, 400, "%s: an object expected",
+                                   (*path == '\0') ? "the body" : path);
+    }
+
+    json_object_foreach(object, key, value) {
+
+        (void) value;
+
+        for (i = 0; known[i] != NULL && strcmp(key, known[i]) != 0; i++) {
+            /* void */
+        }
+
+        if (known[i] == NULL) {
+            return mdm_exchange_refuse(x, 400, "%s%s%.64s: unknown key", path,
+                                       (*path == '\0') ? "" : ".", key);
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_status_query_item(mdm_exchange_t *x, mdm_api_status_query_t *q,
+    json_t *item)
+{
+    mdm_uint_t  i;
+
+    if (!json_is_string(item)) {
+        return mdm_exchange_refuse(x, 400, "item: a string expected");
+    }
+
+    q->item.data = (u_char *) json_string_value(item);
+    q->item.len = json_string_length(item);
+
+    for (i = 0; i < x->settings->nstatus_index; i++) {
+        if (mdm_str_eq(&x->settings->status_index[i], &q->item)) {
+            return MDM_OK;
+        }
+    }
+
+    return mdm_exchange_refuse(x, 400, "item: \"%.128s\" is not indexed: name "
+                               "it in the directive \"mdm_status_index\"",
+                               (char *) q->item.data);
+}
+
+
+static mdm_int_t
+mdm_api_status_query_predicate(mdm_exchange_t *x, mdm_api_status_query_t *q,
+    json_t *predicate)
+{
+    char        *p;
+    size_t       len;
+    json_t      *value;
+    mdm_int_t    rc;
+    mdm_uint_t   i;
+    const char  *op;
+
+    rc = mdm_api_status_query_known(x, predicate, "predicate",
+                                    mdm_api_status_predicate_keys);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    op = json_string_value(json_object_get(predicate, "op"));
+
+    for (i = 0; op != NULL && mdm_api_status_ops[i] != NULL; i++) {
+        if (strcmp(op, mdm_api_status_ops[i]) == 0) {
+            break;
+        }
+    }
+
+    if (op == NULL || mdm_api_status_ops[i] == NULL) {
+        return mdm_exchange_refuse(x, 400, "predicate.op: one of = != < <= > "
+                                   ">= begins expected");
+    }
+
+    q->op.data = (u_char *) (uintptr_t) mdm_api_status_ops[i];
+    q->op.len = strlen(op);
+
+    value = json_object_get(predicate, "value");
+
+    if (!json_is_string(value)
+        && (mdm_str_is(&q->op, "begins")
+            || (!json_is_number(value) && !json_is_boolean(value))))
+    {
+        return mdm_exchange_refuse(x, 400, "predicate.value: a string%s "
+                                   "expected", mdm_str_is(&q->op, "begins")
+                                   ? "" : ", a number, true or false");
+    }
+
+    len = json_dumpb(value, NULL, 0, JSON_ENCODE_ANY);
+
+    if (len == 0) {
+        return MDM_ERROR;
+    }
+
+    p = mdm_arena_alloc(x->arena, len);
+
+    if (p == NULL || json_dumpb(value, p, len, JSON_ENCODE_ANY) != len) {
+        return MDM_ERROR;
+    }
+
+    q->value.data = (u_char *) p;
+    q->value.len = len;
+
+    return MDM_OK;
+}
+
+
+/* a cursor is "partition,cursor of the script" */
+
+static mdm_int_t
+mdm_api_status_query_page(mdm_exchange_t *x, mdm_api_status_query_t *q,
+    json_t *limit, json_t *cursor)
+{
+    u_char     *comma;
+    int64_t     partition;
+    mdm_int_t   rc;
+    mdm_str_t   s;
+
+    if (limit != NULL && !json_is_null(limit)) {
+
+        if (!json_is_integer(limit) || json_integer_value(limit) < 1
+            || json_integer_value(limit) > MDM_API_STATUS_LIMIT_MAX)
+        {
+            return mdm_exchange_refuse(x, 400, "limit: a number from 1 to %d "
+                                       "expected", MDM_API_STATUS_LIMIT_MAX);
+        }
+
+        q->limit = (mdm_uint_t) json_integer_value(limit);
+    }
+
+    if (cursor == NULL || json_is_null(cursor)) {
+        return MDM_OK;
+    }
+
+    if (!json_is_string(cursor)) {
+        return mdm_exchange_refuse(x, 400, "cursor: a string expected");
+    }
+
+    s.data = (u_char *) json_string_value(cursor);
+    s.len = json_string_length(cursor);
+
+    rc = mdm_api_cursor_read(x, &s, &s);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
+
+    if (comma == NULL) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    q->after.data = comma + 1;
+    q->after.len = (size_t) (s.data + s.len - q->after.data);
+
+    s.len = (size_t) (comma - s.data);
+
+    if (mdm_atoi(&s, &partition) != MDM_OK
+        || partition >= (int64_t) x->settings->partitions)
+    {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    q->partition = (uint32_t) partition;
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
+{
+    uint32_t    left;
+    mdm_str_t   tag, *args;
+    mdm_uint_t  i, n;
+
+    left = x->settings->partitions - q->partition;
+
+    if (left == 0) {
+        return mdm_api_status_query_answer(x, q);
+    }
+
+    if (q->rows == q->limit || q->cost >= MDM_API_STATUS_COST) {
+
+        q->more = 1;
+
+        return mdm_api_status_query_answer(x, q);
+    }
+
+    n = (q->width < left) ? q->width : left;
+
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (mdm_key_partition(x->arena, &tag, &x->tenant,
+                              q->partition + (uint32_t) i)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        args = mdm_exchange_call(x, i, &mdm_script_status_query, &tag, 5);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        args[0] = q->item;
+        args[1] = q->op;
+        args[2] = q->value;
+
+        if (i == 0) {
+            args[3] = q->after;
+        }
+
+        if (mdm_api_number(x, &args[4], (int64_t) (q->limit - q->rows))
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
+{
+    size_t              k;
+    mdm_str_t           id, value;
+    mdm_uint_t          i, found;
+    const mdm_reply_t  *reply;
+
+    found = 0;
+
+    for (i = 0; i < x->ncalls; i++) {
+        reply = x->calls[i].reply;
+
+        /* two elements, then the rows */
+
+        if (reply == NULL || reply->nelements < 2) {
+            return MDM_ERROR;
+        }
+
+        found += reply->nelements / 2 - 1;
+    }
+
+    q->cost += found + MDM_API_STATUS_CALL * x->ncalls;
+
+    for (i = 0; i < x->ncalls; i++) {
+        reply = x->calls[i].reply;
+
+        /*
+         * A partition behind the first was asked for more than there is room
+         * for by now: it is asked again, for as many as there is.
+         */
+
+        if (q->rows + reply->nelements / 2 - 1 > q->limit) {
+            q->width = 1;
+
+            return mdm_api_status_query_round(x, q);
+        }
+
+        for (k = 2; k + 1 < reply->nelements; k += 2) {
+            id = mdm_reply_str(reply, k);
+            value = mdm_reply_str(reply, k + 1);
+
+            q->rows++;
+
+            mdm_api_json_open(&q->json, NULL, '{');
+            mdm_api_json_id(&q->json, "id", &id);
+
+            if (value.len != 0) {
+                mdm_api_json_value(&q->json, "value", &value);
+            }
+
+            mdm_api_json_close(&q->json, '}');
+        }
+
+        if (mdm_reply_int(reply, 0, 0) != 0) {
+            q->after = mdm_reply_str(reply, 1);
+            q->width = 1;
+
+            return mdm_api_status_query_round(x, q);
+        }
+
+        q->partition++;
+        mdm_str_null(&q->after);
+    }
+
+    /* as many partitions as will fill the page, if they are like these */
+
+    q->width *= 2;
+
+    if (found != 0 && q->width > x->ncalls * (q->limit - q->rows) / found + 1)
+    {
+        q->width = x->ncalls * (q->limit - q->rows) / found + 1;
+    }
+
+    if (q->width > MDM_API_STATUS_WIDTH) {
+        q->width = MDM_API_STATUS_WIDTH;
+    }
+
+    return mdm_api_status_query_round(x, q);
+}
+
+
+static mdm_int_t
+mdm_api_status_query_answer(mdm_exchange_t *x, mdm_api_status_query_t *q)
+{
+    mdm_str_t  s, cursor;
+
+    mdm_api_json_close(&q->json, ']');
+
+    if (q->more) {
+
+        if (mdm_printf(x->arena, &s, "%lu,", (unsigned long) q->partition)
+            != MDM_OK
+            || mdm_api_status_query_join(x, &s, &q->after) != MDM_OK
+            || mdm_api_cursor_write(x->arena, &cursor, &s) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        mdm_api_json_str(&q->json, "next_cursor", &cursor);
+    }
+
+    mdm_api_json_close(&q->json, '}');
+
+    return mdm_api_json_answer(&q->json, x, 200);
+}
+
+
+/* the script's cursor may hold any byte, which mdm_printf() would end at */
+
+static mdm_int_t
+mdm_api_status_query_join(mdm_exchange_t *x, mdm_str_t *s,
+    const mdm_str_t *tail)
+{
+    u_char  *p;
+
+    p = mdm_arena_alloc(x->arena, s->len + tail->len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    memcpy(p, s->data, s->len);
+
+    if (tail->len != 0) {
+        memcpy(p + s->len, tail->data, tail->len);
+    }
+
+    s->data = p;
+    s->len += tail->len;
+
+    return MDM_OK;
+}
+
+
+static void
+mdm_api_status_query_free(void *data)
+{
+    json_decref(data);
+}

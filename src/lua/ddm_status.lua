@@ -1,0 +1,343 @@
+-- DeclarativeManagement, a status report.
+-- ARGV: id, device, cert, digest of the report, z (1: it is compressed),
+--       the report, reports kept, errors kept, event limit, full (0 or 1),
+--       how many items are indexed and which, how many errors and which, then
+--       type, place, JSON, …: see src/ddm/mdm_ddm_report.h
+-- {0, values that have no room}; {code of auth()}
+--@include event
+--@include auth
+--@include status_index
+local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local digest, kept, limit = ARGV[4], tonumber(ARGV[7]), ARGV[9]
+local full = ARGV[10] == '1'
+local values, reports = T .. ':s:' .. id, T .. ':sr:' .. id
+
+-- places of a channel; what a report may repeat a lost answer, in seconds;
+-- events of a report; bytes of a value in an event
+local most, again, told, large = 20000, 3600, 100, 4096
+
+local code = auth(T, device, cert)
+
+if code ~= 0 then
+    return {code}
+end
+
+if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+    return {0, 0}
+end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1])
+local list = redis.call('HGET', reports, 'l') or ''
+local last, same = string.match(list, '^(%d+):(%x+)')
+
+seen(T, id, now)
+
+last = tonumber(last or '0')
+
+if same == digest and now - last / 1000000 < again then
+    return {0, 0}
+end
+
+-- a report is named by its time in microseconds, each by another one
+
+local rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
+                                           last + 1))
+
+-- arguments
+
+local at = 11
+local items, indexed = {}, {}
+
+for i = at + 1, at + tonumber(ARGV[at]) do
+    items[#items + 1] = ARGV[i]
+end
+
+at = at + #items + 1
+
+local errors = {}
+
+for i = at + 1, at + tonumber(ARGV[at]) do
+    errors[#errors + 1] = ARGV[i]
+end
+
+at = at + #errors + 1
+
+-- "new" has the value of each place, or false: it is gone
+
+local places, new, declarations = {}, {}, false
+
+for i = at, #ARGV - 2, 3 do
+    local place, value = ARGV[i + 1], ARGV[i + 2]
+
+    if ARGV[i] == '[' then
+        if redis.call('HEXISTS', values, place .. '\31') == 1 then
+            place = place .. '\31'
+        end
+
+    elseif ARGV[i] == '-' then
+        value = false
+    end
+
+    if new[place] == nil then
+        places[#places + 1] = place
+    end
+
+    new[place] = value
+    declarations = declarations
+                   or string.sub(place, 1, 24) == 'management.declarations.'
+end
+
+-- what is there
+
+local old = {}
+
+local function read(names)
+    for i = 1, #names, 1000 do
+        local v = redis.call('HMGET', values,
+                             unpack(names, i, math.min(i + 999, #names)))
+
+        for k, value in ipairs(v) do
+            if value then
+                old[names[i + k - 1]] = string.match(value, '^%d+ (.*)$')
+            end
+        end
+    end
+end
+
+read(places)
+
+local size = redis.call('HLEN', values)
+local fresh, gone = {}, {}
+
+for _, place in ipairs(places) do
+    if new[place] and not old[place] then
+        fresh[#fresh + 1] = place
+    elseif not new[place] and old[place] then
+        gone[#gone + 1] = place
+    end
+end
+
+-- Of a full report what is not in it is gone, but for declarations if it says
+-- nothing of them.  Else a new place takes that of places above or below it,
+-- and of an array's elements, or that of the array.
+
+local other = {}
+
+if size > 0 and (full or #fresh > 0) then
+    local kind, above = {}, {}
+
+    for _, place in ipairs(fresh) do
+        local path = string.match(place, '^[^\31]*')
+
+        kind[path] = #path == #place and 1 or 2
+
+        local dot = string.find(path, '.', 1, true)
+
+        while dot do
+            above[string.sub(path, 1, dot - 1)] = true
+            dot = string.find(path, '.', dot + 1, true)
+        end
+    end
+
+    local function replaced(place)
+        local path = string.match(place, '^[^\31]*')
+
+        if kind[path] and kind[path] ~= (#path == #place and 1 or 2)
+            or above[path]
+        then
+            return true
+        end
+
+        local dot = string.find(path, '.', 1, true)
+
+        while dot do
+            if kind[string.sub(path, 1, dot - 1)] then
+                return true
+            end
+
+            dot = string.find(path, '.', dot + 1, true)
+        end
+
+        return false
+    end
+
+    for _, place in ipairs(redis.call('HKEYS', values)) do
+        if new[place] == nil then
+            local drop
+
+            if full then
+                drop = declarations
+                       or string.sub(place, 1, 24)
+                          ~= 'management.declarations.'
+            else
+                drop = replaced(place)
+            end
+
+            if drop then
+                other[#other + 1] = place
+            end
+        end
+    end
+
+    table.sort(other)
+    read(other)
+end
+
+for _, place in ipairs(other) do
+    gone[#gone + 1] = place
+    places[#places + 1] = place
+    new[place] = false
+end
+
+local dropped = 0
+
+for i = math.max(1, most - size + #gone + 1), #fresh do
+    new[fresh[i]] = nil
+    dropped = dropped + 1
+end
+
+-- values and the index
+
+for i = 1, #gone, 1000 do
+    redis.call('HDEL', values, unpack(gone, i, math.min(i + 999, #gone)))
+end
+
+local args = {}
+
+for _, place in ipairs(places) do
+    if new[place] then
+        args[#args + 1] = place
+        args[#args + 1] = rid .. ' ' .. new[place]
+
+        if #args == 2000 then
+            redis.call('HSET', values, unpack(args))
+            args = {}
+        end
+    end
+end
+
+if #args > 0 then
+    redis.call('HSET', values, unpack(args))
+end
+
+for _, item in ipairs(redis.call('SMEMBERS', T .. ':si')) do
+    indexed[item] = true
+end
+
+for _, item in ipairs(items) do
+    if new[item] and not indexed[item] then
+        redis.call('SADD', T .. ':si', item)
+        indexed[item] = true
+    end
+end
+
+for item in pairs(indexed) do
+    if new[item] ~= nil then
+        status_index(T, item, id, old[item], new[item])
+    end
+end
+
+-- the report itself; the newest is known even if none is kept
+
+local entries, held = {rid .. ':' .. digest .. ':' .. ARGV[5]}, {}
+
+held[digest] = true
+
+for entry, name in string.gmatch(list, '(%d+:(%x+):%d)') do
+    if #entries < kept then
+        entries[#entries + 1] = entry
+        held[name] = true
+    end
+end
+
+for _, name in string.gmatch(list, '(%d+):(%x+):') do
+    if not held[name] or kept == 0 then
+        redis.call('HDEL', reports, name)
+        held[name] = true
+    end
+end
+
+redis.call('HSET', reports, 'l', table.concat(entries, ' '))
+
+if kept > 0 then
+    redis.call('HSET', reports, digest, ARGV[6])
+end
+
+for i = #errors, 1, -1 do
+    redis.call('LPUSH', T .. ':se:' .. id, rid .. ' ' .. errors[i])
+end
+
+if #errors > 0 then
+    redis.call('LTRIM', T .. ':se:' .. id, 0, tonumber(ARGV[8]) - 1)
+end
+
+-- who watches what
+
+local watchers = limit ~= '0' and redis.call('HGET', T .. ':ddm', 'w')
+
+watchers = watchers and cjson.decode(watchers) or {}
+
+local names = {}
+
+for name, w in pairs(watchers) do
+    if not w.set
+        or redis.call('HEXISTS', T .. ':d:' .. id, 's:' .. w.set) == 1
+    then
+        names[#names + 1] = name
+    end
+end
+
+if #names == 0 then
+    return {0, dropped}
+end
+
+table.sort(names)
+
+local function json(value)
+    return value and #value <= large and value or 'null'
+end
+
+local count = 0
+
+for _, place in ipairs(places) do
+    local path, element = string.match(place, '^([^\31]*)\31?(.*)$')
+    local whole = #path == #place
+    local was, is, by = old[place], new[place], {}
+
+    -- an array of elements is not watched itself
+
+    if (whole or element ~= '') and new[place] ~= nil
+        and (was or false) ~= is
+    then
+        for _, name in ipairs(names) do
+            for _, prefix in ipairs(watchers[name].items) do
+                if string.sub(path, 1, #prefix) == prefix then
+                    by[#by + 1] = name
+                    break
+                end
+            end
+        end
+    end
+
+    if #by > 0 then
+        count = count + 1
+    end
+
+    if #by > 0 and count <= told then
+        local cut = was and #was > large or is and #is > large
+
+        event(T, limit, 'mdm.StatusChanged', id,
+              '{"item":' .. cjson.encode(path)
+              .. (whole and '' or ',"identifier":' .. cjson.encode(element))
+              .. ',"old":' .. json(was) .. ',"new":' .. json(is)
+              .. (cut and ',"large":true' or '')
+              .. ',"watchers":' .. cjson.encode(by) .. '}')
+    end
+end
+
+if count > told then
+    event(T, limit, 'mdm.StatusChangesDropped', id, {dropped = count - told})
+end
+
+return {0, dropped}

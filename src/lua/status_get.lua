@@ -1,0 +1,58 @@
+--@readonly
+-- What channels reported.  ARGV: "values", prefix of places, "" | "errors",
+--       from, to | "declarations", "", ""; then ids
+-- for each id an array, empty where nothing is known, and -1 in front of all
+-- if it is not enrolled
+-- values: {place, value, …}; errors: {error, …}, newest first
+-- declarations: {values of activations, configurations, assets, management
+-- ("": never reported), "kind/id", "ServerToken template", … of its manifest}
+local T, what = KEYS[1], ARGV[1]
+local reply = {}
+
+for i = 4, #ARGV do
+    local id, one = ARGV[i], {}
+    local e = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt')
+    local values = T .. ':s:' .. id
+
+    if not e[1] then
+        one[1] = -1
+
+    elseif what == 'errors' then
+        one = redis.call('LRANGE', T .. ':se:' .. id, ARGV[2], ARGV[3])
+
+    elseif what == 'values' then
+        local prefix = ARGV[2]
+        local all = redis.call('HGETALL', values)
+
+        for k = 1, #all, 2 do
+            if string.sub(all[k], 1, #prefix) == prefix then
+                one[#one + 1] = all[k]
+                one[#one + 1] = all[k + 1]
+            end
+        end
+
+    else
+        one = redis.call('HMGET', values,
+                         'management.declarations.activations',
+                         'management.declarations.configurations',
+                         'management.declarations.assets',
+                         'management.declarations.management')
+
+        for k = 1, 4 do
+            one[k] = one[k] or ''
+        end
+
+        local manifest = e[2] and redis.call('HGETALL', T .. ':dm:' .. e[2])
+
+        for k = 1, manifest and #manifest or 0, 2 do
+            if string.find(manifest[k], '/', 1, true) then
+                one[#one + 1] = manifest[k]
+                one[#one + 1] = manifest[k + 1]
+            end
+        end
+    end
+
+    reply[#reply + 1] = one
+end
+
+return reply

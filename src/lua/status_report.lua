@@ -1,0 +1,25 @@
+--@readonly
+-- A status report as it came.  ARGV: id, "index" or "id", which one
+-- {1, its id, its index, digest, z, body}; {0}: there is none such;
+-- {-1}: not enrolled
+local T, id, by = KEYS[1], ARGV[1], ARGV[2]
+local reports = T .. ':sr:' .. id
+
+if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+    return {-1}
+end
+
+local list = redis.call('HGET', reports, 'l') or ''
+local i = 0
+
+for rid, digest, z in string.gmatch(list, '(%d+):(%x+):(%d)') do
+    if (by == 'id' and rid or tostring(i)) == ARGV[3] then
+        local body = redis.call('HGET', reports, digest)
+
+        return body and {1, rid, i, digest, z, body} or {0}
+    end
+
+    i = i + 1
+end
+
+return {0}

@@ -1,0 +1,128 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <zlib.h>
+
+#include "mdm_deflate.h"
+
+
+#define MDM_INFLATE_MIN       4096
+#define MDM_INFLATE_MAX       ((size_t) 256 * 1024 * 1024)
+
+
+static mdm_int_t mdm_inflate_loop(mdm_arena_t *arena, z_stream *z,
+    mdm_str_t *dst);
+
+
+mdm_int_t
+mdm_deflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst,
+    mdm_uint_t *compressed)
+{
+    u_char  *p;
+    uLongf   len;
+
+    *dst = *src;
+    *compressed = 0;
+
+    if (src->len <= MDM_DEFLATE_MIN) {
+        return MDM_OK;
+    }
+
+    len = compressBound((uLong) src->len);
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    /* level 1: this is written once and read seldom, if at all */
+
+    if (compress2(p, &len, src->data, (uLong) src->len, 1) != Z_OK) {
+        return MDM_ERROR;
+    }
+
+    if (len < src->len) {
+        dst->data = p;
+        dst->len = len;
+        *compressed = 1;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_inflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst)
+{
+    z_stream   z;
+    mdm_int_t  rc;
+
+    memset(&z, 0, sizeof(z_stream));
+
+    if (src->len > MDM_INFLATE_MAX || inflateInit(&z) != Z_OK) {
+        return MDM_ERROR;
+    }
+
+    z.next_in = src->data;
+    z.avail_in = (uInt) src->len;
+
+    rc = mdm_inflate_loop(arena, &z, dst);
+
+    (void) inflateEnd(&z);
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
+{
+    int      rc;
+    u_char  *p, *old;
+    size_t   size, used;
+
+    size = MDM_INFLATE_MIN + 4 * (size_t) z->avail_in;
+    used = 0;
+    old = NULL;
+
+    for ( ;; ) {
+
+        p = mdm_arena_alloc(arena, size);
+        if (p == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (used != 0) {
+            memcpy(p, old, used);
+        }
+
+        z->next_out = p + used;
+        z->avail_out = (uInt) (size - used);
+
+        rc = inflate(z, Z_NO_FLUSH);
+
+        used = size - z->avail_out;
+
+        if (rc == Z_STREAM_END) {
+            break;
+        }
+
+        /* not at its end although there was room: it is cut off */
+
+        if (rc != Z_OK || z->avail_out != 0 || size > MDM_INFLATE_MAX / 2)
+        {
+            return MDM_ERROR;
+        }
+
+        old = p;
+        size *= 2;
+    }
+
+    dst->data = p;
+    dst->len = used;
+
+    return MDM_OK;
+}
