@@ -15,6 +15,7 @@
 
 
 static void sim_signal(int signo);
+static void sim_signal_end(int signo);
 static void sim_signals(void);
 static void sim_pin(int cpu);
 static int sim_cert(const sim_option_t *opt);
@@ -23,6 +24,7 @@ static int sim_message(const sim_option_t *opt);
 
 
 static volatile sig_atomic_t  sim_signalled;
+static volatile sig_atomic_t  sim_end;
 
 
 int
@@ -79,6 +81,15 @@ sim_signal(int signo)
 
 
 static void
+sim_signal_end(int signo)
+{
+    (void) signo;
+
+    sim_end = 1;
+}
+
+
+static void
 sim_signals(void)
 {
     struct sigaction  sa;
@@ -90,6 +101,12 @@ sim_signals(void)
     if (sigaction(SIGINT, &sa, NULL) == -1
         || sigaction(SIGTERM, &sa, NULL) == -1)
     {
+        sim_die("sigaction() failed: %s", strerror(errno));
+    }
+
+    sa.sa_handler = sim_signal_end;
+
+    if (sigaction(SIGUSR1, &sa, NULL) == -1) {
         sim_die("sigaction() failed: %s", strerror(errno));
     }
 
@@ -105,6 +122,13 @@ int
 sim_stopped(void)
 {
     return sim_signalled;
+}
+
+
+int
+sim_ended(void)
+{
+    return sim_end;
 }
 
 
@@ -211,6 +235,16 @@ sim_message(const sim_option_t *opt)
 
     } else if (strcmp(what, "CheckOut") == 0) {
         sim_message_checkout(&w, &opt->fleet, &d, opt->user);
+
+    } else if (strcmp(what, "DeclarativeManagement") == 0) {
+
+        if (opt->data != NULL) {
+            sim_read_file(opt->data, &text);
+        }
+
+        sim_message_ddm(&w, &opt->fleet, &d, opt->user,
+                        opt->endpoint == NULL ? "tokens" : opt->endpoint,
+                        opt->data == NULL ? NULL : &text);
 
     } else if (strcmp(what, "Idle") == 0) {
         sim_message_idle(&w, &opt->fleet, &d, opt->user);

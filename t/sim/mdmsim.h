@@ -133,9 +133,45 @@ typedef struct {
 typedef struct {
     sim_buf_t                 uuid;        /* NUL after it, not counted */
     sim_buf_t                 type;
+    sim_buf_t                 data;        /* decoded */
     sim_buf_t                 queries;     /* each ended by NUL */
     uint32_t                  nqueries;
 } sim_command_t;
+
+
+/* JSON */
+
+typedef enum {
+    SIM_J_NULL = 0,
+    SIM_J_FALSE,
+    SIM_J_TRUE,
+    SIM_J_NUMBER,
+    SIM_J_STRING,
+    SIM_J_ARRAY,
+    SIM_J_OBJECT
+} sim_json_e;
+
+
+typedef struct {
+    sim_json_e                type;
+    uint32_t                  first;       /* child, 0: none */
+    uint32_t                  next;        /* sibling */
+    uint32_t                  count;       /* of children */
+    size_t                    key;         /* offset in "text" */
+    size_t                    key_len;
+    size_t                    off;         /* of a string in "text" */
+    size_t                    len;
+    double                    number;
+} sim_jnode_t;
+
+
+typedef struct {
+    sim_jnode_t              *nodes;
+    uint32_t                  nnodes;
+    uint32_t                  size;
+    uint32_t                  root;
+    sim_buf_t                 text;
+} sim_json_t;
 
 
 /* certificates */
@@ -204,6 +240,25 @@ typedef enum {
 } sim_answer_e;
 
 
+/* of declarative management */
+
+typedef struct {
+    uint64_t                  commands;
+    uint64_t                  channels;    /* that it is on for */
+    uint64_t                  unchanged;   /* same DeclarationsToken */
+    uint64_t                  manifests;
+    uint64_t                  fetched;
+    uint64_t                  removed;
+    uint64_t                  missing;     /* listed, but 404 */
+    uint64_t                  mismatched;  /* not what was listed */
+    uint64_t                  backwards;   /* Timestamp */
+    uint64_t                  reports;
+    uint64_t                  full;        /* of the reports */
+    uint64_t                  checked;     /* channels */
+    uint64_t                  inconsistent;
+} sim_ddm_stat_t;
+
+
 typedef struct {
     uint64_t                  requests;
     uint64_t                  responses;
@@ -224,6 +279,7 @@ typedef struct {
     uint64_t                  enrolled;
     uint64_t                  bytes_in;
     uint64_t                  bytes_out;
+    sim_ddm_stat_t            ddm;
     sim_hist_t                latency;
     sim_hist_t                handshake;
 } sim_stat_t;
@@ -242,7 +298,8 @@ typedef enum {
     SIM_CMD_RUN     = 0x080,
     SIM_CMD_CHECKOUT = 0x100,
     SIM_CMD_BENCH   = 0x200,
-    SIM_CMD_TORTURE = 0x400
+    SIM_CMD_TORTURE = 0x400,
+    SIM_CMD_DDM     = 0x800
 } sim_cmd_e;
 
 
@@ -263,10 +320,13 @@ typedef struct {
     const char               *what;        /* of "message" */
     const char               *command;     /* file, of "message" */
     const char               *signature;   /* file, of "message" */
+    const char               *endpoint;    /* of "message" */
+    const char               *data;        /* file, of "message" */
     const char               *ledger;
     const char               *header_cert;
 
     const char               *urls[SIM_MAX_URLS];
+    const char               *sends[SIM_MAX_URLS];   /* of bench */
     uint32_t                  nurls;
     const char               *checkin_url;
 
@@ -324,6 +384,9 @@ typedef struct {
     uint32_t                  group;       /* ids of a call, at most */
     uint32_t                  depth;       /* of a queue, at most */
     uint64_t                  commands;
+
+    int                       ddm;         /* devices do it */
+    int                       check;       /* of ddm */
 
     int                       json;
     int                       quiet;
@@ -530,10 +593,22 @@ void sim_command_free(sim_command_t *cmd);
 int sim_scan_keep(sim_buf_t *dst, const sim_buf_t *value);
 int sim_scan_query(sim_command_t *cmd, const sim_buf_t *value);
 int sim_scan_utf8(sim_buf_t *text, uint32_t c);
+/* adds what base64 text stands for; SIM_OK or SIM_ERROR */
+int sim_scan_base64(sim_buf_t *b, const char *s, size_t len);
 
 /* mdmsim_scan_bin.c */
 
 int sim_scan_binary(const char *data, size_t len, sim_command_t *cmd);
+
+/* mdmsim_json.c */
+
+int sim_json_parse(sim_json_t *j, const char *data, size_t len);
+void sim_json_free(sim_json_t *j);
+/* a node; 0: there is none, which all take for an answer */
+uint32_t sim_json_get(const sim_json_t *j, uint32_t node, const char *key);
+/* NULL: it is no string */
+const char *sim_json_string(const sim_json_t *j, uint32_t node);
+void sim_json_quote(sim_buf_t *b, const char *s);
 
 /* mdmsim_message.c */
 
@@ -553,6 +628,11 @@ void sim_message_result(sim_plist_t *w, const sim_option_t *opt,
 void sim_bootstrap_token(const sim_fleet_t *f, const sim_device_t *d,
     uint8_t *token, size_t len);
 const char *sim_answer_name(sim_answer_e answer);
+
+/* "data" NULL: none */
+void sim_message_ddm(sim_plist_t *w, const sim_fleet_t *f,
+    const sim_device_t *d, uint32_t user, const char *endpoint,
+    const sim_buf_t *data);
 
 /* mdmsim_answer.c */
 
@@ -603,6 +683,8 @@ int sim_torture(const sim_option_t *opt);
 /* mdmsim.c: 1 after SIGINT or SIGTERM */
 
 int sim_stopped(void);
+/* after SIGUSR1: the load is over, its check begins */
+int sim_ended(void);
 
 
 #endif /* _MDMSIM_H_INCLUDED_ */

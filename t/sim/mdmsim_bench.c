@@ -24,6 +24,7 @@
 
 static void sim_bench_init(sim_bench_t *b, const sim_option_t *opt);
 static void sim_bench_free(sim_bench_t *b);
+static void sim_bench_what(sim_bench_t *b, uint32_t url);
 static int sim_schedstat(uint32_t pid);
 static double sim_cpu(int fd);
 static uint32_t sim_rotations(const sim_option_t *opt);
@@ -34,6 +35,8 @@ static void sim_bench_start(sim_bench_t *b, sim_conn_t *c);
 static void sim_bench_send(sim_bench_t *b, sim_conn_t *c, int result);
 static void sim_bench_unit(sim_bench_t *b, sim_conn_t *c);
 static int sim_bench_session(sim_bench_t *b, sim_conn_t *c);
+static void sim_bench_ddm(sim_bench_t *b, const sim_url_t *u,
+    const sim_device_t *d);
 static void sim_bench_ready(sim_loop_t *loop, sim_conn_t *c);
 static void sim_bench_response(sim_loop_t *loop, sim_conn_t *c);
 static void sim_bench_failed(sim_loop_t *loop, sim_conn_t *c, sim_error_e e);
@@ -151,6 +154,7 @@ sim_bench_init(sim_bench_t *b, const sim_option_t *opt)
     for (i = 0; i < opt->nurls; i++) {
         sim_target_parse(opt, opt->urls[i], &b->urls[i].target);
         tls |= b->urls[i].target.tls;
+        sim_bench_what(b, i);
         b->urls[i].next_device = opt->fleet.first;
         b->urls[i].costs = sim_alloc(n * sizeof(double));
         b->urls[i].worker = opt->nworkers == 0 ? -1
@@ -188,6 +192,34 @@ sim_bench_init(sim_bench_t *b, const sim_option_t *opt)
 }
 
 
+/* "tokens", "declaration-items", "declaration/...", "status:FILE" */
+
+static void
+sim_bench_what(sim_bench_t *b, uint32_t url)
+{
+    sim_url_t   *u;
+    const char  *send;
+
+    u = &b->urls[url];
+    send = b->opt->sends[url];
+
+    if (send == NULL || strcmp(send, "idle") == 0) {
+        return;
+    }
+
+    if (b->opt->session) {
+        sim_die("\"--send\" is not for sessions");
+    }
+
+    u->endpoint = send;
+
+    if (strncmp(send, "status:", 7) == 0) {
+        u->endpoint = "status";
+        sim_read_file(send + 7, &u->data);
+    }
+}
+
+
 static void
 sim_bench_free(sim_bench_t *b)
 {
@@ -199,6 +231,7 @@ sim_bench_free(sim_bench_t *b)
 
     for (i = 0; i < b->opt->nurls; i++) {
         free(b->urls[i].costs);
+        sim_buf_free(&b->urls[i].data);
         if (b->urls[i].worker != -1) {
             close(b->urls[i].worker);
         }
@@ -440,6 +473,7 @@ sim_bench_start(sim_bench_t *b, sim_conn_t *c)
 static void
 sim_bench_send(sim_bench_t *b, sim_conn_t *c, int result)
 {
+    sim_url_t           *u;
     sim_peer_t          *p;
     sim_device_t         d;
     const sim_option_t  *opt;
@@ -449,7 +483,9 @@ sim_bench_send(sim_bench_t *b, sim_conn_t *c, int result)
 
     p->puts++;
 
-    if (opt->session || p->request.len == 0) {
+    u = &b->urls[p->url];
+
+    if (opt->session || p->request.len == 0 || u->data.len != 0) {
         sim_device(&opt->fleet, p->device, &d);
 
         if (result) {
@@ -458,17 +494,50 @@ sim_bench_send(sim_bench_t *b, sim_conn_t *c, int result)
                                &b->command);
             sim_plist_finish(&b->plist);
 
+        } else if (u->endpoint != NULL) {
+            sim_bench_ddm(b, u, &d);
+
         } else {
             sim_plist_begin(&b->plist, &b->body, opt->binary);
             sim_message_idle(&b->plist, &opt->fleet, &d, 0);
             sim_plist_finish(&b->plist);
         }
 
-        sim_http_request(opt, &b->urls[p->url].target, b->ca, p->device, 0,
+        sim_http_request(opt, &b->urls[p->url].target, b->ca, p->device,
+                         u->endpoint != NULL,
                          result ? &b->sample : &b->body, 0, &p->request);
     }
 
     sim_conn_send(&b->loop, c, p->request.data, p->request.len);
+}
+
+
+/* "@n@" in a report stands for a number that is new each time */
+
+static void
+sim_bench_ddm(sim_bench_t *b, const sim_url_t *u, const sim_device_t *d)
+{
+    char        *p, *at;
+    sim_buf_t    text;
+
+    memset(&text, 0, sizeof(sim_buf_t));
+
+    if (u->data.len != 0) {
+        b->reports++;
+
+        for (p = u->data.data; (at = strstr(p, "@n@")) != NULL; p = at + 3) {
+            sim_buf_add(&text, p, (size_t) (at - p));
+            sim_buf_printf(&text, "%llu", (unsigned long long) b->reports);
+        }
+
+        sim_buf_str(&text, p);
+    }
+
+    sim_plist_begin(&b->plist, &b->body, b->opt->binary);
+    sim_message_ddm(&b->plist, &b->opt->fleet, d, 0, u->endpoint,
+                    text.len == 0 ? NULL : &text);
+    sim_plist_finish(&b->plist);
+    sim_buf_free(&text);
 }
 
 
@@ -509,7 +578,7 @@ sim_bench_response(sim_loop_t *loop, sim_conn_t *c)
         return;
     }
 
-    if (c->http.body_len != 0 && b->measured) {
+    if (c->http.body_len != 0 && b->measured && u->endpoint == NULL) {
         u->commands++;
     }
 

@@ -23,6 +23,8 @@ typedef struct {
 
 typedef struct {
     sim_target_t              target;
+    const char               *endpoint;      /* NULL: Idle */
+    sim_buf_t                 data;          /* of "status" */
     int                       worker;        /* schedstat, -1: none */
     uint32_t                  next_device;   /* of a session */
     uint64_t                  slices;        /* measured */
@@ -52,6 +54,7 @@ typedef struct {
     sim_plist_t               plist;
     sim_buf_t                 body;
     sim_buf_t                 sample;        /* the last result sent */
+    uint64_t                  reports;       /* sent, for "@n@" */
     sim_command_t             command;
     int                       redis;
     int                       exhausted;     /* a queue of commands is */

@@ -175,6 +175,21 @@ sim_message_checkout(sim_plist_t *w, const sim_fleet_t *f,
 
 
 void
+sim_message_ddm(sim_plist_t *w, const sim_fleet_t *f, const sim_device_t *d,
+    uint32_t user, const char *endpoint, const sim_buf_t *data)
+{
+    sim_message_begin(w, "DeclarativeManagement");
+    sim_identity(w, f, d, user);
+    sim_plist_kstr(w, "Endpoint", endpoint);
+
+    if (data != NULL) {
+        sim_plist_key(w, "Data");
+        sim_plist_data(w, data->data, data->len);
+    }
+}
+
+
+void
 sim_message_idle(sim_plist_t *w, const sim_fleet_t *f, const sim_device_t *d,
     uint32_t user)
 {

@@ -26,6 +26,7 @@ typedef enum {
     SIM_T_ONOFF,           /* int */
     SIM_T_CPU,
     SIM_T_URL,
+    SIM_T_SEND,
     SIM_T_PID,
     SIM_T_KINDS,
     SIM_T_CHANNELS,
@@ -59,11 +60,12 @@ static int sim_token(const char *s);
 
 
 #define SIM_LOAD   (SIM_CMD_ENROLL|SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN   \
-                    |SIM_CMD_CHECKOUT)
+                    |SIM_CMD_CHECKOUT|SIM_CMD_DDM)
 #define SIM_NET    (SIM_LOAD|SIM_CMD_BENCH|SIM_CMD_TORTURE)
 #define SIM_TALK   (SIM_NET|SIM_CMD_MESSAGE)
 #define SIM_FLEET  (SIM_TALK|SIM_CMD_CERT|SIM_CMD_IDS)
-#define SIM_WORK   (SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN)
+#define SIM_RUN    (SIM_CMD_RUN|SIM_CMD_DDM)
+#define SIM_WORK   (SIM_CMD_POLL|SIM_CMD_SESSION|SIM_RUN)
 #define SIM_DIRS   (SIM_CMD_CA|SIM_CMD_CERT|SIM_TALK)
 #define SIM_KEYS   (SIM_CMD_CERT|SIM_TALK)
 
@@ -84,7 +86,8 @@ static const struct {
     { "run", SIM_CMD_RUN },
     { "checkout", SIM_CMD_CHECKOUT },
     { "bench", SIM_CMD_BENCH },
-    { "torture", SIM_CMD_TORTURE }
+    { "torture", SIM_CMD_TORTURE },
+    { "ddm", SIM_CMD_DDM }
 };
 
 
@@ -121,6 +124,8 @@ static const sim_spec_t  sim_specs[] = {
     { "what", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(what), 64 },
     { "command", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(command), 3000 },
     { "signature", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(signature), 3000 },
+    { "endpoint", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(endpoint), 2000 },
+    { "data", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(data), 3000 },
 
     /* the way to the server */
 
@@ -129,7 +134,7 @@ static const sim_spec_t  sim_specs[] = {
     { "connections", SIM_NET, SIM_T_U32, sim_at(connections), 1000000 },
     { "keepalive", SIM_LOAD, SIM_T_UNFLAG, sim_at(new_connection), 0 },
     { "new-connection", SIM_LOAD, SIM_T_FLAG, sim_at(new_connection), 0 },
-    { "reopen-every", SIM_CMD_POLL|SIM_CMD_RUN, SIM_T_U32,
+    { "reopen-every", SIM_CMD_POLL|SIM_RUN, SIM_T_U32,
       sim_at(reopen_every), UINT32_MAX },
     { "resume", SIM_NET, SIM_T_ONOFF, sim_at(resume), 0 },
     { "tls", SIM_NET, SIM_T_TLS, 0, 0 },
@@ -155,11 +160,11 @@ static const sim_spec_t  sim_specs[] = {
     { "abort", SIM_LOAD, SIM_T_PERCENT, sim_at(abort), 0 },
     { "result-size", SIM_WORK|SIM_CMD_MESSAGE|SIM_CMD_BENCH|SIM_CMD_TORTURE,
       SIM_T_U64, sim_at(result_size), 64 << 20 },
-    { "unlock-token", SIM_CMD_ENROLL|SIM_CMD_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
+    { "unlock-token", SIM_CMD_ENROLL|SIM_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
       sim_at(unlock_token), 1 << 20 },
-    { "bootstrap-token", SIM_CMD_ENROLL|SIM_CMD_RUN, SIM_T_FLAG,
+    { "bootstrap-token", SIM_CMD_ENROLL|SIM_RUN, SIM_T_FLAG,
       sim_at(bootstrap), 0 },
-    { "enroll", SIM_CMD_RUN, SIM_T_FLAG, sim_at(enroll), 0 },
+    { "enroll", SIM_RUN, SIM_T_FLAG, sim_at(enroll), 0 },
     { "max-commands", SIM_WORK, SIM_T_U32, sim_at(max_commands),
       UINT32_MAX },
 
@@ -168,12 +173,13 @@ static const sim_spec_t  sim_specs[] = {
     { "requests", SIM_WORK, SIM_T_U64, sim_at(requests), UINT64_MAX },
     { "duration", SIM_NET, SIM_T_SECONDS, sim_at(duration), 1000000 },
     { "rate", SIM_LOAD, SIM_T_RATE, sim_at(rate), 0 },
-    { "interval", SIM_CMD_RUN, SIM_T_SECONDS, sim_at(interval), 1000000 },
+    { "interval", SIM_RUN, SIM_T_SECONDS, sim_at(interval), 1000000 },
     { "retries", SIM_LOAD, SIM_T_U32, sim_at(retries), UINT32_MAX },
     { "max-errors", SIM_NET, SIM_T_U64, sim_at(max_errors), UINT64_MAX },
 
     /* bench */
 
+    { "send", SIM_CMD_BENCH, SIM_T_SEND, 0, 0 },
     { "mode", SIM_CMD_BENCH, SIM_T_MODE, 0, 0 },
     { "slice", SIM_CMD_BENCH, SIM_T_SECONDS, sim_at(slice), 3600 },
     { "worker-pid", SIM_CMD_BENCH, SIM_T_PID, 0, 0 },
@@ -185,13 +191,20 @@ static const sim_spec_t  sim_specs[] = {
 
     /* torture */
 
-    { "api-url", SIM_CMD_TORTURE, SIM_T_STRING, sim_at(api_url), 1000 },
+    { "api-url", SIM_CMD_TORTURE|SIM_CMD_DDM, SIM_T_STRING, sim_at(api_url),
+      1000 },
     { "api-connections", SIM_CMD_TORTURE, SIM_T_U32,
       sim_at(api_connections), 10000 },
     { "churn", SIM_CMD_TORTURE, SIM_T_U32, sim_at(churn), SIM_MAX_DEVICES },
     { "group", SIM_CMD_TORTURE, SIM_T_U32, sim_at(group), 10000 },
     { "depth", SIM_CMD_TORTURE, SIM_T_U32, sim_at(depth), 1000 },
     { "commands", SIM_CMD_TORTURE, SIM_T_U64, sim_at(commands), UINT64_MAX },
+
+    /* declarative management */
+
+    { "ddm", SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN, SIM_T_FLAG,
+      sim_at(ddm), 0 },
+    { "check", SIM_CMD_DDM, SIM_T_FLAG, sim_at(check), 0 },
 
     /* what it prints */
 
@@ -217,6 +230,7 @@ sim_usage(FILE *f)
           "  checkout  devices leave\n"
           "  bench     what a request costs a worker, compared\n"
           "  torture   devices and administrators that keep a ledger\n"
+          "  ddm       a fleet with declarative management\n"
           "\n"
           "docs/simulator.md describes the options.\n", f);
 }
@@ -427,6 +441,14 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
         opt->urls[opt->nurls++] = value;
         return;
 
+    case SIM_T_SEND:
+        if (opt->nurls == 0) {
+            sim_die("\"--send\" comes after its \"--url\"");
+        }
+
+        opt->sends[opt->nurls - 1] = value;
+        return;
+
     case SIM_T_PID:
         if (opt->nworkers == SIM_MAX_URLS) {
             sim_die("at most %d times \"--worker-pid\"", SIM_MAX_URLS);
@@ -620,7 +642,7 @@ sim_option_check(sim_option_t *opt)
         }
     }
 
-    if (opt->cmd == SIM_CMD_RUN && opt->duration == 0
+    if ((opt->cmd & SIM_RUN) != 0 && opt->duration == 0
         && opt->requests == 0)
     {
         opt->duration = 60 * SIM_SEC;
@@ -644,6 +666,18 @@ sim_option_check(sim_option_t *opt)
         if (opt->churn >= opt->fleet.count) {
             sim_die("\"--churn\" must be less than \"--count\"");
         }
+    }
+
+    if (opt->cmd == SIM_CMD_DDM) {
+
+        if (opt->check && opt->api_url == NULL) {
+            sim_die("\"--api-url\" is needed for \"--check\"");
+        }
+
+        /* the rest is as in "run" */
+
+        opt->cmd = SIM_CMD_RUN;
+        opt->ddm = 1;
     }
 
     sim_option_check_identity(opt);

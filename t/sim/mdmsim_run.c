@@ -21,11 +21,15 @@
 
 #define SIM_RAMP         128                  /* connecting at a time */
 #define SIM_PROGRESS     (2 * SIM_SEC)
+#define SIM_PASS         (120 * SIM_SEC)      /* at most */
+#define SIM_PASSES       20
 
 
 static void sim_run_init(sim_run_t *run, const sim_option_t *opt);
 static void sim_run_free(sim_run_t *run);
 static void sim_run_loop(sim_run_t *run);
+static void sim_run_settle(sim_run_t *run);
+static void sim_run_pass(sim_run_t *run);
 static void sim_run_ramp(sim_run_t *run);
 static uint64_t sim_run_due(const sim_run_t *run, uint64_t n);
 static void sim_run_arrivals(sim_run_t *run);
@@ -38,7 +42,7 @@ static void sim_run_progress(sim_run_t *run, uint64_t *last, uint64_t *seen);
 int
 sim_run(const sim_option_t *opt)
 {
-    int        stopped;
+    int        rc, stopped;
     uint64_t   elapsed;
     sim_run_t *run;
 
@@ -51,6 +55,11 @@ sim_run(const sim_option_t *opt)
     }
 
     sim_run_loop(run);
+
+    if (opt->check && !sim_stopped()) {
+        sim_run_settle(run);
+        sim_ddm_check(run);
+    }
 
     elapsed = sim_now() - run->begin;
     stopped = sim_stopped();
@@ -69,9 +78,20 @@ sim_run(const sim_option_t *opt)
         return 1;
     }
 
+    rc = 0;
+
+    if (opt->check
+        && (run->stat.ddm.checked == 0 || run->stat.ddm.inconsistent != 0
+            || run->stat.ddm.missing != 0 || run->stat.ddm.mismatched != 0
+            || run->stat.ddm.backwards != 0))
+    {
+        fprintf(stderr, "mdmsim: devices do not have what the server says\n");
+        rc = 1;
+    }
+
     sim_run_free(run);
 
-    return 0;
+    return rc;
 }
 
 
@@ -121,6 +141,11 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
     }
 
     run->state = sim_alloc(opt->fleet.count);
+
+    if (opt->ddm) {
+        run->ddm = sim_alloc((size_t) opt->fleet.count
+                             * (opt->fleet.users + 1) * sizeof(sim_ddm_t *));
+    }
 
     if (opt->ledger != NULL) {
         run->ledger = fopen(opt->ledger, "ae");
@@ -172,6 +197,10 @@ sim_run_free(sim_run_t *run)
     sim_plist_free(&run->plist);
     sim_table_free(&run->pending);
     sim_table_free(&run->refused);
+    if (run->ddm != NULL) {
+        sim_ddm_free(run);
+    }
+
     free(run->visits);
     free(run->state);
     free(run->owner);
@@ -236,6 +265,66 @@ sim_run_loop(sim_run_t *run)
 }
 
 
+/*
+ * Passes, until no channel gets a command any more: what was queued before
+ * has arrived then.
+ */
+
+static void
+sim_run_settle(sim_run_t *run)
+{
+    uint32_t  i;
+    uint64_t  commands;
+
+    run->settling = 1;
+
+    for (i = 0; i < SIM_PASSES && !sim_stopped(); i++) {
+        commands = run->stat.commands + run->stat.failed;
+        sim_run_pass(run);
+
+        if (run->stat.commands + run->stat.failed == commands) {
+            return;
+        }
+    }
+}
+
+
+/* each channel makes one visit more */
+
+static void
+sim_run_pass(sim_run_t *run)
+{
+    uint32_t     i;
+    sim_conn_t  *c;
+
+    for (i = 0; i < run->loop.nconns; i++) {
+        c = &run->loop.conns[i];
+        sim_link_del(&c->free);
+        sim_conn_close(&run->loop, c);
+        run->visits[i].again = 0;
+        run->visits[i].scheduled = 0;
+    }
+
+    for (i = 0; i < run->opt->fleet.count; i++) {
+        run->state[i] &= (uint8_t) ~SIM_BUSY;
+    }
+
+    run->open = 0;
+    run->bound = 1;
+    run->stopping = 0;
+    run->exhausted = 0;
+    run->units = sim_run_units(run);
+    run->next_device = run->opt->fleet.first;
+    run->next_channel = 0;
+    run->started = 0;
+    run->active = 0;
+    run->unsent = 0;
+    run->end = sim_now() + SIM_PASS;
+
+    sim_run_loop(run);
+}
+
+
 void
 sim_run_check(sim_run_t *run)
 {
@@ -243,8 +332,12 @@ sim_run_check(sim_run_t *run)
 
     opt = run->opt;
 
+    if (!run->settling && sim_ended()) {
+        run->stopping = 1;
+    }
+
     if ((run->end != 0 && run->loop.now >= run->end)
-        || (opt->requests != 0
+        || (opt->requests != 0 && !run->settling
             && run->stat.requests + run->unsent >= opt->requests))
     {
         run->stopping = 1;

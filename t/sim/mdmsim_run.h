@@ -27,6 +27,7 @@ typedef enum {
     SIM_STEP_BOOTSTRAP_SET,
     SIM_STEP_BOOTSTRAP_GET,
     SIM_STEP_CHECKOUT,
+    SIM_STEP_DDM,
     SIM_STEP_IDLE,
     SIM_STEP_RESULT
 } sim_step_e;
@@ -45,6 +46,9 @@ struct sim_entry_s {
     sim_buf_t                 body;        /* a result to send again */
     sim_buf_t                 uuid;
 };
+
+
+typedef struct sim_ddm_s  sim_ddm_t;
 
 
 typedef struct {
@@ -87,6 +91,7 @@ typedef struct {
     FILE                     *ledger;
     uint8_t                  *state;       /* a device */
     uint32_t                 *owner;       /* connection + 1 of a device */
+    sim_ddm_t               **ddm;         /* a channel; NULL: off */
     sim_visit_t              *visits;      /* a connection */
     uint64_t                  ids;
     uint64_t                  random;
@@ -96,6 +101,7 @@ typedef struct {
     int                       bound;       /* visits go to given devices */
     int                       open;        /* open loop */
     int                       stopping;
+    int                       settling;    /* only passes are made now */
     int                       exhausted;
     uint64_t                  units;       /* left, if bound */
     uint32_t                  next_device;
@@ -136,6 +142,26 @@ const char *sim_visit_what(const sim_visit_t *v);
 /* a word on stderr about what went wrong, the first ten times */
 void sim_note(sim_run_t *run, const sim_visit_t *v, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* mdmsim_ddm.c */
+
+/* an acknowledged command DeclarativeManagement */
+void sim_ddm_command(sim_run_t *run, sim_visit_t *v);
+/* when no command is left: SIM_AGAIN, there is something to sync; SIM_OK */
+int sim_ddm_next(sim_run_t *run, sim_visit_t *v);
+/* writes the message */
+void sim_ddm_request(sim_run_t *run, sim_visit_t *v);
+/* as sim_visit_response(), of any status */
+int sim_ddm_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v);
+/* a device enrolls: all that it had is gone */
+void sim_ddm_forget(sim_run_t *run, uint32_t device);
+uint32_t sim_ddm_index(const sim_run_t *run, uint32_t device,
+    uint32_t channel);
+void sim_ddm_free(sim_run_t *run);
+
+/* mdmsim_ddm_check.c: each channel has what the API says */
+
+void sim_ddm_check(sim_run_t *run);
 
 /* mdmsim_run.c: sets "stopping" when the time or the requests are over */
 

@@ -42,6 +42,7 @@ sim_command_scan(const char *data, size_t len, sim_command_t *cmd)
 
     cmd->uuid.len = 0;
     cmd->type.len = 0;
+    cmd->data.len = 0;
     cmd->queries.len = 0;
     cmd->nqueries = 0;
 
@@ -65,6 +66,7 @@ sim_command_free(sim_command_t *cmd)
 {
     sim_buf_free(&cmd->uuid);
     sim_buf_free(&cmd->type);
+    sim_buf_free(&cmd->data);
     sim_buf_free(&cmd->queries);
 }
 
@@ -374,6 +376,47 @@ sim_scan_keep(sim_buf_t *dst, const sim_buf_t *value)
 }
 
 
+/* white space in between is of no account */
+
+int
+sim_scan_base64(sim_buf_t *b, const char *s, size_t len)
+{
+    char         c;
+    size_t       i;
+    unsigned     bits;
+    uint32_t     x;
+    const char  *at;
+
+    static const char  abc[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    x = 0;
+    bits = 0;
+
+    for (i = 0; i < len && s[i] != '='; i++) {
+        if (strchr(" \t\r\n", s[i]) != NULL && s[i] != '\0') {
+            continue;
+        }
+
+        at = s[i] == '\0' ? NULL : strchr(abc, s[i]);
+        if (at == NULL) {
+            return SIM_ERROR;
+        }
+
+        x = (x << 6 | (uint32_t) (at - abc)) & 0xffffff;
+        bits += 6;
+
+        if (bits >= 8) {
+            bits -= 8;
+            c = (char) (x >> bits & 0xff);
+            sim_buf_add(b, &c, 1);
+        }
+    }
+
+    return SIM_OK;
+}
+
+
 int
 sim_scan_query(sim_command_t *cmd, const sim_buf_t *value)
 {
@@ -474,9 +517,12 @@ sim_xml_command(const char *data, size_t len, sim_command_t *cmd)
             if (sim_xml_is(&x, "string")) {
                 leaf = 's';
 
+            } else if (sim_xml_is(&x, "data")) {
+                leaf = 'd';
+
             } else if (sim_xml_is(&x, "integer") || sim_xml_is(&x, "real")
                        || sim_xml_is(&x, "true") || sim_xml_is(&x, "false")
-                       || sim_xml_is(&x, "data") || sim_xml_is(&x, "date"))
+                       || sim_xml_is(&x, "date"))
             {
                 leaf = 'o';
 
@@ -506,6 +552,13 @@ sim_xml_command(const char *data, size_t len, sim_command_t *cmd)
                 if (sim_scan_query(cmd, &text) != SIM_OK) {
                     break;
                 }
+            }
+
+        } else if (leaf == 'd' && x.depth == 2 && in_command
+                   && strcmp(key.data, "Data") == 0)
+        {
+            if (sim_scan_base64(&cmd->data, text.data, text.len) != SIM_OK) {
+                break;
             }
         }
 

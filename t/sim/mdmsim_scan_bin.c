@@ -254,6 +254,15 @@ sim_scan_binary(const char *data, size_t len, sim_command_t *cmd)
         goto done;
     }
 
+    rc = sim_lookup(&b, &command, "Data", &o);
+    if (rc == SIM_OK && o.type == 0x4) {
+        sim_buf_add(&cmd->data, b.data + o.pos, o.count);
+
+    } else if (rc != SIM_AGAIN) {
+        rc = SIM_ERROR;
+        goto done;
+    }
+
     rc = sim_lookup(&b, &command, "Queries", &o);
     if (rc == SIM_AGAIN) {
         rc = SIM_OK;

@@ -14,6 +14,7 @@
 
 static void sim_out_count(const char *name, uint64_t n);
 static void sim_out_latency(const char *name, const sim_hist_t *h);
+static void sim_stat_ddm(const sim_ddm_stat_t *st, int check);
 
 
 static const char  *sim_error_names[] = {
@@ -207,6 +208,28 @@ sim_out_latency(const char *name, const sim_hist_t *h)
 }
 
 
+static void
+sim_stat_ddm(const sim_ddm_stat_t *st, int check)
+{
+    sim_out_count("ddm_channels", st->channels);
+    sim_out_count("ddm_commands", st->commands);
+    sim_out_count("ddm_unchanged", st->unchanged);
+    sim_out_count("ddm_manifests", st->manifests);
+    sim_out_count("ddm_fetched", st->fetched);
+    sim_out_count("ddm_removed", st->removed);
+    sim_out_count("ddm_missing", st->missing);
+    sim_out_count("ddm_mismatched", st->mismatched);
+    sim_out_count("ddm_backwards", st->backwards);
+    sim_out_count("ddm_reports", st->reports);
+    sim_out_count("ddm_reports_full", st->full);
+
+    if (check) {
+        sim_out_count("ddm_checked", st->checked);
+        sim_out_count("ddm_inconsistent", st->inconsistent);
+    }
+}
+
+
 void
 sim_stat_report(const sim_stat_t *st, const sim_option_t *opt,
     uint64_t elapsed, int interrupted)
@@ -264,6 +287,11 @@ sim_stat_report(const sim_stat_t *st, const sim_option_t *opt,
     }
 
     sim_out_count("results_resent", st->resent);
+
+    if (opt->ddm) {
+        sim_stat_ddm(&st->ddm, opt->check);
+    }
+
     sim_out_latency("latency", &st->latency);
     sim_out_count("connections_opened", st->connections);
     sim_out_count("handshakes", st->handshakes);

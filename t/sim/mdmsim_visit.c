@@ -35,7 +35,7 @@ static sim_answer_e sim_visit_answer(sim_run_t *run, sim_visit_t *v);
 
 static const char  *sim_steps[] = {
     "Authenticate", "TokenUpdate", "SetBootstrapToken", "GetBootstrapToken",
-    "CheckOut", "Idle"
+    "CheckOut", "DeclarativeManagement", "Idle"
 };
 
 
@@ -202,6 +202,10 @@ sim_visit_request(sim_run_t *run, sim_visit_t *v)
             sim_message_checkout(w, f, &v->device, v->speaker);
             break;
 
+        case SIM_STEP_DDM:
+            sim_ddm_request(run, v);
+            break;
+
         case SIM_STEP_IDLE:
             sim_message_idle(w, f, &v->device, v->speaker);
             break;
@@ -278,6 +282,11 @@ sim_visit_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
 
     status = c->http.status;
 
+    if (v->step == SIM_STEP_DDM) {
+        sim_ledger(run, v, sim_visit_what(v), NULL, NULL, status);
+        return sim_ddm_response(run, c, v);
+    }
+
     if (status < 200 || status > 299) {
         sim_note(run, v, "HTTP status %d", status);
         return SIM_ERROR;
@@ -289,6 +298,7 @@ sim_visit_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
     switch (v->step) {
 
     case SIM_STEP_AUTHENTICATE:
+        sim_ddm_forget(run, v->device.number);
         v->step = SIM_STEP_TOKEN;
         return SIM_AGAIN;
 
@@ -327,11 +337,12 @@ sim_visit_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
         break;
 
     case SIM_STEP_IDLE:
+    case SIM_STEP_DDM:
         break;
     }
 
     if (c->http.body_len == 0) {
-        return SIM_OK;
+        return sim_ddm_next(run, v);
     }
 
     return sim_visit_command(run, c, v);
@@ -444,6 +455,12 @@ sim_visit_command(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
         v->step = SIM_STEP_IDLE;
         sim_note(run, v, "a command refused with NotNow came again");
         return SIM_ERROR;
+    }
+
+    if (run->ddm != NULL && v->answer == SIM_ACKNOWLEDGED
+        && strcmp(v->command.type.data, "DeclarativeManagement") == 0)
+    {
+        sim_ddm_command(run, v);
     }
 
     return SIM_AGAIN;
