@@ -12,6 +12,7 @@
 
 #include "mdm_key.h"
 #include "mdm_plist.h"
+#include "ngx_mdm_job.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
 
@@ -23,12 +24,14 @@
 #define NGX_MDM_ERRORS        100
 #define NGX_MDM_STATUS_INDEX  32
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
+#define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
 
 
 static ngx_int_t ngx_mdm_init(ngx_conf_t *cf);
 static ngx_int_t ngx_mdm_init_process(ngx_cycle_t *cycle);
 static void ngx_mdm_exit_process(ngx_cycle_t *cycle);
 static void *ngx_mdm_create_main_conf(ngx_conf_t *cf);
+static char *ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_mdm_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
@@ -266,6 +269,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, plist_nodes),
       &ngx_mdm_positive },
 
+    { ngx_string("mdm_declaration_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_main_conf_t, cache_size),
+      NULL },
+
       ngx_null_command
 };
 
@@ -275,7 +285,7 @@ static ngx_http_module_t  ngx_mdm_module_ctx = {
     ngx_mdm_init,                  /* postconfiguration */
 
     ngx_mdm_create_main_conf,      /* create main configuration */
-    NULL,                          /* init main configuration */
+    ngx_mdm_init_main_conf,        /* init main configuration */
 
     NULL,                          /* create server configuration */
     NULL,                          /* merge server configuration */
@@ -338,14 +348,36 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    return ngx_mdm_redis_init_process(cycle, &mmcf->stores);
+    if (mmcf->cache_size != 0) {
+
+        mmcf->cache = mdm_cache_create(mmcf->cache_size);
+        if (mmcf->cache == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_mdm_job_init_process(cycle, &mmcf->stores);
 }
 
 
 static void
 ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_mdm_main_conf_t  *mmcf;
+
+    ngx_mdm_job_exit_process(cycle);
     ngx_mdm_redis_exit_process(cycle);
+
+    mmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_mdm_module);
+
+    if (mmcf != NULL) {
+        mdm_cache_destroy(mmcf->cache);
+        mmcf->cache = NULL;
+    }
 }
 
 
@@ -365,7 +397,20 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    mmcf->cache_size = NGX_CONF_UNSET_SIZE;
+
     return mmcf;
+}
+
+
+static char *
+ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_mdm_main_conf_t  *mmcf = conf;
+
+    ngx_conf_init_size_value(mmcf->cache_size, NGX_MDM_CACHE_SIZE);
+
+    return NGX_CONF_OK;
 }
 
 
@@ -515,6 +560,15 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     } else {
         s->status_index = ngx_mdm_status_items;
         s->nstatus_index = sizeof(ngx_mdm_status_items) / sizeof(mdm_str_t);
+    }
+
+    /* jobs go by the settings of the API, or else of where devices come */
+
+    if (conf->store != NULL
+        && (conf->api || ((conf->checkin || conf->connect)
+                          && conf->store->settings == NULL)))
+    {
+        conf->store->settings = s;
     }
 
     return NGX_CONF_OK;

@@ -27,6 +27,8 @@
 typedef struct {
     ngx_array_t               stores;      /* of ngx_mdm_store_t * */
     ngx_array_t              *status_index; /* of mdm_str_t, or NULL */
+    size_t                    cache_size;  /* mdm_declaration_cache */
+    mdm_cache_t              *cache;       /* the worker's, or NULL */
 } ngx_mdm_main_conf_t;
 
 

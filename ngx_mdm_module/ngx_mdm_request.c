@@ -13,6 +13,7 @@
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
+#include "ngx_mdm_job.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
 
@@ -87,13 +88,15 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
 {
-    ngx_str_t            tenant;
-    ngx_mdm_ctx_t       *ctx;
-    mdm_exchange_t      *x;
-    ngx_pool_cleanup_t  *cln;
-    ngx_http_cleanup_t  *hcln;
-    ngx_mdm_loc_conf_t  *mlcf;
+    ngx_str_t             tenant;
+    ngx_mdm_ctx_t        *ctx;
+    mdm_exchange_t       *x;
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_cleanup_t   *hcln;
+    ngx_mdm_loc_conf_t   *mlcf;
+    ngx_mdm_main_conf_t  *mmcf;
 
+    mmcf = ngx_http_get_module_main_conf(r, ngx_mdm_module);
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_mdm_ctx_t));
@@ -136,6 +139,7 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
     *pctx = ctx;
 
     x->now = ngx_time();
+    x->cache = mmcf->cache;
     ngx_mdm_str_copy(&x->remote_addr, &r->connection->addr_text);
 
     if (mlcf->tenant == NULL) {
@@ -388,6 +392,10 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
     }
 
     ngx_mdm_notes(ctx);
+
+    if (x->job) {
+        ngx_mdm_job_kick(ctx->request, x);
+    }
 
     return NGX_OK;
 }

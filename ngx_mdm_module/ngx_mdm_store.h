@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "mdm_exchange.h"
 #include "mdm_secret.h"
 
 
@@ -75,6 +76,8 @@ typedef struct {
     ngx_msec_t                timeout;
     ngx_uint_t                max_pending; /* calls a worker */
     ngx_uint_t                partitions;
+    const mdm_settings_t     *settings;    /* those of a location that uses
+                                              it, for jobs; NULL: none does */
 
     u_char                   *file;        /* where it was written, for */
     ngx_uint_t                line;        /* messages */

@@ -26,8 +26,6 @@ typedef struct {
 } mdm_json_t;
 
 
-static mdm_int_t mdm_json_scan(const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, const char **why);
 static void mdm_json_free(void *data);
 static mdm_int_t mdm_json_root(mdm_json_t *out, json_t *root);
 static mdm_int_t mdm_json_value(mdm_json_t *out, json_t *value,
@@ -134,7 +132,7 @@ mdm_command_json(mdm_arena_t *arena, const mdm_str_t *json,
  * hundred bytes for each, and a nested value costs stack
  */
 
-static mdm_int_t
+mdm_int_t
 mdm_json_scan(const mdm_str_t *json, const mdm_plist_limits_t *limits,
     const char **why)
 {

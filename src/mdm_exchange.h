@@ -14,6 +14,7 @@
 
 
 #include "mdm_base.h"
+#include "mdm_cache.h"
 #include "mdm_script.h"
 #include "mdm_secret.h"
 
@@ -146,7 +147,8 @@ typedef enum {
     MDM_KIND_CHECKIN = 0,
     MDM_KIND_CONNECT,
     MDM_KIND_API,
-    MDM_KIND_AUTH                /* mdm_auth: the certificate only */
+    MDM_KIND_AUTH,               /* mdm_auth: the certificate only */
+    MDM_KIND_JOB                 /* no request: work that goes on behind */
 } mdm_kind_e;
 
 
@@ -193,6 +195,7 @@ struct mdm_exchange_s {
     const mdm_settings_t     *settings;
     mdm_str_t                 tenant;      /* checked by the runner */
     int64_t                   now;         /* Unix time, seconds */
+    mdm_cache_t              *cache;       /* the runner's, or NULL */
 
     /* the request */
 
@@ -216,6 +219,8 @@ struct mdm_exchange_s {
 
     mdm_call_t               *calls;       /* of the current round */
     mdm_uint_t                ncalls;
+    unsigned                  job:1;       /* a job of the tenant may have
+                                              work now */
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */

@@ -44,6 +44,8 @@ typedef struct {
     mdm_uint_t                claimed;     /* 1: we made the claim */
     mdm_uint_t                tries;
     mdm_str_t                 pin;         /* what was pinned, or empty */
+
+    void                     *data;        /* the step's own */
 } mdm_message_t;
 
 

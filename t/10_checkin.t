@@ -539,8 +539,10 @@ refused(400, 'UserAuthenticate: on the device channel, accepting', sub {
     is($t->redis_dump, $before, 'ReturnToService: Redis is unchanged');
 }
 
-refused(404, 'DeclarativeManagement', sub {
-    $device->message('DeclarativeManagement', Endpoint => 'tokens') });
+refused(400, 'DeclarativeManagement: unknown Endpoint', sub {
+    $device->message('DeclarativeManagement', Endpoint => 'token') });
+refused(400, 'DeclarativeManagement: no Endpoint', sub {
+    $device->message('DeclarativeManagement') });
 refused(400, 'GetToken: unknown service', sub {
     $device->message('GetToken', TokenServiceType => 'com.apple.maid') });
 refused(400, 'GetToken: no service', sub { $device->message('GetToken') });

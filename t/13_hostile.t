@@ -727,7 +727,7 @@ is($t->redis('EXISTS', tag('HOSTILE') . ':r:HOSTILE:a%3Ab'), 1,
         is($d->message('GetToken', TokenServiceType => $plain)->status, 400,
            "$shown: TokenServiceType");
         is($d->message('DeclarativeManagement', Endpoint => $plain)->status,
-           404, "$shown: Endpoint");
+           400, "$shown: Endpoint");
         is($d->report('Acknowledged', $plain)->status, 200,
            "$shown: CommandUUID");
         is($d->report('NotNow', $plain)->status, 200,

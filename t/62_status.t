@@ -324,7 +324,7 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     my $r = $d->message('DeclarativeManagement', Endpoint => 'status');
 
     is($r->status, 400, 'no Data');
-    is($d->message('DeclarativeManagement', Endpoint => 'none')->status, 404,
+    is($d->message('DeclarativeManagement', Endpoint => 'none')->status, 400,
        'another endpoint');
 }
 
@@ -540,6 +540,20 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
         { id => 'N-1', item => 'device.model.family', old => 'Mac',
           new => undef, large => $true, watchers => [ 'all' ] },
         'is left out');
+
+    # a set by its filter
+
+    $t->redis('HSET', "$T:ddm", 'f', $json->encode({
+        out => { tag => [ 'la*' ], type => [ 'Device' ] },
+        in => { type => [ 'User' ] } }));
+    ok_status($d, items({ unknown => 1 }), 'not in the set');
+    $t->redis('HSET', "$T:d:N-1", 't:lab%2F1', 1);
+    ok_status($d, items({ unknown => 2 }), 'in the set');
+    is_deeply([ map { "@{$_->{watchers}} $_->{new}" }
+                grep { $_->{item} eq 'unknown' }
+                events($t, 'mdm.StatusChanged') ], [ 'out 2' ],
+              'a set by its filter');
+    $t->redis('HDEL', "$T:d:N-1", 't:lab%2F1');
 
     ok_status($d, items({ app => { managed => { list => [
         map { { identifier => "app-$_" } } 60 .. 150 ] } } },

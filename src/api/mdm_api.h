@@ -59,4 +59,32 @@ mdm_int_t mdm_api_version_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_push_step(mdm_exchange_t *x);
 
 
+/* what an enrollment is given: mdm_api_assignment.c, _subscription.c */
+
+mdm_int_t mdm_api_enrollment_sets_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_enrollment_sets_all_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_enrollment_tags_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_enrollment_variables_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_enrollment_declarations_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_subscription_step(mdm_exchange_t *x);
+
+/* declarations: mdm_api_declaration.c, _set.c, _rollout.c, _notify.c */
+
+mdm_int_t mdm_api_declaration_list_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_declaration_put_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_declaration_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_declaration_delete_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_declaration_touch_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_list_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_declaration_sets_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_declarations_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_put_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_delete_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_filter_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_filter_put_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_set_filter_delete_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_rollout_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_notify_step(mdm_exchange_t *x);
+
+
 #endif /* _MDM_API_H_INCLUDED_ */

@@ -9,10 +9,11 @@
 #include "mdm_api.h"
 #include "mdm_api_util.h"
 #include "mdm_checkin.h"
+#include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 
 
-#define MDM_API_MIGRATE_ARGS    10      /* before the fields */
+#define MDM_API_MIGRATE_ARGS    13      /* before the fields */
 #define MDM_API_MIGRATE_UNLOCK  65536   /* bytes of an UnlockToken */
 
 
@@ -126,7 +127,8 @@ mdm_api_migration_call(mdm_exchange_t *x)
         || mdm_api_number(x, &args[6], (int64_t) x->settings->event_limit)
            != MDM_OK
         || mdm_api_actor(x, &args[7]) != MDM_OK
-        || mdm_message_payload(x, &en.tag, &en.id_key, &args[9]) != MDM_OK)
+        || mdm_message_payload(x, &en.tag, &en.id_key, &args[9]) != MDM_OK
+        || mdm_ddm_notify_args(x, &en.tag, &args[10]) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -160,6 +162,10 @@ mdm_api_migration_answer(mdm_exchange_t *x)
 
     default:
         return MDM_ERROR;
+    }
+
+    if (mdm_reply_int(reply, 3, 0) == 1) {
+        x->job = 1;
     }
 
     outcome = mdm_reply_str(reply, 1);

@@ -3,12 +3,11 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * The messages that change nothing here: UserAuthenticate, GetToken,
- * ReturnToService, DeclarativeManagement.
+ * ReturnToService.
  */
 
 
 #include "mdm_checkin.h"
-#include "mdm_ddm_status.h"
 
 
 static mdm_int_t mdm_checkin_auth(mdm_exchange_t *x);
@@ -135,29 +134,4 @@ mdm_checkin_return_to_service(mdm_exchange_t *x)
 
     return mdm_exchange_body(x, 200, "application/xml",
                              &mdm_no_return_to_service);
-}
-
-
-mdm_int_t
-mdm_checkin_declarative_management(mdm_exchange_t *x)
-{
-    mdm_int_t       rc;
-    mdm_str_t       endpoint;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
-    if (mdm_plist_string(m->plist, "Endpoint", &endpoint) == MDM_OK
-        && mdm_str_is(&endpoint, "status"))
-    {
-        return mdm_ddm_status_step(x);
-    }
-
-    rc = mdm_checkin_auth(x);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    return mdm_exchange_refuse(x, 404, "declarative management is not "
-                               "available in this version");
 }

@@ -7,10 +7,13 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 
 
 #define MDM_UNLOCK_TOKEN_MAX  65536
+
+#define MDM_TOKEN_ARGS        (9 + MDM_DDM_NOTIFY_ARGS)
 
 
 static mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
@@ -26,6 +29,11 @@ mdm_checkin_token_update(mdm_exchange_t *x)
     mdm_secret_where_t   where;
 
     if (x->state != 0) {
+
+        if (mdm_reply_int(x->calls[0].reply, 2, 0) == 1) {
+            x->job = 1;
+        }
+
         return mdm_checkin_end(x);
     }
 
@@ -55,7 +63,8 @@ mdm_checkin_token_update(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_token_update, 9 + n, 1);
+    args = mdm_message_call(x, &mdm_script_token_update, MDM_TOKEN_ARGS + n,
+                            1);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -77,12 +86,13 @@ mdm_checkin_token_update(mdm_exchange_t *x)
         || mdm_message_number(x, &args[7], x->settings->event_limit)
            != MDM_OK
         || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[8])
-           != MDM_OK)
+           != MDM_OK
+        || mdm_ddm_notify_args(x, &m->en.tag, &args[9]) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[9], pairs, n * sizeof(mdm_str_t));
+    memcpy(&args[MDM_TOKEN_ARGS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
 }

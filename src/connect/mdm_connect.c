@@ -6,6 +6,7 @@
 
 #include "mdm_command.h"
 #include "mdm_connect.h"
+#include "mdm_ddm_token.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
@@ -168,7 +169,7 @@ mdm_connect_answer(mdm_exchange_t *x)
 {
     int64_t              code;
     mdm_int_t            rc;
-    mdm_str_t            uuid, body;
+    mdm_str_t            uuid, body, token, time;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
     const mdm_reply_t   *reply;
@@ -209,6 +210,17 @@ mdm_connect_answer(mdm_exchange_t *x)
     rc = mdm_exchange_open(x, &where, &body);
     if (rc != MDM_OK) {
         return rc;
+    }
+
+    /* that declarations changed: with their token as it is now */
+
+    if (reply->nelements > 4) {
+        token = mdm_reply_str(reply, 4);
+        time = mdm_reply_str(reply, 5);
+
+        if (mdm_ddm_splice(x->arena, &body, &token, &time) == MDM_ERROR) {
+            return MDM_ERROR;
+        }
     }
 
     return mdm_exchange_body(x, 200, "application/xml; charset=UTF-8", &body);

@@ -6,11 +6,12 @@
 --@include queue
 --@include auth
 --@include status
+--@include ddm
 local T, device, cert, checked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, once, der, limit, raw = ARGV[4], ARGV[5], ARGV[6], ARGV[7],
                                     ARGV[8]
 local e = T .. ':e:' .. device
-local v = redis.call('HMGET', e, 'cert', 'gen', 'once')
+local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts')
 local pin = v[1] or ''
 
 if v[3] == once then
@@ -29,17 +30,23 @@ for _, user in ipairs(users) do
     local u = T .. ':e:' .. user
 
     queue_clear(T, user)
-    status_forget(T, user)
+    ddm_forget(T, user)
     redis.call('HDEL', u, 'token', 'magic', 'topic')
     redis.call('HSET', u, 'enabled', 0, 'tally', 0)
 end
 
 queue_clear(T, device)
-status_forget(T, device)
+ddm_forget(T, device)
 
 redis.call('DEL', e)
 redis.call('HSET', e, 'type', kind, 'cert', cert, 'enabled', 0, 'tally', 0,
            'gen', gen, 'once', once, 'enrolled', now, 'last_seen', now)
+
+-- the time of a DeclarationsToken never runs backwards
+
+if v[4] then
+    redis.call('HSET', e, 'dts', v[4])
+end
 
 for i = 9, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])

@@ -2,8 +2,10 @@
 -- ARGV: id, device, cert, event limit, raw
 -- {0} or {code of auth()}
 --@include event
+--@include queue
 --@include auth
 --@include status
+--@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local limit, raw = ARGV[4], ARGV[5]
 local code = auth(T, device, cert)
@@ -25,12 +27,12 @@ if id == device then
 end
 
 for _, one in ipairs(ids) do
-    status_forget(T, one)
     redis.call('HSET', T .. ':e:' .. one, 'enabled', 0)
 
     -- what another server knows is older from now on
 
     redis.call('HDEL', T .. ':e:' .. one, 'mtoken')
+    ddm_forget(T, one)
 end
 
 redis.call('HSET', T .. ':e:' .. id, 'last_seen', clock())

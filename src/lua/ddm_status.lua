@@ -5,8 +5,10 @@
 --       type, place, JSON, …: see src/ddm/mdm_ddm_report.h
 -- {0, values that have no room}; {code of auth()}
 --@include event
+--@include queue
 --@include auth
---@include status_index
+--@include status
+--@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local digest, kept, limit = ARGV[4], tonumber(ARGV[7]), ARGV[9]
 local full = ARGV[10] == '1'
@@ -22,7 +24,9 @@ if code ~= 0 then
     return {code}
 end
 
-if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+local kind = redis.call('HGET', T .. ':e:' .. id, 'type')
+
+if not kind then
     return {0, 0}
 end
 
@@ -125,12 +129,12 @@ end
 local other = {}
 
 if size > 0 and (full or #fresh > 0) then
-    local kind, above = {}, {}
+    local shape, above = {}, {}
 
     for _, place in ipairs(fresh) do
         local path = string.match(place, '^[^\31]*')
 
-        kind[path] = #path == #place and 1 or 2
+        shape[path] = #path == #place and 1 or 2
 
         local dot = string.find(path, '.', 1, true)
 
@@ -143,7 +147,7 @@ if size > 0 and (full or #fresh > 0) then
     local function replaced(place)
         local path = string.match(place, '^[^\31]*')
 
-        if kind[path] and kind[path] ~= (#path == #place and 1 or 2)
+        if shape[path] and shape[path] ~= (#path == #place and 1 or 2)
             or above[path]
         then
             return true
@@ -152,7 +156,7 @@ if size > 0 and (full or #fresh > 0) then
         local dot = string.find(path, '.', 1, true)
 
         while dot do
-            if kind[string.sub(path, 1, dot - 1)] then
+            if shape[string.sub(path, 1, dot - 1)] then
                 return true
             end
 
@@ -274,16 +278,38 @@ end
 
 -- who watches what
 
-local watchers = limit ~= '0' and redis.call('HGET', T .. ':ddm', 'w')
+local watch = limit == '0' and {} or redis.call('HMGET', T .. ':ddm', 'w', 'f')
+local watchers = watch[1] and cjson.decode(watch[1]) or {}
+local names, filters, who = {}, nil, nil
 
-watchers = watchers and cjson.decode(watchers) or {}
+-- a channel is in a set because it was put there, or by the set's filter
 
-local names = {}
+local function in_set(set)
+    if redis.call('HEXISTS', T .. ':d:' .. id, 's:' .. set) == 1 then
+        return true
+    end
+
+    filters = filters or watch[2] and cjson.decode(watch[2]) or {}
+
+    if not filters[set] then
+        return false
+    end
+
+    if not who then
+        who = {id = id, kind = kind, device = device, tags = {}}
+
+        for _, field in ipairs(redis.call('HKEYS', T .. ':d:' .. id)) do
+            if string.sub(field, 1, 2) == 't:' then
+                who.tags[#who.tags + 1] = ddm_unescape(string.sub(field, 3))
+            end
+        end
+    end
+
+    return ddm_fits(T, filters[set], who)
+end
 
 for name, w in pairs(watchers) do
-    if not w.set
-        or redis.call('HEXISTS', T .. ':d:' .. id, 's:' .. w.set) == 1
-    then
+    if not w.set or in_set(w.set) then
         names[#names + 1] = name
     end
 end

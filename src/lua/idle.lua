@@ -43,4 +43,4 @@ if v[3] ~= '1' or not v[5] then
 end
 
 --@include deliver
-return deliver(T, v[5])
+return deliver(T, id, v[5])

@@ -1,15 +1,19 @@
 -- Takes over an enrollment of another server, without its certificate.
 -- ARGV: MessageType, id, device, type, awaiting (0 or 1), unlock token or
---       "", event limit, who, address, raw, then field, value, …
--- {0, outcome, tally}; outcome "created", "updated", or "kept": the device
+--       "", event limit, who, address, raw, uuid and body of a command that
+--       tells of declarations, queue limit, then field, value, …
+-- {0, outcome, tally, 1: the partition has no declarations yet}; outcome "created", "updated", or "kept": the device
 -- itself has spoken here since, and what it said is newer;
 -- {-1}: the device of this user is not enrolled; {-7}: too many users
 --@include event
+--@include queue
+--@include status
+--@include ddm
 local T, message, id, device = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, awaiting, unlock, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local e = T .. ':e:' .. id
 local v = redis.call('HMGET', e, 'type', 'cert', 'token', 'magic', 'mtoken',
-                     'tally', 'gen')
+                     'tally', 'gen', 'enabled')
 local tally = tonumber(v[6] or '0')
 local fields, at = {}, {}
 
@@ -19,7 +23,7 @@ local function digest(token, magic)
     return string.sub(redis.sha1hex(#token .. ':' .. token .. magic), 1, 16)
 end
 
-for i = 11, #ARGV - 1, 2 do
+for i = 14, #ARGV - 1, 2 do
     fields[#fields + 1] = ARGV[i]
     fields[#fields + 1] = ARGV[i + 1]
     at[ARGV[i]] = ARGV[i + 1]
@@ -36,7 +40,7 @@ if id ~= device then
     -- the device has enrolled here: its users do so themselves
 
     if d[2] and not d[3] then
-        return {0, 'kept', tally}
+        return {0, 'kept', tally, 0}
     end
 
     if not v[1] and redis.call('SCARD', T .. ':users:' .. device) >= 1000 then
@@ -55,7 +59,7 @@ if v[1] then
     end
 
     if own then
-        return {0, 'kept', tally}
+        return {0, 'kept', tally, 0}
     end
 end
 
@@ -108,4 +112,12 @@ event(T, limit, 'api.Migrate', id,
       {by = ARGV[8], address = ARGV[9], message = message,
        outcome = outcome, tally = tally}, ARGV[10])
 
-return {0, outcome, tally}
+local ctx = {now = tonumber(now), uuid = ARGV[11], body = ARGV[12],
+             room = tonumber(ARGV[13])}
+local first = 0
+
+if message == 'TokenUpdate' then
+    first = ddm_enabled(T, id, ctx, limit, v[8] ~= '1')
+end
+
+return {0, outcome, tally, first}

@@ -18,7 +18,7 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', e, 'type', 'enabled', 'once')
+local v = redis.call('HMGET', e, 'type', 'enabled', 'once', 'dc')
 
 if not v[1] then
     return {0}
@@ -38,6 +38,14 @@ if status == 'NotNow' then
 
         redis.call('HSET', nn, uuid, first .. ':' .. tally)
         redis.call('HSET', e, 'once', once)
+
+        -- it will be sent again, with the token of then: one is enough
+
+        if not v[4] and redis.call('HEXISTS', T .. ':c:' .. uuid, 'ddm') == 1
+        then
+            redis.call('HSET', e, 'dc', uuid)
+        end
+
         event(T, limit, 'mdm.Connect', id,
               {status = status, command_uuid = uuid, tally = tally}, raw)
     end
@@ -66,6 +74,10 @@ then
     if known then
         kind = redis.call('HGET', T .. ':c:' .. uuid, 'type') or ''
         command_release(T, uuid, 1)
+
+        if v[4] == uuid then
+            redis.call('HDEL', e, 'dc')
+        end
     end
 
     local key = T .. ':r:' .. id .. ':' .. uuid
@@ -99,13 +111,13 @@ end
 local head = redis.call('HGET', e, 'q')
 
 if status ~= 'NotNow' or not head then
-    return deliver(T, head)
+    return deliver(T, id, head)
 end
 
 -- after NotNow every refused command is skipped until another status comes
 
 if not redis.call('HGET', nn, head) then
-    return deliver(T, head)
+    return deliver(T, id, head)
 end
 
 local list, from = T .. ':q:' .. id, 0
@@ -121,7 +133,7 @@ while true do
 
     for i = 1, #uuids do
         if not refused[i] then
-            return deliver(T, uuids[i])
+            return deliver(T, id, uuids[i])
         end
     end
 

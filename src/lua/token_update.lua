@@ -1,9 +1,13 @@
 -- TokenUpdate: the channel can be pushed from now on.
 -- ARGV: id, device, cert, type, once, awaiting (0 or 1), unlock token or "",
---       event limit, raw, then field, value, …
--- {0, tally}; {code of auth()}; {-7}: too many user channels
+--       event limit, raw, uuid and body of a command that tells of
+--       declarations, queue limit, then field, value, …
+-- {0, tally, 1: the partition has no declarations yet}; {code of auth()}; {-7}: too many user channels
 --@include event
+--@include queue
 --@include auth
+--@include status
+--@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, once, awaiting, unlock = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local limit, raw = ARGV[8], ARGV[9]
@@ -14,10 +18,11 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once')
+local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
+                     'enabled')
 
 if v[4] == once then
-    return {0, tonumber(v[2])}
+    return {0, tonumber(v[2]), 0}
 end
 
 if id ~= device and not v[1] then
@@ -37,7 +42,7 @@ local tally = redis.call('HINCRBY', e, 'tally', 1)
 redis.call('HSET', e, 'enabled', 1, 'once', once, 'updated', now,
            'last_seen', now)
 
-for i = 10, #ARGV - 1, 2 do
+for i = 13, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -70,4 +75,7 @@ end
 
 event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
 
-return {0, tally}
+local ctx = {now = now, uuid = ARGV[10], body = ARGV[11],
+             room = tonumber(ARGV[12])}
+
+return {0, tally, ddm_enabled(T, id, ctx, limit, v[5] ~= '1')}

@@ -736,7 +736,10 @@ test_others(void **state)
 
     assert_int_equal(checkin(state, CERT_A, "DeclarativeManagement",
                      id_is(UDID),
-                     "<key>Endpoint</key><string>tokens</string>"), 404);
+                     "<key>Endpoint</key><string>tokens</string>"), 200);
+    assert_int_equal(checkin(state, CERT_B, "DeclarativeManagement",
+                     id_is(UDID),
+                     "<key>Endpoint</key><string>tokens</string>"), 403);
 }
 
 

@@ -151,6 +151,16 @@ sub get_bootstrap_token {
 }
 
 
+# declarative management; $data: what goes with "status"
+
+sub ddm {
+    my ($self, $endpoint, $data) = @_;
+
+    return $self->message('DeclarativeManagement', Endpoint => $endpoint,
+        defined $data ? (Data => plist_data($data)) : ());
+}
+
+
 sub connect {
     my ($self, %keys) = @_;
 

@@ -23,8 +23,9 @@ sub timeout { return '2s' }
 sub rates {
     my ($self) = @_;
 
-    return (failover => 5, master_kill => 5, freeze => 1, replica_kill => 3,
-            migrate => 5, stop => 4, pause => 3, disconnect => 4);
+    return (failover => 2.5, master_kill => 2.5, freeze => 0.5,
+            replica_kill => 3, migrate => 5, stop => 3, pause => 2,
+            disconnect => 4);
 }
 
 

@@ -24,8 +24,8 @@ sub rates {
 
     return (failover => 10) if $self->{control};
 
-    return (failover => 3, master_kill => 3, freeze => 1, replica_kill => 4,
-            sentinel_kill => 2, stop => 4, pause => 3, disconnect => 4);
+    return (failover => 2, master_kill => 2.5, freeze => 0.5, replica_kill => 3,
+            sentinel_kill => 2, stop => 3, pause => 2, disconnect => 4);
 }
 
 

@@ -1,0 +1,35 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Work that no request waits for: the rollout of declarations.  A runner for
+ * each store in each worker; who does what is settled in Redis.
+ */
+
+
+#ifndef _NGX_MDM_JOB_H_INCLUDED_
+#define _NGX_MDM_JOB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_mdm_store.h"
+
+
+/*
+ * "stores" is an array of ngx_mdm_store_t *; those without settings serve no
+ * location and get no runner.  To be called behind ngx_mdm_redis_init_process()
+ * and before ngx_mdm_redis_exit_process().
+ */
+ngx_int_t ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
+void ngx_mdm_job_exit_process(ngx_cycle_t *cycle);
+
+/*
+ * The tenant of a request has work: it is begun once the current event is
+ * over.
+ */
+void ngx_mdm_job_kick(ngx_http_request_t *r, mdm_exchange_t *x);
+
+
+#endif /* _NGX_MDM_JOB_H_INCLUDED_ */

@@ -1,0 +1,160 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_api_ddm.h"
+#include "mdm_ddm_rollout.h"
+#include "mdm_key.h"
+
+
+static mdm_int_t mdm_api_name_check(mdm_exchange_t *x, const char *what,
+    size_t max, const mdm_str_t *raw, mdm_str_t *key);
+
+
+mdm_int_t
+mdm_api_name(mdm_exchange_t *x, mdm_uint_t n, size_t max, mdm_str_t *key)
+{
+    mdm_int_t  rc;
+    mdm_str_t  segment, raw;
+
+    rc = mdm_api_segment(x, n, &segment);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    rc = mdm_unescape(x->arena, &raw, &segment);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, "a part of the path is no "
+                                   "percent-encoding");
+    }
+
+    return (rc == MDM_OK) ? mdm_api_name_check(x, "the name", max, &raw, key)
+                          : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_api_arg_name(mdm_exchange_t *x, const char *name, size_t max,
+    mdm_str_t *key)
+{
+    mdm_int_t  rc;
+    mdm_str_t  raw;
+
+    rc = mdm_api_arg(x, name, &raw);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (raw.len == 0) {
+        return mdm_exchange_refuse(x, 400, "the argument \"%s\" is missing",
+                                   name);
+    }
+
+    return mdm_api_name_check(x, name, max, &raw, key);
+}
+
+
+static mdm_int_t
+mdm_api_name_check(mdm_exchange_t *x, const char *what, size_t max,
+    const mdm_str_t *raw, mdm_str_t *key)
+{
+    if (raw->len > max || !mdm_utf8_valid(raw)) {
+        return mdm_exchange_refuse(x, 400, "%s has to be UTF-8 and %zu octets "
+                                   "at most", what, max);
+    }
+
+    return mdm_key_id(x->arena, key, raw);
+}
+
+
+mdm_int_t
+mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_str_t **args)
+{
+    mdm_int_t   rc;
+    mdm_str_t   key, *jobs;
+    mdm_uint_t  nonotify;
+
+    nonotify = 0;
+
+    rc = mdm_api_arg_flag(x, "nonotify", &nonotify);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 2, 1) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    *args = mdm_exchange_call(x, 0, script, &key, nargs);
+
+    mdm_str_set(&key, MDM_DDM_JOBS);
+
+    jobs = mdm_exchange_call(x, 1, &mdm_script_jobs_add, &key, 1);
+
+    if (*args == NULL || jobs == NULL
+        || mdm_api_number(x, &(*args)[0], (int64_t) x->settings->event_limit)
+           != MDM_OK
+        || mdm_api_actor(x, &(*args)[1]) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    jobs[0] = x->tenant;
+    (*args)[3] = mdm_api_flag(!nonotify);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_str_t **args)
+{
+    mdm_str_t  key;
+
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    *args = mdm_exchange_call(x, 0, script, &key, nargs);
+
+    return (*args == NULL) ? MDM_ERROR : MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed)
+{
+    x->job = changed ? 1 : 0;
+
+    return mdm_exchange_empty(x, changed ? 204 : 304);
+}
+
+
+mdm_int_t
+mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply)
+{
+    size_t          i;
+    mdm_str_t       name;
+    mdm_api_json_t  j;
+
+    mdm_api_json_init(&j, x->arena, 64 + 48 * reply->nelements);
+    mdm_api_json_open(&j, NULL, '[');
+
+    for (i = 0; i < reply->nelements; i++) {
+        name = mdm_reply_str(reply, i);
+        mdm_api_json_id(&j, NULL, &name);
+    }
+
+    mdm_api_json_close(&j, ']');
+
+    return mdm_api_json_answer(&j, x, 200);
+}

@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What the API's calls about declarations share.  These answer as those of
+ * mdm_api_util.h.
+ */
+
+
+#ifndef _MDM_API_DDM_H_INCLUDED_
+#define _MDM_API_DDM_H_INCLUDED_
+
+
+#include "mdm_api_json.h"
+#include "mdm_api_util.h"
+
+
+/* octets of a set's name */
+#define MDM_API_SET           128
+
+/* arguments that every change begins with: event limit, who, address, notify */
+#define MDM_API_CHANGE        4
+
+
+/* segment n of the path, a name of at most "max" octets, in key form */
+mdm_int_t mdm_api_name(mdm_exchange_t *x, mdm_uint_t n, size_t max,
+    mdm_str_t *key);
+
+/* the same for an argument of the query, which has to be there */
+mdm_int_t mdm_api_arg_name(mdm_exchange_t *x, const char *name, size_t max,
+    mdm_str_t *key);
+
+/*
+ * Starts a round that changes the tenant's declarations: the script on
+ * "mdm:{tenant/ddm}" is call 0, the entry in the list of tenants with work
+ * call 1.  Fills in what every change begins with; "nargs" counts all.
+ * MDM_OK, with *args; MDM_DONE; MDM_ERROR.
+ */
+mdm_int_t mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_str_t **args);
+
+/* the same for a script that reads: call 0 alone, all args the caller's */
+mdm_int_t mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_str_t **args);
+
+/* 204 and a job if it has changed something, else 304 */
+mdm_int_t mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed);
+
+/* an array of names, given in key form */
+mdm_int_t mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply);
+
+
+#endif /* _MDM_API_DDM_H_INCLUDED_ */

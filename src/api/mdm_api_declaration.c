@@ -1,0 +1,265 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * /v1/declarations
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_ddm.h"
+#include "mdm_ddm_declaration.h"
+
+
+static mdm_int_t mdm_api_declaration_answer(mdm_exchange_t *x);
+
+
+mdm_int_t
+mdm_api_declaration_list_step(mdm_exchange_t *x)
+{
+    mdm_int_t   rc;
+    mdm_str_t  *args;
+
+    if (x->state != 0) {
+        return mdm_api_names(x, x->calls[0].reply);
+    }
+
+    rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    mdm_str_set(&args[0], "declarations");
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_api_declaration_put_step(mdm_exchange_t *x)
+{
+    mdm_int_t               rc;
+    mdm_str_t               name, *args;
+    mdm_uint_t              validate;
+    mdm_plist_limits_t      limits;
+    const mdm_reply_t      *reply;
+    mdm_ddm_declaration_t   d;
+
+    if (x->state != 0) {
+        reply = x->calls[0].reply;
+
+        switch (mdm_reply_int(reply, 0, 0)) {
+
+        case -1:
+            name = mdm_reply_str(reply, 1);
+
+            return mdm_exchange_refuse(x, 400, "Payload: there is no "
+                                       "declaration \"%.*s\", to which it "
+                                       "refers (validate=0 allows that)",
+                                       mdm_fmt(&name));
+
+        case -2:
+            return mdm_exchange_refuse(x, 409, "there are %d declarations "
+                                       "already, the most that a tenant has",
+                                       MDM_DDM_DECLARATIONS);
+
+        default:
+            return mdm_api_changed(x, mdm_reply_int(reply, 0, 0) == 1);
+        }
+    }
+
+    validate = (x->settings->validate != MDM_VALIDATE_OFF);
+
+    rc = mdm_api_arg_flag(x, "validate", &validate);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_ddm_declaration_read(x->arena, &x->body, &limits, &d);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&d.error));
+    }
+
+    if (rc != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    rc = mdm_api_change(x, &mdm_script_ddm_declaration_put, 12, &args);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[4] = d.key;
+    args[5] = d.kind;
+    args[6] = d.type;
+    args[7] = d.payload;
+    args[8] = d.vars;
+    args[9] = d.refs;
+    args[10] = mdm_api_flag(validate);
+
+    return mdm_api_number(x, &args[11], MDM_DDM_DECLARATIONS) == MDM_OK
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_api_declaration_get_step(mdm_exchange_t *x)
+{
+    mdm_int_t   rc;
+    mdm_str_t   id, *args;
+
+    if (x->state != 0) {
+        return mdm_api_declaration_answer(x);
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_declaration_get, 1, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[0] = id;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_declaration_answer(mdm_exchange_t *x)
+{
+    mdm_int_t           rc;
+    mdm_str_t           id, type, payload, token, head, body;
+    mdm_api_json_t      j;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, 0, 0) != 1) {
+        return mdm_exchange_refuse(x, 404, "there is no such declaration");
+    }
+
+    rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    type = mdm_reply_str(reply, 1);
+    payload = mdm_reply_str(reply, 2);
+    token = mdm_reply_str(reply, 3);
+
+    mdm_api_json_init(&j, x->arena, 256);
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_id(&j, "Identifier", &id);
+    mdm_api_json_str(&j, "Type", &type);
+    mdm_api_json_str(&j, "ServerToken", &token);
+
+    if (j.failed) {
+        return MDM_ERROR;
+    }
+
+    /* the payload is JSON already */
+
+    head.data = j.start;
+    head.len = (size_t) (j.pos - j.start);
+
+    if (mdm_printf(x->arena, &body, "%.*s,\"Payload\":%.*s}", mdm_fmt(&head),
+                   mdm_fmt(&payload))
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_exchange_body(x, 200, "application/json", &body);
+}
+
+
+mdm_int_t
+mdm_api_declaration_delete_step(mdm_exchange_t *x)
+{
+    mdm_int_t           rc;
+    mdm_str_t           name, *args;
+    const mdm_reply_t  *reply;
+
+    if (x->state != 0) {
+        reply = x->calls[0].reply;
+        name = mdm_reply_str(reply, 1);
+
+        switch (mdm_reply_int(reply, 0, 0)) {
+
+        case -1:
+            return mdm_exchange_refuse(x, 404, "there is no such "
+                                       "declaration");
+
+        case -2:
+            return mdm_exchange_refuse(x, 409, "the declaration is in the set "
+                                       "\"%.*s\"", mdm_fmt(&name));
+
+        case -3:
+            return mdm_exchange_refuse(x, 409, "the declaration \"%.*s\" "
+                                       "refers to it", mdm_fmt(&name));
+
+        default:
+            return mdm_api_changed(x, 1);
+        }
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, MDM_DDM_ID, &name);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_change(x, &mdm_script_ddm_declaration_delete, 5, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[4] = name;
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_api_declaration_touch_step(mdm_exchange_t *x)
+{
+    mdm_int_t   rc;
+    mdm_str_t   id, *args;
+
+    if (x->state != 0) {
+
+        if (mdm_reply_int(x->calls[0].reply, 0, 0) != 1) {
+            return mdm_exchange_refuse(x, 404, "there is no such "
+                                       "declaration");
+        }
+
+        return mdm_api_changed(x, 1);
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_change(x, &mdm_script_ddm_declaration_touch, 5, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[4] = id;
+
+    return MDM_CALL;
+}

@@ -1,0 +1,196 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_api_ddm.h"
+#include "mdm_api_given.h"
+#include "mdm_ddm_token.h"
+#include "mdm_key.h"
+
+
+/* arguments of ddm_give */
+
+enum {
+    MDM_API_GIVE_ID = 0,
+    MDM_API_GIVE_TELL,
+    MDM_API_GIVE_NOTIFY,
+    MDM_API_GIVE_LIMIT = MDM_API_GIVE_NOTIFY + MDM_DDM_NOTIFY_ARGS,
+    MDM_API_GIVE_EVENT,
+    MDM_API_GIVE_ACTOR,
+    MDM_API_GIVE_OPS = MDM_API_GIVE_ACTOR + 2
+};
+
+
+/* elements of its reply */
+
+enum {
+    MDM_API_GAVE_CODE = 0,
+    MDM_API_GAVE_CHANGED,
+    MDM_API_GAVE_QUEUED,
+    MDM_API_GAVE_REV
+};
+
+
+mdm_int_t
+mdm_api_given_arg(mdm_exchange_t *x, const char *name, const char *prefix,
+    mdm_str_t *field)
+{
+    mdm_int_t  rc;
+    mdm_str_t  key;
+
+    rc = mdm_api_arg_name(x, name, MDM_API_SET, &key);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    return mdm_printf(x->arena, field, "%s%.*s", prefix, mdm_fmt(&key));
+}
+
+
+mdm_int_t
+mdm_api_give_init(mdm_exchange_t *x, mdm_api_give_t *give, const char *event,
+    mdm_uint_t n)
+{
+    give->event = event;
+    give->nops = 0;
+    give->ops = mdm_arena_zalloc(x->arena, n * 3 * sizeof(mdm_str_t));
+
+    return (give->ops == NULL) ? MDM_ERROR : MDM_OK;
+}
+
+
+void
+mdm_api_give_add(mdm_api_give_t *give, const char *op,
+    const mdm_str_t *field, const mdm_str_t *value)
+{
+    mdm_str_t  *ops;
+
+    ops = &give->ops[give->nops];
+
+    ops[0].data = (u_char *) op;
+    ops[0].len = strlen(op);
+    ops[1] = *field;
+
+    if (value != NULL) {
+        ops[2] = *value;
+    }
+
+    give->nops += 3;
+}
+
+
+mdm_int_t
+mdm_api_give_call(mdm_exchange_t *x, mdm_api_give_t *give, mdm_int_t state)
+{
+    mdm_int_t   rc;
+    mdm_str_t   key, *args;
+    mdm_uint_t  quiet;
+
+    quiet = 0;
+
+    rc = mdm_api_arg_flag(x, "nonotify", &quiet);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    /* the master's rev: has the partition all that this channel is to get? */
+
+    if (mdm_exchange_calls(x, 2, state) != MDM_CALL
+        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 1) == NULL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_give, &give->en.tag,
+                             MDM_API_GIVE_OPS + give->nops);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    args[MDM_API_GIVE_ID] = give->en.id_key;
+    args[MDM_API_GIVE_TELL] = mdm_api_flag(!quiet);
+    args[MDM_API_GIVE_EVENT].data = (u_char *) give->event;
+    args[MDM_API_GIVE_EVENT].len = strlen(give->event);
+
+    if (mdm_ddm_notify_args(x, &give->en.tag, &args[MDM_API_GIVE_NOTIFY])
+        != MDM_OK
+        || mdm_api_number(x, &args[MDM_API_GIVE_LIMIT],
+                          (int64_t) x->settings->event_limit) != MDM_OK
+        || mdm_api_actor(x, &args[MDM_API_GIVE_ACTOR]) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    memcpy(&args[MDM_API_GIVE_OPS], give->ops,
+           give->nops * sizeof(mdm_str_t));
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_api_give_answer(mdm_exchange_t *x)
+{
+    mdm_str_t           prefix;
+    const char         *what;
+    const mdm_reply_t  *reply;
+
+    if (x->calls[0].rc == MDM_CALL_UNAVAILABLE) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    if (x->calls[0].rc != MDM_CALL_OK) {
+        return MDM_ERROR;
+    }
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, MDM_API_GAVE_CODE, -1) != 0) {
+        prefix = mdm_reply_str(reply, 1);
+
+        what = mdm_str_is(&prefix, "s:") ? "100 sets"
+               : mdm_str_is(&prefix, "t:") ? "64 tags"
+               : "64 variables";
+
+        return mdm_exchange_refuse(x, 409, "an enrollment has at most %s",
+                                   what);
+    }
+
+    /* the channel was told what its partition knows: let it hear the rest */
+
+    if (x->calls[1].rc != MDM_CALL_OK
+        || mdm_reply_int(x->calls[1].reply, 0, 0)
+           > mdm_reply_int(reply, MDM_API_GAVE_REV, -1))
+    {
+        x->job = 1;
+    }
+
+    return mdm_exchange_empty(x, mdm_reply_int(reply, MDM_API_GAVE_CHANGED, 0)
+                                 ? 204 : 304);
+}
+
+
+mdm_int_t
+mdm_api_given_call(mdm_exchange_t *x, const mdm_enrollment_t *en,
+    mdm_int_t state)
+{
+    mdm_str_t  *args;
+
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_given, &en->tag, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = en->id_key;
+
+    return MDM_CALL;
+}

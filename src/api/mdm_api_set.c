@@ -1,0 +1,357 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Sets of declarations: /v1/sets, /v1/set-declarations, /v1/declaration-sets
+ * and /v1/set-filters.
+ */
+
+
+#include <jansson.h>
+
+#include "mdm_api.h"
+#include "mdm_api_ddm.h"
+#include "mdm_ddm_declaration.h"
+
+
+/* strings in one list of a filter, and bytes of one */
+#define MDM_API_FILTER        100
+#define MDM_API_FILTER_TEXT   128
+
+
+static mdm_int_t mdm_api_set_list(mdm_exchange_t *x, const char *what,
+    size_t max);
+static mdm_int_t mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in);
+static mdm_int_t mdm_api_set_filter_read(mdm_exchange_t *x, mdm_str_t *json);
+static mdm_int_t mdm_api_set_filter_check(mdm_exchange_t *x,
+    const mdm_str_t *json);
+static mdm_int_t mdm_api_set_filter_change(mdm_exchange_t *x,
+    const mdm_str_t *json);
+
+
+mdm_int_t
+mdm_api_set_list_step(mdm_exchange_t *x)
+{
+    mdm_int_t   rc;
+    mdm_str_t  *args;
+
+    if (x->state != 0) {
+        return mdm_api_names(x, x->calls[0].reply);
+    }
+
+    rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    mdm_str_set(&args[0], "sets");
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_api_set_declarations_step(mdm_exchange_t *x)
+{
+    return mdm_api_set_list(x, "set", MDM_API_SET);
+}
+
+
+mdm_int_t
+mdm_api_declaration_sets_step(mdm_exchange_t *x)
+{
+    return mdm_api_set_list(x, "in", MDM_DDM_ID);
+}
+
+
+static mdm_int_t
+mdm_api_set_list(mdm_exchange_t *x, const char *what, size_t max)
+{
+    mdm_int_t   rc;
+    mdm_str_t   name, *args;
+
+    if (x->state != 0) {
+        return mdm_api_names(x, x->calls[0].reply);
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, max, &name);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[1] = name;
+
+    return (mdm_printf(x->arena, &args[0], "%s", what) == MDM_OK) ? MDM_CALL
+                                                                  : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_api_set_put_step(mdm_exchange_t *x)
+{
+    return mdm_api_set_change(x, 1);
+}
+
+
+mdm_int_t
+mdm_api_set_delete_step(mdm_exchange_t *x)
+{
+    return mdm_api_set_change(x, 0);
+}
+
+
+static mdm_int_t
+mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
+{
+    mdm_int_t   rc;
+    mdm_str_t   set, id, *args;
+
+    if (x->state != 0) {
+
+        switch (mdm_reply_int(x->calls[0].reply, 0, 0)) {
+
+        case -1:
+            return mdm_exchange_refuse(x, 404, "there is no such "
+                                       "declaration");
+
+        case -2:
+            return mdm_exchange_refuse(x, 409, "there are %d sets already, "
+                                       "the most that a tenant has",
+                                       MDM_DDM_SETS);
+
+        case -3:
+            return mdm_exchange_refuse(x, 409, "the set has %d declarations "
+                                       "already, the most that fit",
+                                       MDM_DDM_SET);
+
+        default:
+            return mdm_api_changed(x, mdm_reply_int(x->calls[0].reply, 0, 0)
+                                      == 1);
+        }
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, MDM_API_SET, &set);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_name(x, "declaration", MDM_DDM_ID, &id);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_change(x, &mdm_script_ddm_set, 9, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[4] = set;
+    args[5] = id;
+    args[6] = mdm_api_flag(in);
+
+    if (mdm_api_number(x, &args[7], MDM_DDM_SETS) != MDM_OK
+        || mdm_api_number(x, &args[8], MDM_DDM_SET) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_api_set_filter_get_step(mdm_exchange_t *x)
+{
+    mdm_int_t           rc;
+    mdm_str_t           set, json, *args;
+    const mdm_reply_t  *reply;
+
+    if (x->state != 0) {
+        reply = x->calls[0].reply;
+
+        if (mdm_reply_int(reply, 0, 0) != 1) {
+            return mdm_exchange_refuse(x, 404, "the set has no filter");
+        }
+
+        json = mdm_reply_str(reply, 1);
+
+        return mdm_exchange_body(x, 200, "application/json", &json);
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, MDM_API_SET, &set);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_set_get, 2, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[0] = set;
+    mdm_str_set(&args[1], "f");
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_api_set_filter_put_step(mdm_exchange_t *x)
+{
+    mdm_int_t  rc;
+    mdm_str_t  json;
+
+    mdm_str_null(&json);
+
+    if (x->state == 0) {
+        rc = mdm_api_set_filter_read(x, &json);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return mdm_api_set_filter_change(x, &json);
+}
+
+
+mdm_int_t
+mdm_api_set_filter_delete_step(mdm_exchange_t *x)
+{
+    mdm_str_t  none;
+
+    mdm_str_null(&none);
+
+    return mdm_api_set_filter_change(x, &none);
+}
+
+
+static mdm_int_t
+mdm_api_set_filter_read(mdm_exchange_t *x, mdm_str_t *json)
+{
+    mdm_int_t           rc;
+    mdm_str_t           error;
+    mdm_plist_limits_t  limits;
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_ddm_json(x->arena, &x->body, &limits, json, &error);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&error));
+    }
+
+    return (rc == MDM_OK) ? mdm_api_set_filter_check(x, json) : MDM_ERROR;
+}
+
+
+/* {"type": [strings], "model": [strings], "tag": [strings]}, any of them */
+
+static mdm_int_t
+mdm_api_set_filter_check(mdm_exchange_t *x, const mdm_str_t *json)
+{
+    size_t       i;
+    json_t      *root, *list, *one;
+    mdm_int_t    rc;
+    const char  *key;
+
+    root = json_loadb((const char *) json->data, json->len, 0, NULL);
+    if (root == NULL) {
+        return mdm_exchange_refuse(x, 400, "JSON: object expected");
+    }
+
+    rc = MDM_OK;
+
+    if (!json_is_object(root) || json_object_size(root) == 0) {
+        rc = mdm_exchange_refuse(x, 400, "a filter is an object with type, "
+                                 "model or tag");
+    }
+
+    json_object_foreach(root, key, list) {
+
+        if (strcmp(key, "type") != 0 && strcmp(key, "model") != 0
+            && strcmp(key, "tag") != 0)
+        {
+            rc = mdm_exchange_refuse(x, 400, "a filter has type, model and "
+                                     "tag only");
+            break;
+        }
+
+        if (!json_is_array(list) || json_array_size(list) == 0
+            || json_array_size(list) > MDM_API_FILTER)
+        {
+            rc = mdm_exchange_refuse(x, 400, "%s: an array of 1 to %d strings "
+                                     "expected", key, MDM_API_FILTER);
+            break;
+        }
+
+        json_array_foreach(list, i, one) {
+
+            if (!json_is_string(one) || json_string_length(one) == 0
+                || json_string_length(one) > MDM_API_FILTER_TEXT)
+            {
+                rc = mdm_exchange_refuse(x, 400, "%s[%zu]: a string of 1 to "
+                                         "%d octets expected", key, i,
+                                         MDM_API_FILTER_TEXT);
+                break;
+            }
+        }
+
+        if (rc != MDM_OK) {
+            break;
+        }
+    }
+
+    json_decref(root);
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_api_set_filter_change(mdm_exchange_t *x, const mdm_str_t *json)
+{
+    mdm_int_t   rc;
+    mdm_str_t   set, *args;
+
+    if (x->state != 0) {
+
+        if (mdm_reply_int(x->calls[0].reply, 0, 0) == -2) {
+            return mdm_exchange_refuse(x, 409, "there are %d sets already, "
+                                       "the most that a tenant has",
+                                       MDM_DDM_SETS);
+        }
+
+        return mdm_api_changed(x, mdm_reply_int(x->calls[0].reply, 0, 0)
+                                  == 1);
+    }
+
+    args = NULL;
+
+    rc = mdm_api_name(x, 2, MDM_API_SET, &set);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_change(x, &mdm_script_ddm_set_put, 8, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[4] = set;
+    mdm_str_set(&args[5], "f");
+    args[6] = *json;
+
+    return mdm_api_number(x, &args[7], MDM_DDM_SETS) == MDM_OK ? MDM_CALL
+                                                               : MDM_ERROR;
+}

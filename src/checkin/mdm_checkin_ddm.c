@@ -1,0 +1,457 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * DeclarativeManagement: a device asks for the token of its declarations,
+ * for their list, for one of them, or reports its status.
+ */
+
+
+#include "mdm_checkin.h"
+#include "mdm_ddm_body.h"
+#include "mdm_ddm_status.h"
+#include "mdm_ddm_token.h"
+#include "mdm_key.h"
+
+
+#define MDM_DDM_JSON          "application/json"
+
+#define MDM_DDM_GONE          404   /* code of ddm_get */
+
+#define MDM_DDM_NO_ITEMS                                                      \
+    "{\"Declarations\":{\"Activations\":[],\"Assets\":[],"                    \
+    "\"Configurations\":[],\"Management\":[]},\"DeclarationsToken\":\""       \
+    MDM_DDM_EMPTY_TOKEN "\"}"
+
+
+enum {
+    MDM_DDM_ASK = 0,
+    MDM_DDM_TOKENS,
+    MDM_DDM_ITEMS,
+    MDM_DDM_FOUND,
+    MDM_DDM_BODY
+};
+
+
+/* elements of the reply of ddm_get */
+
+enum {
+    MDM_DDM_GET_CODE = 0,
+    MDM_DDM_GET_TOKEN,
+    MDM_DDM_GET_TEMPLATE,
+    MDM_DDM_GET_VARS,
+    MDM_DDM_GET_SUBS,
+    MDM_DDM_GET_OTHER
+};
+
+
+/* a declaration that is being fetched; arguments and reply of ddm_get */
+
+#define MDM_DDM_ARG_KEY       3
+#define MDM_DDM_ARG_OTHER     4
+
+
+typedef struct {
+    const mdm_reply_t        *reply;
+    mdm_str_t                 id_key;
+    mdm_str_t                 template;
+    mdm_str_t                 cached;      /* its key in the cache */
+} mdm_ddm_fetch_t;
+
+
+static mdm_int_t mdm_checkin_ddm_ask(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_declaration(mdm_exchange_t *x,
+    const mdm_str_t *rest);
+static mdm_int_t mdm_checkin_ddm_tokens(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_items(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_found(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_fetched(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_send(mdm_exchange_t *x,
+    const mdm_ddm_fetch_t *f, mdm_ddm_body_t *body);
+static mdm_int_t mdm_checkin_ddm_lost(mdm_exchange_t *x, const char *what,
+    const mdm_str_t *key);
+static mdm_int_t mdm_checkin_ddm_fetch(mdm_exchange_t *x,
+    const mdm_reply_t *reply, const mdm_str_t *args, mdm_ddm_fetch_t *f);
+
+
+static const char  *mdm_ddm_kinds[] = {
+    "activation", "asset", "configuration", "management", NULL
+};
+
+
+mdm_int_t
+mdm_checkin_declarative_management(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_DDM_ASK:
+        return mdm_checkin_ddm_ask(x);
+
+    case MDM_DDM_TOKENS:
+        return mdm_checkin_ddm_tokens(x);
+
+    case MDM_DDM_ITEMS:
+        return mdm_checkin_ddm_items(x);
+
+    case MDM_DDM_FOUND:
+        return mdm_checkin_ddm_found(x);
+
+    default: /* MDM_DDM_BODY */
+        return mdm_checkin_ddm_fetched(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_ask(mdm_exchange_t *x)
+{
+    mdm_str_t       endpoint;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_plist_string(m->plist, "Endpoint", &endpoint) != MDM_OK) {
+        return mdm_exchange_refuse(x, 400, "Endpoint is missing");
+    }
+
+    if (mdm_str_is(&endpoint, "status")) {
+        x->step = mdm_ddm_status_step;
+        return mdm_ddm_status_step(x);
+    }
+
+    if (mdm_str_is(&endpoint, "tokens")) {
+        return (mdm_message_call(x, &mdm_script_ddm_tokens, 3,
+                                 MDM_DDM_TOKENS)
+                == NULL)
+               ? MDM_ERROR : MDM_CALL;
+    }
+
+    if (mdm_str_is(&endpoint, "declaration-items")) {
+        return (mdm_message_call(x, &mdm_script_ddm_items, 3, MDM_DDM_ITEMS)
+                == NULL)
+               ? MDM_ERROR : MDM_CALL;
+    }
+
+    if (endpoint.len > sizeof("declaration/") - 1
+        && memcmp(endpoint.data, "declaration/", sizeof("declaration/") - 1)
+           == 0)
+    {
+        endpoint.data += sizeof("declaration/") - 1;
+        endpoint.len -= sizeof("declaration/") - 1;
+
+        return mdm_checkin_ddm_declaration(x, &endpoint);
+    }
+
+    return mdm_exchange_refuse(x, 400, "unknown Endpoint \"%.*s\"",
+                               mdm_fmt(&endpoint));
+}
+
+
+/* "rest" is kind/Identifier; an identifier may hold "/" */
+
+static mdm_int_t
+mdm_checkin_ddm_declaration(mdm_exchange_t *x, const mdm_str_t *rest)
+{
+    u_char      *slash;
+    mdm_int_t    rc;
+    mdm_str_t    kind, id, key, *args;
+    mdm_uint_t   i;
+
+    slash = memchr(rest->data, '/', rest->len);
+
+    kind.data = rest->data;
+    kind.len = (slash == NULL) ? rest->len : (size_t) (slash - rest->data);
+
+    for (i = 0; mdm_ddm_kinds[i] != NULL; i++) {
+
+        if (mdm_str_is(&kind, mdm_ddm_kinds[i])) {
+            break;
+        }
+    }
+
+    if (mdm_ddm_kinds[i] == NULL) {
+        return mdm_exchange_refuse(x, 400, "unknown kind of declaration "
+                                   "\"%.*s\"", mdm_fmt(&kind));
+    }
+
+    if (slash == NULL || slash == rest->data + rest->len - 1) {
+        return mdm_exchange_refuse(x, 400, "the identifier of the "
+                                   "declaration is missing");
+    }
+
+    id.data = slash + 1;
+    id.len = (size_t) (rest->data + rest->len - id.data);
+
+    args = mdm_message_call(x, &mdm_script_ddm_get, 5, MDM_DDM_FOUND);
+
+    if (args == NULL
+        || mdm_key_id(x->arena, &key, &id) != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_DDM_ARG_KEY], "%.*s/%.*s",
+                      mdm_fmt(&kind), mdm_fmt(&key)) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    /* some devices may send it percent-encoded: what is there decides */
+
+    if (memchr(id.data, '%', id.len) == NULL) {
+        return MDM_CALL;
+    }
+
+    rc = mdm_unescape(x->arena, &id, &id);
+
+    if (rc == MDM_DECLINED) {
+        return MDM_CALL;
+    }
+
+    if (rc != MDM_OK
+        || mdm_key_id(x->arena, &key, &id) != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_DDM_ARG_OTHER], "%.*s/%.*s",
+                      mdm_fmt(&kind), mdm_fmt(&key)) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_tokens(mdm_exchange_t *x)
+{
+    int64_t             code;
+    mdm_str_t           token, time, json;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+    code = mdm_reply_int(reply, 0, MDM_CODE_CHANGED);
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    token = mdm_reply_str(reply, 1);
+    time = mdm_reply_str(reply, 2);
+
+    if (mdm_ddm_tokens(x->arena, &token, &time, &json) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_exchange_body(x, 200, MDM_DDM_JSON, &json);
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_items(mdm_exchange_t *x)
+{
+    int64_t         code;
+    mdm_str_t       items;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_CHANGED);
+
+    if (code == MDM_CODE_LOST) {
+        return mdm_checkin_ddm_lost(x, "the manifest", &m->en.id_key);
+    }
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    items = mdm_reply_str(x->calls[0].reply, 1);
+
+    if (items.len == 0) {
+        mdm_str_set(&items, MDM_DDM_NO_ITEMS);
+    }
+
+    return mdm_exchange_body(x, 200, MDM_DDM_JSON, &items);
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_found(mdm_exchange_t *x)
+{
+    u_char             *end;
+    int64_t             code;
+    mdm_str_t           key, value, *args;
+    mdm_message_t      *m;
+    mdm_ddm_body_t      body;
+    mdm_ddm_fetch_t    *f;
+
+    m = x->ctx;
+
+    code = mdm_reply_int(x->calls[0].reply, MDM_DDM_GET_CODE,
+                         MDM_CODE_CHANGED);
+
+    if (code == MDM_DDM_GONE) {
+        return mdm_exchange_refuse(x, 404, "the declaration \"%.*s\" is not "
+                                   "assigned",
+                                   mdm_fmt(&x->calls[0].args
+                                                     [MDM_DDM_ARG_KEY]));
+    }
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    f = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_fetch_t));
+
+    if (f == NULL
+        || mdm_checkin_ddm_fetch(x, x->calls[0].reply, x->calls[0].args, f)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (mdm_str_is(&f->template, "-")) {
+        mdm_str_null(&body.type);
+        return mdm_checkin_ddm_send(x, f, &body);
+    }
+
+    /* an entry is: type, line end, payload */
+
+    if (x->cache != NULL
+        && mdm_cache_get(x->cache, &f->cached, &value) == MDM_OK)
+    {
+        end = memchr(value.data, '\n', value.len);
+
+        if (end != NULL) {
+            body.type.data = value.data;
+            body.type.len = (size_t) (end - value.data);
+
+            body.payload.data = end + 1;
+            body.payload.len = value.len - body.type.len - 1;
+
+            return mdm_checkin_ddm_send(x, f, &body);
+        }
+    }
+
+    if (mdm_exchange_calls(x, 1, MDM_DDM_BODY) != MDM_CALL
+        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_body, &key, 2);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = f->id_key;
+    args[1] = f->template;
+
+    m->data = f;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_fetched(mdm_exchange_t *x)
+{
+    mdm_str_t           value;
+    mdm_message_t      *m;
+    mdm_ddm_body_t      body;
+    mdm_ddm_fetch_t    *f;
+    const mdm_reply_t  *reply;
+
+    m = x->ctx;
+    f = m->data;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, 0, 0) != 1) {
+        return mdm_checkin_ddm_lost(x, "the declaration", &f->id_key);
+    }
+
+    body.type = mdm_reply_str(reply, 1);
+    body.payload = mdm_reply_str(reply, 2);
+
+    if (x->cache != NULL) {
+
+        if (mdm_printf(x->arena, &value, "%.*s\n%.*s", mdm_fmt(&body.type),
+                       mdm_fmt(&body.payload)) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        (void) mdm_cache_put(x->cache, &f->cached, &value);
+    }
+
+    return mdm_checkin_ddm_send(x, f, &body);
+}
+
+
+/* "body" has type and payload; no type: it is one of the module's own */
+
+static mdm_int_t
+mdm_checkin_ddm_send(mdm_exchange_t *x, const mdm_ddm_fetch_t *f,
+    mdm_ddm_body_t *body)
+{
+    mdm_int_t  rc;
+    mdm_str_t  vars, subs, json;
+
+    body->token = mdm_reply_str(f->reply, MDM_DDM_GET_TOKEN);
+
+    vars = mdm_reply_str(f->reply, MDM_DDM_GET_VARS);
+    subs = mdm_reply_str(f->reply, MDM_DDM_GET_SUBS);
+
+    rc = mdm_unescape(x->arena, &body->identifier, &f->id_key);
+
+    if (rc == MDM_OK && body->type.len == 0) {
+        rc = mdm_ddm_own(x->arena, body, &subs);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_ddm_write(x->arena, &json, body, &vars);
+    }
+
+    if (rc == MDM_OK) {
+        return mdm_exchange_body(x, 200, MDM_DDM_JSON, &json);
+    }
+
+    if (rc == MDM_DECLINED) {
+        return mdm_checkin_ddm_lost(x, "what belongs to the declaration",
+                                    &f->id_key);
+    }
+
+    return MDM_ERROR;
+}
+
+
+/* ours to repair: a 404 would make the device drop what it has */
+
+static mdm_int_t
+mdm_checkin_ddm_lost(mdm_exchange_t *x, const char *what,
+    const mdm_str_t *key)
+{
+    mdm_exchange_note(x, MDM_NOTE_ERROR, "%s \"%.*s\" is not in redis, or "
+                      "cannot be read", what, mdm_fmt(key));
+
+    return mdm_exchange_unavailable(x);
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_fetch(mdm_exchange_t *x, const mdm_reply_t *reply,
+    const mdm_str_t *args, mdm_ddm_fetch_t *f)
+{
+    u_char     *slash;
+    mdm_str_t   key;
+
+    key = args[mdm_reply_int(reply, MDM_DDM_GET_OTHER, 0) == 1
+               ? MDM_DDM_ARG_OTHER : MDM_DDM_ARG_KEY];
+
+    slash = memchr(key.data, '/', key.len);
+
+    f->reply = reply;
+    f->id_key.data = slash + 1;
+    f->id_key.len = (size_t) (key.data + key.len - f->id_key.data);
+    f->template = mdm_reply_str(reply, MDM_DDM_GET_TEMPLATE);
+
+    return mdm_printf(x->arena, &f->cached, "%.*s/%.*s/%.*s",
+                      mdm_fmt(&x->tenant), mdm_fmt(&f->id_key),
+                      mdm_fmt(&f->template));
+}

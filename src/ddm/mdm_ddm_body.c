@@ -1,0 +1,345 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <jansson.h>
+
+#include "mdm_ddm_body.h"
+#include "mdm_key.h"
+
+
+#define MDM_DDM_ITEM_HEAD     "{\"Name\":\""
+#define MDM_DDM_ITEM_TAIL     "\"}"
+
+
+/* a text that grows */
+
+typedef struct {
+    mdm_arena_t              *arena;
+    u_char                   *start;
+    size_t                    len;
+    size_t                    size;
+} mdm_ddm_text_t;
+
+
+static mdm_int_t mdm_ddm_put(mdm_ddm_text_t *t, const u_char *data,
+    size_t len);
+static mdm_int_t mdm_ddm_fill(mdm_ddm_text_t *t, const mdm_str_t *payload,
+    json_t *vars);
+static mdm_int_t mdm_ddm_value(mdm_ddm_text_t *t, const mdm_str_t *name,
+    json_t *vars);
+static void mdm_ddm_release(void *data);
+
+
+mdm_int_t
+mdm_ddm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    u_char     c, *p;
+    size_t     i;
+    mdm_str_t  s;
+
+    static const u_char  hex[] = "0123456789abcdef";
+
+    p = mdm_arena_alloc(arena, src->len * 6);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    s = *src;               /* "dst" may be the same */
+    dst->data = p;
+
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
+
+        if (c == '"' || c == '\\') {
+            *p++ = '\\';
+            *p++ = c;
+
+        } else if (c < 0x20 || c == 0x7f) {
+            memcpy(p, "\\u00", 4);
+            p += 4;
+            *p++ = hex[c >> 4];
+            *p++ = hex[c & 15];
+
+        } else {
+            *p++ = c;
+        }
+    }
+
+    dst->len = (size_t) (p - dst->data);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_ddm_substitute(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *payload, const mdm_str_t *vars)
+{
+    json_t          *json;
+    mdm_ddm_text_t   t;
+
+    json = NULL;
+
+    if (vars->len != 0) {
+        json = json_loadb((const char *) vars->data, vars->len, 0, NULL);
+
+        if (!json_is_object(json)) {
+            json_decref(json);
+            return MDM_DECLINED;
+        }
+
+        if (mdm_arena_defer(arena, mdm_ddm_release, json) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    t.arena = arena;
+    t.len = 0;
+    t.size = payload->len + 256;
+
+    t.start = mdm_arena_alloc(arena, t.size);
+    if (t.start == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (mdm_ddm_fill(&t, payload, json) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    dst->data = t.start;
+    dst->len = t.len;
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_fill(mdm_ddm_text_t *t, const mdm_str_t *payload, json_t *vars)
+{
+    u_char     *p, *last, *dollar, *close;
+    mdm_str_t   name;
+
+    p = payload->data;
+    last = p + payload->len;
+
+    while (p != last) {
+        dollar = memchr(p, '$', (size_t) (last - p));
+
+        if (dollar == NULL) {
+            return mdm_ddm_put(t, p, (size_t) (last - p));
+        }
+
+        if (mdm_ddm_put(t, p, (size_t) (dollar - p)) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        p = dollar;
+
+        if (last - p >= 3 && p[1] == '$' && p[2] == '{') {
+
+            if (mdm_ddm_put(t, p + 1, 2) != MDM_OK) {
+                return MDM_ERROR;
+            }
+
+            p += 3;
+            continue;
+        }
+
+        if (last - p >= 2 && p[1] == '{') {
+            close = memchr(p, '}', (size_t) (last - p));
+
+            if (close != NULL) {
+                name.data = p + 2;
+                name.len = (size_t) (close - name.data);
+
+                switch (mdm_ddm_value(t, &name, vars)) {
+
+                case MDM_OK:
+                    p = close + 1;
+                    continue;
+
+                case MDM_DECLINED:
+                    break;
+
+                default:
+                    return MDM_ERROR;
+                }
+            }
+        }
+
+        if (mdm_ddm_put(t, p++, 1) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_value(mdm_ddm_text_t *t, const mdm_str_t *name, json_t *vars)
+{
+    json_t     *value;
+    mdm_str_t   key, s;
+
+    if (mdm_key_id(t->arena, &key, name) != MDM_OK
+        || mdm_printf(t->arena, &s, "%.*s", mdm_fmt(&key)) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    value = json_object_get(vars, (const char *) s.data);
+
+    if (!json_is_string(value)) {
+        return MDM_DECLINED;
+    }
+
+    s.data = (u_char *) json_string_value(value);
+    s.len = json_string_length(value);
+
+    if (mdm_ddm_escape(t->arena, &s, &s) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_ddm_put(t, s.data, s.len);
+}
+
+
+static mdm_int_t
+mdm_ddm_put(mdm_ddm_text_t *t, const u_char *data, size_t len)
+{
+    u_char  *p;
+
+    if (len > t->size - t->len) {
+
+        p = mdm_arena_alloc(t->arena, (t->size + len) * 2);
+        if (p == NULL) {
+            return MDM_ERROR;
+        }
+
+        memcpy(p, t->start, t->len);
+
+        t->start = p;
+        t->size = (t->size + len) * 2;
+    }
+
+    if (len != 0) {
+        memcpy(t->start + t->len, data, len);
+        t->len += len;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_ddm_write(mdm_arena_t *arena, mdm_str_t *dst, const mdm_ddm_body_t *body,
+    const mdm_str_t *vars)
+{
+    mdm_int_t  rc;
+    mdm_str_t  type, id, payload;
+
+    rc = mdm_ddm_substitute(arena, &payload, &body->payload, vars);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_ddm_escape(arena, &type, &body->type) != MDM_OK
+        || mdm_ddm_escape(arena, &id, &body->identifier) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(arena, dst, "{\"Type\":\"%.*s\",\"Identifier\":"
+                      "\"%.*s\",\"ServerToken\":\"%.*s\",\"Payload\":%.*s}",
+                      mdm_fmt(&type), mdm_fmt(&id), mdm_fmt(&body->token),
+                      mdm_fmt(&payload));
+}
+
+
+mdm_int_t
+mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
+{
+    size_t           i;
+    json_t          *json, *item;
+    mdm_str_t        s;
+    mdm_ddm_text_t   t;
+
+    if (mdm_str_is(&body->identifier, MDM_DDM_ACTIVATION)) {
+        mdm_str_set(&body->type, "com.apple.activation.simple");
+        mdm_str_set(&body->payload, "{\"StandardConfigurations\":[\""
+                                    MDM_DDM_SUBSCRIPTIONS "\"]}");
+        return MDM_OK;
+    }
+
+    if (!mdm_str_is(&body->identifier, MDM_DDM_SUBSCRIPTIONS)) {
+        return MDM_DECLINED;
+    }
+
+    json = json_loadb((const char *) subs->data, subs->len, 0, NULL);
+
+    if (!json_is_array(json)) {
+        json_decref(json);
+        return MDM_DECLINED;
+    }
+
+    if (mdm_arena_defer(arena, mdm_ddm_release, json) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    t.arena = arena;
+    t.len = 0;
+    t.size = subs->len * 2 + 64;
+
+    t.start = mdm_arena_alloc(arena, t.size);
+
+    if (t.start == NULL
+        || mdm_ddm_put(&t, (u_char *) "{\"StatusItems\":[", 16) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    json_array_foreach(json, i, item) {
+
+        if (!json_is_string(item)) {
+            continue;
+        }
+
+        s.data = (u_char *) json_string_value(item);
+        s.len = json_string_length(item);
+
+        if (mdm_ddm_escape(arena, &s, &s) != MDM_OK
+            || (t.start[t.len - 1] == '}'
+                && mdm_ddm_put(&t, (u_char *) ",", 1) != MDM_OK)
+            || mdm_ddm_put(&t, (u_char *) MDM_DDM_ITEM_HEAD,
+                           sizeof(MDM_DDM_ITEM_HEAD) - 1) != MDM_OK
+            || mdm_ddm_put(&t, s.data, s.len) != MDM_OK
+            || mdm_ddm_put(&t, (u_char *) MDM_DDM_ITEM_TAIL,
+                           sizeof(MDM_DDM_ITEM_TAIL) - 1) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    if (mdm_ddm_put(&t, (u_char *) "]}", 2) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&body->type,
+                "com.apple.configuration.management.status-subscriptions");
+
+    body->payload.data = t.start;
+    body->payload.len = t.len;
+
+    return MDM_OK;
+}
+
+
+static void
+mdm_ddm_release(void *data)
+{
+    json_decref(data);
+}

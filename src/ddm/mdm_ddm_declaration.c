@@ -1,0 +1,523 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "mdm_command_json.h"
+#include "mdm_ddm_declaration.h"
+#include "mdm_key.h"
+#include "mdm_schema.h"
+
+
+/* names in a list: variables, references */
+#define MDM_DDM_NAMES         256
+#define MDM_DDM_NAME          64
+
+
+typedef struct {
+    mdm_arena_t              *arena;
+    mdm_str_t                 names[MDM_DDM_NAMES];
+    mdm_uint_t                n;
+    mdm_uint_t                failed;      /* no memory */
+    mdm_uint_t                full;
+} mdm_ddm_names_t;
+
+
+typedef struct {
+    mdm_ddm_names_t           vars;
+    mdm_ddm_names_t           refs;
+    const char               *bad;         /* a variable's name, or NULL */
+    size_t                    bad_len;
+} mdm_ddm_scan_t;
+
+
+static mdm_int_t mdm_ddm_load(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_plist_limits_t *limits, json_t **root, mdm_str_t *error);
+static void mdm_ddm_json_free(void *data);
+static void mdm_ddm_text_free(void *data);
+static mdm_int_t mdm_ddm_dump(mdm_arena_t *arena, const json_t *value,
+    mdm_str_t *dst);
+static mdm_int_t mdm_ddm_head(mdm_arena_t *arena, json_t *root,
+    mdm_ddm_declaration_t *d, json_t **payload);
+static mdm_int_t mdm_ddm_refuse(mdm_arena_t *arena, mdm_str_t *error,
+    const char *path, const char *why);
+static const char *mdm_ddm_kind(const mdm_str_t *type);
+static void mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value,
+    const char *key);
+static mdm_uint_t mdm_ddm_is_reference(const char *key);
+static void mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
+    mdm_uint_t reference);
+static void mdm_ddm_name(mdm_ddm_names_t *names, const char *text,
+    size_t len);
+static int mdm_ddm_compare(const void *one, const void *two);
+static mdm_int_t mdm_ddm_join(mdm_arena_t *arena, mdm_ddm_names_t *names,
+    mdm_str_t *dst);
+
+
+static const struct {
+    const char  *prefix;
+    const char  *kind;
+} mdm_ddm_kinds[] = {
+    { "com.apple.activation.", "a" },
+    { "com.apple.asset.", "s" },
+    { "com.apple.configuration.", "c" },
+    { "com.apple.management.", "m" }
+};
+
+
+mdm_int_t
+mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_plist_limits_t *limits, mdm_ddm_declaration_t *d)
+{
+    json_t              *root, *payload;
+    mdm_int_t            rc;
+    mdm_ddm_scan_t      *scan;
+    mdm_schema_quote_t   quote;
+
+    memset(d, 0, sizeof(mdm_ddm_declaration_t));
+
+    if (json->len > MDM_DDM_DECLARATION) {
+        mdm_str_set(&d->error, "a declaration has 1 MiB at most");
+        return MDM_DECLINED;
+    }
+
+    payload = NULL;
+
+    rc = mdm_ddm_load(arena, json, limits, &root, &d->error);
+
+    if (rc == MDM_OK) {
+        rc = mdm_ddm_head(arena, root, d, &payload);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    scan = mdm_arena_zalloc(arena, sizeof(mdm_ddm_scan_t));
+    if (scan == NULL) {
+        return MDM_ERROR;
+    }
+
+    scan->vars.arena = arena;
+    scan->refs.arena = arena;
+
+    mdm_ddm_scan(scan, payload, "");
+
+    if (scan->vars.failed || scan->refs.failed) {
+        return MDM_ERROR;
+    }
+
+    if (scan->vars.full || scan->refs.full) {
+        return mdm_ddm_refuse(arena, &d->error, "Payload", "too many "
+                              "variables or references");
+    }
+
+    if (scan->bad != NULL) {
+        rc = mdm_printf(arena, &d->error, "Payload: \"${%s\" names no "
+                        "variable", mdm_schema_quote(&quote, scan->bad,
+                                                     scan->bad_len));
+
+        return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    if (mdm_ddm_join(arena, &scan->vars, &d->vars) != MDM_OK
+        || mdm_ddm_join(arena, &scan->refs, &d->refs) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_ddm_dump(arena, payload, &d->payload);
+}
+
+
+mdm_int_t
+mdm_ddm_json(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_plist_limits_t *limits, mdm_str_t *dst, mdm_str_t *error)
+{
+    json_t     *root;
+    mdm_int_t   rc;
+
+    rc = mdm_ddm_load(arena, json, limits, &root, error);
+
+    return (rc == MDM_OK) ? mdm_ddm_dump(arena, root, dst) : rc;
+}
+
+
+static mdm_int_t
+mdm_ddm_load(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_plist_limits_t *limits, json_t **root, mdm_str_t *error)
+{
+    mdm_int_t            rc;
+    const char          *why;
+    json_error_t         je;
+    mdm_schema_quote_t   quote;
+
+    if (mdm_json_scan(json, limits, &why) != MDM_OK) {
+        return mdm_ddm_refuse(arena, error, "JSON", why);
+    }
+
+    *root = json_loadb((const char *) json->data, json->len,
+                       JSON_REJECT_DUPLICATES, &je);
+
+    if (*root == NULL) {
+
+        /* jansson has no words for a lack of memory */
+
+        if (je.text[0] == '\0') {
+            return MDM_ERROR;
+        }
+
+        rc = mdm_printf(arena, error, "JSON: line %d, column %d: %s", je.line,
+                        je.column, mdm_schema_quote(&quote, je.text,
+                                                    strlen(je.text)));
+
+        return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    return mdm_arena_defer(arena, mdm_ddm_json_free, *root);
+}
+
+
+static void
+mdm_ddm_json_free(void *data)
+{
+    json_decref(data);
+}
+
+
+static void
+mdm_ddm_text_free(void *data)
+{
+    free(data);
+}
+
+
+static mdm_int_t
+mdm_ddm_dump(mdm_arena_t *arena, const json_t *value, mdm_str_t *dst)
+{
+    char  *text;
+
+    text = json_dumps(value, JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY);
+
+    if (text == NULL) {
+        return MDM_ERROR;
+    }
+
+    dst->data = (u_char *) text;
+    dst->len = strlen(text);
+
+    return mdm_arena_defer(arena, mdm_ddm_text_free, text);
+}
+
+
+static mdm_int_t
+mdm_ddm_head(mdm_arena_t *arena, json_t *root, mdm_ddm_declaration_t *d,
+    json_t **payload)
+{
+    json_t              *value;
+    mdm_str_t            id, type;
+    const char          *key, *kind;
+    mdm_schema_quote_t   quote;
+
+    if (!json_is_object(root)) {
+        return mdm_ddm_refuse(arena, &d->error, "JSON", "object expected");
+    }
+
+    json_object_foreach(root, key, value) {
+
+        if (strcmp(key, "Identifier") != 0 && strcmp(key, "Type") != 0
+            && strcmp(key, "Payload") != 0 && strcmp(key, "ServerToken") != 0)
+        {
+            return mdm_ddm_refuse(arena, &d->error,
+                                  mdm_schema_quote(&quote, key, strlen(key)),
+                                  "not a key of a declaration");
+        }
+    }
+
+    value = json_object_get(root, "Identifier");
+
+    if (!json_is_string(value)) {
+        return mdm_ddm_refuse(arena, &d->error, "Identifier",
+                              value ? "string expected" : "missing");
+    }
+
+    id.data = (u_char *) json_string_value(value);
+    id.len = json_string_length(value);
+
+    if (id.len == 0 || id.len > MDM_DDM_ID) {
+        return mdm_ddm_refuse(arena, &d->error, "Identifier",
+                              "has 1 to 64 octets");
+    }
+
+    if (mdm_str_begins_i(&id, MDM_DDM_RESERVED)) {
+        return mdm_ddm_refuse(arena, &d->error, "Identifier",
+                              "\"" MDM_DDM_RESERVED "\" is reserved");
+    }
+
+    value = json_object_get(root, "Type");
+
+    if (!json_is_string(value)) {
+        return mdm_ddm_refuse(arena, &d->error, "Type",
+                              value ? "string expected" : "missing");
+    }
+
+    type.data = (u_char *) json_string_value(value);
+    type.len = json_string_length(value);
+
+    kind = mdm_ddm_kind(&type);
+
+    if (kind == NULL) {
+        return mdm_ddm_refuse(arena, &d->error, "Type", "not of the form "
+                              "com.apple.{activation,asset,configuration,"
+                              "management}.NAME");
+    }
+
+    *payload = json_object_get(root, "Payload");
+
+    if (!json_is_object(*payload)) {
+        return mdm_ddm_refuse(arena, &d->error, "Payload",
+                              *payload ? "object expected" : "missing");
+    }
+
+    d->id = id;
+    d->type = type;
+    d->kind.data = (u_char *) kind;
+    d->kind.len = 1;
+
+    return mdm_key_id(arena, &d->key, &d->id);
+}
+
+
+static mdm_int_t
+mdm_ddm_refuse(mdm_arena_t *arena, mdm_str_t *error, const char *path,
+    const char *why)
+{
+    return (mdm_printf(arena, error, "%s: %s", path, why) == MDM_OK)
+           ? MDM_DECLINED : MDM_ERROR;
+}
+
+
+static const char *
+mdm_ddm_kind(const mdm_str_t *type)
+{
+    size_t      i, n;
+    mdm_uint_t  k;
+
+    for (i = 0; i < type->len; i++) {
+
+        if (type->data[i] <= ' ' || type->data[i] > '~'
+            || type->data[i] == '"' || type->data[i] == '\\')
+        {
+            return NULL;
+        }
+    }
+
+    for (k = 0; k < sizeof(mdm_ddm_kinds) / sizeof(mdm_ddm_kinds[0]); k++) {
+        n = strlen(mdm_ddm_kinds[k].prefix);
+
+        if (type->len > n && type->len <= 255
+            && memcmp(type->data, mdm_ddm_kinds[k].prefix, n) == 0)
+        {
+            return mdm_ddm_kinds[k].kind;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* all strings of a payload; its depth is bounded already */
+
+static void
+mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value, const char *key)
+{
+    size_t       i;
+    const char  *name;
+    json_t      *member;
+
+    switch (json_typeof(value)) {
+
+    case JSON_OBJECT:
+        json_object_foreach((json_t *) value, name, member) {
+            mdm_ddm_scan(scan, member, name);
+        }
+        break;
+
+    case JSON_ARRAY:
+        json_array_foreach(value, i, member) {
+            mdm_ddm_scan(scan, member, key);
+        }
+        break;
+
+    case JSON_STRING:
+        mdm_ddm_scan_text(scan, value, mdm_ddm_is_reference(key));
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+/*
+ * Apple's keys for them: StandardConfigurations of an activation, and names
+ * that end in AssetReference or AssetReferences.
+ */
+
+static mdm_uint_t
+mdm_ddm_is_reference(const char *key)
+{
+    size_t  len;
+
+    if (strcmp(key, "StandardConfigurations") == 0) {
+        return 1;
+    }
+
+    len = strlen(key);
+
+    return (len >= 14 && strcmp(key + len - 14, "AssetReference") == 0)
+           || (len >= 15 && strcmp(key + len - 15, "AssetReferences") == 0);
+}
+
+
+static void
+mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
+    mdm_uint_t reference)
+{
+    size_t       i, len, end;
+    const char  *text;
+
+    text = json_string_value(value);
+    len = json_string_length(value);
+
+    if (reference) {
+        mdm_ddm_name(&scan->refs, text, len);
+    }
+
+    for (i = 0; i + 1 < len; i++) {
+
+        if (text[i] != '$' || text[i + 1] != '{') {
+            continue;
+        }
+
+        /* "$${" is a literal "${" */
+
+        if (i > 0 && text[i - 1] == '$') {
+            continue;
+        }
+
+        for (end = i + 2; end < len && text[end] != '}'; end++) {
+
+            if (!(text[end] >= 'a' && text[end] <= 'z')
+                && !(text[end] >= 'A' && text[end] <= 'Z')
+                && !(text[end] >= '0' && text[end] <= '9')
+                && text[end] != '_' && text[end] != '-' && text[end] != '.')
+            {
+                break;
+            }
+        }
+
+        if (end == len || text[end] != '}' || end == i + 2
+            || end - i - 2 > MDM_DDM_NAME)
+        {
+            scan->bad = text + i + 2;
+            scan->bad_len = len - i - 2;
+            return;
+        }
+
+        mdm_ddm_name(&scan->vars, text + i + 2, end - i - 2);
+    }
+}
+
+
+static void
+mdm_ddm_name(mdm_ddm_names_t *names, const char *text, size_t len)
+{
+    mdm_str_t   raw, key;
+    mdm_uint_t  i;
+
+    raw.data = (u_char *) text;
+    raw.len = len;
+
+    if (mdm_key_id(names->arena, &key, &raw) != MDM_OK) {
+        names->failed = 1;
+        return;
+    }
+
+    for (i = 0; i < names->n; i++) {
+
+        if (mdm_str_eq(&names->names[i], &key)) {
+            return;
+        }
+    }
+
+    if (names->n == MDM_DDM_NAMES) {
+        names->full = 1;
+        return;
+    }
+
+    names->names[names->n++] = key;
+}
+
+
+static int
+mdm_ddm_compare(const void *one, const void *two)
+{
+    int               rc;
+    const mdm_str_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    rc = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
+
+    return (rc != 0) ? rc : (a->len > b->len) - (a->len < b->len);
+}
+
+
+static mdm_int_t
+mdm_ddm_join(mdm_arena_t *arena, mdm_ddm_names_t *names, mdm_str_t *dst)
+{
+    u_char      *p;
+    size_t       len;
+    mdm_uint_t   i;
+
+    mdm_str_null(dst);
+
+    if (names->n == 0) {
+        return MDM_OK;
+    }
+
+    qsort(names->names, names->n, sizeof(mdm_str_t), mdm_ddm_compare);
+
+    len = 0;
+
+    for (i = 0; i < names->n; i++) {
+        len += names->names[i].len + 1;
+    }
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    dst->data = p;
+    dst->len = len - 1;
+
+    for (i = 0; i < names->n; i++) {
+
+        if (i != 0) {
+            *p++ = ',';
+        }
+
+        memcpy(p, names->names[i].data, names->names[i].len);
+        p += names->names[i].len;
+    }
+
+    return MDM_OK;
+}

@@ -1,0 +1,63 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A declaration as an administrator gives it: {"Identifier", "Type",
+ * "Payload"}.
+ */
+
+
+#ifndef _MDM_DDM_DECLARATION_H_INCLUDED_
+#define _MDM_DDM_DECLARATION_H_INCLUDED_
+
+
+#include "mdm_base.h"
+#include "mdm_plist.h"
+
+
+/* Apple: Identifier and ServerToken have 64 octets at most */
+#define MDM_DDM_ID            64
+
+#define MDM_DDM_DECLARATION   (1024 * 1024)  /* bytes of one */
+#define MDM_DDM_DECLARATIONS  10000          /* a tenant */
+#define MDM_DDM_SETS          1000
+#define MDM_DDM_SET           1000           /* declarations a set */
+
+/* identifiers that begin like this are made by the module itself */
+#define MDM_DDM_RESERVED      "ngx_mdm."
+
+
+typedef struct {
+    mdm_str_t                 id;          /* raw */
+    mdm_str_t                 key;         /* key form */
+    mdm_str_t                 kind;        /* "a" activation, "s" asset, "c"
+                                              configuration, "m" management */
+    mdm_str_t                 type;
+    mdm_str_t                 payload;     /* JSON, compact, members sorted:
+                                              the same for the same content */
+    mdm_str_t                 vars;        /* variables it uses, sorted, parted
+                                              by commas */
+    mdm_str_t                 refs;        /* key forms of what it refers to,
+                                              likewise */
+    mdm_str_t                 error;       /* why it was refused, begins with
+                                              the key path */
+} mdm_ddm_declaration_t;
+
+
+/*
+ * Reads one; all of it lives in the arena or in "json".  A ServerToken in it
+ * is ignored, what else it holds is refused.  MDM_OK; MDM_DECLINED: d->error;
+ * MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_plist_limits_t *limits, mdm_ddm_declaration_t *d);
+
+/*
+ * Canonical JSON of any value: what the payload above is.  "json" is read
+ * under the same limits.  MDM_OK; MDM_DECLINED: *error; MDM_ERROR.
+ */
+mdm_int_t mdm_ddm_json(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_plist_limits_t *limits, mdm_str_t *dst, mdm_str_t *error);
+
+
+#endif /* _MDM_DDM_DECLARATION_H_INCLUDED_ */

@@ -1,0 +1,129 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <time.h>
+
+#include "mdm_ddm_token.h"
+#include "mdm_exchange_secret.h"
+
+
+#define MDM_DDM_REQUEST       "<string>DeclarativeManagement</string>\n"
+
+#define MDM_DDM_TIME_MAX      253402300799LL   /* 9999-12-31T23:59:59Z */
+
+
+mdm_int_t
+mdm_ddm_tokens(mdm_arena_t *arena, const mdm_str_t *token,
+    const mdm_str_t *time, mdm_str_t *json)
+{
+    time_t     t;
+    int64_t    seconds;
+    mdm_str_t  s;
+    struct tm  tm;
+
+    if (mdm_atoi(time, &seconds) != MDM_OK || seconds > MDM_DDM_TIME_MAX) {
+        seconds = 0;
+    }
+
+    t = (time_t) seconds;
+
+    if (gmtime_r(&t, &tm) == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&s, MDM_DDM_EMPTY_TOKEN);
+
+    if (token->len != 0) {
+        s = *token;
+    }
+
+    return mdm_printf(arena, json, "{\"SyncTokens\":{\"DeclarationsToken\":"
+                      "\"%.*s\",\"Timestamp\":"
+                      "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"}}",
+                      mdm_fmt(&s), tm.tm_year + 1900, tm.tm_mon + 1,
+                      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+
+mdm_int_t
+mdm_ddm_command(mdm_arena_t *arena, const mdm_str_t *uuid, mdm_str_t *plist)
+{
+    return mdm_printf(arena, plist,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
+        "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+        "<plist version=\"1.0\">\n"
+        "<dict>\n"
+        "\t<key>Command</key>\n"
+        "\t<dict>\n"
+        "\t\t<key>RequestType</key>\n"
+        "\t\t" MDM_DDM_REQUEST
+        "\t</dict>\n"
+        "\t<key>CommandUUID</key>\n"
+        "\t<string>%.*s</string>\n"
+        "</dict>\n"
+        "</plist>\n", mdm_fmt(uuid));
+}
+
+
+mdm_int_t
+mdm_ddm_splice(mdm_arena_t *arena, mdm_str_t *plist, const mdm_str_t *token,
+    const mdm_str_t *time)
+{
+    size_t     i, len;
+    mdm_str_t  json, data, head, tail;
+
+    len = sizeof(MDM_DDM_REQUEST) - 1;
+
+    for (i = 0; i + len <= plist->len; i++) {
+
+        if (memcmp(plist->data + i, MDM_DDM_REQUEST, len) == 0) {
+            goto found;
+        }
+    }
+
+    return MDM_DECLINED;
+
+found:
+
+    head.data = plist->data;
+    head.len = i + len;
+
+    tail.data = plist->data + head.len;
+    tail.len = plist->len - head.len;
+
+    if (mdm_ddm_tokens(arena, token, time, &json) != MDM_OK
+        || mdm_base64(arena, &data, &json) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(arena, plist, "%.*s\t\t<key>Data</key>\n"
+                      "\t\t<data>%.*s</data>\n%.*s", mdm_fmt(&head),
+                      mdm_fmt(&data), mdm_fmt(&tail));
+}
+
+
+mdm_int_t
+mdm_ddm_notify_args(mdm_exchange_t *x, const mdm_str_t *tag, mdm_str_t *args)
+{
+    mdm_secret_where_t  where;
+
+    if (mdm_uuid(x->arena, &args[0]) != MDM_OK
+        || mdm_ddm_command(x->arena, &args[0], &args[1]) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    mdm_where_command(&where, tag, &args[0]);
+
+    if (mdm_exchange_seal(x, x->arena, &where, &args[1], NULL) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(x->arena, &args[2], "%lu",
+                      (unsigned long) x->settings->queue_limit);
+}

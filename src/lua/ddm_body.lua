@@ -1,0 +1,30 @@
+--@readonly
+-- The text of a declaration, the current one or one that a device may still
+-- be told of.  ARGV: id, token
+-- {1, type, payload}; {0}: it is not known
+local D, id, token = KEYS[1], ARGV[1], ARGV[2]
+local v = redis.call('HMGET', D .. ':d:' .. id, 'token', 'type', 'payload')
+
+if v[1] == token then
+    return {1, v[2], v[3]}
+end
+
+local old = redis.call('GET', D .. ':v:' .. id .. ':' .. token)
+
+if not old then
+    return {0}
+end
+
+-- cut, not decoded: empty arrays and large numbers stay what they are
+
+local payload, kind = string.match(old, '^{"Payload":(.*),"Type":"(.-)"}$')
+
+if not payload then
+    kind, payload = string.match(old, '^{"Type":"(.-)","Payload":(.*)}$')
+end
+
+if not payload then
+    return {0}
+end
+
+return {1, kind, payload}

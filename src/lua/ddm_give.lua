@@ -1,0 +1,102 @@
+-- Changes what an administrator gave a channel, which need not be enrolled
+-- yet, and what follows from it.
+-- ARGV: id, tell it (0 or 1), uuid, body, queue limit, event limit, event,
+--       who, address, then op, field, value, …; op "set", "delete", or
+--       "clear": all fields that begin so
+-- {0, 1: something changed, 1: a command was queued, rev of the replica (-1:
+-- there is none)}; {-1, prefix}: too many of these
+--@include event
+--@include queue
+--@include status
+--@include ddm
+local T, id = KEYS[1], ARGV[1]
+local key = T .. ':d:' .. id
+local most = {['s:'] = 100, ['t:'] = 64, ['v:'] = 64}
+local old = redis.call('HGETALL', key)
+local was, now, count = {}, {}, {}
+
+for i = 1, #old, 2 do
+    was[old[i]] = old[i + 1]
+    now[old[i]] = old[i + 1]
+end
+
+for i = 10, #ARGV - 2, 3 do
+    local op, field = ARGV[i], ARGV[i + 1]
+
+    if op == 'set' then
+        now[field] = ARGV[i + 2]
+
+    elseif op == 'delete' then
+        now[field] = nil
+
+    else
+        for name in pairs(was) do
+            if string.sub(name, 1, #field) == field then
+                now[name] = nil
+            end
+        end
+    end
+end
+
+local given, taken = {}, {}
+
+for field, value in pairs(now) do
+    local prefix = string.sub(field, 1, 2)
+
+    count[prefix] = (count[prefix] or 0) + 1
+
+    if was[field] ~= value then
+        given[#given + 1] = field
+    end
+end
+
+for field in pairs(was) do
+    if not now[field] then
+        taken[#taken + 1] = field
+    end
+end
+
+if #given > 0 then
+    for prefix, n in pairs(most) do
+        if (count[prefix] or 0) > n then
+            return {-1, prefix}
+        end
+    end
+end
+
+local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[3],
+             body = ARGV[4], room = tonumber(ARGV[5])}
+
+if #given + #taken == 0 then
+    ddm_open(T, ctx)
+
+    return {0, 0, 0, tonumber(ctx.rev or '-1')}
+end
+
+table.sort(given)
+table.sort(taken)
+
+for _, field in ipairs(given) do
+    redis.call('HSET', key, field, now[field])
+end
+
+for _, field in ipairs(taken) do
+    redis.call('HDEL', key, field)
+end
+
+local changed, _, wanted = ddm_refresh(T, id, ctx)
+local queued = 0
+
+if changed and ARGV[2] == '1' or wanted then
+    queued = ddm_notify(T, id, ctx)
+end
+
+-- names alone: a value may be a secret
+
+event(T, ARGV[6], ARGV[7], id,
+      {by = ARGV[8], address = ARGV[9],
+       given = #given > 0 and given or nil,
+       taken = #taken > 0 and taken or nil,
+       command_uuid = queued == 1 and ctx.uuid or nil})
+
+return {0, 1, queued, tonumber(ctx.rev or '-1')}

@@ -1,0 +1,30 @@
+--@volatile
+-- The manifest of a channel.  With it the one handed out before is over.
+-- ARGV: id, device, cert
+-- {0, declaration-items (JSON; "": no declarations)}; {code of auth()};
+-- {-5}: it is gone, which only a hand in the keys can do
+--@include auth
+local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local e = T .. ':e:' .. id
+local code = auth(T, device, cert)
+
+if code ~= 0 then
+    return {code}
+end
+
+local v = redis.call('HMGET', e, 'dt', 'dm')
+local items = ''
+
+if v[1] then
+    items = redis.call('HGET', T .. ':dm:' .. v[1], 'items')
+
+    if not items then
+        return {-5}
+    end
+end
+
+if v[2] then
+    redis.call('HDEL', e, 'dm')
+end
+
+return {0, items}

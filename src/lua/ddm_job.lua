@@ -1,0 +1,74 @@
+-- Who rolls out a tenant's changes, and how far that is.
+-- ARGV: mode, runner, seconds that it may be silent, revision, then field,
+--       value, … of the progress
+-- mode "begin": {1, revision}: it is this runner; {0}: it is another one,
+--      which looks again when it is through
+-- mode "poll": the same, but {3} where the last rollout was complete
+-- mode "go": {1}; {0}: it is another one meanwhile
+-- mode "end": {1}: through; {2, revision}: there is more; {0}
+-- mode "quit": {1}
+local D, mode, me, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local job = D .. ':job'
+local now = tonumber(redis.call('TIME')[1])
+local v = redis.call('HMGET', job, 'runner', 'until', 'state', 'kick', 'rev')
+local mine = v[1] == me
+
+if mode == 'begin' or mode == 'poll' then
+    local rev = redis.call('HGET', D .. ':meta', 'rev')
+
+    if v[1] and not mine and tonumber(v[2]) > now then
+
+        if mode == 'begin' then
+            redis.call('HSET', job, 'kick', 1)
+        end
+
+        return {0}
+    end
+
+    if mode == 'poll' and v[3] ~= 'running' and not v[4]
+        and (rev or '0') == (v[5] or '0')
+    then
+        return {3}
+    end
+
+    redis.call('HDEL', job, 'kick')
+    redis.call('HSET', job, 'runner', me, 'until', now + lease)
+
+    if v[3] ~= 'running' then
+        redis.call('HSET', job, 'state', 'running', 'started', now,
+                   'partitions', 0, 'done', 0, 'seen', 0, 'changed', 0,
+                   'queued', 0)
+        redis.call('HDEL', job, 'finished')
+    end
+
+    return {1, tonumber(rev or 0)}
+end
+
+if not mine then
+    return {0}
+end
+
+for i = 5, #ARGV - 1, 2 do
+    redis.call('HSET', job, ARGV[i], ARGV[i + 1])
+end
+
+if mode == 'go' then
+    redis.call('HSET', job, 'until', now + lease)
+    return {1}
+end
+
+if mode == 'end' then
+    local rev = tonumber(redis.call('HGET', D .. ':meta', 'rev') or 0)
+
+    if rev > tonumber(ARGV[4]) or v[4] then
+        redis.call('HDEL', job, 'kick')
+        redis.call('HSET', job, 'until', now + lease)
+        return {2, rev}
+    end
+
+    redis.call('HSET', job, 'state', 'done', 'finished', now, 'rev', ARGV[4])
+end
+
+redis.call('HDEL', job, 'runner', 'until')
+
+return {1}

@@ -1,0 +1,58 @@
+-- Carries the replica to the next channels of a partition.
+-- ARGV: channels at most, uuid, body of the command that tells them (another
+--       one each call), queue limit, event limit
+-- {more (1: call again), channels looked at, changed, queued}
+--@include event
+--@include queue
+--@include status
+--@include ddm
+local T, most = KEYS[1], tonumber(ARGV[1])
+local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[2],
+             body = ARGV[3], room = tonumber(ARGV[4]), walk = 1, cost = 0}
+local key = T .. ':ddm'
+local v = redis.call('HMGET', key, 'rev', 'to', 'after')
+
+if not v[2] or v[1] == v[2] then
+    return {0, 0, 0, 0}
+end
+
+local ids = redis.call('ZRANGEBYLEX', T .. ':ids', v[3] and '(' .. v[3] or '-',
+                       '+', 'LIMIT', 0, most)
+local seen, changes, told = 0, 0, {}
+
+for _, id in ipairs(ids) do
+
+    -- variables make manifests that are each other's like in nothing
+
+    if ctx.cost > 1000 then
+        break
+    end
+
+    seen = seen + 1
+
+    local changed, _, wanted = ddm_refresh(T, id, ctx)
+
+    if changed then
+        changes = changes + 1
+    end
+
+    if wanted and ddm_notify(T, id, ctx) == 1 then
+        told[#told + 1] = id
+    end
+end
+
+local more = (#ids == most or seen < #ids) and 1 or 0
+
+if more == 1 then
+    redis.call('HSET', key, 'after', ids[seen])
+else
+    redis.call('HSET', key, 'rev', v[2])
+    redis.call('HDEL', key, 'after', 'from', 'sets', 'of')
+end
+
+if #told > 0 then
+    event(T, ARGV[5], 'mdm.DeclarationsChanged', table.concat(told, ','),
+          {command_uuid = ctx.uuid, rev = tonumber(v[2])})
+end
+
+return {more, seen, changes, #told}

@@ -1,0 +1,7 @@
+--@onekey
+-- A change of a tenant is about to be made, or has been: somebody has to see
+-- whether there is work.
+-- KEYS[1]: mdm:jobs, ARGV: tenant
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+
+return {1}

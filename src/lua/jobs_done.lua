@@ -1,0 +1,16 @@
+--@onekey
+-- A tenant has no work left.  It stays listed for a minute: who is about to
+-- make a change has entered it first.
+-- KEYS[1]: mdm:jobs, ARGV: tenant
+-- {1}: it is off the list, {0}: not yet
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+
+if not score then
+    return {1}
+end
+
+if tonumber(redis.call('TIME')[1]) - tonumber(score) < 60 then
+    return {0}
+end
+
+return {redis.call('ZREM', KEYS[1], ARGV[1])}
