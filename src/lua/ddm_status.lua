@@ -43,7 +43,7 @@ if same == digest and now - last / 1000000 < again then
     return {0, 0}
 end
 
--- a report is named by its time in microseconds, each by another one
+-- a report is named by its time in microseconds, 16 digits, each by another
 
 local rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
                                            last + 1))
@@ -88,6 +88,11 @@ for i = at, #ARGV - 2, 3 do
     end
 
     new[place] = value
+end
+
+-- does a full report speak of declarations?
+
+for _, place in ipairs(full and places or {}) do
     declarations = declarations
                    or string.sub(place, 1, 24) == 'management.declarations.'
 end
@@ -103,7 +108,7 @@ local function read(names)
 
         for k, value in ipairs(v) do
             if value then
-                old[names[i + k - 1]] = string.match(value, '^%d+ (.*)$')
+                old[names[i + k - 1]] = string.sub(value, 18)
             end
         end
     end
@@ -111,8 +116,7 @@ end
 
 read(places)
 
-local size = redis.call('HLEN', values)
-local fresh, gone = {}, {}
+local fresh, gone, size = {}, {}, 0
 
 for _, place in ipairs(places) do
     if new[place] and not old[place] then
@@ -122,13 +126,17 @@ for _, place in ipairs(places) do
     end
 end
 
+if full or #fresh > 0 then
+    size = redis.call('HLEN', values)
+end
+
 -- Of a full report what is not in it is gone, but for declarations if it says
 -- nothing of them.  Else a new place takes that of places above or below it,
 -- and of an array's elements, or that of the array.
 
 local other = {}
 
-if size > 0 and (full or #fresh > 0) then
+if size > 0 then
     local shape, above = {}, {}
 
     for _, place in ipairs(fresh) do
@@ -237,32 +245,28 @@ for _, item in ipairs(items) do
 end
 
 for item in pairs(indexed) do
-    if new[item] ~= nil then
+    if new[item] ~= nil and (full or new[item] ~= old[item]) then
         status_index(T, item, id, old[item], new[item])
     end
 end
 
--- the report itself; the newest is known even if none is kept
+-- The report itself; the newest is known even if none is kept.  An entry of
+-- the list has 51 bytes and a blank.
 
-local entries, held = {rid .. ':' .. digest .. ':' .. ARGV[5]}, {}
+local entries = rid .. ':' .. digest .. ':' .. ARGV[5]
+local stay = math.max(kept - 1, 0) * 52
 
-held[digest] = true
-
-for entry, name in string.gmatch(list, '(%d+:(%x+):%d)') do
-    if #entries < kept then
-        entries[#entries + 1] = entry
-        held[name] = true
-    end
+if stay > 0 and list ~= '' then
+    entries = entries .. ' ' .. string.sub(list, 1, stay - 1)
 end
 
-for _, name in string.gmatch(list, '(%d+):(%x+):') do
-    if not held[name] or kept == 0 then
+for name in string.gmatch(string.sub(list, stay + 1), ':(%x+):') do
+    if kept == 0 or not string.find(entries, name, 1, true) then
         redis.call('HDEL', reports, name)
-        held[name] = true
     end
 end
 
-redis.call('HSET', reports, 'l', table.concat(entries, ' '))
+redis.call('HSET', reports, 'l', entries)
 
 if kept > 0 then
     redis.call('HSET', reports, digest, ARGV[6])
