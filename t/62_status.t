@@ -541,6 +541,20 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
           new => undef, large => $true, watchers => [ 'all' ] },
         'is left out');
 
+    # a set by its filter
+
+    $t->redis('HSET', "$T:ddm", 'f', $json->encode({
+        out => { tag => [ 'la*' ], type => [ 'Device' ] },
+        in => { type => [ 'User' ] } }));
+    ok_status($d, items({ unknown => 1 }), 'not in the set');
+    $t->redis('HSET', "$T:d:N-1", 't:lab%2F1', 1);
+    ok_status($d, items({ unknown => 2 }), 'in the set');
+    is_deeply([ map { "@{$_->{watchers}} $_->{new}" }
+                grep { $_->{item} eq 'unknown' }
+                events($t, 'mdm.StatusChanged') ], [ 'out 2' ],
+              'a set by its filter');
+    $t->redis('HDEL', "$T:d:N-1", 't:lab%2F1');
+
     ok_status($d, items({ app => { managed => { list => [
         map { { identifier => "app-$_" } } 60 .. 150 ] } } },
         FullReport => $true), 'a full report');

@@ -7,7 +7,7 @@ local function status_forget(T, id)
         local value = redis.call('HGET', values, item)
 
         if value then
-            status_index(T, item, id, string.match(value, '^%d+ (.*)$'))
+            status_index(T, item, id, string.sub(value, 18))
         end
     end
 

@@ -5,8 +5,10 @@
 --       type, place, JSON, …: see src/ddm/mdm_ddm_report.h
 -- {0, values that have no room}; {code of auth()}
 --@include event
+--@include queue
 --@include auth
---@include status_index
+--@include status
+--@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local digest, kept, limit = ARGV[4], tonumber(ARGV[7]), ARGV[9]
 local full = ARGV[10] == '1'
@@ -22,7 +24,9 @@ if code ~= 0 then
     return {code}
 end
 
-if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+local kind = redis.call('HGET', T .. ':e:' .. id, 'type')
+
+if not kind then
     return {0, 0}
 end
 
@@ -39,7 +43,7 @@ if same == digest and now - last / 1000000 < again then
     return {0, 0}
 end
 
--- a report is named by its time in microseconds, each by another one
+-- a report is named by its time in microseconds, 16 digits, each by another
 
 local rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
                                            last + 1))
@@ -84,6 +88,11 @@ for i = at, #ARGV - 2, 3 do
     end
 
     new[place] = value
+end
+
+-- does a full report speak of declarations?
+
+for _, place in ipairs(full and places or {}) do
     declarations = declarations
                    or string.sub(place, 1, 24) == 'management.declarations.'
 end
@@ -99,7 +108,7 @@ local function read(names)
 
         for k, value in ipairs(v) do
             if value then
-                old[names[i + k - 1]] = string.match(value, '^%d+ (.*)$')
+                old[names[i + k - 1]] = string.sub(value, 18)
             end
         end
     end
@@ -107,8 +116,7 @@ end
 
 read(places)
 
-local size = redis.call('HLEN', values)
-local fresh, gone = {}, {}
+local fresh, gone, size = {}, {}, 0
 
 for _, place in ipairs(places) do
     if new[place] and not old[place] then
@@ -118,19 +126,23 @@ for _, place in ipairs(places) do
     end
 end
 
+if full or #fresh > 0 then
+    size = redis.call('HLEN', values)
+end
+
 -- Of a full report what is not in it is gone, but for declarations if it says
 -- nothing of them.  Else a new place takes that of places above or below it,
 -- and of an array's elements, or that of the array.
 
 local other = {}
 
-if size > 0 and (full or #fresh > 0) then
-    local kind, above = {}, {}
+if size > 0 then
+    local shape, above = {}, {}
 
     for _, place in ipairs(fresh) do
         local path = string.match(place, '^[^\31]*')
 
-        kind[path] = #path == #place and 1 or 2
+        shape[path] = #path == #place and 1 or 2
 
         local dot = string.find(path, '.', 1, true)
 
@@ -143,7 +155,7 @@ if size > 0 and (full or #fresh > 0) then
     local function replaced(place)
         local path = string.match(place, '^[^\31]*')
 
-        if kind[path] and kind[path] ~= (#path == #place and 1 or 2)
+        if shape[path] and shape[path] ~= (#path == #place and 1 or 2)
             or above[path]
         then
             return true
@@ -152,7 +164,7 @@ if size > 0 and (full or #fresh > 0) then
         local dot = string.find(path, '.', 1, true)
 
         while dot do
-            if kind[string.sub(path, 1, dot - 1)] then
+            if shape[string.sub(path, 1, dot - 1)] then
                 return true
             end
 
@@ -233,32 +245,28 @@ for _, item in ipairs(items) do
 end
 
 for item in pairs(indexed) do
-    if new[item] ~= nil then
+    if new[item] ~= nil and (full or new[item] ~= old[item]) then
         status_index(T, item, id, old[item], new[item])
     end
 end
 
--- the report itself; the newest is known even if none is kept
+-- The report itself; the newest is known even if none is kept.  An entry of
+-- the list has 51 bytes and a blank.
 
-local entries, held = {rid .. ':' .. digest .. ':' .. ARGV[5]}, {}
+local entries = rid .. ':' .. digest .. ':' .. ARGV[5]
+local stay = math.max(kept - 1, 0) * 52
 
-held[digest] = true
-
-for entry, name in string.gmatch(list, '(%d+:(%x+):%d)') do
-    if #entries < kept then
-        entries[#entries + 1] = entry
-        held[name] = true
-    end
+if stay > 0 and list ~= '' then
+    entries = entries .. ' ' .. string.sub(list, 1, stay - 1)
 end
 
-for _, name in string.gmatch(list, '(%d+):(%x+):') do
-    if not held[name] or kept == 0 then
+for name in string.gmatch(string.sub(list, stay + 1), ':(%x+):') do
+    if kept == 0 or not string.find(entries, name, 1, true) then
         redis.call('HDEL', reports, name)
-        held[name] = true
     end
 end
 
-redis.call('HSET', reports, 'l', table.concat(entries, ' '))
+redis.call('HSET', reports, 'l', entries)
 
 if kept > 0 then
     redis.call('HSET', reports, digest, ARGV[6])
@@ -274,16 +282,38 @@ end
 
 -- who watches what
 
-local watchers = limit ~= '0' and redis.call('HGET', T .. ':ddm', 'w')
+local watch = limit == '0' and {} or redis.call('HMGET', T .. ':ddm', 'w', 'f')
+local watchers = watch[1] and cjson.decode(watch[1]) or {}
+local names, filters, who = {}, nil, nil
 
-watchers = watchers and cjson.decode(watchers) or {}
+-- a channel is in a set because it was put there, or by the set's filter
 
-local names = {}
+local function in_set(set)
+    if redis.call('HEXISTS', T .. ':d:' .. id, 's:' .. set) == 1 then
+        return true
+    end
+
+    filters = filters or watch[2] and cjson.decode(watch[2]) or {}
+
+    if not filters[set] then
+        return false
+    end
+
+    if not who then
+        who = {id = id, kind = kind, device = device, tags = {}}
+
+        for _, field in ipairs(redis.call('HKEYS', T .. ':d:' .. id)) do
+            if string.sub(field, 1, 2) == 't:' then
+                who.tags[#who.tags + 1] = ddm_unescape(string.sub(field, 3))
+            end
+        end
+    end
+
+    return ddm_fits(T, filters[set], who)
+end
 
 for name, w in pairs(watchers) do
-    if not w.set
-        or redis.call('HEXISTS', T .. ':d:' .. id, 's:' .. w.set) == 1
-    then
+    if not w.set or in_set(w.set) then
         names[#names + 1] = name
     end
 end

@@ -109,7 +109,7 @@ for i, range in ipairs(ranges()) do
             n = n + 1
             reply[2] = i .. ':' .. member
             reply[#reply + 1] = id
-            reply[#reply + 1] = value and string.match(value, '^%d+ (.*)$')
+            reply[#reply + 1] = value and string.sub(value, 18)
                                 or ''
         end
     end
