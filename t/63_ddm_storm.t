@@ -111,10 +111,10 @@ for my $id (@ids) {
     my $e = call(GET => '/v1/enrollments/' . escape($id))->json;
 
     $type{$id} = $e->{type};
-    my $parent = $e->{parent_id};
+    my $parent = $e->{parent};
     my $of = defined $parent
         ? call(GET => '/v1/enrollments/' . escape($parent))->json : $e;
-    $model{$id} = [ grep { defined } @$of{qw(model product product_name)} ];
+    $model{$id} = [ grep { defined } @$of{qw(model product)} ];
 }
 
 
@@ -283,6 +283,26 @@ my @weights = ((qw(put) x 8), (qw(touch) x 2), 'delete', (qw(add) x 6),
                'filter', (qw(tag) x 2), (qw(variable) x 2), 'subscribe');
 
 
+# what Redis has of an enrollment, for a failure
+
+sub what_of {
+    my ($id) = @_;
+
+    return map {
+        my ($key, $v) = ($_, undef);
+        my %types = (hash => [ 'HGETALL' ], list => [ 'LRANGE', 0, -1 ],
+                     zset => [ 'ZRANGE', 0, -1 ], set => [ 'SMEMBERS' ]);
+        my ($read, @range) = @{$types{$t->redis('TYPE', $key)}
+                               || [ 'EXISTS' ]};
+
+        $v = $t->redis($read, $key, @range);
+        $v = [ $v ] unless ref $v;
+        "$key: " . join(' ', map { tr/ -~/?/cr } map { substr $_ // '', 0, 60 }
+                                 @$v) . "\n";
+    } grep { /:\Q$id\E$/ } @{$t->redis('KEYS', 'mdm:*')};
+}
+
+
 # the fleet syncs meanwhile
 
 my $ddm = sim('ddm', 'ddm', @how, '--channels', 'all', '--interval', 0.5,
@@ -309,7 +329,9 @@ ok(wait_for(90, sub {
 
 kill 'USR1', $ddm;
 is(wait_exit($ddm, 120), 0, 'all devices are consistent')
-    or diag(read_file("$work/ddm.out"), "MDM_SEED=$seed");
+    or diag(read_file("$work/ddm.out"), "MDM_SEED=$seed\n",
+            map { what_of($_) } read_file("$work/ddm.out")
+                =~ /^mdmsim: ([^ ]+): /mg);
 
 my %v = read_file("$work/ddm.out") =~ /^(\S+) ([\d.]+) \S+$/mg;
 
@@ -375,11 +397,14 @@ for my $id (@ids) {
         diag("$id ($type{$id}):\n  want $x\n  have $y");
     }
 
-    $odd++ if @lines && $m->{DeclarationsToken} ne sha1_hex(sort map {
-        my ($name, $rest) = /^(.*)\t(.*)$/s;
-        my ($kind, $i) = $name =~ m{^(\w+)/(.*)$}s;
+    my @keys = map {
+        my ($kind, $name, $rest) = m{^(\w+)/(.*)\t(\w+)$}s;
 
-        "$kind/" . escape($i) . "\t$rest\n" } @lines);
+        "$kind/" . escape($name) . "\t$rest\n";
+    } @lines;
+
+    @keys = sort @keys;
+    $odd++ if $m->{DeclarationsToken} ne sha1_hex(join '', @keys);
     $own{$id} = join '', sort @lines;
     push @{$token{$m->{DeclarationsToken}}}, $id;
 }
@@ -387,6 +412,8 @@ for my $id (@ids) {
 is($wrong // 0, 0, 'the declarations of each follow from the changes')
     or diag("MDM_SEED=$seed");
 is($odd // 0, 0, 'a token is that of its list');
+
+$odd = 0;
 
 for my $list (values %token) {
     my %lists = map { $own{$_} => 1 } @$list;
@@ -458,10 +485,10 @@ is($odd // 0, 0, 'one token, one list');
         if ($key =~ /:e:/) {
             my $dt = $t->redis('HGET', $key, 'dt') // next;
 
-            $want{$dt}++;
+            $want{$key =~ s/:e:.*//r . " $dt"}++;
 
-        } elsif ($key =~ /:dm:(.*)$/) {
-            my ($token, $n) = ($1, $t->redis('HGET', $key, 'refs') // 0);
+        } elsif ($key =~ /^(.*):dm:(.*)$/) {
+            my ($token, $n) = ("$1 $2", $t->redis('HGET', $key, 'refs') // 0);
 
             $refs{$token} = $n if $n != 0;
             push @bad, "$key has no time to live"
@@ -469,7 +496,10 @@ is($odd // 0, 0, 'one token, one list');
         }
     }
 
-    is_deeply(\%refs, \%want, 'references of the manifests');
+    is_deeply(\%refs, \%want, 'references of the manifests')
+        or diag(map { my $x = $refs{$_} // 0;
+                      "$_: $x, not $want{$_}\n" }
+                grep { ($refs{$_} // 0) != $want{$_} } sort keys %want);
     is(join("\n", @bad), '', 'what nobody has goes away');
 }
 
