@@ -111,10 +111,7 @@ for my $id (@ids) {
     my $e = call(GET => '/v1/enrollments/' . escape($id))->json;
 
     $type{$id} = $e->{type};
-    my $parent = $e->{parent};
-    my $of = defined $parent
-        ? call(GET => '/v1/enrollments/' . escape($parent))->json : $e;
-    $model{$id} = [ grep { defined } @$of{qw(model product)} ];
+    $model{$id} = [ grep { defined } @{$e->{device}}{qw(model product)} ];
 }
 
 
@@ -394,7 +391,9 @@ for my $id (@ids) {
     my ($x, $y) = map { join ' ', sort keys %$_ } \%want, \%have;
 
     if ($x ne $y && $wrong++ < 3) {
-        diag("$id ($type{$id}):\n  want $x\n  have $y");
+        diag("$id ($type{$id}):\n  want $x\n  have $y\n  model @{$model{$id}}, sets ",
+             $json->encode({ given => $given{$id}, tag => $tag{$id},
+                             filters => \%filter }));
     }
 
     my @keys = map {
