@@ -280,6 +280,18 @@ my @weights = ((qw(put) x 8), (qw(touch) x 2), 'delete', (qw(add) x 6),
                'filter', (qw(tag) x 2), (qw(variable) x 2), 'subscribe');
 
 
+# all that was changed has come to all partitions
+
+sub rolled_out {
+    return wait_for(90, sub {
+        my $r = call(GET => '/v1/ddm/rollout');
+        my $p = $r->status == 200 ? $r->json : return 0;
+
+        return $p->{state} eq 'done' && $p->{rev} == $p->{rolled_out};
+    });
+}
+
+
 # what Redis has of an enrollment, for a failure
 
 sub what_of {
@@ -318,11 +330,7 @@ for (1 .. $steps) {
 note(join ', ', map { "$_ $done{$_}" } sort keys %done);
 is(join("\n", @bad), '', "all $steps changes were taken");
 
-ok(wait_for(90, sub {
-    my $r = call(GET => '/v1/ddm/rollout');
-
-    return $r->status == 200 && $r->json->{state} eq 'done';
-}), 'the rollout is done') or diag(call(GET => '/v1/ddm/rollout')->body);
+ok(rolled_out(), 'the rollout is done') or diag(call(GET => '/v1/ddm/rollout')->body);
 
 kill 'USR1', $ddm;
 is(wait_exit($ddm, 120), 0, 'all devices are consistent')
@@ -457,11 +465,7 @@ is($odd // 0, 0, 'one token, one list');
              . escape($_)) for @{$order[$i]};
     }
 
-    ok(wait_for(60, sub {
-        my $r = call(GET => '/v1/ddm/rollout');
-
-        return $r->status == 200 && $r->json->{state} eq 'done';
-    }), 'order: rolled out');
+    ok(rolled_out(), 'order: rolled out');
 
     for my $i (0 .. 2) {
         for (1 .. 6) {
