@@ -131,7 +131,7 @@ mdm_cache_put(mdm_cache_t *cache, const mdm_str_t *key,
         return MDM_DECLINED;
     }
 
-    while (cache->used + size > cache->size) {
+    while (cache->oldest != NULL && cache->used + size > cache->size) {
         mdm_cache_drop(cache, cache->oldest);
     }
 

@@ -72,6 +72,8 @@ extern const mdm_script_t  mdm_script_ddm_status;
 extern const mdm_script_t  mdm_script_ddm_tell;
 extern const mdm_script_t  mdm_script_ddm_tokens;
 extern const mdm_script_t  mdm_script_ddm_walk;
+extern const mdm_script_t  mdm_script_ddm_watcher_get;
+extern const mdm_script_t  mdm_script_ddm_watcher_put;
 extern const mdm_script_t  mdm_script_enqueue;
 extern const mdm_script_t  mdm_script_enrollment_get;
 extern const mdm_script_t  mdm_script_enrollment_query;

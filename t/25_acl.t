@@ -84,6 +84,50 @@ sub tour {
     $step->('delete', $t->api(DELETE => "/v1/queue/$id/u5"), 204);
     $step->('clear', $t->api(DELETE => "/v1/queue/$id"), 204);
     $step->('query', $t->api(POST => '/v1/enrollments/query', body => '{}'));
+
+    my $conf = sub {
+        return $step->('a declaration', $t->api(PUT => '/v1/declarations',
+            body => qq({"Identifier":"c-$n","Type":"com.apple.configuration.)
+                    . qq(management.test","Payload":{"Echo":"$_[0]"}})), 204);
+    };
+
+    $conf->(1);
+    $step->('declarations', $t->api(GET => '/v1/declarations'));
+    $step->('in use', $t->api(PUT => "/v1/set-declarations/s-$n?declaration="
+                                     . "c-$n"), 204);
+    $step->('needed', $t->api(DELETE => "/v1/declarations/c-$n"), 409);
+    $conf->(2);
+    $step->('sets', $t->api(GET => '/v1/sets'));
+    $step->('assigned', $t->api(PUT => "/v1/enrollment-sets/$id?set=s-$n"),
+            204);
+
+    my $rollout;
+
+    wait_for(10, sub {
+        $rollout = $t->api(GET => '/v1/ddm/rollout')->body;
+
+        return $rollout =~ /"state":"done","rev":(\d+),.*"rolled_out":\1,/;
+    }) or push @bad, 'rollout';
+
+    $step->('tokens', $d->ddm('tokens'));
+    $step->('items', $d->ddm('declaration-items'));
+    $step->('subscriptions', $t->api(PUT => "/v1/status-subscriptions/s-$n",
+            body => '["device.model.family"]'), 204);
+    $step->('not assigned', $t->api(DELETE => "/v1/enrollment-sets/$id?set="
+                                              . "s-$n"), 204);
+    $step->('out of use', $t->api(DELETE => "/v1/set-declarations/s-$n"
+                                            . "?declaration=c-$n"), 204);
+    $step->('gone', $t->api(DELETE => "/v1/declarations/c-$n"), 204);
+    $step->('status', $d->ddm('status', '{"StatusItems":{"device":{"operating'
+        . '-system":{"version":"18.1"}}},"Errors":[],"FullReport":true}'));
+    $step->('status again', $d->ddm('status', '{"StatusItems":{"device":{'
+        . '"operating-system":{"version":"18.2"}}},"Errors":[{"StatusItem":'
+        . '"device.x","Reasons":[{"Code":"Error.Unknown"}]}]}'));
+    $step->('status question', $t->api(POST => '/v1/status/query',
+        body => '{"item":"device.operating-system.version","predicate":'
+                . '{"op":">","value":"18.1"}}'));
+    $step->('errors', $t->api(GET => "/v1/status-errors/$id"));
+    $step->('report', $t->api(GET => "/v1/status-report/$id?index=0"));
     $step->('CheckOut', $d->checkout);
     $step->('reset', $t->api(DELETE => "/v1/enrollments/$id/certificate"),
             204);

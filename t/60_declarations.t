@@ -151,7 +151,7 @@ my $act = declaration('act', 'activation.simple',
 
 my $r = status(400, 'a reference to nothing', 'PUT', 'declarations', $act);
 
-like($r->body, qr/no declaration \\"a%20conf%2F1\\"/, 'names it');
+like($r->body, qr/no declaration \\"a conf\/1\\"/, 'names it');
 status(204, 'it may be', 'PUT', 'declarations?validate=0', $act);
 status(204, 'put', 'PUT', 'declarations', $conf);
 status(304, 'put again', 'PUT', 'declarations', $conf);

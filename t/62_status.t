@@ -324,7 +324,7 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     my $r = $d->message('DeclarativeManagement', Endpoint => 'status');
 
     is($r->status, 400, 'no Data');
-    is($d->message('DeclarativeManagement', Endpoint => 'none')->status, 404,
+    is($d->message('DeclarativeManagement', Endpoint => 'none')->status, 400,
        'another endpoint');
 }
 

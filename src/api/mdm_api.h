@@ -68,7 +68,8 @@ mdm_int_t mdm_api_enrollment_variables_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_enrollment_declarations_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_subscription_step(mdm_exchange_t *x);
 
-/* declarations: mdm_api_declaration.c, _set.c, _rollout.c, _notify.c */
+/* declarations: mdm_api_declaration.c, _set.c, _watcher.c, _rollout.c,
+   _notify.c */
 
 mdm_int_t mdm_api_declaration_list_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_declaration_put_step(mdm_exchange_t *x);
@@ -83,6 +84,10 @@ mdm_int_t mdm_api_set_delete_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_set_filter_get_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_set_filter_put_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_set_filter_delete_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_watcher_list_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_watcher_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_watcher_put_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_watcher_delete_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_rollout_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_notify_step(mdm_exchange_t *x);
 

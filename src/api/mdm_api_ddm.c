@@ -70,6 +70,20 @@ mdm_api_name_check(mdm_exchange_t *x, const char *what, size_t max,
 }
 
 
+const char *
+mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
+    mdm_schema_quote_t *quote)
+{
+    mdm_str_t  raw;
+
+    if (mdm_unescape(x->arena, &raw, key) != MDM_OK) {
+        raw = *key;
+    }
+
+    return mdm_schema_quote(quote, (const char *) raw.data, raw.len);
+}
+
+
 mdm_int_t
 mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
     mdm_uint_t nargs, mdm_str_t **args)

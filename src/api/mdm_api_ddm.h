@@ -13,6 +13,7 @@
 
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
+#include "mdm_schema.h"
 
 
 /* octets of a set's name */
@@ -29,6 +30,10 @@ mdm_int_t mdm_api_name(mdm_exchange_t *x, mdm_uint_t n, size_t max,
 /* the same for an argument of the query, which has to be there */
 mdm_int_t mdm_api_arg_name(mdm_exchange_t *x, const char *name, size_t max,
     mdm_str_t *key);
+
+/* a name in key form as a message shows it: decoded, made fit for a log line */
+const char *mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
+    mdm_schema_quote_t *quote);
 
 /*
  * Starts a round that changes the tenant's declarations: the script on

@@ -11,6 +11,17 @@
 #include "mdm_ddm_declaration.h"
 
 
+/* of a PUT, between its rounds */
+
+typedef struct {
+    mdm_schema_result_t       schema;
+    mdm_str_t                 id;          /* key form */
+    mdm_uint_t                warnings;    /* 1: are asked for */
+} mdm_api_put_t;
+
+
+static mdm_int_t mdm_api_declaration_put_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_declaration_put_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_api_declaration_answer(mdm_exchange_t *x);
 
 
@@ -38,47 +49,52 @@ mdm_api_declaration_list_step(mdm_exchange_t *x)
 mdm_int_t
 mdm_api_declaration_put_step(mdm_exchange_t *x)
 {
+    return (x->state == 0) ? mdm_api_declaration_put_call(x)
+                           : mdm_api_declaration_put_answer(x);
+}
+
+
+static mdm_int_t
+mdm_api_declaration_put_call(mdm_exchange_t *x)
+{
     mdm_int_t               rc;
-    mdm_str_t               name, *args;
-    mdm_uint_t              validate;
+    mdm_str_t              *args;
+    mdm_uint_t              validate, refs;
+    mdm_api_put_t          *put;
     mdm_plist_limits_t      limits;
-    const mdm_reply_t      *reply;
     mdm_ddm_declaration_t   d;
 
-    if (x->state != 0) {
-        reply = x->calls[0].reply;
-
-        switch (mdm_reply_int(reply, 0, 0)) {
-
-        case -1:
-            name = mdm_reply_str(reply, 1);
-
-            return mdm_exchange_refuse(x, 400, "Payload: there is no "
-                                       "declaration \"%.*s\", to which it "
-                                       "refers (validate=0 allows that)",
-                                       mdm_fmt(&name));
-
-        case -2:
-            return mdm_exchange_refuse(x, 409, "there are %d declarations "
-                                       "already, the most that a tenant has",
-                                       MDM_DDM_DECLARATIONS);
-
-        default:
-            return mdm_api_changed(x, mdm_reply_int(reply, 0, 0) == 1);
-        }
+    put = mdm_arena_zalloc(x->arena, sizeof(mdm_api_put_t));
+    if (put == NULL) {
+        return MDM_ERROR;
     }
 
-    validate = (x->settings->validate != MDM_VALIDATE_OFF);
+    x->ctx = put;
 
-    rc = mdm_api_arg_flag(x, "validate", &validate);
+    validate = x->settings->validate;
+    refs = (validate != MDM_VALIDATE_OFF);
+
+    rc = mdm_api_arg_flag(x, "validate", &refs);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_flag(x, "warnings", &put->warnings);
+    }
+
     if (rc != MDM_OK) {
         return rc;
+    }
+
+    if (!refs) {
+        validate = MDM_VALIDATE_OFF;
+
+    } else if (validate == MDM_VALIDATE_OFF) {
+        validate = MDM_VALIDATE_WARN;
     }
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;
 
-    rc = mdm_ddm_declaration_read(x->arena, &x->body, &limits, &d);
+    rc = mdm_ddm_declaration_read(x->arena, &x->body, &limits, validate, &d);
 
     if (rc == MDM_DECLINED) {
         return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&d.error));
@@ -87,6 +103,9 @@ mdm_api_declaration_put_step(mdm_exchange_t *x)
     if (rc != MDM_OK) {
         return MDM_ERROR;
     }
+
+    put->schema = d.schema;
+    put->id = d.key;
 
     rc = mdm_api_change(x, &mdm_script_ddm_declaration_put, 12, &args);
     if (rc != MDM_OK) {
@@ -99,10 +118,75 @@ mdm_api_declaration_put_step(mdm_exchange_t *x)
     args[7] = d.payload;
     args[8] = d.vars;
     args[9] = d.refs;
-    args[10] = mdm_api_flag(validate);
+    args[10] = mdm_api_flag(refs);
 
     return mdm_api_number(x, &args[11], MDM_DDM_DECLARATIONS) == MDM_OK
            ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_api_declaration_put_answer(mdm_exchange_t *x)
+{
+    mdm_str_t               name;
+    mdm_uint_t              changed;
+    mdm_api_put_t          *put;
+    mdm_api_json_t          j;
+    const mdm_reply_t      *reply;
+    mdm_schema_quote_t      quote;
+    mdm_schema_warning_t   *w;
+
+    put = x->ctx;
+    reply = x->calls[0].reply;
+    name = mdm_reply_str(reply, 1);
+
+    switch (mdm_reply_int(reply, 0, 0)) {
+
+    case -1:
+        return mdm_exchange_refuse(x, 400, "Payload: there is no declaration "
+                                   "\"%s\", to which it refers (validate=0 "
+                                   "allows that)",
+                                   mdm_api_shown(x, &name, &quote));
+
+    case -2:
+        return mdm_exchange_refuse(x, 409, "there are %d declarations "
+                                   "already, the most that a tenant has",
+                                   MDM_DDM_DECLARATIONS);
+
+    case -3:
+        return mdm_exchange_refuse(x, 400, "Payload: the declaration "
+                                   "\"%s\", to which it refers, is of "
+                                   "another kind (validate=0 allows that)",
+                                   mdm_api_shown(x, &name, &quote));
+    }
+
+    changed = (mdm_reply_int(reply, 0, 0) == 1);
+
+    for (w = put->schema.warnings; w != NULL; w = w->next) {
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "declaration \"%s\": %.*s",
+                          mdm_api_shown(x, &put->id, &quote),
+                          mdm_fmt(&w->text));
+    }
+
+    if (!put->warnings) {
+        return mdm_api_changed(x, changed);
+    }
+
+    x->job = changed ? 1 : 0;
+
+    mdm_api_json_init(&j, x->arena, 256);
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_bool(&j, "changed", changed);
+    mdm_api_json_open(&j, "warnings", '[');
+
+    for (w = put->schema.warnings; w != NULL; w = w->next) {
+        mdm_api_json_str(&j, NULL, &w->text);
+    }
+
+    mdm_api_json_close(&j, ']');
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 200);
 }
 
 
@@ -186,9 +270,10 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
 mdm_int_t
 mdm_api_declaration_delete_step(mdm_exchange_t *x)
 {
-    mdm_int_t           rc;
-    mdm_str_t           name, *args;
-    const mdm_reply_t  *reply;
+    mdm_int_t            rc;
+    mdm_str_t            name, *args;
+    const mdm_reply_t   *reply;
+    mdm_schema_quote_t   quote;
 
     if (x->state != 0) {
         reply = x->calls[0].reply;
@@ -202,11 +287,13 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
 
         case -2:
             return mdm_exchange_refuse(x, 409, "the declaration is in the set "
-                                       "\"%.*s\"", mdm_fmt(&name));
+                                       "\"%s\"",
+                                       mdm_api_shown(x, &name, &quote));
 
         case -3:
-            return mdm_exchange_refuse(x, 409, "the declaration \"%.*s\" "
-                                       "refers to it", mdm_fmt(&name));
+            return mdm_exchange_refuse(x, 409, "the declaration \"%s\" "
+                                       "refers to it",
+                                       mdm_api_shown(x, &name, &quote));
 
         default:
             return mdm_api_changed(x, 1);

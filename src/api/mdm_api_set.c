@@ -138,6 +138,7 @@ mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
     }
 
     args = NULL;
+    mdm_str_null(&id);
 
     rc = mdm_api_name(x, 2, MDM_API_SET, &set);
 

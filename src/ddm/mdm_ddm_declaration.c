@@ -9,9 +9,12 @@
 #include <jansson.h>
 
 #include "mdm_command_json.h"
+#include "mdm_ddm_check.h"
 #include "mdm_ddm_declaration.h"
+#include "mdm_ddm_item.h"
+#include "mdm_ddm_predicate.h"
+#include "mdm_exchange.h"
 #include "mdm_key.h"
-#include "mdm_schema.h"
 
 
 /* names in a list: variables, references */
@@ -33,6 +36,7 @@ typedef struct {
     mdm_ddm_names_t           refs;
     const char               *bad;         /* a variable's name, or NULL */
     size_t                    bad_len;
+    mdm_uint_t                in_key;      /* a variable in a key */
 } mdm_ddm_scan_t;
 
 
@@ -47,6 +51,10 @@ static mdm_int_t mdm_ddm_head(mdm_arena_t *arena, json_t *root,
 static mdm_int_t mdm_ddm_refuse(mdm_arena_t *arena, mdm_str_t *error,
     const char *path, const char *why);
 static const char *mdm_ddm_kind(const mdm_str_t *type);
+static mdm_int_t mdm_ddm_validate(mdm_arena_t *arena, const json_t *payload,
+    mdm_uint_t strict, mdm_ddm_declaration_t *d);
+static mdm_int_t mdm_ddm_subscription(mdm_arena_t *arena,
+    const json_t *payload, mdm_uint_t strict, mdm_ddm_declaration_t *d);
 static void mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value,
     const char *key);
 static mdm_uint_t mdm_ddm_is_reference(const char *key);
@@ -72,7 +80,8 @@ static const struct {
 
 mdm_int_t
 mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, mdm_ddm_declaration_t *d)
+    const mdm_plist_limits_t *limits, mdm_uint_t validate,
+    mdm_ddm_declaration_t *d)
 {
     json_t              *root, *payload;
     mdm_int_t            rc;
@@ -123,6 +132,19 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
                                                      scan->bad_len));
 
         return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    if (scan->in_key) {
+        return mdm_ddm_refuse(arena, &d->error, "Payload",
+                              "a key has no variables");
+    }
+
+    if (validate != MDM_VALIDATE_OFF) {
+        rc = mdm_ddm_validate(arena, payload,
+                              validate == MDM_VALIDATE_STRICT, d);
+        if (rc != MDM_OK) {
+            return rc;
+        }
     }
 
     if (mdm_ddm_join(arena, &scan->vars, &d->vars) != MDM_OK
@@ -331,6 +353,88 @@ mdm_ddm_kind(const mdm_str_t *type)
 }
 
 
+static mdm_int_t
+mdm_ddm_validate(mdm_arena_t *arena, const json_t *payload,
+    mdm_uint_t strict, mdm_ddm_declaration_t *d)
+{
+    json_t     *value;
+    mdm_int_t   rc;
+    mdm_str_t   s;
+
+    rc = mdm_ddm_check(arena, &d->type, payload, strict, &d->schema);
+
+    value = json_object_get(payload, "Predicate");
+
+    if (rc == MDM_OK && d->kind.data[0] == 'a' && json_is_string(value)) {
+        s.data = (u_char *) json_string_value(value);
+        s.len = json_string_length(value);
+
+        rc = mdm_ddm_predicate(arena, &s, "Payload.Predicate", strict,
+                               &d->schema);
+    }
+
+    if (rc == MDM_OK
+        && mdm_str_is(&d->type, "com.apple.configuration.management"
+                                ".status-subscriptions"))
+    {
+        rc = mdm_ddm_subscription(arena, payload, strict, d);
+    }
+
+    if (rc == MDM_DECLINED) {
+        d->error = d->schema.error;
+    }
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_ddm_subscription(mdm_arena_t *arena, const json_t *payload,
+    mdm_uint_t strict, mdm_ddm_declaration_t *d)
+{
+    json_t              *item, *value;
+    size_t               i;
+    mdm_int_t            rc;
+    mdm_str_t            name, place, text;
+    mdm_schema_quote_t   quote;
+
+    json_array_foreach(json_object_get(payload, "StatusItems"), i, item) {
+        value = json_object_get(item, "Name");
+
+        if (!json_is_string(value)) {
+            continue;
+        }
+
+        name.data = (u_char *) json_string_value(value);
+        name.len = json_string_length(value);
+
+        if (mdm_ddm_item_find(&name) != NULL
+            || memchr(name.data, '$', name.len) != NULL)
+        {
+            continue;
+        }
+
+        if (mdm_printf(arena, &place, "Payload.StatusItems[%zu].Name", i)
+            != MDM_OK
+            || mdm_printf(arena, &text, "unknown status item \"%s\"",
+                          mdm_schema_quote(&quote, (char *) name.data,
+                                           name.len))
+               != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        rc = mdm_ddm_unknown(arena, (char *) place.data, (char *) text.data,
+                             strict, &d->schema);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
 /* all strings of a payload; its depth is bounded already */
 
 static void
@@ -344,6 +448,13 @@ mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value, const char *key)
 
     case JSON_OBJECT:
         json_object_foreach((json_t *) value, name, member) {
+
+            /* they are filled in in the text, where a key looks the same */
+
+            if (strstr(name, "${") != NULL) {
+                scan->in_key = 1;
+            }
+
             mdm_ddm_scan(scan, member, name);
         }
         break;
@@ -395,7 +506,9 @@ mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
     text = json_string_value(value);
     len = json_string_length(value);
 
-    if (reference) {
+    /* one with variables is another declaration on each device */
+
+    if (reference && strstr(text, "${") == NULL) {
         mdm_ddm_name(&scan->refs, text, len);
     }
 

@@ -13,6 +13,7 @@
 
 #include "mdm_base.h"
 #include "mdm_plist.h"
+#include "mdm_schema.h"
 
 
 /* Apple: Identifier and ServerToken have 64 octets at most */
@@ -38,7 +39,9 @@ typedef struct {
     mdm_str_t                 vars;        /* variables it uses, sorted, parted
                                               by commas */
     mdm_str_t                 refs;        /* key forms of what it refers to,
-                                              likewise */
+                                              likewise: configurations of an
+                                              activation, else assets */
+    mdm_schema_result_t       schema;      /* its warnings */
     mdm_str_t                 error;       /* why it was refused, begins with
                                               the key path */
 } mdm_ddm_declaration_t;
@@ -46,11 +49,13 @@ typedef struct {
 
 /*
  * Reads one; all of it lives in the arena or in "json".  A ServerToken in it
- * is ignored, what else it holds is refused.  MDM_OK; MDM_DECLINED: d->error;
- * MDM_ERROR: no memory.
+ * is ignored, what else it holds is refused.  "validate" is an
+ * mdm_validate_e: whether it is held against Apple's schema, see
+ * mdm_ddm_check.h.  MDM_OK; MDM_DECLINED: d->error; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, mdm_ddm_declaration_t *d);
+    const mdm_plist_limits_t *limits, mdm_uint_t validate,
+    mdm_ddm_declaration_t *d);
 
 /*
  * Canonical JSON of any value: what the payload above is.  "json" is read

@@ -13,9 +13,35 @@
 #include "mdm_base.h"
 
 
+/* the systems, in the order of mdm_ddm_item_t.since */
+
+enum {
+    MDM_DDM_IOS = 0,
+    MDM_DDM_MACOS,
+    MDM_DDM_TVOS,
+    MDM_DDM_VISIONOS,
+    MDM_DDM_WATCHOS,
+    MDM_DDM_SYSTEMS
+};
+
+
 typedef struct {
     mdm_str_t                 name;
+    int                       type;        /* a letter as those of
+                                              mdm_schema_node_t; 0: any */
+    mdm_uint_t                elements;    /* 1: an array whose elements have
+                                              an identifier, by which they come
+                                              and go */
+    const char               *since[MDM_DDM_SYSTEMS];
+                                           /* the first version that has it;
+                                              "": the system has not */
 } mdm_ddm_item_t;
+
+
+/* all of them, in the order of their bytes: generated */
+
+extern const mdm_ddm_item_t  mdm_ddm_items[];
+extern const mdm_uint_t      mdm_ddm_nitems;
 
 
 /* the item of this name, or NULL */
@@ -23,6 +49,12 @@ const mdm_ddm_item_t *mdm_ddm_item_find(const mdm_str_t *name);
 
 /* 1 if the name of an item begins with this one and a dot, else 0 */
 mdm_uint_t mdm_ddm_item_prefix(const mdm_str_t *name);
+
+/*
+ * The item that a dotted path belongs to: the longest one that is the path or
+ * ends at one of its dots; NULL: none.
+ */
+const mdm_ddm_item_t *mdm_ddm_item_owner(const mdm_str_t *path);
 
 
 #endif /* _MDM_DDM_ITEM_H_INCLUDED_ */

@@ -1,6 +1,6 @@
 -- The declarations of a channel: which they are, and telling it that they
--- changed.  Include event, queue and status before.  "ctx" belongs to one script call: now
--- (Unix seconds); to tell: uuid, body, room (the queue's limit).  What was
+-- changed.  Include event, queue and status before.  "ctx" belongs to one
+-- script call: now (Unix seconds); to tell: uuid, body, room (the queue's limit).  What was
 -- read of the replica and computed is kept in it, so that channels with the
 -- same sets cost one manifest; cost counts the declarations of the others.
 -- walk: 1 if only what the replica changed is looked for.
@@ -451,7 +451,8 @@ local function ddm_refresh(T, id, ctx)
         redis.call('HSET', e, 'dm', v[3])
     end
 
-    redis.call('HSET', e, 'dts', math.max(ctx.now, tonumber(last[1] or '0') + 1))
+    redis.call('HSET', e, 'dts',
+               math.max(ctx.now, tonumber(last[1] or '0') + 1))
 
     return true, m.token, wanted
 end

@@ -3,7 +3,8 @@
 --       variables, ids it refers to (parted by commas), check these (0 or 1),
 --       declarations at most
 -- {1}: changed, {0}: it is like that; {-1, id}: it refers to one that is not
--- there; {-2}: there are too many
+-- there; {-2}: there are too many; {-3, id}: it refers to one that is no
+-- configuration, or no asset
 --@include event
 --@include ddm_change
 local D, id, kind, type_, payload = KEYS[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -16,8 +17,18 @@ end
 
 if ARGV[11] == '1' then
     for ref in string.gmatch(ARGV[10], '[^,]+') do
-        if ref ~= id and redis.call('EXISTS', D .. ':d:' .. ref) == 0 then
+        local is = kind
+
+        if ref ~= id then
+            is = redis.call('HGET', D .. ':d:' .. ref, 'kind')
+        end
+
+        if not is then
             return {-1, ref}
+        end
+
+        if is ~= (kind == 'a' and 'c' or 's') then
+            return {-3, ref}
         end
     end
 end

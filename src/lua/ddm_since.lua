@@ -12,6 +12,7 @@ for i = 1, #all, 2 do
     watchers[#watchers + 1] = cjson.encode(all[i]) .. ':' .. all[i + 1]
 end
 
+table.sort(watchers)
 reply[2] = '{' .. table.concat(watchers, ',') .. '}'
 table.sort(names)
 

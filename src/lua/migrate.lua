@@ -2,7 +2,8 @@
 -- ARGV: MessageType, id, device, type, awaiting (0 or 1), unlock token or
 --       "", event limit, who, address, raw, uuid and body of a command that
 --       tells of declarations, queue limit, then field, value, …
--- {0, outcome, tally, 1: the partition has no declarations yet}; outcome "created", "updated", or "kept": the device
+-- {0, outcome, tally, 1: the partition has no declarations yet}; outcome
+-- "created", "updated", or "kept": the device
 -- itself has spoken here since, and what it said is newer;
 -- {-1}: the device of this user is not enrolled; {-7}: too many users
 --@include event

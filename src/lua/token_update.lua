@@ -2,7 +2,8 @@
 -- ARGV: id, device, cert, type, once, awaiting (0 or 1), unlock token or "",
 --       event limit, raw, uuid and body of a command that tells of
 --       declarations, queue limit, then field, value, …
--- {0, tally, 1: the partition has no declarations yet}; {code of auth()}; {-7}: too many user channels
+-- {0, tally, 1: the partition has no declarations yet}; {code of auth()};
+-- {-7}: too many user channels
 --@include event
 --@include queue
 --@include auth

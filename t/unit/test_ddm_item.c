@@ -1,0 +1,186 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Unit tests of src/ddm/mdm_ddm_item.c and of the table it reads.
+ */
+
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "mdm_ddm_item.h"
+
+
+static const mdm_ddm_item_t *
+find(const char *name)
+{
+    mdm_str_t  s;
+
+    s.data = (u_char *) name;
+    s.len = strlen(name);
+
+    return mdm_ddm_item_find(&s);
+}
+
+
+static const char *
+owner(const char *path)
+{
+    mdm_str_t              s;
+    const mdm_ddm_item_t  *item;
+
+    s.data = (u_char *) path;
+    s.len = strlen(path);
+
+    item = mdm_ddm_item_owner(&s);
+
+    return (item == NULL) ? "" : (const char *) item->name.data;
+}
+
+
+static mdm_uint_t
+prefix(const char *name)
+{
+    mdm_str_t  s;
+
+    s.data = (u_char *) name;
+    s.len = strlen(name);
+
+    return mdm_ddm_item_prefix(&s);
+}
+
+
+static void
+test_table(void **state)
+{
+    mdm_uint_t             i, k, n;
+    const mdm_ddm_item_t  *item;
+
+    (void) state;
+
+    assert_true(mdm_ddm_nitems > 60);
+
+    for (i = 0; i < mdm_ddm_nitems; i++) {
+        item = &mdm_ddm_items[i];
+
+        assert_ptr_equal(mdm_ddm_item_find(&item->name), item);
+        assert_ptr_equal(mdm_ddm_item_owner(&item->name), item);
+
+        if (i != 0) {
+            assert_true(strcmp((char *) item[-1].name.data,
+                               (char *) item->name.data) < 0);
+        }
+
+        assert_true(!item->elements || item->type == 'A');
+
+        n = 0;
+
+        for (k = 0; k < MDM_DDM_SYSTEMS; k++) {
+            n += (*item->since[k] != '\0');
+        }
+
+        assert_true(n != 0);
+    }
+}
+
+
+static void
+test_find(void **state)
+{
+    mdm_str_t              none;
+    const mdm_ddm_item_t  *item;
+
+    (void) state;
+
+    item = find("device.power.battery-health");
+
+    assert_non_null(item);
+    assert_int_equal(item->type, 's');
+    assert_int_equal(item->elements, 0);
+    assert_string_equal(item->since[MDM_DDM_IOS], "17.0");
+    assert_string_equal(item->since[MDM_DDM_MACOS], "14.4");
+    assert_string_equal(item->since[MDM_DDM_TVOS], "");
+
+    item = find("mdm.app");
+
+    assert_non_null(item);
+    assert_int_equal(item->type, 'A');
+    assert_int_equal(item->elements, 1);
+
+    /* an array, but its elements are nobody */
+
+    assert_int_equal(find("test.array-value")->elements, 0);
+
+    /* later than the table of 18.1 */
+
+    assert_int_equal(find("package.list")->elements, 1);
+    assert_string_equal(find("package.list")->since[MDM_DDM_MACOS], "26.0");
+    assert_int_equal(find("mdm.push-token")->type, 'd');
+
+    assert_null(find("device"));
+    assert_null(find("device.power.battery-health "));
+    assert_null(find("a"));
+    assert_null(find("zzz"));
+    assert_null(find(""));
+
+    mdm_str_null(&none);
+    assert_null(mdm_ddm_item_find(&none));
+    assert_null(mdm_ddm_item_owner(&none));
+}
+
+
+static void
+test_owner(void **state)
+{
+    (void) state;
+
+    assert_string_equal(owner("softwareupdate.install-reason.reason"),
+                        "softwareupdate.install-reason");
+    assert_string_equal(owner("management.declarations.assets"),
+                        "management.declarations");
+    assert_string_equal(owner("device.operating-system.supplemental."
+                              "build-version"),
+                        "device.operating-system.supplemental.build-version");
+    assert_string_equal(owner("mdm.app.a.b.c"), "mdm.app");
+
+    /* only whole names count */
+
+    assert_string_equal(owner("mdm.apple"), "");
+    assert_string_equal(owner("device.model"), "");
+    assert_string_equal(owner("."), "");
+}
+
+
+static void
+test_prefix(void **state)
+{
+    (void) state;
+
+    assert_true(prefix("device"));
+    assert_true(prefix("device.model"));
+    assert_true(prefix("device.operating-system.supplemental"));
+
+    assert_false(prefix("device.mod"));
+    assert_false(prefix("device.model.family"));
+    assert_false(prefix("devices"));
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_prefix)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
