@@ -111,10 +111,7 @@ for my $id (@ids) {
     my $e = call(GET => '/v1/enrollments/' . escape($id))->json;
 
     $type{$id} = $e->{type};
-    my $parent = $e->{parent_id};
-    my $of = defined $parent
-        ? call(GET => '/v1/enrollments/' . escape($parent))->json : $e;
-    $model{$id} = [ grep { defined } @$of{qw(model product product_name)} ];
+    $model{$id} = [ grep { defined } @{$e->{device}}{qw(model product)} ];
 }
 
 
@@ -283,6 +280,38 @@ my @weights = ((qw(put) x 8), (qw(touch) x 2), 'delete', (qw(add) x 6),
                'filter', (qw(tag) x 2), (qw(variable) x 2), 'subscribe');
 
 
+# all that was changed has come to all partitions
+
+sub rolled_out {
+    return wait_for(90, sub {
+        my $r = call(GET => '/v1/ddm/rollout');
+        my $p = $r->status == 200 ? $r->json : return 0;
+
+        return $p->{state} eq 'done' && $p->{rev} == $p->{rolled_out};
+    });
+}
+
+
+# what Redis has of an enrollment, for a failure
+
+sub what_of {
+    my ($id) = @_;
+
+    return map {
+        my ($key, $v) = ($_, undef);
+        my %types = (hash => [ 'HGETALL' ], list => [ 'LRANGE', 0, -1 ],
+                     zset => [ 'ZRANGE', 0, -1 ], set => [ 'SMEMBERS' ]);
+        my ($read, @range) = @{$types{$t->redis('TYPE', $key)}
+                               || [ 'EXISTS' ]};
+
+        $v = $t->redis($read, $key, @range);
+        $v = [ $v ] unless ref $v;
+        "$key: " . join(' ', map { tr/ -~/?/cr } map { substr $_ // '', 0, 60 }
+                                 @$v) . "\n";
+    } grep { /:\Q$id\E$/ } @{$t->redis('KEYS', 'mdm:*')};
+}
+
+
 # the fleet syncs meanwhile
 
 my $ddm = sim('ddm', 'ddm', @how, '--channels', 'all', '--interval', 0.5,
@@ -301,15 +330,13 @@ for (1 .. $steps) {
 note(join ', ', map { "$_ $done{$_}" } sort keys %done);
 is(join("\n", @bad), '', "all $steps changes were taken");
 
-ok(wait_for(90, sub {
-    my $r = call(GET => '/v1/ddm/rollout');
-
-    return $r->status == 200 && $r->json->{state} eq 'done';
-}), 'the rollout is done') or diag(call(GET => '/v1/ddm/rollout')->body);
+ok(rolled_out(), 'the rollout is done') or diag(call(GET => '/v1/ddm/rollout')->body);
 
 kill 'USR1', $ddm;
 is(wait_exit($ddm, 120), 0, 'all devices are consistent')
-    or diag(read_file("$work/ddm.out"), "MDM_SEED=$seed");
+    or diag(read_file("$work/ddm.out"), "MDM_SEED=$seed\n",
+            map { what_of($_) } read_file("$work/ddm.out")
+                =~ /^mdmsim: ([^ ]+): /mg);
 
 my %v = read_file("$work/ddm.out") =~ /^(\S+) ([\d.]+) \S+$/mg;
 
@@ -372,14 +399,19 @@ for my $id (@ids) {
     my ($x, $y) = map { join ' ', sort keys %$_ } \%want, \%have;
 
     if ($x ne $y && $wrong++ < 3) {
-        diag("$id ($type{$id}):\n  want $x\n  have $y");
+        diag("$id ($type{$id}):\n  want $x\n  have $y\n  model @{$model{$id}}, sets ",
+             $json->encode({ given => $given{$id}, tag => $tag{$id},
+                             filters => \%filter }));
     }
 
-    $odd++ if @lines && $m->{DeclarationsToken} ne sha1_hex(sort map {
-        my ($name, $rest) = /^(.*)\t(.*)$/s;
-        my ($kind, $i) = $name =~ m{^(\w+)/(.*)$}s;
+    my @keys = map {
+        my ($kind, $name, $rest) = m{^(\w+)/(.*)\t(\w+)$}s;
 
-        "$kind/" . escape($i) . "\t$rest\n" } @lines);
+        "$kind/" . escape($name) . "\t$rest\n";
+    } @lines;
+
+    @keys = sort @keys;
+    $odd++ if $m->{DeclarationsToken} ne sha1_hex(join '', @keys);
     $own{$id} = join '', sort @lines;
     push @{$token{$m->{DeclarationsToken}}}, $id;
 }
@@ -387,6 +419,8 @@ for my $id (@ids) {
 is($wrong // 0, 0, 'the declarations of each follow from the changes')
     or diag("MDM_SEED=$seed");
 is($odd // 0, 0, 'a token is that of its list');
+
+$odd = 0;
 
 for my $list (values %token) {
     my %lists = map { $own{$_} => 1 } @$list;
@@ -431,11 +465,7 @@ is($odd // 0, 0, 'one token, one list');
              . escape($_)) for @{$order[$i]};
     }
 
-    ok(wait_for(60, sub {
-        my $r = call(GET => '/v1/ddm/rollout');
-
-        return $r->status == 200 && $r->json->{state} eq 'done';
-    }), 'order: rolled out');
+    ok(rolled_out(), 'order: rolled out');
 
     for my $i (0 .. 2) {
         for (1 .. 6) {
@@ -458,10 +488,10 @@ is($odd // 0, 0, 'one token, one list');
         if ($key =~ /:e:/) {
             my $dt = $t->redis('HGET', $key, 'dt') // next;
 
-            $want{$dt}++;
+            $want{$key =~ s/:e:.*//r . " $dt"}++;
 
-        } elsif ($key =~ /:dm:(.*)$/) {
-            my ($token, $n) = ($1, $t->redis('HGET', $key, 'refs') // 0);
+        } elsif ($key =~ /^(.*):dm:(.*)$/) {
+            my ($token, $n) = ("$1 $2", $t->redis('HGET', $key, 'refs') // 0);
 
             $refs{$token} = $n if $n != 0;
             push @bad, "$key has no time to live"
@@ -469,7 +499,10 @@ is($odd // 0, 0, 'one token, one list');
         }
     }
 
-    is_deeply(\%refs, \%want, 'references of the manifests');
+    is_deeply(\%refs, \%want, 'references of the manifests')
+        or diag(map { my $x = $refs{$_} // 0;
+                      "$_: $x, not $want{$_}\n" }
+                grep { ($refs{$_} // 0) != $want{$_} } sort keys %want);
     is(join("\n", @bad), '', 'what nobody has goes away');
 }
 
