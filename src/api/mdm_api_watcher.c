@@ -258,6 +258,8 @@ mdm_api_watcher_change(mdm_exchange_t *x, const mdm_str_t *json)
 
     args = NULL;
 
+    args = NULL;
+
     rc = mdm_api_name(x, 2, MDM_API_WATCHER, &name);
 
     if (rc == MDM_OK) {
@@ -299,6 +301,8 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
 
         return (rc == MDM_OK) ? mdm_api_json_answer(&j, x, 200) : rc;
     }
+
+    args = NULL;
 
     args = NULL;
 
