@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jansson.h>
-
 #include "mdm_command_json.h"
 #include "mdm_date.h"
+#include "mdm_json.h"
 #include "mdm_schema.h"
 #include "mdm_schema_table.h"
 
@@ -26,7 +25,6 @@ typedef struct {
 } mdm_json_t;
 
 
-static void mdm_json_free(void *data);
 static mdm_int_t mdm_json_root(mdm_json_t *out, json_t *root);
 static mdm_int_t mdm_json_value(mdm_json_t *out, json_t *value,
     const mdm_schema_node_t *node, const mdm_schema_path_t *path);
@@ -67,38 +65,13 @@ mdm_int_t
 mdm_command_json(mdm_arena_t *arena, const mdm_str_t *json,
     const mdm_plist_limits_t *limits, mdm_str_t *xml, mdm_str_t *error)
 {
-    json_t              *root;
-    mdm_int_t            rc;
-    mdm_json_t           out;
-    const char          *why;
-    json_error_t         je;
-    mdm_schema_quote_t   quote;
+    json_t      *root;
+    mdm_int_t    rc;
+    mdm_json_t   out;
 
-    if (mdm_json_scan(json, limits, &why) != MDM_OK) {
-        return (mdm_printf(arena, error, "JSON: %s", why) == MDM_OK)
-               ? MDM_DECLINED : MDM_ERROR;
-    }
-
-    root = json_loadb((const char *) json->data, json->len,
-                      JSON_REJECT_DUPLICATES, &je);
-
-    if (root == NULL) {
-
-        /* jansson has no words for a lack of memory */
-
-        if (je.text[0] == '\0') {
-            return MDM_ERROR;
-        }
-
-        rc = mdm_printf(arena, error, "JSON: line %d, column %d: %s", je.line,
-                        je.column, mdm_schema_quote(&quote, je.text,
-                                                    strlen(je.text)));
-
-        return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
-    }
-
-    if (mdm_arena_defer(arena, mdm_json_free, root) != MDM_OK) {
-        return MDM_ERROR;
+    rc = mdm_json_load(arena, json, limits, &root, error);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     if (!json_is_object(root)) {
@@ -124,81 +97,6 @@ mdm_command_json(mdm_arena_t *arena, const mdm_str_t *json,
     }
 
     return rc;
-}
-
-
-/*
- * Depth and number of values before jansson sees them: it spends about a
- * hundred bytes for each, and a nested value costs stack
- */
-
-mdm_int_t
-mdm_json_scan(const mdm_str_t *json, const mdm_plist_limits_t *limits,
-    const char **why)
-{
-    size_t      i;
-    mdm_uint_t  depth, nodes, string;
-
-    depth = 0;
-    nodes = 0;
-    string = 0;
-
-    for (i = 0; i < json->len; i++) {
-
-        if (string) {
-            if (json->data[i] == '\\') {
-                i++;
-
-            } else if (json->data[i] == '"') {
-                string = 0;
-            }
-
-            continue;
-        }
-
-        switch (json->data[i]) {
-
-        case '"':
-            string = 1;
-            break;
-
-        case '{':
-        case '[':
-            depth++;
-
-            if (depth > limits->depth) {
-                *why = "nested too deep";
-                return MDM_DECLINED;
-            }
-
-            nodes++;
-            break;
-
-        case '}':
-        case ']':
-            depth -= (depth != 0);
-            break;
-
-        case ',':
-        case ':':
-            nodes++;
-            break;
-        }
-
-        if (nodes > limits->nodes) {
-            *why = "too many values";
-            return MDM_DECLINED;
-        }
-    }
-
-    return MDM_OK;
-}
-
-
-static void
-mdm_json_free(void *data)
-{
-    json_decref(data);
 }
 
 

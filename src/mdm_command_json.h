@@ -29,12 +29,4 @@ mdm_int_t mdm_command_json(mdm_arena_t *arena, const mdm_str_t *json,
     const mdm_plist_limits_t *limits, mdm_str_t *xml, mdm_str_t *error);
 
 
-/*
- * A linear look at a JSON text before a parser sees it: how deep it is, how
- * many values it holds.  MDM_OK; MDM_DECLINED: *why.
- */
-mdm_int_t mdm_json_scan(const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, const char **why);
-
-
 #endif /* _MDM_COMMAND_JSON_H_INCLUDED_ */

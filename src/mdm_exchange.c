@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jansson.h>
 #include <openssl/rand.h>
 
 #include "mdm_exchange_secret.h"
+#include "mdm_json.h"
 
 
 #define MDM_EXCHANGE_ARENA    3072
@@ -201,9 +201,8 @@ mdm_exchange_unavailable(mdm_exchange_t *x)
 static mdm_int_t
 mdm_exchange_error_body(mdm_exchange_t *x)
 {
-    char       *text;
     json_t     *json;
-    mdm_str_t   s;
+    mdm_int_t   rc;
 
     (void) mdm_exchange_empty(x, x->status);
 
@@ -222,21 +221,12 @@ mdm_exchange_error_body(mdm_exchange_t *x)
         }
     }
 
-    text = json_dumps(json, JSON_COMPACT);
+    rc = mdm_json_dump(x->arena, json, 0, &x->response);
     json_decref(json);
 
-    if (text == NULL) {
-        return MDM_DONE;
-    }
-
-    s.data = (u_char *) text;
-    s.len = strlen(text);
-
-    if (mdm_str_dup(x->arena, &x->response, &s) == MDM_OK) {
+    if (rc == MDM_OK) {
         mdm_str_set(&x->response_type, "application/json");
     }
-
-    free(text);
 
     return MDM_DONE;
 }

@@ -8,8 +8,6 @@
  */
 
 
-#include <jansson.h>
-
 #include "mdm_api.h"
 #include "mdm_api_given.h"
 #include "mdm_api_json.h"
@@ -54,7 +52,6 @@ static mdm_uint_t mdm_api_variable_name(const mdm_str_t *name);
 static mdm_int_t mdm_api_manifest_answer(mdm_exchange_t *x);
 static void mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
     const mdm_api_kind_t *kind);
-static void mdm_api_assignment_release(void *data);
 
 
 static const mdm_api_kind_t  mdm_api_kinds[] = {
@@ -270,10 +267,9 @@ mdm_api_variables_list(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_variables_put(mdm_exchange_t *x, mdm_api_give_t *give)
 {
-    json_t        *json;
-    mdm_int_t      rc;
-    mdm_str_t      name, value;
-    json_error_t   error;
+    json_t     *json;
+    mdm_int_t   rc;
+    mdm_str_t   name, value;
 
     rc = mdm_api_arg(x, "variable", &name);
 
@@ -287,17 +283,9 @@ mdm_api_variables_put(mdm_exchange_t *x, mdm_api_give_t *give)
         return rc;
     }
 
-    json = json_loadb((const char *) x->body.data, x->body.len,
-                      JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL) {
-        return mdm_exchange_refuse(x, 400, "the body is not JSON: %s",
-                                   error.text);
-    }
-
-    if (mdm_arena_defer(x->arena, mdm_api_assignment_release, json)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
+    rc = mdm_api_body(x, "JSON", &json);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     if (!json_is_object(json)) {
@@ -432,7 +420,9 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
 {
     size_t                 i;
     json_t                *subs, *item;
+    mdm_int_t              rc;
     mdm_str_t              s;
+    json_error_t           error;
     mdm_api_json_t         j;
     const mdm_reply_t     *reply;
     const mdm_api_kind_t  *kind;
@@ -470,11 +460,8 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
     s = mdm_reply_str(reply, MDM_API_MANIFEST_SUBS);
 
     if (s.len != 0) {
-        subs = json_loadb((const char *) s.data, s.len, 0, NULL);
-
-        if (mdm_arena_defer(x->arena, mdm_api_assignment_release, subs)
-            != MDM_OK)
-        {
+        rc = mdm_json_read(x->arena, &s, 0, &subs, &error);
+        if (rc != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -534,11 +521,4 @@ mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
     }
 
     mdm_api_json_close(j, ']');
-}
-
-
-static void
-mdm_api_assignment_release(void *data)
-{
-    json_decref(data);
 }

@@ -4,12 +4,9 @@
  */
 
 
-#include <jansson.h>
-
 #include "mdm_api_query.h"
 
 
-static void mdm_api_query_free(void *data);
 static mdm_int_t mdm_api_query_object(mdm_exchange_t *x, json_t *object,
     const char *path, const char **known);
 static mdm_int_t mdm_api_query_size(mdm_exchange_t *x, json_t *list,
@@ -47,34 +44,18 @@ static const char  *mdm_api_query_option_keys[] = {
 mdm_int_t
 mdm_api_query_read(mdm_exchange_t *x, mdm_api_query_t *q)
 {
-    json_t        *root, *options;
-    mdm_int_t      rc, cert, unlock;
-    json_error_t   error;
+    json_t     *root, *options;
+    mdm_int_t   rc, cert, unlock;
 
     root = NULL;
 
     if (x->body.len != 0) {
 
-        root = json_loadb((char *) x->body.data, x->body.len,
-                          JSON_REJECT_DUPLICATES, &error);
-
-        if (root == NULL) {
-
-            /* jansson has no words for a lack of memory */
-
-            if (error.text[0] == '\0') {
-                return MDM_ERROR;
-            }
-
-            return mdm_exchange_refuse(x, 400, "the body is not a JSON "
-                                       "object: line %d, column %d: %s",
-                                       error.line, error.column, error.text);
-        }
-
         /* its strings are used until the exchange ends */
 
-        if (mdm_arena_defer(x->arena, mdm_api_query_free, root) != MDM_OK) {
-            return MDM_ERROR;
+        rc = mdm_api_body(x, "a JSON object", &root);
+        if (rc != MDM_OK) {
+            return rc;
         }
 
         rc = mdm_api_query_object(x, root, "", mdm_api_query_keys);
@@ -110,13 +91,6 @@ mdm_api_query_read(mdm_exchange_t *x, mdm_api_query_t *q)
     q->include_unlock = (unlock == 1);
 
     return rc;
-}
-
-
-static void
-mdm_api_query_free(void *data)
-{
-    json_decref(data);
 }
 
 

@@ -7,8 +7,6 @@
  */
 
 
-#include <jansson.h>
-
 #include "mdm_api.h"
 #include "mdm_api_ddm.h"
 #include "mdm_ddm_declaration.h"
@@ -23,8 +21,7 @@ static mdm_int_t mdm_api_set_list(mdm_exchange_t *x, const char *what,
     size_t max);
 static mdm_int_t mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in);
 static mdm_int_t mdm_api_set_filter_read(mdm_exchange_t *x, mdm_str_t *json);
-static mdm_int_t mdm_api_set_filter_check(mdm_exchange_t *x,
-    const mdm_str_t *json);
+static mdm_int_t mdm_api_set_filter_check(mdm_exchange_t *x, json_t *root);
 static mdm_int_t mdm_api_set_filter_change(mdm_exchange_t *x,
     const mdm_str_t *json);
 
@@ -239,44 +236,40 @@ mdm_api_set_filter_delete_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_set_filter_read(mdm_exchange_t *x, mdm_str_t *json)
 {
-    mdm_int_t           rc;
-    mdm_str_t           error;
-    mdm_plist_limits_t  limits;
+    json_t              *root;
+    mdm_int_t            rc;
+    mdm_str_t            error;
+    mdm_plist_limits_t   limits;
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;
 
-    rc = mdm_ddm_json(x->arena, &x->body, &limits, json, &error);
+    rc = mdm_json_load(x->arena, &x->body, &limits, &root, &error);
 
     if (rc == MDM_DECLINED) {
         return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&error));
     }
 
-    return (rc == MDM_OK) ? mdm_api_set_filter_check(x, json) : MDM_ERROR;
+    if (rc == MDM_OK) {
+        rc = mdm_api_set_filter_check(x, root);
+    }
+
+    return (rc == MDM_OK) ? mdm_json_dump(x->arena, root, 0, json) : rc;
 }
 
 
 /* {"type": [strings], "model": [strings], "tag": [strings]}, any of them */
 
 static mdm_int_t
-mdm_api_set_filter_check(mdm_exchange_t *x, const mdm_str_t *json)
+mdm_api_set_filter_check(mdm_exchange_t *x, json_t *root)
 {
     size_t       i;
-    json_t      *root, *list, *one;
-    mdm_int_t    rc;
+    json_t      *list, *one;
     const char  *key;
 
-    root = json_loadb((const char *) json->data, json->len, JSON_DECODE_ANY,
-                      NULL);
-    if (root == NULL) {
-        return MDM_ERROR;
-    }
-
-    rc = MDM_OK;
-
     if (!json_is_object(root) || json_object_size(root) == 0) {
-        rc = mdm_exchange_refuse(x, 400, "a filter is an object with type, "
-                                 "model or tag");
+        return mdm_exchange_refuse(x, 400, "a filter is an object with type, "
+                                   "model or tag");
     }
 
     json_object_foreach(root, key, list) {
@@ -284,17 +277,16 @@ mdm_api_set_filter_check(mdm_exchange_t *x, const mdm_str_t *json)
         if (strcmp(key, "type") != 0 && strcmp(key, "model") != 0
             && strcmp(key, "tag") != 0)
         {
-            rc = mdm_exchange_refuse(x, 400, "a filter has type, model and "
-                                     "tag only");
-            break;
+            return mdm_exchange_refuse(x, 400, "a filter has type, model and "
+                                       "tag only");
         }
 
         if (!json_is_array(list) || json_array_size(list) == 0
             || json_array_size(list) > MDM_API_FILTER)
         {
-            rc = mdm_exchange_refuse(x, 400, "%s: an array of 1 to %d strings "
-                                     "expected", key, MDM_API_FILTER);
-            break;
+            return mdm_exchange_refuse(x, 400, "%s: an array of 1 to %d "
+                                       "strings expected", key,
+                                       MDM_API_FILTER);
         }
 
         json_array_foreach(list, i, one) {
@@ -302,21 +294,14 @@ mdm_api_set_filter_check(mdm_exchange_t *x, const mdm_str_t *json)
             if (!json_is_string(one) || json_string_length(one) == 0
                 || json_string_length(one) > MDM_API_FILTER_TEXT)
             {
-                rc = mdm_exchange_refuse(x, 400, "%s[%zu]: a string of 1 to "
-                                         "%d octets expected", key, i,
-                                         MDM_API_FILTER_TEXT);
-                break;
+                return mdm_exchange_refuse(x, 400, "%s[%zu]: a string of 1 "
+                                           "to %d octets expected", key, i,
+                                           MDM_API_FILTER_TEXT);
             }
-        }
-
-        if (rc != MDM_OK) {
-            break;
         }
     }
 
-    json_decref(root);
-
-    return rc;
+    return MDM_OK;
 }
 
 

@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-#include <jansson.h>
-
 #include "mdm_api.h"
 #include "mdm_api_ids.h"
 #include "mdm_api_status.h"
@@ -66,7 +64,6 @@ static mdm_int_t mdm_api_status_declaration(mdm_exchange_t *x,
     size_t ntokens);
 static void mdm_api_status_when(mdm_api_json_t *j, const char *name,
     const mdm_api_status_t *s);
-static void mdm_api_status_free(void *data);
 static int mdm_api_status_bytes(const mdm_str_t *a, const mdm_str_t *b);
 static int mdm_api_status_by_place(const void *a, const void *b);
 static int mdm_api_status_by_name(const void *a, const void *b);
@@ -402,6 +399,7 @@ mdm_api_status_declarations(mdm_exchange_t *x, mdm_api_json_t *j,
     json_t                  *list;
     mdm_int_t                rc;
     mdm_str_t                kept;
+    json_error_t             error;
     mdm_api_status_t         s;
     mdm_api_status_token_t  *tokens;
 
@@ -441,13 +439,9 @@ mdm_api_status_declarations(mdm_exchange_t *x, mdm_api_json_t *j,
 
         mdm_api_status_split(&s, &kept, &kept);
 
-        list = json_loadb((char *) s.json.data, s.json.len, JSON_ALLOW_NUL,
-                          NULL);
-        if (list == NULL) {
-            return MDM_ERROR;
-        }
-
-        if (mdm_arena_defer(x->arena, mdm_api_status_free, list) != MDM_OK) {
+        if (mdm_json_read(x->arena, &s.json, JSON_ALLOW_NUL, &list, &error)
+            != MDM_OK)
+        {
             return MDM_ERROR;
         }
 
@@ -469,7 +463,6 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
     json_t *object, mdm_uint_t list, const mdm_api_status_t *s,
     const mdm_api_status_token_t *tokens, size_t ntokens)
 {
-    char                     *text;
     json_t                   *reasons;
     mdm_str_t                 id, key, token, valid;
     mdm_api_status_token_t    name, *found;
@@ -516,19 +509,12 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
 
     if (reasons != NULL && !json_is_null(reasons)) {
 
-        text = json_dumps(reasons, JSON_COMPACT|JSON_SORT_KEYS
-                                   |JSON_ENCODE_ANY);
-        if (text == NULL) {
+        if (mdm_json_dump(x->arena, reasons, 0, &key) != MDM_OK) {
             return MDM_ERROR;
         }
 
-        key.data = (u_char *) text;
-        key.len = strlen(text);
-
         mdm_api_json_base64(j, "ReasonsJSON", &key);
         mdm_api_json_value(j, "reasons", &key);
-
-        free(text);
     }
 
     mdm_api_json_close(j, '}');
@@ -545,13 +531,6 @@ mdm_api_status_when(mdm_api_json_t *j, const char *name,
 {
     mdm_api_json_opt_time(j, name, &s->seconds);
     mdm_api_json_opt_str(j, "status_id", &s->id);
-}
-
-
-static void
-mdm_api_status_free(void *data)
-{
-    json_decref(data);
 }
 
 

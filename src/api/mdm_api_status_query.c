@@ -8,8 +8,6 @@
  */
 
 
-#include <jansson.h>
-
 #include "mdm_api.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
@@ -60,7 +58,6 @@ static mdm_int_t mdm_api_status_query_answer(mdm_exchange_t *x,
     mdm_api_status_query_t *q);
 static mdm_int_t mdm_api_status_query_join(mdm_exchange_t *x, mdm_str_t *s,
     const mdm_str_t *tail);
-static void mdm_api_status_query_free(void *data);
 
 
 static const char *const  mdm_api_status_query_keys[] = {
@@ -116,30 +113,14 @@ mdm_api_status_query_start(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_status_query_read(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
-    json_t        *root;
-    mdm_int_t      rc;
-    json_error_t   error;
-
-    root = json_loadb((char *) x->body.data, x->body.len,
-                      JSON_REJECT_DUPLICATES, &error);
-
-    if (root == NULL) {
-
-        /* jansson has no words for a lack of memory */
-
-        if (error.text[0] == '\0') {
-            return MDM_ERROR;
-        }
-
-        return mdm_exchange_refuse(x, 400, "the body is not a JSON object: "
-                                   "line %d, column %d: %s", error.line,
-                                   error.column, error.text);
-    }
+    json_t     *root;
+    mdm_int_t   rc;
 
     /* its strings are used until the exchange ends */
 
-    if (mdm_arena_defer(x->arena, mdm_api_status_query_free, root) != MDM_OK) {
-        return MDM_ERROR;
+    rc = mdm_api_body(x, "a JSON object", &root);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     rc = mdm_api_status_query_known(x, root, "", mdm_api_status_query_keys);
@@ -536,11 +517,4 @@ mdm_api_status_query_join(mdm_exchange_t *x, mdm_str_t *s,
     s->len += tail->len;
 
     return MDM_OK;
-}
-
-
-static void
-mdm_api_status_query_free(void *data)
-{
-    json_decref(data);
 }

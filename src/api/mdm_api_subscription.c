@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#include <jansson.h>
-
 #include "mdm_api.h"
 #include "mdm_api_ddm.h"
 #include "mdm_api_given.h"
@@ -66,7 +64,6 @@ static mdm_int_t mdm_api_subscription_items(mdm_exchange_t *x,
 static mdm_int_t mdm_api_subscription_write(mdm_exchange_t *x,
     mdm_api_subscription_t *s, mdm_str_t *names, size_t n);
 static int mdm_api_subscription_compare(const void *one, const void *two);
-static void mdm_api_subscription_release(void *data);
 
 
 mdm_int_t
@@ -404,20 +401,12 @@ mdm_api_subscription_warn(mdm_exchange_t *x, const mdm_api_subscription_t *s)
 static mdm_int_t
 mdm_api_subscription_read(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
-    json_t        *json, *list;
-    json_error_t   error;
+    json_t     *json, *list;
+    mdm_int_t   rc;
 
-    json = json_loadb((const char *) x->body.data, x->body.len,
-                      JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL) {
-        return mdm_exchange_refuse(x, 400, "the body is not JSON: %s",
-                                   error.text);
-    }
-
-    if (mdm_arena_defer(x->arena, mdm_api_subscription_release, json)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
+    rc = mdm_api_body(x, "JSON", &json);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     list = json_is_object(json) ? json_object_get(json, "StatusItems") : json;
@@ -552,11 +541,4 @@ mdm_api_subscription_compare(const void *one, const void *two)
     }
 
     return (a->len > b->len) - (a->len < b->len);
-}
-
-
-static void
-mdm_api_subscription_release(void *data)
-{
-    json_decref(data);
 }

@@ -215,6 +215,25 @@ mdm_api_arg_flag(mdm_exchange_t *x, const char *name, mdm_uint_t *value)
 
 
 mdm_int_t
+mdm_api_body(mdm_exchange_t *x, const char *what, json_t **root)
+{
+    mdm_int_t     rc;
+    json_error_t  error;
+
+    rc = mdm_json_read(x->arena, &x->body, JSON_REJECT_DUPLICATES, root,
+                       &error);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, "the body is not %s: line %d, "
+                                   "column %d: %s", what, error.line,
+                                   error.column, error.text);
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
 mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
     size_t  i;

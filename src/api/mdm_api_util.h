@@ -12,6 +12,7 @@
 
 #include "mdm_enrollment.h"
 #include "mdm_exchange.h"
+#include "mdm_json.h"
 
 
 /*
@@ -41,6 +42,13 @@ mdm_int_t mdm_api_arg_number(mdm_exchange_t *x, const char *name, int64_t min,
 /* one that is 0 or 1; "value" as it was where it is not there */
 mdm_int_t mdm_api_arg_flag(mdm_exchange_t *x, const char *name,
     mdm_uint_t *value);
+
+
+/*
+ * The body as JSON; "what" it has to be is for the message: "JSON" or "a JSON
+ * object".  *root is the arena's.
+ */
+mdm_int_t mdm_api_body(mdm_exchange_t *x, const char *what, json_t **root);
 
 
 /* cursors: any bytes as base64url, opaque to clients */

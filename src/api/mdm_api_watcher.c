@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-#include <jansson.h>
-
 #include "mdm_api.h"
 #include "mdm_api_ddm.h"
 #include "mdm_ddm_declaration.h"
@@ -69,36 +67,19 @@ mdm_api_watcher_read(mdm_exchange_t *x, mdm_str_t *json)
 {
     json_t              *root;
     mdm_int_t            rc;
-    mdm_str_t            text, error;
-    json_error_t         je;
+    mdm_str_t            error;
     mdm_plist_limits_t   limits;
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;
 
-    rc = mdm_ddm_json(x->arena, &x->body, &limits, &text, &error);
+    rc = mdm_json_load(x->arena, &x->body, &limits, &root, &error);
 
     if (rc == MDM_DECLINED) {
         return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&error));
     }
 
-    if (rc != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    /* it was written a line above, so it can be read */
-
-    root = json_loadb((const char *) text.data, text.len, JSON_DECODE_ANY,
-                      &je);
-    if (root == NULL) {
-        return MDM_ERROR;
-    }
-
-    rc = mdm_api_watcher_check(x, root, json);
-
-    json_decref(root);
-
-    return rc;
+    return (rc == MDM_OK) ? mdm_api_watcher_check(x, root, json) : rc;
 }
 
 
@@ -258,8 +239,6 @@ mdm_api_watcher_change(mdm_exchange_t *x, const mdm_str_t *json)
 
     args = NULL;
 
-    args = NULL;
-
     rc = mdm_api_name(x, 2, MDM_API_WATCHER, &name);
 
     if (rc == MDM_OK) {
@@ -301,8 +280,6 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
 
         return (rc == MDM_OK) ? mdm_api_json_answer(&j, x, 200) : rc;
     }
-
-    args = NULL;
 
     args = NULL;
 
@@ -369,8 +346,7 @@ mdm_api_watcher_write(mdm_api_json_t *j, const mdm_str_t *name,
     mdm_str_t      s;
     json_error_t   je;
 
-    root = json_loadb((const char *) json->data, json->len, 0, &je);
-    if (root == NULL) {
+    if (mdm_json_read(j->arena, json, 0, &root, &je) != MDM_OK) {
         return MDM_ERROR;
     }
 
@@ -401,8 +377,6 @@ mdm_api_watcher_write(mdm_api_json_t *j, const mdm_str_t *name,
     }
 
     mdm_api_json_close(j, '}');
-
-    json_decref(root);
 
     return MDM_OK;
 }

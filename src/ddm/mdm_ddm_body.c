@@ -4,9 +4,8 @@
  */
 
 
-#include <jansson.h>
-
 #include "mdm_ddm_body.h"
+#include "mdm_json.h"
 #include "mdm_key.h"
 
 
@@ -30,7 +29,6 @@ static mdm_int_t mdm_ddm_fill(mdm_ddm_text_t *t, const mdm_str_t *payload,
     json_t *vars);
 static mdm_int_t mdm_ddm_value(mdm_ddm_text_t *t, const mdm_str_t *name,
     json_t *vars);
-static void mdm_ddm_release(void *data);
 
 
 mdm_int_t
@@ -79,20 +77,20 @@ mdm_ddm_substitute(mdm_arena_t *arena, mdm_str_t *dst,
     const mdm_str_t *payload, const mdm_str_t *vars)
 {
     json_t          *json;
+    mdm_int_t        rc;
+    json_error_t     error;
     mdm_ddm_text_t   t;
 
     json = NULL;
 
     if (vars->len != 0) {
-        json = json_loadb((const char *) vars->data, vars->len, 0, NULL);
-
-        if (!json_is_object(json)) {
-            json_decref(json);
-            return MDM_DECLINED;
+        rc = mdm_json_read(arena, vars, 0, &json, &error);
+        if (rc != MDM_OK) {
+            return rc;
         }
 
-        if (mdm_arena_defer(arena, mdm_ddm_release, json) != MDM_OK) {
-            return MDM_ERROR;
+        if (!json_is_object(json)) {
+            return MDM_DECLINED;
         }
     }
 
@@ -265,7 +263,9 @@ mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
 {
     size_t           i;
     json_t          *json, *item;
+    mdm_int_t        rc;
     mdm_str_t        s;
+    json_error_t     error;
     mdm_ddm_text_t   t;
 
     if (mdm_str_is(&body->identifier, MDM_DDM_ACTIVATION)) {
@@ -279,15 +279,13 @@ mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
         return MDM_DECLINED;
     }
 
-    json = json_loadb((const char *) subs->data, subs->len, 0, NULL);
-
-    if (!json_is_array(json)) {
-        json_decref(json);
-        return MDM_DECLINED;
+    rc = mdm_json_read(arena, subs, 0, &json, &error);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
-    if (mdm_arena_defer(arena, mdm_ddm_release, json) != MDM_OK) {
-        return MDM_ERROR;
+    if (!json_is_array(json)) {
+        return MDM_DECLINED;
     }
 
     t.arena = arena;
@@ -335,11 +333,4 @@ mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
     body->payload.len = t.len;
 
     return MDM_OK;
-}
-
-
-static void
-mdm_ddm_release(void *data)
-{
-    json_decref(data);
 }

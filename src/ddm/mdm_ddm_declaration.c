@@ -6,14 +6,12 @@
 
 #include <stdlib.h>
 
-#include <jansson.h>
-
-#include "mdm_command_json.h"
 #include "mdm_ddm_check.h"
 #include "mdm_ddm_declaration.h"
 #include "mdm_ddm_item.h"
 #include "mdm_ddm_predicate.h"
 #include "mdm_exchange.h"
+#include "mdm_json.h"
 #include "mdm_key.h"
 
 
@@ -40,11 +38,6 @@ typedef struct {
 } mdm_ddm_scan_t;
 
 
-static mdm_int_t mdm_ddm_load(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, json_t **root, mdm_str_t *error);
-static void mdm_ddm_json_free(void *data);
-static mdm_int_t mdm_ddm_dump(mdm_arena_t *arena, const json_t *value,
-    mdm_str_t *dst);
 static mdm_int_t mdm_ddm_head(mdm_arena_t *arena, json_t *root,
     mdm_ddm_declaration_t *d, json_t **payload);
 static mdm_int_t mdm_ddm_refuse(mdm_arena_t *arena, mdm_str_t *error,
@@ -96,7 +89,7 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
 
     payload = NULL;
 
-    rc = mdm_ddm_load(arena, json, limits, &root, &d->error);
+    rc = mdm_json_load(arena, json, limits, &root, &d->error);
 
     if (rc == MDM_OK) {
         rc = mdm_ddm_head(arena, root, d, &payload);
@@ -152,93 +145,7 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
         return MDM_ERROR;
     }
 
-    return mdm_ddm_dump(arena, payload, &d->payload);
-}
-
-
-mdm_int_t
-mdm_ddm_json(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, mdm_str_t *dst, mdm_str_t *error)
-{
-    json_t     *root;
-    mdm_int_t   rc;
-
-    rc = mdm_ddm_load(arena, json, limits, &root, error);
-
-    return (rc == MDM_OK) ? mdm_ddm_dump(arena, root, dst) : rc;
-}
-
-
-static mdm_int_t
-mdm_ddm_load(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, json_t **root, mdm_str_t *error)
-{
-    mdm_int_t            rc;
-    const char          *why;
-    json_error_t         je;
-    mdm_schema_quote_t   quote;
-
-    if (mdm_json_scan(json, limits, &why) != MDM_OK) {
-        return mdm_ddm_refuse(arena, error, "JSON", why);
-    }
-
-    *root = json_loadb((const char *) json->data, json->len,
-                       JSON_REJECT_DUPLICATES, &je);
-
-    if (*root == NULL) {
-
-        /* jansson has no words for a lack of memory */
-
-        if (je.text[0] == '\0') {
-            return MDM_ERROR;
-        }
-
-        rc = mdm_printf(arena, error, "JSON: line %d, column %d: %s", je.line,
-                        je.column, mdm_schema_quote(&quote, je.text,
-                                                    strlen(je.text)));
-
-        return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
-    }
-
-    return mdm_arena_defer(arena, mdm_ddm_json_free, *root);
-}
-
-
-static void
-mdm_ddm_json_free(void *data)
-{
-    json_decref(data);
-}
-
-
-/*
- * Into a buffer that is large enough: where jansson has to find memory for a
- * text on its way, it may lose a key and say nothing.
- */
-
-static mdm_int_t
-mdm_ddm_dump(mdm_arena_t *arena, const json_t *value, mdm_str_t *dst)
-{
-    char    *text;
-    size_t   len, flags;
-
-    flags = JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
-
-    len = json_dumpb(value, NULL, 0, flags);
-    if (len == 0) {
-        return MDM_ERROR;
-    }
-
-    text = mdm_arena_alloc(arena, len);
-
-    if (text == NULL || json_dumpb(value, text, len, flags) != len) {
-        return MDM_ERROR;
-    }
-
-    dst->data = (u_char *) text;
-    dst->len = len;
-
-    return MDM_OK;
+    return mdm_json_dump(arena, payload, 0, &d->payload);
 }
 
 

@@ -57,12 +57,5 @@ mdm_int_t mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
     const mdm_plist_limits_t *limits, mdm_uint_t validate,
     mdm_ddm_declaration_t *d);
 
-/*
- * Canonical JSON of any value: what the payload above is.  "json" is read
- * under the same limits.  MDM_OK; MDM_DECLINED: *error; MDM_ERROR.
- */
-mdm_int_t mdm_ddm_json(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, mdm_str_t *dst, mdm_str_t *error);
-
 
 #endif /* _MDM_DDM_DECLARATION_H_INCLUDED_ */

@@ -7,13 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jansson.h>
-
 #include "mdm_ddm_item.h"
 #include "mdm_ddm_report.h"
+#include "mdm_json.h"
 
 
-#define MDM_DDM_JSON_BUF      512
 #define MDM_DDM_VALUES_MIN    64
 
 
@@ -26,9 +24,6 @@ typedef struct {
 } mdm_ddm_walk_t;
 
 
-static const char *mdm_ddm_report_scan(const mdm_str_t *data,
-    const mdm_plist_limits_t *limits);
-static void mdm_ddm_report_free(void *data);
 static mdm_int_t mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object,
     size_t len, mdm_uint_t known);
 static mdm_int_t mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value,
@@ -59,18 +54,31 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
     const mdm_plist_limits_t *limits, mdm_uint_t errors,
     mdm_ddm_report_t *report, const char **why)
 {
-    json_t          *root, *items, *list;
-    mdm_int_t        rc;
-    json_error_t     error;
-    mdm_ddm_walk_t  *w;
+    json_t              *root, *items, *list;
+    mdm_int_t            rc;
+    json_error_t         error;
+    mdm_ddm_walk_t      *w;
+    mdm_plist_limits_t   most;
 
     memset(report, 0, sizeof(mdm_ddm_report_t));
 
-    /* jansson knows no limits: what it would make too much of is not read */
+    /* the root counts, too */
 
-    *why = mdm_ddm_report_scan(data, limits);
-    if (*why != NULL) {
+    most = *limits;
+    most.nodes--;
+
+    switch (mdm_json_scan(data, &most)) {
+
+    case MDM_JSON_DEEP:
+        *why = "too deep";
         return MDM_DECLINED;
+
+    case MDM_JSON_MANY:
+        *why = "too many values";
+        return MDM_DECLINED;
+
+    default: /* MDM_JSON_OK */
+        break;
     }
 
     w = mdm_arena_zalloc(arena, sizeof(mdm_ddm_walk_t));
@@ -78,19 +86,11 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
         return MDM_ERROR;
     }
 
-    root = json_loadb((char *) data->data, data->len, JSON_ALLOW_NUL, &error);
+    *why = "not JSON";
 
-    if (root == NULL) {
-
-        /* jansson has no words for a lack of memory */
-
-        *why = "not JSON";
-
-        return (error.text[0] == '\0') ? MDM_ERROR : MDM_DECLINED;
-    }
-
-    if (mdm_arena_defer(arena, mdm_ddm_report_free, root) != MDM_OK) {
-        return MDM_ERROR;
+    rc = mdm_json_read(arena, data, JSON_ALLOW_NUL, &root, &error);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     items = json_object_get(root, "StatusItems");
@@ -119,73 +119,6 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
     *why = w->why;
 
     return rc;
-}
-
-
-static void
-mdm_ddm_report_free(void *data)
-{
-    json_decref(data);
-}
-
-
-/* an upper bound of the values and keys, and the depth; NULL: within */
-
-static const char *
-mdm_ddm_report_scan(const mdm_str_t *data, const mdm_plist_limits_t *limits)
-{
-    u_char      *p, *end;
-    mdm_uint_t   depth, nodes;
-
-    depth = 0;
-    nodes = 1;
-    end = data->data + data->len;
-
-    for (p = data->data; p < end; p++) {
-
-        switch (*p) {
-
-        case '"':
-
-            for (p++; p < end && *p != '"'; p++) {
-                if (*p == '\\') {
-                    p++;
-                }
-            }
-
-            break;
-
-        case '{':
-        case '[':
-            nodes++;
-
-            if (++depth > limits->depth) {
-                return "too deep";
-            }
-
-            break;
-
-        case '}':
-        case ']':
-
-            if (depth != 0) {
-                depth--;
-            }
-
-            break;
-
-        case ',':
-        case ':':
-            nodes++;
-            break;
-        }
-
-        if (nodes > limits->nodes) {
-            return "too many values";
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -606,33 +539,7 @@ mdm_ddm_report_exact(json_t *value)
 static mdm_int_t
 mdm_ddm_report_json(mdm_arena_t *arena, json_t *value, mdm_str_t *dst)
 {
-    char    buf[MDM_DDM_JSON_BUF], *p;
-    size_t  flags, len;
-
-    flags = JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
-    flags |= mdm_ddm_report_exact(value) ? JSON_REAL_PRECISION(15)
-                                         : JSON_REAL_PRECISION(17);
-
-    len = json_dumpb(value, buf, sizeof(buf), flags);
-
-    if (len == 0) {
-        return MDM_ERROR;
-    }
-
-    p = mdm_arena_alloc(arena, len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    if (len <= sizeof(buf)) {
-        memcpy(p, buf, len);
-
-    } else if (json_dumpb(value, p, len, flags) != len) {
-        return MDM_ERROR;
-    }
-
-    dst->data = (u_char *) p;
-    dst->len = len;
-
-    return MDM_OK;
+    return mdm_json_dump(arena, value, mdm_ddm_report_exact(value)
+                                       ? JSON_REAL_PRECISION(15)
+                                       : JSON_REAL_PRECISION(17), dst);
 }
