@@ -2,8 +2,11 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What is said on a new connection before it takes calls.  All of it is
- * written at once; the replies come in the same order.
+ * What is said on a new connection before it takes calls, in two writes: who
+ * we are and, once that is answered, the rest.  A server closes a connection
+ * that is not authenticated and sends it a script of more than 16 kB; the
+ * error that says why would be lost.  The replies come in the order of the
+ * steps.
  */
 
 
@@ -23,6 +26,10 @@
 #define NGX_MDM_REDIS_SETTINGS  (NGX_MDM_REDIS_META + 1)
 
 
+static ngx_int_t ngx_mdm_redis_write_steps(ngx_mdm_redis_conn_t *conn,
+    ngx_uint_t from, ngx_uint_t to);
+static ngx_int_t ngx_mdm_redis_rest(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
 static ngx_uint_t ngx_mdm_redis_wanted(ngx_mdm_redis_conn_t *conn,
     ngx_uint_t step);
 static ngx_int_t ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn,
@@ -64,12 +71,26 @@ static ngx_str_t  ngx_mdm_redis_codes[] = {
 ngx_int_t
 ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_uint_t  step;
-
     conn->meta = 0;
     conn->waitaof = 0;
+    conn->step = NGX_MDM_REDIS_AUTH;
 
-    for (step = 0; step <= NGX_MDM_REDIS_META; step++) {
+    ngx_mdm_redis_step(conn);
+
+    return ngx_mdm_redis_write_steps(conn, NGX_MDM_REDIS_AUTH,
+                                     NGX_MDM_REDIS_LOAD);
+}
+
+
+/* those before "to" */
+
+static ngx_int_t
+ngx_mdm_redis_write_steps(ngx_mdm_redis_conn_t *conn, ngx_uint_t from,
+    ngx_uint_t to)
+{
+    ngx_uint_t  step;
+
+    for (step = from; step < to; step++) {
 
         if (ngx_mdm_redis_wanted(conn, step)
             && ngx_mdm_redis_write_step(conn, step) != NGX_OK)
@@ -78,15 +99,25 @@ ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn)
         }
     }
 
-    if (ngx_mdm_redis_settings_write(conn) != NGX_OK) {
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_rest(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    if (ngx_mdm_redis_write_steps(conn, NGX_MDM_REDIS_LOAD,
+                                  NGX_MDM_REDIS_SETTINGS)
+        != NGX_OK
+        || ngx_mdm_redis_settings_write(conn) != NGX_OK)
+    {
+        ngx_str_set(reason, "no memory");
         return NGX_ERROR;
     }
 
-    conn->step = NGX_MDM_REDIS_AUTH;
+    ngx_post_event(&conn->flush, &ngx_posted_events);
 
-    ngx_mdm_redis_step(conn);
-
-    return NGX_OK;
+    return NGX_AGAIN;
 }
 
 
@@ -338,6 +369,10 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     conn->step++;
 
     ngx_mdm_redis_step(conn);
+
+    if (conn->step == NGX_MDM_REDIS_LOAD) {
+        return ngx_mdm_redis_rest(conn, reason);
+    }
 
     return NGX_AGAIN;
 }
