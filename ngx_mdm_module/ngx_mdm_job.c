@@ -43,9 +43,7 @@ typedef struct {
     ngx_event_t               start;       /* posted: begin what waits */
     ngx_event_t               timer;       /* when to look at the list */
 
-    ngx_mdm_redis_op_t      **ops;         /* of the round */
-    ngx_uint_t                nops;
-    ngx_uint_t                pending;
+    ngx_mdm_round_t           round;
 
     ngx_mdm_job_tenant_t      current;
     ngx_mdm_job_tenant_t      tenants[NGX_MDM_JOB_TENANTS];
@@ -62,13 +60,10 @@ static void ngx_mdm_job_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_job_add(ngx_mdm_job_t *job, u_char *name, size_t len,
     ngx_uint_t look);
 static ngx_int_t ngx_mdm_job_begin(ngx_mdm_job_t *job);
-static void ngx_mdm_job_run(ngx_mdm_job_t *job);
-static ngx_uint_t ngx_mdm_job_round(ngx_mdm_job_t *job);
-static void ngx_mdm_job_reply(mdm_call_t *call, void *data);
-static void ngx_mdm_job_destroy_reply(void *data);
+static void ngx_mdm_job_run(void *data);
 static void ngx_mdm_job_done(ngx_mdm_job_t *job);
 static void ngx_mdm_job_tenants(ngx_mdm_job_t *job);
-static void ngx_mdm_job_notes(ngx_mdm_job_t *job);
+static void ngx_mdm_job_log(ngx_mdm_job_t *job);
 static void ngx_mdm_job_later(ngx_mdm_job_t *job, ngx_msec_t delay);
 static void ngx_mdm_job_free(ngx_mdm_job_t *job);
 
@@ -116,6 +111,9 @@ ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
         job = &ngx_mdm_jobs[i];
 
         job->store = store[i];
+        job->round.store = store[i];
+        job->round.done = ngx_mdm_job_run;
+        job->round.data = job;
         job->fd = (ngx_socket_t) -1;
         job->log = *cycle->log;
 
@@ -275,6 +273,7 @@ ngx_mdm_job_begin(ngx_mdm_job_t *job)
     }
 
     job->exchange = x;
+    job->round.exchange = x;
     job->rollout = NULL;
 
     x->kind = MDM_KIND_JOB;
@@ -313,8 +312,10 @@ ngx_mdm_job_begin(ngx_mdm_job_t *job)
 
 
 static void
-ngx_mdm_job_run(ngx_mdm_job_t *job)
+ngx_mdm_job_run(void *data)
 {
+    ngx_mdm_job_t *job = data;
+
     do {
         if (job->rollout != NULL && (ngx_exiting || ngx_terminate)) {
             job->rollout->stop = 1;
@@ -325,95 +326,22 @@ ngx_mdm_job_run(ngx_mdm_job_t *job)
             return;
         }
 
-    } while (ngx_mdm_job_round(job) == 0);
-}
-
-
-static ngx_uint_t
-ngx_mdm_job_round(ngx_mdm_job_t *job)
-{
-    ngx_int_t        rc;
-    ngx_uint_t       i;
-    mdm_exchange_t  *x;
-
-    x = job->exchange;
-
-    job->pending = 0;
-    job->nops = x->ncalls;
-
-    job->ops = mdm_arena_zalloc(x->arena,
-                                x->ncalls * sizeof(ngx_mdm_redis_op_t *));
-    if (job->ops == NULL) {
-        job->nops = 0;
-    }
-
-    for (i = 0; i < x->ncalls; i++) {
-
-        rc = (job->ops != NULL)
-             ? ngx_mdm_redis_call(job->store, &x->calls[i], ngx_mdm_job_reply,
-                                  job, &job->ops[i])
-             : NGX_ERROR;
-
-        if (rc == NGX_OK) {
-            job->pending++;
-            continue;
-        }
-
-        if (job->ops != NULL) {
-            job->ops[i] = NULL;
-        }
-
-        if (rc == NGX_ERROR) {
-            x->calls[i].rc = MDM_CALL_UNAVAILABLE;
-        }
-    }
-
-    return job->pending;
-}
-
-
-static void
-ngx_mdm_job_reply(mdm_call_t *call, void *data)
-{
-    ngx_mdm_job_t *job = data;
-
-    job->ops[call - job->exchange->calls] = NULL;
-
-    if (call->reply_arena != NULL) {
-
-        if (mdm_arena_defer(job->exchange->arena, ngx_mdm_job_destroy_reply,
-                            call->reply_arena)
-            != MDM_OK)
-        {
-            call->reply = NULL;
-            call->rc = MDM_CALL_UNAVAILABLE;
-        }
-
-        call->reply_arena = NULL;
-    }
-
-    if (--job->pending == 0) {
-        ngx_mdm_job_run(job);
-    }
-}
-
-
-static void
-ngx_mdm_job_destroy_reply(void *data)
-{
-    mdm_arena_destroy(data);
+    } while (ngx_mdm_round_send(&job->round) == 0);
 }
 
 
 static void
 ngx_mdm_job_done(ngx_mdm_job_t *job)
 {
-    ngx_uint_t  status, again;
+    ngx_uint_t  status, again, retry;
 
-    ngx_mdm_job_notes(job);
+    ngx_mdm_job_log(job);
 
+    retry = 0;
     status = job->exchange->status;
+
     again = job->again;
+    job->again = 0;
 
     if (job->rollout == NULL) {
 
@@ -425,20 +353,15 @@ ngx_mdm_job_done(ngx_mdm_job_t *job)
 
         /* the list in Redis has it still, and others may be luckier */
 
-        again = 0;
-        job->rollout = NULL;
-
-        ngx_mdm_job_add(job, job->current.name, job->current.len,
-                        job->current.look);
-    }
-
-    job->rollout = NULL;
-
-    if (again) {
-        ngx_mdm_job_add(job, job->current.name, job->current.len, 1);
+        retry = 1;
+        again |= job->current.look;
     }
 
     ngx_mdm_job_free(job);
+
+    if (again || retry) {
+        ngx_mdm_job_add(job, job->current.name, job->current.len, again);
+    }
 
     if (ngx_exiting || ngx_terminate) {
         return;
@@ -479,23 +402,12 @@ ngx_mdm_job_tenants(ngx_mdm_job_t *job)
 
 
 static void
-ngx_mdm_job_notes(ngx_mdm_job_t *job)
+ngx_mdm_job_log(ngx_mdm_job_t *job)
 {
     ngx_uint_t       level;
-    mdm_note_t      *note;
     mdm_exchange_t  *x;
 
     x = job->exchange;
-
-    static const ngx_uint_t  levels[] = {
-        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR
-    };
-
-    for (note = x->notes; note != NULL; note = note->next) {
-        ngx_log_error(levels[note->level], &job->log, 0,
-                      "mdm store \"%V\": %V", &job->store->name,
-                      (ngx_str_t *) &note->text);
-    }
 
     /* that Redis is away is said elsewhere; the rest once, until it works */
 
@@ -531,16 +443,8 @@ ngx_mdm_job_later(ngx_mdm_job_t *job, ngx_msec_t delay)
 static void
 ngx_mdm_job_free(ngx_mdm_job_t *job)
 {
-    ngx_uint_t  i;
+    ngx_mdm_round_abandon(&job->round);
 
-    for (i = 0; i < job->nops; i++) {
-
-        if (job->ops[i] != NULL) {
-            ngx_mdm_redis_abandon(job->ops[i]);
-        }
-    }
-
-    job->nops = 0;
     job->rollout = NULL;
 
     if (job->exchange != NULL) {

@@ -68,6 +68,9 @@ static ngx_conf_enum_t  ngx_mdm_user_authenticate_modes[] = {
 };
 
 
+mdm_cache_t  *ngx_mdm_cache;
+
+
 /* indexed unless "mdm_status_index" says otherwise */
 
 static const mdm_str_t  ngx_mdm_status_items[] = {
@@ -350,8 +353,8 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
 
     if (mmcf->cache_size != 0) {
 
-        mmcf->cache = mdm_cache_create(mmcf->cache_size);
-        if (mmcf->cache == NULL) {
+        ngx_mdm_cache = mdm_cache_create(mmcf->cache_size);
+        if (ngx_mdm_cache == NULL) {
             return NGX_ERROR;
         }
     }
@@ -367,17 +370,11 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
 static void
 ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_mdm_main_conf_t  *mmcf;
-
     ngx_mdm_job_exit_process(cycle);
     ngx_mdm_redis_exit_process(cycle);
 
-    mmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_mdm_module);
-
-    if (mmcf != NULL) {
-        mdm_cache_destroy(mmcf->cache);
-        mmcf->cache = NULL;
-    }
+    mdm_cache_destroy(ngx_mdm_cache);
+    ngx_mdm_cache = NULL;
 }
 
 

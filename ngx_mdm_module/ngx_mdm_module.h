@@ -15,6 +15,7 @@
 #include "mdm_exchange.h"
 #include "ngx_mdm_identity.h"
 #include "ngx_mdm_redis.h"
+#include "ngx_mdm_round.h"
 #include "ngx_mdm_store.h"
 
 
@@ -27,7 +28,6 @@
 typedef struct {
     ngx_array_t               stores;      /* of ngx_mdm_store_t * */
     size_t                    cache_size;  /* mdm_declaration_cache */
-    mdm_cache_t              *cache;       /* the worker's, or NULL */
     ngx_array_t              *status_index; /* of mdm_str_t, or NULL */
 } ngx_mdm_main_conf_t;
 
@@ -67,10 +67,7 @@ typedef struct {
     ngx_http_request_t       *request;
     mdm_exchange_t           *exchange;
 
-    ngx_mdm_redis_op_t      **ops;         /* of the current round */
-    ngx_uint_t                nops;
-    ngx_uint_t                pending;
-
+    ngx_mdm_round_t           round;       /* the current one */
     ngx_msec_t                sent;        /* start of the current round */
     ngx_msec_t                redis_time;  /* of all rounds, ms */
     ngx_uint_t                rounds;
@@ -81,6 +78,9 @@ typedef struct {
 
 
 extern ngx_module_t  ngx_mdm_module;
+
+/* of this worker: texts of declarations; NULL: none */
+extern mdm_cache_t  *ngx_mdm_cache;
 
 
 /* ngx_mdm_request.c */

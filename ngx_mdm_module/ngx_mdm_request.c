@@ -15,7 +15,6 @@
 #include "mdm_key.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_module.h"
-#include "ngx_mdm_redis.h"
 
 
 static void ngx_mdm_body_handler(ngx_http_request_t *r);
@@ -24,10 +23,7 @@ static ngx_int_t ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body);
 static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     mdm_exchange_t *x);
 static void ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x);
-static ngx_uint_t ngx_mdm_round(ngx_mdm_ctx_t *ctx);
-static void ngx_mdm_reply(mdm_call_t *call, void *data);
-static void ngx_mdm_keep_reply(ngx_mdm_ctx_t *ctx, mdm_call_t *call);
-static void ngx_mdm_destroy_reply(void *data);
+static void ngx_mdm_replies(void *data);
 static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
 static ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
     ngx_uint_t quote);
@@ -88,15 +84,13 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
 {
-    ngx_str_t             tenant;
-    ngx_mdm_ctx_t        *ctx;
-    mdm_exchange_t       *x;
-    ngx_pool_cleanup_t   *cln;
-    ngx_http_cleanup_t   *hcln;
-    ngx_mdm_loc_conf_t   *mlcf;
-    ngx_mdm_main_conf_t  *mmcf;
+    ngx_str_t            tenant;
+    ngx_mdm_ctx_t       *ctx;
+    mdm_exchange_t      *x;
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_cleanup_t  *hcln;
+    ngx_mdm_loc_conf_t  *mlcf;
 
-    mmcf = ngx_http_get_module_main_conf(r, ngx_mdm_module);
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_mdm_ctx_t));
@@ -134,12 +128,17 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
     ctx->request = r;
     ctx->exchange = x;
 
+    ctx->round.exchange = x;
+    ctx->round.store = mlcf->store;
+    ctx->round.done = ngx_mdm_replies;
+    ctx->round.data = ctx;
+
     ngx_http_set_ctx(r, ctx, ngx_mdm_module);
 
     *pctx = ctx;
 
     x->now = ngx_time();
-    x->cache = mmcf->cache;
+    x->cache = ngx_mdm_cache;
     ngx_mdm_str_copy(&x->remote_addr, &r->connection->addr_text);
 
     if (mlcf->tenant == NULL) {
@@ -380,7 +379,10 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
             break;
         }
 
-        if (ngx_mdm_round(ctx) != 0) {
+        ctx->rounds++;
+        ctx->sent = ngx_current_msec;
+
+        if (ngx_mdm_round_send(&ctx->round) != 0) {
             ctx->request->connection->log->action = "waiting for redis";
 
             if (!ctx->access) {
@@ -401,75 +403,14 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 }
 
 
-/* sends the calls of a round; returns the number that will be answered */
-
-static ngx_uint_t
-ngx_mdm_round(ngx_mdm_ctx_t *ctx)
-{
-    ngx_int_t            rc;
-    ngx_uint_t           i;
-    mdm_exchange_t      *x;
-    ngx_mdm_loc_conf_t  *mlcf;
-
-    x = ctx->exchange;
-
-    mlcf = ngx_http_get_module_loc_conf(ctx->request, ngx_mdm_module);
-
-    ctx->pending = 0;
-    ctx->nops = x->ncalls;
-
-    ctx->ops = mdm_arena_zalloc(x->arena,
-                                x->ncalls * sizeof(ngx_mdm_redis_op_t *));
-    if (ctx->ops == NULL) {
-        ctx->nops = 0;
-
-        for (i = 0; i < x->ncalls; i++) {
-            x->calls[i].rc = MDM_CALL_UNAVAILABLE;
-        }
-
-        return 0;
-    }
-
-    ctx->rounds++;
-    ctx->sent = ngx_current_msec;
-
-    for (i = 0; i < x->ncalls; i++) {
-
-        rc = ngx_mdm_redis_call(mlcf->store, &x->calls[i], ngx_mdm_reply, ctx,
-                                &ctx->ops[i]);
-
-        if (rc == NGX_OK) {
-            ctx->pending++;
-            continue;
-        }
-
-        ctx->ops[i] = NULL;
-
-        if (rc == NGX_ERROR) {
-            x->calls[i].rc = MDM_CALL_UNAVAILABLE;
-        }
-    }
-
-    return ctx->pending;
-}
-
-
 static void
-ngx_mdm_reply(mdm_call_t *call, void *data)
+ngx_mdm_replies(void *data)
 {
     ngx_mdm_ctx_t *ctx = data;
 
     ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
-
-    ctx->ops[call - ctx->exchange->calls] = NULL;
-
-    ngx_mdm_keep_reply(ctx, call);
-
-    if (--ctx->pending != 0) {
-        return;
-    }
 
     r = ctx->request;
     c = r->connection;
@@ -494,34 +435,6 @@ ngx_mdm_reply(mdm_call_t *call, void *data)
     }
 
     ngx_http_run_posted_requests(c);
-}
-
-
-/* a reply lives as long as the exchange: the response may point into it */
-
-static void
-ngx_mdm_keep_reply(ngx_mdm_ctx_t *ctx, mdm_call_t *call)
-{
-    if (call->reply_arena == NULL) {
-        return;
-    }
-
-    if (mdm_arena_defer(ctx->exchange->arena, ngx_mdm_destroy_reply,
-                        call->reply_arena)
-        != MDM_OK)
-    {
-        call->reply = NULL;
-        call->rc = MDM_CALL_UNAVAILABLE;
-    }
-
-    call->reply_arena = NULL;
-}
-
-
-static void
-ngx_mdm_destroy_reply(void *data)
-{
-    mdm_arena_destroy(data);
 }
 
 
@@ -649,17 +562,7 @@ ngx_mdm_abandon(void *data)
 {
     ngx_mdm_ctx_t *ctx = data;
 
-    ngx_uint_t  i;
-
-    for (i = 0; i < ctx->nops; i++) {
-
-        if (ctx->ops[i] != NULL) {
-            ngx_mdm_redis_abandon(ctx->ops[i]);
-            ctx->ops[i] = NULL;
-        }
-    }
-
-    ctx->nops = 0;
+    ngx_mdm_round_abandon(&ctx->round);
 }
 
 
