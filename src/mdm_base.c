@@ -241,6 +241,27 @@ mdm_str_eq(const mdm_str_t *a, const mdm_str_t *b)
 }
 
 
+int
+mdm_str_cmp(const mdm_str_t *a, const mdm_str_t *b)
+{
+    int     rc;
+    size_t  n;
+
+    n = (a->len < b->len) ? a->len : b->len;
+
+    rc = (n != 0) ? memcmp(a->data, b->data, n) : 0;
+
+    return (rc != 0) ? rc : (a->len > b->len) - (a->len < b->len);
+}
+
+
+int
+mdm_str_order(const void *one, const void *two)
+{
+    return mdm_str_cmp(one, two);
+}
+
+
 mdm_uint_t
 mdm_str_is(const mdm_str_t *s, const char *text)
 {

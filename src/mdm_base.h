@@ -86,6 +86,12 @@ mdm_int_t mdm_str_dup(mdm_arena_t *arena, mdm_str_t *dst,
 /* 1 if equal byte for byte, else 0 */
 mdm_uint_t mdm_str_eq(const mdm_str_t *a, const mdm_str_t *b);
 
+/* the order of their bytes, as strcmp() tells it */
+int mdm_str_cmp(const mdm_str_t *a, const mdm_str_t *b);
+
+/* for qsort(): arrays of mdm_str_t in that order */
+int mdm_str_order(const void *one, const void *two);
+
 /* 1 if equal to the C string "text", else 0 */
 mdm_uint_t mdm_str_is(const mdm_str_t *s, const char *text);
 

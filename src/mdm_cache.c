@@ -78,12 +78,15 @@ mdm_cache_create(size_t size)
 void
 mdm_cache_destroy(mdm_cache_t *cache)
 {
+    mdm_cache_entry_t  *entry, *newer;
+
     if (cache == NULL) {
         return;
     }
 
-    while (cache->oldest != NULL) {
-        mdm_cache_drop(cache, cache->oldest);
+    for (entry = cache->oldest; entry != NULL; entry = newer) {
+        newer = entry->newer;
+        free(entry);
     }
 
     free(cache->buckets);
@@ -116,7 +119,7 @@ mdm_cache_put(mdm_cache_t *cache, const mdm_str_t *key,
 {
     size_t               size;
     uint32_t             hash;
-    mdm_cache_entry_t   *entry, **bucket;
+    mdm_cache_entry_t   *entry, *newer, **bucket;
 
     hash = mdm_cache_hash(key);
 
@@ -131,8 +134,12 @@ mdm_cache_put(mdm_cache_t *cache, const mdm_str_t *key,
         return MDM_DECLINED;
     }
 
-    while (cache->oldest != NULL && cache->used + size > cache->size) {
-        mdm_cache_drop(cache, cache->oldest);
+    for (entry = cache->oldest;
+         entry != NULL && cache->used + size > cache->size;
+         entry = newer)
+    {
+        newer = entry->newer;
+        mdm_cache_drop(cache, entry);
     }
 
     entry = malloc(size);

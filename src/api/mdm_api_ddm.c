@@ -11,6 +11,7 @@
 
 static mdm_int_t mdm_api_name_check(mdm_exchange_t *x, const char *what,
     size_t max, const mdm_str_t *raw, mdm_str_t *key);
+static mdm_int_t mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply);
 
 
 mdm_int_t
@@ -89,7 +90,7 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
     mdm_uint_t nargs, mdm_str_t **args)
 {
     mdm_int_t   rc;
-    mdm_str_t   key, *jobs;
+    mdm_str_t   key;
     mdm_uint_t  nonotify;
 
     nonotify = 0;
@@ -107,11 +108,7 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
 
     *args = mdm_exchange_call(x, 0, script, &key, nargs);
 
-    mdm_str_set(&key, MDM_DDM_JOBS);
-
-    jobs = mdm_exchange_call(x, 1, &mdm_script_jobs_add, &key, 1);
-
-    if (*args == NULL || jobs == NULL
+    if (*args == NULL || mdm_api_job_call(x, 1) != MDM_OK
         || mdm_api_number(x, &(*args)[0], (int64_t) x->settings->event_limit)
            != MDM_OK
         || mdm_api_actor(x, &(*args)[1]) != MDM_OK)
@@ -119,8 +116,25 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
         return MDM_ERROR;
     }
 
-    jobs[0] = x->tenant;
     (*args)[3] = mdm_api_flag(!nonotify);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_job_call(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_str_t  key, *args;
+
+    mdm_str_set(&key, MDM_DDM_JOBS);
+
+    args = mdm_exchange_call(x, i, &mdm_script_jobs_add, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = x->tenant;
 
     return MDM_OK;
 }
@@ -154,6 +168,36 @@ mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed)
 
 
 mdm_int_t
+mdm_api_ddm_list(mdm_exchange_t *x, const char *what, size_t max)
+{
+    mdm_int_t   rc;
+    mdm_str_t   name, *args;
+
+    if (x->state != 0) {
+        return mdm_api_names(x, x->calls[0].reply);
+    }
+
+    args = NULL;
+    mdm_str_null(&name);
+
+    rc = (max != 0) ? mdm_api_name(x, 2, max, &name) : MDM_OK;
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    args[1] = name;
+
+    return (mdm_printf(x->arena, &args[0], "%s", what) == MDM_OK) ? MDM_CALL
+                                                                  : MDM_ERROR;
+}
+
+
+static mdm_int_t
 mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply)
 {
     size_t          i;

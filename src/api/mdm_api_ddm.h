@@ -36,6 +36,12 @@ const char *mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
     mdm_schema_quote_t *quote);
 
 /*
+ * Fills in call i: the entry of the tenant in the list of those with work.
+ * MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_api_job_call(mdm_exchange_t *x, mdm_uint_t i);
+
+/*
  * Starts a round that changes the tenant's declarations: the script on
  * "mdm:{tenant/ddm}" is call 0, the entry in the list of tenants with work
  * call 1.  Fills in what every change begins with; "nargs" counts all.
@@ -51,8 +57,12 @@ mdm_int_t mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
 /* 204 and a job if it has changed something, else 304 */
 mdm_int_t mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed);
 
-/* an array of names, given in key form */
-mdm_int_t mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply);
+/*
+ * The whole step of a list of names: "what" as ddm_list takes it; of what it
+ * is a list, the name in the path, has "max" octets at most (0: of the
+ * tenant).  What a step returns.
+ */
+mdm_int_t mdm_api_ddm_list(mdm_exchange_t *x, const char *what, size_t max);
 
 
 #endif /* _MDM_API_DDM_H_INCLUDED_ */

@@ -28,21 +28,7 @@ static mdm_int_t mdm_api_declaration_answer(mdm_exchange_t *x);
 mdm_int_t
 mdm_api_declaration_list_step(mdm_exchange_t *x)
 {
-    mdm_int_t   rc;
-    mdm_str_t  *args;
-
-    if (x->state != 0) {
-        return mdm_api_names(x, x->calls[0].reply);
-    }
-
-    rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    mdm_str_set(&args[0], "declarations");
-
-    return MDM_CALL;
+    return mdm_api_ddm_list(x, "declarations", 0);
 }
 
 
@@ -120,7 +106,7 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
     args[9] = d.refs;
     args[10] = mdm_api_flag(refs);
 
-    return mdm_api_number(x, &args[11], MDM_DDM_DECLARATIONS) == MDM_OK
+    return mdm_api_number(x, &args[11], MDM_DDM_MOST) == MDM_OK
            ? MDM_CALL : MDM_ERROR;
 }
 
@@ -151,7 +137,7 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
     case -2:
         return mdm_exchange_refuse(x, 409, "there are %d declarations "
                                    "already, the most that a tenant has",
-                                   MDM_DDM_DECLARATIONS);
+                                   MDM_DDM_MOST);
 
     case -3:
         return mdm_exchange_refuse(x, 400, "Payload: the declaration "

@@ -11,7 +11,6 @@
 #include "mdm_api_ddm.h"
 #include "mdm_api_ids.h"
 #include "mdm_ddm_declaration.h"
-#include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_key.h"
 
@@ -198,16 +197,7 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
     memcpy(&args[4 + no->nsets], no->declarations,
            no->ndeclarations * sizeof(mdm_str_t));
 
-    mdm_str_set(&key, MDM_DDM_JOBS);
-
-    args = mdm_exchange_call(x, 1, &mdm_script_jobs_add, &key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = x->tenant;
-
-    return MDM_CALL;
+    return (mdm_api_job_call(x, 1) == MDM_OK) ? MDM_CALL : MDM_ERROR;
 }
 
 

@@ -17,8 +17,6 @@
 #define MDM_API_FILTER_TEXT   128
 
 
-static mdm_int_t mdm_api_set_list(mdm_exchange_t *x, const char *what,
-    size_t max);
 static mdm_int_t mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in);
 static mdm_int_t mdm_api_set_filter_read(mdm_exchange_t *x, mdm_str_t *json);
 static mdm_int_t mdm_api_set_filter_check(mdm_exchange_t *x, json_t *root);
@@ -29,64 +27,21 @@ static mdm_int_t mdm_api_set_filter_change(mdm_exchange_t *x,
 mdm_int_t
 mdm_api_set_list_step(mdm_exchange_t *x)
 {
-    mdm_int_t   rc;
-    mdm_str_t  *args;
-
-    if (x->state != 0) {
-        return mdm_api_names(x, x->calls[0].reply);
-    }
-
-    rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    mdm_str_set(&args[0], "sets");
-
-    return MDM_CALL;
+    return mdm_api_ddm_list(x, "sets", 0);
 }
 
 
 mdm_int_t
 mdm_api_set_declarations_step(mdm_exchange_t *x)
 {
-    return mdm_api_set_list(x, "set", MDM_API_SET);
+    return mdm_api_ddm_list(x, "set", MDM_API_SET);
 }
 
 
 mdm_int_t
 mdm_api_declaration_sets_step(mdm_exchange_t *x)
 {
-    return mdm_api_set_list(x, "in", MDM_DDM_ID);
-}
-
-
-static mdm_int_t
-mdm_api_set_list(mdm_exchange_t *x, const char *what, size_t max)
-{
-    mdm_int_t   rc;
-    mdm_str_t   name, *args;
-
-    if (x->state != 0) {
-        return mdm_api_names(x, x->calls[0].reply);
-    }
-
-    args = NULL;
-
-    rc = mdm_api_name(x, 2, max, &name);
-
-    if (rc == MDM_OK) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
-    }
-
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    args[1] = name;
-
-    return (mdm_printf(x->arena, &args[0], "%s", what) == MDM_OK) ? MDM_CALL
-                                                                  : MDM_ERROR;
+    return mdm_api_ddm_list(x, "in", MDM_DDM_ID);
 }
 
 

@@ -64,7 +64,6 @@ static mdm_int_t mdm_api_status_declaration(mdm_exchange_t *x,
     size_t ntokens);
 static void mdm_api_status_when(mdm_api_json_t *j, const char *name,
     const mdm_api_status_t *s);
-static int mdm_api_status_bytes(const mdm_str_t *a, const mdm_str_t *b);
 static int mdm_api_status_by_place(const void *a, const void *b);
 static int mdm_api_status_by_name(const void *a, const void *b);
 
@@ -600,25 +599,12 @@ mdm_api_status_sorted(mdm_exchange_t *x, const mdm_reply_t *reply, size_t *n)
 
 
 static int
-mdm_api_status_bytes(const mdm_str_t *a, const mdm_str_t *b)
-{
-    int     rc;
-    size_t  n;
-
-    n = (a->len < b->len) ? a->len : b->len;
-    rc = (n != 0) ? memcmp(a->data, b->data, n) : 0;
-
-    return (rc != 0) ? rc : (a->len > b->len) - (a->len < b->len);
-}
-
-
-static int
 mdm_api_status_by_place(const void *a, const void *b)
 {
     const mdm_api_status_t *one = a;
     const mdm_api_status_t *two = b;
 
-    return mdm_api_status_bytes(&one->place, &two->place);
+    return mdm_str_cmp(&one->place, &two->place);
 }
 
 
@@ -628,5 +614,5 @@ mdm_api_status_by_name(const void *a, const void *b)
     const mdm_api_status_token_t *one = a;
     const mdm_api_status_token_t *two = b;
 
-    return mdm_api_status_bytes(&one->name, &two->name);
+    return mdm_str_cmp(&one->name, &two->name);
 }

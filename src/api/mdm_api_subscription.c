@@ -63,7 +63,6 @@ static mdm_int_t mdm_api_subscription_items(mdm_exchange_t *x,
     mdm_api_subscription_t *s, json_t *list);
 static mdm_int_t mdm_api_subscription_write(mdm_exchange_t *x,
     mdm_api_subscription_t *s, mdm_str_t *names, size_t n);
-static int mdm_api_subscription_compare(const void *one, const void *two);
 
 
 mdm_int_t
@@ -498,7 +497,7 @@ mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s,
     size_t          i;
     mdm_api_json_t  j;
 
-    qsort(names, n, sizeof(mdm_str_t), mdm_api_subscription_compare);
+    qsort(names, n, sizeof(mdm_str_t), mdm_str_order);
 
     mdm_api_json_init(&j, x->arena, 256);
     mdm_api_json_open(&j, NULL, '[');
@@ -520,25 +519,4 @@ mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s,
     s->json.len = (size_t) (j.pos - j.start);
 
     return MDM_OK;
-}
-
-
-static int
-mdm_api_subscription_compare(const void *one, const void *two)
-{
-    int               rc;
-    size_t            n;
-    const mdm_str_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    n = (a->len < b->len) ? a->len : b->len;
-    rc = memcmp(a->data, b->data, n);
-
-    if (rc != 0) {
-        return rc;
-    }
-
-    return (a->len > b->len) - (a->len < b->len);
 }

@@ -54,7 +54,6 @@ static void mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
     mdm_uint_t reference);
 static void mdm_ddm_name(mdm_ddm_names_t *names, const char *text,
     size_t len);
-static int mdm_ddm_compare(const void *one, const void *two);
 static mdm_int_t mdm_ddm_join(mdm_arena_t *arena, mdm_ddm_names_t *names,
     mdm_str_t *dst);
 
@@ -490,21 +489,6 @@ mdm_ddm_name(mdm_ddm_names_t *names, const char *text, size_t len)
 }
 
 
-static int
-mdm_ddm_compare(const void *one, const void *two)
-{
-    int               rc;
-    const mdm_str_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    rc = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
-
-    return (rc != 0) ? rc : (a->len > b->len) - (a->len < b->len);
-}
-
-
 static mdm_int_t
 mdm_ddm_join(mdm_arena_t *arena, mdm_ddm_names_t *names, mdm_str_t *dst)
 {
@@ -518,7 +502,7 @@ mdm_ddm_join(mdm_arena_t *arena, mdm_ddm_names_t *names, mdm_str_t *dst)
         return MDM_OK;
     }
 
-    qsort(names->names, names->n, sizeof(mdm_str_t), mdm_ddm_compare);
+    qsort(names->names, names->n, sizeof(mdm_str_t), mdm_str_order);
 
     len = 0;
 

@@ -20,7 +20,7 @@
 #define MDM_DDM_ID            64
 
 #define MDM_DDM_DECLARATION   (1024 * 1024)  /* bytes of one */
-#define MDM_DDM_DECLARATIONS  10000          /* a tenant */
+#define MDM_DDM_MOST          10000          /* a tenant */
 #define MDM_DDM_SETS          1000
 #define MDM_DDM_SET           1000           /* declarations a set */
 

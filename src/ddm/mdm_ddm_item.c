@@ -7,26 +7,7 @@
 #include "mdm_ddm_item.h"
 
 
-static int mdm_ddm_item_compare(const mdm_str_t *a, const mdm_str_t *b);
 static mdm_uint_t mdm_ddm_item_place(const mdm_str_t *name);
-
-
-static int
-mdm_ddm_item_compare(const mdm_str_t *a, const mdm_str_t *b)
-{
-    int     rc;
-    size_t  n;
-
-    n = (a->len < b->len) ? a->len : b->len;
-
-    rc = (n != 0) ? memcmp(a->data, b->data, n) : 0;
-
-    if (rc != 0) {
-        return rc;
-    }
-
-    return (a->len > b->len) - (a->len < b->len);
-}
 
 
 /* of the first item that is not before the name */
@@ -42,7 +23,7 @@ mdm_ddm_item_place(const mdm_str_t *name)
     while (from < to) {
         i = (from + to) / 2;
 
-        if (mdm_ddm_item_compare(&mdm_ddm_items[i].name, name) < 0) {
+        if (mdm_str_cmp(&mdm_ddm_items[i].name, name) < 0) {
             from = i + 1;
 
         } else {

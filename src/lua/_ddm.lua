@@ -1,10 +1,9 @@
 -- The declarations of a channel: which they are, and telling it that they
 -- changed.  Include event, queue and status before.  "ctx" belongs to one
 -- script call: now (Unix seconds); to tell: uuid, body, room (the queue's
--- limit).  What was
--- read of the replica and computed is kept in it, so that channels with the
--- same sets cost one manifest; cost counts the declarations of the others.
--- walk: 1 if only what the replica changed is looked for.
+-- limit).  What was read of the replica and computed is kept in it, so that
+-- channels with the same sets cost one manifest; cost counts the declarations
+-- of the others.  walk: 1 if only what the replica changed is looked for.
 
 local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
                    m = 'management'}

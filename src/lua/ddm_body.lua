@@ -15,13 +15,10 @@ if not old then
     return {0}
 end
 
--- cut, not decoded: empty arrays and large numbers stay what they are
+-- as ddm_retire() wrote it; cut, not decoded: empty arrays and large numbers
+-- stay what they are
 
-local payload, kind = string.match(old, '^{"Payload":(.*),"Type":"(.-)"}$')
-
-if not payload then
-    kind, payload = string.match(old, '^{"Type":"(.-)","Payload":(.*)}$')
-end
+local kind, payload = string.match(old, '^{"Type":"(.-)","Payload":(.*)}$')
 
 if not payload then
     return {0}
