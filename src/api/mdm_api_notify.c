@@ -33,6 +33,7 @@ typedef struct {
 
 
 static mdm_int_t mdm_api_notify_read(mdm_exchange_t *x, mdm_api_notify_t *no);
+static mdm_int_t mdm_api_notify_none(mdm_exchange_t *x);
 static mdm_int_t mdm_api_notify_arg(mdm_exchange_t *x, mdm_api_notify_t *no,
     const mdm_str_t *name, const mdm_str_t *value);
 static mdm_int_t mdm_api_notify_force(mdm_exchange_t *x,
@@ -83,6 +84,10 @@ mdm_api_notify_read(mdm_exchange_t *x, mdm_api_notify_t *no)
     mdm_int_t    rc;
     mdm_str_t    name, value, raw;
     mdm_uint_t   n;
+
+    if (x->query.len == 0) {
+        return mdm_api_notify_none(x);
+    }
 
     n = 1;
     end = x->query.data + x->query.len;
@@ -135,12 +140,19 @@ mdm_api_notify_read(mdm_exchange_t *x, mdm_api_notify_t *no)
     }
 
     if (no->nsets + no->ndeclarations + no->ids.n == 0) {
-        return mdm_exchange_refuse(x, 400, "none of the arguments "
-                                   "\"declaration\", \"set\" and \"id\" is "
-                                   "there");
+        return mdm_api_notify_none(x);
     }
 
     return mdm_api_ids_group(x, &no->ids, 100);
+}
+
+
+static mdm_int_t
+mdm_api_notify_none(mdm_exchange_t *x)
+{
+    return mdm_exchange_refuse(x, 400, "none of the arguments "
+                               "\"declaration\", \"set\" and \"id\" is "
+                               "there");
 }
 
 

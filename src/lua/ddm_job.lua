@@ -3,7 +3,8 @@
 --       value, … of the progress
 -- mode "begin": {1, revision}: it is this runner; {0}: it is another one,
 --      which looks again when it is through
--- mode "poll": the same, but {3} where the last rollout was complete
+-- mode "poll": the same, but {3} where the last rollout was complete; {3} in
+--      either where there never was anything to roll out
 -- mode "go": {1}; {0}: it is another one meanwhile
 -- mode "end": {1}: through; {2, revision}: there is more; {0}
 -- mode "quit": {1}
@@ -16,6 +17,12 @@ local mine = v[1] == me
 if mode == 'begin' or mode == 'poll' then
     local rev = redis.call('HGET', D .. ':meta', 'rev')
 
+    -- a tenant that has no sets keeps nothing of this
+
+    if not rev then
+        return {3}
+    end
+
     if v[1] and not mine and tonumber(v[2]) > now then
 
         if mode == 'begin' then
@@ -26,7 +33,7 @@ if mode == 'begin' or mode == 'poll' then
     end
 
     if mode == 'poll' and v[3] ~= 'running' and not v[4]
-        and (rev or '0') == (v[5] or '0')
+        and rev == (v[5] or '0')
     then
         return {3}
     end
@@ -41,7 +48,7 @@ if mode == 'begin' or mode == 'poll' then
         redis.call('HDEL', job, 'finished')
     end
 
-    return {1, tonumber(rev or 0)}
+    return {1, tonumber(rev)}
 end
 
 if not mine then
