@@ -53,6 +53,7 @@ extern const mdm_script_t  mdm_script_ddm_declaration_delete;
 extern const mdm_script_t  mdm_script_ddm_declaration_get;
 extern const mdm_script_t  mdm_script_ddm_declaration_put;
 extern const mdm_script_t  mdm_script_ddm_declaration_touch;
+extern const mdm_script_t  mdm_script_ddm_device;
 extern const mdm_script_t  mdm_script_ddm_force;
 extern const mdm_script_t  mdm_script_ddm_get;
 extern const mdm_script_t  mdm_script_ddm_give;

@@ -49,6 +49,9 @@ sub status {
 }
 
 
+# what the body says
+
+sub got { return $json->decode(status(@_)->body) }
 sub get { return $json->decode(call(GET => @_)->body) }
 
 
@@ -534,6 +537,41 @@ status(200, 'an unknown item', PUT => 'status-subscriptions/DEV-1',
        body => [ 'next.year' ]);
 status(400, 'an unknown item, strict', PUT => 'status-subscriptions/DEV-1',
        api => '/strict', body => [ 'next.year.2' ]);
+
+# per system: DEV-1 is a Mac with 15.1
+
+is_deeply(got(200, 'items that a Mac lacks', PUT =>
+              'status-subscriptions/DEV-1',
+              body => [ 'content-cache.info', 'app.managed.list',
+                        'device.model.family' ]),
+          { warnings => [
+              'status item "app.managed.list" is not on macOS',
+              'status item "content-cache.info" needs macOS 27.0, this is '
+              . '15.1' ] }, 'what is wrong with them');
+is_deeply(get('status-subscriptions/DEV-1'),
+          [ 'app.managed.list', 'content-cache.info', 'device.model.family' ],
+          'they are subscribed to all the same');
+status(400, 'refused where it is strict', PUT =>
+       'status-subscriptions/DEV-1?kind=enrollment', api => '/strict',
+       body => [ 'app.managed.list' ]);
+status(204, 'unless it is told not to look', PUT =>
+       'status-subscriptions/DEV-1?validate=0', api => '/strict',
+       body => [ 'app.managed.list' ]);
+status(204, 'a set is for any system', PUT => 'status-subscriptions/systems',
+       body => [ 'app.managed.list' ]);
+is_deeply(got(200, 'a set for some systems', PUT =>
+              'status-subscriptions/systems?os=iPadOS:17.1,tvOS',
+              body => [ 'app.managed.list', 'device.model.family' ]),
+          { warnings => [
+              'status item "app.managed.list" needs iOS 17.2, this is 17.1',
+              'status item "app.managed.list" is not on tvOS' ] },
+          'what is wrong on which');
+status(304, 'for others', PUT => 'status-subscriptions/systems?os=iOS:17.2',
+       body => [ 'app.managed.list', 'device.model.family' ]);
+status(400, 'a system that is none', PUT =>
+       'status-subscriptions/systems?os=Windows', body => []);
+status(204, 'no more', DELETE => 'status-subscriptions/systems');
+
 status(400, 'no list', PUT => 'status-subscriptions/DEV-1', body => { a => 1 });
 status(204, 'DELETE', DELETE => 'status-subscriptions/DEV-1');
 status(304, 'DELETE again', DELETE => 'status-subscriptions/DEV-1');

@@ -35,8 +35,13 @@ typedef struct {
     mdm_uint_t                set;         /* the same */
     mdm_str_t                 key;         /* key form of the name */
     mdm_str_t                 json;        /* what is put, or empty */
-    mdm_str_t                *unknown;     /* items that the schema lacks */
-    mdm_uint_t                nunknown;
+    mdm_str_t                *names;       /* the items of it */
+    size_t                    nnames;
+    mdm_str_t                *warnings;
+    mdm_uint_t                nwarnings;
+    mdm_str_t                *versions;    /* by system: of those that report
+                                              the items; data NULL: none
+                                              does, empty: any version */
 } mdm_api_subscription_t;
 
 
@@ -62,7 +67,15 @@ static mdm_int_t mdm_api_subscription_read(mdm_exchange_t *x,
 static mdm_int_t mdm_api_subscription_items(mdm_exchange_t *x,
     mdm_api_subscription_t *s, json_t *list);
 static mdm_int_t mdm_api_subscription_write(mdm_exchange_t *x,
-    mdm_api_subscription_t *s, mdm_str_t *names, size_t n);
+    mdm_api_subscription_t *s);
+static mdm_int_t mdm_api_subscription_systems(mdm_exchange_t *x,
+    mdm_api_subscription_t *s);
+static void mdm_api_subscription_device(mdm_api_subscription_t *s,
+    const mdm_reply_t *reply);
+static mdm_int_t mdm_api_subscription_check(mdm_exchange_t *x,
+    mdm_api_subscription_t *s);
+static mdm_int_t mdm_api_subscription_item(mdm_exchange_t *x,
+    mdm_api_subscription_t *s, const mdm_str_t *name);
 
 
 mdm_int_t
@@ -100,6 +113,10 @@ mdm_api_subscription_begin(mdm_exchange_t *x)
 
     if (rc == MDM_OK && x->method == MDM_PUT) {
         rc = mdm_api_subscription_read(x, s);
+
+        if (rc == MDM_OK) {
+            rc = mdm_api_subscription_systems(x, s);
+        }
     }
 
     if (rc == MDM_OK) {
@@ -125,8 +142,11 @@ mdm_api_subscription_begin(mdm_exchange_t *x)
         return mdm_exchange_refuse(x, 400, "the name is too long");
     }
 
-    return (s->set && s->enrollment) ? mdm_api_subscription_look(x, s)
-                                     : mdm_api_subscription_go(x, s);
+    if (s->enrollment && (s->set || x->method == MDM_PUT)) {
+        return mdm_api_subscription_look(x, s);
+    }
+
+    return mdm_api_subscription_go(x, s);
 }
 
 
@@ -172,23 +192,36 @@ mdm_api_subscription_name(mdm_exchange_t *x, mdm_api_subscription_t *s)
 static mdm_int_t
 mdm_api_subscription_look(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
-    mdm_str_t  key, *id, *set;
+    mdm_str_t  key, *args;
 
-    if (mdm_exchange_calls(x, 2, MDM_API_SUBSCRIPTION_FOUND) != MDM_CALL
-        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK)
+    if (mdm_exchange_calls(x, s->set ? 2 : 1, MDM_API_SUBSCRIPTION_FOUND)
+        != MDM_CALL)
     {
         return MDM_ERROR;
     }
 
-    id = mdm_exchange_call(x, 0, &mdm_script_ddm_given, &s->en.tag, 1);
-    set = mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 1);
-
-    if (id == NULL || set == NULL) {
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_device, &s->en.tag, 2);
+    if (args == NULL) {
         return MDM_ERROR;
     }
 
-    id[0] = s->en.id_key;
-    set[0] = s->key;
+    args[0] = s->en.id_key;
+    args[1] = s->en.device_key;
+
+    if (!s->set) {
+        return MDM_CALL;
+    }
+
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = s->key;
 
     return MDM_CALL;
 }
@@ -204,19 +237,26 @@ mdm_api_subscription_found(mdm_exchange_t *x)
     s = x->ctx;
 
     reply = x->calls[0].reply;
-    set = mdm_reply_int(x->calls[1].reply, 1, 0) == 1;
 
-    /* one that will enroll counts, too */
+    if (s->set) {
+        set = mdm_reply_int(x->calls[1].reply, 1, 0) == 1;
 
-    s->enrollment = mdm_reply_int(reply, 0, 0) == 1 || reply->nelements > 1;
+        /* one that will enroll counts, too */
 
-    if (set && s->enrollment) {
-        return mdm_exchange_refuse(x, 409, "\"%.*s\" is both a set and an "
-                                   "enrollment: add ?kind=set or "
-                                   "?kind=enrollment", mdm_fmt(&s->key));
+        s->enrollment = mdm_reply_int(reply, 0, 0) == 1;
+
+        if (set && s->enrollment) {
+            return mdm_exchange_refuse(x, 409, "\"%.*s\" is both a set and "
+                                       "an enrollment: add ?kind=set or "
+                                       "?kind=enrollment", mdm_fmt(&s->key));
+        }
+
+        s->set = !s->enrollment;
     }
 
-    s->set = !s->enrollment;
+    if (x->method == MDM_PUT && s->enrollment) {
+        mdm_api_subscription_device(s, reply);
+    }
 
     return mdm_api_subscription_go(x, s);
 }
@@ -225,6 +265,13 @@ mdm_api_subscription_found(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_subscription_go(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
+    mdm_int_t  rc;
+
+    rc = (x->method == MDM_PUT) ? mdm_api_subscription_check(x, s) : MDM_OK;
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
     return s->set ? mdm_api_subscription_set(x, s)
                   : mdm_api_subscription_enrollment(x, s);
 }
@@ -321,7 +368,7 @@ mdm_api_subscription_done(mdm_exchange_t *x)
         rc = mdm_api_give_answer(x);
     }
 
-    if (rc == MDM_DONE && s->nunknown != 0
+    if (rc == MDM_DONE && s->nwarnings != 0
         && (x->status == 204 || x->status == 304))
     {
         return mdm_api_subscription_warn(x, s);
@@ -369,7 +416,6 @@ mdm_api_subscription_show(mdm_exchange_t *x, const mdm_api_subscription_t *s)
 static mdm_int_t
 mdm_api_subscription_warn(mdm_exchange_t *x, const mdm_api_subscription_t *s)
 {
-    mdm_str_t       text;
     mdm_uint_t      i;
     mdm_api_json_t  j;
 
@@ -377,15 +423,8 @@ mdm_api_subscription_warn(mdm_exchange_t *x, const mdm_api_subscription_t *s)
     mdm_api_json_open(&j, NULL, '{');
     mdm_api_json_open(&j, "warnings", '[');
 
-    for (i = 0; i < s->nunknown; i++) {
-
-        if (mdm_printf(x->arena, &text, "unknown status item \"%.*s\"",
-                       mdm_fmt(&s->unknown[i])) != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
-
-        mdm_api_json_str(&j, NULL, &text);
+    for (i = 0; i < s->nwarnings; i++) {
+        mdm_api_json_str(&j, NULL, &s->warnings[i]);
     }
 
     mdm_api_json_close(&j, ']');
@@ -431,31 +470,16 @@ mdm_api_subscription_items(mdm_exchange_t *x, mdm_api_subscription_t *s,
 {
     size_t      i, n;
     json_t     *item;
-    mdm_int_t   rc;
-    mdm_str_t  *names, *name;
-    mdm_uint_t  check;
+    mdm_str_t  *names;
 
     n = json_array_size(list);
-    check = 1;
-
-    rc = mdm_api_arg_flag(x, "validate", &check);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (x->settings->validate == MDM_VALIDATE_OFF) {
-        check = 0;
-    }
 
     names = mdm_arena_alloc(x->arena, n * sizeof(mdm_str_t));
-    s->unknown = mdm_arena_alloc(x->arena, n * sizeof(mdm_str_t));
-
-    if (names == NULL || s->unknown == NULL) {
+    if (names == NULL) {
         return MDM_ERROR;
     }
 
     for (i = 0; i < n; i++) {
-        name = &names[i];
         item = json_array_get(list, i);
 
         if (json_is_object(item)) {
@@ -469,44 +493,38 @@ mdm_api_subscription_items(mdm_exchange_t *x, mdm_api_subscription_t *s,
                                        "of a status item", i);
         }
 
-        name->data = (u_char *) json_string_value(item);
-        name->len = json_string_length(item);
-
-        if (!check || mdm_ddm_item_find(name) != NULL) {
-            continue;
-        }
-
-        if (x->settings->validate == MDM_VALIDATE_STRICT) {
-            return mdm_exchange_refuse(x, 400, "unknown status item "
-                                       "\"%.*s\"", mdm_fmt(name));
-        }
-
-        s->unknown[s->nunknown++] = *name;
+        names[i].data = (u_char *) json_string_value(item);
+        names[i].len = json_string_length(item);
     }
 
-    return (n == 0) ? MDM_OK : mdm_api_subscription_write(x, s, names, n);
+    qsort(names, n, sizeof(mdm_str_t), mdm_str_order);
+
+    for (i = 0; i < n; i++) {
+
+        if (i == 0 || !mdm_str_eq(&names[i], &names[s->nnames - 1])) {
+            names[s->nnames++] = names[i];
+        }
+    }
+
+    s->names = names;
+
+    return (n == 0) ? MDM_OK : mdm_api_subscription_write(x, s);
 }
 
 
 /* sorted, each once: the same list is the same text */
 
 static mdm_int_t
-mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s,
-    mdm_str_t *names, size_t n)
+mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
     size_t          i;
     mdm_api_json_t  j;
 
-    qsort(names, n, sizeof(mdm_str_t), mdm_str_order);
-
     mdm_api_json_init(&j, x->arena, 256);
     mdm_api_json_open(&j, NULL, '[');
 
-    for (i = 0; i < n; i++) {
-
-        if (i == 0 || !mdm_str_eq(&names[i], &names[i - 1])) {
-            mdm_api_json_str(&j, NULL, &names[i]);
-        }
+    for (i = 0; i < s->nnames; i++) {
+        mdm_api_json_str(&j, NULL, &s->names[i]);
     }
 
     mdm_api_json_close(&j, ']');
@@ -517,6 +535,181 @@ mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s,
 
     s->json.data = j.start;
     s->json.len = (size_t) (j.pos - j.start);
+
+    return MDM_OK;
+}
+
+
+/* ?os=NAME[:VERSION],…: what those have that are going to report the items */
+
+static mdm_int_t
+mdm_api_subscription_systems(mdm_exchange_t *x, mdm_api_subscription_t *s)
+{
+    size_t      i;
+    mdm_int_t   rc;
+    mdm_str_t   arg, name, version;
+    mdm_uint_t  system;
+
+    s->versions = mdm_arena_zalloc(x->arena,
+                                   MDM_DDM_SYSTEMS * sizeof(mdm_str_t));
+    if (s->versions == NULL) {
+        return MDM_ERROR;
+    }
+
+    rc = mdm_api_arg(x, "os", &arg);
+
+    while (rc == MDM_OK && arg.len != 0) {
+        for (i = 0; i < arg.len && arg.data[i] != ','; i++) { /* void */ }
+
+        name.data = arg.data;
+        name.len = i;
+
+        i += (i < arg.len);
+        arg.data += i;
+        arg.len -= i;
+
+        for (i = 0; i < name.len && name.data[i] != ':'; i++) { /* void */ }
+
+        version.data = name.data + i;
+        version.len = name.len - i;
+        name.len = i;
+
+        if (version.len != 0) {
+            version.data++;
+            version.len--;
+        }
+
+        system = mdm_ddm_system_named(&name);
+
+        if (system == MDM_DDM_SYSTEMS) {
+            return mdm_exchange_refuse(x, 400, "the argument \"os\" names "
+                                       "\"%.*s\": iOS, macOS, tvOS, visionOS "
+                                       "and watchOS are known",
+                                       mdm_fmt(&name));
+        }
+
+        s->versions[system] = version;
+    }
+
+    return rc;
+}
+
+
+/* the system of the device itself is one more */
+
+static void
+mdm_api_subscription_device(mdm_api_subscription_t *s,
+    const mdm_reply_t *reply)
+{
+    mdm_str_t   product, version;
+    mdm_uint_t  system;
+
+    product = mdm_reply_str(reply, 1);
+    version = mdm_reply_str(reply, 2);
+    system = mdm_ddm_system(&product);
+
+    if (system != MDM_DDM_SYSTEMS) {
+        s->versions[system] = version;
+
+        if (version.len == 0) {
+            s->versions[system].data = (u_char *) "";
+        }
+    }
+}
+
+
+static mdm_int_t
+mdm_api_subscription_check(mdm_exchange_t *x, mdm_api_subscription_t *s)
+{
+    size_t      i;
+    mdm_int_t   rc;
+    mdm_uint_t  check;
+
+    check = 1;
+
+    rc = mdm_api_arg_flag(x, "validate", &check);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (!check || x->settings->validate == MDM_VALIDATE_OFF) {
+        return MDM_OK;
+    }
+
+    s->warnings = mdm_arena_alloc(x->arena, s->nnames * MDM_DDM_SYSTEMS
+                                            * sizeof(mdm_str_t));
+    if (s->warnings == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < s->nnames; i++) {
+        rc = mdm_api_subscription_item(x, s, &s->names[i]);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    if (s->nwarnings != 0 && x->settings->validate == MDM_VALIDATE_STRICT) {
+        return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&s->warnings[0]));
+    }
+
+    return MDM_OK;
+}
+
+
+/* what is wrong with an item, on each system that is to report it */
+
+static mdm_int_t
+mdm_api_subscription_item(mdm_exchange_t *x, mdm_api_subscription_t *s,
+    const mdm_str_t *name)
+{
+    mdm_int_t              rc;
+    mdm_str_t              since, *text;
+    mdm_uint_t             k;
+    const mdm_str_t       *version;
+    const mdm_ddm_item_t  *item;
+
+    item = mdm_ddm_item_find(name);
+
+    if (item == NULL) {
+        return mdm_printf(x->arena, &s->warnings[s->nwarnings++],
+                          "unknown status item \"%.*s\"", mdm_fmt(name));
+    }
+
+    for (k = 0; k < MDM_DDM_SYSTEMS; k++) {
+        version = &s->versions[k];
+
+        if (version->data == NULL) {
+            continue;
+        }
+
+        since.data = (u_char *) item->since[k];
+        since.len = strlen(item->since[k]);
+
+        text = &s->warnings[s->nwarnings];
+
+        if (since.len == 0) {
+            rc = mdm_printf(x->arena, text, "status item \"%.*s\" is not on "
+                            "%s", mdm_fmt(name), mdm_ddm_system_name(k));
+
+        } else if (version->len != 0
+                   && mdm_ddm_version_cmp(version, &since) < 0)
+        {
+            rc = mdm_printf(x->arena, text, "status item \"%.*s\" needs %s "
+                            "%.*s, this is %.*s", mdm_fmt(name),
+                            mdm_ddm_system_name(k), mdm_fmt(&since),
+                            mdm_fmt(version));
+
+        } else {
+            continue;
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
+
+        s->nwarnings++;
+    }
 
     return MDM_OK;
 }

@@ -11,18 +11,7 @@
 
 
 #include "mdm_base.h"
-
-
-/* the systems, in the order of mdm_ddm_item_t.since */
-
-enum {
-    MDM_DDM_IOS = 0,
-    MDM_DDM_MACOS,
-    MDM_DDM_TVOS,
-    MDM_DDM_VISIONOS,
-    MDM_DDM_WATCHOS,
-    MDM_DDM_SYSTEMS
-};
+#include "mdm_ddm_system.h"
 
 
 typedef struct {

@@ -172,6 +172,86 @@ test_prefix(void **state)
 }
 
 
+static mdm_uint_t
+system_of(const char *product)
+{
+    mdm_str_t  s;
+
+    s.data = (u_char *) product;
+    s.len = strlen(product);
+
+    return mdm_ddm_system(&s);
+}
+
+
+static mdm_int_t
+version_cmp(const char *a, const char *b)
+{
+    mdm_str_t  x, y;
+
+    x.data = (u_char *) a;
+    x.len = strlen(a);
+    y.data = (u_char *) b;
+    y.len = strlen(b);
+
+    assert_int_equal(mdm_ddm_version_cmp(&x, &y),
+                     -mdm_ddm_version_cmp(&y, &x));
+
+    return mdm_ddm_version_cmp(&x, &y);
+}
+
+
+static void
+test_system(void **state)
+{
+    mdm_str_t   name;
+    mdm_uint_t  k;
+
+    (void) state;
+
+    assert_int_equal(system_of("iPhone15,2"), MDM_DDM_IOS);
+    assert_int_equal(system_of("iPad13,1"), MDM_DDM_IOS);
+    assert_int_equal(system_of("iPod9,1"), MDM_DDM_IOS);
+    assert_int_equal(system_of("Mac14,2"), MDM_DDM_MACOS);
+    assert_int_equal(system_of("MacBookPro18,1"), MDM_DDM_MACOS);
+    assert_int_equal(system_of("iMac21,1"), MDM_DDM_MACOS);
+    assert_int_equal(system_of("VirtualMac2,1"), MDM_DDM_MACOS);
+    assert_int_equal(system_of("AppleTV11,1"), MDM_DDM_TVOS);
+    assert_int_equal(system_of("RealityDevice14,1"), MDM_DDM_VISIONOS);
+    assert_int_equal(system_of("Watch6,1"), MDM_DDM_WATCHOS);
+    assert_int_equal(system_of(""), MDM_DDM_SYSTEMS);
+    assert_int_equal(system_of("iP"), MDM_DDM_SYSTEMS);
+    assert_int_equal(system_of("Ma"), MDM_DDM_SYSTEMS);
+
+    for (k = 0; k < MDM_DDM_SYSTEMS; k++) {
+        name.data = (u_char *) mdm_ddm_system_name(k);
+        name.len = strlen(mdm_ddm_system_name(k));
+
+        assert_int_equal(mdm_ddm_system_named(&name), k);
+    }
+
+    name.len--;
+    assert_int_equal(mdm_ddm_system_named(&name), MDM_DDM_SYSTEMS);
+    mdm_str_set(&name, "iPadOS");
+    assert_int_equal(mdm_ddm_system_named(&name), MDM_DDM_IOS);
+}
+
+
+static void
+test_version(void **state)
+{
+    (void) state;
+
+    assert_true(version_cmp("17.4", "17.4.0") == 0);
+    assert_true(version_cmp("", "0") == 0);
+    assert_true(version_cmp("9.3", "17.0") < 0);
+    assert_true(version_cmp("17.10", "17.9") > 0);
+    assert_true(version_cmp("17.4.1", "17.4") > 0);
+    assert_true(version_cmp("17.4 (a)", "17.4") == 0);
+    assert_true(version_cmp("99999999999999999999999.1", "17") > 0);
+}
+
+
 int
 main(void)
 {
@@ -179,7 +259,9 @@ main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_owner),
-        cmocka_unit_test(test_prefix)
+        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_system),
+        cmocka_unit_test(test_version)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ sub rates {
     return (kill => 30) if $control eq 'everysec';
     return (cut => 5) if $control eq 'nopin';
 
-    return (kill => 6, stop => 4, pause => 4, cut => 30, half => 3,
+    return (kill => 4.5, stop => 4, pause => 4, cut => 30, half => 3,
             stall => 3, delay => 3, chop => 2, disconnect => 3);
 }
 
@@ -42,6 +42,9 @@ sub start {
         args => [ '--save', '', '--appendonly', 'yes', '--appendfsync',
                   $everysec ? 'everysec' : 'always',
                   '--auto-aof-rewrite-min-size', '32mb',
+
+                  # results as lists: half as long to load after a kill
+                  '--hash-max-listpack-value', 1024,
                   '--loglevel', 'notice' ],
         env => $everysec ? { LD_PRELOAD => "$self->{root}/build/slowsync.so",
                              SLOWSYNC_MS => 2500 } : {})->launch;
