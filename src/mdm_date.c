@@ -9,6 +9,11 @@
 #include "mdm_date.h"
 
 
+/* from the start of year 0, as mdm_date_days() counts */
+#define MDM_DATE_UNIX         (mdm_date_days(1970, 1, 1) * 86400)
+
+
+static mdm_int_t mdm_date_write(u_char *dst, int64_t seconds);
 static mdm_int_t mdm_date_parse(const mdm_str_t *text, int64_t *seconds);
 static mdm_int_t mdm_date_zone(const u_char *p, size_t len, int64_t *zone);
 static mdm_int_t mdm_date_digits(const u_char *p, size_t n, int64_t *value);
@@ -18,12 +23,36 @@ static int64_t mdm_date_days(int64_t year, int64_t month, int64_t day);
 mdm_int_t
 mdm_date_utc(u_char *dst, const mdm_str_t *text)
 {
-    char     buf[64];
-    int64_t  days, year, month, seconds;
+    int64_t  seconds;
 
     if (mdm_date_parse(text, &seconds) != MDM_OK) {
         return MDM_DECLINED;
     }
+
+    return mdm_date_write(dst, seconds);
+}
+
+
+mdm_int_t
+mdm_date_unix(u_char *dst, int64_t seconds)
+{
+    /* no year of those, and no overflow */
+
+    if (seconds < -MDM_DATE_UNIX || seconds > 10000 * 366LL * 86400) {
+        return MDM_DECLINED;
+    }
+
+    return mdm_date_write(dst, seconds + MDM_DATE_UNIX);
+}
+
+
+/* of seconds since the start of year 0 */
+
+static mdm_int_t
+mdm_date_write(u_char *dst, int64_t seconds)
+{
+    char     buf[64];
+    int64_t  days, year, month;
 
     days = seconds / 86400;
     seconds -= days * 86400;

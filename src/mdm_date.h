@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Dates as JSON has them (RFC 3339), made into what a plist has.
+ * Dates as JSON has them (RFC 3339), made into what a plist has, and the time
+ * as both have it.
  */
 
 
@@ -22,6 +23,12 @@
  * second, or not of the years 1 to 9999.
  */
 mdm_int_t mdm_date_utc(u_char *dst, const mdm_str_t *text);
+
+/*
+ * The same of a number of Unix seconds.  MDM_OK; MDM_DECLINED: not of the
+ * years 1 to 9999.
+ */
+mdm_int_t mdm_date_unix(u_char *dst, int64_t seconds);
 
 
 #endif /* _MDM_DATE_H_INCLUDED_ */

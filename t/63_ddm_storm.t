@@ -4,7 +4,8 @@
 #
 # A storm: a seeded schedule of what administrators change (declarations,
 # sets, assignments, variables, tags, filters, subscriptions) while simulated
-# devices sync.  At the end each device has what the server says, the server
+# devices sync, and enroll again, workers are killed and Redis is cut off.  At
+# the end each device has what the server says, the server
 # says what follows from the changes, nothing that was listed was missing,
 # and equal assignments have equal tokens, whichever worker computed them and
 # in whatever order they were made.
@@ -82,12 +83,19 @@ wait_exit(sim('ids', 'ids', @fleet, '--channels', 'all'), 20);
 my @ids = split /\n/, read_file("$work/ids.out");
 
 
-# by a connection of its own, so that either worker may get it
+# by a connection of its own, so that either worker may get it; again where
+# Redis was just cut off
 
 sub call {
     my ($method, $path, %o) = @_;
 
-    my $r = $t->request($method, "/api$path", plain => 1, fresh => 1, %o);
+    my $r;
+
+    for (1 .. 20) {
+        $r = $t->request($method, "/api$path", plain => 1, fresh => 1, %o);
+        return $r if $r->status != 503;
+        sleep 0.1;
+    }
 
     return $r;
 }
@@ -275,7 +283,22 @@ my %step = (
             "subscribe $set");
     },
 );
-my @weights = ((qw(put) x 8), (qw(touch) x 2), 'delete', (qw(add) x 6),
+
+# what must not matter
+
+%step = (%step,
+    kill_worker => sub { $t->kill_worker },
+    cut => sub { $t->redis(qw(CLIENT KILL TYPE normal)) },
+    pause => sub { $t->redis(qw(CLIENT PAUSE 300 ALL)) },
+    enroll => sub {
+        my $rc = wait_exit(sim('again', 'enroll', @how, '--count',
+                               1 + any(30)), 60);
+
+        push @bad, 'enroll again: ' . read_file("$work/again.out") if $rc;
+    },
+);
+
+my @weights = (qw(kill_worker cut pause enroll), (qw(put) x 8), (qw(touch) x 2), 'delete', (qw(add) x 6),
                (qw(remove) x 2), (qw(assign) x 5), (qw(unassign) x 2),
                'filter', (qw(tag) x 2), (qw(variable) x 2), 'subscribe');
 
@@ -316,7 +339,7 @@ sub what_of {
 
 my $ddm = sim('ddm', 'ddm', @how, '--channels', 'all', '--interval', 0.5,
     '--connections', 16, '--reopen-every', 20, '--duration', 300,
-    '--abort', 1, '--notnow', 3, '--check', '--api-url',
+    '--abort', 1, '--notnow', 3, '--max-errors', 100_000, '--check', '--api-url',
     'http://127.0.0.1:' . $t->plain_port . '/api');
 
 for (1 .. $steps) {

@@ -108,7 +108,7 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
 
     *args = mdm_exchange_call(x, 0, script, &key, nargs);
 
-    if (*args == NULL || mdm_api_job_call(x, 1) != MDM_OK
+    if (*args == NULL || mdm_ddm_jobs_call(x, 1) != MDM_OK
         || mdm_api_number(x, &(*args)[0], (int64_t) x->settings->event_limit)
            != MDM_OK
         || mdm_api_actor(x, &(*args)[1]) != MDM_OK)
@@ -117,24 +117,6 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
     }
 
     (*args)[3] = mdm_api_flag(!nonotify);
-
-    return MDM_OK;
-}
-
-
-mdm_int_t
-mdm_api_job_call(mdm_exchange_t *x, mdm_uint_t i)
-{
-    mdm_str_t  key, *args;
-
-    mdm_str_set(&key, MDM_DDM_JOBS);
-
-    args = mdm_exchange_call(x, i, &mdm_script_jobs_add, &key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = x->tenant;
 
     return MDM_OK;
 }

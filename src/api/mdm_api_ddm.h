@@ -36,12 +36,6 @@ const char *mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
     mdm_schema_quote_t *quote);
 
 /*
- * Fills in call i: the entry of the tenant in the list of those with work.
- * MDM_OK or MDM_ERROR.
- */
-mdm_int_t mdm_api_job_call(mdm_exchange_t *x, mdm_uint_t i);
-
-/*
  * Starts a round that changes the tenant's declarations: the script on
  * "mdm:{tenant/ddm}" is call 0, the entry in the list of tenants with work
  * call 1.  Fills in what every change begins with; "nargs" counts all.

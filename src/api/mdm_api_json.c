@@ -5,11 +5,11 @@
 
 
 #include <stdio.h>
-#include <time.h>
 
 #include <openssl/evp.h>
 
 #include "mdm_api_json.h"
+#include "mdm_date.h"
 
 
 #define MDM_API_JSON_MIN      256
@@ -373,24 +373,20 @@ void
 mdm_api_json_opt_time(mdm_api_json_t *j, const char *name,
     const mdm_str_t *value)
 {
-    char       buf[32];
-    time_t     t;
+    u_char     buf[MDM_DATE_LEN];
     int64_t    seconds;
-    struct tm  tm;
+    mdm_str_t  date;
 
-    if (mdm_atoi(value, &seconds) != MDM_OK) {
-        return;
-    }
-
-    t = (time_t) seconds;
-
-    if (gmtime_r(&t, &tm) == NULL || tm.tm_year > 9999 - 1900
-        || strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    if (mdm_atoi(value, &seconds) != MDM_OK
+        || mdm_date_unix(buf, seconds) != MDM_OK)
     {
         return;
     }
 
-    mdm_api_json_text(j, name, buf);
+    date.data = buf;
+    date.len = MDM_DATE_LEN;
+
+    mdm_api_json_str(j, name, &date);
 }
 
 

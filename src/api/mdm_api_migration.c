@@ -9,23 +9,42 @@
 #include "mdm_api.h"
 #include "mdm_api_util.h"
 #include "mdm_checkin.h"
+#include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 
 
-#define MDM_API_MIGRATE_ARGS    13      /* before the fields */
+#define MDM_API_MIGRATE_ARGS    12      /* before the fields */
 #define MDM_API_MIGRATE_UNLOCK  65536   /* bytes of an UnlockToken */
+
+
+enum {
+    MDM_API_MIGRATION_BEGIN = 0,
+    MDM_API_MIGRATION_STORED,
+    MDM_API_MIGRATION_KICK,
+    MDM_API_MIGRATION_KICKED
+};
 
 
 static mdm_int_t mdm_api_migration_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_migration_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_api_migration_kick(mdm_exchange_t *x);
 
 
 mdm_int_t
 mdm_api_migration_step(mdm_exchange_t *x)
 {
-    return (x->state == 0) ? mdm_api_migration_call(x)
-                           : mdm_api_migration_answer(x);
+    switch (x->state) {
+
+    case MDM_API_MIGRATION_BEGIN:
+        return mdm_api_migration_call(x);
+
+    case MDM_API_MIGRATION_STORED:
+        return mdm_api_migration_answer(x);
+
+    default:
+        return mdm_api_migration_kick(x);
+    }
 }
 
 
@@ -104,7 +123,9 @@ mdm_api_migration_call(mdm_exchange_t *x)
         rc = mdm_checkin_fields_authenticate(x->arena, message, &pairs, &n);
     }
 
-    if (rc != MDM_OK || mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+    if (rc != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_API_MIGRATION_STORED) != MDM_CALL)
+    {
         return MDM_ERROR;
     }
 
@@ -164,10 +185,6 @@ mdm_api_migration_answer(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    if (mdm_reply_int(reply, 3, 0) == 1) {
-        x->job = 1;
-    }
-
     outcome = mdm_reply_str(reply, 1);
 
     if (mdm_str_is(&outcome, "kept")) {
@@ -175,5 +192,17 @@ mdm_api_migration_answer(mdm_exchange_t *x)
                           "the device itself has enrolled here since");
     }
 
-    return mdm_exchange_empty(x, 200);
+    return (mdm_reply_int(reply, 3, 0) == 1) ? mdm_api_migration_kick(x)
+                                             : mdm_exchange_empty(x, 200);
+}
+
+
+static mdm_int_t
+mdm_api_migration_kick(mdm_exchange_t *x)
+{
+    mdm_int_t  rc;
+
+    rc = mdm_ddm_kick(x, MDM_API_MIGRATION_KICK);
+
+    return (rc == MDM_OK) ? mdm_exchange_empty(x, 200) : rc;
 }

@@ -11,6 +11,7 @@
 #include "mdm_api_ddm.h"
 #include "mdm_api_ids.h"
 #include "mdm_ddm_declaration.h"
+#include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_key.h"
 
@@ -19,7 +20,7 @@
 #define MDM_API_NOTIFY        1000
 
 /* before the ids of ddm_tell */
-#define MDM_API_TELL_ARGS     6
+#define MDM_API_TELL_ARGS     (MDM_DDM_NOTIFY_ARGS + 3)
 
 
 typedef struct {
@@ -200,7 +201,7 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
         || mdm_api_number(x, &args[0], (int64_t) x->settings->event_limit)
            != MDM_OK
         || mdm_api_actor(x, &args[1]) != MDM_OK
-        || mdm_api_number(x, &args[3], (int64_t) no->nsets) != MDM_OK)
+        || mdm_api_number(x, &args[MDM_DDM_NOTIFY_ARGS], (int64_t) no->nsets) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -209,7 +210,7 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
     memcpy(&args[4 + no->nsets], no->declarations,
            no->ndeclarations * sizeof(mdm_str_t));
 
-    return (mdm_api_job_call(x, 1) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+    return (mdm_ddm_jobs_call(x, 1) == MDM_OK) ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -269,7 +270,7 @@ mdm_api_notify_tell(mdm_exchange_t *x, mdm_api_notify_t *no)
             || mdm_ddm_notify_args(x, &chunk->tag, args) != MDM_OK
             || mdm_api_number(x, &args[3],
                               (int64_t) x->settings->event_limit) != MDM_OK
-            || mdm_api_actor(x, &args[4]) != MDM_OK)
+            || mdm_api_actor(x, &args[MDM_DDM_NOTIFY_ARGS + 1]) != MDM_OK)
         {
             return MDM_ERROR;
         }

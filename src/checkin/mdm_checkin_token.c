@@ -7,6 +7,7 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 
@@ -16,6 +17,15 @@
 #define MDM_TOKEN_ARGS        (9 + MDM_DDM_NOTIFY_ARGS)
 
 
+enum {
+    MDM_TOKEN_BEGIN = 0,
+    MDM_TOKEN_STORED,
+    MDM_TOKEN_KICK,
+    MDM_TOKEN_KICKED
+};
+
+
+static mdm_int_t mdm_checkin_token_stored(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
 
 
@@ -28,13 +38,8 @@ mdm_checkin_token_update(mdm_exchange_t *x)
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
-    if (x->state != 0) {
-
-        if (mdm_reply_int(x->calls[0].reply, 2, 0) == 1) {
-            x->job = 1;
-        }
-
-        return mdm_checkin_end(x);
+    if (x->state != MDM_TOKEN_BEGIN) {
+        return mdm_checkin_token_stored(x);
     }
 
     m = x->ctx;
@@ -64,7 +69,7 @@ mdm_checkin_token_update(mdm_exchange_t *x)
     }
 
     args = mdm_message_call(x, &mdm_script_token_update, MDM_TOKEN_ARGS + n,
-                            1);
+                            MDM_TOKEN_STORED);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -95,6 +100,25 @@ mdm_checkin_token_update(mdm_exchange_t *x)
     memcpy(&args[MDM_TOKEN_ARGS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_checkin_token_stored(mdm_exchange_t *x)
+{
+    mdm_int_t  rc;
+
+    if (x->state == MDM_TOKEN_STORED
+        && mdm_reply_int(x->calls[0].reply, 2, 0) != 1)
+    {
+        return mdm_checkin_end(x);
+    }
+
+    /* the device says it once more, should this be the end of the worker */
+
+    rc = mdm_ddm_kick(x, MDM_TOKEN_KICK);
+
+    return (rc == MDM_OK) ? mdm_exchange_empty(x, 200) : rc;
 }
 
 

@@ -603,6 +603,74 @@ mdm_ddm_rollout_unlist(mdm_exchange_t *x)
 
 
 mdm_int_t
+mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_str_t  key, *args;
+
+    mdm_str_set(&key, MDM_DDM_JOBS);
+
+    args = mdm_exchange_call(x, i, &mdm_script_jobs_add, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = x->tenant;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state)
+{
+    mdm_str_t  key, *args;
+
+    if (x->state == state + 1) {
+        x->job = 1;
+        return MDM_OK;
+    }
+
+    if (x->state == state) {
+
+        if (x->calls[0].rc != MDM_CALL_OK) {
+            x->job = 1;
+            return MDM_OK;
+        }
+
+        /* a tenant that has no sets */
+
+        if (mdm_reply_int(x->calls[0].reply, 0, 0) != 1) {
+            return MDM_OK;
+        }
+
+        if (mdm_exchange_calls(x, 1, state + 1) != MDM_CALL) {
+            return MDM_ERROR;
+        }
+
+        x->own_failures = 1;
+
+        return mdm_ddm_jobs_call(x, 0) == MDM_OK ? MDM_CALL : MDM_ERROR;
+    }
+
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, state) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_job, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&args[0], "kick");
+    x->own_failures = 1;
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
 mdm_ddm_jobs_step(mdm_exchange_t *x)
 {
     mdm_str_t  key;

@@ -73,5 +73,17 @@ mdm_int_t mdm_ddm_rollout_step(mdm_exchange_t *x);
  */
 mdm_int_t mdm_ddm_jobs_step(mdm_exchange_t *x);
 
+/* call i of a round: the tenant may have work.  MDM_OK or MDM_ERROR. */
+mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i);
+
+/*
+ * For a step whose script said that the partition has no sets yet: sees to it
+ * that it gets those of the tenant, whatever happens to this worker once the
+ * step has answered.  MDM_CALL: call it again in x->state "state", and then
+ * in "state" + 1; MDM_OK: done, or Redis is away and this worker alone knows;
+ * MDM_ERROR.
+ */
+mdm_int_t mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state);
+
 
 #endif /* _MDM_DDM_ROLLOUT_H_INCLUDED_ */

@@ -4,34 +4,26 @@
  */
 
 
-#include <time.h>
-
+#include "mdm_date.h"
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 
 
 #define MDM_DDM_REQUEST       "<string>DeclarativeManagement</string>\n"
 
-#define MDM_DDM_TIME_MAX      253402300799LL   /* 9999-12-31T23:59:59Z */
-
 
 mdm_int_t
 mdm_ddm_tokens(mdm_arena_t *arena, const mdm_str_t *token,
     const mdm_str_t *time, mdm_str_t *json)
 {
-    time_t     t;
+    u_char     date[MDM_DATE_LEN];
     int64_t    seconds;
     mdm_str_t  s;
-    struct tm  tm;
 
-    if (mdm_atoi(time, &seconds) != MDM_OK || seconds > MDM_DDM_TIME_MAX) {
-        seconds = 0;
-    }
-
-    t = (time_t) seconds;
-
-    if (gmtime_r(&t, &tm) == NULL) {
-        return MDM_ERROR;
+    if (mdm_atoi(time, &seconds) != MDM_OK
+        || mdm_date_unix(date, seconds) != MDM_OK)
+    {
+        (void) mdm_date_unix(date, 0);
     }
 
     mdm_str_set(&s, MDM_DDM_EMPTY_TOKEN);
@@ -41,10 +33,8 @@ mdm_ddm_tokens(mdm_arena_t *arena, const mdm_str_t *token,
     }
 
     return mdm_printf(arena, json, "{\"SyncTokens\":{\"DeclarationsToken\":"
-                      "\"%.*s\",\"Timestamp\":"
-                      "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"}}",
-                      mdm_fmt(&s), tm.tm_year + 1900, tm.tm_mon + 1,
-                      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+                      "\"%.*s\",\"Timestamp\":\"%.*s\"}}", mdm_fmt(&s),
+                      (int) MDM_DATE_LEN, date);
 }
 
 
@@ -120,10 +110,5 @@ mdm_ddm_notify_args(mdm_exchange_t *x, const mdm_str_t *tag, mdm_str_t *args)
 
     mdm_where_command(&where, tag, &args[0]);
 
-    if (mdm_exchange_seal(x, x->arena, &where, &args[1], NULL) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    return mdm_printf(x->arena, &args[2], "%lu",
-                      (unsigned long) x->settings->queue_limit);
+    return mdm_exchange_seal(x, x->arena, &where, &args[1], NULL);
 }

@@ -1,7 +1,6 @@
 -- The declarations of a channel: which they are, and telling it that they
 -- changed.  Include event, queue and status before.  "ctx" belongs to one
--- script call: now (Unix seconds); to tell: uuid, body, room (the queue's
--- limit).  What was read of the replica and computed is kept in it, so that
+-- script call: now (Unix seconds); to tell: uuid, body.  What was read of the replica and computed is kept in it, so that
 -- channels with the same sets cost one manifest; cost counts the declarations
 -- of the others.  walk: 1 if only what the replica changed is looked for.
 
@@ -458,13 +457,13 @@ local function ddm_refresh(T, id, ctx)
 end
 
 -- Queues the command that makes a channel ask for its declarations, unless
--- one waits already: 1 if it was queued, else 0.
+-- one waits already: 1 if it was queued, else 0.  A full queue takes it, too:
+-- it is one at most, and nobody would try again.
 local function ddm_notify(T, id, ctx)
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc', 'q')
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc')
 
     if v[1] ~= '1'
         or v[2] and queue_has(T, id, v[2])
-        or v[3] and redis.call('LLEN', T .. ':q:' .. id) + 1 >= ctx.room
         or redis.call('ZSCORE', T .. ':done:' .. id, ctx.uuid)
     then
         return 0

@@ -1,7 +1,7 @@
 -- Changes what an administrator gave a channel, which need not be enrolled
 -- yet, and what follows from it.
--- ARGV: id, tell it (0 or 1), uuid, body, queue limit, event limit, event,
---       who, address, then op, field, value, …; op "set", "delete", or
+-- ARGV: id, tell it (0 or 1), uuid, body, event limit, event, who, address,
+--       then op, field, value, …; op "set", "delete", or
 --       "clear": all fields that begin so
 -- {0, 1: something changed, 1: a command was queued, rev of the replica (-1:
 -- there is none)}; {-1, prefix}: too many of these
@@ -20,7 +20,7 @@ for i = 1, #old, 2 do
     now[old[i]] = old[i + 1]
 end
 
-for i = 10, #ARGV - 2, 3 do
+for i = 9, #ARGV - 2, 3 do
     local op, field = ARGV[i], ARGV[i + 1]
 
     if op == 'set' then
@@ -65,7 +65,7 @@ if #given > 0 then
 end
 
 local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[3],
-             body = ARGV[4], room = tonumber(ARGV[5])}
+             body = ARGV[4]}
 
 if #given + #taken == 0 then
     ddm_open(T, ctx)
@@ -93,8 +93,8 @@ end
 
 -- names alone: a value may be a secret
 
-event(T, ARGV[6], ARGV[7], id,
-      {by = ARGV[8], address = ARGV[9],
+event(T, ARGV[5], ARGV[6], id,
+      {by = ARGV[7], address = ARGV[8],
        given = #given > 0 and given or nil,
        taken = #taken > 0 and taken or nil,
        command_uuid = queued == 1 and ctx.uuid or nil})

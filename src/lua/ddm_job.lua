@@ -5,6 +5,7 @@
 --      which looks again when it is through
 -- mode "poll": the same, but {3} where the last rollout was complete; {3} in
 --      either where there never was anything to roll out
+-- mode "kick": {1}: it is looked once more, by whoever; {3}
 -- mode "go": {1}; {0}: it is another one meanwhile
 -- mode "end": {1}: through; {2, revision}: there is more; {0}
 -- mode "quit": {1}
@@ -14,13 +15,18 @@ local now = tonumber(redis.call('TIME')[1])
 local v = redis.call('HMGET', job, 'runner', 'until', 'state', 'kick', 'rev')
 local mine = v[1] == me
 
-if mode == 'begin' or mode == 'poll' then
+if mode == 'begin' or mode == 'poll' or mode == 'kick' then
     local rev = redis.call('HGET', D .. ':meta', 'rev')
 
     -- a tenant that has no sets keeps nothing of this
 
     if not rev then
         return {3}
+    end
+
+    if mode == 'kick' then
+        redis.call('HSET', job, 'kick', 1)
+        return {1}
     end
 
     if v[1] and not mine and tonumber(v[2]) > now then

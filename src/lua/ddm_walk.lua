@@ -1,6 +1,6 @@
 -- Carries the replica to the next channels of a partition.
 -- ARGV: channels at most, uuid, body of the command that tells them (another
---       one each call), queue limit, event limit
+--       one each call), event limit
 -- {more (1: call again), channels looked at, changed, queued}
 --@include event
 --@include queue
@@ -8,7 +8,7 @@
 --@include ddm
 local T, most = KEYS[1], tonumber(ARGV[1])
 local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[2],
-             body = ARGV[3], room = tonumber(ARGV[4]), walk = 1, cost = 0}
+             body = ARGV[3], walk = 1, cost = 0}
 local key = T .. ':ddm'
 local v = redis.call('HMGET', key, 'rev', 'to', 'after')
 
@@ -51,7 +51,7 @@ else
 end
 
 if #told > 0 then
-    event(T, ARGV[5], 'mdm.DeclarationsChanged', table.concat(told, ','),
+    event(T, ARGV[4], 'mdm.DeclarationsChanged', table.concat(told, ','),
           {command_uuid = ctx.uuid, rev = tonumber(v[2])})
 end
 

@@ -1,7 +1,7 @@
 -- Takes over an enrollment of another server, without its certificate.
 -- ARGV: MessageType, id, device, type, awaiting (0 or 1), unlock token or
 --       "", event limit, who, address, raw, uuid and body of a command that
---       tells of declarations, queue limit, then field, value, …
+--       tells of declarations, then field, value, …
 -- {0, outcome, tally, 1: the partition has no declarations yet}; outcome
 -- "created", "updated", or "kept": the device
 -- itself has spoken here since, and what it said is newer;
@@ -24,7 +24,7 @@ local function digest(token, magic)
     return string.sub(redis.sha1hex(#token .. ':' .. token .. magic), 1, 16)
 end
 
-for i = 14, #ARGV - 1, 2 do
+for i = 13, #ARGV - 1, 2 do
     fields[#fields + 1] = ARGV[i]
     fields[#fields + 1] = ARGV[i + 1]
     at[ARGV[i]] = ARGV[i + 1]
@@ -113,8 +113,7 @@ event(T, limit, 'api.Migrate', id,
       {by = ARGV[8], address = ARGV[9], message = message,
        outcome = outcome, tally = tally}, ARGV[10])
 
-local ctx = {now = tonumber(now), uuid = ARGV[11], body = ARGV[12],
-             room = tonumber(ARGV[13])}
+local ctx = {now = tonumber(now), uuid = ARGV[11], body = ARGV[12]}
 local first = 0
 
 if message == 'TokenUpdate' then

@@ -1,7 +1,7 @@
 -- TokenUpdate: the channel can be pushed from now on.
 -- ARGV: id, device, cert, type, once, awaiting (0 or 1), unlock token or "",
 --       event limit, raw, uuid and body of a command that tells of
---       declarations, queue limit, then field, value, …
+--       declarations, then field, value, …
 -- {0, tally, 1: the partition has no declarations yet}; {code of auth()};
 -- {-7}: too many user channels
 --@include event
@@ -22,8 +22,10 @@ end
 local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
                      'enabled')
 
+-- the answer was lost, perhaps with all that was to follow it
+
 if v[4] == once then
-    return {0, tonumber(v[2]), 0}
+    return {0, tonumber(v[2]), 1 - redis.call('HEXISTS', T .. ':ddm', 'rev')}
 end
 
 if id ~= device and not v[1] then
@@ -43,7 +45,7 @@ local tally = redis.call('HINCRBY', e, 'tally', 1)
 redis.call('HSET', e, 'enabled', 1, 'once', once, 'updated', now,
            'last_seen', now)
 
-for i = 13, #ARGV - 1, 2 do
+for i = 12, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -76,7 +78,6 @@ end
 
 event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
 
-local ctx = {now = now, uuid = ARGV[10], body = ARGV[11],
-             room = tonumber(ARGV[12])}
+local ctx = {now = now, uuid = ARGV[10], body = ARGV[11]}
 
 return {0, tally, ddm_enabled(T, id, ctx, limit, v[5] ~= '1')}

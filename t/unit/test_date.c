@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -96,11 +97,52 @@ test_date(void **state)
 }
 
 
+static void
+test_unix(void **state)
+{
+    size_t  i;
+    u_char  utc[MDM_DATE_LEN + 1];
+
+    static const struct {
+        int64_t      seconds;
+        const char  *out;
+    } tests[] = {
+        { 0, "1970-01-01T00:00:00Z" },
+        { -1, "1969-12-31T23:59:59Z" },
+        { 951782400, "2000-02-29T00:00:00Z" },
+        { 1795554773, "2026-11-24T21:12:53Z" },
+        { -62135596800, "0001-01-01T00:00:00Z" },
+        { 253402300799, "9999-12-31T23:59:59Z" },
+        { -62135596801, NULL },
+        { 253402300800, NULL },
+        { INT64_MAX, NULL },
+        { INT64_MIN, NULL }
+    };
+
+    (void) state;
+
+    utc[MDM_DATE_LEN] = '\0';
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+
+        if (tests[i].out == NULL) {
+            assert_int_equal(mdm_date_unix(utc, tests[i].seconds),
+                             MDM_DECLINED);
+            continue;
+        }
+
+        assert_int_equal(mdm_date_unix(utc, tests[i].seconds), MDM_OK);
+        assert_string_equal((char *) utc, tests[i].out);
+    }
+}
+
+
 int
 main(void)
 {
     static const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_date),
+        cmocka_unit_test(test_unix),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

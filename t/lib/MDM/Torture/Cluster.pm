@@ -23,8 +23,8 @@ sub timeout { return '2s' }
 sub rates {
     my ($self) = @_;
 
-    return (failover => 2.5, master_kill => 2.5, freeze => 0.5,
-            replica_kill => 3, migrate => 5, stop => 3, pause => 2,
+    return (failover => 3, master_kill => 2.5, freeze => 0.5,
+            replica_kill => 6, migrate => 5, stop => 3, pause => 2,
             disconnect => 4);
 }
 
@@ -35,8 +35,9 @@ sub start {
     for my $i (1 .. 6) {
         push @{$self->{nodes}}, MDM::Torture::Node->new(
             dir => "$self->{dir}/redis$i", port => bus_port(),
-            args => [ '--save', '', '--appendonly', 'yes', '--appendfsync',
-                      'always', '--repl-backlog-size', '32mb',
+            args => [ $self->loading, '--save', '', '--appendonly', 'yes',
+                      '--appendfsync', 'always',
+                      '--repl-backlog-size', '32mb',
                       '--repl-diskless-sync-delay', 0, '--repl-timeout', 10,
                       '--auto-aof-rewrite-min-size', '32mb',
                       '--cluster-enabled', 'yes',

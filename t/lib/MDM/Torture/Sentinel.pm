@@ -24,7 +24,7 @@ sub rates {
 
     return (failover => 10) if $self->{control};
 
-    return (failover => 2, master_kill => 2.5, freeze => 0.5, replica_kill => 3,
+    return (failover => 2.5, master_kill => 2.5, freeze => 0.5, replica_kill => 3,
             sentinel_kill => 2, stop => 3, pause => 2, disconnect => 4);
 }
 
@@ -72,8 +72,9 @@ sub node {
     my ($self, $i) = @_;
 
     return MDM::Torture::Node->new(dir => "$self->{dir}/redis$i",
-        args => [ '--save', '', '--appendonly', 'yes', '--appendfsync',
-                  'always', '--repl-backlog-size', '32mb',
+        args => [ $self->loading, '--save', '', '--appendonly', 'yes',
+                  '--appendfsync', 'always',
+                  '--repl-backlog-size', '32mb',
                   '--repl-diskless-sync-delay', 0, '--repl-timeout', 10,
                   '--auto-aof-rewrite-min-size', '32mb' ]);
 }

@@ -27,7 +27,7 @@ sub rates {
     return (kill => 30) if $control eq 'everysec';
     return (cut => 5) if $control eq 'nopin';
 
-    return (kill => 4.5, stop => 4, pause => 4, cut => 30, half => 3,
+    return (kill => 3, stop => 4, pause => 4, cut => 30, half => 3,
             stall => 3, delay => 3, chop => 2, disconnect => 3);
 }
 
@@ -42,9 +42,7 @@ sub start {
         args => [ '--save', '', '--appendonly', 'yes', '--appendfsync',
                   $everysec ? 'everysec' : 'always',
                   '--auto-aof-rewrite-min-size', '32mb',
-
-                  # results as lists: half as long to load after a kill
-                  '--hash-max-listpack-value', 1024,
+                  $self->loading,
                   '--loglevel', 'notice' ],
         env => $everysec ? { LD_PRELOAD => "$self->{root}/build/slowsync.so",
                              SLOWSYNC_MS => 2500 } : {})->launch;
@@ -74,6 +72,7 @@ sub start {
 }
 
 
+sub connections { return 64 }
 sub nodes { return $_[0]{node} }
 sub masters { return $_[0]{node} }
 

@@ -11,7 +11,7 @@ package MDM::Torture::Topology;
 #     nodes()     those that hold data; masters(): those that take writes
 #     healthy()   all is as it should be
 #     fault(N)    makes one; 0: not now
-#     partitions(), timeout() of the store
+#     partitions(), timeout() of the store; connections() of the devices
 #     relaunch(N) starts a node that was killed
 #     watch()     called often; may count failovers
 #     counts()    faults that only it knows of, by name
@@ -32,6 +32,14 @@ sub new {
 
 sub partitions { return 16 }
 sub timeout { return '900ms' }
+
+# what is loaded soon is back soon: results are lists, and not compressed
+
+sub loading { return ('--hash-max-listpack-value', 1024, '--rdbcompression', 'no') }
+
+
+# who waits for replicas waits for the disk of each: more at a time
+sub connections { return 160 }
 sub watch { return }
 sub problems { return () }
 sub relaunch { my ($self, $node) = @_; $node->launch; return }
