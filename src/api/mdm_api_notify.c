@@ -201,7 +201,7 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
         || mdm_api_number(x, &args[0], (int64_t) x->settings->event_limit)
            != MDM_OK
         || mdm_api_actor(x, &args[1]) != MDM_OK
-        || mdm_api_number(x, &args[MDM_DDM_NOTIFY_ARGS], (int64_t) no->nsets) != MDM_OK)
+        || mdm_api_number(x, &args[3], (int64_t) no->nsets) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -268,7 +268,7 @@ mdm_api_notify_tell(mdm_exchange_t *x, mdm_api_notify_t *no)
 
         if (args == NULL
             || mdm_ddm_notify_args(x, &chunk->tag, args) != MDM_OK
-            || mdm_api_number(x, &args[3],
+            || mdm_api_number(x, &args[MDM_DDM_NOTIFY_ARGS],
                               (int64_t) x->settings->event_limit) != MDM_OK
             || mdm_api_actor(x, &args[MDM_DDM_NOTIFY_ARGS + 1]) != MDM_OK)
         {

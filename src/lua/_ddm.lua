@@ -1,8 +1,9 @@
 -- The declarations of a channel: which they are, and telling it that they
 -- changed.  Include event, queue and status before.  "ctx" belongs to one
--- script call: now (Unix seconds); to tell: uuid, body.  What was read of the replica and computed is kept in it, so that
--- channels with the same sets cost one manifest; cost counts the declarations
--- of the others.  walk: 1 if only what the replica changed is looked for.
+-- script call: now (Unix seconds); to tell: uuid, body.  What was read of the
+-- replica and computed is kept in it, so that channels with the same sets cost
+-- one manifest; cost counts the declarations of the others.
+-- walk: 1 if only what the replica changed is looked for.
 
 local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
                    m = 'management'}
@@ -487,7 +488,11 @@ end
 local function ddm_enabled(T, id, ctx, limit, fresh)
     local changed, token, wanted = ddm_refresh(T, id, ctx)
 
-    if (changed or wanted or fresh and token)
+    -- one that enrolled again may have kept what it had
+
+    if (changed or wanted
+        or fresh and (token
+                      or redis.call('HEXISTS', T .. ':e:' .. id, 'dts') == 1))
         and ddm_notify(T, id, ctx) == 1
     then
         event(T, limit, 'mdm.DeclarationsChanged', id,

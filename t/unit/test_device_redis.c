@@ -7,180 +7,11 @@
  */
 
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "device.h"
+
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "mdm_endpoint.h"
 #include "mdm_key.h"
-#include "mdm_message.h"
-#include "mdm_unit_redis.h"
-
-
-#define CERT_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                            \
-                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define CERT_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"                            \
-                "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define CERT_C  "cccccccccccccccccccccccccccccccc"                            \
-                "cccccccccccccccccccccccccccccccc"
-
-#define UDID    "11111111-2222-3333-4444-555555555555"
-#define OTHER   "99999999-2222-3333-4444-555555555555"
-
-#define id_is(name)  "<key>UDID</key><string>" name "</string>"
-
-
-static mdm_settings_t  settings = {
-    .partitions = 1,
-    .queue_limit = 20,
-    .result_ttl = 3600,
-    .event_limit = 1000,
-    .keep_certificate = 1,
-    .api_ids = 100,
-    .plist_depth = 32,
-    .plist_nodes = 100000
-};
-
-
-static mdm_exchange_t  *x;
-
-
-/* one message; the exchange stays in x until the next */
-
-static mdm_uint_t
-send_raw(void **state, mdm_kind_e kind, const char *cert, const char *body)
-{
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-    }
-
-    x = mdm_exchange_create(&settings);
-    assert_non_null(x);
-
-    x->kind = kind;
-    x->method = MDM_PUT;
-    x->now = 1700000000;
-    mdm_str_set(&x->tenant, "default");
-    x->body.data = (u_char *) body;
-    x->body.len = strlen(body);
-
-    if (cert != NULL) {
-        x->identity.source = MDM_IDENTITY_TLS;
-        x->identity.digest.data = (u_char *) cert;
-        x->identity.digest.len = strlen(cert);
-        x->identity.sha256 = x->identity.digest;
-        mdm_str_set(&x->identity.der, "not a real one");
-    }
-
-    mdm_endpoint_find(x);
-    mdm_unit_redis_run(*state, x);
-
-    return x->status;
-}
-
-
-static mdm_uint_t
-sendf(void **state, mdm_kind_e kind, const char *cert, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static mdm_uint_t
-sendf(void **state, mdm_kind_e kind, const char *cert, const char *fmt, ...)
-{
-    va_list      args;
-    static char  keys[8192], body[8400];
-
-    va_start(args, fmt);
-    (void) vsnprintf(keys, sizeof(keys), fmt, args);
-    va_end(args);
-
-    (void) snprintf(body, sizeof(body),
-                    "<?xml version=\"1.0\"?><plist version=\"1.0\">"
-                    "<dict>%s</dict></plist>", keys);
-
-    return send_raw(state, kind, cert, body);
-}
-
-
-#define checkin(state, cert, type, id, more)                                  \
-    sendf(state, MDM_KIND_CHECKIN, cert,                                      \
-          "<key>MessageType</key><string>" type "</string>" id more)
-
-#define authenticate(state, cert, id)                                         \
-    checkin(state, cert, "Authenticate", id,                                  \
-            "<key>Topic</key><string>com.apple.mgmt.X</string>"               \
-            "<key>SerialNumber</key><string>C02ABC</string>")
-
-#define TOKEN                                                                 \
-    "<key>Topic</key><string>com.apple.mgmt.X</string>"                       \
-    "<key>PushMagic</key><string>magic</string>"                              \
-    "<key>Token</key><data>AQID</data>"
-
-#define token_update(state, cert, id)                                         \
-    checkin(state, cert, "TokenUpdate", id, TOKEN)
-
-#define report(state, cert, id, status, uuid)                                 \
-    sendf(state, MDM_KIND_CONNECT, cert, id                                   \
-          "<key>Status</key><string>%s</string>"                              \
-          "<key>CommandUUID</key><string>%s</string>", status, uuid)
-
-#define idle(state, cert, id)                                                 \
-    sendf(state, MDM_KIND_CONNECT, cert, id                                   \
-          "<key>Status</key><string>Idle</string>")
-
-
-static void
-enroll(void **state, const char *cert)
-{
-    assert_int_equal(authenticate(state, cert, id_is(UDID)), 200);
-    assert_int_equal(token_update(state, cert, id_is(UDID)), 200);
-}
-
-
-/* by the script itself: the API has tests of its own */
-
-static int
-enqueue(void **state, const char *id, const char *uuid)
-{
-    int           rc;
-    char          body[64];
-    mdm_str_t     args[9];
-    mdm_call_t    call;
-    mdm_arena_t  *arena;
-
-    arena = mdm_arena_create(4096);
-
-    (void) snprintf(body, sizeof(body), "body of %s", uuid);
-
-    memset(&call, 0, sizeof(call));
-    call.script = &mdm_script_enqueue;
-    mdm_str_set(&call.key, "mdm:{default/0}");
-    call.args = args;
-    call.nargs = 9;
-
-    args[0].data = (u_char *) uuid;
-    args[0].len = strlen(uuid);
-    mdm_str_set(&args[1], "ProfileList");
-    args[2].data = (u_char *) body;
-    args[2].len = strlen(body);
-    mdm_str_set(&args[3], "20");
-    mdm_str_set(&args[4], "1000");
-    mdm_str_set(&args[5], "admin");
-    mdm_str_set(&args[6], "127.0.0.1");
-    mdm_str_set(&args[7], "");
-    args[8].data = (u_char *) id;
-    args[8].len = strlen(id);
-
-    rc = mdm_unit_redis_eval(*state, arena, &call) == MDM_CALL_OK;
-
-    mdm_arena_destroy(arena);
-
-    return rc;
-}
 
 
 /* what the device got is this command */
@@ -211,12 +42,6 @@ contains(const char *text)
     assert_non_null(memmem(x->response.data, x->response.len, text,
                            strlen(text)));
 }
-
-
-#define redis_int(...)  mdm_unit_redis_int(*state, __VA_ARGS__)
-#define redis_str(...)  mdm_unit_redis_str(*state, x->arena, __VA_ARGS__)
-
-#define E  "mdm:{default/0}:e:" UDID
 
 
 /* everything that is kept, as one string */
@@ -252,17 +77,6 @@ unchanged(void **state, char *before)
 
     free(before);
     free(after);
-}
-
-
-static int
-clean(void **state)
-{
-    mdm_unit_redis_clean(*state);
-    settings.reenroll = MDM_REENROLL_ANY;
-    settings.user_authenticate = MDM_USER_AUTHENTICATE_REFUSE;
-
-    return 0;
 }
 
 
@@ -928,110 +742,6 @@ test_model(void **state)
 }
 
 
-static int
-teardown(void **state)
-{
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-        x = NULL;
-    }
-
-    return mdm_unit_redis_teardown(state);
-}
-
-
-/* the first channel of a partition: it has no sets yet, the tenant has */
-
-static mdm_unit_fault_e
-no_kick(mdm_call_t *call, mdm_uint_t n, void *data)
-{
-    (void) n;
-    (void) data;
-
-    return (call->script == &mdm_script_ddm_job) ? MDM_UNIT_FAULT_BEFORE
-                                                 : MDM_UNIT_FAULT_NONE;
-}
-
-
-static void
-test_first_channel(void **state)
-{
-    mdm_unit_redis_t  *redis;
-
-    redis = *state;
-
-    /* a tenant without sets keeps nothing */
-
-    enroll(state, CERT_A);
-    assert_int_equal(redis->rounds, 2);
-    assert_false(x->job);
-    assert_int_equal(redis_int("EXISTS mdm:{default/ddm}:job"), 0);
-    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
-
-    redis_int("HSET mdm:{default/ddm}:meta rev 7");
-
-    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_int_equal(redis->rounds, 3);
-    assert_true(x->job);
-    assert_int_equal(redis_int("HGET mdm:{default/ddm}:job kick"), 1);
-    assert_true(redis_int("ZSCORE mdm:jobs default") > 0);
-
-    /* a worker that ended before it could say so: the device asks again */
-
-    redis_int("DEL mdm:{default/ddm}:job mdm:jobs");
-
-    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_int_equal(redis_int("HGET mdm:{default/ddm}:job kick"), 1);
-    assert_true(redis_int("ZSCORE mdm:jobs default") > 0);
-
-    /* the node of the sets is away: that is no reason to refuse a device */
-
-    redis->fault = no_kick;
-
-    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_true(x->job);
-
-    redis->fault = NULL;
-
-    /* it has them now */
-
-    redis_int("DEL mdm:{default/ddm}:job mdm:jobs");
-    redis_int("HSET mdm:{default/0}:ddm rev 7");
-
-    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_int_equal(redis->rounds, 1);
-    assert_false(x->job);
-    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
-}
-
-
-/* a full queue must not keep a channel from its declarations */
-
-static void
-test_full_queue(void **state)
-{
-    int   i;
-    char  uuid[16];
-
-    enroll(state, CERT_A);
-
-    for (i = 0; i < 20; i++) {
-        (void) snprintf(uuid, sizeof(uuid), "u%d", i);
-        assert_true(enqueue(state, UDID, uuid));
-    }
-
-    redis_int("HSET mdm:{default/0}:ddm rev 1");
-    redis_int("HSET mdm:{default/0}:dd s %s",
-              "{\"r\":1,\"n\":1,\"x\":0,\"d\":[[\"c\",\"i\",\"t\",\"\"]]}");
-    redis_int("HSET mdm:{default/0}:d:" UDID " s:s 1");
-
-    assert_int_equal(checkin(state, CERT_A, "TokenUpdate", id_is(UDID),
-                             TOKEN "<key>NotOnConsole</key><false/>"), 200);
-    assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
-    assert_int_equal(redis_int("LLEN mdm:{default/0}:q:" UDID), 20);
-}
-
-
 int
 main(void)
 {
@@ -1051,9 +761,7 @@ main(void)
         cmocka_unit_test_setup(test_lost_body, clean),
         cmocka_unit_test_setup(test_without_uuid, clean),
         cmocka_unit_test_setup(test_migrated, clean),
-        cmocka_unit_test_setup(test_model, clean),
-        cmocka_unit_test_setup(test_first_channel, clean),
-        cmocka_unit_test_setup(test_full_queue, clean)
+        cmocka_unit_test_setup(test_model, clean)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);

@@ -1,0 +1,122 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What TokenUpdate does for the declarations of a channel, through a real
+ * redis-server.
+ */
+
+
+#include "device.h"
+
+
+/* the first channel of a partition: it has no sets yet, the tenant has */
+
+static mdm_unit_fault_e
+no_kick(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return (call->script == &mdm_script_ddm_job) ? MDM_UNIT_FAULT_BEFORE
+                                                 : MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_first_channel(void **state)
+{
+    mdm_unit_redis_t  *redis;
+
+    redis = *state;
+
+    /* a tenant without sets keeps nothing */
+
+    enroll(state, CERT_A);
+    assert_int_equal(redis->rounds, 2);
+    assert_false(x->job);
+    assert_int_equal(redis_int("EXISTS mdm:{default/ddm}:job"), 0);
+    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
+
+    redis_int("HSET mdm:{default/ddm}:meta rev 7");
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(redis->rounds, 3);
+    assert_true(x->job);
+    assert_int_equal(redis_int("HGET mdm:{default/ddm}:job kick"), 1);
+    assert_true(redis_int("ZSCORE mdm:jobs default") > 0);
+
+    /* a worker that ended before it could say so: the device asks again */
+
+    redis_int("DEL mdm:{default/ddm}:job mdm:jobs");
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(redis_int("HGET mdm:{default/ddm}:job kick"), 1);
+    assert_true(redis_int("ZSCORE mdm:jobs default") > 0);
+
+    /* the node of the sets is away: that is no reason to refuse a device */
+
+    redis->fault = no_kick;
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_true(x->job);
+
+    redis->fault = NULL;
+
+    /* it has them now */
+
+    redis_int("DEL mdm:{default/ddm}:job mdm:jobs");
+    redis_int("HSET mdm:{default/0}:ddm rev 7");
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(redis->rounds, 1);
+    assert_false(x->job);
+    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
+}
+
+
+/* a full queue must not keep a channel from its declarations */
+
+static void
+test_full_queue(void **state)
+{
+    int   i;
+    char  uuid[16];
+
+    enroll(state, CERT_A);
+
+    for (i = 0; i < 20; i++) {
+        (void) snprintf(uuid, sizeof(uuid), "u%d", i);
+        assert_true(enqueue(state, UDID, uuid));
+    }
+
+    redis_int("HSET mdm:{default/0}:ddm rev 1");
+    redis_int("HSET mdm:{default/0}:dd s %s",
+              "{\"r\":1,\"n\":1,\"x\":0,\"d\":[[\"c\",\"i\",\"t\",\"\"]]}");
+    redis_int("HSET mdm:{default/0}:d:" UDID " s:s 1");
+
+    assert_int_equal(checkin(state, CERT_A, "TokenUpdate", id_is(UDID),
+                             TOKEN "<key>NotOnConsole</key><false/>"), 200);
+    assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
+    assert_int_equal(redis_int("LLEN mdm:{default/0}:q:" UDID), 20);
+
+    /* it enrolls again, has none now, and may have kept the old ones */
+
+    redis_int("DEL mdm:{default/0}:d:" UDID);
+
+    enroll(state, CERT_A);
+    assert_int_equal(redis_int("HEXISTS " E " dt"), 0);
+    assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_first_channel, clean),
+        cmocka_unit_test_setup(test_full_queue, clean)
+    };
+
+    return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
+}
