@@ -428,13 +428,12 @@ sub wait_old_workers {
 }
 
 
-# the worker is killed, and another one is awaited
+# a worker is killed, and another one is awaited
 
 sub kill_worker {
-    my ($self, $signal) = @_;
+    my ($self, $signal, $pid) = @_;
 
-    my ($pid) = $self->workers;
-
+    ($pid) = $self->workers unless defined $pid;
     $signal //= 'KILL';
     $self->expect_log(qr/\Qworker process $pid exited on signal\E/)
         unless $signal =~ /^(?:TERM|QUIT)$/;
