@@ -86,7 +86,7 @@ sub rolled_out {
     return wait_for(60, sub {
         my $p = progress();
 
-        return $p->{state} eq 'done' && $p->{rev} == $p->{rolled_out};
+        return ($p->{state} // '') eq 'done' && $p->{rev} == $p->{rolled_out};
     });
 }
 
