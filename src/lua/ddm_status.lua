@@ -324,6 +324,57 @@ end
 
 table.sort(names)
 
+-- by prefix, for the lengths that there are: not each watcher for each value
+
+local watched, lengths, found = {}, {}, {}
+
+for _, name in ipairs(names) do
+    for _, prefix in ipairs(watchers[name].items) do
+        if not watched[prefix] then
+            watched[prefix] = {}
+            found[#prefix] = true
+        end
+
+        table.insert(watched[prefix], name)
+    end
+end
+
+for length in pairs(found) do
+    lengths[#lengths + 1] = length
+end
+
+table.sort(lengths)
+found = {}
+
+-- the watchers of a path, in the order of their names
+local function watching(path)
+    local by, seen = found[path], {}
+
+    if by then
+        return by
+    end
+
+    by = {}
+    found[path] = by
+
+    for _, length in ipairs(lengths) do
+        if length > #path then
+            break
+        end
+
+        for _, name in ipairs(watched[string.sub(path, 1, length)] or {}) do
+            if not seen[name] then
+                seen[name] = true
+                by[#by + 1] = name
+            end
+        end
+    end
+
+    table.sort(by)
+
+    return by
+end
+
 local function json(value)
     return value and #value <= large and value or 'null'
 end
@@ -340,14 +391,7 @@ for _, place in ipairs(places) do
     if (whole or element ~= '') and new[place] ~= nil
         and (was or false) ~= is
     then
-        for _, name in ipairs(names) do
-            for _, prefix in ipairs(watchers[name].items) do
-                if string.sub(path, 1, #prefix) == prefix then
-                    by[#by + 1] = name
-                    break
-                end
-            end
-        end
+        by = watching(path)
     end
 
     if #by > 0 then
