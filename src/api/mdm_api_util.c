@@ -234,6 +234,23 @@ mdm_api_body(mdm_exchange_t *x, const char *what, json_t **root)
 
 
 mdm_int_t
+mdm_api_body_load(mdm_exchange_t *x, json_t **root)
+{
+    mdm_int_t           rc;
+    mdm_str_t           error;
+    mdm_plist_limits_t  limits;
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_json_load(x->arena, &x->body, &limits, root, &error);
+
+    return (rc == MDM_DECLINED)
+           ? mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&error)) : rc;
+}
+
+
+mdm_int_t
 mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
     size_t  i;

@@ -50,6 +50,9 @@ mdm_int_t mdm_api_arg_flag(mdm_exchange_t *x, const char *name,
  */
 mdm_int_t mdm_api_body(mdm_exchange_t *x, const char *what, json_t **root);
 
+/* the same within the limits of a message: one that is kept, and read again */
+mdm_int_t mdm_api_body_load(mdm_exchange_t *x, json_t **root);
+
 
 /* cursors: any bytes as base64url, opaque to clients */
 mdm_int_t mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst,

@@ -65,19 +65,10 @@ mdm_api_watcher_delete_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_watcher_read(mdm_exchange_t *x, mdm_str_t *json)
 {
-    json_t              *root;
-    mdm_int_t            rc;
-    mdm_str_t            error;
-    mdm_plist_limits_t   limits;
+    json_t     *root;
+    mdm_int_t   rc;
 
-    limits.depth = x->settings->plist_depth;
-    limits.nodes = x->settings->plist_nodes;
-
-    rc = mdm_json_load(x->arena, &x->body, &limits, &root, &error);
-
-    if (rc == MDM_DECLINED) {
-        return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&error));
-    }
+    rc = mdm_api_body_load(x, &root);
 
     return (rc == MDM_OK) ? mdm_api_watcher_check(x, root, json) : rc;
 }
