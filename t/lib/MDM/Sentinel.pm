@@ -122,15 +122,24 @@ sub start {
 }
 
 
-# replicas are in step, and Sentinels know of all
+# Replicas are in step, and Sentinels know of all; for a while, as one that
+# has just started again may look well before it is told what it is.
 
 sub wait_ok {
     my ($self) = @_;
 
     my $end = time + 30;
+    my $since;
 
     while (time < $end) {
-        return if eval { $self->_ok };
+        if (eval { $self->_ok }) {
+            $since //= time;
+            return if time - $since >= 1;
+
+        } else {
+            $since = undef;
+        }
+
         sleep 0.05;
     }
 
@@ -146,9 +155,13 @@ sub _ok {
 
     return 0 if 1 != grep { $_->cmd('ROLE')->[0] eq 'master' } @servers;
 
+    my $port = $self->master->{tcp};
+
     for my $server ($self->replicas) {
-        return 0 if $server->cmd('INFO', 'replication')
-                    !~ /^master_link_status:up/m;
+        my $info = $server->cmd('INFO', 'replication');
+
+        return 0 if $info !~ /^master_link_status:up/m
+                    || $info !~ /^master_port:$port\r?$/m;
     }
 
     for my $sentinel (@sentinels) {
@@ -156,7 +169,7 @@ sub _ok {
 
         return 0 if $m{'num-other-sentinels'} < @sentinels - 1
                     || $m{'num-slaves'} < @servers - 1
-                    || $m{port} != $self->master->{tcp};
+                    || $m{port} != $port || $m{flags} ne 'master';
     }
 
     return 1;
