@@ -5,10 +5,10 @@
 # A storm: a seeded schedule of what administrators change (declarations,
 # sets, assignments, variables, tags, filters, subscriptions) while simulated
 # devices sync, and enroll again, workers are killed and Redis is cut off.  At
-# the end each device has what the server says, the server
-# says what follows from the changes, nothing that was listed was missing,
-# and equal assignments have equal tokens, whichever worker computed them and
-# in whatever order they were made.
+# the end each device has what the server says, the server says what follows
+# from the changes, nothing that was listed was missing, and equal assignments
+# have equal tokens, whichever worker computed them and in whatever order they
+# were made.
 #
 #     MDM_SEED=N    the same schedule again
 #     MDM_STEPS=N   of the schedule (250)
@@ -305,9 +305,10 @@ my %step = (
     },
 );
 
-my @weights = (qw(kill_worker cut pause enroll), (qw(put) x 8), (qw(touch) x 2), 'delete', (qw(add) x 6),
-               (qw(remove) x 2), (qw(assign) x 5), (qw(unassign) x 2),
-               'filter', (qw(tag) x 2), (qw(variable) x 2), 'subscribe');
+my @weights = (qw(kill_worker cut pause enroll), (qw(put) x 8),
+               (qw(touch) x 2), 'delete', (qw(add) x 6), (qw(remove) x 2),
+               (qw(assign) x 5), (qw(unassign) x 2), 'filter', (qw(tag) x 2),
+               (qw(variable) x 2), 'subscribe');
 
 
 # all that was changed has come to all partitions
@@ -346,8 +347,8 @@ sub what_of {
 
 my $ddm = sim('ddm', 'ddm', @how, '--channels', 'all', '--interval', 0.5,
     '--connections', 16, '--reopen-every', 20, '--duration', 300,
-    '--abort', 1, '--notnow', 3, '--max-errors', 100_000, '--check', '--api-url',
-    'http://127.0.0.1:' . $t->plain_port . '/api');
+    '--abort', 1, '--notnow', 3, '--max-errors', 100_000, '--check',
+    '--api-url', 'http://127.0.0.1:' . $t->plain_port . '/api');
 
 for (1 .. $steps) {
     my $what = one_of(@weights);

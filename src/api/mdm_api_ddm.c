@@ -108,7 +108,7 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
 
     *args = mdm_exchange_call(x, 0, script, &key, nargs);
 
-    if (*args == NULL || mdm_ddm_jobs_call(x, 1) != MDM_OK
+    if (*args == NULL || mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) != MDM_OK
         || mdm_api_number(x, &(*args)[0], (int64_t) x->settings->event_limit)
            != MDM_OK
         || mdm_api_actor(x, &(*args)[1]) != MDM_OK)

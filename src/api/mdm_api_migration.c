@@ -28,7 +28,6 @@ enum {
 
 static mdm_int_t mdm_api_migration_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_migration_answer(mdm_exchange_t *x);
-static mdm_int_t mdm_api_migration_kick(mdm_exchange_t *x);
 
 
 mdm_int_t
@@ -43,7 +42,7 @@ mdm_api_migration_step(mdm_exchange_t *x)
         return mdm_api_migration_answer(x);
 
     default:
-        return mdm_api_migration_kick(x);
+        return mdm_ddm_kick(x, MDM_API_MIGRATION_KICK);
     }
 }
 
@@ -192,17 +191,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
                           "the device itself has enrolled here since");
     }
 
-    return (mdm_reply_int(reply, 3, 0) == 1) ? mdm_api_migration_kick(x)
-                                             : mdm_exchange_empty(x, 200);
-}
-
-
-static mdm_int_t
-mdm_api_migration_kick(mdm_exchange_t *x)
-{
-    mdm_int_t  rc;
-
-    rc = mdm_ddm_kick(x, MDM_API_MIGRATION_KICK);
-
-    return (rc == MDM_OK) ? mdm_exchange_empty(x, 200) : rc;
+    return (mdm_reply_int(reply, 3, 0) == 1)
+           ? mdm_ddm_kick(x, MDM_API_MIGRATION_KICK)
+           : mdm_exchange_empty(x, 200);
 }

@@ -210,7 +210,8 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
     memcpy(&args[4 + no->nsets], no->declarations,
            no->ndeclarations * sizeof(mdm_str_t));
 
-    return (mdm_ddm_jobs_call(x, 1) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+    return (mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 

@@ -39,9 +39,10 @@ typedef struct {
     size_t                    nnames;
     mdm_str_t                *warnings;
     mdm_uint_t                nwarnings;
-    mdm_str_t                *versions;    /* by system: of those that report
-                                              the items; data NULL: none
-                                              does, empty: any version */
+    mdm_str_t                 versions[MDM_DDM_SYSTEMS];
+                                           /* of those that report the items;
+                                              data NULL: none does, empty: any
+                                              version */
 } mdm_api_subscription_t;
 
 
@@ -70,6 +71,7 @@ static mdm_int_t mdm_api_subscription_write(mdm_exchange_t *x,
     mdm_api_subscription_t *s);
 static mdm_int_t mdm_api_subscription_systems(mdm_exchange_t *x,
     mdm_api_subscription_t *s);
+static mdm_str_t mdm_api_subscription_cut(mdm_str_t *rest, u_char c);
 static void mdm_api_subscription_device(mdm_api_subscription_t *s,
     const mdm_reply_t *reply);
 static mdm_int_t mdm_api_subscription_check(mdm_exchange_t *x,
@@ -545,40 +547,15 @@ mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s)
 static mdm_int_t
 mdm_api_subscription_systems(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
-    size_t      i;
     mdm_int_t   rc;
     mdm_str_t   arg, name, version;
     mdm_uint_t  system;
 
-    s->versions = mdm_arena_zalloc(x->arena,
-                                   MDM_DDM_SYSTEMS * sizeof(mdm_str_t));
-    if (s->versions == NULL) {
-        return MDM_ERROR;
-    }
-
     rc = mdm_api_arg(x, "os", &arg);
 
     while (rc == MDM_OK && arg.len != 0) {
-        for (i = 0; i < arg.len && arg.data[i] != ','; i++) { /* void */ }
-
-        name.data = arg.data;
-        name.len = i;
-
-        i += (i < arg.len);
-        arg.data += i;
-        arg.len -= i;
-
-        for (i = 0; i < name.len && name.data[i] != ':'; i++) { /* void */ }
-
-        version.data = name.data + i;
-        version.len = name.len - i;
-        name.len = i;
-
-        if (version.len != 0) {
-            version.data++;
-            version.len--;
-        }
-
+        version = mdm_api_subscription_cut(&arg, ',');
+        name = mdm_api_subscription_cut(&version, ':');
         system = mdm_ddm_system_named(&name);
 
         if (system == MDM_DDM_SYSTEMS) {
@@ -592,6 +569,31 @@ mdm_api_subscription_systems(mdm_exchange_t *x, mdm_api_subscription_t *s)
     }
 
     return rc;
+}
+
+
+/* takes what stands before c, and c, off the rest */
+
+static mdm_str_t
+mdm_api_subscription_cut(mdm_str_t *rest, u_char c)
+{
+    mdm_str_t  part;
+
+    part.data = rest->data;
+
+    for (part.len = 0; part.len < rest->len; part.len++) {
+
+        if (rest->data[part.len] == c) {
+            rest->data++;
+            rest->len--;
+            break;
+        }
+    }
+
+    rest->data += part.len;
+    rest->len -= part.len;
+
+    return part;
 }
 
 

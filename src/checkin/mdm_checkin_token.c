@@ -106,8 +106,6 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_token_stored(mdm_exchange_t *x)
 {
-    mdm_int_t  rc;
-
     if (x->state == MDM_TOKEN_STORED
         && mdm_reply_int(x->calls[0].reply, 2, 0) != 1)
     {
@@ -116,9 +114,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     /* the device says it once more, should this be the end of the worker */
 
-    rc = mdm_ddm_kick(x, MDM_TOKEN_KICK);
-
-    return (rc == MDM_OK) ? mdm_exchange_empty(x, 200) : rc;
+    return mdm_ddm_kick(x, MDM_TOKEN_KICK);
 }
 
 

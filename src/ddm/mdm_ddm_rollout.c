@@ -582,34 +582,24 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
 static mdm_int_t
 mdm_ddm_rollout_unlist(mdm_exchange_t *x)
 {
-    mdm_str_t  key, *args;
-
-    mdm_str_set(&key, MDM_DDM_JOBS);
-
-    if (mdm_exchange_calls(x, 1, MDM_DDM_LISTED) != MDM_CALL) {
+    if (mdm_exchange_calls(x, 1, MDM_DDM_LISTED) != MDM_CALL
+        || mdm_ddm_jobs_call(x, 0, &mdm_script_jobs_done) != MDM_OK)
+    {
         return MDM_ERROR;
     }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_jobs_done, &key, 1);
-
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = x->tenant;
 
     return MDM_CALL;
 }
 
 
 mdm_int_t
-mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i)
+mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script)
 {
     mdm_str_t  key, *args;
 
     mdm_str_set(&key, MDM_DDM_JOBS);
 
-    args = mdm_exchange_call(x, i, &mdm_script_jobs_add, &key, 1);
+    args = mdm_exchange_call(x, i, script, &key, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -625,31 +615,30 @@ mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state)
 {
     mdm_str_t  key, *args;
 
-    if (x->state == state + 1) {
+    if (x->state == state + 1
+        || (x->state == state && x->calls[0].rc != MDM_CALL_OK))
+    {
         x->job = 1;
-        return MDM_OK;
+        return mdm_exchange_empty(x, 200);
     }
 
     if (x->state == state) {
 
-        if (x->calls[0].rc != MDM_CALL_OK) {
-            x->job = 1;
-            return MDM_OK;
-        }
-
         /* a tenant that has no sets */
 
         if (mdm_reply_int(x->calls[0].reply, 0, 0) != 1) {
-            return MDM_OK;
+            return mdm_exchange_empty(x, 200);
         }
 
-        if (mdm_exchange_calls(x, 1, state + 1) != MDM_CALL) {
+        if (mdm_exchange_calls(x, 1, state + 1) != MDM_CALL
+            || mdm_ddm_jobs_call(x, 0, &mdm_script_jobs_add) != MDM_OK)
+        {
             return MDM_ERROR;
         }
 
         x->own_failures = 1;
 
-        return mdm_ddm_jobs_call(x, 0) == MDM_OK ? MDM_CALL : MDM_ERROR;
+        return MDM_CALL;
     }
 
     if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK

@@ -73,15 +73,19 @@ mdm_int_t mdm_ddm_rollout_step(mdm_exchange_t *x);
  */
 mdm_int_t mdm_ddm_jobs_step(mdm_exchange_t *x);
 
-/* call i of a round: the tenant may have work.  MDM_OK or MDM_ERROR. */
-mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i);
+/*
+ * Call i of a round, on the list of tenants that may have work: jobs_add
+ * enters this one, jobs_done takes it off.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_script_t *script);
 
 /*
- * For a step whose script said that the partition has no sets yet: sees to it
- * that it gets those of the tenant, whatever happens to this worker once the
- * step has answered.  MDM_CALL: call it again in x->state "state", and then
- * in "state" + 1; MDM_OK: done, or Redis is away and this worker alone knows;
- * MDM_ERROR.
+ * The end of a step whose script said that the partition has no sets yet: sees
+ * to it that it gets those of the tenant, whatever happens to this worker once
+ * it has answered.  MDM_CALL: call it again in x->state "state", and then in
+ * "state" + 1; MDM_DONE: 200, empty (where Redis was away, this worker alone
+ * knows); MDM_ERROR.
  */
 mdm_int_t mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state);
 

@@ -322,29 +322,27 @@ if #names == 0 then
     return {0, dropped}
 end
 
-table.sort(names)
-
 -- by prefix, for the lengths that there are: not each watcher for each value
 
 local watched, lengths, found = {}, {}, {}
+local known = {}
 
 for _, name in ipairs(names) do
     for _, prefix in ipairs(watchers[name].items) do
         if not watched[prefix] then
             watched[prefix] = {}
-            found[#prefix] = true
+
+            if not known[#prefix] then
+                known[#prefix] = true
+                lengths[#lengths + 1] = #prefix
+            end
         end
 
         table.insert(watched[prefix], name)
     end
 end
 
-for length in pairs(found) do
-    lengths[#lengths + 1] = length
-end
-
 table.sort(lengths)
-found = {}
 
 -- the watchers of a path, in the order of their names
 local function watching(path)

@@ -17,13 +17,22 @@
 #include "mdm_ddm_item.h"
 
 
-static const mdm_ddm_item_t *
-find(const char *name)
+static mdm_str_t
+str(const char *text)
 {
     mdm_str_t  s;
 
-    s.data = (u_char *) name;
-    s.len = strlen(name);
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+
+    return s;
+}
+
+
+static const mdm_ddm_item_t *
+find(const char *name)
+{
+    mdm_str_t  s = str(name);
 
     return mdm_ddm_item_find(&s);
 }
@@ -32,11 +41,8 @@ find(const char *name)
 static const char *
 owner(const char *path)
 {
-    mdm_str_t              s;
+    mdm_str_t              s = str(path);
     const mdm_ddm_item_t  *item;
-
-    s.data = (u_char *) path;
-    s.len = strlen(path);
 
     item = mdm_ddm_item_owner(&s);
 
@@ -47,10 +53,7 @@ owner(const char *path)
 static mdm_uint_t
 prefix(const char *name)
 {
-    mdm_str_t  s;
-
-    s.data = (u_char *) name;
-    s.len = strlen(name);
+    mdm_str_t  s = str(name);
 
     return mdm_ddm_item_prefix(&s);
 }
@@ -175,10 +178,7 @@ test_prefix(void **state)
 static mdm_uint_t
 system_of(const char *product)
 {
-    mdm_str_t  s;
-
-    s.data = (u_char *) product;
-    s.len = strlen(product);
+    mdm_str_t  s = str(product);
 
     return mdm_ddm_system(&s);
 }
@@ -187,12 +187,7 @@ system_of(const char *product)
 static mdm_int_t
 version_cmp(const char *a, const char *b)
 {
-    mdm_str_t  x, y;
-
-    x.data = (u_char *) a;
-    x.len = strlen(a);
-    y.data = (u_char *) b;
-    y.len = strlen(b);
+    mdm_str_t  x = str(a), y = str(b);
 
     assert_int_equal(mdm_ddm_version_cmp(&x, &y),
                      -mdm_ddm_version_cmp(&y, &x));
@@ -224,8 +219,7 @@ test_system(void **state)
     assert_int_equal(system_of("Ma"), MDM_DDM_SYSTEMS);
 
     for (k = 0; k < MDM_DDM_SYSTEMS; k++) {
-        name.data = (u_char *) mdm_ddm_system_name(k);
-        name.len = strlen(mdm_ddm_system_name(k));
+        name = str(mdm_ddm_system_name(k));
 
         assert_int_equal(mdm_ddm_system_named(&name), k);
     }

@@ -95,8 +95,7 @@ test_full_queue(void **state)
               "{\"r\":1,\"n\":1,\"x\":0,\"d\":[[\"c\",\"i\",\"t\",\"\"]]}");
     redis_int("HSET mdm:{default/0}:d:" UDID " s:s 1");
 
-    assert_int_equal(checkin(state, CERT_A, "TokenUpdate", id_is(UDID),
-                             TOKEN "<key>NotOnConsole</key><false/>"), 200);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
     assert_int_equal(redis_int("LLEN mdm:{default/0}:q:" UDID), 20);
 

@@ -35,7 +35,8 @@ sub timeout { return '900ms' }
 
 # what is loaded soon is back soon: results are lists, and not compressed
 
-sub loading { return ('--hash-max-listpack-value', 1024, '--rdbcompression', 'no') }
+sub loading { return ('--hash-max-listpack-value', 1024,
+                      '--rdbcompression', 'no') }
 
 
 # who waits for replicas waits for the disk of each: more at a time
