@@ -291,14 +291,16 @@ my %step = (
     cut => sub { $t->redis(qw(CLIENT KILL TYPE normal)) },
     pause => sub { $t->redis(qw(CLIENT PAUSE 300 ALL)) },
     enroll => sub {
-        my $n = 1 + any(30);
+        my $n = 1 + any(6);
         my $rc = 1;
 
-        # as devices do, until it is done
+        # as devices do, until it is done; those that sync only afterwards:
+        # no device enrolls in the middle of a sync
 
         for (1 .. 20) {
             last unless $rc;
-            $rc = wait_exit(sim('again', 'enroll', @how, '--count', $n), 60);
+            $rc = wait_exit(sim('again', 'enroll', @how, '--first', 24,
+                                '--count', $n), 60);
         }
 
         push @bad, 'enroll again: ' . read_file("$work/again.out") if $rc;
@@ -345,7 +347,8 @@ sub what_of {
 
 # the fleet syncs meanwhile
 
-my $ddm = sim('ddm', 'ddm', @how, '--channels', 'all', '--interval', 0.5,
+my $ddm = sim('ddm', 'ddm', @how, '--count', 24, '--channels', 'all',
+    '--interval', 0.5,
     '--connections', 16, '--reopen-every', 20, '--duration', 300,
     '--abort', 1, '--notnow', 3, '--max-errors', 100_000, '--check',
     '--api-url', 'http://127.0.0.1:' . $t->plain_port . '/api');
@@ -375,7 +378,15 @@ is($v{ddm_missing}, 0, 'nothing that was listed was missing');
 is($v{ddm_mismatched}, 0, 'nothing was another one than was listed');
 is($v{ddm_backwards}, 0, 'no Timestamp ran backwards');
 is($v{ddm_inconsistent}, 0, 'no device differs');
-is($v{ddm_checked}, scalar @ids, 'all were asked for');
+
+is(wait_exit(sim('last', 'ddm', @how, '--first', 24, '--count', 6,
+                 '--channels', 'all', '--duration', 1, '--check', '--api-url',
+                 'http://127.0.0.1:' . $t->plain_port . '/api'), 120), 0,
+   'nor those that enrolled again') or diag(read_file("$work/last.out"));
+
+my %last = read_file("$work/last.out") =~ /^(\S+) ([\d.]+) \S+$/mg;
+
+is($v{ddm_checked} + $last{ddm_checked}, scalar @ids, 'all were asked for');
 cmp_ok($v{ddm_fetched}, '>', 50, 'and they had something to do');
 
 
