@@ -154,7 +154,7 @@ mdm_plist_data(plist_t dict, const char *key, mdm_str_t *value)
 mdm_int_t
 mdm_plist_bool(plist_t dict, const char *key, mdm_uint_t *value)
 {
-    uint8_t  bool;
+    uint8_t  flag;
     plist_t  node;
 
     node = plist_dict_get_item(dict, key);
@@ -167,10 +167,10 @@ mdm_plist_bool(plist_t dict, const char *key, mdm_uint_t *value)
         return MDM_ERROR;
     }
 
-    bool = 0;
-    plist_get_bool_val(node, &bool);
+    flag = 0;
+    plist_get_bool_val(node, &flag);
 
-    *value = (bool != 0);
+    *value = (flag != 0);
 
     return MDM_OK;
 }

@@ -462,9 +462,10 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
     json_t *object, mdm_uint_t list, const mdm_api_status_t *s,
     const mdm_api_status_token_t *tokens, size_t ntokens)
 {
-    json_t                   *reasons;
-    mdm_str_t                 id, key, token, valid;
-    mdm_api_status_token_t    name, *found;
+    json_t                        *reasons;
+    mdm_str_t                      id, key, token, valid;
+    mdm_api_status_token_t         name;
+    const mdm_api_status_token_t  *found;
 
 #define mdm_api_status_member(dst, member)                                    \
     (dst)->data = (u_char *) json_string_value(json_object_get(object,        \

@@ -166,6 +166,23 @@ sub nginx_binary {
 }
 
 
+# three digits a part, so that versions compare as strings
+
+my %version;
+
+sub nginx_version {
+    my ($self) = @_;
+
+    my $binary = $self->nginx_binary;
+
+    return $version{$binary} //= do {
+        my ($v) = `$binary -v 2>&1` =~ m{/(\d+(?:\.\d+)+)};
+
+        join '.', map { sprintf '%03d', $_ } split /\./, $v // '0';
+    };
+}
+
+
 sub conf {
     my ($self) = @_;
 
@@ -254,6 +271,12 @@ END
     );
 
     $text =~ s/%%([A-Z0-9_]+)%%/$vars{$1} \/\/ die "no variable $1"/ge;
+
+    # "listen … http2" is deprecated where there is "http2 on"
+
+    if ($self->nginx_version ge '001.025.001') {
+        $text =~ s/(\blisten \S+ ssl) http2;/$1; http2 on;/g;
+    }
 
     return "daemon $self->{daemon};\n$user${load}pid $self->{dir}/nginx.pid;\n"
         . "error_log $self->{dir}/error.log $level;\n$text";

@@ -21,6 +21,23 @@
 
 
 /*
+ * Deprecated from libplist 2.7 on, whose plist_new_unix_date() older versions
+ * lack; which second it is does not matter here.
+ */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static inline plist_t
+instance_date(int32_t seconds)
+{
+    return plist_new_date(seconds, 0);
+}
+
+#pragma GCC diagnostic pop
+
+
+/*
  * A value of the node: full 0: with nothing that is not required; full 1:
  * with every key, every shape and every listed value.
  */
@@ -49,7 +66,7 @@ instance(const mdm_schema_table_t *table, const mdm_schema_node_t *node,
         return plist_new_bool(1);
 
     case 't':
-        return plist_new_date(1000, 0);
+        return instance_date(1000);
 
     case 'd':
         return plist_new_data("\0data\xff", 6);

@@ -241,7 +241,7 @@ other_type(int type)
         return plist_new_bool(1);
 
     case 't':
-        return plist_new_date(1, 0);
+        return instance_date(1);
 
     case 'd':
         return plist_new_data("1", 1);
