@@ -153,6 +153,21 @@ CONF
 }
 
 
+# "listen … http2" of $1, or what took its place in nginx 1.25.1
+
+stack_listen() {
+    local version
+
+    version=$(nginx -v 2>&1 | sed 's,.*/\([0-9.]*\).*,\1,')
+
+    if printf '1.25.1\n%s\n' "$version" | sort -V -C; then
+        echo "listen $1 ssl; http2 on;"
+    else
+        echo "listen $1 ssl http2;"
+    fi
+}
+
+
 stack_conf_http() {
     cat <<CONF
     client_body_temp_path $dir/tmp/body;
