@@ -286,11 +286,11 @@ via('/mdm', 'byte by byte', 420, delay => 0.0005, pieces => [ (1) x 400 ]);
     }
 
     my $put = sub {
-        my ($path, $body, @headers) = @_;
+        my ($path, $body, %o) = @_;
 
         return $t->curl(http2 => 1, method => 'PUT', path => $path,
-            cert => $h->cert, body => $body,
-            headers => [ 'Content-Type' => CONNECT, @headers ]);
+            cert => $h->cert, body => $body, %o,
+            headers => [ 'Content-Type' => CONNECT ]);
     };
 
     my $command = plist($t->command('h1', 'ProfileList'));
@@ -314,10 +314,7 @@ via('/mdm', 'byte by byte', 420, delay => 0.0005, pieces => [ (1) x 400 ]);
                 my $name = "HTTP/2: $path, $size bytes, "
                     . ($length ? 'with' : 'without') . ' Content-Length';
 
-                # what curl takes for chunked has no length in HTTP/2
-
-                $r = $put->($path, $body,
-                    $length ? () : ('Transfer-Encoding' => 'chunked'));
+                $r = $put->($path, $body, no_length => !$length);
                 is($r->{version}, 2, $name);
                 is($r->status, 200, "$name: 200");
                 ok($t->api('GET', "/v1/queue/H2/$uuid?format=plist")->body
@@ -331,8 +328,8 @@ via('/mdm', 'byte by byte', 420, delay => 0.0005, pieces => [ (1) x 400 ]);
 
     is($put->('/mdm', '')->status, 400, 'HTTP/2: empty body');
     is($put->('/tight', 'x' x 20000)->status, 413, 'HTTP/2: 413');
-    is($put->('/tight', 'x' x 20000, 'Transfer-Encoding' => 'chunked')
-         ->status, 413, 'HTTP/2: 413, without Content-Length');
+    is($put->('/tight', 'x' x 20000, no_length => 1)->status, 413,
+       'HTTP/2: 413, without Content-Length');
 
     $r = $t->curl(http2 => 1, path => '/mdm', cert => $h->cert);
     is($r->status, 405, 'HTTP/2: GET');

@@ -162,10 +162,11 @@ END { local $?; $plain->stop if $plain && $plain->pid; }
 
 $plain->start;
 
-# it waits for the rest of what it takes for a command
+# it waits for the rest of what it takes for a command; the ClientHello of
+# OpenSSL 3.5 has a line end early, so that it answers with an error
 
 refused('a server without TLS', 'server localhost:' . $plain->port . "; $tls",
-        qr/no TLS handshake within 1000ms/);
+        qr/no TLS handshake within 1000ms|the TLS handshake has failed/);
 refused('no TLS to a server that wants it', $a, qr/[^)]+/);
 
 is($server{$_}{redis}->dump =~ /:e:D(?:[5-9]|\d\d)"/ ? 1 : 0, 0,

@@ -654,9 +654,12 @@ sub curl {
 
     push @cmd, '--cert', $o{cert}{file}, '--key', $o{cert}{key} if $o{cert};
 
+    # of what comes from a pipe curl does not know the length
+
     if (defined $o{body}) {
-        push @cmd, '--data-binary',
-             '@' . write_file("$dir/curl.in", $o{body});
+        my $file = write_file("$dir/curl.in", $o{body});
+
+        push @cmd, $o{no_length} ? ('-T', '-') : ('--data-binary', "\@$file");
     }
 
     my @h = ('Expect', '', @{$o{headers} || []});
@@ -670,7 +673,8 @@ sub curl {
 
     unlink "$dir/curl.head", "$dir/curl.body";
 
-    my $pid = spawn({ out => "$dir/curl.log" }, @cmd);
+    my $pid = spawn({ out => "$dir/curl.log",
+                      in => $o{no_length} ? "$dir/curl.in" : undef }, @cmd);
 
     waitpid $pid, 0;
     $? == 0 or die "curl: " . read_file("$dir/curl.log");

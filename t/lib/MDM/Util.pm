@@ -77,7 +77,7 @@ sub spawn {
 
     my $mode = $o->{append} ? '>>' : '>';
 
-    open STDIN, '<', '/dev/null';
+    open STDIN, '<', $o->{in} // '/dev/null';
     open STDOUT, $mode, $o->{out};
     open STDERR, '>&', \*STDOUT;
 
