@@ -68,6 +68,7 @@ typedef struct {
     mdm_exchange_t           *exchange;
 
     ngx_mdm_round_t           round;       /* the current one */
+    ngx_mdm_redis_check_t     check;       /* of the store, behind them */
     ngx_msec_t                sent;        /* start of the current round */
     ngx_msec_t                redis_time;  /* of all rounds, ms */
     ngx_uint_t                rounds;

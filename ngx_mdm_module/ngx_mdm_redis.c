@@ -8,6 +8,7 @@
 
 
 #include "ngx_mdm_redis_cluster.h"
+#include "ngx_mdm_redis_id.h"
 #include "ngx_mdm_redis_sentinel.h"
 
 
@@ -96,6 +97,11 @@ ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
     redis->retry.data = redis;
     redis->retry.log = &redis->log;
 
+    redis->id = ngx_mdm_redis_id_create(redis, ngx_mdm_redis_pool);
+    if (redis->id == NULL) {
+        return NGX_ERROR;
+    }
+
     ngx_mdm_redis_gather_init(&redis->gather, &redis->stats, &redis->log);
 
     switch (store->mode) {
@@ -166,6 +172,10 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
 
             op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
             ngx_free(op);
+        }
+
+        if (redis->id != NULL) {
+            ngx_mdm_redis_id_destroy(redis->id);
         }
 
         if (redis->retry.timer_set) {
@@ -277,6 +287,13 @@ ngx_mdm_redis_stats(ngx_mdm_store_t *store)
     redis = ngx_mdm_redis_get(store);
 
     return (redis == NULL) ? NULL : &redis->stats;
+}
+
+
+ngx_mdm_redis_id_t *
+ngx_mdm_redis_id(ngx_mdm_store_t *store)
+{
+    return ngx_mdm_redis_get(store)->id;
 }
 
 

@@ -65,6 +65,25 @@ ngx_int_t ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
 void ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op);
 
 
+/*
+ * Somebody who was told of no device waits to hear whether the store is still
+ * the one that it was.  The handler is never called from within
+ * ngx_mdm_redis_check(); lost: it is not, or cannot be asked.
+ */
+typedef struct {
+    ngx_queue_t                queue;
+    void                     (*handler)(void *data, ngx_uint_t lost);
+    void                      *data;
+    ngx_uint_t                 waits;      /* 1: the handler will be called */
+} ngx_mdm_redis_check_t;
+
+void ngx_mdm_redis_check(ngx_mdm_store_t *store,
+    ngx_mdm_redis_check_t *check);
+
+/* the handler is not called any more */
+void ngx_mdm_redis_check_abandon(ngx_mdm_redis_check_t *check);
+
+
 /* the counters of a store, or NULL if this process does not serve */
 ngx_mdm_redis_stats_t *ngx_mdm_redis_stats(ngx_mdm_store_t *store);
 

@@ -258,6 +258,15 @@ ngx_mdm_redis_cluster_compared(ngx_mdm_redis_cluster_t *cluster)
 
 
 void
+ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster)
+{
+    cluster->meta = 0;
+
+    ngx_mdm_redis_cluster_refresh(cluster);
+}
+
+
+void
 ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn)
 {

@@ -40,6 +40,9 @@ ngx_int_t ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
 /* 1: "partitions" has been compared, so that no node has to be asked */
 ngx_uint_t ngx_mdm_redis_cluster_compared(ngx_mdm_redis_cluster_t *cluster);
 
+/* it may be another one: nothing is sent until it has been compared again */
+void ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster);
+
 /* a connection of a node has come up, or could not */
 void ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);

@@ -11,6 +11,7 @@
 
 
 #include "ngx_mdm_redis_cluster.h"
+#include "ngx_mdm_redis_id.h"
 
 
 /* steps; those from NGX_MDM_REDIS_LOAD on are one a script */
@@ -258,7 +259,8 @@ static ngx_int_t
 ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
 {
     u_char      buf[NGX_INT_T_LEN], keys[NGX_MDM_STORE_KEYS];
-    mdm_str_t   args[1 + MDM_SECRET_KEYS];
+    u_char      expected[NGX_MDM_STORE_ID], id[NGX_MDM_STORE_ID];
+    mdm_str_t   args[4 + MDM_SECRET_KEYS];
     mdm_call_t  call;
 
     ngx_memzero(&call, sizeof(mdm_call_t));
@@ -266,10 +268,22 @@ ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
     args[0].data = buf;
     args[0].len = ngx_sprintf(buf, "%ui", conn->store->partitions) - buf;
 
+    args[1].data = expected;
+    args[1].len = ngx_mdm_store_id_expected(conn->store, expected);
+
+    if (ngx_mdm_store_id_random(id) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    args[2].data = id;
+    args[2].len = NGX_MDM_STORE_ID;
+
+    mdm_str_set(&args[3], MDM_VERSION);
+
     call.script = &mdm_script_meta;
     mdm_str_set(&call.key, "mdm:meta");
     call.args = args;
-    call.nargs = 1 + ngx_mdm_store_keys(conn->store, &args[1], keys);
+    call.nargs = 4 + ngx_mdm_store_keys(conn->store, &args[4], keys);
 
     return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
 }
@@ -489,14 +503,19 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         return NGX_ERROR;
     }
 
-    if (reply->type != MDM_REPLY_INTEGER) {
-        ngx_str_set(reason, "the meta script has no integer reply");
-        return NGX_ERROR;
-    }
+    if (reply->type == MDM_REPLY_ARRAY) {
 
-    if (reply->integer == (int64_t) conn->store->partitions) {
+        if (ngx_mdm_redis_id_reply(conn, reply, reason) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         conn->meta = 1;
         return NGX_OK;
+    }
+
+    if (reply->type != MDM_REPLY_INTEGER) {
+        ngx_str_set(reason, "the meta script has no reply of its own");
+        return NGX_ERROR;
     }
 
     ngx_mdm_redis_conn_reason(conn, reason, "it was set up with %L "

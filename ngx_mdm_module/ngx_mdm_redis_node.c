@@ -103,6 +103,21 @@ ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node)
 }
 
 
+void
+ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason)
+{
+    if (node->conn.state == NGX_MDM_REDIS_CONN_READY) {
+        ngx_mdm_redis_conn_reset(&node->conn, reason);
+    }
+
+    if (ngx_mdm_redis_has_durable(node->redis)
+        && node->durable.state == NGX_MDM_REDIS_CONN_READY)
+    {
+        ngx_mdm_redis_conn_reset(&node->durable, reason);
+    }
+}
+
+
 ngx_uint_t
 ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node)
 {

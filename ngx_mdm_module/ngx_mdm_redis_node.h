@@ -20,6 +20,7 @@
 typedef struct ngx_mdm_redis_s           ngx_mdm_redis_t;
 typedef struct ngx_mdm_redis_cluster_s   ngx_mdm_redis_cluster_t;
 typedef struct ngx_mdm_redis_sentinel_s  ngx_mdm_redis_sentinel_t;
+typedef struct ngx_mdm_redis_id_s        ngx_mdm_redis_id_t;
 
 
 /* states that the log is told once each, and their end */
@@ -90,6 +91,8 @@ struct ngx_mdm_redis_s {
     ngx_mdm_redis_cluster_t   *cluster;    /* NULL: it is none */
     ngx_mdm_redis_sentinel_t  *sentinel;   /* NULL: there is none */
 
+    ngx_mdm_redis_id_t        *id;         /* is it the same store? */
+
     ngx_queue_t                parked;     /* ops that are sent later */
     ngx_event_t                retry;      /* when that is */
     ngx_log_t                  log;
@@ -117,8 +120,15 @@ ngx_mdm_redis_node_t *ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
 /* frees it with its connections; calls on it are freed without a word */
 void ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node);
 
+/* makes its connections anew */
+void ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason);
+
 /* 1 if there are calls on it */
 ngx_uint_t ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node);
+
+
+/* ngx_mdm_redis.c: what asks for the id of a store */
+ngx_mdm_redis_id_t *ngx_mdm_redis_id(ngx_mdm_store_t *store);
 
 
 /* ngx_mdm_redis.c: callbacks of a node's connections */

@@ -24,6 +24,9 @@ static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     mdm_exchange_t *x);
 static void ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x);
 static void ngx_mdm_replies(void *data);
+static void ngx_mdm_checked(void *data, ngx_uint_t lost);
+static void ngx_mdm_resume(ngx_mdm_ctx_t *ctx);
+static void ngx_mdm_wait(ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
 static ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
     ngx_uint_t quote);
@@ -383,14 +386,27 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
         ctx->sent = ngx_current_msec;
 
         if (ngx_mdm_round_send(&ctx->round) != 0) {
-            ctx->request->connection->log->action = "waiting for redis";
-
-            if (!ctx->access) {
-                ctx->request->read_event_handler = ngx_http_test_reading;
-            }
+            ngx_mdm_wait(ctx);
 
             return NGX_DONE;
         }
+    }
+
+    if (x->unknown) {
+
+        /* who is not found in a store that was lost must not be told so */
+
+        x->unknown = 0;
+
+        ctx->sent = ngx_current_msec;
+        ctx->check.handler = ngx_mdm_checked;
+        ctx->check.data = ctx;
+
+        ngx_mdm_redis_check(ctx->round.store, &ctx->check);
+
+        ngx_mdm_wait(ctx);
+
+        return NGX_DONE;
     }
 
     ngx_mdm_notes(ctx);
@@ -404,10 +420,39 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 
 
 static void
+ngx_mdm_wait(ngx_mdm_ctx_t *ctx)
+{
+    ctx->request->connection->log->action = "waiting for redis";
+
+    if (!ctx->access) {
+        ctx->request->read_event_handler = ngx_http_test_reading;
+    }
+}
+
+
+static void
 ngx_mdm_replies(void *data)
+{
+    ngx_mdm_resume(data);
+}
+
+
+static void
+ngx_mdm_checked(void *data, ngx_uint_t lost)
 {
     ngx_mdm_ctx_t *ctx = data;
 
+    if (lost) {
+        (void) mdm_exchange_unavailable(ctx->exchange);
+    }
+
+    ngx_mdm_resume(ctx);
+}
+
+
+static void
+ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
+{
     ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
@@ -563,6 +608,7 @@ ngx_mdm_abandon(void *data)
     ngx_mdm_ctx_t *ctx = data;
 
     ngx_mdm_round_abandon(&ctx->round);
+    ngx_mdm_redis_check_abandon(&ctx->check);
 }
 
 

@@ -80,6 +80,8 @@ static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
       offsetof(ngx_mdm_store_t, max_pending), 1, NGX_MAX_INT32_VALUE },
     { ngx_string("partitions"), 1, 1, ngx_mdm_store_number,
       offsetof(ngx_mdm_store_t, partitions), 1, NGX_MDM_PARTITIONS_MAX },
+    { ngx_string("store_id"), 1, 1, ngx_mdm_store_text,
+      offsetof(ngx_mdm_store_t, store_id), 0, 0 },
     { ngx_string("tls"), 1, 1, ngx_mdm_store_tls, 0, 0, 0 },
     { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_text,
       offsetof(ngx_mdm_store_t, tls_trusted_certificate), 0, 0 },
@@ -665,6 +667,10 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
                            "wait\" must not be more than half of "
                            "\"timeout\", which is %Mms",
                            &store->name, store->timeout);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_mdm_store_id_zone(cf, store) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 

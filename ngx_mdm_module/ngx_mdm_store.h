@@ -76,6 +76,8 @@ typedef struct {
     ngx_msec_t                timeout;
     ngx_uint_t                max_pending; /* calls a worker */
     ngx_uint_t                partitions;
+    ngx_str_t                 store_id;    /* pinned; empty: it is not */
+    ngx_shm_zone_t           *zone;        /* of ngx_mdm_store_id.c */
     const mdm_settings_t     *settings;    /* those of a location that uses
                                               it, for jobs; NULL: none does */
 
@@ -124,6 +126,35 @@ char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
 ngx_uint_t ngx_mdm_store_keys(ngx_mdm_store_t *store, mdm_str_t *args,
     u_char *buf);
+
+
+/* ngx_mdm_store_id.c: the id of a store, hexadecimal digits */
+
+#define NGX_MDM_STORE_ID      32
+
+/* checks "store_id" and makes the zone that remembers the id */
+char *ngx_mdm_store_id_zone(ngx_conf_t *cf, ngx_mdm_store_t *store);
+
+/* writes a new id; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_store_id_random(u_char *id);
+
+/*
+ * Writes the id that the store must have, pinned or remembered; the bytes
+ * that were written, 0: none is known.
+ */
+size_t ngx_mdm_store_id_expected(ngx_mdm_store_t *store, u_char *id);
+
+/*
+ * A server has this id, which fits "expected", the one that it was asked for
+ * (it may be empty).  NGX_OK: it is remembered; NGX_DECLINED: another worker
+ * knows of another one by now, or it is no id.
+ */
+ngx_int_t ngx_mdm_store_id_learn(ngx_mdm_store_t *store, mdm_str_t *expected,
+    mdm_str_t *id);
+
+/* one alert of all workers, until a server fits again or the reason changes */
+void ngx_mdm_store_id_alert(ngx_mdm_store_t *store, ngx_str_t *reason,
+    ngx_str_t *text);
 
 
 #endif /* _NGX_MDM_STORE_H_INCLUDED_ */

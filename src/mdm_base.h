@@ -17,6 +17,11 @@
 #include <sys/types.h>
 
 
+#ifndef MDM_VERSION
+#define MDM_VERSION           "0.1.0"
+#endif
+
+
 typedef intptr_t   mdm_int_t;
 typedef uintptr_t  mdm_uint_t;
 

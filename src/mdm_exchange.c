@@ -184,6 +184,15 @@ mdm_exchange_header(mdm_exchange_t *x, const char *name,
 
 
 mdm_int_t
+mdm_exchange_unknown(mdm_exchange_t *x, const char *why)
+{
+    x->unknown = 1;
+
+    return mdm_exchange_refuse(x, 403, "%s", why);
+}
+
+
+mdm_int_t
 mdm_exchange_unavailable(mdm_exchange_t *x)
 {
     u_char  b;

@@ -221,6 +221,10 @@ struct mdm_exchange_s {
     mdm_uint_t                ncalls;
     unsigned                  job:1;       /* a job of the tenant may have
                                               work now */
+    unsigned                  unknown:1;   /* refused since the store knows
+                                              of no such device: the runner
+                                              asks whether it is the right
+                                              store, or answers 503 */
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */
@@ -296,6 +300,9 @@ mdm_int_t mdm_exchange_body(mdm_exchange_t *x, mdm_uint_t status,
  */
 mdm_int_t mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* the same, 403, and x->unknown is set */
+mdm_int_t mdm_exchange_unknown(mdm_exchange_t *x, const char *why);
 
 /* a further response header; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_exchange_header(mdm_exchange_t *x, const char *name,

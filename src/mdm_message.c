@@ -141,7 +141,7 @@ mdm_message_refused(mdm_exchange_t *x, int64_t code)
     switch (code) {
 
     case MDM_CODE_UNKNOWN:
-        return mdm_exchange_refuse(x, 403, "the device is not enrolled");
+        return mdm_exchange_unknown(x, "the device is not enrolled");
 
     case MDM_CODE_MISMATCH:
         return mdm_exchange_refuse(x, 403, "the certificate is not the one "

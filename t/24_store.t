@@ -89,9 +89,32 @@ my $locations = <<"END";
 END
 
 
-# each way to a Redis: a device enrolls by it
+# each way to a Redis: a device enrolls by it; as "main" is another one each
+# time, it has to be told that it takes the place of the one before
 
 my $serial = 0;
+my $known;
+
+sub adopt {
+    my ($store) = @_;
+
+    my ($server) = $store =~ /server (\S+?);/;
+    my @args;
+
+    $server =~ s/%%(\w+)%%/{ REDIS_SOCKET => $redis->socket,
+                             REDIS_PORT => $redis->port,
+                             %{$t->{vars}} }->{$1}/ge;
+
+    push @args, $1 eq 'user' ? '-u' : $1 eq 'database' ? '-n' : '-p', $2
+        while $store =~ /\b(user|database|password_file) (\S+?);/g;
+
+    my ($rc, $said) = $t->mdm_store('adopt', $known, '-s', $server, @args);
+
+    is($rc, 0, 'adopt') or diag($said);
+    ($known) = $said =~ /^store (\S+)/;
+
+    return;
+}
 
 sub try {
     my ($what, $store) = @_;
@@ -101,11 +124,14 @@ sub try {
     my %conf = (store_conf => "mdm_store main { $store }", http => $format,
                 locations => $locations);
 
+    adopt($store) if $known;
+
     $t->pid ? $t->reload(%conf) : $t->write_conf(%conf) && $t->start_nginx;
 
     my $d = $t->device('D' . ++$serial);
 
     is($d->authenticate->status, 200, "$what: Authenticate") or return;
+    $known //= $redis->hash('mdm:meta')->{store_id};
     is($d->token_update->status, 200, "$what: TokenUpdate");
     is($t->enqueue($d->id, $t->command('c', 'ProfileList'))->status, 200,
        "$what: enqueue");
@@ -220,6 +246,7 @@ refused('a web server', 'server 127.0.0.1:%%PLAIN_PORT%%;', qr/$down\(/);
 
 # the number of partitions is fixed by the first
 
+adopt("$unix password_file $main;");
 refused('partitions', "$unix password_file $main; partitions 128;",
         qr/$down\(it was set up with 256 partitions, but "partitions" is 128/);
 is_in('partitions as before', try('partitions as before',
@@ -238,8 +265,11 @@ refused('partitions, another database', "$unix password_file $main;"
 
 # stores by name; tenants
 
+try('before all is gone', "$unix password_file $main;");
+$t->wait_old_workers;
 $redis->cmd('FLUSHALL');
 $second->cmd('FLUSHALL');
+adopt("$unix password_file $main;");
 
 my $both = "mdm_store main { $unix password_file $main; }\n"
     . "    mdm_store second { server unix:%%SECOND%%; password_file $other; }";

@@ -9,7 +9,6 @@
 
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +26,6 @@
 static void mdm_walk_options(mdm_walk_t *w, int argc, char **argv);
 static void mdm_walk_usage(int rc);
 static void mdm_walk_key_file(mdm_walk_t *w, const char *name);
-static const char *mdm_walk_number(const char *text);
 static void mdm_walk_meta(mdm_walk_t *w);
 static void mdm_walk_key_args(mdm_walk_t *w, mdm_str_t *args);
 static int mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete);
@@ -37,6 +35,8 @@ static void mdm_walk_stop(int signo);
 
 
 volatile sig_atomic_t  mdm_walk_stopped;
+
+const char  *mdm_program = "mdm-reencrypt";
 
 
 int
@@ -93,15 +93,8 @@ mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
     int  c;
 
     static const struct option  options[] = {
-        { "server",        required_argument, NULL, 's' },
+        MDM_SERVER_LONG,
         { "key",           required_argument, NULL, 'k' },
-        { "user",          required_argument, NULL, 'u' },
-        { "password-file", required_argument, NULL, 'p' },
-        { "database",      required_argument, NULL, 'n' },
-        { "tls-ca",        required_argument, NULL, 'A' },
-        { "tls-cert",      required_argument, NULL, 'C' },
-        { "tls-key",       required_argument, NULL, 'K' },
-        { "tls-name",      required_argument, NULL, 'N' },
         { "check",         no_argument,       NULL, 'c' },
         { "retire",        no_argument,       NULL, 'R' },
         { "all-masters",   no_argument,       NULL, 'M' },
@@ -117,29 +110,26 @@ mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
     w->batch = "100";
     (void) strcpy(w->cursor, "0");
 
-    while ((c = getopt_long(argc, argv, "s:k:u:p:n:cb:w:h", options, NULL))
+    while ((c = getopt_long(argc, argv, MDM_SERVER_SHORT "k:cb:w:h", options,
+                            NULL))
            != -1)
     {
+        if (mdm_server_option(&w->server, c, optarg)) {
+            continue;
+        }
+
         switch (c) {
 
-        case 's': w->server.server = optarg; break;
         case 'k': mdm_walk_key_file(w, optarg); break;
-        case 'u': w->server.user = optarg; break;
-        case 'p': w->server.password_file = optarg; break;
-        case 'n': w->server.database = mdm_walk_number(optarg); break;
-        case 'A': w->server.tls_ca = optarg; break;
-        case 'C': w->server.tls_cert = optarg; break;
-        case 'K': w->server.tls_key = optarg; break;
-        case 'N': w->server.tls_name = optarg; break;
         case 'c': w->check = 1; break;
         case 'R': w->retire = 1; w->check = 1; break;
         case 'M': w->masters = 1; break;
         case 'D': w->drop = 1; break;
-        case 'b': w->batch = mdm_walk_number(optarg); break;
-        case 'w': w->wait = atol(mdm_walk_number(optarg)); break;
+        case 'b': w->batch = mdm_number(optarg); break;
+        case 'w': w->wait = atol(mdm_number(optarg)); break;
 
         case 'o':
-            w->partial = (strcmp(mdm_walk_number(optarg), "0") != 0);
+            w->partial = (strcmp(mdm_number(optarg), "0") != 0);
             (void) snprintf(w->cursor, sizeof(w->cursor), "%s", optarg);
             break;
 
@@ -165,15 +155,7 @@ mdm_walk_usage(int rc)
         "it is called once for each master.\n"
         "\n"
         "  -k, --key FILE            key file; newest first\n"
-        "  -s, --server ADDRESS      host:port or unix:path"
-        " (127.0.0.1:6379)\n"
-        "  -u, --user NAME           ACL user\n"
-        "  -p, --password-file FILE  its password\n"
-        "  -n, --database N          logical database\n"
-        "      --tls-ca FILE         TLS, with the CA of Redis' certificate\n"
-        "      --tls-name NAME       the name that it must have\n"
-        "      --tls-cert FILE       our certificate\n"
-        "      --tls-key FILE        and its key\n"
+        MDM_SERVER_USAGE
         "  -c, --check               count, change nothing\n"
         "      --retire              the same; if nothing is under an older\n"
         "                            key, it is forgotten in mdm:meta\n"
@@ -226,25 +208,12 @@ mdm_walk_key_file(mdm_walk_t *w, const char *name)
 }
 
 
-static const char *
-mdm_walk_number(const char *text)
-{
-    if (*text == '\0' || strlen(text) > 20
-        || strspn(text, "0123456789") != strlen(text))
-    {
-        mdm_trouble("\"%s\" is not a number", text);
-    }
-
-    return text;
-}
-
-
 /* the keys must fit, as a worker's must */
 
 static void
 mdm_walk_meta(mdm_walk_t *w)
 {
-    mdm_str_t    argv[3], args[1 + MDM_SECRET_KEYS], key;
+    mdm_str_t    argv[3], args[4 + MDM_SECRET_KEYS], key;
     redisReply  *reply, *partitions;
 
     mdm_str_set(&key, "mdm:meta");
@@ -278,15 +247,30 @@ mdm_walk_meta(mdm_walk_t *w)
     args[0].data = (u_char *) partitions->str;
     args[0].len = partitions->len;
 
-    mdm_walk_key_args(w, &args[1]);
+    /* whatever the store's id is, and without one it stays */
+
+    mdm_str_set(&args[1], "");
+    mdm_str_set(&args[2], "");
+    mdm_str_set(&args[3], "");
+
+    mdm_walk_key_args(w, &args[4]);
 
     if (!w->check) {
         partitions = mdm_walk_reply(mdm_server_eval(&w->server,
                                                     &mdm_script_meta, &key,
-                                                    1 + w->keys.n, args));
+                                                    4 + w->keys.n, args));
 
         if (partitions->type == REDIS_REPLY_STRING) {
             mdm_trouble("%s: %s", w->server.server, partitions->str);
+        }
+
+        if (partitions->type == REDIS_REPLY_ARRAY
+            && partitions->elements == 3
+            && partitions->element[0]->integer != 0)
+        {
+            mdm_trouble("%s: its keyspace is of version %s, which this "
+                        "release does not know; see docs/upgrade.md",
+                        w->server.server, partitions->element[1]->str);
         }
 
         freeReplyObject(partitions);

@@ -13,11 +13,6 @@
 #include "mdm_exchange.h"
 
 
-#ifndef MDM_VERSION
-#define MDM_VERSION           "0.1.0"
-#endif
-
-
 /* PUT, POST /v1/enqueue/ID[,ID…] */
 mdm_int_t mdm_api_enqueue_step(mdm_exchange_t *x);
 

@@ -376,5 +376,7 @@ mdm_api_flag(mdm_uint_t flag)
 mdm_int_t
 mdm_api_not_enrolled(mdm_exchange_t *x)
 {
+    x->unknown = 1;
+
     return mdm_exchange_refuse(x, 404, MDM_API_NOT_ENROLLED);
 }

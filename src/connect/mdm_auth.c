@@ -16,6 +16,7 @@ static mdm_int_t mdm_auth_device(mdm_exchange_t *x);
 mdm_int_t
 mdm_auth(mdm_exchange_t *x)
 {
+    int64_t    code;
     mdm_str_t  key, enabled;
 
     switch (x->state) {
@@ -51,9 +52,13 @@ mdm_auth(mdm_exchange_t *x)
 
     default:
 
-        if (mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_UNKNOWN)
-            != MDM_CODE_NONE)
-        {
+        code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_UNKNOWN);
+
+        if (code == MDM_CODE_UNKNOWN) {
+            return mdm_exchange_unknown(x, "the device is not enrolled");
+        }
+
+        if (code != MDM_CODE_NONE) {
             return mdm_exchange_refuse(x, 403, "the certificate is not the "
                                        "one pinned to the device");
         }
@@ -78,8 +83,8 @@ mdm_auth_device(mdm_exchange_t *x)
     owner = mdm_reply_str(x->calls[0].reply, 0);
 
     if (owner.len == 0) {
-        return mdm_exchange_refuse(x, 403, "the certificate belongs to no "
-                                   "device");
+        return mdm_exchange_unknown(x, "the certificate belongs to no "
+                                    "device");
     }
 
     if (mdm_unescape(x->arena, &id, &owner) != MDM_OK

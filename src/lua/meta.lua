@@ -1,53 +1,80 @@
 --@onekey
--- What a store was set up with: the number of partitions, fixed by whoever
--- comes first, and the keys that values may be encrypted with ("id:check",
--- parted by blanks), to which the first of a worker's is added.
--- KEYS[1]: mdm:meta, ARGV: partitions, then "id:check" of each key, newest
--- first
--- the number of partitions; or a text that says why the keys do not fit
+-- What a store was set up with: its id, made by whoever comes first; the
+-- version of the keyspace; the number of partitions, fixed by the first, too;
+-- and the keys that values may be encrypted with ("id:check", parted by
+-- blanks), to which the first of a worker's is added.
+-- KEYS[1]: mdm:meta, ARGV: partitions; the id that the worker knows of the
+-- store, or ''; an id for a store that has none, or '' to give it none; the
+-- release of the worker; then "id:check" of each key, newest first
+-- 0, the store's id, the id that was known: all fits
+-- 1, the store's id or '', the id that was known: it is another store
+-- 2, version, the release that wrote it: the keyspace is of another version
+-- or, no list, the number of partitions where it is another one; or a text
+-- that says why the keys do not fit
 local meta, keys, have = KEYS[1], {}, {}
-local v = redis.call('HMGET', meta, 'partitions', 'keys')
-local partitions, known = v[1], v[2] or ''
+local expected = ARGV[2]
+local v = redis.call('HMGET', meta, 'partitions', 'keys', 'version',
+                     'store_id', 'adopted', 'release')
+local partitions, known, id = v[1], v[2] or '', v[4]
+
+if v[3] and v[3] ~= '1' then
+    return {2, v[3], v[6] or ''}
+end
+
+-- one that takes the place of another says of which
+
+if expected ~= '' and id ~= expected
+   and not (id and string.find(' ' .. (v[5] or '') .. ' ',
+                               ' ' .. expected .. ' ', 1, true))
+then
+    return {1, id or '', expected}
+end
 
 if partitions and partitions ~= ARGV[1] then
     return tonumber(partitions)
 end
 
-for i = 2, #ARGV do
-    local id, check = string.match(ARGV[i], '^(%x+):(%x+)$')
-    keys[id] = check
+for i = 5, #ARGV do
+    local key, check = string.match(ARGV[i], '^(%x+):(%x+)$')
+    keys[key] = check
 end
 
-for id, check in string.gmatch(known, '(%x+):(%x+)') do
-    have[id] = true
+for key, check in string.gmatch(known, '(%x+):(%x+)') do
+    have[key] = true
 
-    if #ARGV == 1 then
-        return 'it holds values that are encrypted with key ' .. id
+    if #ARGV == 4 then
+        return 'it holds values that are encrypted with key ' .. key
                .. ', but there is no "encryption_key": add one with that'
                .. ' key'
     end
 
-    if not keys[id] then
-        return 'it holds values that are encrypted with key ' .. id
+    if not keys[key] then
+        return 'it holds values that are encrypted with key ' .. key
                .. ', which is in no file of "encryption_key": add it behind'
                .. ' the newest'
     end
 
-    if keys[id] ~= check then
-        return 'the check value of key ' .. id .. ' in mdm:meta is another'
+    if keys[key] ~= check then
+        return 'the check value of key ' .. key .. ' in mdm:meta is another'
                .. ' one'
     end
 end
 
 if not partitions then
-    redis.call('HSET', meta, 'partitions', ARGV[1], 'version', 1)
+    redis.call('HSET', meta, 'partitions', ARGV[1], 'version', 1,
+               'release', ARGV[4])
 end
 
-local newest = #ARGV > 1 and string.match(ARGV[2], '^%x+')
+if not id and ARGV[3] ~= '' then
+    id = ARGV[3]
+    redis.call('HSET', meta, 'store_id', id)
+end
+
+local newest = #ARGV > 4 and string.match(ARGV[5], '^%x+')
 
 if newest and not have[newest] then
     redis.call('HSET', meta, 'keys',
-               known == '' and ARGV[2] or ARGV[2] .. ' ' .. known)
+               known == '' and ARGV[5] or ARGV[5] .. ' ' .. known)
 end
 
-return tonumber(ARGV[1])
+return {0, id or '', expected}

@@ -318,6 +318,21 @@ sub _argv {
 }
 
 
+# mdm-store: (exit code, what it said)
+
+sub mdm_store {
+    my ($self, @args) = @_;
+
+    my $out = "$self->{dir}/mdm-store.log";
+    my $rc = wait_exit(spawn({ out => $out }, "$root/build/mdm-store",
+                             @args), 30);
+
+    die "mdm-store hangs\n" unless defined $rc;
+
+    return ($rc >> 8, read_file($out));
+}
+
+
 # "nginx -t": (1 if the configuration is accepted, what it said)
 
 sub test_conf {

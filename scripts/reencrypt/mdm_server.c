@@ -20,7 +20,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "mdm_reencrypt.h"
+#include "mdm_server.h"
 
 
 #define MDM_SERVER_TIMEOUT    30      /* seconds */
@@ -45,7 +45,7 @@ mdm_trouble(const char *fmt, ...)
     va_list  args;
 
     (void) fflush(stdout);
-    (void) fputs("mdm-reencrypt: ", stderr);
+    (void) fprintf(stderr, "%s: ", mdm_program);
 
     va_start(args, fmt);
     (void) vfprintf(stderr, fmt, args);
@@ -58,6 +58,39 @@ mdm_trouble(const char *fmt, ...)
     }
 
     exit(MDM_EXIT_TROUBLE);
+}
+
+
+mdm_uint_t
+mdm_server_option(mdm_server_t *s, int c, char *value)
+{
+    switch (c) {
+
+    case 's': s->server = value; break;
+    case 'u': s->user = value; break;
+    case 'p': s->password_file = value; break;
+    case 'n': s->database = mdm_number(value); break;
+    case 'A': s->tls_ca = value; break;
+    case 'C': s->tls_cert = value; break;
+    case 'K': s->tls_key = value; break;
+    case 'N': s->tls_name = value; break;
+    default: return 0;
+    }
+
+    return 1;
+}
+
+
+const char *
+mdm_number(const char *text)
+{
+    if (*text == '\0' || strlen(text) > 20
+        || strspn(text, "0123456789") != strlen(text))
+    {
+        mdm_trouble("\"%s\" is not a number", text);
+    }
+
+    return text;
 }
 
 

@@ -1,0 +1,418 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A server that is emptied under a connection answers on: the scripts find
+ * no device, and a device that is told so is lost.  So before it is, the
+ * store is asked for its id once more.  All that were told so in a moment
+ * share one question, so that strangers cost next to nothing.
+ */
+
+
+#include "ngx_mdm_redis_cluster.h"
+#include "ngx_mdm_redis_id.h"
+
+
+/* milliseconds between two questions */
+#define NGX_MDM_REDIS_ID_DELAY  50
+
+
+/* what the first element of the meta script's list says */
+
+#define NGX_MDM_REDIS_META_FITS     0
+#define NGX_MDM_REDIS_META_OTHER    1
+#define NGX_MDM_REDIS_META_VERSION  2
+
+
+static void ngx_mdm_redis_id_other(ngx_mdm_store_t *store, ngx_str_t *name,
+    mdm_str_t *id, mdm_str_t *expected, u_char *buf, ngx_str_t *reason);
+static void ngx_mdm_redis_id_version(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, ngx_str_t *reason);
+static ngx_uint_t ngx_mdm_redis_id_known(mdm_str_t *id);
+static void ngx_mdm_redis_id_later(ngx_mdm_redis_id_t *rid);
+static void ngx_mdm_redis_id_timer_handler(ngx_event_t *ev);
+static void ngx_mdm_redis_id_answer(mdm_call_t *call, void *data);
+static ngx_uint_t ngx_mdm_redis_id_same(ngx_mdm_store_t *store,
+    mdm_reply_t *reply);
+static void ngx_mdm_redis_id_tell(ngx_mdm_redis_id_t *rid, ngx_uint_t lost);
+static void ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis,
+    mdm_reply_t *reply);
+
+
+ngx_int_t
+ngx_mdm_redis_id_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_str_t *reason)
+{
+    mdm_str_t  id, expected;
+
+    id = mdm_reply_str(reply, 1);
+    expected = mdm_reply_str(reply, 2);
+
+    switch (mdm_reply_int(reply, 0, -1)) {
+
+    case NGX_MDM_REDIS_META_FITS:
+
+        if (ngx_mdm_store_id_learn(conn->store, &expected, &id) != NGX_OK) {
+            ngx_str_set(reason, "another worker knows of another store");
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+
+    case NGX_MDM_REDIS_META_OTHER:
+        ngx_mdm_redis_id_other(conn->store, ngx_mdm_redis_conn_name(conn),
+                               &id, &expected, conn->reason, reason);
+        return NGX_ERROR;
+
+    case NGX_MDM_REDIS_META_VERSION:
+        ngx_mdm_redis_id_version(conn, reply, reason);
+        return NGX_ERROR;
+
+    default:
+        ngx_str_set(reason, "the meta script has no reply of its own");
+        return NGX_ERROR;
+    }
+}
+
+
+/* why it is not the store, into "buf", and the alert of it */
+
+static void
+ngx_mdm_redis_id_other(ngx_mdm_store_t *store, ngx_str_t *name,
+    mdm_str_t *id, mdm_str_t *expected, u_char *buf, ngx_str_t *reason)
+{
+    u_char     *p, text[NGX_MAX_ERROR_STR / 2];
+    ngx_str_t   s;
+
+    if (ngx_mdm_redis_id_known(id)) {
+        p = ngx_slprintf(buf, buf + NGX_MDM_REDIS_REASON,
+                         "it is another store: its id is %*s, not %*s",
+                         id->len, id->data, expected->len, expected->data);
+
+    } else {
+        p = ngx_slprintf(buf, buf + NGX_MDM_REDIS_REASON,
+                         "it has no store id, not %*s: it is empty, or "
+                         "another database", expected->len, expected->data);
+    }
+
+    reason->data = buf;
+    reason->len = p - buf;
+
+    p = ngx_slprintf(text, text + sizeof(text),
+                     "redis %V is not the store that it was, requests get 503 "
+                     "(%V): mend \"server\" or \"database\", or bring its "
+                     "data back; if this one is to take its place, with other "
+                     "enrollments or none, say so by \"mdm-store adopt %*s\"",
+                     name, reason, expected->len, expected->data);
+
+    s.data = text;
+    s.len = p - text;
+
+    ngx_mdm_store_id_alert(store, reason, &s);
+}
+
+
+static void
+ngx_mdm_redis_id_version(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_str_t *reason)
+{
+    u_char     text[NGX_MAX_ERROR_STR / 2], version[32], release[64], *p;
+    mdm_str_t  s;
+    ngx_str_t  v, r, t;
+
+    s = mdm_reply_str(reply, 1);
+    ngx_mdm_redis_text(&v, &s, version, sizeof(version));
+
+    s = mdm_reply_str(reply, 2);
+    ngx_mdm_redis_text(&r, &s, release, sizeof(release));
+
+    ngx_mdm_redis_conn_reason(conn, reason, "its keyspace is of version %V, "
+                              "release " MDM_VERSION " knows version 1", &v);
+
+    p = ngx_slprintf(text, text + sizeof(text),
+                     "redis %V cannot be used by this release, requests get "
+                     "503 (%V): it needs ",
+                     ngx_mdm_redis_conn_name(conn), reason);
+
+    if (r.len != 0) {
+        p = ngx_slprintf(p, text + sizeof(text), "release %V or a later one",
+                         &r);
+
+    } else {
+        p = ngx_slprintf(p, text + sizeof(text), "a release that knows "
+                         "version %V", &v);
+    }
+
+    p = ngx_slprintf(p, text + sizeof(text), ", see docs/upgrade.md");
+
+    t.data = text;
+    t.len = p - text;
+
+    ngx_mdm_store_id_alert(conn->store, reason, &t);
+}
+
+
+/* what comes from a server goes into the log only if it looks like an id */
+
+static ngx_uint_t
+ngx_mdm_redis_id_known(mdm_str_t *id)
+{
+    size_t  i;
+
+    for (i = 0; i < id->len; i++) {
+
+        if (!((id->data[i] >= '0' && id->data[i] <= '9')
+              || (id->data[i] >= 'a' && id->data[i] <= 'f')))
+        {
+            return 0;
+        }
+    }
+
+    return (id->len == NGX_MDM_STORE_ID);
+}
+
+
+ngx_mdm_redis_id_t *
+ngx_mdm_redis_id_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
+{
+    ngx_mdm_redis_id_t  *rid;
+
+    rid = ngx_pcalloc(pool, sizeof(ngx_mdm_redis_id_t));
+    if (rid == NULL) {
+        return NULL;
+    }
+
+    rid->redis = redis;
+    rid->last = ngx_current_msec - NGX_MDM_REDIS_ID_DELAY;
+
+    ngx_queue_init(&rid->waiting);
+    ngx_queue_init(&rid->asked);
+
+    /* requests wait for it, so a worker that quits does, too */
+
+    rid->timer.handler = ngx_mdm_redis_id_timer_handler;
+    rid->timer.data = rid;
+    rid->timer.log = &redis->log;
+
+    return rid;
+}
+
+
+void
+ngx_mdm_redis_id_destroy(ngx_mdm_redis_id_t *rid)
+{
+    if (rid->timer.timer_set) {
+        ngx_del_timer(&rid->timer);
+    }
+}
+
+
+void
+ngx_mdm_redis_check(ngx_mdm_store_t *store, ngx_mdm_redis_check_t *check)
+{
+    ngx_mdm_redis_id_t  *rid;
+
+    rid = ngx_mdm_redis_id(store);
+
+    check->waits = 1;
+
+    ngx_queue_insert_tail(&rid->waiting, &check->queue);
+
+    ngx_mdm_redis_id_later(rid);
+}
+
+
+void
+ngx_mdm_redis_check_abandon(ngx_mdm_redis_check_t *check)
+{
+    if (check->waits) {
+        check->waits = 0;
+        ngx_queue_remove(&check->queue);
+    }
+}
+
+
+static void
+ngx_mdm_redis_id_later(ngx_mdm_redis_id_t *rid)
+{
+    ngx_msec_int_t  left;
+
+    if (rid->op != NULL || rid->timer.timer_set) {
+        return;
+    }
+
+    left = (ngx_msec_int_t) (rid->last + NGX_MDM_REDIS_ID_DELAY
+                             - ngx_current_msec);
+
+    ngx_add_timer(&rid->timer, (left > 0) ? (ngx_msec_t) left : 1);
+}
+
+
+static void
+ngx_mdm_redis_id_timer_handler(ngx_event_t *ev)
+{
+    ngx_mdm_redis_id_t  *rid;
+
+    rid = ev->data;
+
+    if (ngx_queue_empty(&rid->waiting)) {
+
+        /* they have gone away */
+
+        return;
+    }
+
+    ngx_queue_add(&rid->asked, &rid->waiting);
+    ngx_queue_init(&rid->waiting);
+
+    rid->last = ngx_current_msec;
+
+    ngx_memzero(&rid->call, sizeof(mdm_call_t));
+
+    rid->call.script = &mdm_script_store_id;
+    mdm_str_set(&rid->call.key, "mdm:meta");
+
+    if (ngx_mdm_redis_call(rid->redis->store, &rid->call,
+                           ngx_mdm_redis_id_answer, rid, &rid->op)
+        != NGX_OK)
+    {
+        rid->op = NULL;
+        ngx_mdm_redis_id_tell(rid, 1);
+    }
+}
+
+
+static void
+ngx_mdm_redis_id_answer(mdm_call_t *call, void *data)
+{
+    ngx_mdm_redis_id_t *rid = data;
+
+    ngx_uint_t  same;
+
+    rid->op = NULL;
+
+    same = (call->rc == MDM_CALL_OK
+            && ngx_mdm_redis_id_same(rid->redis->store, call->reply));
+
+    if (call->rc == MDM_CALL_OK && !same) {
+        ngx_mdm_redis_id_lost(rid->redis, call->reply);
+    }
+
+    mdm_arena_destroy(call->reply_arena);
+
+    /* where nobody could be asked, it is not known who is unknown */
+
+    ngx_mdm_redis_id_tell(rid, !same);
+
+    if (!ngx_queue_empty(&rid->waiting)) {
+        ngx_mdm_redis_id_later(rid);
+    }
+}
+
+
+static ngx_uint_t
+ngx_mdm_redis_id_same(ngx_mdm_store_t *store, mdm_reply_t *reply)
+{
+    u_char      buf[NGX_MDM_STORE_ID], *p, *last;
+    mdm_str_t   id, adopted, expected;
+
+    expected.data = buf;
+    expected.len = ngx_mdm_store_id_expected(store, buf);
+
+    id = mdm_reply_str(reply, 0);
+
+    if (!ngx_mdm_redis_id_known(&id)) {
+        return 0;
+    }
+
+    if (mdm_str_eq(&id, &expected)) {
+        return 1;
+    }
+
+    adopted = mdm_reply_str(reply, 1);
+    last = adopted.data + adopted.len;
+
+    for (p = adopted.data;
+         (size_t) (last - p) >= NGX_MDM_STORE_ID;
+         p += NGX_MDM_STORE_ID + 1)
+    {
+        if (expected.len != 0
+            && ngx_memcmp(p, expected.data, NGX_MDM_STORE_ID) == 0)
+        {
+            return (ngx_mdm_store_id_learn(store, &expected, &id) == NGX_OK);
+        }
+
+        if ((size_t) (last - p) == NGX_MDM_STORE_ID) {
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+/* a handler may end another one that waits */
+
+static void
+ngx_mdm_redis_id_tell(ngx_mdm_redis_id_t *rid, ngx_uint_t lost)
+{
+    ngx_queue_t            *q, told;
+    ngx_mdm_redis_check_t  *check;
+
+    ngx_queue_init(&told);
+
+    if (!ngx_queue_empty(&rid->asked)) {
+        ngx_queue_add(&told, &rid->asked);
+        ngx_queue_init(&rid->asked);
+    }
+
+    while (!ngx_queue_empty(&told)) {
+        q = ngx_queue_head(&told);
+        ngx_queue_remove(q);
+
+        check = ngx_queue_data(q, ngx_mdm_redis_check_t, queue);
+        check->waits = 0;
+
+        check->handler(check->data, lost);
+    }
+}
+
+
+/* all is asked for anew: the handshake finds what is wrong, and says so */
+
+static void
+ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis, mdm_reply_t *reply)
+{
+    u_char                 buf[NGX_MDM_REDIS_REASON];
+    u_char                 expect[NGX_MDM_STORE_ID];
+    mdm_str_t              id, expected;
+    ngx_str_t              reason;
+    ngx_queue_t           *q, *next;
+    ngx_mdm_redis_node_t  *node;
+
+    expected.data = expect;
+    expected.len = ngx_mdm_store_id_expected(redis->store, expect);
+
+    id = mdm_reply_str(reply, 0);
+
+    node = ngx_queue_data(ngx_queue_head(&redis->nodes), ngx_mdm_redis_node_t,
+                          queue);
+
+    ngx_mdm_redis_id_other(redis->store, ngx_mdm_redis_conn_name(&node->conn),
+                           &id, &expected, buf, &reason);
+
+    if (redis->cluster != NULL) {
+        ngx_mdm_redis_cluster_doubt(redis->cluster);
+    }
+
+    for (q = ngx_queue_head(&redis->nodes);
+         q != ngx_queue_sentinel(&redis->nodes);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+
+        node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
+
+        ngx_mdm_redis_node_reset(node, &reason);
+    }
+}

@@ -1,0 +1,40 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * mdm-store: looks after a store; each command is a row of its table.
+ */
+
+
+#ifndef _MDM_STORE_H_INCLUDED_
+#define _MDM_STORE_H_INCLUDED_
+
+
+#include "mdm_server.h"
+
+
+typedef struct {
+    mdm_server_t              server;
+    int                       argc;        /* behind the command's name */
+    char                    **argv;
+} mdm_store_t;
+
+
+/* what is wrong with the arguments goes to stderr, and ends the program */
+void mdm_store_usage(int rc) __attribute__((noreturn));
+
+/*
+ * Sends a command or a script for a key, to the node of a cluster that has
+ * it; an error ends the program.
+ */
+redisReply *mdm_store_eval(mdm_store_t *s, const mdm_script_t *script,
+    const mdm_str_t *key, size_t argc, const mdm_str_t *argv);
+
+
+/* the commands; they return the program's exit code */
+
+int mdm_store_show(mdm_store_t *s);
+int mdm_store_adopt(mdm_store_t *s);
+
+
+#endif /* _MDM_STORE_H_INCLUDED_ */

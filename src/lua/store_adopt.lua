@@ -1,0 +1,28 @@
+--@onekey
+-- This store takes the place of another one: workers that know that one go on
+-- with this one.
+-- KEYS[1]: mdm:meta, ARGV: the id of the other one; an id for a store that has
+-- none
+-- the store's id, 1: that was new to it
+local meta, old = KEYS[1], ARGV[1]
+local v = redis.call('HMGET', meta, 'store_id', 'adopted')
+local id, adopted = v[1] or ARGV[2], {}
+
+for other in string.gmatch(v[2] or '', '%x+') do
+    if other ~= old then
+        adopted[#adopted + 1] = other
+    end
+end
+
+local new = id ~= old and string.find(v[2] or '', old, 1, true) == nil
+
+if id ~= old then
+    adopted[#adopted + 1] = old
+end
+
+-- the last ones are enough
+
+redis.call('HSET', meta, 'store_id', id, 'adopted',
+           table.concat(adopted, ' ', math.max(1, #adopted - 31)))
+
+return {id, new and 1 or 0}
