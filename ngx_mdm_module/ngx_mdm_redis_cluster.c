@@ -266,6 +266,43 @@ ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster)
 }
 
 
+size_t
+ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node, u_char *buf,
+    const char *fmt)
+{
+    mdm_str_t                 key;
+    ngx_uint_t                n;
+    ngx_mdm_redis_cluster_t  *cluster;
+
+    cluster = node->redis->cluster;
+
+    key.data = buf;
+    key.len = 0;
+
+    /* a node with a single slot is found as well, most likely */
+
+    for (n = 0; n < 8 * MDM_SLOTS; n++) {
+        key.len = ngx_sprintf(buf, fmt, n) - buf;
+
+        if (cluster->slots[mdm_key_slot(&key)] == node) {
+            break;
+        }
+    }
+
+    return key.len;
+}
+
+
+ngx_uint_t
+ngx_mdm_redis_cluster_elsewhere(mdm_str_t *error)
+{
+    return (ngx_mdm_redis_cluster_starts(error, "MOVED ")
+            || ngx_mdm_redis_cluster_starts(error, "ASK ")
+            || ngx_mdm_redis_cluster_starts(error, "TRYAGAIN")
+            || ngx_mdm_redis_cluster_starts(error, "CLUSTERDOWN"));
+}
+
+
 void
 ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn)

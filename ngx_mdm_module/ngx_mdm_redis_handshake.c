@@ -12,6 +12,7 @@
 
 #include "ngx_mdm_redis_cluster.h"
 #include "ngx_mdm_redis_id.h"
+#include "ngx_mdm_redis_probe.h"
 
 
 /* steps; those from NGX_MDM_REDIS_LOAD on are one a script */
@@ -23,7 +24,8 @@
 #define NGX_MDM_REDIS_WAITAOF   4
 #define NGX_MDM_REDIS_LOAD      5
 
-#define NGX_MDM_REDIS_META      (NGX_MDM_REDIS_LOAD + mdm_nscripts)
+#define NGX_MDM_REDIS_PROBE     (NGX_MDM_REDIS_LOAD + mdm_nscripts)
+#define NGX_MDM_REDIS_META      (NGX_MDM_REDIS_PROBE + 1)
 #define NGX_MDM_REDIS_SETTINGS  (NGX_MDM_REDIS_META + 1)
 
 
@@ -176,6 +178,11 @@ ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
         return ngx_mdm_redis_out_command(&conn->out, waitaof, 4);
 
     default:
+
+        if (step == NGX_MDM_REDIS_PROBE) {
+            return ngx_mdm_redis_probe_write(conn);
+        }
+
         return (step == NGX_MDM_REDIS_META)
                ? ngx_mdm_redis_write_meta(conn)
                : ngx_mdm_redis_write_load(conn, step - NGX_MDM_REDIS_LOAD);
@@ -309,6 +316,17 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     step = conn->step;
 
+    if (step == NGX_MDM_REDIS_PROBE) {
+
+        if (ngx_mdm_redis_probe_reply(conn, reply, reason) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        conn->step++;
+
+        return NGX_AGAIN;
+    }
+
     if (step == NGX_MDM_REDIS_META) {
 
         if (ngx_mdm_redis_meta(conn, reply, reason) != NGX_OK) {
@@ -441,7 +459,7 @@ ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
         conn->step++;
 
-        if (conn->step == NGX_MDM_REDIS_META) {
+        if (conn->step == NGX_MDM_REDIS_PROBE) {
             conn->noload = 0;
         }
 

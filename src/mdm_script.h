@@ -86,6 +86,7 @@ extern const mdm_script_t  mdm_script_meta;
 extern const mdm_script_t  mdm_script_migrate;
 extern const mdm_script_t  mdm_script_pin;
 extern const mdm_script_t  mdm_script_pin_reset;
+extern const mdm_script_t  mdm_script_probe;
 extern const mdm_script_t  mdm_script_queue_clear;
 extern const mdm_script_t  mdm_script_queue_list;
 extern const mdm_script_t  mdm_script_report;

@@ -71,6 +71,102 @@ test_order(void **state)
 }
 
 
+/*
+ * Finds the next command that the script calls, in the call itself or at the
+ * head of a list that is called: a quoted word in capitals behind "(" or "{".
+ * NULL: there is no more.
+ */
+static const char *
+next_command(const char *p, size_t *len)
+{
+    size_t       n;
+    const char  *q;
+
+    for (p = strchr(p, '\''); p != NULL; p = strchr(p + 1, '\'')) {
+
+        n = strspn(p + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+        if (n < 3 || p[1 + n] != '\'') {
+            continue;
+        }
+
+        for (q = p - 1; *q == ' ' || *q == '\n'; q--) { /* void */ }
+
+        if (*q == '(' || *q == '{') {
+            *len = n;
+            return p + 1;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the probe tries what the other scripts call, no less and no more */
+
+static void
+test_probe(void **state)
+{
+    char         row[32];
+    size_t       len;
+    mdm_uint_t   i, n;
+    const char  *p, *probe, *body;
+
+    (void) state;
+
+    n = 0;
+    probe = (const char *) mdm_script_probe.body.data;
+
+    for (i = 0; i < mdm_nscripts; i++) {
+        body = (const char *) mdm_scripts[i]->body.data;
+
+        if (mdm_scripts[i] == &mdm_script_probe) {
+            continue;
+        }
+
+        for (p = next_command(body, &len); p != NULL;
+             p = next_command(p + len + 1, &len))
+        {
+            n++;
+
+            snprintf(row, sizeof(row), "{'%.*s'", (int) len, p);
+
+            if (strstr(probe, row) == NULL) {
+                fail_msg("src/lua/%.*s.lua calls %.*s, which is no row of "
+                         "src/lua/probe.lua", mdm_fmt(&mdm_scripts[i]->name),
+                         (int) len, p);
+            }
+        }
+    }
+
+    assert_true(n > 100);
+
+    for (p = next_command(probe, &len); p != NULL;
+         p = next_command(p + len + 1, &len))
+    {
+        if (strncmp(p, "NOPERM", len) == 0) {
+            continue;
+        }
+
+        snprintf(row, sizeof(row), "'%.*s'", (int) len, p);
+
+        for (i = 0; i < mdm_nscripts; i++) {
+
+            if (mdm_scripts[i] != &mdm_script_probe
+                && strstr((const char *) mdm_scripts[i]->body.data, row))
+            {
+                break;
+            }
+        }
+
+        if (i == mdm_nscripts) {
+            fail_msg("no script calls %.*s of src/lua/probe.lua", (int) len,
+                     p);
+        }
+    }
+}
+
+
 /* a script is the file's bytes, its includes put in */
 
 static void
@@ -134,6 +230,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_file),
     };
 
