@@ -56,6 +56,7 @@ static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
 static char *ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *password);
 static char *ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store);
+static char *ngx_mdm_store_clear(ngx_conf_t *cf, ngx_mdm_store_t *store);
 
 
 static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
@@ -676,5 +677,46 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
     ngx_conf_init_uint_value(store->tls_on, 0);
 
-    return store->tls_on ? ngx_mdm_redis_tls_conf(cf, store) : NGX_CONF_OK;
+    return store->tls_on ? ngx_mdm_redis_tls_conf(cf, store)
+                         : ngx_mdm_store_clear(cf, store);
+}
+
+
+/* whoever says how TLS is to be done does not want to go without it */
+
+static char *
+ngx_mdm_store_clear(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_uint_t   i;
+    const char  *what;
+
+    static const struct {
+        const char  *name;
+        size_t       offset;
+    } tls[] = {
+        { "tls_trusted_certificate",
+          offsetof(ngx_mdm_store_t, tls_trusted_certificate) },
+        { "tls_certificate", offsetof(ngx_mdm_store_t, tls_certificate) },
+        { "tls_certificate_key",
+          offsetof(ngx_mdm_store_t, tls_certificate_key) },
+        { "tls_name", offsetof(ngx_mdm_store_t, tls_name) }
+    };
+
+    for (i = 0; i < sizeof(tls) / sizeof(tls[0]); i++) {
+
+        if (((ngx_str_t *) ((u_char *) store + tls[i].offset))->len == 0) {
+            continue;
+        }
+
+        what = (store->password.len != 0)
+               ? ", and so would the password of \"password_file\"" : "";
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\" has \"%s\" but no \"tls on\": "
+                           "everything would go in the clear%s",
+                           &store->name, tls[i].name, what);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }

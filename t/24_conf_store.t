@@ -122,6 +122,19 @@ for my $case (
     [ 'tls on; tls_trusted_certificate %%CA%%; tls_name a;'
       . ' tls_certificate %%CA%%; tls_certificate_key /nowhere/key.pem;',
       '/nowhere/key.pem' ],
+    [ 'tls_name a;', 'mdm store "main" has "tls_name" but no "tls on": '
+      . 'everything would go in the clear' ],
+    [ 'tls off; tls_trusted_certificate %%CA%%;', 'mdm store "main" has '
+      . '"tls_trusted_certificate" but no "tls on": everything would go in '
+      . 'the clear' ],
+    [ 'tls_certificate %%CA%%;', 'mdm store "main" has "tls_certificate" but '
+      . 'no "tls on": everything would go in the clear' ],
+    [ 'tls_certificate_key %%CA%%;', 'mdm store "main" has '
+      . '"tls_certificate_key" but no "tls on": everything would go in the '
+      . 'clear' ],
+    [ "password_file $file{word}; tls_name a;", 'mdm store "main" has '
+      . '"tls_name" but no "tls on": everything would go in the clear, and so '
+      . 'would the password of "password_file"' ],
     [ 'tls_name "";', '"tls_name" directive is empty' ],
     [ 'tls_name a; tls_name a;', '"tls_name" directive is duplicate' ],
     [ 'encryption_key;', 'invalid number of arguments' ],
