@@ -41,6 +41,7 @@ typedef struct {
                                                not got */
     uint32_t                   settings;   /* a hash of the last warning */
 
+    unsigned                   unknown:1;  /* settings that INFO lacks */
     unsigned                   down:1;
     unsigned                   trouble:1;
     unsigned                   write:1;    /* and only of scripts that write */
@@ -51,14 +52,16 @@ typedef struct {
 
 /* settings of a server, while the replies that tell them come in */
 
-#define NGX_MDM_REDIS_CONFIGS  5
 #define NGX_MDM_REDIS_VALUE    32
 
 typedef struct {
-    ngx_str_t                  value[NGX_MDM_REDIS_CONFIGS];
+    ngx_int_t                  memory;     /* maxmemory, -1: unknown */
+    ngx_str_t                  policy;     /* of it; empty: unknown */
+    ngx_int_t                  aof;        /* 1: on, -1: unknown */
     ngx_int_t                  replicas;   /* connected, -1: unknown */
-    u_char                     buffer[NGX_MDM_REDIS_CONFIGS]
-                                     [NGX_MDM_REDIS_VALUE];
+    ngx_int_t                  good;       /* 1: it wants some of them to
+                                              write, -1: unknown */
+    u_char                     buffer[NGX_MDM_REDIS_VALUE];
 } ngx_mdm_redis_settings_t;
 
 

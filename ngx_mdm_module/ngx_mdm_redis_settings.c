@@ -2,38 +2,36 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Does the server keep what "durability" promises?  Its settings are read
- * behind the handshake, and what is weaker is told to the log: once for each
- * server, and again when it has changed.
+ * Does the server keep what "durability" promises?  INFO is read behind the
+ * handshake, and what is weaker is told to the log: once for each server, and
+ * again when it has changed.  CONFIG GET would tell more, also the server's
+ * passwords, so the module's user does not have it; what INFO does not say is
+ * named once.
  */
 
 
 #include "ngx_mdm_redis_node.h"
 
 
-/* the first two are asked for in any case */
-
-#define NGX_MDM_REDIS_MAXMEMORY    0
-#define NGX_MDM_REDIS_POLICY       1
-#define NGX_MDM_REDIS_APPENDONLY   2
-#define NGX_MDM_REDIS_APPENDFSYNC  3
-#define NGX_MDM_REDIS_MINREPLICAS  4
+#define ngx_mdm_redis_settings_durable(conn)                                  \
+    ((conn)->store->durability == NGX_MDM_DURABILITY_WAIT)
 
 
-static ngx_str_t  ngx_mdm_redis_configs[] = {
-    ngx_string("maxmemory"),
-    ngx_string("maxmemory-policy"),
-    ngx_string("appendonly"),
-    ngx_string("appendfsync"),
-    ngx_string("min-replicas-to-write")
+static ngx_str_t  ngx_mdm_redis_sections[] = {
+    ngx_string("memory"),
+    ngx_string("persistence"),
+    ngx_string("replication")
 };
 
 
-static ngx_int_t ngx_mdm_redis_settings_replicas(mdm_reply_t *reply);
+static ngx_uint_t ngx_mdm_redis_settings_field(mdm_str_t *text,
+    const char *name, ngx_str_t *value);
+static ngx_int_t ngx_mdm_redis_settings_number(mdm_str_t *text,
+    const char *name);
 static void ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_settings_t *s);
-static ngx_uint_t ngx_mdm_redis_settings_is(ngx_str_t *value,
-    const char *text);
+static void ngx_mdm_redis_settings_unknown(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_settings_t *s);
 
 
 ngx_uint_t
@@ -41,41 +39,34 @@ ngx_mdm_redis_settings_count(ngx_mdm_redis_conn_t *conn)
 {
     /* one of the workers, and one of a node's connections, is enough */
 
-    if (ngx_worker != 0 || conn->durable) {
+    if (ngx_worker != 0
+        || conn != &((ngx_mdm_redis_node_t *) conn->data)->conn)
+    {
         return 0;
     }
 
-    return (conn->store->durability == NGX_MDM_DURABILITY_WAIT)
-           ? NGX_MDM_REDIS_CONFIGS + 1 : 2;
+    return ngx_mdm_redis_settings_durable(conn) ? 3 : 1;
 }
 
 
 ngx_int_t
 ngx_mdm_redis_settings_write(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_str_t   argv[3];
+    ngx_str_t   argv[2];
     ngx_uint_t  i, n;
 
     n = ngx_mdm_redis_settings_count(conn);
 
-    for (i = 0; i < n && i < NGX_MDM_REDIS_CONFIGS; i++) {
-        ngx_str_set(&argv[0], "CONFIG");
-        ngx_str_set(&argv[1], "GET");
-        argv[2] = ngx_mdm_redis_configs[i];
+    for (i = 0; i < n; i++) {
+        ngx_str_set(&argv[0], "INFO");
+        argv[1] = ngx_mdm_redis_sections[i];
 
-        if (ngx_mdm_redis_out_command(&conn->out, argv, 3) != NGX_OK) {
+        if (ngx_mdm_redis_out_command(&conn->out, argv, 2) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    if (n <= NGX_MDM_REDIS_CONFIGS) {
-        return NGX_OK;
-    }
-
-    ngx_str_set(&argv[0], "INFO");
-    ngx_str_set(&argv[1], "replication");
-
-    return ngx_mdm_redis_out_command(&conn->out, argv, 2);
+    return NGX_OK;
 }
 
 
@@ -83,7 +74,8 @@ void
 ngx_mdm_redis_settings_reply(ngx_mdm_redis_conn_t *conn, ngx_uint_t i,
     mdm_reply_t *reply)
 {
-    mdm_str_t                  value;
+    mdm_str_t                  text;
+    ngx_str_t                  value;
     ngx_mdm_redis_node_t      *node;
     ngx_mdm_redis_settings_t  *s;
 
@@ -92,62 +84,119 @@ ngx_mdm_redis_settings_reply(ngx_mdm_redis_conn_t *conn, ngx_uint_t i,
 
     if (i == 0) {
         ngx_memzero(s, sizeof(ngx_mdm_redis_settings_t));
+        s->memory = -1;
+        s->aof = -1;
         s->replicas = -1;
+        s->good = -1;
     }
 
-    if (i < NGX_MDM_REDIS_CONFIGS) {
-        value = mdm_reply_str(reply, 1);
+    if (reply->type == MDM_REPLY_STRING) {
+        text = reply->str;
+
+    } else {
+        mdm_str_null(&text);
 
         if (reply->type == MDM_REPLY_ERROR) {
             ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
-                          "redis does not tell \"%V\": %*s",
-                          &ngx_mdm_redis_configs[i], reply->str.len,
+                          "redis does not tell \"INFO %V\": %*s",
+                          &ngx_mdm_redis_sections[i], reply->str.len,
                           reply->str.data);
+        }
+    }
 
-        } else if (value.len <= NGX_MDM_REDIS_VALUE) {
-            s->value[i].data = s->buffer[i];
-            s->value[i].len = value.len;
-            ngx_memcpy(s->value[i].data, value.data, value.len);
+    switch (i) {
+
+    case 0:
+        s->memory = ngx_mdm_redis_settings_number(&text, "maxmemory");
+
+        if (ngx_mdm_redis_settings_field(&text, "maxmemory_policy", &value)
+            && value.len <= NGX_MDM_REDIS_VALUE)
+        {
+            s->policy.data = s->buffer;
+            s->policy.len = value.len;
+            ngx_memcpy(s->buffer, value.data, value.len);
         }
 
-    } else {
-        s->replicas = ngx_mdm_redis_settings_replicas(reply);
+        break;
+
+    case 1:
+        s->aof = ngx_mdm_redis_settings_number(&text, "aof_enabled");
+        break;
+
+    default: /* 2 */
+        s->replicas = ngx_mdm_redis_settings_number(&text,
+                                                    "connected_slaves");
+
+        /* only told where "min-replicas-to-write" is not 0 */
+
+        if (text.len != 0) {
+            s->good = ngx_mdm_redis_settings_field(&text,
+                                                   "min_slaves_good_slaves",
+                                                   &value);
+        }
     }
 
     if (i + 1 == ngx_mdm_redis_settings_count(conn)) {
         ngx_mdm_redis_settings_judge(conn, s);
+        ngx_mdm_redis_settings_unknown(conn, s);
     }
 }
 
 
-/* "connected_slaves:1" of INFO */
+/* a line "name:value"; 1: it is there */
+
+static ngx_uint_t
+ngx_mdm_redis_settings_field(mdm_str_t *text, const char *name,
+    ngx_str_t *value)
+{
+    size_t   len;
+    u_char  *p, *end, *last;
+
+    len = ngx_strlen(name);
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, LF);
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        if ((size_t) (end - p) <= len || p[len] != ':'
+            || ngx_memcmp(p, name, len) != 0)
+        {
+            continue;
+        }
+
+        value->data = p + len + 1;
+        value->len = end - value->data;
+
+        if (value->len != 0 && value->data[value->len - 1] == CR) {
+            value->len--;
+        }
+
+        return 1;
+    }
+
+    return 0;
+}
+
+
+/* -1: it is not there, or no number */
 
 static ngx_int_t
-ngx_mdm_redis_settings_replicas(mdm_reply_t *reply)
+ngx_mdm_redis_settings_number(mdm_str_t *text, const char *name)
 {
-    u_char           *p, *last;
-    ngx_int_t         n;
-    static ngx_str_t  field = ngx_string("connected_slaves:");
+    ngx_str_t  value;
 
-    if (reply->type != MDM_REPLY_STRING) {
+    if (!ngx_mdm_redis_settings_field(text, name, &value)) {
         return -1;
     }
 
-    last = reply->str.data + reply->str.len;
+    /* NGX_ERROR is -1 */
 
-    p = ngx_strnstr(reply->str.data, (char *) field.data, reply->str.len);
-
-    if (p == NULL) {
-        return -1;
-    }
-
-    p += field.len;
-
-    for (n = 0; p < last && *p >= '0' && *p <= '9' && n < 1000000; p++) {
-        n = n * 10 + (*p - '0');
-    }
-
-    return n;
+    return ngx_atoi(value.data, value.len);
 }
 
 
@@ -157,41 +206,30 @@ ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
 {
     u_char                *p, *last, text[512];
     uint32_t               hash;
-    ngx_str_t             *v, weak;
-    ngx_int_t              n;
+    ngx_str_t              weak;
     ngx_mdm_store_t       *store;
     ngx_mdm_redis_node_t  *node;
 
     node = conn->data;
     store = conn->store;
-    v = s->value;
 
     p = text;
     last = text + sizeof(text);
 
-    if (v[NGX_MDM_REDIS_POLICY].len != 0
-        && !ngx_mdm_redis_settings_is(&v[NGX_MDM_REDIS_POLICY], "noeviction")
-        && !ngx_mdm_redis_settings_is(&v[NGX_MDM_REDIS_MAXMEMORY], "0"))
+    if (s->memory != 0 && s->policy.len != 0
+        && (s->policy.len != sizeof("noeviction") - 1
+            || ngx_strncmp(s->policy.data, "noeviction", s->policy.len) != 0))
     {
         p = ngx_slprintf(p, last, ", maxmemory-policy is \"%V\": it deletes "
                          "enrollments and commands when memory is short",
-                         &v[NGX_MDM_REDIS_POLICY]);
+                         &s->policy);
     }
 
-    if (store->durability == NGX_MDM_DURABILITY_WAIT) {
+    if (ngx_mdm_redis_settings_durable(conn)) {
 
-        if (ngx_mdm_redis_settings_is(&v[NGX_MDM_REDIS_APPENDONLY], "no")) {
+        if (s->aof == 0) {
             p = ngx_slprintf(p, last, ", appendonly is \"no\": a restart loses "
                              "what it was told");
-
-        } else if (v[NGX_MDM_REDIS_APPENDFSYNC].len != 0
-                   && !ngx_mdm_redis_settings_is(
-                                  &v[NGX_MDM_REDIS_APPENDFSYNC], "always")
-                   && !conn->waitaof)
-        {
-            p = ngx_slprintf(p, last, ", appendfsync is \"%V\" and there is no "
-                             "WAITAOF: a crash loses the last writes",
-                             &v[NGX_MDM_REDIS_APPENDFSYNC]);
         }
 
         if (s->replicas >= 0
@@ -201,12 +239,9 @@ ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
                              s->replicas);
         }
 
-        n = ngx_atoi(v[NGX_MDM_REDIS_MINREPLICAS].data,
-                     v[NGX_MDM_REDIS_MINREPLICAS].len);
-
-        if (n != NGX_ERROR && n < (ngx_int_t) store->wait_replicas) {
-            p = ngx_slprintf(p, last, ", min-replicas-to-write is %i: it goes "
-                             "on writing without replicas", n);
+        if (s->good == 0 && store->wait_replicas != 0) {
+            p = ngx_slprintf(p, last, ", min-replicas-to-write is 0: it goes "
+                             "on writing without replicas");
         }
     }
 
@@ -225,7 +260,7 @@ ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
     weak.data += 2;
     weak.len -= 2;
 
-    if (store->durability == NGX_MDM_DURABILITY_WAIT) {
+    if (ngx_mdm_redis_settings_durable(conn)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "mdm store \"%V\": the settings of redis %V are weaker "
                       "than \"durability wait %ui\": %V",
@@ -240,10 +275,56 @@ ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
 }
 
 
-static ngx_uint_t
-ngx_mdm_redis_settings_is(ngx_str_t *value, const char *text)
+/* what "durability wait" depends on, too, and INFO does not say */
+
+static void
+ngx_mdm_redis_settings_unknown(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_settings_t *s)
 {
-    return (value->len == ngx_strlen(text)
-            && ngx_strncasecmp(value->data, (u_char *) text, value->len)
-               == 0);
+    u_char                *p, *last, text[512];
+    ngx_str_t              what;
+    ngx_mdm_redis_node_t  *node;
+
+    node = conn->data;
+
+    if (node->told.unknown) {
+        return;
+    }
+
+    p = text;
+    last = text + sizeof(text);
+
+    if (s->memory == -1) {
+        p = ngx_slprintf(p, last, ", maxmemory-policy (must be \"noeviction\")");
+    }
+
+    if (ngx_mdm_redis_settings_durable(conn)) {
+
+        if (s->aof == -1) {
+            p = ngx_slprintf(p, last, ", appendonly (must be \"yes\")");
+        }
+
+        if (s->aof != 0 && !conn->waitaof) {
+            p = ngx_slprintf(p, last, ", appendfsync (must be \"always\", as "
+                             "there is no WAITAOF)");
+        }
+
+        if (conn->store->wait_replicas != 0 && s->good != 0) {
+            p = ngx_slprintf(p, last, ", min-replicas-to-write (should be "
+                             "%ui)", conn->store->wait_replicas);
+        }
+    }
+
+    if (p == text) {
+        return;
+    }
+
+    node->told.unknown = 1;
+
+    what.data = text + 2;
+    what.len = p - what.data;
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "mdm store \"%V\": redis %V does not tell the module: %V",
+                  &conn->store->name, ngx_mdm_redis_conn_name(conn), &what);
 }

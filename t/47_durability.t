@@ -95,11 +95,15 @@ unlike($warning, qr/maxmemory/, 'eviction is off now');
 
 my $waitaof = ref $t->redis_server->try_cmd('WAITAOF', 0, 0, 1) eq 'ARRAY';
 
+my $unknown = qr/\[notice\] .* redis \S+ does not tell the module: /;
+
+unlike($warning, qr/appendfsync/, 'what INFO does not say is no warning');
+
 if ($waitaof) {
-    unlike($warning, qr/appendfsync/, 'WAITAOF makes up for appendfsync');
+    unlike($t->log, qr/appendfsync/, 'WAITAOF makes up for appendfsync');
 } else {
-    like($warning, qr/appendfsync is "everysec" and there is no WAITAOF/,
-         'appendfsync is told');
+    like($t->log($log), qr/${unknown}appendfsync \(must be "always", as there is no WAITAOF\)$/m,
+         'that appendfsync is not known is told');
 }
 
 # as promised
@@ -116,6 +120,7 @@ ok(wait_for(10, sub { $device->authenticate->status == 200 }),
 $t->wait_log(qr/writes to redis \S+ are confirmed again, \d+ batches were not/,
              from => $log);
 is(scalar warnings($log), 0, 'no warning');
+unlike($t->log($log), $unknown, 'what is not known is told once');
 is($device->token_update->status, 200, 'and so on');
 is($replica->cmd('KEYS', '*:e:WAIT-1')->[0],
    $t->redis('KEYS', '*:e:WAIT-1')->[0], 'it has the enrollment');
@@ -211,17 +216,19 @@ $t->wait_old_workers;
 is(device_lock()->status, 200, 'wait 0');
 is(scalar warnings($log), 0, 'no warning');
 
-# without CONFIG and INFO there is nothing to tell; Redis 6.2 takes no
-# subcommand away
+# without INFO there is nothing to judge, which is told
 
-$t->redis('ACL', 'SETUSER', 'mdm', '-info',
-          MDM::Redis::version() < 7 ? '-config' : '-config|get');
+$t->redis('ACL', 'SETUSER', 'mdm', '-info');
 $log = $t->log_size;
 $t->reload(store => 'durability wait 2 100ms;');
 $t->wait_old_workers;
 is(device_lock()->status, 200,
    'a server that does not tell its settings');
 is(scalar warnings($log), 0, 'no warning');
+like($t->log($log), qr/${unknown}maxmemory-policy \(must be "noeviction"\), appendonly \(must be "yes"\), .*min-replicas-to-write \(should be 2\)$/m,
+     'but a notice of what is not known');
+unlike($t->redis('INFO', 'commandstats'), qr/^cmdstat_config\|get/m,
+       'CONFIG GET is never called');
 $t->redis('ACL', 'LOG', 'RESET');
 
 finish;
