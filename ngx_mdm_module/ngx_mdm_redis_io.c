@@ -246,7 +246,7 @@ ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn)
     /* what came behind the handshake is no event of the socket any more */
 
     if (c->read->ready) {
-        ngx_post_event(c->read, &ngx_posted_events);
+        ngx_post_event(c->read, &ngx_posted_next_events);
     }
 }
 
@@ -282,7 +282,12 @@ ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn)
         return NGX_ERROR;
     }
 
-    ngx_post_event(&conn->flush, &ngx_posted_events);
+    /*
+     * A Unix socket is connected at once, when a worker starts: what is in
+     * ngx_posted_events then waits for the first event of all.
+     */
+
+    ngx_post_event(&conn->flush, &ngx_posted_next_events);
 
     return NGX_OK;
 }
