@@ -38,12 +38,27 @@ sub store {
 
     @servers = @seeds unless @servers;
 
-    return (store_conf => 'mdm_store main { mode cluster; '
+    # six servers that start at once on a busy machine are slow to greet
+
+    return (store_conf => 'mdm_store main { mode cluster; connect_timeout 5s; '
         . join(' ', map { "server $_;" } @servers) . $c->auth . " $more }");
+}
+
+# Workers that have just started know nothing yet: a call waits for the slot
+# map and a handshake with the node of "mdm:meta", but no longer than "timeout",
+# which a busy machine may need for 60 scripts that Redis compiles.
+
+sub connected {
+    my ($from) = @_;
+
+    return wait_for(20, sub {
+        return 2 <= (() = $t->log($from) =~ /connected to redis cluster/g)
+               && 6 <= (() = $t->log($from) =~ /connected to redis \d/g) });
 }
 
 $t->write_conf(store(''));
 $t->start_nginx;
+connected(0) or die "no cluster:\n" . $t->log;
 
 my @ids = map { sprintf 'CLUSTER-%03d', $_ } 1 .. 40;
 my %device = map { $_ => $t->device($_)->enroll } @ids;
@@ -245,8 +260,10 @@ $c->wait_ok;
 
 # reloads while it runs, and one with other seeds
 
+$log = $t->log_size;
 $t->reload(store('', $nodes[0]{addr}));
 $t->wait_old_workers;
+connected($log);
 is(scalar(grep { session($_, "reload-$_") } @ids[0 .. 9]), 10,
    'after a reload');
 
@@ -310,9 +327,11 @@ $plain->stop;
 
 # durability: behind WAIT
 
+$log = $t->log_size;
 $t->reload(store('durability wait 1 300ms;'));
 $t->wait_old_workers;
 $c->wait_ok;
+connected($log);
 
 is(scalar(grep { session($_, "wait-$_") } @ids), 40, 'with durability wait');
 
