@@ -15,6 +15,12 @@
 /* milliseconds after which what is parked is tried again */
 #define NGX_MDM_REDIS_RETRY  20
 
+/*
+ * Bytes of a call from which on it takes the second connection.  What is
+ * behind it on the same one waits until Redis has read it.
+ */
+#define NGX_MDM_REDIS_BULK   65536
+
 
 static ngx_int_t ngx_mdm_redis_create(ngx_mdm_redis_t *redis,
     ngx_mdm_store_t *store);
@@ -199,9 +205,13 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
 
 ngx_int_t
 ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
-    ngx_mdm_redis_handler_pt handler, void *data, ngx_mdm_redis_op_t **op)
+    ngx_mdm_redis_kind_e kind, ngx_mdm_redis_handler_pt handler, void *data,
+    ngx_mdm_redis_op_t **op)
 {
+    size_t               size;
     ngx_int_t            rc;
+    mdm_uint_t           i;
+    ngx_uint_t           bulk, pending;
     ngx_mdm_redis_t     *redis;
     ngx_mdm_redis_op_t  *o;
 
@@ -216,8 +226,19 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
         return NGX_DECLINED;
     }
 
-    if (redis->stats.pending >= store->max_pending) {
-        ngx_mdm_redis_told_full(redis);
+    size = call->key.len;
+
+    for (i = 0; i < call->nargs; i++) {
+        size += call->args[i].len;
+    }
+
+    bulk = (kind != NGX_MDM_REDIS_DEVICE || size > NGX_MDM_REDIS_BULK);
+
+    pending = bulk ? redis->stats.bulk
+                   : redis->stats.pending - redis->stats.bulk;
+
+    if (pending >= store->max_pending) {
+        ngx_mdm_redis_told_full(redis, bulk, pending);
         ngx_mdm_redis_refuse(redis, call);
         return NGX_DECLINED;
     }
@@ -231,8 +252,14 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
     o->handler = handler;
     o->data = data;
     o->redis = redis;
+    o->kind = kind;
+    o->size = size;
+    o->called = ngx_current_msec;
     o->deadline = ngx_current_msec + store->timeout;
     o->write = (call->script->write != 0);
+    o->durable = (call->script->durable && ngx_mdm_redis_has_durable(redis));
+    o->bulk = (bulk != 0);
+    o->renew = o->bulk;
     o->pair = (redis->cluster != NULL && !call->script->onekey);
 
     rc = ngx_mdm_redis_send(redis, o);
@@ -249,6 +276,7 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
 
     redis->stats.calls++;
     redis->stats.pending++;
+    redis->stats.bulk += bulk;
 
     *op = o;
 
@@ -272,6 +300,7 @@ ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op)
         break;
 
     default:
+        ngx_mdm_redis_conn_detach(op);
         return;
     }
 
@@ -341,9 +370,7 @@ ngx_mdm_redis_send(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
         node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
     }
 
-    return ngx_mdm_redis_conn_send((op->call->script->durable
-                                    && ngx_mdm_redis_has_durable(redis))
-                                   ? &node->durable : &node->conn, op);
+    return ngx_mdm_redis_node_send(node, op);
 }
 
 
@@ -454,7 +481,17 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     ngx_mdm_redis_done(redis, op, rc, reply, arena);
 
-    if (reset.len != 0 && conn->state == NGX_MDM_REDIS_CONN_READY) {
+    if (reset.len == 0 || conn->state != NGX_MDM_REDIS_CONN_READY) {
+        return;
+    }
+
+    if (redis->sentinel != NULL) {
+
+        /* there may be another master, for all of them */
+
+        ngx_mdm_redis_node_reset(node, &reset);
+
+    } else {
         ngx_mdm_redis_conn_reset(conn, &reset);
     }
 }
@@ -558,11 +595,15 @@ ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 void
 ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
-    mdm_call_t            *call;
-    ngx_mdm_redis_node_t  *node;
+    void                      *data;
+    mdm_call_t                *call;
+    ngx_mdm_redis_node_t      *node;
+    ngx_mdm_redis_handler_pt   handler;
 
     node = conn->data;
     call = op->call;
+    data = op->data;
+    handler = op->handler;
 
     /* as if it had been abandoned */
 
@@ -570,7 +611,9 @@ ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
     ngx_mdm_redis_refuse(node->redis, call);
 
-    op->handler(call, op->data);
+    ngx_mdm_redis_conn_detach(op);
+
+    handler(call, data);
 }
 
 
@@ -579,11 +622,19 @@ ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     mdm_call_e rc, mdm_reply_t *reply, mdm_arena_t *arena)
 {
     mdm_call_t  *call;
+    ngx_uint_t   pending;
 
     redis->stats.pending--;
 
-    if (redis->full && redis->stats.pending < redis->store->max_pending / 2) {
-        redis->full = 0;
+    if (op->bulk) {
+        redis->stats.bulk--;
+    }
+
+    pending = op->bulk ? redis->stats.bulk
+                       : redis->stats.pending - redis->stats.bulk;
+
+    if (pending < redis->store->max_pending / 2) {
+        redis->full[op->bulk] = 0;
     }
 
     call = op->call;

@@ -22,6 +22,18 @@
 typedef struct ngx_mdm_redis_op_s  ngx_mdm_redis_op_t;
 
 
+/*
+ * Who waits for a call.  Those of devices have a connection of their own,
+ * unless they are large; all others share the second one.
+ */
+
+typedef enum {
+    NGX_MDM_REDIS_DEVICE = 0,
+    NGX_MDM_REDIS_API,
+    NGX_MDM_REDIS_JOB
+} ngx_mdm_redis_kind_e;
+
+
 /* of a store in this worker, since it started */
 
 typedef struct {
@@ -41,6 +53,8 @@ typedef struct {
     ngx_uint_t                errors;      /* other errors of a script */
     ngx_uint_t                connects;    /* connections that came up */
     ngx_uint_t                pending;     /* calls on their way now */
+    ngx_uint_t                bulk;        /* of them: on the second
+                                              connection */
 } ngx_mdm_redis_stats_t;
 
 /*
@@ -59,7 +73,8 @@ typedef void (*ngx_mdm_redis_handler_pt)(mdm_call_t *call, void *data);
  * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
-    ngx_mdm_redis_handler_pt handler, void *data, ngx_mdm_redis_op_t **op);
+    ngx_mdm_redis_kind_e kind, ngx_mdm_redis_handler_pt handler, void *data,
+    ngx_mdm_redis_op_t **op);
 
 /* the caller goes away: the reply is still read, and dropped */
 void ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op);

@@ -238,8 +238,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     op->hops++;
     op->asking = ask;
 
-    rc = ngx_mdm_redis_conn_send((op->conn == &node->durable)
-                                 ? &to->durable : &to->conn, op);
+    rc = ngx_mdm_redis_node_send(to, op);
 
     if (rc != NGX_OK) {
         op->asking = 0;

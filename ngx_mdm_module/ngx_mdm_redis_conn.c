@@ -14,32 +14,21 @@
 /* a connection that lasted this long was a good one */
 #define NGX_MDM_REDIS_STABLE     1000
 
+/* a call of more bytes than this is sent from where it lies */
+#define NGX_MDM_REDIS_LARGE      16384
+
 /* a worker that quits keeps an idle connection for this long */
 #define NGX_MDM_REDIS_LINGER     1000
-
-
-#define ngx_mdm_redis_left(op)                                                \
-    ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) > 0                 \
-     ? (op)->deadline - ngx_current_msec : 1)
-
-#define ngx_mdm_redis_expired(op)                                             \
-    ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) <= 0)
-
 
 static void ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
-static void ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn,
-    ngx_queue_t *ops);
-static ngx_uint_t ngx_mdm_redis_conn_overdue(ngx_queue_t *ops);
-static void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
+static void ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
 static void ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev);
 static const char *ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_conn_down(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
-static void ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn,
-    ngx_queue_t *ops);
-static void ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn);
 
 
 void
@@ -173,7 +162,9 @@ ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn)
 
     ngx_queue_init(&dead);
 
-    while (!ngx_queue_empty(&conn->waiting)) {
+    while (!ngx_queue_empty(&conn->waiting)
+           && ngx_mdm_redis_conn_room(conn))
+    {
 
         q = ngx_queue_head(&conn->waiting);
         ngx_queue_remove(q);
@@ -196,28 +187,30 @@ ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn)
 static ngx_int_t
 ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
+    ngx_int_t   rc;
     ngx_uint_t  flags;
 
     flags = (op->eval ? NGX_MDM_REDIS_EVAL : 0)
             | (op->pair ? NGX_MDM_REDIS_PAIR : 0)
             | (op->asking ? NGX_MDM_REDIS_ASKING : 0);
 
-    if (ngx_mdm_redis_out_call(&conn->out, op->call, flags) != NGX_OK) {
+    rc = (op->size > NGX_MDM_REDIS_LARGE)
+         ? ngx_mdm_redis_out_large(&conn->out, op->call, flags, op)
+         : ngx_mdm_redis_out_call(&conn->out, op->call, flags);
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
     op->state = NGX_MDM_REDIS_OP_SENT;
-    op->due = ngx_current_msec + conn->store->timeout;
     ngx_queue_insert_tail(&conn->sent, &op->queue);
+    conn->nsent++;
 
-    conn->batch = 1;
-
-    if (op->due != op->deadline) {
-
-        /* it has waited, or been somewhere else before */
-
-        conn->hasty = 1;
+    if (op->durable) {
+        conn->batch = 1;
     }
+
+    ngx_mdm_redis_conn_written(conn, op);
 
     return NGX_OK;
 }
@@ -232,7 +225,9 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
     /* behind a WAIT redis would not even read it: it goes with the next */
 
-    if (conn->state == NGX_MDM_REDIS_CONN_READY && conn->acks == 0) {
+    if (conn->state == NGX_MDM_REDIS_CONN_READY
+        && ngx_mdm_redis_conn_room(conn))
+    {
 
         if (ngx_mdm_redis_conn_write(conn, op) != NGX_OK) {
             return NGX_ERROR;
@@ -246,8 +241,7 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
         }
 
     } else {
-        op->state = NGX_MDM_REDIS_OP_WAITING;
-        ngx_queue_insert_tail(&conn->waiting, &op->queue);
+        ngx_mdm_redis_conn_wait(conn, op);
 
         if (conn->state == NGX_MDM_REDIS_CONN_CLOSED) {
 
@@ -262,15 +256,77 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
     if (!conn->timeout.timer_set) {
         ngx_mdm_redis_conn_arm(conn);
 
-    } else if ((ngx_msec_int_t) (op->deadline - conn->timeout.timer.key) < 0) {
-
-        /* ngx_add_timer() alone would not move it by less than 300 ms */
-
-        ngx_del_timer(&conn->timeout);
-        ngx_add_timer(&conn->timeout, ngx_mdm_redis_left(op));
+    } else {
+        ngx_mdm_redis_conn_within(conn, op->deadline);
     }
 
     return NGX_OK;
+}
+
+
+/* among those that wait devices go first */
+
+static void
+ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
+{
+    ngx_queue_t         *q;
+    ngx_mdm_redis_op_t  *other;
+
+    op->state = NGX_MDM_REDIS_OP_WAITING;
+
+    if (conn->limit != 0 && !op->renew) {
+
+        /* it has had its turn, but was sent elsewhere */
+
+        ngx_queue_insert_head(&conn->waiting, &op->queue);
+
+    } else if (conn->limit == 0 || op->kind != NGX_MDM_REDIS_DEVICE) {
+        ngx_queue_insert_tail(&conn->waiting, &op->queue);
+
+    } else {
+
+        for (q = ngx_queue_head(&conn->waiting);
+             q != ngx_queue_sentinel(&conn->waiting);
+             q = ngx_queue_next(q))
+        {
+            other = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+            if (other->kind != NGX_MDM_REDIS_DEVICE) {
+                break;
+            }
+        }
+
+        /* ahead of that one, or last */
+
+        ngx_queue_insert_tail(q, &op->queue);
+    }
+
+    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
+        ngx_mdm_redis_conn_queued(conn, op);
+    }
+}
+
+
+void
+ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op)
+{
+    ngx_str_t              reason;
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = op->conn;
+
+    if (op->state != NGX_MDM_REDIS_OP_SENT || !op->leaving
+        || ngx_mdm_redis_out_detach(&conn->out, op) == NGX_OK)
+    {
+        return;
+    }
+
+    /* the op stays: it is dropped by whoever finds it without a call */
+
+    ngx_mdm_redis_out_free(&conn->out);
+
+    ngx_str_set(&reason, "no memory");
+    ngx_mdm_redis_conn_reset(conn, &reason);
 }
 
 
@@ -282,109 +338,6 @@ ngx_mdm_redis_conn_remove(ngx_mdm_redis_op_t *op)
     op->state = NGX_MDM_REDIS_OP_OFF;
 
     ngx_mdm_redis_conn_settle(op->conn);
-}
-
-
-/* calls that were not answered in time */
-
-static void
-ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
-{
-    ngx_str_t              reason;
-    ngx_queue_t            dead, *q;
-    ngx_mdm_redis_op_t    *op;
-    ngx_mdm_redis_conn_t  *conn;
-
-    conn = ev->data;
-
-    if (ngx_mdm_redis_conn_overdue(&conn->sent)
-        || ngx_mdm_redis_conn_overdue(&conn->held))
-    {
-        ngx_mdm_redis_conn_reason(conn, &reason, "no reply within %Mms",
-                                  conn->store->timeout);
-
-        conn->stats->timeouts++;
-
-        ngx_mdm_redis_conn_lost(conn, &reason, 1);
-        return;
-    }
-
-    if (conn->hasty) {
-        conn->hasty = 0;
-
-        ngx_mdm_redis_conn_expire(conn, &conn->held);
-        ngx_mdm_redis_conn_expire(conn, &conn->sent);
-    }
-
-    ngx_queue_init(&dead);
-
-    while (!ngx_queue_empty(&conn->waiting)) {
-
-        q = ngx_queue_head(&conn->waiting);
-        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-
-        if (!ngx_mdm_redis_expired(op)) {
-            break;
-        }
-
-        ngx_queue_remove(q);
-        ngx_queue_insert_tail(&dead, q);
-
-        conn->stats->timeouts++;
-    }
-
-    ngx_mdm_redis_conn_arm(conn);
-    ngx_mdm_redis_conn_drop(conn, &dead);
-}
-
-
-/*
- * Tells callers that cannot wait any more.  That the server has not replied
- * in this time says nothing about it: it had less.
- */
-
-static void
-ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
-{
-    ngx_queue_t         *q;
-    ngx_mdm_redis_op_t  *op;
-
-    for (q = ngx_queue_head(ops);
-         q != ngx_queue_sentinel(ops);
-         q = ngx_queue_next(q))
-    {
-        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-
-        if (op->call == NULL) {
-            continue;
-        }
-
-        if (!ngx_mdm_redis_expired(op)) {
-            conn->hasty = 1;
-            continue;
-        }
-
-        conn->stats->timeouts++;
-
-        conn->owner->expire(conn, op);
-    }
-}
-
-
-/* has the oldest of them been waiting for too long? */
-
-static ngx_uint_t
-ngx_mdm_redis_conn_overdue(ngx_queue_t *ops)
-{
-    ngx_mdm_redis_op_t  *op;
-
-    if (ngx_queue_empty(ops)) {
-        return 0;
-    }
-
-    op = ngx_queue_data(ngx_queue_head(ops), ngx_mdm_redis_op_t, queue);
-
-    return ((ngx_msec_int_t) (op->due - ngx_current_msec) <= 0);
 }
 
 
@@ -515,6 +468,7 @@ ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
 
         } else {
             op->state = NGX_MDM_REDIS_OP_WAITING;
+            op->leaving = 0;
             op->retried = 1;
             ngx_queue_insert_tail(&again, q);
 
@@ -523,6 +477,8 @@ ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
 
         partial = 0;
     }
+
+    conn->nsent = 0;
 
     /* ahead of what waits for the end of a batch */
 
@@ -648,6 +604,7 @@ ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now)
     ngx_queue_init(&conn->held);
     ngx_queue_add(&dead, &conn->sent);
     ngx_queue_init(&conn->sent);
+    conn->nsent = 0;
     ngx_queue_add(&dead, &conn->waiting);
     ngx_queue_init(&conn->waiting);
 
@@ -668,7 +625,7 @@ ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now)
  * another one of them meanwhile, which takes a waiting one off the list.
  */
 
-static void
+void
 ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
 {
     ngx_queue_t         *q;
@@ -686,54 +643,6 @@ ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
 
         conn->owner->drop(conn, op);
     }
-}
-
-
-/* sets the timeout for the oldest call */
-
-static void
-ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
-{
-    ngx_uint_t           i;
-    ngx_queue_t         *q, *queues[3];
-    ngx_msec_int_t       left, n;
-    ngx_mdm_redis_op_t  *op;
-
-    if (ngx_mdm_redis_idle(conn)) {
-        return;
-    }
-
-    queues[0] = &conn->held;
-    queues[1] = &conn->sent;
-    queues[2] = &conn->waiting;
-
-    left = (ngx_msec_int_t) conn->store->timeout;
-
-    for (i = 0; i < 3; i++) {
-
-        for (q = ngx_queue_head(queues[i]);
-             q != ngx_queue_sentinel(queues[i]);
-             q = ngx_queue_next(q))
-        {
-            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-
-            n = (ngx_msec_int_t) (((op->state == NGX_MDM_REDIS_OP_WAITING
-                                    || (conn->hasty && op->call != NULL))
-                                   ? op->deadline : op->due)
-                                  - ngx_current_msec);
-
-            left = ngx_min(left, n);
-
-            if (!conn->hasty) {
-
-                /* the first one is the oldest */
-
-                break;
-            }
-        }
-    }
-
-    ngx_add_timer(&conn->timeout, (left > 0) ? (ngx_msec_t) left : 1);
 }
 
 

@@ -42,14 +42,24 @@ struct ngx_mdm_redis_op_s {
     void                      *data;
     void                      *redis;      /* the owner's, of its store */
     ngx_mdm_redis_conn_t      *conn;       /* if on one, or it was */
+    ngx_mdm_redis_kind_e       kind;
+    size_t                     size;       /* of key and arguments */
+    ngx_msec_t                 called;
     ngx_msec_t                 deadline;   /* of the caller */
-    ngx_msec_t                 due;        /* of the reply, once written */
+    ngx_msec_t                 left;       /* when its last byte left; while
+                                              it has not: was written */
+    off_t                      end;        /* where that is in the output */
     ngx_mdm_redis_op_state_e   state;
     mdm_reply_t               *reply;      /* while it is held */
     mdm_arena_t               *arena;
     unsigned                   eval:1;     /* send the script's body */
     unsigned                   retried:1;
     unsigned                   write:1;    /* the script may write */
+    unsigned                   durable:1;  /* WAIT follows it */
+    unsigned                   bulk:1;     /* for the second connection */
+    unsigned                   renew:1;    /* the deadline begins when it
+                                              has left */
+    unsigned                   leaving:1;  /* and it has not */
     unsigned                   pair:1;     /* send two keys */
     unsigned                   asking:1;   /* ASKING goes ahead of it */
     unsigned                   hops:4;     /* redirects so far */
@@ -146,6 +156,14 @@ struct ngx_mdm_redis_conn_s {
     ngx_queue_t                      sent;     /* ops whose reply is due */
     ngx_queue_t                      held;     /* ops that have it, while the
                                                   replicas have not */
+    ngx_uint_t                       nsent;    /* how many are sent */
+    ngx_uint_t                       limit;    /* of them, 0: none */
+    ngx_msec_t                       heard;    /* when bytes came, and left, */
+    ngx_msec_t                       moved;    /* at last */
+    ngx_msec_t                      *alive;    /* when any connection to the
+                                                  server heard of it; may be
+                                                  NULL */
+    ngx_msec_t                       waited;   /* when WAIT was written */
     ngx_uint_t                       acks;     /* replies of WAIT due */
     ngx_int_t                        replicas; /* that confirmed, -1: short */
 
@@ -167,12 +185,15 @@ struct ngx_mdm_redis_conn_s {
     unsigned                         down:1;   /* calls are refused */
     unsigned                         noload:1; /* SCRIPT LOAD is refused */
     unsigned                         later:1;  /* locate() did not know yet */
-    unsigned                         durable:1; /* WAIT follows each batch */
+    unsigned                         durable:1; /* WAIT may follow a batch;
+                                                  another one of the node
+                                                  asks for its settings */
     unsigned                         waitaof:1; /* so does WAITAOF */
     unsigned                         batch:1;  /* no WAIT was sent yet */
+    unsigned                         behind:1; /* a call has not left */
     unsigned                         gathering:1;
-    unsigned                         hasty:1;  /* some callers wait for less
-                                                  than their reply is due */
+    unsigned                         hasty:1;  /* deadlines do not follow
+                                                  each other in order */
     unsigned                         meta:1;   /* "partitions" was compared */
 
     u_char                           reason[NGX_MDM_REDIS_REASON];
@@ -215,6 +236,9 @@ ngx_int_t ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn,
 /* takes back an op that waits */
 void ngx_mdm_redis_conn_remove(ngx_mdm_redis_op_t *op);
 
+/* the call of an op that was sent goes away: what has not left is copied */
+void ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op);
+
 /* gives the connection up and makes a new one: it is of no use any more */
 void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 
@@ -225,7 +249,7 @@ void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
      && ngx_queue_empty(&(conn)->held))
 
 
-/* for ngx_mdm_redis_io.c */
+/* for ngx_mdm_redis_io.c and ngx_mdm_redis_time.c */
 
 /* the handshake is done: what waits is written */
 void ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn);
@@ -247,8 +271,55 @@ void ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now);
 /* to be called when calls may have ended */
 void ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn);
 
-/* writes what waits, on a connection that is ready */
+/* writes what waits and may, on a connection that is ready */
 void ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn);
+
+/* 1 if a call could be written now */
+#define ngx_mdm_redis_conn_room(conn)                                         \
+    ((conn)->acks == 0                                                        \
+     && ((conn)->limit == 0 || (conn)->nsent < (conn)->limit))
+
+/* hands ops that failed to the owner */
+void ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops);
+
+
+/* ngx_mdm_redis_time.c */
+
+/*
+ * What a call is given besides "timeout", in milliseconds: 4 MB a second go
+ * to the slowest disk that is of use.
+ */
+#define NGX_MDM_REDIS_RATE  4096
+
+#define ngx_mdm_redis_allowance(size)                                         \
+    ((ngx_msec_t) ((size) / NGX_MDM_REDIS_RATE))
+
+#define ngx_mdm_redis_expired(op)                                             \
+    ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) <= 0)
+
+/* the timer of calls: none was answered, or none could wait any longer */
+void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
+
+/* an op has been written */
+void ngx_mdm_redis_conn_written(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+
+/* an op has to wait for its turn */
+void ngx_mdm_redis_conn_queued(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+
+/* brings the time up to date before calls are sent */
+void ngx_mdm_redis_conn_clock(ngx_mdm_redis_conn_t *conn);
+
+/* bytes have left: "all" of them, or those up to c->sent */
+void ngx_mdm_redis_conn_moved(ngx_mdm_redis_conn_t *conn, ngx_uint_t all,
+    ngx_uint_t progress);
+
+/* sets the timer for the first op that cannot wait any more */
+void ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn);
+
+/* moves it to an earlier time if it has to be */
+void ngx_mdm_redis_conn_within(ngx_mdm_redis_conn_t *conn, ngx_msec_t until);
 
 
 /* ngx_mdm_redis_gather.c */

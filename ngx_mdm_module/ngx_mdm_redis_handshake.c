@@ -141,8 +141,14 @@ ngx_mdm_redis_wanted(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
     case NGX_MDM_REDIS_WAITAOF:
         return (conn->store->durability == NGX_MDM_DURABILITY_WAIT);
 
-    default:
+    case NGX_MDM_REDIS_NAME:
         return 1;
+
+    default:
+
+        /* scripts: one of a node's connections is enough */
+
+        return (step >= NGX_MDM_REDIS_META || !conn->durable);
     }
 }
 
@@ -402,7 +408,7 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     ngx_mdm_redis_step(conn);
 
-    if (conn->step == NGX_MDM_REDIS_LOAD) {
+    if (conn->step >= NGX_MDM_REDIS_LOAD) {
         return ngx_mdm_redis_rest(conn, reason);
     }
 

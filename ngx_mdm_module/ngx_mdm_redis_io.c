@@ -68,6 +68,10 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
     conn->log.action = "connecting to redis";
 
+    /* the cached time may be that of before something long */
+
+    ngx_time_update();
+
     s = ngx_socket(addr->sockaddr->sa_family, SOCK_STREAM, 0);
 
     if (s == (ngx_socket_t) -1) {
@@ -398,6 +402,12 @@ ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
             return NGX_DONE;
         }
 
+        conn->heard = ngx_current_msec;
+
+        if (conn->alive != NULL) {
+            *conn->alive = ngx_current_msec;
+        }
+
         if (ngx_mdm_redis_reader_feed(&conn->reader, ngx_mdm_redis_buffer, n)
             != NGX_OK)
         {
@@ -491,9 +501,18 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
                 continue;
             }
 
-            ngx_queue_remove(q);
+            if (op->leaving) {
+                mdm_arena_destroy(arena);
+                ngx_mdm_redis_conn_garbled(conn, "a reply came before its "
+                                                 "call had been sent");
+                return NGX_DONE;
+            }
 
-            if (ngx_mdm_redis_waits(conn) && reply->type == MDM_REPLY_ARRAY)
+            ngx_queue_remove(q);
+            conn->nsent--;
+
+            if (op->durable && ngx_mdm_redis_waits(conn)
+                && reply->type == MDM_REPLY_ARRAY)
             {
                 ngx_mdm_redis_wait_hold(conn, op, reply, arena);
                 continue;
@@ -509,6 +528,16 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
         if (conn->generation != generation) {
             return NGX_DONE;
         }
+
+        if (conn->limit != 0 && !ngx_queue_empty(&conn->waiting)
+            && conn->state == NGX_MDM_REDIS_CONN_READY)
+        {
+            ngx_mdm_redis_conn_resume(conn);
+
+            if (conn->generation != generation) {
+                return NGX_DONE;
+            }
+        }
     }
 }
 
@@ -521,6 +550,8 @@ ngx_mdm_redis_conn_flush_handler(ngx_event_t *ev)
     conn = ev->data;
 
     conn->stats->flushes++;
+
+    ngx_mdm_redis_conn_clock(conn);
 
     if (conn->batch && ngx_mdm_redis_waits(conn)
         && conn->state == NGX_MDM_REDIS_CONN_READY
@@ -537,6 +568,7 @@ ngx_mdm_redis_conn_flush_handler(ngx_event_t *ev)
 static void
 ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
 {
+    off_t              before;
     ngx_int_t          rc;
     ngx_event_t       *wev;
     ngx_connection_t  *c;
@@ -544,7 +576,18 @@ ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
     c = conn->connection;
     wev = c->write;
 
+    before = c->sent;
+
     rc = ngx_mdm_redis_out_send(&conn->out, c, &conn->stats->sends);
+
+    if (rc != NGX_ERROR && (rc != NGX_OK || conn->behind)) {
+        ngx_mdm_redis_conn_moved(conn, rc == NGX_OK, c->sent != before);
+    }
+
+    if (rc == NGX_BUSY) {
+        ngx_post_event(&conn->flush, &ngx_posted_next_events);
+        return;
+    }
 
     if (rc == NGX_OK) {
 
@@ -612,6 +655,7 @@ ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
     conn->generation++;
     conn->acks = 0;
     conn->batch = 0;
+    conn->behind = 0;
 
     if (conn->resolving != NULL) {
         ngx_resolve_name_done(conn->resolving);

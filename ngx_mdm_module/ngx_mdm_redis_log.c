@@ -192,18 +192,19 @@ ngx_mdm_redis_told_replicated(ngx_mdm_redis_told_t *told, ngx_str_t *name,
 
 
 void
-ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis)
+ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
+    ngx_uint_t pending)
 {
-    if (redis->full) {
+    if (redis->full[bulk]) {
         return;
     }
 
-    redis->full = 1;
+    redis->full[bulk] = 1;
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "mdm store \"%V\": %ui calls are pending, which is "
                   "\"max_pending\", further requests get 503",
-                  &redis->store->name, redis->stats.pending);
+                  &redis->store->name, pending);
 }
 
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * A server that holds keys, with one connection or two.
+ * A server that holds keys, and its connections: what waits for it is not
+ * always a device.
  */
 
 
@@ -12,6 +13,8 @@
 
 static void ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);
+static ngx_uint_t ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
@@ -19,6 +22,10 @@ static void ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn,
     ngx_uint_t enough, ngx_int_t replicas);
 static ngx_int_t ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
+
+
+/* calls that the second connection has with the server at a time */
+#define NGX_MDM_REDIS_FLIGHT  8
 
 
 static const ngx_mdm_redis_owner_t  ngx_mdm_redis_node_owner = {
@@ -39,6 +46,8 @@ ngx_mdm_redis_node_t *
 ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_target_t *target)
 {
+    ngx_uint_t             i, n;
+    ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
     ngx_mdm_redis_node_t  *node;
 
     node = ngx_calloc(sizeof(ngx_mdm_redis_node_t), ngx_cycle->log);
@@ -55,13 +64,19 @@ ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
 
     ngx_queue_insert_tail(&redis->nodes, &node->queue);
 
-    ngx_mdm_redis_node_conn(node, &node->conn);
-    ngx_mdm_redis_conn_open(&node->conn);
+    node->durable.durable = 1;
 
-    if (ngx_mdm_redis_has_durable(redis)) {
-        ngx_mdm_redis_node_conn(node, &node->durable);
-        node->durable.durable = 1;
-        ngx_mdm_redis_conn_open(&node->durable);
+    node->bulk.durable = 1;
+    node->bulk.limit = NGX_MDM_REDIS_FLIGHT;
+
+    n = ngx_mdm_redis_node_conns(node, conns);
+
+    for (i = 0; i < n; i++) {
+        ngx_mdm_redis_node_conn(node, conns[i]);
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_mdm_redis_conn_open(conns[i]);
     }
 
     return node;
@@ -77,6 +92,7 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     conn->owner = &ngx_mdm_redis_node_owner;
     conn->stats = &node->redis->stats;
     conn->target = &node->target;
+    conn->alive = &node->alive;
 
     if (node->redis->cluster != NULL) {
         conn->gather = &node->redis->gather;
@@ -89,12 +105,15 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
 void
 ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node)
 {
+    ngx_uint_t             i, n;
+    ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
+
     ngx_queue_remove(&node->queue);
 
-    ngx_mdm_redis_conn_destroy(&node->conn);
+    n = ngx_mdm_redis_node_conns(node, conns);
 
-    if (ngx_mdm_redis_has_durable(node->redis)) {
-        ngx_mdm_redis_conn_destroy(&node->durable);
+    for (i = 0; i < n; i++) {
+        ngx_mdm_redis_conn_destroy(conns[i]);
     }
 
     ngx_mdm_redis_target_free(&node->target);
@@ -121,22 +140,126 @@ ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason)
 ngx_uint_t
 ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node)
 {
-    return !ngx_mdm_redis_idle(&node->conn)
-           || (ngx_mdm_redis_has_durable(node->redis)
-               && !ngx_mdm_redis_idle(&node->durable));
+    ngx_uint_t             i, n;
+    ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
+
+    n = ngx_mdm_redis_node_conns(node, conns);
+
+    for (i = 0; i < n; i++) {
+
+        if (!ngx_mdm_redis_idle(conns[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_mdm_redis_node_conns(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_conn_t **conns)
+{
+    ngx_uint_t  n;
+
+    n = 0;
+
+    conns[n++] = &node->conn;
+
+    if (ngx_mdm_redis_has_durable(node->redis)) {
+        conns[n++] = &node->durable;
+    }
+
+    conns[n++] = &node->bulk;
+
+    return n;
+}
+
+
+ngx_int_t
+ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    if (op->bulk) {
+        conn = &node->bulk;
+
+    } else {
+        conn = op->durable ? &node->durable : &node->conn;
+    }
+
+    /* polls find out first that a server is away: nobody else needs to */
+
+    if (node->conn.down) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_mdm_redis_conn_send(conn, op);
+}
+
+
+void
+ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason)
+{
+    ngx_uint_t             i, n;
+    ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
+
+    n = ngx_mdm_redis_node_conns(node, conns);
+
+    for (i = 0; i < n; i++) {
+
+        if (conns[i]->state == NGX_MDM_REDIS_CONN_READY) {
+            ngx_mdm_redis_conn_reset(conns[i], reason);
+        }
+    }
+}
+
+
+/* none that comes before it is down */
+
+static ngx_uint_t
+ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_conn_t *conn)
+{
+    ngx_uint_t             i;
+    ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
+
+    (void) ngx_mdm_redis_node_conns(node, conns);
+
+    for (i = 0; conns[i] != conn; i++) {
+
+        if (conns[i]->down) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
 static void
 ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
 {
+    ngx_uint_t             i, n;
     ngx_mdm_redis_node_t  *node;
+    ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
 
     node = conn->data;
 
-    /* both connections have to be */
+    n = ngx_mdm_redis_node_conns(node, conns);
 
-    if (!node->conn.down && !node->durable.down) {
+    for (i = 0; i < n; i++) {
+
+        if (conns[i]->state != NGX_MDM_REDIS_CONN_READY
+            && (conns[i]->down || !ngx_exiting))
+        {
+            break;
+        }
+    }
+
+    /* the last one tells it */
+
+    if (i == n) {
         ngx_mdm_redis_told_up(&node->told, "redis",
                               ngx_mdm_redis_conn_name(conn));
     }
@@ -156,7 +279,7 @@ ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
     /* it is the server's trouble: one of its connections tells it */
 
-    if (conn == &node->conn || !node->conn.down) {
+    if (ngx_mdm_redis_node_first(node, conn)) {
         ngx_mdm_redis_told_down(&node->told, "redis",
                                 ngx_mdm_redis_conn_name(conn), reason);
     }

@@ -76,6 +76,10 @@ typedef struct {
     ngx_mdm_redis_conn_t       durable;    /* "durability wait": what must
                                               not be lost goes here, so that
                                               polls wait for no replica */
+    ngx_mdm_redis_conn_t       bulk;       /* large calls, those of the API
+                                              and of jobs */
+
+    ngx_msec_t                 alive;      /* when bytes came at last */
 
     ngx_mdm_redis_told_t       told;
     ngx_mdm_redis_settings_t   settings;
@@ -103,7 +107,7 @@ struct ngx_mdm_redis_s {
 
     time_t                     failed;     /* when a script last failed */
     ngx_uint_t                 failures;   /* not logged since then */
-    unsigned                   full:1;
+    ngx_uint_t                 full[2];    /* of devices, and of bulk */
 };
 
 
@@ -128,6 +132,19 @@ void ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason);
 
 /* 1 if there are calls on it */
 ngx_uint_t ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node);
+
+/* its connections, the first one first; how many there are */
+#define NGX_MDM_REDIS_CONNS  3
+
+ngx_uint_t ngx_mdm_redis_node_conns(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_conn_t **conns);
+
+/* gives the op to that of them which it is for; as ..._conn_send() */
+ngx_int_t ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_op_t *op);
+
+/* the server is not what it was: makes all that are ready anew */
+void ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason);
 
 
 /* ngx_mdm_redis.c: what asks for the id of a store */
@@ -171,7 +188,8 @@ void ngx_mdm_redis_told_well(ngx_mdm_redis_told_t *told, ngx_str_t *name,
 void ngx_mdm_redis_told_replicated(ngx_mdm_redis_told_t *told,
     ngx_str_t *name, ngx_uint_t enough, ngx_int_t replicas);
 
-void ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis);
+void ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
+    ngx_uint_t pending);
 void ngx_mdm_redis_told_failure(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op, mdm_str_t *error);
 

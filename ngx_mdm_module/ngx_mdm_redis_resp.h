@@ -27,12 +27,14 @@
 /*
  * The output: a chain of blocks.  What is written goes to the last one, and
  * a block is freed once it has been sent; one is kept for the next turn.
+ * What "queued" says has left when c->sent of the connection is as much.
  */
 
 typedef struct {
     ngx_chain_t              *first;
     ngx_chain_t              *last;
     ngx_chain_t              *spare;
+    off_t                     queued;      /* bytes, sent ones too */
 } ngx_mdm_redis_out_t;
 
 
@@ -65,13 +67,28 @@ typedef struct {
 ngx_int_t ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
     ngx_uint_t flags);
 
+/*
+ * The same without a copy of what is long: the call's arguments stay where
+ * they are until they have left, or were detached.  "owner" says whose they
+ * are, and is not NULL.
+ */
+ngx_int_t ngx_mdm_redis_out_large(ngx_mdm_redis_out_t *out, mdm_call_t *call,
+    ngx_uint_t flags, void *owner);
+
+/*
+ * The owner goes away: what of its bytes has not left is copied.  NGX_OK;
+ * NGX_ERROR: no memory, the output must not be sent any more.
+ */
+ngx_int_t ngx_mdm_redis_out_detach(ngx_mdm_redis_out_t *out, void *owner);
+
 /* writes any command; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out,
     const ngx_str_t *argv, ngx_uint_t argc);
 
 /*
  * Sends what there is.  NGX_OK: all of it; NGX_AGAIN: the socket takes no
- * more for now; NGX_ERROR.  *sends grows by the writes made.
+ * more for now; NGX_BUSY: it would, but others have their turn first;
+ * NGX_ERROR.  *sends grows by the writes made.
  */
 ngx_int_t ngx_mdm_redis_out_send(ngx_mdm_redis_out_t *out,
     ngx_connection_t *c, ngx_uint_t *sends);

@@ -25,9 +25,8 @@ static ngx_int_t ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask,
 static void ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask);
 static void ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask,
     ngx_str_t *reason);
-static ngx_uint_t ngx_mdm_redis_sentinel_conns(
-    ngx_mdm_redis_sentinel_t *sentinel, ngx_mdm_redis_node_t **node,
-    ngx_mdm_redis_conn_t **conn);
+static ngx_mdm_redis_node_t *ngx_mdm_redis_sentinel_node(
+    ngx_mdm_redis_sentinel_t *sentinel);
 static void ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
 
@@ -157,12 +156,13 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
 {
     ngx_uint_t                 i, n;
     ngx_mdm_redis_node_t      *node;
-    ngx_mdm_redis_conn_t      *conn[2];
+    ngx_mdm_redis_conn_t      *conn[NGX_MDM_REDIS_CONNS];
     ngx_mdm_redis_sentinel_t  *sentinel;
 
     sentinel = ask->data;
+    node = ngx_mdm_redis_sentinel_node(sentinel);
 
-    n = ngx_mdm_redis_sentinel_conns(sentinel, &node, conn);
+    n = ngx_mdm_redis_node_conns(node, conn);
 
     for (i = 0; i < n; i++) {
 
@@ -190,10 +190,9 @@ static void
 ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
 {
     ngx_uint_t             i, n;
-    ngx_mdm_redis_node_t  *node;
-    ngx_mdm_redis_conn_t  *conn[2];
+    ngx_mdm_redis_conn_t  *conn[NGX_MDM_REDIS_CONNS];
 
-    n = ngx_mdm_redis_sentinel_conns(ask->data, &node, conn);
+    n = ngx_mdm_redis_node_conns(ngx_mdm_redis_sentinel_node(ask->data), conn);
 
     for (i = 0; i < n; i++) {
         ngx_mdm_redis_sentinel_found(conn[i], reason);
@@ -201,22 +200,16 @@ ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
 }
 
 
-/* there is one node, with one connection or two */
+/* there is one */
 
-static ngx_uint_t
-ngx_mdm_redis_sentinel_conns(ngx_mdm_redis_sentinel_t *sentinel,
-    ngx_mdm_redis_node_t **node, ngx_mdm_redis_conn_t **conn)
+static ngx_mdm_redis_node_t *
+ngx_mdm_redis_sentinel_node(ngx_mdm_redis_sentinel_t *sentinel)
 {
     ngx_queue_t  *q;
 
     q = ngx_queue_head(&sentinel->redis->nodes);
 
-    *node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
-
-    conn[0] = &(*node)->conn;
-    conn[1] = &(*node)->durable;
-
-    return ngx_mdm_redis_has_durable(sentinel->redis) ? 2 : 1;
+    return ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
 }
 
 

@@ -172,6 +172,11 @@ ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
         return NGX_ERROR;
     }
 
+    /* what is detached from its owner is repeated from another place */
+
+    (void) SSL_set_mode(c->ssl->connection,
+                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
     /* Server Name Indication knows no addresses, RFC 6066 */
 
     if (!ngx_mdm_redis_tls_expected(conn, &name)

@@ -15,6 +15,7 @@
 
 static ngx_int_t ngx_mdm_redis_wait_command(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *argv, ngx_uint_t argc);
+static void ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_wait_count(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply);
 
@@ -29,6 +30,7 @@ ngx_mdm_redis_wait_write(ngx_mdm_redis_conn_t *conn)
     store = conn->store;
 
     conn->batch = 0;
+    conn->waited = ngx_current_msec;
     conn->replicas = (ngx_int_t) store->wait_replicas;
 
     argv[1].data = replicas;
@@ -148,11 +150,54 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         conn->owner->reply(conn, op, r, a);
     }
 
-    if (conn->generation == generation
-        && conn->state == NGX_MDM_REDIS_CONN_READY)
+    if (conn->generation != generation
+        || conn->state != NGX_MDM_REDIS_CONN_READY)
     {
-        ngx_mdm_redis_conn_resume(conn);
+        return;
     }
+
+    if (!enough && conn->limit != 0) {
+        ngx_mdm_redis_wait_refuse(conn);
+
+        if (conn->generation != generation) {
+            return;
+        }
+    }
+
+    ngx_mdm_redis_conn_resume(conn);
+}
+
+
+/*
+ * Writes that were there before this WAIT would have been part of its batch
+ * but for the limit of the connection: they have waited as long in vain.
+ */
+
+static void
+ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_queue_t          dead, *q, *next;
+    ngx_mdm_redis_op_t  *op;
+
+    ngx_queue_init(&dead);
+
+    for (q = ngx_queue_head(&conn->waiting);
+         q != ngx_queue_sentinel(&conn->waiting);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+
+        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+        if (op->durable
+            && (ngx_msec_int_t) (op->called - conn->waited) <= 0)
+        {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&dead, q);
+        }
+    }
+
+    ngx_mdm_redis_conn_drop(conn, &dead);
 }
 
 

@@ -7,6 +7,7 @@
 #include "ngx_mdm_round.h"
 
 
+static ngx_mdm_redis_kind_e ngx_mdm_round_kind(mdm_exchange_t *x);
 static void ngx_mdm_round_reply(mdm_call_t *call, void *data);
 static void ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call);
 static void ngx_mdm_round_destroy(void *data);
@@ -15,11 +16,13 @@ static void ngx_mdm_round_destroy(void *data);
 ngx_uint_t
 ngx_mdm_round_send(ngx_mdm_round_t *round)
 {
-    ngx_int_t        rc;
-    ngx_uint_t       i;
-    mdm_exchange_t  *x;
+    ngx_int_t              rc;
+    ngx_uint_t             i;
+    mdm_exchange_t        *x;
+    ngx_mdm_redis_kind_e   kind;
 
     x = round->exchange;
+    kind = ngx_mdm_round_kind(x);
 
     round->pending = 0;
     round->nops = x->ncalls;
@@ -38,7 +41,7 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
 
     for (i = 0; i < x->ncalls; i++) {
 
-        rc = ngx_mdm_redis_call(round->store, &x->calls[i],
+        rc = ngx_mdm_redis_call(round->store, &x->calls[i], kind,
                                 ngx_mdm_round_reply, round, &round->ops[i]);
 
         if (rc == NGX_OK) {
@@ -54,6 +57,23 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
     }
 
     return round->pending;
+}
+
+
+static ngx_mdm_redis_kind_e
+ngx_mdm_round_kind(mdm_exchange_t *x)
+{
+    switch (x->kind) {
+
+    case MDM_KIND_API:
+        return NGX_MDM_REDIS_API;
+
+    case MDM_KIND_JOB:
+        return NGX_MDM_REDIS_JOB;
+
+    default:
+        return NGX_MDM_REDIS_DEVICE;
+    }
 }
 
 
