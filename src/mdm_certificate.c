@@ -393,6 +393,65 @@ mdm_certificate_names(const mdm_str_t *der, const mdm_str_t *udid,
 }
 
 
+size_t
+mdm_certificate_print(X509 *cert, u_char *dst, size_t n)
+{
+    BIO     *bio;
+    char    *text;
+    long     len;
+
+    ERR_set_mark();
+
+    len = 0;
+    bio = BIO_new(BIO_s_mem());
+
+    if (bio != NULL
+        && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
+                              XN_FLAG_RFC2253)
+           >= 0)
+    {
+        len = BIO_get_mem_data(bio, &text);
+
+        if (len > (long) n) {
+            len = (long) n;
+        }
+
+        if (len > 0) {
+            memcpy(dst, text, (size_t) len);
+        }
+    }
+
+    BIO_free(bio);
+
+    ERR_pop_to_mark();
+
+    return (len > 0) ? (size_t) len : 0;
+}
+
+
+void
+mdm_certificate_title(mdm_arena_t *arena, const mdm_str_t *der,
+    mdm_str_t *title)
+{
+    X509  *cert;
+
+    mdm_str_null(title);
+
+    if (mdm_certificate_parse(der, &cert) != MDM_OK) {
+        return;
+    }
+
+    title->data = mdm_arena_alloc(arena, MDM_SUBJECT_MAX);
+
+    if (title->data != NULL) {
+        title->len = mdm_certificate_print(cert, title->data,
+                                           MDM_SUBJECT_MAX);
+    }
+
+    X509_free(cert);
+}
+
+
 static mdm_uint_t
 mdm_certificate_subject(const mdm_certificate_device_t *device,
     const X509_NAME *name)

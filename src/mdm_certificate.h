@@ -19,6 +19,9 @@
 /* a device whose clock is wrong by this much is still believed, seconds */
 #define MDM_CERTIFICATE_SKEW  300
 
+/* bytes of a subject in a log */
+#define MDM_SUBJECT_MAX       256
+
 /* bytes of a digest */
 #define MDM_SHA256            32
 
@@ -42,6 +45,17 @@ mdm_int_t mdm_certificate_der(mdm_arena_t *arena, X509 *cert,
  */
 mdm_uint_t mdm_certificate_names(const mdm_str_t *der, const mdm_str_t *udid,
     const mdm_str_t *serial);
+
+/*
+ * The subject as one line for a log, as RFC 2253 writes it: printable ASCII,
+ * at most n bytes, which are MDM_SUBJECT_MAX for a whole one.  Returns how
+ * many; 0 if it cannot be told.
+ */
+size_t mdm_certificate_print(X509 *cert, u_char *dst, size_t n);
+
+/* the same of a DER, owned by the arena; empty if it cannot be told */
+void mdm_certificate_title(mdm_arena_t *arena, const mdm_str_t *der,
+    mdm_str_t *title);
 
 /*
  * A certificate passed by a header: RFC 9440 when it begins with ":", else a

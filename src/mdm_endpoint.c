@@ -8,6 +8,7 @@
 #include "mdm_checkin.h"
 #include "mdm_connect.h"
 #include "mdm_endpoint.h"
+#include "mdm_report.h"
 
 
 #define MDM_CHECKIN_TYPE      "application/x-apple-aspen-mdm-checkin"
@@ -135,7 +136,8 @@ mdm_endpoint_device(mdm_exchange_t *x)
         return;
     }
 
-    rc = mdm_message_read(x);
+    rc = (x->kind == MDM_KIND_CONNECT) ? mdm_report_message(x)
+                                       : mdm_message_read(x);
 
     if (rc != MDM_OK) {
         x->step = (rc == MDM_DECLINED) ? mdm_endpoint_answered

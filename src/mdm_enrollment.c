@@ -8,7 +8,9 @@
 #include "mdm_key.h"
 
 
-static mdm_int_t mdm_enrollment_key(plist_t message, const char *name,
+static void mdm_enrollment_name(plist_t message, const char *key,
+    mdm_enrollment_name_t *name);
+static mdm_int_t mdm_enrollment_key(const mdm_enrollment_name_t *name,
     mdm_str_t *value, const char **why);
 static mdm_uint_t mdm_enrollment_id_valid(const mdm_str_t *id);
 static mdm_int_t mdm_enrollment_keys(mdm_arena_t *arena,
@@ -36,6 +38,34 @@ mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
     const mdm_str_t *tenant, uint32_t partitions, mdm_enrollment_t *en,
     const char **why)
 {
+    mdm_enrollment_names_t  names;
+
+    mdm_enrollment_name(message, "UDID", &names.udid);
+    mdm_enrollment_name(message, "EnrollmentID", &names.enrollment);
+    mdm_enrollment_name(message, "UserID", &names.user);
+    mdm_enrollment_name(message, "EnrollmentUserID", &names.enrollment_user);
+    mdm_enrollment_name(message, "UserShortName", &names.short_name);
+
+    return mdm_enrollment_resolve_names(arena, &names, tenant, partitions, en,
+                                        why);
+}
+
+
+static void
+mdm_enrollment_name(plist_t message, const char *key,
+    mdm_enrollment_name_t *name)
+{
+    mdm_str_null(&name->value);
+
+    name->rc = mdm_plist_string(message, key, &name->value);
+}
+
+
+mdm_int_t
+mdm_enrollment_resolve_names(mdm_arena_t *arena,
+    const mdm_enrollment_names_t *names, const mdm_str_t *tenant,
+    uint32_t partitions, mdm_enrollment_t *en, const char **why)
+{
     mdm_str_t  user, euser, name, *channel;
 
     memset(en, 0, sizeof(mdm_enrollment_t));
@@ -43,12 +73,11 @@ mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
     mdm_str_null(&euser);
     mdm_str_null(&name);
 
-    if (mdm_enrollment_key(message, "UDID", &en->udid, why) != MDM_OK
-        || mdm_enrollment_key(message, "EnrollmentID", &en->enrollment, why)
+    if (mdm_enrollment_key(&names->udid, &en->udid, why) != MDM_OK
+        || mdm_enrollment_key(&names->enrollment, &en->enrollment, why)
            != MDM_OK
-        || mdm_enrollment_key(message, "UserID", &user, why) != MDM_OK
-        || mdm_enrollment_key(message, "EnrollmentUserID", &euser, why)
-           != MDM_OK)
+        || mdm_enrollment_key(&names->user, &user, why) != MDM_OK
+        || mdm_enrollment_key(&names->enrollment_user, &euser, why) != MDM_OK)
     {
         return MDM_DECLINED;
     }
@@ -81,7 +110,7 @@ mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
                 en->type = MDM_TYPE_SHARED_IPAD;
                 channel = &name;
 
-                if (mdm_enrollment_key(message, "UserShortName", channel, why)
+                if (mdm_enrollment_key(&names->short_name, channel, why)
                     != MDM_OK)
                 {
                     return MDM_DECLINED;
@@ -151,21 +180,19 @@ mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
 
 
 static mdm_int_t
-mdm_enrollment_key(plist_t message, const char *name, mdm_str_t *value,
+mdm_enrollment_key(const mdm_enrollment_name_t *name, mdm_str_t *value,
     const char **why)
 {
-    mdm_int_t  rc;
-
-    rc = mdm_plist_string(message, name, value);
-
-    if (rc == MDM_DECLINED) {
+    if (name->rc == MDM_DECLINED) {
         return MDM_OK;
     }
 
-    if (rc == MDM_ERROR) {
+    if (name->rc == MDM_ERROR) {
         *why = "an identity key is not a string";
         return MDM_DECLINED;
     }
+
+    *value = name->value;
 
     if (value->data == NULL) {
         value->data = (u_char *) "";       /* there, but empty */

@@ -43,6 +43,25 @@ typedef struct {
 } mdm_enrollment_t;
 
 
+/* an identity key of a message, as it came */
+
+typedef struct {
+    mdm_int_t                 rc;          /* MDM_OK; MDM_DECLINED: there is
+                                              none; MDM_ERROR: not a string, or
+                                              one that cannot be read */
+    mdm_str_t                 value;
+} mdm_enrollment_name_t;
+
+
+typedef struct {
+    mdm_enrollment_name_t     udid;
+    mdm_enrollment_name_t     enrollment;
+    mdm_enrollment_name_t     user;
+    mdm_enrollment_name_t     enrollment_user;
+    mdm_enrollment_name_t     short_name;
+} mdm_enrollment_names_t;
+
+
 /* 1 if this is a user channel, else 0 */
 #define mdm_enrollment_user(en)                                               \
     ((en)->type != MDM_TYPE_DEVICE                                            \
@@ -59,6 +78,13 @@ mdm_str_t mdm_type_name(mdm_type_e type);
 mdm_int_t mdm_enrollment_resolve(mdm_arena_t *arena, plist_t message,
     const mdm_str_t *tenant, uint32_t partitions, mdm_enrollment_t *en,
     const char **why);
+
+/*
+ * The same from identity keys that were read in another way.
+ */
+mdm_int_t mdm_enrollment_resolve_names(mdm_arena_t *arena,
+    const mdm_enrollment_names_t *names, const mdm_str_t *tenant,
+    uint32_t partitions, mdm_enrollment_t *en, const char **why);
 
 /*
  * The same from an id as an administrator writes it ("UDID" or

@@ -18,6 +18,20 @@ static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
 
 
 mdm_int_t
+mdm_message_create(mdm_exchange_t *x)
+{
+    if (x->identity.source == MDM_IDENTITY_NONE) {
+        (void) mdm_exchange_refuse(x, 403, "no client certificate");
+        return MDM_DECLINED;
+    }
+
+    x->ctx = mdm_arena_zalloc(x->arena, sizeof(mdm_message_t));
+
+    return (x->ctx == NULL) ? MDM_ERROR : MDM_OK;
+}
+
+
+mdm_int_t
 mdm_message_read(mdm_exchange_t *x)
 {
     mdm_int_t            rc;
@@ -25,17 +39,12 @@ mdm_message_read(mdm_exchange_t *x)
     mdm_message_t       *m;
     mdm_plist_limits_t   limits;
 
-    if (x->identity.source == MDM_IDENTITY_NONE) {
-        (void) mdm_exchange_refuse(x, 403, "no client certificate");
-        return MDM_DECLINED;
+    rc = mdm_message_create(x);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
-    m = mdm_arena_zalloc(x->arena, sizeof(mdm_message_t));
-    if (m == NULL) {
-        return MDM_ERROR;
-    }
-
-    x->ctx = m;
+    m = x->ctx;
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;

@@ -35,7 +35,7 @@
 /* x->ctx of every device exchange */
 
 typedef struct {
-    plist_t                   plist;
+    plist_t                   plist;       /* NULL: a report of connect */
     mdm_enrollment_t          en;
     mdm_str_t                 once;        /* names this very message */
 
@@ -50,9 +50,15 @@ typedef struct {
 
 
 /*
- * Reads x->body and resolves who speaks; x->ctx and x->enrollment_id are
- * set.  MDM_OK; MDM_DECLINED: the response (400, 403) is filled in;
- * MDM_ERROR: no memory.
+ * Makes x->ctx for a message of a device.  MDM_OK; MDM_DECLINED: there is no
+ * certificate, the response is filled in; MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_message_create(mdm_exchange_t *x);
+
+/*
+ * A check-in: reads x->body and resolves who speaks; x->ctx and
+ * x->enrollment_id are set.  MDM_OK; MDM_DECLINED: the response (400, 403)
+ * is filled in; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_message_read(mdm_exchange_t *x);
 

@@ -4,12 +4,12 @@
  */
 
 
-#include "mdm_command.h"
 #include "mdm_connect.h"
 #include "mdm_ddm_token.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
+#include "mdm_report.h"
 
 
 /* commands without a body that one exchange drops */
@@ -39,55 +39,52 @@ mdm_connect(mdm_exchange_t *x)
 static mdm_int_t
 mdm_connect_status(mdm_exchange_t *x)
 {
-    mdm_str_t       status, uuid, key, result;
+    mdm_str_t       status, key, result;
+    mdm_report_t   *report;
     mdm_message_t  *m;
 
     m = x->ctx;
+    report = m->data;
 
-    if (mdm_plist_string(m->plist, "Status", &status) != MDM_OK) {
-        return mdm_exchange_refuse(x, 400, "Status is missing");
+    if (report->status == MDM_REPORT_UNREADABLE && report->uuid.len == 0) {
+        return mdm_report_refuse(x, "neither a known Status nor a CommandUUID");
     }
+
+    status = mdm_report_status(report->status);
 
     x->mdm_status = status;
 
-    if (mdm_str_is(&status, "Idle")) {
+    if (report->status == MDM_REPORT_IDLE) {
         return mdm_connect_idle(x);
     }
 
-    if (!mdm_str_is(&status, "Acknowledged") && !mdm_str_is(&status, "Error")
-        && !mdm_str_is(&status, "CommandFormatError")
-        && !mdm_str_is(&status, "NotNow"))
-    {
-        return mdm_exchange_refuse(x, 400, "unknown Status \"%.*s\"",
-                                   mdm_fmt(&status));
+    x->command_uuid = report->uuid;
+
+    if (mdm_key_uuid(x->arena, &key, &report->uuid) != MDM_OK) {
+        return MDM_ERROR;
     }
 
     /*
      * A result that names no command is kept under an empty CommandUUID, the
-     * last one, and answered 200: the device would repeat it for ever.
+     * last one, and answered 200: the device would repeat it for ever.  So it
+     * would one that cannot be read.
      */
 
-    mdm_str_null(&uuid);
-    (void) mdm_plist_string(m->plist, "CommandUUID", &uuid);
-
-    if (uuid.len > MDM_COMMAND_UUID_MAX) {
-        mdm_str_null(&uuid);
-    }
-
-    if (uuid.len == 0) {
+    if (report->uuid.len == 0) {
         mdm_exchange_note(x, MDM_NOTE_WARN, "a result of \"%.*s\" without a "
                           "usable CommandUUID", mdm_fmt(&m->en.id_key));
-    }
 
-    x->command_uuid = uuid;
-
-    if (mdm_key_uuid(x->arena, &key, &uuid) != MDM_OK) {
-        return MDM_ERROR;
+    } else if (report->status == MDM_REPORT_UNREADABLE) {
+        mdm_exchange_note(x, MDM_NOTE_WARN, "the result of command \"%.*s\" "
+                          "for \"%.*s\" is unreadable, it is kept as it "
+                          "came: %s", mdm_fmt(&key), mdm_fmt(&m->en.id_key),
+                          (report->broken != NULL) ? report->broken
+                                                   : "no known Status");
     }
 
     /* what is not kept is not sent either */
 
-    if (mdm_str_is(&status, "NotNow")) {
+    if (report->status == MDM_REPORT_NOT_NOW) {
         mdm_str_null(&result);
 
     } else {

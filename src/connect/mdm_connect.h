@@ -13,7 +13,7 @@
 #include "mdm_message.h"
 
 
-/* expects that mdm_message_read() has been run */
+/* expects that mdm_report_message() has been run */
 mdm_int_t mdm_connect(mdm_exchange_t *x);
 
 

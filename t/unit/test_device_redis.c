@@ -148,7 +148,7 @@ test_refused(void **state)
     assert_int_equal(checkin(state, CERT_A, "Authenticate", "", ""), 400);
     assert_int_equal(checkin(state, CERT_A, "Authenticate", id_is(UDID)
                      "<key>EnrollmentID</key><string>x</string>", ""), 400);
-    assert_int_equal(report(state, CERT_A, id_is(UDID), "Done", "u1"), 400);
+    assert_int_equal(report(state, CERT_A, id_is(UDID), "Done", ""), 400);
     assert_int_equal(sendf(state, MDM_KIND_CONNECT, CERT_A, id_is(UDID)),
                      400);
     assert_int_equal(send_raw(state, MDM_KIND_CONNECT, CERT_A, "garbage"),
