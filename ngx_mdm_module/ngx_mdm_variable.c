@@ -13,6 +13,11 @@
 #include "ngx_mdm_module.h"
 
 
+/* bytes: what comes from outside may be written to a log with each request */
+
+#define NGX_MDM_VARIABLE_MAX  256
+
+
 static ngx_int_t ngx_mdm_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_mdm_variable_redis_time(ngx_http_request_t *r,
@@ -101,6 +106,7 @@ static ngx_int_t
 ngx_mdm_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
+    size_t          len;
     mdm_str_t      *s;
     ngx_mdm_ctx_t  *ctx;
 
@@ -118,10 +124,22 @@ ngx_mdm_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_OK;
     }
 
+    len = s->len;
+
+    if (len > NGX_MDM_VARIABLE_MAX) {
+        len = NGX_MDM_VARIABLE_MAX;
+
+        /* no character is cut in two */
+
+        while (len != 0 && (s->data[len] & 0xc0) == 0x80) {
+            len--;
+        }
+    }
+
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-    v->len = s->len;
+    v->len = len;
     v->data = s->data;
 
     return NGX_OK;
