@@ -305,7 +305,7 @@ ngx_mdm_init(ngx_conf_t *cf)
 
     *h = ngx_mdm_access_handler;
 
-    return NGX_OK;
+    return ngx_mdm_log_init(cf);
 }
 
 
