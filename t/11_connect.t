@@ -261,6 +261,8 @@ sub pipeline {
        'NotNow: the first time stays, the tally counts');
     is(result($d, 's4')->json->{not_now}{tally}, 3, 'NotNow: in the API');
 
+    my $n = 0;
+
     for my $bad (undef, '', 'idle', 'ACKNOWLEDGED', 'Idle ', 'Done', 'Drop',
                  "Idle\n", 5, plist_data('Idle'), [ 'Idle' ], \1)
     {
@@ -268,12 +270,34 @@ sub pipeline {
                    s/.*<plist[^>]*>\s*(.*?)\s*<\/plist>.*/$1/sr =~ s/\s+/ /gr
                                 : 'no Status';
 
-        unchanged($name, sub {
-            my $r = $d->connect((defined $bad ? (Status => $bad) : ()),
-                                CommandUUID => 's4');
+        my @status = defined $bad ? (Status => $bad) : ();
 
-            is($r->status, 400, "$name: 400");
-            is($r->body, '', "$name: no body");
+        # it names a command: that leaves the queue, or comes for ever
+
+        my $uuid = 'bad-' . ++$n;
+
+        queue($d, $uuid);
+        events();
+        gets($d, $d->connect(@status, CommandUUID => $uuid,
+                             Answer => "of $uuid"), 's4', $name);
+        is_deeply(queued($d), [ 's4' ], "$name: it left the queue");
+        is_deeply(events(), [ event($d, status => 'unreadable', known => 1,
+                                    command_uuid => $uuid,
+                                    request_type => 'ProfileList') ],
+                  "$name: event");
+
+        my $r = result($d, $uuid);
+
+        is($r->json->{state}, 'unreadable', "$name: state");
+        is($r->json->{status}, 'unreadable', "$name: status");
+        is(plist_read(decode_base64($r->json->{result}))->{Answer},
+           "of $uuid", "$name: what came is kept");
+
+        unchanged($name, sub {
+            my $r = $d->connect(@status);
+
+            is($r->status, 400, "$name: names no command: 400");
+            is($r->body, '', "$name: names no command: no body");
         });
     }
 }

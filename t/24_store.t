@@ -508,8 +508,7 @@ logged($d->send(MDM::Device::CONNECT, 'x'), 'no plist', { %none,
        code => 400, tenant => 'default', cert => $d->cert->{sha256},
        error => qr/^".+"$/ });
 logged($d->report('Sometimes', 'u-2'), 'an unknown status', { %none, %mine,
-       code => 400, time => '-', message => 'Connect', status => 'Sometimes',
-       error => '"unknown Status \x22Sometimes\x22"' });
+       message => 'Connect', status => 'unreadable', uuid => 'u-2' });
 logged($t->request('GET', '/mdm', cert => $d->cert), 'GET', { %none,
        code => 405, tenant => 'default', cert => $d->cert->{sha256},
        error => '"a device sends PUT"' });

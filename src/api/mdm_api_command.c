@@ -196,6 +196,10 @@ mdm_api_command_state(int64_t code, const mdm_str_t *status)
         if (mdm_str_is(status, "CommandFormatError")) {
             return "command_format_error";
         }
+
+        if (mdm_str_is(status, "unreadable")) {
+            return "unreadable";
+        }
     }
 
     return "finished";

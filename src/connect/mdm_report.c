@@ -201,6 +201,7 @@ mdm_int_t
 mdm_report_message(mdm_exchange_t *x)
 {
     mdm_int_t       rc;
+    mdm_str_t       twice;
     const char     *why;
     mdm_report_t   *report;
     mdm_message_t  *m;
@@ -223,7 +224,15 @@ mdm_report_message(mdm_exchange_t *x)
     m->data = report;
 
     if (report->twice != NULL) {
-        (void) mdm_report_refuse(x, "a key that must be clear comes twice");
+
+        if (mdm_printf(x->arena, &twice, "%s comes twice", report->twice)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        (void) mdm_report_refuse(x, (const char *) twice.data);
+
         return MDM_DECLINED;
     }
 
