@@ -523,14 +523,15 @@ mdm_top_skip(mdm_top_read_t *r, const u_char *p)
 }
 
 
-/* passes over an element whose start tag was read, its end tag too */
+/* passes over an element with its end tag; usual tags are told at sight */
 
 static mdm_int_t
 mdm_top_end(mdm_top_read_t *r, const mdm_top_tag_t *tag, mdm_str_t *contents)
 {
-    size_t         depth;
-    mdm_int_t      rc;
-    mdm_top_tag_t  next;
+    size_t          depth;
+    mdm_int_t       rc;
+    const u_char   *p, *q, *last;
+    mdm_top_tag_t   next;
 
     contents->data = (u_char *) r->p;
     contents->len = 0;
@@ -539,7 +540,37 @@ mdm_top_end(mdm_top_read_t *r, const mdm_top_tag_t *tag, mdm_str_t *contents)
         return MDM_OK;
     }
 
+    last = r->last;
+
     for (depth = 1; depth != 0; /* void */ ) {
+        p = (r->p == last) ? NULL : memchr(r->p, '<', (size_t) (last - r->p));
+
+        if (p == NULL || last - p < 3) {
+            return mdm_top_broken(r, "the XML is cut off");
+        }
+
+        r->p = p;
+
+        q = p + 1 + (p[1] == '/');
+
+        if (mdm_top_is_lower(*q) && (p[1] != '/' || depth > 1)) {
+
+            while (q < last && mdm_top_is_lower(*q)) {
+                q++;
+            }
+
+            if (q < last && *q == '>') {
+                r->p = q + 1;
+                depth = (p[1] == '/') ? depth - 1 : depth + 1;
+                continue;
+            }
+
+            if (last - q >= 2 && q[0] == '/' && q[1] == '>' && p[1] != '/') {
+                r->p = q + 2;
+                continue;
+            }
+        }
+
         rc = mdm_top_tag(r, &next);
         if (rc != MDM_OK) {
             return rc;
@@ -667,10 +698,7 @@ mdm_top_text(mdm_top_read_t *r, const mdm_str_t *raw, mdm_str_t *text)
 }
 
 
-/*
- * By the guarded reader's own hands, which write a string of a binary plist.
- * An end tag stands behind "raw".
- */
+/* by the guarded reader, into a binary string; an end tag is behind "raw" */
 
 static mdm_int_t
 mdm_top_decode(u_char *buf, const mdm_str_t *raw, mdm_str_t *text)
