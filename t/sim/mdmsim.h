@@ -369,6 +369,7 @@ typedef struct {
     int                       enroll;
     int                       bootstrap;
     uint64_t                  result_size;
+    uint64_t                  inventory_size;
     uint32_t                  unlock_token;
 
     int                       session;     /* of bench */
@@ -633,6 +634,12 @@ const char *sim_answer_name(sim_answer_e answer);
 void sim_message_ddm(sim_plist_t *w, const sim_fleet_t *f,
     const sim_device_t *d, uint32_t user, const char *endpoint,
     const sim_buf_t *data);
+
+/* mdmsim_inventory.c: a list of applications of about that size */
+
+void sim_inventory(sim_plist_t *w, const sim_device_t *d, uint64_t size);
+/* prints what a result takes to be compressed */
+void sim_inventory_report(const sim_buf_t *result);
 
 /* mdmsim_answer.c */
 

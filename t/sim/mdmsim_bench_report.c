@@ -117,6 +117,10 @@ sim_bench_report(sim_bench_t *b, double seconds)
         sim_bench_ratio(b, i);
     }
 
+    if (b->opt->inventory_size != 0 && b->sample.len != 0) {
+        sim_inventory_report(&b->sample);
+    }
+
     sim_out("handshakes", (double) b->stat.handshakes, 0, "count");
     sim_out("handshakes_resumed", (double) b->stat.resumed, 0, "count");
     sim_out("reconnects", (double) b->stat.reconnects, 0, "count");

@@ -211,7 +211,13 @@ sim_message_result(sim_plist_t *w, const sim_option_t *opt,
     }
 
     if (answer == SIM_ACKNOWLEDGED) {
-        sim_answer_keys(w, opt, d, cmd);
+
+        if (opt->inventory_size != 0) {
+            sim_inventory(w, d, opt->inventory_size);
+
+        } else {
+            sim_answer_keys(w, opt, d, cmd);
+        }
     }
 
     sim_plist_kstr(w, "Status", sim_answer_names[answer]);

@@ -160,6 +160,8 @@ static const sim_spec_t  sim_specs[] = {
     { "abort", SIM_LOAD, SIM_T_PERCENT, sim_at(abort), 0 },
     { "result-size", SIM_WORK|SIM_CMD_MESSAGE|SIM_CMD_BENCH|SIM_CMD_TORTURE,
       SIM_T_U64, sim_at(result_size), 64 << 20 },
+    { "inventory-size", SIM_CMD_MESSAGE|SIM_CMD_BENCH, SIM_T_U64,
+      sim_at(inventory_size), 64 << 20 },
     { "unlock-token", SIM_CMD_ENROLL|SIM_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
       sim_at(unlock_token), 1 << 20 },
     { "bootstrap-token", SIM_CMD_ENROLL|SIM_RUN, SIM_T_FLAG,
