@@ -19,6 +19,7 @@ static mdm_int_t mdm_command_beside(mdm_arena_t *arena, plist_t root,
     mdm_uint_t validate, mdm_command_t *command);
 static mdm_int_t mdm_command_name(mdm_arena_t *arena, plist_t root,
     mdm_command_t *command);
+static mdm_int_t mdm_command_well(mdm_command_t *command);
 
 
 mdm_int_t
@@ -264,5 +265,43 @@ mdm_command_name(mdm_arena_t *arena, plist_t root, mdm_command_t *command)
 
     command->uuid = text;
 
-    return mdm_plist_xml(arena, root, &command->body);
+    if (mdm_plist_xml(arena, root, &command->body) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_command_well(command);
+}
+
+
+/*
+ * XML has no way to write some characters that a string may hold: as the JSON
+ * form, the plist is refused.
+ */
+
+static mdm_int_t
+mdm_command_well(mdm_command_t *command)
+{
+    u_char        *p;
+    const u_char  *last;
+
+    p = command->body.data;
+    last = p + command->body.len;
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p < 0x20 && *p != '\t' && *p != '\n' && *p != '\r') {
+            mdm_str_set(&command->error, "plist: a control character");
+            return MDM_DECLINED;
+        }
+
+        /* U+FFFE and U+FFFF */
+
+        if (*p == 0xef && last - p >= 3 && p[1] == 0xbf && p[2] >= 0xbe) {
+            mdm_str_set(&command->error, "plist: a character that no plist "
+                        "can hold");
+            return MDM_DECLINED;
+        }
+    }
+
+    return MDM_OK;
 }

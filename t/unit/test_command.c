@@ -11,6 +11,7 @@
 
 static void test_raw(void **state);
 static void test_raw_binary(void **state);
+static void test_raw_characters(void **state);
 static void test_raw_made_uuid(void **state);
 static void test_raw_refused(void **state);
 static void test_raw_twice(void **state);
@@ -75,6 +76,77 @@ test_raw_binary(void **state)
     free(bin);
 
     plist_free(root);
+}
+
+
+/* what XML cannot hold: as it came it may stay, written anew it may not */
+
+static void
+test_raw_characters(void **state)
+{
+    char       *bin;
+    size_t      i, k;
+    plist_t     root, dict;
+    uint32_t    len;
+
+    static const struct {
+        const char  *text;
+        const char  *error;      /* NULL: XML can hold it */
+    } cases[] = {
+        { "a\tb\nc", NULL },
+        { "\xef\xbf\xbd \xef\xbc\x80", NULL },
+        { "a\x08" "b", "plist: a control character" },
+        { "\x01", "plist: a control character" },
+        { "\x1f", "plist: a control character" },
+        { "\xef\xbf\xbe", "plist: a character that no plist can hold" },
+        { "\xef\xbf\xbf", "plist: a character that no plist can hold" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (k = 0; k < 3; k++) {
+
+            root = plist_new_dict();
+            dict = plist_new_dict();
+            plist_dict_set_item(root, "Command", dict);
+            plist_dict_set_item(dict, "RequestType",
+                                plist_new_string("SecurityInfo"));
+
+            if (k == 0) {
+                plist_dict_set_item(dict, cases[i].text, plist_new_bool(1));
+
+            } else {
+                plist_dict_set_item(dict, "A",
+                                    plist_new_string(cases[i].text));
+            }
+
+            if (k == 2) {
+                plist_dict_set_item(root, "CommandUUID",
+                                    plist_new_string("B-1"));
+            }
+
+            bin = NULL;
+            plist_to_bin(root, &bin, &len);
+            assert_non_null(bin);
+            plist_free(root);
+
+            if (cases[i].error == NULL || k == 2) {
+                ok(read_bytes(bin, len, 0, MDM_VALIDATE_OFF));
+
+            } else {
+                refused(read_bytes(bin, len, 0, MDM_VALIDATE_OFF),
+                        cases[i].error);
+            }
+
+            free(bin);
+        }
+    }
+
+    refused(read_raw(PLIST("<dict>" COMMAND(TYPE("SecurityInfo")
+                           "<key>A</key><string>&#8;</string>") "</dict>"),
+                     MDM_VALIDATE_OFF),
+            "plist: a control character");
 }
 
 
@@ -312,6 +384,7 @@ main(void)
     static const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_raw_binary),
+        cmocka_unit_test(test_raw_characters),
         cmocka_unit_test(test_raw_made_uuid),
         cmocka_unit_test(test_raw_refused),
         cmocka_unit_test(test_raw_twice),
