@@ -225,9 +225,11 @@ sub look {
 
     # a depth of 5, and 60 nodes
 
-    $is{plist_depth} = device(@mdm, { Status => 'Idle', Deep => deep(3) },
-                              id => $id);
-    $is{plist_nodes} = device(@mdm, { Status => 'Idle',
+    # of check-ins: a report to connect has no such limits
+
+    $is{plist_depth} = device(@mdm, { MessageType => 'ReturnToService',
+                              Deep => deep(3) }, id => $id);
+    $is{plist_nodes} = device(@mdm, { MessageType => 'ReturnToService',
                               map { ("k$_" => 'v') } 1 .. 60 }, id => $id);
 
     # the API
