@@ -7,10 +7,13 @@
 #include "mdm_exchange_secret.h"
 
 
-#define MDM_REWRITE_ARGS      4       /* path, field, old, new */
+#define MDM_REWRITE_ARGS      5       /* path, field, old, new, length; or id,
+                                         name, new name, length, new */
+#define MDM_REWRITE_NEW       4       /* that of them which may be large */
 
 
 struct mdm_rewrite_s {
+    const mdm_script_t       *script;
     mdm_str_t                 tag;
     mdm_str_t                 args[MDM_REWRITE_ARGS];
     mdm_rewrite_t            *next;
@@ -21,7 +24,14 @@ static mdm_int_t mdm_exchange_unopened(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_str_t *why);
 static mdm_int_t mdm_exchange_renew(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_secret_place_t *place,
-    const mdm_str_t *kept, const mdm_str_t *value);
+    const mdm_str_t *kept, const mdm_str_t *value, mdm_uint_t plain);
+static mdm_int_t mdm_exchange_swap_args(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_secret_place_t *place,
+    const mdm_str_t *kept, const mdm_str_t *value, mdm_uint_t plain,
+    mdm_str_t *args);
+static mdm_int_t mdm_exchange_report_args(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_str_t *kept,
+    const mdm_str_t *value, mdm_str_t *args);
 static mdm_int_t mdm_exchange_rewritten(mdm_exchange_t *x);
 
 
@@ -195,7 +205,8 @@ mdm_exchange_open(mdm_exchange_t *x, const mdm_secret_where_t *where,
         return MDM_OK;
     }
 
-    return mdm_exchange_renew(x, where, &place, &kept, value);
+    return mdm_exchange_renew(x, where, &place, &kept, value,
+                              under == MDM_SECRET_PLAIN);
 }
 
 
@@ -230,7 +241,7 @@ mdm_exchange_unopened(mdm_exchange_t *x, const mdm_secret_where_t *where,
 static mdm_int_t
 mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
     const mdm_secret_place_t *place, const mdm_str_t *kept,
-    const mdm_str_t *value)
+    const mdm_str_t *value, mdm_uint_t plain)
 {
     size_t           bytes;
     mdm_uint_t       n;
@@ -240,7 +251,8 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
     bytes = 0;
 
     for (last = &x->rewrites; *last != NULL; last = &(*last)->next) {
-        bytes += (*last)->args[3].len;
+        bytes += (*last)->args[MDM_REWRITE_NEW - 1].len
+                 + (*last)->args[MDM_REWRITE_NEW].len;
         n++;
     }
 
@@ -257,15 +269,20 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
     }
 
     w->tag = where->tag;
-    w->args[0].data = place->key.data + where->tag.len;
-    w->args[0].len = place->key.len - where->tag.len;
-    w->args[1].data = (u_char *) (uintptr_t) where->field;
-    w->args[1].len = strlen(where->field);
-    w->args[2] = *kept;
+    w->script = &mdm_script_secret_swap;
 
-    if (mdm_secret_seal(x->arena, x->settings->secrets, place, value,
-                        &w->args[3])
-        != MDM_OK)
+    if (plain && strcmp(where->kind, ":sr:") == 0) {
+        w->script = &mdm_script_status_report_swap;
+
+        if (mdm_exchange_report_args(x, where, kept, value, w->args)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+    } else if (mdm_exchange_swap_args(x, where, place, kept, value, plain,
+                                      w->args)
+               != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -273,6 +290,100 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
     *last = w;
 
     return MDM_OK;
+}
+
+
+/*
+ * Of secret_swap.  A plain value is no argument: it would stand in SLOWLOG.
+ * That one of the same length takes its place meanwhile would need a host
+ * without a key, which writes in the time of one call what mdm:meta refuses
+ * it to write.
+ */
+
+static mdm_int_t
+mdm_exchange_swap_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_secret_place_t *place, const mdm_str_t *kept,
+    const mdm_str_t *value, mdm_uint_t plain, mdm_str_t *args)
+{
+    args[0].data = place->key.data + where->tag.len;
+    args[0].len = place->key.len - where->tag.len;
+    args[1].data = (u_char *) (uintptr_t) where->field;
+    args[1].len = strlen(where->field);
+
+    if (!plain) {
+        args[2] = *kept;
+
+    } else if (mdm_printf(x->arena, &args[4], "%lu",
+                          (unsigned long) kept->len)
+               != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_secret_seal(x->arena, x->settings->secrets, place, value,
+                           &args[3]);
+}
+
+
+/*
+ * Of status_report_swap.  Any name will do that is none of another report:
+ * that nobody knows this one by its name costs one entry, if the device
+ * repeats it.
+ */
+
+static mdm_int_t
+mdm_exchange_report_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_str_t *kept, const mdm_str_t *value, mdm_str_t *args)
+{
+    mdm_secret_where_t  to;
+    mdm_secret_place_t  place;
+
+    if (mdm_secret_random(x->arena, &args[2]) != MDM_OK
+        || mdm_printf(x->arena, &args[3], "%lu", (unsigned long) kept->len)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args[0] = where->id;
+    args[1].data = (u_char *) (uintptr_t) where->field;
+    args[1].len = strlen(where->field);
+
+    to = *where;
+    to.field = (char *) args[2].data;
+
+    if (mdm_where_place(x->arena, &to, &place) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_secret_seal(x->arena, x->settings->secrets, &place, value,
+                           &args[4]);
+}
+
+
+mdm_int_t
+mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_secret_where_t *where, const mdm_str_t *kept)
+{
+    mdm_int_t            under;
+    mdm_str_t            value, why, *args;
+    mdm_secret_place_t   place;
+
+    if (mdm_where_place(x->arena, where, &place) != MDM_OK
+        || mdm_secret_open(x->arena, x->settings->secrets, &place, kept,
+                           &value, &under, &why)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_secret_swap, &where->tag,
+                             MDM_REWRITE_ARGS);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    return mdm_exchange_swap_args(x, where, &place, kept, &value, 1, args);
 }
 
 
@@ -303,7 +414,7 @@ mdm_exchange_rewrite(mdm_exchange_t *x)
     i = 0;
 
     for (w = first; w != NULL; w = w->next) {
-        args = mdm_exchange_call(x, i++, &mdm_script_secret_swap, &w->tag,
+        args = mdm_exchange_call(x, i++, w->script, &w->tag,
                                  MDM_REWRITE_ARGS);
         if (args == NULL) {
             return MDM_DONE;

@@ -69,6 +69,15 @@ mdm_int_t mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
 mdm_int_t mdm_exchange_open(mdm_exchange_t *x,
     const mdm_secret_where_t *where, mdm_str_t *value);
 
+/*
+ * Fills in call i: the plain value that a script answered, "kept", is sealed
+ * in its place, so that the script can be called again and compare.  Its reply
+ * is {1}, or {0} where another one is there meanwhile.  There must be keys.
+ * MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_secret_where_t *where, const mdm_str_t *kept);
+
 /* the last round, if there is something to write back: MDM_CALL or MDM_DONE */
 mdm_int_t mdm_exchange_rewrite(mdm_exchange_t *x);
 

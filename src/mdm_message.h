@@ -25,6 +25,7 @@
 #define  MDM_CODE_LOST        -5     /* a command without its body */
 #define  MDM_CODE_CHANGED     -6     /* the pin changed meanwhile */
 #define  MDM_CODE_USERS       -7     /* too many user channels */
+#define  MDM_CODE_PLAIN       -20    /* a plain value is kept: seal it */
 
 
 /* bytes of mdm_message_t.once: random, so that no two messages share them */

@@ -94,6 +94,7 @@ extern const mdm_script_t  mdm_script_secret_swap;
 extern const mdm_script_t  mdm_script_status_get;
 extern const mdm_script_t  mdm_script_status_query;
 extern const mdm_script_t  mdm_script_status_report;
+extern const mdm_script_t  mdm_script_status_report_swap;
 extern const mdm_script_t  mdm_script_store_adopt;
 extern const mdm_script_t  mdm_script_store_id;
 extern const mdm_script_t  mdm_script_token_update;

@@ -9,6 +9,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/kdf.h>
+#include <openssl/rand.h>
 
 #include "mdm_secret.h"
 
@@ -17,7 +18,6 @@
 #define MDM_SECRET_ESCAPED    0       /* versions */
 #define MDM_SECRET_SEALED     1
 
-#define MDM_SECRET_SHA1       20
 #define MDM_SECRET_AAD        5
 
 
@@ -30,6 +30,9 @@ static mdm_int_t mdm_secret_derive(u_char *dst, size_t len, const u_char *raw,
     const char *label);
 static mdm_int_t mdm_secret_name(const mdm_secret_key_t *key,
     const mdm_secret_place_t *place, const mdm_str_t *value, u_char *name);
+static mdm_int_t mdm_secret_mac(const mdm_secret_key_t *key,
+    const mdm_secret_place_t *place, const mdm_str_t *value, u_char *head,
+    u_char *out);
 static void mdm_secret_aad(mdm_str_t *aad, u_char *sizes, const u_char *name,
     const mdm_secret_place_t *place);
 static mdm_int_t mdm_secret_plain(mdm_arena_t *arena, const mdm_str_t *value,
@@ -513,9 +516,8 @@ mdm_secret_names(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
     const mdm_secret_place_t *place, const mdm_str_t *value,
     mdm_str_t *names)
 {
-    u_char      digest[MDM_SECRET_SHA1], *p;
-    mdm_str_t   plain;
-    mdm_uint_t  i;
+    u_char      *p;
+    mdm_uint_t   i;
 
     mdm_str_null(names);
 
@@ -523,23 +525,16 @@ mdm_secret_names(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
         return MDM_OK;
     }
 
-    names->len = 2 * MDM_SECRET_SHA1 + (keys->n - 1) * MDM_SECRET_NAME;
+    names->len = keys->n * MDM_SECRET_NAME;
     names->data = mdm_arena_alloc(arena, names->len);
 
-    if (names->data == NULL
-        || mdm_secret_plain(arena, value, &plain) != MDM_OK
-        || EVP_Digest(plain.data, plain.len, digest, NULL, EVP_sha1(), NULL)
-           != 1)
-    {
+    if (names->data == NULL) {
         return MDM_ERROR;
     }
 
     p = names->data;
 
-    mdm_hex(p, digest, MDM_SECRET_SHA1);
-    p += 2 * MDM_SECRET_SHA1;
-
-    for (i = 1; i < keys->n; i++) {
+    for (i = 0; i < keys->n; i++) {
 
         if (mdm_secret_name(&keys->keys[i], place, value, p) != MDM_OK) {
             return MDM_ERROR;
@@ -552,24 +547,93 @@ mdm_secret_names(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
 }
 
 
+mdm_int_t
+mdm_secret_digests(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
+    const mdm_secret_place_t *place, const mdm_str_t *value, size_t len,
+    mdm_str_t *digests)
+{
+    u_char      head[MDM_SECRET_HEAD + MDM_SECRET_ID], out[EVP_MAX_MD_SIZE];
+    u_char     *p;
+    mdm_uint_t  i;
+
+    digests->len = keys->n * 2 * len;
+    digests->data = mdm_arena_alloc(arena, digests->len);
+
+    if (digests->data == NULL) {
+        return MDM_ERROR;
+    }
+
+    p = digests->data;
+
+    for (i = 0; i < keys->n; i++) {
+
+        if (mdm_secret_mac(&keys->keys[i], place, value, head, out) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        mdm_hex(p, out, len);
+        p += 2 * len;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_secret_random(mdm_arena_t *arena, mdm_str_t *digest)
+{
+    u_char  buf[16];
+
+    digest->len = 2 * sizeof(buf);
+    digest->data = mdm_arena_zalloc(arena, digest->len + 1);
+
+    if (digest->data == NULL || RAND_bytes(buf, sizeof(buf)) != 1) {
+        return MDM_ERROR;
+    }
+
+    mdm_hex(digest->data, buf, sizeof(buf));
+
+    return MDM_OK;
+}
+
+
 /* magic, version, id and nonce of what the value would be sealed to */
 
 static mdm_int_t
 mdm_secret_name(const mdm_secret_key_t *key, const mdm_secret_place_t *place,
     const mdm_str_t *value, u_char *name)
 {
-    u_char        sizes[8], out[EVP_MAX_MD_SIZE];
+    u_char  out[EVP_MAX_MD_SIZE];
+
+    if (mdm_secret_mac(key, place, value, name, out) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    memcpy(name + MDM_SECRET_HEAD + MDM_SECRET_ID, out, MDM_SECRET_NONCE);
+
+    return MDM_OK;
+}
+
+
+/* fills in "head", magic, version and id; "out" has EVP_MAX_MD_SIZE bytes */
+
+static mdm_int_t
+mdm_secret_mac(const mdm_secret_key_t *key, const mdm_secret_place_t *place,
+    const mdm_str_t *value, u_char *head, u_char *out)
+{
+    u_char        sizes[8];
     size_t        len;
     mdm_int_t     rc;
     mdm_str_t     aad[MDM_SECRET_AAD];
     mdm_uint_t    i;
     EVP_MAC_CTX  *mac;
 
-    memcpy(name, mdm_secret_magic, MDM_SECRET_MAGIC);
-    name[MDM_SECRET_MAGIC] = MDM_SECRET_SEALED;
-    memcpy(name + MDM_SECRET_HEAD, key->id, MDM_SECRET_ID);
+    memcpy(head, mdm_secret_magic, MDM_SECRET_MAGIC);
+    head[MDM_SECRET_MAGIC] = MDM_SECRET_SEALED;
+    memcpy(head + MDM_SECRET_HEAD, key->id, MDM_SECRET_ID);
 
-    mdm_secret_aad(aad, sizes, name, place);
+    mdm_secret_aad(aad, sizes, head, place);
 
     mac = EVP_MAC_CTX_dup(key->nonce);
     if (mac == NULL) {
@@ -586,12 +650,10 @@ mdm_secret_name(const mdm_secret_key_t *key, const mdm_secret_place_t *place,
     }
 
     if (EVP_MAC_update(mac, value->data, value->len) != 1
-        || EVP_MAC_final(mac, out, &len, sizeof(out)) != 1)
+        || EVP_MAC_final(mac, out, &len, EVP_MAX_MD_SIZE) != 1)
     {
         goto done;
     }
-
-    memcpy(name + MDM_SECRET_HEAD + MDM_SECRET_ID, out, MDM_SECRET_NONCE);
 
     rc = MDM_OK;
 

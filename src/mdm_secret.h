@@ -107,13 +107,27 @@ mdm_int_t mdm_secret_open(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
     mdm_int_t *under, mdm_str_t *why);
 
 /*
- * How a script finds out that an older form of the same value is kept: the
- * SHA-1 (hex) of the plain one, then the names under the keys but the first.
- * Empty where "keys" is NULL: then only the same bytes are the same value.
+ * How a script finds out that the same value is kept under an older key: the
+ * MDM_SECRET_NAME bytes that it would begin with, under each key.  Whether a
+ * plain one is the same they do not say: nothing does that could be told to
+ * Redis, a script leaves it to its caller.  Empty where "keys" is NULL: then
+ * only the same bytes are the same value.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_secret_names(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
     const mdm_secret_place_t *place, const mdm_str_t *value,
     mdm_str_t *names);
+
+/*
+ * Names of a value where scripts keep it by a digest: "len" bytes, at most 32,
+ * in hex under each key, the newest first, without a separator.  "place" must
+ * be none that a value is sealed for.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_secret_digests(mdm_arena_t *arena,
+    const mdm_secret_keys_t *keys, const mdm_secret_place_t *place,
+    const mdm_str_t *value, size_t len, mdm_str_t *digests);
+
+/* such a name of no value, 32 digits and a NUL; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_secret_random(mdm_arena_t *arena, mdm_str_t *digest);
 
 /* what a value is kept under, without opening it: 1 and its id, or 0: plain */
 mdm_uint_t mdm_secret_sealed(const mdm_str_t *kept, u_char *id);

@@ -34,6 +34,14 @@ static void mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     const char *field, mdm_walk_form_e form);
 static mdm_uint_t mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key,
     size_t tag, const char *field, mdm_walk_form_e form);
+static void mdm_walk_form(mdm_walk_t *w, mdm_secret_place_t *place,
+    mdm_walk_form_e form);
+static redisReply *mdm_walk_swap(mdm_walk_t *w,
+    const mdm_secret_place_t *place, size_t tag, const mdm_str_t *field,
+    const mdm_str_t *kept, const mdm_str_t *value, mdm_uint_t plain);
+static redisReply *mdm_walk_swap_report(mdm_walk_t *w,
+    const mdm_secret_place_t *place, size_t tag, const mdm_str_t *field,
+    mdm_walk_form_e form, const mdm_str_t *kept, const mdm_str_t *value);
 static void mdm_walk_reports(mdm_walk_t *w, const mdm_str_t *key,
     size_t tag);
 static void mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key);
@@ -246,7 +254,7 @@ static mdm_uint_t
 mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     const char *field, mdm_walk_form_e form)
 {
-    mdm_str_t            argv[4], args[4], kept, value, prefix;
+    mdm_str_t            argv[4], kept, value;
     mdm_uint_t           under, done;
     redisReply          *reply, *swap;
     mdm_secret_place_t   place;
@@ -291,11 +299,7 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
         form = MDM_WALK_COMPRESSED;
     }
 
-    if (form == MDM_WALK_COMPRESSED
-        && mdm_printf(w->arena, &place.field, "%s:z", field) != MDM_OK)
-    {
-        mdm_trouble("no memory");
-    }
+    mdm_walk_form(w, &place, form);
 
     under = mdm_walk_under(w, &place, &kept, &value);
 
@@ -305,23 +309,16 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
         return 1;
     }
 
-    prefix.data = key->data;
-    prefix.len = tag;
-
-    args[0].data = key->data + tag;
-    args[0].len = key->len - tag;
-    args[1] = argv[2];
-    args[2] = kept;
-
-    if (mdm_secret_seal(w->arena, &w->keys, &place, &value, &args[3])
-        != MDM_OK)
+    if (under == MDM_WALK_PLAIN && tag + 4 < key->len
+        && memcmp(key->data + tag, ":sr:", 4) == 0)
     {
-        mdm_trouble("no memory");
-    }
+        swap = mdm_walk_swap_report(w, &place, tag, &argv[2], form, &kept,
+                                    &value);
 
-    swap = mdm_walk_reply(mdm_server_eval(&w->server,
-                                          &mdm_script_secret_swap, &prefix, 4,
-                                          args));
+    } else {
+        swap = mdm_walk_swap(w, &place, tag, &argv[2], &kept, &value,
+                             under == MDM_WALK_PLAIN);
+    }
 
     done = (swap->type == REDIS_REPLY_ARRAY && swap->elements == 1
             && swap->element[0]->integer == 1);
@@ -335,6 +332,101 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     freeReplyObject(reply);
 
     return done;
+}
+
+
+/* what binds a compressed value */
+
+static void
+mdm_walk_form(mdm_walk_t *w, mdm_secret_place_t *place, mdm_walk_form_e form)
+{
+    mdm_str_t  field;
+
+    if (form != MDM_WALK_COMPRESSED) {
+        return;
+    }
+
+    field = place->field;
+
+    if (mdm_printf(w->arena, &place->field, "%.*s:z", mdm_fmt(&field))
+        != MDM_OK)
+    {
+        mdm_trouble("no memory");
+    }
+}
+
+
+/* a plain value is no argument: it would stand in SLOWLOG */
+
+static redisReply *
+mdm_walk_swap(mdm_walk_t *w, const mdm_secret_place_t *place, size_t tag,
+    const mdm_str_t *field, const mdm_str_t *kept, const mdm_str_t *value,
+    mdm_uint_t plain)
+{
+    mdm_str_t  args[5], prefix;
+
+    prefix.data = place->key.data;
+    prefix.len = tag;
+
+    args[0].data = place->key.data + tag;
+    args[0].len = place->key.len - tag;
+    args[1] = *field;
+    args[2] = *kept;
+
+    if (plain) {
+        args[2].len = 0;
+    }
+
+    if (mdm_printf(w->arena, &args[4], "%lu", (unsigned long) kept->len)
+        != MDM_OK
+        || mdm_secret_seal(w->arena, &w->keys, place, value, &args[3])
+           != MDM_OK)
+    {
+        mdm_trouble("no memory");
+    }
+
+    return mdm_walk_reply(mdm_server_eval(&w->server,
+                                          &mdm_script_secret_swap, &prefix, 5,
+                                          args));
+}
+
+
+/* the name of a plain status report is its digest: it gets another one */
+
+static redisReply *
+mdm_walk_swap_report(mdm_walk_t *w, const mdm_secret_place_t *place,
+    size_t tag, const mdm_str_t *field, mdm_walk_form_e form,
+    const mdm_str_t *kept, const mdm_str_t *value)
+{
+    mdm_str_t           args[5], prefix;
+    mdm_secret_place_t  to;
+
+    prefix.data = place->key.data;
+    prefix.len = tag;
+
+    args[0].data = place->key.data + tag + 4;
+    args[0].len = place->key.len - tag - 4;
+    args[1] = *field;
+
+    if (mdm_secret_random(w->arena, &args[2]) != MDM_OK
+        || mdm_printf(w->arena, &args[3], "%lu", (unsigned long) kept->len)
+           != MDM_OK)
+    {
+        mdm_trouble("no memory");
+    }
+
+    to.key = place->key;
+    to.field = args[2];
+
+    mdm_walk_form(w, &to, form);
+
+    if (mdm_secret_seal(w->arena, &w->keys, &to, value, &args[4]) != MDM_OK) {
+        mdm_trouble("no memory");
+    }
+
+    return mdm_walk_reply(mdm_server_eval(&w->server,
+                                          &mdm_script_status_report_swap,
+                                          &prefix, 5, args));
 }
 
 

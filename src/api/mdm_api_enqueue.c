@@ -18,6 +18,10 @@
 #define MDM_API_ENQUEUE_ARGS   8         /* before the ids */
 #define MDM_API_ENQUEUE_BYTES  ((size_t) 16 * 1024 * 1024)  /* a round */
 
+#define MDM_API_ENQUEUE_SEALS  8         /* tries of plain bodies */
+
+#define MDM_API_ENQUEUE_PLAIN  -2        /* of the script: see same() */
+
 #define MDM_API_ENQUEUE_NOT_ENROLLED  1
 #define MDM_API_ENQUEUE_FULL          2
 
@@ -27,8 +31,19 @@ typedef struct {
     mdm_api_ids_t             list;
     mdm_str_t                 args[MDM_API_ENQUEUE_ARGS];
     mdm_uint_t                next;        /* chunk */
+    mdm_str_t                *plain;       /* bodies that are kept, of as many
+                                              chunks from "next" on */
+    mdm_uint_t                nplain;
+    mdm_uint_t                seals;       /* tries since one got through */
     mdm_arena_t              *arena;       /* of a round: sealed bodies */
 } mdm_api_enqueue_t;
+
+
+enum {
+    MDM_API_ENQUEUE_BEGIN = 0,
+    MDM_API_ENQUEUE_QUEUED,
+    MDM_API_ENQUEUE_SEALED
+};
 
 
 static mdm_int_t mdm_api_enqueue_command(mdm_exchange_t *x,
@@ -39,6 +54,10 @@ static mdm_int_t mdm_api_enqueue_round(mdm_exchange_t *x,
 static mdm_int_t mdm_api_enqueue_seal(mdm_exchange_t *x,
     mdm_api_enqueue_t *en, const mdm_str_t *tag);
 static void mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en);
+static mdm_uint_t mdm_api_enqueue_plain(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en, mdm_uint_t i);
+static mdm_int_t mdm_api_enqueue_swap(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_answer(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_refuse(mdm_exchange_t *x,
@@ -51,11 +70,20 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
     mdm_int_t           rc;
     mdm_api_enqueue_t  *en;
 
-    if (x->state != 0) {
-        en = x->ctx;
+    en = x->ctx;
 
+    switch (x->state) {
+
+    case MDM_API_ENQUEUE_BEGIN:
+        break;
+
+    case MDM_API_ENQUEUE_QUEUED:
         mdm_api_enqueue_replies(x, en);
 
+        return (en->nplain != 0) ? mdm_api_enqueue_swap(x, en)
+                                 : mdm_api_enqueue_round(x, en);
+
+    default: /* MDM_API_ENQUEUE_SEALED */
         return mdm_api_enqueue_round(x, en);
     }
 
@@ -193,7 +221,7 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         n = k;
     }
 
-    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
+    if (mdm_exchange_calls(x, n, MDM_API_ENQUEUE_QUEUED) != MDM_CALL) {
         return MDM_ERROR;
     }
 
@@ -270,9 +298,12 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     const mdm_reply_t  *reply;
 
     list = &en->list;
-    chunk = &list->chunks[en->next - x->ncalls];
+    en->nplain = 0;
 
-    for (i = 0; i < x->ncalls; i++, chunk++) {
+    /* from the last on: plain() moves what comes again to the end */
+
+    for (i = x->ncalls; i-- > 0; /* void */) {
+        chunk = &list->chunks[en->next - x->ncalls + i];
         call = &x->calls[i];
 
         if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
@@ -280,6 +311,15 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         }
 
         reply = call->reply;
+
+        if (mdm_reply_int(reply, 0, -1) == MDM_API_ENQUEUE_PLAIN) {
+
+            if (!mdm_api_enqueue_plain(x, en, i)) {
+                mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
+            }
+
+            continue;
+        }
 
         if (mdm_reply_int(reply, 0, -1) < 0) {
             mdm_api_ids_fail_chunk(list, chunk, "CommandUUID is already used "
@@ -307,6 +347,80 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
                              (mdm_uint_t) mdm_reply_int(reply, k, -1), error);
         }
     }
+
+    if (en->nplain < x->ncalls) {
+        en->seals = 0;
+    }
+}
+
+
+/*
+ * The command is there, plain, from before there was a key.  1: it will be
+ * sealed, and call i of the round comes again.
+ */
+
+static mdm_uint_t
+mdm_api_enqueue_plain(mdm_exchange_t *x, mdm_api_enqueue_t *en, mdm_uint_t i)
+{
+    mdm_uint_t        last;
+    mdm_api_chunk_t   chunk, *chunks;
+
+    if (en->nplain == 0) {
+
+        if (en->seals++ == MDM_API_ENQUEUE_SEALS) {
+            return 0;
+        }
+
+        en->plain = mdm_arena_alloc(x->arena, x->ncalls * sizeof(mdm_str_t));
+    }
+
+    if (en->plain == NULL) {
+        return 0;
+    }
+
+    /* a body belongs to a partition, wherever its chunk comes to stand */
+
+    last = x->ncalls - 1 - en->nplain;
+    chunks = &en->list.chunks[en->next - x->ncalls];
+
+    chunk = chunks[i];
+    chunks[i] = chunks[last];
+    chunks[last] = chunk;
+
+    en->plain[en->nplain++] = mdm_reply_str(x->calls[i].reply, 1);
+
+    return 1;
+}
+
+
+static mdm_int_t
+mdm_api_enqueue_swap(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    mdm_uint_t           i, n;
+    mdm_secret_where_t   where;
+
+    n = en->nplain;
+
+    if (mdm_exchange_calls(x, n, MDM_API_ENQUEUE_SEALED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    /* one that fails is found plain again */
+
+    x->own_failures = 1;
+
+    for (i = 0; i < n; i++) {
+        en->next--;
+
+        mdm_where_command(&where, &en->list.chunks[en->next].tag,
+                          &en->args[0]);
+
+        if (mdm_exchange_swap(x, i, &where, &en->plain[i]) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_CALL;
 }
 
 

@@ -13,23 +13,77 @@
 
 #define MDM_BOOTSTRAP_TOKEN_MAX  65536
 
+#define MDM_BOOTSTRAP_TRIES      4       /* to seal a plain one */
+
+
+enum {
+    MDM_BOOTSTRAP_BEGIN = 0,
+    MDM_BOOTSTRAP_STORED,
+    MDM_BOOTSTRAP_SEALED
+};
+
+
+static mdm_int_t mdm_checkin_bootstrap_stored(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_bootstrap_call(mdm_exchange_t *x);
+
 
 mdm_int_t
 mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
 {
+    return (x->state == MDM_BOOTSTRAP_STORED)
+           ? mdm_checkin_bootstrap_stored(x)
+           : mdm_checkin_bootstrap_call(x);
+}
+
+
+static mdm_int_t
+mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
+{
     int64_t              code;
-    mdm_str_t            token, *args;
+    mdm_str_t            kept;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
     m = x->ctx;
 
-    if (x->state != 0) {
-        code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
 
-        return (code == MDM_CODE_NONE) ? mdm_exchange_empty(x, 200)
-                                       : mdm_message_refused(x, code);
+    if (code == MDM_CODE_NONE) {
+        return mdm_exchange_empty(x, 200);
     }
+
+    if (code != MDM_CODE_PLAIN) {
+        return mdm_message_refused(x, code);
+    }
+
+    /* one that changes all the time: the device comes again */
+
+    if (m->tries++ == MDM_BOOTSTRAP_TRIES) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    kept = mdm_reply_str(x->calls[0].reply, 1);
+
+    mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
+
+    if (mdm_exchange_calls(x, 1, MDM_BOOTSTRAP_SEALED) != MDM_CALL
+        || mdm_exchange_swap(x, 0, &where, &kept) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_checkin_bootstrap_call(mdm_exchange_t *x)
+{
+    mdm_str_t            token, *args;
+    mdm_message_t       *m;
+    mdm_secret_where_t   where;
+
+    m = x->ctx;
 
     /* absent or empty: delete what is kept */
 
@@ -42,7 +96,7 @@ mdm_checkin_set_bootstrap_token(mdm_exchange_t *x)
                                    "too long");
     }
 
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
+    if (mdm_exchange_calls(x, 1, MDM_BOOTSTRAP_STORED) != MDM_CALL) {
         return MDM_ERROR;
     }
 

@@ -32,6 +32,8 @@ static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_report_t *report);
 static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_str_t *args);
+static mdm_int_t mdm_ddm_status_names(mdm_exchange_t *x,
+    const mdm_str_t *data, mdm_str_t *names);
 static mdm_int_t mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
     const mdm_ddm_report_t *report);
 static mdm_int_t mdm_ddm_status_answer(mdm_exchange_t *x);
@@ -137,35 +139,21 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
 }
 
 
-/* the report itself, named by its digest, compressed, sealed */
+/* the report itself, named, compressed, sealed */
 
 static mdm_int_t
 mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
 {
-    u_char               digest[EVP_MAX_MD_SIZE];
-    mdm_str_t           *name;
+    mdm_str_t            name;
     mdm_uint_t           z;
-    unsigned int         size;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
     m = x->ctx;
 
-    if (EVP_Digest(data->data, data->len, digest, &size, EVP_sha256(), NULL)
-        != 1)
-    {
+    if (mdm_ddm_status_names(x, data, &args[MDM_DDM_ARG_DIGEST]) != MDM_OK) {
         return MDM_ERROR;
     }
-
-    name = &args[MDM_DDM_ARG_DIGEST];
-
-    name->data = mdm_arena_zalloc(x->arena, MDM_DDM_DIGEST + 1);
-    if (name->data == NULL) {
-        return MDM_ERROR;
-    }
-
-    name->len = MDM_DDM_DIGEST;
-    mdm_hex(name->data, digest, MDM_DDM_DIGEST / 2);
 
     mdm_str_set(&args[MDM_DDM_ARG_Z], "0");
 
@@ -183,11 +171,70 @@ mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
         mdm_str_set(&args[MDM_DDM_ARG_Z], "1");
     }
 
-    mdm_where_status(&where, &m->en.tag, &m->en.id_key, (char *) name->data,
+    /* it is kept under the first; with the NUL that a field's name needs */
+
+    if (mdm_printf(x->arena, &name, "%.*s", MDM_DDM_DIGEST,
+                   args[MDM_DDM_ARG_DIGEST].data)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    mdm_where_status(&where, &m->en.tag, &m->en.id_key, (char *) name.data,
                      z);
 
     return mdm_exchange_seal(x, x->arena, &where, &args[MDM_DDM_ARG_RAW],
                              NULL);
+}
+
+
+/*
+ * The names that a report may have: MDM_DDM_DIGEST hex digits under each key,
+ * so that a repetition is seen across a rotation, or of its SHA-256 where
+ * there is no key.
+ */
+
+static mdm_int_t
+mdm_ddm_status_names(mdm_exchange_t *x, const mdm_str_t *data,
+    mdm_str_t *names)
+{
+    u_char               digest[EVP_MAX_MD_SIZE];
+    unsigned int         size;
+    mdm_message_t       *m;
+    mdm_secret_place_t   place;
+    mdm_secret_where_t   where;
+
+    m = x->ctx;
+
+    if (x->settings->secrets != NULL) {
+
+        /* no report has this name, so that nothing is sealed for it */
+
+        mdm_where_status(&where, &m->en.tag, &m->en.id_key, "digest", 0);
+
+        if (mdm_where_place(x->arena, &where, &place) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        return mdm_secret_digests(x->arena, x->settings->secrets, &place,
+                                  data, MDM_DDM_DIGEST / 2, names);
+    }
+
+    if (EVP_Digest(data->data, data->len, digest, &size, EVP_sha256(), NULL)
+        != 1)
+    {
+        return MDM_ERROR;
+    }
+
+    names->data = mdm_arena_alloc(x->arena, MDM_DDM_DIGEST);
+    if (names->data == NULL) {
+        return MDM_ERROR;
+    }
+
+    names->len = MDM_DDM_DIGEST;
+    mdm_hex(names->data, digest, MDM_DDM_DIGEST / 2);
+
+    return MDM_OK;
 }
 
 

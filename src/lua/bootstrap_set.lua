@@ -1,6 +1,6 @@
 -- SetBootstrapToken; an empty one deletes what is kept.
 -- ARGV: device, cert, token, event limit, names of the token
--- {0} or {code of auth()}
+-- {0} or {code of auth()}; {-20, token}: a plain one is kept, see same()
 --@include event
 --@include auth
 --@include same
@@ -16,7 +16,13 @@ local key = T .. ':u:' .. device
 
 local old = redis.call('HGET', key, 'bootstrap')
 
-if old and same(old, token, ARGV[5]) then
+local known = old and same(old, token, ARGV[5])
+
+if known == nil then
+    return {-20, old}
+end
+
+if known then
     if old ~= token then
         redis.call('HSET', key, 'bootstrap', token)
     end

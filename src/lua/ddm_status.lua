@@ -1,5 +1,6 @@
 -- DeclarativeManagement, a status report.
--- ARGV: id, device, cert, digest of the report, z (1: it is compressed),
+-- ARGV: id, device, cert, names of the report, 32 hex digits each: the
+--       one to keep, then those under older keys, z (1: it is compressed),
 --       the report, reports kept, errors kept, event limit, full (0 or 1),
 --       how many items are indexed and which, how many errors and which, then
 --       type, place, JSON, …: see src/ddm/mdm_ddm_report.h
@@ -10,7 +11,8 @@
 --@include status
 --@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local digest, kept, limit = ARGV[4], tonumber(ARGV[7]), ARGV[9]
+local digest, kept, limit = string.sub(ARGV[4], 1, 32), tonumber(ARGV[7]),
+                            ARGV[9]
 local full = ARGV[10] == '1'
 local values, reports = T .. ':s:' .. id, T .. ':sr:' .. id
 
@@ -39,8 +41,12 @@ seen(T, id, now)
 
 last = tonumber(last or '0')
 
-if same == digest and now - last / 1000000 < again then
-    return {0, 0}
+for i = 1, #ARGV[4], 32 do
+    if same == string.sub(ARGV[4], i, i + 31)
+        and now - last / 1000000 < again
+    then
+        return {0, 0}
+    end
 end
 
 -- a report is named by its time in microseconds, 16 digits, each by another

@@ -2,7 +2,8 @@
 -- ARGV: uuid, RequestType, body, queue limit, event limit, who, address,
 --       names of the body, then ids
 -- {queued, there already, i, code, i, code, …}: id i (from 0) failed, code
--- 1: not enrolled, 2: the queue is full; {-1}: another command has the UUID
+-- 1: not enrolled, 2: the queue is full; {-1}: another command has the UUID;
+-- {-2, body}: a plain one has it, see same()
 --@include event
 --@include queue
 --@include same
@@ -11,7 +12,13 @@ local room, limit = tonumber(ARGV[4]), ARGV[5]
 local command = T .. ':c:' .. uuid
 local old = redis.call('HGET', command, 'body')
 
-if old and not same(old, body, ARGV[8]) then
+local known = not old or same(old, body, ARGV[8])
+
+if known == nil then
+    return {-2, old}
+end
+
+if not known then
     return {-1}
 end
 

@@ -525,14 +525,14 @@ test_rotation(void **state)
 
     assert_int_equal(mdm_secret_names(arena, &both, &place, &value, &names),
                      MDM_OK);
-    assert_int_equal(names.len, 40 + MDM_SECRET_NAME);
-    assert_memory_equal(names.data,
-                        "748ad78e153b12c0d9c4c207094b8664f40080be", 40);
-    assert_memory_equal(names.data + 40, old.data, MDM_SECRET_NAME);
+    assert_int_equal(names.len, 2 * MDM_SECRET_NAME);
+    assert_memory_equal(names.data, new.data, MDM_SECRET_NAME);
+    assert_memory_equal(names.data + MDM_SECRET_NAME, old.data,
+                        MDM_SECRET_NAME);
 
     assert_int_equal(mdm_secret_names(arena, &one, &place, &value, &names),
                      MDM_OK);
-    assert_int_equal(names.len, 40);
+    assert_int_equal(names.len, MDM_SECRET_NAME);
 
     assert_int_equal(mdm_secret_names(arena, NULL, &place, &value, &names),
                      MDM_OK);
