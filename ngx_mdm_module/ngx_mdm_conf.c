@@ -196,6 +196,8 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->partitions = (conf->store != NULL)
                     ? (uint32_t) conf->store->partitions : 1;
     s->secrets = (conf->store != NULL) ? conf->store->secrets : NULL;
+    s->encryption_required = (conf->store != NULL)
+                             ? conf->store->encryption_required : 0;
     s->validate = conf->validate;
     s->reenroll = conf->reenroll;
     s->user_authenticate = conf->user_authenticate;

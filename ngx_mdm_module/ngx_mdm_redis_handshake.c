@@ -273,7 +273,7 @@ ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
 {
     u_char      buf[NGX_INT_T_LEN], keys[NGX_MDM_STORE_KEYS];
     u_char      expected[NGX_MDM_STORE_ID], id[NGX_MDM_STORE_ID];
-    mdm_str_t   args[4 + MDM_SECRET_KEYS];
+    mdm_str_t   args[5 + MDM_SECRET_KEYS];
     mdm_call_t  call;
 
     ngx_memzero(&call, sizeof(mdm_call_t));
@@ -297,6 +297,11 @@ ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
     mdm_str_set(&call.key, "mdm:meta");
     call.args = args;
     call.nargs = 4 + ngx_mdm_store_keys(conn->store, &args[4], keys);
+
+    if (conn->store->encryption_required) {
+        mdm_str_set(&args[call.nargs], "sealed");
+        call.nargs++;
+    }
 
     return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
 }

@@ -17,6 +17,9 @@
 #include "ngx_mdm_module.h"
 
 
+#define NGX_MDM_NOTE_RARE     60      /* seconds between such lines */
+
+
 static void ngx_mdm_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
 static ngx_int_t ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body);
@@ -28,6 +31,7 @@ static void ngx_mdm_checked(void *data, ngx_uint_t lost);
 static void ngx_mdm_resume(ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_wait(ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
+static ngx_uint_t ngx_mdm_note_again(void);
 static ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
     ngx_uint_t quote);
 static void ngx_mdm_abandon(void *data);
@@ -498,12 +502,18 @@ ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
     pool = ctx->request->pool;
 
     static const ngx_uint_t  levels[] = {
-        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR
+        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR,
+        NGX_LOG_ALERT, NGX_LOG_ALERT
     };
 
     log->action = "handling mdm request";
 
     for (note = x->notes; note != NULL; note = note->next) {
+
+        if (note->level == MDM_NOTE_ALERT_RARE && ngx_mdm_note_again()) {
+            continue;
+        }
+
         text = ngx_mdm_printable(pool, (ngx_str_t *) &note->text, 0);
 
         ngx_log_error(levels[note->level], log, 0, "%V", &text);
@@ -543,6 +553,32 @@ ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
 
     ngx_log_error(level, log, 0, "mdm request is answered %ui: %V", x->status,
                   &text);
+}
+
+
+/* 1: a worker has said so within the last minute; what was held is counted */
+
+static ngx_uint_t
+ngx_mdm_note_again(void)
+{
+    static time_t      next;
+    static ngx_uint_t  held;
+
+    if (ngx_time() < next) {
+        held++;
+        return 1;
+    }
+
+    if (held != 0) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "%ui more lines such as the next one were left out",
+                      held);
+        held = 0;
+    }
+
+    next = ngx_time() + NGX_MDM_NOTE_RARE;
+
+    return 0;
 }
 
 

@@ -95,6 +95,8 @@ static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("durability"), 1, 3, ngx_mdm_store_durability, 0, 0, 0 },
     { ngx_string("encryption_key"), 1, MDM_SECRET_KEYS,
       ngx_mdm_store_encryption_key, 0, 0, 0 },
+    { ngx_string("encryption_required"), 1, 1,
+      ngx_mdm_store_encryption_required, 0, 0, 0 },
     { ngx_null_string, 0, 0, NULL, 0, 0, 0 }
 };
 
@@ -164,6 +166,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->partitions = NGX_CONF_UNSET_UINT;
     store->tls_on = NGX_CONF_UNSET_UINT;
     store->durability = NGX_CONF_UNSET_UINT;
+    store->encryption_required = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&store->servers, cf->pool, 1,
                        sizeof(ngx_mdm_store_server_t))
@@ -613,6 +616,10 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "mdm store \"%V\" has \"user\" but no "
                            "\"password_file\"", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_mdm_store_encryption_check(cf, store) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 

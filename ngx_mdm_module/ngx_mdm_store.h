@@ -71,6 +71,7 @@ typedef struct {
     ngx_mdm_store_tls_t      *tls;         /* made of them; NULL: off */
 
     mdm_secret_keys_t        *secrets;     /* of encryption_key, or NULL */
+    ngx_uint_t                encryption_required;
 
     ngx_msec_t                connect_timeout;
     ngx_msec_t                timeout;
@@ -116,6 +117,13 @@ ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
 /* setter of "encryption_key" in the block */
 char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
     struct ngx_mdm_store_command_s *cmd);
+
+/* setter of "encryption_required" in the block */
+char *ngx_mdm_store_encryption_required(ngx_conf_t *cf,
+    ngx_mdm_store_t *store, struct ngx_mdm_store_command_s *cmd);
+
+/* once the block has been read: its default, and does it have a key? */
+char *ngx_mdm_store_encryption_check(ngx_conf_t *cf, ngx_mdm_store_t *store);
 
 /*
  * The keys as the meta script takes them, "id:check" in hex; returns how many

@@ -141,6 +141,56 @@ ngx_mdm_store_add_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
 }
 
 
+char *
+ngx_mdm_store_encryption_required(ngx_conf_t *cf, ngx_mdm_store_t *store,
+    struct ngx_mdm_store_command_s *cmd)
+{
+    ngx_str_t  *value;
+
+    (void) cmd;
+
+    if (store->encryption_required != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
+        store->encryption_required = 0;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
+        store->encryption_required = 1;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"encryption_required\" "
+                       "directive, it must be \"on\" or \"off\"", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_mdm_store_encryption_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    if (store->encryption_required == NGX_CONF_UNSET_UINT) {
+        store->encryption_required = 0;
+    }
+
+    if (store->encryption_required && store->secrets == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "mdm store \"%V\": \"encryption_required\" needs "
+                           "an \"encryption_key\"", &store->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static void
 ngx_mdm_store_forget_keys(void *data)
 {

@@ -122,6 +122,8 @@ typedef struct {
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
     const mdm_secret_keys_t  *secrets;         /* NULL: nothing is sealed */
+    mdm_uint_t                encryption_required; /* 1: what is plain in
+                                                  Redis is not believed */
 } mdm_settings_t;
 
 
@@ -164,7 +166,9 @@ typedef enum {
     MDM_NOTE_INFO = 0,
     MDM_NOTE_NOTICE,
     MDM_NOTE_WARN,
-    MDM_NOTE_ERROR
+    MDM_NOTE_ERROR,
+    MDM_NOTE_ALERT,
+    MDM_NOTE_ALERT_RARE          /* an alert, one line a minute at most */
 } mdm_note_e;
 
 

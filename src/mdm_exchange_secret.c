@@ -22,6 +22,8 @@ struct mdm_rewrite_s {
 
 static mdm_int_t mdm_exchange_unopened(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_str_t *why);
+static mdm_int_t mdm_exchange_foreign(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, mdm_str_t *value);
 static mdm_int_t mdm_exchange_renew(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_secret_place_t *place,
     const mdm_str_t *kept, const mdm_str_t *value, mdm_uint_t plain);
@@ -201,6 +203,14 @@ mdm_exchange_open(mdm_exchange_t *x, const mdm_secret_where_t *where,
         return rc;
     }
 
+    if (x->settings->encryption_required
+        && (under == MDM_SECRET_PLAIN
+            || (under == MDM_SECRET_EMPTY && x->kind != MDM_KIND_API
+                && strcmp(where->kind, ":c:") == 0)))
+    {
+        return mdm_exchange_foreign(x, where, value);
+    }
+
     if (keys == NULL || under == 0 || under == MDM_SECRET_EMPTY) {
         return MDM_OK;
     }
@@ -235,6 +245,39 @@ mdm_exchange_unopened(mdm_exchange_t *x, const mdm_secret_where_t *where,
     (void) mdm_exchange_unavailable(x);
 
     return mdm_exchange_refuse(x, 503, "a value in redis cannot be opened");
+}
+
+
+/* a plain value where all are sealed: somebody else has put it there */
+
+static mdm_int_t
+mdm_exchange_foreign(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    mdm_str_t *value)
+{
+    mdm_secret_place_t  place;
+
+    mdm_str_null(value);
+
+    if (strcmp(where->kind, ":c:") == 0 && x->kind != MDM_KIND_API) {
+        return MDM_DECLINED;
+    }
+
+    if (mdm_where_place(x->arena, where, &place) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (strcmp(where->kind, ":u:") == 0) {
+        mdm_exchange_note(x, MDM_NOTE_ALERT_RARE, "%s of %.*s in redis is not "
+                          "encrypted, though \"encryption_required\" is on: "
+                          "it is taken for absent", where->field,
+                          mdm_fmt(&place.key));
+        return MDM_OK;
+    }
+
+    return mdm_exchange_refuse(x, 500, "%s of %.*s in redis is not "
+                               "encrypted, though \"encryption_required\" is "
+                               "on: it is not shown", where->field,
+                               mdm_fmt(&place.key));
 }
 
 

@@ -30,6 +30,7 @@ static void mdm_walk_meta(mdm_walk_t *w);
 static void mdm_walk_key_args(mdm_walk_t *w, mdm_str_t *args);
 static int mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete);
 static mdm_uint_t mdm_walk_alone(mdm_walk_t *w);
+static void mdm_walk_sealed(mdm_walk_t *w);
 static void mdm_walk_retire(mdm_walk_t *w);
 static void mdm_walk_stop(int signo);
 
@@ -63,6 +64,10 @@ main(int argc, char **argv)
     rc = mdm_walk_report(&w, complete);
 
     mdm_cursor = NULL;
+
+    if (rc == 0 && w.meta && !w.sealed && (!w.check || w.retire)) {
+        mdm_walk_sealed(&w);
+    }
 
     if (w.retire) {
 
@@ -99,6 +104,7 @@ mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
         { "retire",        no_argument,       NULL, 'R' },
         { "all-masters",   no_argument,       NULL, 'M' },
         { "drop-events",   no_argument,       NULL, 'D' },
+        { "seal-plain",    no_argument,       NULL, 'P' },
         { "batch",         required_argument, NULL, 'b' },
         { "wait",          required_argument, NULL, 'w' },
         { "cursor",        required_argument, NULL, 'o' },
@@ -127,6 +133,7 @@ mdm_walk_options(mdm_walk_t *w, int argc, char **argv)
         case 'D': w->drop = 1; break;
         case 'b': w->batch = mdm_number(optarg); break;
         case 'w': w->wait = atol(mdm_number(optarg)); break;
+        case 'P': w->plain = 1; break;
 
         case 'o':
             w->partial = (strcmp(mdm_number(optarg), "0") != 0);
@@ -159,8 +166,10 @@ mdm_walk_usage(int rc)
         "  -c, --check               count, change nothing\n"
         "      --retire              the same; if nothing is under an older\n"
         "                            key, it is forgotten in mdm:meta\n"
-        "      --all-masters         with it, in a cluster: all masters were\n"
-        "                            checked\n"
+        "      --all-masters         in a cluster: all other masters have\n"
+        "                            nothing left\n"
+        "      --seal-plain          encrypt plain values, too, where a run\n"
+        "                            before this one had nothing left\n"
         "      --drop-events         delete events that are plain or under\n"
         "                            an older key, which cannot be changed\n"
         "  -b, --batch N             keys looked at at once (100)\n"
@@ -213,7 +222,7 @@ mdm_walk_key_file(mdm_walk_t *w, const char *name)
 static void
 mdm_walk_meta(mdm_walk_t *w)
 {
-    mdm_str_t    argv[3], args[4 + MDM_SECRET_KEYS], key;
+    mdm_str_t    argv[4], args[4 + MDM_SECRET_KEYS], key;
     redisReply  *reply, *partitions;
 
     mdm_str_set(&key, "mdm:meta");
@@ -221,8 +230,9 @@ mdm_walk_meta(mdm_walk_t *w)
     mdm_str_set(&argv[0], "HMGET");
     argv[1] = key;
     mdm_str_set(&argv[2], "partitions");
+    mdm_str_set(&argv[3], "sealed");
 
-    reply = mdm_server_command(&w->server, 3, argv);
+    reply = mdm_server_command(&w->server, 4, argv);
 
     if (reply->type == REDIS_REPLY_ERROR
         && strncmp(reply->str, "MOVED ", 6) == 0 && !w->retire)
@@ -235,12 +245,15 @@ mdm_walk_meta(mdm_walk_t *w)
 
     (void) mdm_walk_reply(reply);
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
         || reply->element[0]->type != REDIS_REPLY_STRING)
     {
         mdm_trouble("%s: there is no mdm:meta, so no store",
                     w->server.server);
     }
+
+    w->meta = 1;
+    w->sealed = (reply->element[1]->type == REDIS_REPLY_STRING);
 
     partitions = reply->element[0];
 
@@ -331,6 +344,11 @@ mdm_walk_report(mdm_walk_t *w, mdm_uint_t complete)
            (unsigned long) w->values[MDM_WALK_UNOPENED],
            (unsigned long) w->events[MDM_WALK_UNOPENED]);
 
+    if (w->sealed && !w->plain && w->values[MDM_WALK_PLAIN] != 0) {
+        printf("nothing was plain before: somebody without the key has put "
+               "these there; --seal-plain encrypts them all the same\n");
+    }
+
     for (i = MDM_WALK_PLAIN; i < MDM_WALK_UNDER; i++) {
         left += w->values[i] + w->events[i];
     }
@@ -375,6 +393,33 @@ mdm_walk_alone(mdm_walk_t *w)
     }
 
     return !moved;
+}
+
+
+/* mdm:meta says that nothing is plain: what encryption_required asks for */
+
+static void
+mdm_walk_sealed(mdm_walk_t *w)
+{
+    u_char     id[2 * MDM_SECRET_ID];
+    mdm_str_t  argv[4];
+
+    if (!w->masters && !mdm_walk_alone(w)) {
+        printf("this is one master of a cluster: for \"encryption_required\" "
+               "check all of them, then call this again with "
+               "--all-masters\n");
+        return;
+    }
+
+    mdm_hex(id, w->keys.keys[0].id, MDM_SECRET_ID);
+
+    mdm_str_set(&argv[0], "HSET");
+    mdm_str_set(&argv[1], "mdm:meta");
+    mdm_str_set(&argv[2], "sealed");
+    argv[3].data = id;
+    argv[3].len = sizeof(id);
+
+    freeReplyObject(mdm_walk_reply(mdm_server_command(&w->server, 4, argv)));
 }
 
 

@@ -37,6 +37,10 @@ typedef struct {
     mdm_uint_t                retire;
     mdm_uint_t                masters;     /* 1: all were checked */
     mdm_uint_t                drop;        /* events */
+    mdm_uint_t                plain;       /* 1: seal what is plain though
+                                              "sealed" */
+    mdm_uint_t                meta;        /* 1: mdm:meta is here, */
+    mdm_uint_t                sealed;      /* 1: and says nothing is plain */
     mdm_uint_t                partial;     /* begun in the middle */
 
     char                      cursor[32];

@@ -303,7 +303,11 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
 
     under = mdm_walk_under(w, &place, &kept, &value);
 
-    if (under == 0 || under == MDM_WALK_UNOPENED || w->check) {
+    /* who has put a plain one among sealed ones does not get it sealed */
+
+    if (under == 0 || under == MDM_WALK_UNOPENED || w->check
+        || (under == MDM_WALK_PLAIN && w->sealed && !w->plain))
+    {
         w->values[under]++;
         freeReplyObject(reply);
         return 1;

@@ -314,7 +314,14 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
         if (mdm_reply_int(reply, 0, -1) == MDM_API_ENQUEUE_PLAIN) {
 
-            if (!mdm_api_enqueue_plain(x, en, i)) {
+            /* what somebody else has put there is not sealed for him */
+
+            if (x->settings->encryption_required) {
+                mdm_api_ids_fail_chunk(list, chunk, "the command that redis "
+                                       "has under this CommandUUID is not "
+                                       "encrypted");
+
+            } else if (!mdm_api_enqueue_plain(x, en, i)) {
                 mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
             }
 

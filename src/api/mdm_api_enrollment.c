@@ -44,6 +44,8 @@ enum {
 
 static mdm_int_t mdm_api_enrollment_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_enrollment_answer(mdm_exchange_t *x);
+static mdm_uint_t mdm_api_enrollment_has(mdm_exchange_t *x,
+    const mdm_reply_t *counts, size_t i);
 static void mdm_api_enrollment_device(mdm_api_json_t *j,
     const mdm_reply_t *reply, const mdm_str_t *unlock);
 
@@ -194,9 +196,9 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
 
     mdm_api_json_int(&j, "queue_length", mdm_reply_int(counts, 0, 0));
     mdm_api_json_bool(&j, "has_bootstrap_token",
-                      mdm_reply_int(counts, 1, 0) != 0);
+                      mdm_api_enrollment_has(x, counts, 1));
     mdm_api_json_bool(&j, "has_unlock_token",
-                      mdm_reply_int(counts, 2, 0) != 0);
+                      mdm_api_enrollment_has(x, counts, 2));
 
     mdm_api_json_open(&j, "users", '[');
 
@@ -209,6 +211,19 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     mdm_api_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
+}
+
+
+/* a token that devices would get: not one that somebody else has put there */
+
+static mdm_uint_t
+mdm_api_enrollment_has(mdm_exchange_t *x, const mdm_reply_t *counts, size_t i)
+{
+    int64_t  there;
+
+    there = mdm_reply_int(counts, i, 0);
+
+    return there == 1 || (there != 0 && !x->settings->encryption_required);
 }
 
 

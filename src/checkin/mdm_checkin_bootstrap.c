@@ -62,6 +62,12 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
         return mdm_exchange_unavailable(x);
     }
 
+    /* whoever has put it there: it is none that the new one may repeat */
+
+    if (x->settings->encryption_required) {
+        return mdm_checkin_bootstrap_call(x);
+    }
+
     kept = mdm_reply_str(x->calls[0].reply, 1);
 
     mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
@@ -118,6 +124,10 @@ mdm_checkin_bootstrap_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
+    if (m->tries != 0 && x->settings->encryption_required) {
+        mdm_str_null(&args[4]);
+    }
+
     return MDM_CALL;
 }
 
@@ -160,15 +170,15 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
 
     token = mdm_reply_str(x->calls[0].reply, 1);
 
-    if (token.len == 0) {
-        return mdm_exchange_empty(x, 200);
-    }
-
     mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
 
     rc = mdm_exchange_open(x, &where, &token);
     if (rc != MDM_OK) {
         return rc;
+    }
+
+    if (token.len == 0) {
+        return mdm_exchange_empty(x, 200);
     }
 
     dict = plist_new_dict();

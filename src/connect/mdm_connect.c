@@ -23,6 +23,9 @@ static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
     const mdm_str_t *result);
 static mdm_int_t mdm_connect_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid);
+static mdm_int_t mdm_connect_plain(mdm_exchange_t *x, const mdm_str_t *uuid);
+static mdm_int_t mdm_connect_drop(mdm_exchange_t *x, const char *status,
+    const mdm_str_t *uuid);
 
 
 mdm_int_t
@@ -191,13 +194,6 @@ mdm_connect_answer(mdm_exchange_t *x)
         return mdm_message_refused(x, code);
     }
 
-    if (x->command_uuid.len == 0
-        && mdm_unescape(x->arena, &x->command_uuid, &uuid) == MDM_ERROR)
-    {
-        return MDM_ERROR;
-    }
-
-    x->request_type = mdm_reply_str(reply, 2);
     body = mdm_reply_str(reply, 3);
 
     m = x->ctx;
@@ -205,6 +201,19 @@ mdm_connect_answer(mdm_exchange_t *x)
     mdm_where_command(&where, &m->en.tag, &uuid);
 
     rc = mdm_exchange_open(x, &where, &body);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_connect_plain(x, &uuid);
+    }
+
+    if (x->command_uuid.len == 0
+        && mdm_unescape(x->arena, &x->command_uuid, &uuid) == MDM_ERROR)
+    {
+        return MDM_ERROR;
+    }
+
+    x->request_type = mdm_reply_str(reply, 2);
+
     if (rc != MDM_OK) {
         return rc;
     }
@@ -227,7 +236,6 @@ mdm_connect_answer(mdm_exchange_t *x)
 static mdm_int_t
 mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid)
 {
-    mdm_str_t       drop, none;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -236,11 +244,43 @@ mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid)
                       "\"%.*s\" is gone from redis: check maxmemory-policy",
                       mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
 
+    return mdm_connect_drop(x, "Drop", uuid);
+}
+
+
+/* a command that nobody who has the key has queued */
+
+static mdm_int_t
+mdm_connect_plain(mdm_exchange_t *x, const mdm_str_t *uuid)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    mdm_exchange_note(x, MDM_NOTE_ALERT, "command \"%.*s\" for \"%.*s\" in "
+                      "redis is not encrypted, though \"encryption_required\" "
+                      "is on: it is not delivered, and dropped",
+                      mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
+
+    return mdm_connect_drop(x, "DropPlain", uuid);
+}
+
+
+static mdm_int_t
+mdm_connect_drop(mdm_exchange_t *x, const char *status, const mdm_str_t *uuid)
+{
+    mdm_str_t       drop, none;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
     if (++m->tries > MDM_CONNECT_DROPS) {
         return mdm_exchange_unavailable(x);
     }
 
-    mdm_str_set(&drop, "Drop");
+    drop.data = (u_char *) (uintptr_t) status;
+    drop.len = strlen(status);
+
     mdm_str_null(&none);
 
     return mdm_connect_report(x, &drop, uuid, &none);

@@ -2,7 +2,7 @@
 -- One enrollment.  ARGV: id, certificate (0 or 1), unlock token (0 or 1)
 -- {1, fields of the channel, fields of its device, {queue length, bootstrap
 -- token is there, unlock token is there}, user channels, DER or "", unlock
--- token or ""}; {0}: not enrolled
+-- token or ""}; {0}: not enrolled; a token that is there is 1, or 2: plain
 --@include queue
 local T, id = KEYS[1], ARGV[1]
 local e = T .. ':e:' .. id
@@ -29,6 +29,12 @@ if ARGV[3] == '1' then
     unlock = redis.call('HGET', secrets, 'unlock')
 end
 
+local function there(field)
+    local value = redis.call('HGET', secrets, field)
+
+    return value and (string.sub(value, 1, 4) == '\238MK\1' and 1 or 2) or 0
+end
+
 for i = 1, 12 do
     own[i] = own[i] or ''
 end
@@ -42,6 +48,5 @@ local users = redis.call('SMEMBERS', T .. ':users:' .. id)
 table.sort(users)
 
 return {1, own, of,
-        {queue_length(T, id), redis.call('HEXISTS', secrets, 'bootstrap'),
-         redis.call('HEXISTS', secrets, 'unlock')},
+        {queue_length(T, id), there('bootstrap'), there('unlock')},
         users, der or '', unlock or ''}

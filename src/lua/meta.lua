@@ -2,10 +2,12 @@
 -- What a store was set up with: its id, made by whoever comes first; the
 -- version of the keyspace; the number of partitions, fixed by the first, too;
 -- and the keys that values may be encrypted with ("id:check", parted by
--- blanks), to which the first of a worker's is added.
+-- blanks), to which the first of a worker's is added.  "sealed": no value is
+-- plain, as a key was there from the first, or mdm-reencrypt said so.
 -- KEYS[1]: mdm:meta, ARGV: partitions; the id that the worker knows of the
 -- store, or ''; an id for a store that has none, or '' to give it none; the
--- release of the worker; then "id:check" of each key, newest first
+-- release of the worker; then "id:check" of each key, newest first; then
+-- "sealed" if it must be
 -- 0, the store's id, the id that was known: all fits
 -- 1, the store's id or '', the id that was known: it is another store
 -- 2, version, the release that wrote it: the keyspace is of another version
@@ -14,7 +16,8 @@
 local meta, keys, have = KEYS[1], {}, {}
 local expected = ARGV[2]
 local v = redis.call('HMGET', meta, 'partitions', 'keys', 'version',
-                     'store_id', 'adopted', 'release')
+                     'store_id', 'adopted', 'release', 'sealed')
+local sealed = #ARGV > 4 and ARGV[#ARGV] == 'sealed' and table.remove(ARGV)
 local partitions, known, id = v[1], v[2] or '', v[4]
 
 if v[3] and v[3] ~= '1' then
@@ -58,6 +61,18 @@ for key, check in string.gmatch(known, '(%x+):(%x+)') do
         return 'the check value of key ' .. key .. ' in mdm:meta is another'
                .. ' one'
     end
+end
+
+if sealed and partitions and not v[7] then
+    return 'it may hold values that are not encrypted, but'
+           .. ' "encryption_required" is on: call mdm-reencrypt until it'
+           .. ' says "left 0"'
+end
+
+if #ARGV == 4 and v[7] then
+    redis.call('HDEL', meta, 'sealed')
+elseif #ARGV > 4 and not partitions then
+    redis.call('HSET', meta, 'sealed', string.match(ARGV[5], '^%x+'))
 end
 
 if not partitions then

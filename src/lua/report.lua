@@ -1,7 +1,8 @@
 -- Connect, with the answer to a command.
 -- ARGV: id, device, cert, status, uuid ("": missing), result, z (1: it is
 --       compressed), result ttl, results kept, once, event limit, raw
--- status "Drop" takes a command away whose body is gone.
+-- status "Drop" takes a command away whose body is gone, "DropPlain" one that
+-- is not encrypted.
 -- a reply of deliver(), or {code of auth()}
 --@include event
 --@include queue
@@ -50,13 +51,20 @@ if status == 'NotNow' then
               {status = status, command_uuid = uuid, tally = tally}, raw)
     end
 
-elseif status == 'Drop' then
+elseif status == 'Drop' or status == 'DropPlain' then
 
-    if not redis.call('HGET', T .. ':c:' .. uuid, 'body')
-        and queue_remove(T, id, uuid)
-    then
+    local body = redis.call('HGET', T .. ':c:' .. uuid, 'body')
+    local plain = status == 'DropPlain' or nil
+    local lost = not body
+
+    if plain then
+        lost = body and string.sub(body, 1, 4) ~= '\238MK\1'
+    end
+
+    if lost and queue_remove(T, id, uuid) then
         command_release(T, uuid, 1)
-        event(T, limit, 'mdm.CommandLost', id, {command_uuid = uuid})
+        event(T, limit, 'mdm.CommandLost', id,
+              {command_uuid = uuid, plain = plain})
     end
 
 elseif uuid == '' and v[3] ~= once
