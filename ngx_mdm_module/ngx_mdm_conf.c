@@ -109,6 +109,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->plist_depth = NGX_CONF_UNSET_UINT;
     conf->plist_nodes = NGX_CONF_UNSET_UINT;
     conf->event_payload = NGX_CONF_UNSET;
+    conf->audit_reads = NGX_CONF_UNSET;
     conf->keep_certificate = NGX_CONF_UNSET;
     conf->result_ttl = NGX_CONF_UNSET;
 
@@ -155,6 +156,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->plist_nodes, prev->plist_nodes,
                               MDM_PLIST_NODES);
     ngx_conf_merge_value(conf->event_payload, prev->event_payload, 0);
+    ngx_conf_merge_value(conf->audit_reads, prev->audit_reads, 0);
     ngx_conf_merge_value(conf->keep_certificate, prev->keep_certificate, 1);
     ngx_conf_merge_sec_value(conf->result_ttl, prev->result_ttl,
                              NGX_MDM_RESULT_TTL);
@@ -205,6 +207,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->result_ttl = (mdm_uint_t) conf->result_ttl;
     s->event_limit = conf->event_limit;
     s->event_payload = conf->event_payload;
+    s->audit_reads = conf->audit_reads;
     s->keep_certificate = conf->keep_certificate;
     s->api_ids = conf->api_ids;
     s->status_reports = conf->status_reports;

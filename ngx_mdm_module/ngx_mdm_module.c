@@ -192,6 +192,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, event_payload),
       NULL },
 
+    { ngx_string("mdm_audit_reads"),
+      NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, audit_reads),
+      NULL },
+
     { ngx_string("mdm_keep_certificate"),
       NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,

@@ -54,6 +54,7 @@ typedef struct {
     ngx_uint_t                plist_depth;
     ngx_uint_t                plist_nodes;
     ngx_flag_t                event_payload;
+    ngx_flag_t                audit_reads;
     ngx_flag_t                keep_certificate;
     time_t                    result_ttl;
 

@@ -114,6 +114,8 @@ typedef struct {
     mdm_uint_t                event_limit;     /* entries a partition */
     mdm_uint_t                event_payload;   /* 1: events carry the body */
     mdm_uint_t                keep_certificate; /* 1: keep the DER */
+    mdm_uint_t                audit_reads;     /* 1: reads of commands and
+                                                  results write events */
     mdm_uint_t                api_ids;         /* ids a call */
     mdm_uint_t                status_reports;  /* raw ones kept a channel */
     mdm_uint_t                status_errors;   /* kept a channel */
@@ -176,6 +178,7 @@ typedef enum {
 
 typedef struct mdm_note_s     mdm_note_t;
 typedef struct mdm_rewrite_s  mdm_rewrite_t;
+typedef struct mdm_api_audit_s  mdm_api_audit_t;
 typedef struct mdm_header_s   mdm_header_t;
 
 struct mdm_note_s {
@@ -234,6 +237,9 @@ struct mdm_exchange_s {
                                               is 503 without asking it */
     mdm_rewrite_t            *rewrites;    /* for the newest key, see
                                               mdm_exchange_secret.h */
+
+    mdm_api_audit_t          *audits;      /* API: of what the answer shows,
+                                              see mdm_api_audit.h */
 
     /* the response */
 

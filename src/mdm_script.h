@@ -36,6 +36,7 @@ extern const mdm_script_t *const  mdm_scripts[];
 extern const mdm_uint_t           mdm_nscripts;
 
 
+extern const mdm_script_t  mdm_script_audit;
 extern const mdm_script_t  mdm_script_auth;
 extern const mdm_script_t  mdm_script_authenticate;
 extern const mdm_script_t  mdm_script_authenticate_check;

@@ -87,6 +87,7 @@ my %bad = (
     mdm_plist_depth => [ 'invalid number|value must be', 0, 513, 'x' ],
     mdm_result_ttl => [ 'invalid value|must be above 0', 0, 'x', '1x' ],
     mdm_event_payload => [ 'invalid value "1"', 1 ],
+    mdm_audit_reads => [ 'invalid value "always"', 'always' ],
     mdm_keep_certificate => [ 'invalid value "keep"', 'keep' ],
 );
 
@@ -96,7 +97,8 @@ my %good = (mdm_tenant => 'a.b-c_D1', mdm_auth => 'off',
     mdm_reenroll => 'bound', mdm_user_authenticate => 'accept',
     mdm_queue_limit => 1, mdm_event_limit => 0, mdm_api_ids => 1,
     mdm_plist_nodes => 1, mdm_plist_depth => 512, mdm_result_ttl => '1d',
-    mdm_event_payload => 'on', mdm_keep_certificate => 'off');
+    mdm_event_payload => 'on', mdm_audit_reads => 'on',
+    mdm_keep_certificate => 'off');
 
 for my $name (sort keys %bad) {
     my ($why, @values) = @{$bad{$name}};

@@ -7,6 +7,7 @@
 
 
 #include "mdm_api.h"
+#include "mdm_api_audit.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
 #include "mdm_deflate.h"
@@ -142,7 +143,9 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
          * run what is in them.
          */
 
-        return mdm_exchange_body(x, 200, "application/x-plist", &result);
+        return mdm_api_audited(x, mdm_exchange_body(x, 200,
+                                                    "application/x-plist",
+                                                    &result));
     }
 
     mdm_api_json_init(&j, x->arena, 512 + result.len / 3 * 4);
@@ -172,7 +175,7 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
 
     mdm_api_json_close(&j, '}');
 
-    return mdm_api_json_answer(&j, x, 200);
+    return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
 }
 
 
@@ -224,6 +227,11 @@ mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
                      &x->calls[0].args[1], compressed);
 
     rc = mdm_exchange_open(x, &where, result);
+
+    if (rc == MDM_OK && x->settings->audit_reads && result->len != 0) {
+        rc = mdm_api_audit(x, &x->calls[0].key, "result",
+                           &x->calls[0].args[0], &x->calls[0].args[1]);
+    }
 
     if (rc != MDM_OK || !compressed) {
         return rc;

@@ -7,6 +7,7 @@
 
 
 #include "mdm_api.h"
+#include "mdm_api_audit.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
 #include "mdm_exchange_secret.h"
@@ -134,6 +135,14 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
         return rc;
     }
 
+    if (unlock.len != 0
+        && mdm_api_audit(x, &x->calls[0].key, "unlock_token",
+                         &x->calls[0].args[0], NULL)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
     own = mdm_reply_at(reply, MDM_API_GET_OWN);
     counts = mdm_reply_at(reply, MDM_API_GET_COUNTS);
     users = mdm_reply_at(reply, MDM_API_GET_USERS);
@@ -210,7 +219,7 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     mdm_api_json_close(&j, ']');
     mdm_api_json_close(&j, '}');
 
-    return mdm_api_json_answer(&j, x, 200);
+    return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
 }
 
 

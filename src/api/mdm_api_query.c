@@ -11,6 +11,7 @@
 
 
 #include "mdm_api.h"
+#include "mdm_api_audit.h"
 #include "mdm_api_query.h"
 #include "mdm_exchange_secret.h"
 
@@ -476,6 +477,12 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
         return rc;
     }
 
+    if (unlock.len != 0
+        && mdm_api_audit(x, tag, "unlock_token", &s, NULL) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
     q->rows++;
 
     j = &q->json;
@@ -548,5 +555,5 @@ mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q)
 
     mdm_api_json_close(&q->json, '}');
 
-    return mdm_api_json_answer(&q->json, x, 200);
+    return mdm_api_audited(x, mdm_api_json_answer(&q->json, x, 200));
 }

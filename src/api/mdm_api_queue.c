@@ -7,6 +7,7 @@
 
 
 #include "mdm_api.h"
+#include "mdm_api_audit.h"
 #include "mdm_api_ids.h"
 #include "mdm_api_json.h"
 #include "mdm_exchange_secret.h"
@@ -146,6 +147,14 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
             return rc;
         }
 
+        if (x->settings->audit_reads && body.len != 0
+            && mdm_api_audit(x, &x->calls[0].key, "command",
+                             &x->calls[0].args[0], &s)
+               != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
         mdm_api_json_open(&j, NULL, '{');
         mdm_api_json_id(&j, "command_uuid", &s);
 
@@ -175,7 +184,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
 
     mdm_api_json_close(&j, '}');
 
-    return mdm_api_json_answer(&j, x, 200);
+    return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
 }
 
 

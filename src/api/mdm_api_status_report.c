@@ -8,6 +8,7 @@
 
 
 #include "mdm_api.h"
+#include "mdm_api_audit.h"
 #include "mdm_api_status.h"
 #include "mdm_api_util.h"
 #include "mdm_deflate.h"
@@ -153,7 +154,16 @@ mdm_api_status_report_answer(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    return mdm_exchange_body(x, 200, "application/json", &body);
+    if (x->settings->audit_reads
+        && mdm_api_audit(x, &x->calls[0].key, "status_report",
+                         &x->calls[0].args[0], NULL)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_audited(x, mdm_exchange_body(x, 200, "application/json",
+                                                &body));
 }
 
 
