@@ -113,6 +113,32 @@ mdm_key_certificate(mdm_arena_t *arena, mdm_str_t *key,
 
 
 mdm_int_t
+mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
+    const mdm_str_t *serial)
+{
+    size_t     i;
+    mdm_str_t  upper, escaped;
+
+    if (mdm_str_dup(arena, &upper, serial) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < upper.len; i++) {
+        if (upper.data[i] >= 'a' && upper.data[i] <= 'z') {
+            upper.data[i] = (u_char) (upper.data[i] - ('a' - 'A'));
+        }
+    }
+
+    if (mdm_escape(arena, &escaped, &upper, "") != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(arena, key, "mdm:{%.*s/serial:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(&escaped));
+}
+
+
+mdm_int_t
 mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant)
 {

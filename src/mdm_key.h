@@ -40,6 +40,15 @@ mdm_int_t mdm_key_partition(mdm_arena_t *arena, mdm_str_t *key,
 mdm_int_t mdm_key_certificate(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant, const mdm_str_t *sha256);
 
+/*
+ * "mdm:{tenant/serial:<serial>}": the device-channel ids (key form) that came
+ * with this serial number, which is a raw one.  It is percent-encoded, and
+ * letters are upper case: certificates are compared without case, too.
+ * MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *serial);
+
 /* "mdm:{tenant/ddm}", the master copy of declarations; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);
