@@ -525,6 +525,8 @@ ngx_mdm_identity_create_conf(ngx_mdm_identity_conf_t *conf)
      *     conf->header = { 0, NULL };
      *     conf->trusted_certificate = { 0, NULL };
      *     conf->trusted = NULL;
+     *     conf->crl = { 0, NULL };
+     *     conf->crl_loaded = 0;
      */
 
     conf->trusted_proxies = NGX_CONF_UNSET_PTR;
@@ -535,6 +537,8 @@ char *
 ngx_mdm_identity_merge_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *prev,
     ngx_mdm_identity_conf_t *conf)
 {
+    ngx_uint_t  own;
+
     if (ngx_mdm_identity_index == -1) {
         ngx_mdm_identity_index = SSL_get_ex_new_index(0, NULL, NULL, NULL,
                                                       NULL);
@@ -551,9 +555,37 @@ ngx_mdm_identity_merge_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *prev,
         conf->header = prev->header;
     }
 
+    own = (conf->trusted != NULL || conf->crl.data != NULL);
+
+    if (conf->crl.data == NULL) {
+        conf->crl = prev->crl;
+    }
+
     if (conf->trusted == NULL) {
         conf->trusted = prev->trusted;
         conf->trusted_certificate = prev->trusted_certificate;
+    }
+
+    if (conf->crl.len != 0 && conf->trusted != NULL) {
+
+        if (own) {
+            if (ngx_mdm_identity_crl_store(cf, conf) != NGX_OK) {
+                return NGX_CONF_ERROR;
+            }
+
+        } else {
+
+            /* that of http {} is not merged itself: its first heir loads it */
+
+            if (!prev->crl_loaded
+                && ngx_mdm_identity_crl_store(cf, prev) != NGX_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            conf->trusted = prev->trusted;
+            conf->crl_loaded = 1;
+        }
     }
 
     ngx_conf_merge_ptr_value(conf->trusted_proxies, prev->trusted_proxies,
@@ -577,6 +609,13 @@ ngx_mdm_identity_check_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf)
                            "\"mdm_trusted_certificate\"",
                            (conf->sources & NGX_MDM_CERTIFICATE_HEADER)
                            ? "header" : "signature");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->crl.len != 0 && conf->trusted == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mdm_crl\" needs \"mdm_trusted_certificate\" "
+                           "(for certificates of TLS there is \"ssl_crl\")");
         return NGX_CONF_ERROR;
     }
 

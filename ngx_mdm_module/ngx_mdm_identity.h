@@ -32,6 +32,8 @@ typedef struct {
     ngx_array_t              *trusted_proxies;   /* ngx_cidr_t, or
                                                     NGX_CONF_UNSET_PTR */
     X509_STORE               *trusted;     /* freed by a pool cleanup */
+    ngx_str_t                 crl;         /* full name; empty: no check */
+    ngx_uint_t                crl_loaded;  /* 1: "trusted" has it */
 } ngx_mdm_identity_conf_t;
 
 
@@ -42,6 +44,23 @@ char *ngx_mdm_identity_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_mdm_identity_trusted_proxy(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* setter of mdm_crl; the file is read when merging */
+char *ngx_mdm_identity_crl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/*
+ * Makes a new store of the CAs and the lists of "conf", which an outer level
+ * may have without the lists, and sets conf->trusted.  NGX_OK; NGX_ERROR: it
+ * has said why.
+ */
+ngx_int_t ngx_mdm_identity_crl_store(ngx_conf_t *cf,
+    ngx_mdm_identity_conf_t *conf);
+
+/*
+ * Reads a PEM file of CA certificates; the store is freed with the
+ * configuration.  NULL: it has said why.
+ */
+X509_STORE *ngx_mdm_identity_store(ngx_conf_t *cf, ngx_str_t *file);
 
 void ngx_mdm_identity_create_conf(ngx_mdm_identity_conf_t *conf);
 

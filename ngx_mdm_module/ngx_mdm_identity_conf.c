@@ -115,7 +115,6 @@ ngx_mdm_identity_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_mdm_loc_conf_t *mlcf = conf;
 
     ngx_str_t                *value, file;
-    ngx_pool_cleanup_t       *cln;
     ngx_mdm_identity_conf_t  *icf;
 
     icf = &mlcf->identity;
@@ -137,22 +136,37 @@ ngx_mdm_identity_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    icf->trusted = ngx_mdm_identity_load(cf, &file);
+    icf->trusted = ngx_mdm_identity_store(cf, &file);
     if (icf->trusted == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    cln->handler = ngx_mdm_identity_cleanup_store;
-    cln->data = icf->trusted;
-
     icf->trusted_certificate = file;
 
     return NGX_CONF_OK;
+}
+
+
+X509_STORE *
+ngx_mdm_identity_store(ngx_conf_t *cf, ngx_str_t *file)
+{
+    X509_STORE          *store;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    store = ngx_mdm_identity_load(cf, file);
+    if (store == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_mdm_identity_cleanup_store;
+    cln->data = store;
+
+    return store;
 }
 
 

@@ -136,6 +136,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       0,
       NULL },
 
+    { ngx_string("mdm_crl"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_identity_crl,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("mdm_trusted_proxy"),
       NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
       ngx_mdm_identity_trusted_proxy,

@@ -31,6 +31,7 @@ sub new {
     $self->{key_obj} = KEY_create_ec('prime256v1');
     ($self->{cert_obj}) = CERT_create(
         CA => 1,
+        purpose => { ca => 1, sslCA => 1, keyCertSign => 1, cRLSign => 1 },
         subject => { commonName => $name },
         key => $self->{key_obj},
         digest => 'sha256',
