@@ -111,6 +111,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->event_payload = NGX_CONF_UNSET;
     conf->audit_reads = NGX_CONF_UNSET;
     conf->keep_certificate = NGX_CONF_UNSET;
+    conf->withhold_secrets = NGX_CONF_UNSET;
     conf->result_ttl = NGX_CONF_UNSET;
 
     return conf;
@@ -158,6 +159,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->event_payload, prev->event_payload, 0);
     ngx_conf_merge_value(conf->audit_reads, prev->audit_reads, 0);
     ngx_conf_merge_value(conf->keep_certificate, prev->keep_certificate, 1);
+    ngx_conf_merge_value(conf->withhold_secrets, prev->withhold_secrets, 1);
     ngx_conf_merge_sec_value(conf->result_ttl, prev->result_ttl,
                              NGX_MDM_RESULT_TTL);
 
@@ -209,6 +211,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->event_payload = conf->event_payload;
     s->audit_reads = conf->audit_reads;
     s->keep_certificate = conf->keep_certificate;
+    s->withhold_secrets = conf->withhold_secrets;
     s->api_ids = conf->api_ids;
     s->status_reports = conf->status_reports;
     s->status_errors = conf->status_errors;

@@ -56,6 +56,7 @@ typedef struct {
     ngx_flag_t                event_payload;
     ngx_flag_t                audit_reads;
     ngx_flag_t                keep_certificate;
+    ngx_flag_t                withhold_secrets;
     time_t                    result_ttl;
 
     mdm_settings_t            settings;    /* the same, for the core */

@@ -452,6 +452,61 @@ mdm_certificate_title(mdm_arena_t *arena, const mdm_str_t *der,
 }
 
 
+mdm_int_t
+mdm_certificate_facts(const mdm_str_t *der, u_char *subject, size_t *len,
+    int64_t *not_after)
+{
+    int                     i, filled;
+    X509                   *cert;
+    size_t                  n;
+    mdm_int_t               rc;
+    struct tm               tm;
+    const u_char           *p;
+    const X509_NAME        *name;
+    const X509_NAME_ENTRY  *entry;
+
+    *len = 0;
+    *not_after = 0;
+
+    rc = mdm_certificate_parse(der, &cert);
+    if (rc != MDM_OK) {
+        return (rc == MDM_DECLINED) ? MDM_OK : MDM_ERROR;
+    }
+
+    ERR_set_mark();
+
+    name = X509_get_subject_name(cert);
+    filled = 0;
+
+    for (i = 0; i < X509_NAME_entry_count(name); i++) {
+        entry = X509_NAME_get_entry(name, i);
+        filled |= ASN1_STRING_length(X509_NAME_ENTRY_get_data(entry));
+    }
+
+    if (filled) {
+
+        rc = MDM_ERROR;
+
+        if (X509_NAME_get0_der(name, &p, &n) == 1
+            && EVP_Digest(p, n, subject, NULL, EVP_sha256(), NULL) == 1)
+        {
+            *len = MDM_SHA256;
+            rc = MDM_OK;
+        }
+    }
+
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1) {
+        *not_after = (int64_t) timegm(&tm);
+    }
+
+    ERR_pop_to_mark();
+
+    X509_free(cert);
+
+    return rc;
+}
+
+
 static mdm_uint_t
 mdm_certificate_subject(const mdm_certificate_device_t *device,
     const X509_NAME *name)

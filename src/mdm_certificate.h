@@ -58,6 +58,15 @@ void mdm_certificate_title(mdm_arena_t *arena, const mdm_str_t *der,
     mdm_str_t *title);
 
 /*
+ * Of a certificate: SHA-256 of its subject's DER to "subject" (MDM_SHA256
+ * bytes, *len; 0 if it is empty or says nothing: then it tells nobody apart)
+ * and its notAfter in Unix seconds, 0 if there is none that can be read.  What
+ * is no certificate has neither.  MDM_OK or MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_certificate_facts(const mdm_str_t *der, u_char *subject,
+    size_t *len, int64_t *not_after);
+
+/*
  * A certificate passed by a header: RFC 9440 when it begins with ":", else a
  * percent-encoded PEM as of $ssl_client_escaped_cert (percent-decoding only:
  * "+" stays "+").  MDM_OK: *cert is freed with the arena.  MDM_DECLINED: not

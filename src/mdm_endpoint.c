@@ -56,6 +56,10 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_GET, "/v1/enrollments/*", mdm_api_enrollment_get_step),
     mdm_api(MDM_DELETE, "/v1/enrollments/*/certificate",
             mdm_api_pin_reset_step),
+    mdm_api(MDM_POST, "/v1/enrollments/*/secrets/release",
+            mdm_api_secrets_release_step),
+    mdm_api(MDM_POST, "/v1/enrollments/secrets/release",
+            mdm_api_secrets_release_filter_step),
 
     mdm_api(MDM_GET, "/v1/declaration-status/*",
             mdm_api_status_declarations_step),

@@ -116,6 +116,8 @@ typedef struct {
     mdm_uint_t                keep_certificate; /* 1: keep the DER */
     mdm_uint_t                audit_reads;     /* 1: reads of commands and
                                                   results write events */
+    mdm_uint_t                withhold_secrets; /* 1: from an identity that
+                                              took another's place */
     mdm_uint_t                api_ids;         /* ids a call */
     mdm_uint_t                status_reports;  /* raw ones kept a channel */
     mdm_uint_t                status_errors;   /* kept a channel */

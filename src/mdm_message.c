@@ -6,7 +6,6 @@
 
 #include <openssl/rand.h>
 
-#include "mdm_certificate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 #include "mdm_message.h"
@@ -15,6 +14,20 @@
 static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_check(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_end(mdm_exchange_t *x);
+
+
+/* Authenticates and other first contacts at once, of one device */
+#define MDM_MESSAGE_PIN_TRIES  3
+
+
+enum {
+    MDM_MESSAGE_PIN_LOOK = 0,
+    MDM_MESSAGE_PIN_CHECK,
+    MDM_MESSAGE_PIN_CLAIM,
+    MDM_MESSAGE_PIN_END,
+    MDM_MESSAGE_PIN_RELEASED
+};
 
 
 mdm_int_t
@@ -129,7 +142,33 @@ mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, i, script, &key, 1);
+    args = mdm_exchange_call(x, i, script, &key, 2);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    if (script == &mdm_script_claim) {
+        return mdm_pin_certificate(x, NULL, &args[1]);
+    }
+
+    x->calls[i].nargs = 1;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    args = mdm_exchange_call(x, i, &mdm_script_authenticate_check, &m->en.tag,
+                             1);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -137,6 +176,27 @@ mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
     args[0] = m->en.device_key;
 
     return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (!m->claimed) {
+        return MDM_DONE;
+    }
+
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL
+        || mdm_message_claim_call(x, 0, &mdm_script_claim_release) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
 }
 
 
@@ -184,52 +244,30 @@ mdm_message_refused(mdm_exchange_t *x, int64_t code)
 static mdm_int_t
 mdm_message_pin_step(mdm_exchange_t *x)
 {
-    mdm_str_t      *args;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
     switch (x->state) {
 
-    case 0:
+    case MDM_MESSAGE_PIN_LOOK:
 
-        if (mdm_exchange_calls(x, 2, 1) != MDM_CALL
+        if (mdm_exchange_calls(x, 2, MDM_MESSAGE_PIN_CHECK) != MDM_CALL
+            || mdm_message_look_call(x, 0) != MDM_OK
             || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK)
         {
             return MDM_ERROR;
         }
 
-        args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check,
-                                 &m->en.tag, 1);
-        if (args == NULL) {
-            return MDM_ERROR;
-        }
-
-        args[0] = m->en.device_key;
-
         return MDM_CALL;
 
-    case 1:
+    case MDM_MESSAGE_PIN_CHECK:
         return mdm_message_pin_check(x);
 
-    case 2:
+    case MDM_MESSAGE_PIN_CLAIM:
         return mdm_message_pin_claim(x);
 
-    default:
+    case MDM_MESSAGE_PIN_END:
+        return mdm_message_pin_end(x);
 
-        /* pinned, or refused for a reason that the step will find again */
-
-        if (mdm_reply_int(x->calls[0].reply, 0, 0) == MDM_CODE_NONE) {
-            mdm_exchange_note(x, MDM_NOTE_NOTICE, "certificate %.*s was "
-                              "pinned to the migrated device \"%.*s\"",
-                              mdm_fmt(&x->identity.sha256),
-                              mdm_fmt(&m->en.device_key));
-        }
-
-        x->step = m->step;
-        x->state = 0;
-
-        return x->step(x);
+    default: /* MDM_MESSAGE_PIN_RELEASED: x->error is set */
+        return mdm_exchange_empty(x, x->status);
     }
 }
 
@@ -237,17 +275,21 @@ mdm_message_pin_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_message_pin_check(mdm_exchange_t *x)
 {
-    mdm_str_t       owner, serial;
+    mdm_str_t       owner;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    serial = mdm_reply_str(x->calls[0].reply, 2);
+    if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
     owner = mdm_reply_str(x->calls[1].reply, 0);
 
-    if (mdm_reply_int(x->calls[0].reply, 3, 0) != 1) {
-        return mdm_exchange_refuse(x, 403, "no certificate is pinned to the "
+    if (!m->pin.migrated) {
+        (void) mdm_exchange_refuse(x, 403, "no certificate is pinned to the "
                                    "device: it must enroll again");
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
     }
 
     if (owner.len != 0 && !mdm_str_eq(&owner, &m->en.device_key)) {
@@ -255,12 +297,13 @@ mdm_message_pin_check(mdm_exchange_t *x)
                                    "another device");
     }
 
-    if (!mdm_message_may_pin(x, &serial, 0)) {
-        return mdm_exchange_refuse(x, 403, "the certificate does not name "
+    if (!mdm_pin_allowed(x, &m->en, &m->pin)) {
+        (void) mdm_exchange_refuse(x, 403, "the certificate does not name "
                                    "the migrated device");
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
     }
 
-    if (mdm_exchange_calls(x, 1, 2) != MDM_CALL
+    if (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_CLAIM) != MDM_CALL
         || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
     {
         return MDM_ERROR;
@@ -273,21 +316,28 @@ mdm_message_pin_check(mdm_exchange_t *x)
 static mdm_int_t
 mdm_message_pin_claim(mdm_exchange_t *x)
 {
+    int64_t         code;
     mdm_str_t      *args;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    if (mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_MISMATCH) < 0) {
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_MISMATCH);
+
+    if (code < 0) {
         return mdm_exchange_refuse(x, 403, "the certificate belongs to "
                                    "another device");
     }
 
-    if (mdm_exchange_calls(x, 1, 3) != MDM_CALL) {
+    if (code == 1) {
+        m->claimed = 1;
+    }
+
+    if (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_END) != MDM_CALL) {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_pin, &m->en.tag, 4);
+    args = mdm_exchange_call(x, 0, &mdm_script_pin, &m->en.tag, 6);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -299,7 +349,11 @@ mdm_message_pin_claim(mdm_exchange_t *x)
         args[2] = x->identity.der;
     }
 
-    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK) {
+    args[4] = m->pin.serial;
+
+    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK
+        || mdm_pin_certificate(x, &args[5], NULL) != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
@@ -307,25 +361,54 @@ mdm_message_pin_claim(mdm_exchange_t *x)
 }
 
 
-mdm_uint_t
-mdm_message_may_pin(mdm_exchange_t *x, const mdm_str_t *serial,
-    mdm_uint_t replaces)
+static mdm_int_t
+mdm_message_pin_end(mdm_exchange_t *x)
 {
+    int64_t         code;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    switch (x->settings->reenroll) {
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_CHANGED);
 
-    case MDM_REENROLL_BOUND:
-        return mdm_certificate_names(&x->identity.der, &m->en.device, serial);
+    switch (code) {
 
-    case MDM_REENROLL_DENY:
-        return !replaces;
+    case MDM_CODE_NONE:
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "certificate %.*s was pinned "
+                          "to the migrated device \"%.*s\"",
+                          mdm_fmt(&x->identity.sha256),
+                          mdm_fmt(&m->en.device_key));
+        break;
 
-    default: /* MDM_REENROLL_ANY */
-        return 1;
+    case MDM_CODE_CHANGED:
+    case MDM_CODE_UNPINNED:
+
+        /* what the policy was asked about is not there any more */
+
+        if (++m->tries < MDM_MESSAGE_PIN_TRIES) {
+            x->state = MDM_MESSAGE_PIN_LOOK;
+            return mdm_message_pin_step(x);
+        }
+
+        (void) mdm_exchange_unavailable(x);
+
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
+
+    default:
+
+        /* somebody else was first: the certificate is not the device's */
+
+        (void) mdm_message_refused(x, code);
+
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
     }
+
+    m->tries = 0;
+
+    x->step = m->step;
+    x->state = 0;
+
+    return x->step(x);
 }
 
 

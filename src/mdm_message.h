@@ -13,6 +13,7 @@
 
 #include "mdm_enrollment.h"
 #include "mdm_exchange.h"
+#include "mdm_pin.h"
 
 
 /* codes of the scripts, first element of their replies */
@@ -44,7 +45,7 @@ typedef struct {
     mdm_uint_t                pinned;      /* 1: the pin was tried */
     mdm_uint_t                claimed;     /* 1: we made the claim */
     mdm_uint_t                tries;
-    mdm_str_t                 pin;         /* what was pinned, or empty */
+    mdm_pin_t                 pin;         /* what was pinned when we looked */
 
     void                     *data;        /* the step's own */
 } mdm_message_t;
@@ -90,12 +91,17 @@ mdm_int_t mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
 mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
 
 /*
- * Does mdm_reenroll let this certificate take the place of a pin (or of none
- * at a migrated device)?  "serial" is the stored one: what a message says of
- * itself proves nothing.  1 or 0.
+ * Fills in call i: authenticate_check.lua on the device, whose reply is for
+ * mdm_pin_read().  MDM_OK or MDM_ERROR.
  */
-mdm_uint_t mdm_message_may_pin(mdm_exchange_t *x, const mdm_str_t *serial,
-    mdm_uint_t replaces);
+mdm_int_t mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i);
+
+/*
+ * The answer is there, x->status set; but a claim that this request has made,
+ * and did not use, is taken back first.  Returns what a step returns, and the
+ * step is called again in "state", to end with mdm_exchange_empty().
+ */
+mdm_int_t mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state);
 
 /*
  * The setting "event_payload": the message for the outbox, sealed, or empty.

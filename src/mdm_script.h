@@ -92,6 +92,7 @@ extern const mdm_script_t  mdm_script_queue_clear;
 extern const mdm_script_t  mdm_script_queue_list;
 extern const mdm_script_t  mdm_script_report;
 extern const mdm_script_t  mdm_script_secret_swap;
+extern const mdm_script_t  mdm_script_secrets_release;
 extern const mdm_script_t  mdm_script_serial_claim;
 extern const mdm_script_t  mdm_script_serial_drop;
 extern const mdm_script_t  mdm_script_serial_get;

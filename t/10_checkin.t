@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use Digest::SHA 'sha256';
 use JSON::PP ();
 use Test::More;
 
@@ -37,6 +38,19 @@ END
 
 my $sent = 0;          # requests of devices
 my $refused = 0;       # those that were refused
+
+
+# the digest of a subject that is a short common name, in DER
+
+sub subject {
+    my ($cn) = @_;
+
+    my $der = "\x06\x03\x55\x04\x03" . pack('a C/a', "\x0c", $cn);
+
+    $der = pack('a C/a', $_, $der) for "\x30", "\x31", "\x30";
+
+    return sha256($der);
+}
 
 
 # the partition's prefix, by a CRC16 (XMODEM) of our own
@@ -171,6 +185,7 @@ for my $form (
             for qw(enrolled last_seen);
         is_deeply($e, {
             type => $type, enabled => 0,
+            csub => subject($d->cert->{cn}),
             cert => pack('H*', $d->cert->{sha256}),
             tally => 0, gen => 1, topic => 'com.apple.mgmt.External.test',
             serial => $d->{serial} // "S$id", name => "Name of $id",
@@ -211,7 +226,7 @@ for my $form (
         @is{qw(short_name long_name)} = ('mia@example.com', 'Joe');
     }
 
-    delete @$e{qw(once cert gen serial name model model_name product os build
+    delete @$e{qw(once cert csub gen serial name model model_name product os build
                   enrolled)} unless $parent;
     delete $e->{once};
     is_deeply($e, \%is, "$type: the enrollment after TokenUpdate");

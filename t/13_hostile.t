@@ -861,6 +861,7 @@ cmp_ok(scalar(@keys), '>', 200, 'there are keys');
 is_deeply([ map { shown($_) } grep {
     !/^mdm:(?: meta
              | \{default\/cert:[0-9a-f]{64}\}
+             | \{default\/serial:$safe+\}
              | jobs | \{default\/ddm\}:[a-z]+(?::$safe+)*
              | \{default\/[0-9]+\}:(?: ids | events | ddm | dd | dm:[0-9a-f]{40}
                  | (?:e|users|q|nn|c|u|crt|done|d):$safe+(?::(?:$safe|:)*)?

@@ -410,7 +410,13 @@ sub events {
 {
     my $d = device(bound => 'BOUND-a1', serial => 'SB1');
 
-    $d = as($d, $t->cert(cn => 'first'))->enroll;
+    $d = as($d, $t->cert(cn => 'first'));
+    snapshot();
+    refused($d->authenticate, 403, 'bound: the first one does not name it');
+    same_dump('bound: the first one does not name it');
+    is(as($d, $d->cert, 'any')->authenticate->status, 200,
+       'any: it is pinned');
+    is($d->token_update->status, 200, 'bound: it goes on');
 
     my @good = (
         [ 'CN' => cn => 'BOUND-a1' ],

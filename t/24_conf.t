@@ -89,6 +89,7 @@ my %bad = (
     mdm_event_payload => [ 'invalid value "1"', 1 ],
     mdm_audit_reads => [ 'invalid value "always"', 'always' ],
     mdm_keep_certificate => [ 'invalid value "keep"', 'keep' ],
+    mdm_withhold_secrets => [ 'invalid value "maybe"', 'maybe' ],
 );
 
 my %good = (mdm_tenant => 'a.b-c_D1', mdm_auth => 'off',
@@ -98,7 +99,7 @@ my %good = (mdm_tenant => 'a.b-c_D1', mdm_auth => 'off',
     mdm_queue_limit => 1, mdm_event_limit => 0, mdm_api_ids => 1,
     mdm_plist_nodes => 1, mdm_plist_depth => 512, mdm_result_ttl => '1d',
     mdm_event_payload => 'on', mdm_audit_reads => 'on',
-    mdm_keep_certificate => 'off');
+    mdm_keep_certificate => 'off', mdm_withhold_secrets => 'off');
 
 for my $name (sort keys %bad) {
     my ($why, @values) = @{$bad{$name}};

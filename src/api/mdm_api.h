@@ -33,6 +33,10 @@ mdm_int_t mdm_api_enrollment_query_step(mdm_exchange_t *x);
 /* DELETE /v1/enrollments/ID/certificate */
 mdm_int_t mdm_api_pin_reset_step(mdm_exchange_t *x);
 
+/* POST /v1/enrollments/ID[,ID…]/secrets/release, and with a filter */
+mdm_int_t mdm_api_secrets_release_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_secrets_release_filter_step(mdm_exchange_t *x);
+
 /* PUT /migration */
 mdm_int_t mdm_api_migration_step(mdm_exchange_t *x);
 

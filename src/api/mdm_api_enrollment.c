@@ -209,6 +209,14 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     mdm_api_json_bool(&j, "has_unlock_token",
                       mdm_api_enrollment_has(x, counts, 2));
 
+    if (mdm_reply_int(counts, 3, 0) != 0) {
+        mdm_api_json_bool(&j, "bootstrap_token_withheld", 1);
+    }
+
+    if (mdm_reply_int(counts, 4, 0) != 0) {
+        mdm_api_json_bool(&j, "unlock_token_withheld", 1);
+    }
+
     mdm_api_json_open(&j, "users", '[');
 
     for (i = 0; users != NULL && i < users->nelements; i++) {

@@ -12,15 +12,25 @@
 #include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
+#include "mdm_key.h"
 
 
 #define MDM_API_MIGRATE_ARGS    12      /* before the fields */
 #define MDM_API_MIGRATE_UNLOCK  65536   /* bytes of an UnlockToken */
 
 
+/* x->ctx where the message brings a serial number */
+
+typedef struct {
+    mdm_str_t                 key;         /* of its index */
+    mdm_str_t                 device;      /* key form */
+} mdm_api_migration_t;
+
+
 enum {
     MDM_API_MIGRATION_BEGIN = 0,
     MDM_API_MIGRATION_STORED,
+    MDM_API_MIGRATION_INDEXED,
     MDM_API_MIGRATION_KICK,
     MDM_API_MIGRATION_KICKED
 };
@@ -28,6 +38,7 @@ enum {
 
 static mdm_int_t mdm_api_migration_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_migration_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_api_migration_index(mdm_exchange_t *x);
 
 
 mdm_int_t
@@ -41,6 +52,9 @@ mdm_api_migration_step(mdm_exchange_t *x)
     case MDM_API_MIGRATION_STORED:
         return mdm_api_migration_answer(x);
 
+    case MDM_API_MIGRATION_INDEXED:
+        return mdm_exchange_empty(x, 200);
+
     default:
         return mdm_ddm_kick(x, MDM_API_MIGRATION_KICK);
     }
@@ -52,12 +66,13 @@ mdm_api_migration_call(mdm_exchange_t *x)
 {
     plist_t              message;
     mdm_int_t            rc;
-    mdm_str_t            unlock, *args, *pairs;
+    mdm_str_t            unlock, serial, *args, *pairs;
     mdm_uint_t           n, awaiting, token;
     const char          *why;
     mdm_enrollment_t     en;
     mdm_secret_where_t   where;
     mdm_plist_limits_t   limits;
+    mdm_api_migration_t  *index;
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;
@@ -91,6 +106,7 @@ mdm_api_migration_call(mdm_exchange_t *x)
     }
 
     mdm_str_null(&unlock);
+    mdm_str_null(&serial);
     awaiting = 0;
 
     if (token) {
@@ -120,6 +136,12 @@ mdm_api_migration_call(mdm_exchange_t *x)
         }
 
         rc = mdm_checkin_fields_authenticate(x->arena, message, &pairs, &n);
+
+        if (mdm_plist_string(message, "SerialNumber", &serial) != MDM_OK
+            || serial.len > MDM_FIELD_MAX)
+        {
+            mdm_str_null(&serial);
+        }
     }
 
     if (rc != MDM_OK
@@ -155,7 +177,20 @@ mdm_api_migration_call(mdm_exchange_t *x)
 
     memcpy(&args[MDM_API_MIGRATE_ARGS], pairs, n * sizeof(mdm_str_t));
 
-    return MDM_CALL;
+    if (serial.len == 0) {
+        return MDM_CALL;
+    }
+
+    index = mdm_arena_alloc(x->arena, sizeof(mdm_api_migration_t));
+    if (index == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = index;
+    index->device = en.device_key;
+
+    return (mdm_key_serial(x->arena, &index->key, &x->tenant, &serial)
+            == MDM_OK) ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -189,9 +224,37 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     if (mdm_str_is(&outcome, "kept")) {
         mdm_exchange_note(x, MDM_NOTE_NOTICE, "migration changed nothing: "
                           "the device itself has enrolled here since");
+
+    } else if (x->ctx != NULL) {
+        return mdm_api_migration_index(x);
     }
 
     return (mdm_reply_int(reply, 3, 0) == 1)
            ? mdm_ddm_kick(x, MDM_API_MIGRATION_KICK)
            : mdm_exchange_empty(x, 200);
+}
+
+
+/* of an Authenticate: that of a TokenUpdate has no serial number */
+
+static mdm_int_t
+mdm_api_migration_index(mdm_exchange_t *x)
+{
+    mdm_str_t            *args;
+    mdm_api_migration_t  *index;
+
+    index = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, MDM_API_MIGRATION_INDEXED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_serial_claim, &index->key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = index->device;
+
+    return MDM_CALL;
 }

@@ -47,7 +47,8 @@ enum {
     MDM_API_ROW_SHORT_NAME,
     MDM_API_ROW_LONG_NAME,
     MDM_API_ROW_DER,
-    MDM_API_ROW_UNLOCK
+    MDM_API_ROW_UNLOCK,
+    MDM_API_ROW_HELD
 };
 
 
@@ -509,6 +510,10 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 
         if (unlock.len != 0) {
             mdm_api_json_base64(j, "unlock_token", &unlock);
+
+            if (mdm_reply_int(row, MDM_API_ROW_HELD, 0) == 1) {
+                mdm_api_json_bool(j, "unlock_token_withheld", 1);
+            }
         }
 
         mdm_api_json_close(j, '}');

@@ -6,27 +6,55 @@
  * certificate's key lies in another slot than the device's, so it takes three
  * rounds: look (nothing is written for who is refused), claim the certificate
  * for the device, carry it out if the pin is still what was seen.
+ *
+ * With "mdm_reenroll bound" the serial number that a message brings counts for
+ * an id that was never seen, if the certificate names it and no other
+ * enrollment has it: those that came with it are looked at in a round between.
  */
 
 
 #include "mdm_checkin.h"
+#include "mdm_key.h"
 
 
-#define MDM_AUTHENTICATE_TRIES  3
+#define MDM_AUTHENTICATE_TRIES   3
+
+/* enrollments with one serial number that are looked at */
+#define MDM_AUTHENTICATE_OTHERS  "32"
 
 
+/* m->data */
+
+typedef struct {
+    mdm_str_t                 serial;      /* of the message, or empty */
+    mdm_str_t                 key;         /* of its index */
+    mdm_str_t                *others;      /* devices in it, key form */
+    mdm_uint_t                nothers;
+    mdm_uint_t                relied;      /* 1: the pin rests on it */
+} mdm_authenticate_t;
+
+
+static mdm_int_t mdm_authenticate_begin(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_look(mdm_exchange_t *x);
+static mdm_int_t mdm_authenticate_check(mdm_exchange_t *x);
+static mdm_uint_t mdm_authenticate_relies(mdm_exchange_t *x);
+static mdm_int_t mdm_authenticate_others(mdm_exchange_t *x);
+static mdm_int_t mdm_authenticate_others_seen(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_commit(mdm_exchange_t *x);
+static mdm_str_t mdm_authenticate_flag(mdm_uint_t flag);
 static mdm_int_t mdm_authenticate_end(mdm_exchange_t *x);
+static mdm_int_t mdm_authenticate_drop(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_refuse(mdm_exchange_t *x, const char *why);
 
 
 enum {
-    MDM_AUTHENTICATE_LOOK = 0,
-    MDM_AUTHENTICATE_CLAIM,
+    MDM_AUTHENTICATE_BEGIN = 0,
+    MDM_AUTHENTICATE_CHECK,
+    MDM_AUTHENTICATE_OTHERS_SEEN,
     MDM_AUTHENTICATE_COMMIT,
     MDM_AUTHENTICATE_END,
+    MDM_AUTHENTICATE_DROPPED,
     MDM_AUTHENTICATE_RELEASED
 };
 
@@ -34,30 +62,16 @@ enum {
 mdm_int_t
 mdm_checkin_authenticate(mdm_exchange_t *x)
 {
-    mdm_str_t       topic;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
     switch (x->state) {
 
-    case MDM_AUTHENTICATE_LOOK:
+    case MDM_AUTHENTICATE_BEGIN:
+        return mdm_authenticate_begin(x);
 
-        if (mdm_enrollment_user(&m->en)) {
-            return mdm_exchange_refuse(x, 400, "Authenticate on a user "
-                                       "channel");
-        }
+    case MDM_AUTHENTICATE_CHECK:
+        return mdm_authenticate_check(x);
 
-        if (mdm_plist_string(m->plist, "Topic", &topic) != MDM_OK
-            || topic.len == 0 || topic.len > MDM_FIELD_MAX)
-        {
-            return mdm_exchange_refuse(x, 400, "Topic is missing");
-        }
-
-        return mdm_authenticate_look(x);
-
-    case MDM_AUTHENTICATE_CLAIM:
-        return mdm_authenticate_claim(x);
+    case MDM_AUTHENTICATE_OTHERS_SEEN:
+        return mdm_authenticate_others_seen(x);
 
     case MDM_AUTHENTICATE_COMMIT:
         return mdm_authenticate_commit(x);
@@ -65,74 +79,287 @@ mdm_checkin_authenticate(mdm_exchange_t *x)
     case MDM_AUTHENTICATE_END:
         return mdm_authenticate_end(x);
 
+    case MDM_AUTHENTICATE_DROPPED:
+        return mdm_exchange_empty(x, 200);
+
     default: /* MDM_AUTHENTICATE_RELEASED: x->error is set */
-        return mdm_exchange_empty(x, 403);
+        return mdm_exchange_empty(x, x->status);
     }
+}
+
+
+static mdm_int_t
+mdm_authenticate_begin(mdm_exchange_t *x)
+{
+    mdm_str_t            topic;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+
+    if (mdm_enrollment_user(&m->en)) {
+        return mdm_exchange_refuse(x, 400, "Authenticate on a user channel");
+    }
+
+    if (mdm_plist_string(m->plist, "Topic", &topic) != MDM_OK
+        || topic.len == 0 || topic.len > MDM_FIELD_MAX)
+    {
+        return mdm_exchange_refuse(x, 400, "Topic is missing");
+    }
+
+    a = mdm_arena_zalloc(x->arena, sizeof(mdm_authenticate_t));
+    if (a == NULL) {
+        return MDM_ERROR;
+    }
+
+    m->data = a;
+
+    /* one that is too long is not stored either */
+
+    if (mdm_plist_string(m->plist, "SerialNumber", &a->serial) != MDM_OK
+        || a->serial.len > MDM_FIELD_MAX)
+    {
+        mdm_str_null(&a->serial);
+    }
+
+    if (mdm_key_serial(x->arena, &a->key, &x->tenant, &a->serial) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_authenticate_look(x);
 }
 
 
 static mdm_int_t
 mdm_authenticate_look(mdm_exchange_t *x)
 {
-    mdm_str_t      *args;
-    mdm_message_t  *m;
+    mdm_str_t           *args;
+    mdm_uint_t           bound;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
 
     m = x->ctx;
+    a = m->data;
 
-    if (mdm_exchange_calls(x, 2, MDM_AUTHENTICATE_CLAIM) != MDM_CALL
+    bound = (x->settings->reenroll == MDM_REENROLL_BOUND
+             && a->serial.len != 0);
+
+    if (mdm_exchange_calls(x, 2 + bound, MDM_AUTHENTICATE_CHECK) != MDM_CALL
+        || mdm_message_look_call(x, 0) != MDM_OK
         || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check,
-                             &m->en.tag, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
+    if (bound) {
+        args = mdm_exchange_call(x, 2, &mdm_script_serial_get, &a->key, 1);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
 
-    args[0] = m->en.device_key;
+        mdm_str_set(&args[0], MDM_AUTHENTICATE_OTHERS);
+    }
 
     return MDM_CALL;
 }
 
 
 static mdm_int_t
-mdm_authenticate_claim(mdm_exchange_t *x)
+mdm_authenticate_check(mdm_exchange_t *x)
 {
-    mdm_str_t           owner, serial;
-    mdm_uint_t          migrated;
-    mdm_message_t      *m;
-    const mdm_reply_t  *reply;
+    mdm_str_t            owner;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
 
     m = x->ctx;
+    a = m->data;
 
-    reply = x->calls[0].reply;
     owner = mdm_reply_str(x->calls[1].reply, 0);
 
-    m->pin = mdm_reply_str(reply, 1);
-    serial = mdm_reply_str(reply, 2);
-    migrated = mdm_reply_int(reply, 3, 0) == 1;
+    if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
+        return MDM_ERROR;
+    }
 
     if (owner.len != 0 && !mdm_str_eq(&owner, &m->en.device_key)) {
         return mdm_authenticate_refuse(x, "the certificate belongs to "
                                        "another device");
     }
 
-    if ((m->pin.len != 0 && !mdm_str_eq(&m->pin, &x->identity.digest))
-        || (m->pin.len == 0 && migrated))
-    {
-        if (!mdm_message_may_pin(x, &serial, m->pin.len != 0)) {
-            return mdm_authenticate_refuse(x, "mdm_reenroll does not let this "
-                                           "certificate replace the pinned "
-                                           "one");
+    a->relied = 0;
+
+    if (mdm_pin_allowed(x, &m->en, &m->pin)) {
+        return mdm_authenticate_claim(x);
+    }
+
+    if (mdm_authenticate_relies(x)) {
+        return mdm_authenticate_others(x);
+    }
+
+    return mdm_authenticate_refuse(x, (m->pin.digest.len != 0)
+                                   ? "mdm_reenroll does not let this "
+                                     "certificate replace the pinned one"
+                                   : "mdm_reenroll does not let this "
+                                     "certificate be pinned: it does not "
+                                     "name the device");
+}
+
+
+static mdm_uint_t
+mdm_authenticate_relies(mdm_exchange_t *x)
+{
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+    a = m->data;
+
+    return x->ncalls == 3 && !m->pin.known
+           && mdm_pin_names_serial(x, &a->serial);
+}
+
+
+/* who else came with this serial number: do they have it still? */
+
+static mdm_int_t
+mdm_authenticate_others(mdm_exchange_t *x)
+{
+    size_t               i;
+    mdm_str_t            id, raw, *args;
+    mdm_message_t       *m;
+    mdm_enrollment_t     en;
+    const mdm_reply_t   *reply;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+    a = m->data;
+
+    reply = x->calls[2].reply;
+
+    a->relied = 1;
+    a->nothers = 0;
+
+    if (reply->type != MDM_REPLY_ARRAY || reply->nelements == 0) {
+        return MDM_ERROR;
+    }
+
+    if (mdm_reply_int(reply, 0, -1) != (int64_t) reply->nelements - 1) {
+        return mdm_authenticate_refuse(x, "too many enrollments came with "
+                                       "this serial number");
+    }
+
+    a->others = mdm_arena_alloc(x->arena,
+                                reply->nelements * sizeof(mdm_str_t));
+    if (a->others == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 1; i < reply->nelements; i++) {
+        id = mdm_reply_str(reply, i);
+
+        if (id.len != 0 && !mdm_str_eq(&id, &m->en.device_key)) {
+            a->others[a->nothers++] = id;
         }
     }
 
-    if (mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_COMMIT) != MDM_CALL
+    if (a->nothers == 0) {
+        return mdm_authenticate_claim(x);
+    }
+
+    if (mdm_exchange_calls(x, a->nothers, MDM_AUTHENTICATE_OTHERS_SEEN)
+        != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < a->nothers; i++) {
+
+        if (mdm_unescape(x->arena, &raw, &a->others[i]) != MDM_OK
+            || mdm_enrollment_from_id(x->arena, &raw, &x->tenant,
+                                      x->settings->partitions, &en)
+               != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        args = mdm_exchange_call(x, i, &mdm_script_authenticate_check,
+                                 &en.tag, 1);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        args[0] = en.device_key;
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_authenticate_others_seen(mdm_exchange_t *x)
+{
+    mdm_pin_t            pin;
+    mdm_uint_t           i;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+    a = m->data;
+
+    for (i = 0; i < x->ncalls; i++) {
+
+        if (mdm_pin_read(x, x->calls[i].reply, &pin) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        if (pin.known && mdm_str_eq_i(&pin.serial, &a->serial)) {
+            return mdm_authenticate_refuse(x, "another enrollment has the "
+                                           "serial number that the "
+                                           "certificate names");
+        }
+    }
+
+    return mdm_authenticate_claim(x);
+}
+
+
+static mdm_int_t
+mdm_authenticate_claim(mdm_exchange_t *x)
+{
+    mdm_str_t           *args;
+    mdm_uint_t           serial;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+    a = m->data;
+
+    serial = (a->serial.len != 0);
+
+    if (mdm_exchange_calls(x, 1 + serial, MDM_AUTHENTICATE_COMMIT)
+        != MDM_CALL
         || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
     {
         return MDM_ERROR;
+    }
+
+    if (!serial) {
+        return MDM_CALL;
+    }
+
+    args = mdm_exchange_call(x, 1, &mdm_script_serial_claim, &a->key,
+                             a->relied ? 2 + a->nothers : 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    if (a->relied) {
+        mdm_str_set(&args[1], "1");
+
+        if (a->nothers != 0) {
+            memcpy(&args[2], a->others, a->nothers * sizeof(mdm_str_t));
+        }
     }
 
     return MDM_CALL;
@@ -160,6 +387,16 @@ mdm_authenticate_commit(mdm_exchange_t *x)
         m->claimed = 1;
     }
 
+    if (x->ncalls == 2
+        && mdm_reply_int(x->calls[1].reply, 0, MDM_CODE_CHANGED) < 0)
+    {
+        /* somebody else is about to enroll with it: look when that is done */
+
+        (void) mdm_exchange_unavailable(x);
+
+        return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
+    }
+
     if (mdm_checkin_fields_authenticate(x->arena, m->plist, &pairs, &n)
         != MDM_OK
         || mdm_message_once(x, m) != MDM_OK
@@ -169,14 +406,14 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_authenticate, &m->en.tag,
-                             8 + n);
+                             12 + n);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
     args[0] = m->en.device_key;
     args[1] = x->identity.digest;
-    args[2] = m->pin;
+    args[2] = m->pin.digest;
     args[3] = mdm_type_name(m->en.type);
     args[4] = m->once;
 
@@ -186,14 +423,35 @@ mdm_authenticate_commit(mdm_exchange_t *x)
 
     if (mdm_message_number(x, &args[6], x->settings->event_limit) != MDM_OK
         || mdm_message_payload(x, &m->en.tag, &m->en.device_key, &args[7])
-           != MDM_OK)
+           != MDM_OK
+        || mdm_pin_certificate(x, &args[10], NULL) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[8], pairs, n * sizeof(mdm_str_t));
+    args[8] = mdm_authenticate_flag(m->pin.known);
+    args[9] = m->pin.serial;
+    args[11] = mdm_authenticate_flag(mdm_pin_withholds(x, &m->en, &m->pin,
+                                                       &args[10]));
+
+    memcpy(&args[12], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
+}
+
+
+static mdm_str_t
+mdm_authenticate_flag(mdm_uint_t flag)
+{
+    mdm_str_t  s;
+
+    mdm_str_set(&s, "0");
+
+    if (flag) {
+        mdm_str_set(&s, "1");
+    }
+
+    return s;
 }
 
 
@@ -219,9 +477,10 @@ mdm_authenticate_end(mdm_exchange_t *x)
         return mdm_authenticate_look(x);
     }
 
-    if (m->pin.len != 0 && !mdm_str_eq(&m->pin, &x->identity.digest)) {
-
-        if (mdm_hex_str(x->arena, &old, &m->pin) != MDM_OK) {
+    if (m->pin.digest.len != 0
+        && !mdm_str_eq(&m->pin.digest, &x->identity.digest))
+    {
+        if (mdm_hex_str(x->arena, &old, &m->pin.digest) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -231,31 +490,61 @@ mdm_authenticate_end(mdm_exchange_t *x)
                           mdm_fmt(&x->identity.sha256));
     }
 
-    return mdm_exchange_empty(x, 200);
+    if (mdm_reply_int(x->calls[0].reply, 2, 0) == 1) {
+        mdm_exchange_note(x, MDM_NOTE_WARN, "the secrets of \"%.*s\" are "
+                          "withheld: its new certificate %.*s has another "
+                          "subject and does not name the device",
+                          mdm_fmt(&m->en.device_key),
+                          mdm_fmt(&x->identity.sha256));
+    }
+
+    return mdm_authenticate_drop(x);
+}
+
+
+/* the device had another serial number until now */
+
+static mdm_int_t
+mdm_authenticate_drop(mdm_exchange_t *x)
+{
+    mdm_str_t            key, *args;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+    a = m->data;
+
+    if (m->pin.serial.len == 0 || mdm_str_eq_i(&m->pin.serial, &a->serial)) {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    if (mdm_key_serial(x->arena, &key, &x->tenant, &m->pin.serial) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_DROPPED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    /* if this fails, whoever reads the index finds out */
+
+    x->own_failures = 1;
+
+    args = mdm_exchange_call(x, 0, &mdm_script_serial_drop, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    return MDM_CALL;
 }
 
 
 static mdm_int_t
 mdm_authenticate_refuse(mdm_exchange_t *x, const char *why)
 {
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
     (void) mdm_exchange_refuse(x, 403, "%s", why);
-
-    if (!m->claimed) {
-        return MDM_DONE;
-    }
 
     /* refused after all, by a race: the claim is not to stay */
 
-    if (mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_RELEASED) != MDM_CALL
-        || mdm_message_claim_call(x, 0, &mdm_script_claim_release)
-           != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
+    return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
 }

@@ -151,13 +151,19 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
         }
 
         args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_get, &m->en.tag,
-                                 2);
+                                 3);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
         args[0] = m->en.device_key;
         args[1] = x->identity.digest;
+
+        mdm_str_set(&args[2], "0");
+
+        if (x->settings->withhold_secrets) {
+            mdm_str_set(&args[2], "1");
+        }
 
         return MDM_CALL;
     }
@@ -169,6 +175,18 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
     }
 
     token = mdm_reply_str(x->calls[0].reply, 1);
+
+    if (token.len == 0) {
+
+        if (mdm_reply_int(x->calls[0].reply, 2, 0) == 1) {
+            mdm_exchange_note(x, MDM_NOTE_NOTICE, "the bootstrap token of "
+                              "\"%.*s\" is not given out: it is withheld, or "
+                              "the device has checked out",
+                              mdm_fmt(&m->en.device_key));
+        }
+
+        return mdm_exchange_empty(x, 200);
+    }
 
     mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
 

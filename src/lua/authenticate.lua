@@ -1,7 +1,9 @@
 -- Authenticate: a fresh start of a device under this certificate.
 -- ARGV: device, cert, the pin that was checked ("": none), type, once,
---       DER to keep or "", event limit, raw, then field, value, …
--- {0, gen}; {-6}: the pin has changed since it was checked
+--       DER to keep or "", event limit, raw, known (0 or 1) and the serial
+--       number, both as they were checked, digest of the subject, withhold
+--       (1: what is kept was escrowed by somebody else), then field, value, …
+-- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
 --@include queue
 --@include auth
@@ -11,14 +13,17 @@ local T, device, cert, checked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, once, der, limit, raw = ARGV[4], ARGV[5], ARGV[6], ARGV[7],
                                     ARGV[8]
 local e = T .. ':e:' .. device
-local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts')
+local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
+                     'serial')
 local pin = v[1] or ''
 
 if v[3] == once then
-    return {0, tonumber(v[2])}
+    return {0, tonumber(v[2]), 0}
 end
 
-if pin ~= checked then
+if pin ~= checked or (v[5] and '1' or '0') ~= ARGV[9]
+    or (v[6] or '') ~= ARGV[10]
+then
     return {-6}
 end
 
@@ -39,8 +44,9 @@ queue_clear(T, device)
 ddm_forget(T, device)
 
 redis.call('DEL', e)
-redis.call('HSET', e, 'type', kind, 'cert', cert, 'enabled', 0, 'tally', 0,
-           'gen', gen, 'once', once, 'enrolled', now, 'last_seen', now)
+redis.call('HSET', e, 'type', kind, 'cert', cert, 'csub', ARGV[11],
+           'enabled', 0, 'tally', 0, 'gen', gen, 'once', once, 'enrolled', now,
+           'last_seen', now)
 
 -- the time of a DeclarationsToken never runs backwards
 
@@ -48,7 +54,7 @@ if v[4] then
     redis.call('HSET', e, 'dts', v[4])
 end
 
-for i = 9, #ARGV - 1, 2 do
+for i = 13, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -61,6 +67,19 @@ else
 end
 
 local data = {gen = gen}
+local held = 0
+
+if ARGV[12] == '1' then
+    local u = T .. ':u:' .. device
+
+    for _, name in ipairs({'bootstrap', 'unlock'}) do
+        if redis.call('HEXISTS', u, name) == 1 then
+            redis.call('HSET', u, name .. '_held', 1)
+            data.withheld = true
+            held = 1
+        end
+    end
+end
 
 if pin ~= '' and pin ~= cert then
     data.cert = hex(cert)
@@ -69,4 +88,4 @@ end
 
 event(T, limit, 'mdm.Authenticate', device, data, raw)
 
-return {0, gen}
+return {0, gen, held}

@@ -1,7 +1,15 @@
 --@readonly
 -- What is pinned to this device?  ARGV: device
--- {known, cert or "", serial or "", migrated}
-local v = redis.call('HMGET', KEYS[1] .. ':e:' .. ARGV[1],
-                     'type', 'cert', 'serial', 'migrated')
+-- {known, cert or "", serial or "", migrated, digest of the subject that is or
+-- was pinned or "", DER of the certificate where that digest is not kept}
+local T, device = KEYS[1], ARGV[1]
+local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'serial',
+                     'migrated', 'csub')
+local der
 
-return {v[1] and 1 or 0, v[2] or '', v[3] or '', v[4] and 1 or 0}
+if v[2] and not v[5] then
+    der = redis.call('GET', T .. ':crt:' .. device)
+end
+
+return {v[1] and 1 or 0, v[2] or '', v[3] or '', v[4] and 1 or 0, v[5] or '',
+        der or ''}

@@ -1,6 +1,7 @@
 --@readonly
--- GetBootstrapToken.  ARGV: device, cert
--- {0, token or ""} or {code of auth()}
+-- GetBootstrapToken.  ARGV: device, cert, withhold (0 or 1)
+-- {0, token or ""}; {0, "", 1}: it is there, but withheld, or the device has
+-- checked out; {code of auth()}
 --@include auth
 local T, device = KEYS[1], ARGV[1]
 local code = auth(T, device, ARGV[2])
@@ -9,4 +10,13 @@ if code ~= 0 then
     return {code}
 end
 
-return {0, redis.call('HGET', T .. ':u:' .. device, 'bootstrap') or ''}
+local v = redis.call('HMGET', T .. ':u:' .. device, 'bootstrap',
+                     'bootstrap_held')
+
+if v[1] and (v[2] and ARGV[3] == '1'
+             or redis.call('HEXISTS', T .. ':e:' .. device, 'out') == 1)
+then
+    return {0, '', 1}
+end
+
+return {0, v[1] or ''}

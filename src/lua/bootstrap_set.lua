@@ -14,6 +14,10 @@ end
 
 local key = T .. ':u:' .. device
 
+-- what it sets, or drops, is its own: nothing is withheld any more
+
+redis.call('HDEL', key, 'bootstrap_held')
+
 local old = redis.call('HGET', key, 'bootstrap')
 
 local known = old and same(old, token, ARGV[5])

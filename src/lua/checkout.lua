@@ -14,6 +14,10 @@ if code ~= 0 then
     return {code}
 end
 
+if id == device then
+    redis.call('HSET', T .. ':e:' .. id, 'out', 1)
+end
+
 if redis.call('HGET', T .. ':e:' .. id, 'enabled') ~= '1' then
     return {0}
 end

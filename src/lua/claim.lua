@@ -1,11 +1,23 @@
 --@onekey
--- Claims a certificate for a device.  KEYS[1]: its key, ARGV: device
+-- Claims a certificate for a device.  KEYS[1]: its key, ARGV: device, when
+-- the claim ends (Unix seconds; 0: never), which is a day after the
+-- certificate has: nobody takes it from then on, whatever its clock says.
 -- {1, device}: claimed now; {0, device}: it was already; {-2, other}
-local owner = redis.call('GET', KEYS[1])
+local owner, at = redis.call('GET', KEYS[1]), tonumber(ARGV[2])
+
+if owner and owner ~= ARGV[1] then
+    return {-2, owner}
+end
 
 if not owner then
     redis.call('SET', KEYS[1], ARGV[1])
-    return {1, ARGV[1]}
 end
 
-return {owner == ARGV[1] and 0 or -2, owner}
+if at > 0 then
+    local soonest = tonumber(redis.call('TIME')[1]) + 86400
+
+    redis.call('EXPIREAT', KEYS[1], string.format('%.0f',
+                                                  math.max(at, soonest)))
+end
+
+return {owner and 0 or 1, ARGV[1]}

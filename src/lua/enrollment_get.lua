@@ -1,8 +1,9 @@
 --@readonly
 -- One enrollment.  ARGV: id, certificate (0 or 1), unlock token (0 or 1)
 -- {1, fields of the channel, fields of its device, {queue length, bootstrap
--- token is there, unlock token is there}, user channels, DER or "", unlock
--- token or ""}; {0}: not enrolled; a token that is there is 1, or 2: plain
+-- token is there, unlock token is there, the one is withheld, the other is},
+-- user channels, DER or "", unlock token or ""}; {0}: not enrolled; a token
+-- that is there is 1, or 2: plain
 --@include queue
 local T, id = KEYS[1], ARGV[1]
 local e = T .. ':e:' .. id
@@ -48,5 +49,7 @@ local users = redis.call('SMEMBERS', T .. ':users:' .. id)
 table.sort(users)
 
 return {1, own, of,
-        {queue_length(T, id), there('bootstrap'), there('unlock')},
+        {queue_length(T, id), there('bootstrap'), there('unlock'),
+         redis.call('HEXISTS', secrets, 'bootstrap_held'),
+         redis.call('HEXISTS', secrets, 'unlock_held')},
         users, der or '', unlock or ''}

@@ -6,7 +6,7 @@
 --       how many and which (0: any), then ids
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
--- name, DER, unlock token}
+-- name, DER, unlock token, 1: it is withheld from the device}
 local T, after, most, rows = KEYS[1], ARGV[2], tonumber(ARGV[3]),
                              tonumber(ARGV[4])
 local enabled, certificate, token = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
@@ -68,7 +68,7 @@ for i, id in ipairs(ids) do
         serial = serial or ''
 
         if not serials or serials[serial] then
-            local der, unlock
+            local der, unlock, held
 
             if certificate then
                 der = redis.call('GET', T .. ':crt:' .. device)
@@ -76,12 +76,13 @@ for i, id in ipairs(ids) do
 
             if token then
                 unlock = redis.call('HGET', T .. ':u:' .. id, 'unlock')
+                held = redis.call('HEXISTS', T .. ':u:' .. id, 'unlock_held')
             end
 
             reply[#reply + 1] = {id, v[1], v[2] or '0', v[3] or '0',
                                  v[4] or v[9] or v[10] or '', serial,
                                  v[6] or '', v[7] or '', der or '',
-                                 unlock or ''}
+                                 unlock or '', held or 0}
 
             if #reply - 3 == rows then
                 if i < #ids then

@@ -94,6 +94,7 @@ if message == 'TokenUpdate' then
     end
 
     redis.call('HSET', e, 'mtoken', mine, 'enabled', 1, 'updated', now)
+    redis.call('HDEL', e, 'out')
 
     if awaiting == '1' then
         redis.call('HSET', e, 'awaiting', 1)

@@ -14,6 +14,8 @@ if not v[2] then
     return {0}
 end
 
+-- csub stays: whose secrets these are is not forgotten with the certificate
+
 redis.call('HDEL', e, 'cert')
 redis.call('DEL', T .. ':crt:' .. device)
 

@@ -1,26 +1,30 @@
---@onekey
--- Adds a device to those that came with a serial number.  KEYS[1]: its key,
--- ARGV: device; then, where the certificate counts by this number alone, "1"
--- and the others that may be in it, which were found not to have it
--- {1}: added; {0}: it was there; {-6}: more have come, nothing is written
-local device = ARGV[1]
+-- Adds a device to those that came with a serial number.  KEYS[1]: the key of
+-- the number, ARGV: device; then, where the certificate counts by this number
+-- alone, "1" and the others that may be in it, which were found not to have
+-- it: for some seconds nobody else can rely on it, until the enrollment is
+-- written and can be found.
+-- {1}: added; {0}: it was there; {-6}: somebody else came, nothing is written
+local key, device = KEYS[1], ARGV[1]
 
 if ARGV[2] == '1' then
     local known = {[device] = true}
+    local busy = redis.call('GET', key .. ':busy')
 
     for i = 3, #ARGV do
         known[ARGV[i]] = true
     end
 
-    if redis.call('SCARD', KEYS[1]) > #ARGV - 1 then
+    if busy and busy ~= device or redis.call('SCARD', key) > #ARGV - 1 then
         return {-6}
     end
 
-    for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+    for _, id in ipairs(redis.call('SMEMBERS', key)) do
         if not known[id] then
             return {-6}
         end
     end
+
+    redis.call('SET', key .. ':busy', device, 'EX', 30)
 end
 
-return {redis.call('SADD', KEYS[1], device)}
+return {redis.call('SADD', key, device)}

@@ -55,10 +55,13 @@ else
     redis.call('HDEL', e, 'awaiting')
 end
 
+redis.call('HDEL', e, 'out')
+
 local gen = v[3] or '0'
 
 if unlock ~= '' then
     redis.call('HSET', secret, 'unlock', unlock, 'unlock_gen', gen)
+    redis.call('HDEL', secret, 'unlock_held')
 end
 
 -- In Setup Assistant right after an Authenticate the device is a new one:
@@ -68,11 +71,12 @@ if id == device and awaiting == '1' and tally == 1 then
     local g = redis.call('HMGET', secret, 'bootstrap_gen', 'unlock_gen')
 
     if g[1] and g[1] ~= gen then
-        redis.call('HDEL', secret, 'bootstrap', 'bootstrap_gen')
+        redis.call('HDEL', secret, 'bootstrap', 'bootstrap_gen',
+                   'bootstrap_held')
     end
 
     if g[2] and g[2] ~= gen then
-        redis.call('HDEL', secret, 'unlock', 'unlock_gen')
+        redis.call('HDEL', secret, 'unlock', 'unlock_gen', 'unlock_held')
     end
 end
 

@@ -1,0 +1,594 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * POST /v1/enrollments/ID[,ID…]/secrets/release, and with a filter
+ * POST /v1/enrollments/secrets/release: what was escrowed by an identity that
+ * another one has taken the place of is given out again.
+ */
+
+
+#include "mdm_api.h"
+#include "mdm_api_query.h"
+
+
+#define MDM_API_RELEASE_IDS    500      /* ids in a call, and rows of one */
+#define MDM_API_RELEASE_ARGS   3        /* before the ids */
+#define MDM_API_RELEASE_COST   20000    /* ids that a request looks at */
+#define MDM_API_RELEASE_WIDTH  16       /* partitions in a round */
+
+
+/* elements of the reply of enrollment_query.lua */
+
+enum {
+    MDM_API_RELEASE_SEEN = 0,
+    MDM_API_RELEASE_MORE,
+    MDM_API_RELEASE_LAST,
+    MDM_API_RELEASE_ROWS
+};
+
+
+enum {
+    MDM_API_RELEASE_BEGIN = 0,
+    MDM_API_RELEASE_FOUND,
+    MDM_API_RELEASE_DONE
+};
+
+
+/* x->ctx where a filter says who */
+
+typedef struct {
+    mdm_api_query_t           query;
+    int64_t                   released;
+} mdm_api_release_t;
+
+
+static mdm_int_t mdm_api_release_list(mdm_exchange_t *x,
+    mdm_api_ids_t *list);
+static void mdm_api_release_list_replies(mdm_exchange_t *x,
+    mdm_api_ids_t *list);
+static mdm_int_t mdm_api_release_list_answer(mdm_exchange_t *x,
+    mdm_api_ids_t *list);
+static mdm_str_t *mdm_api_release_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_str_t *tag, mdm_uint_t nids);
+
+static mdm_int_t mdm_api_release_begin(mdm_exchange_t *x);
+static mdm_int_t mdm_api_release_find(mdm_exchange_t *x,
+    mdm_api_release_t *release);
+static mdm_str_t *mdm_api_release_find_call(mdm_exchange_t *x,
+    mdm_api_query_t *q, mdm_uint_t i, const mdm_str_t *tag,
+    mdm_uint_t nids);
+static mdm_int_t mdm_api_release_found(mdm_exchange_t *x,
+    mdm_api_release_t *release);
+static mdm_int_t mdm_api_release_rows(mdm_exchange_t *x,
+    const mdm_call_t *found, mdm_uint_t n);
+static mdm_int_t mdm_api_release_answer(mdm_exchange_t *x,
+    mdm_api_release_t *release);
+static mdm_int_t mdm_api_release_cursor(mdm_exchange_t *x,
+    mdm_api_query_t *q);
+
+
+mdm_int_t
+mdm_api_secrets_release_step(mdm_exchange_t *x)
+{
+    mdm_int_t       rc;
+    mdm_api_ids_t  *list;
+
+    if (x->state != MDM_API_RELEASE_BEGIN) {
+        list = x->ctx;
+
+        mdm_api_release_list_replies(x, list);
+
+        return mdm_api_release_list(x, list);
+    }
+
+    list = mdm_arena_alloc(x->arena, sizeof(mdm_api_ids_t));
+    if (list == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = list;
+
+    rc = mdm_api_ids_read(x, 2, list);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_api_ids_group(x, list, MDM_API_RELEASE_IDS) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_release_list(x, list);
+}
+
+
+static mdm_int_t
+mdm_api_release_list(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    mdm_str_t        *args;
+    mdm_uint_t        i, k, n;
+    mdm_api_chunk_t  *chunk;
+
+    n = 0;
+
+    for (i = 0; i < list->nchunks && n < MDM_API_ROUND; i++) {
+        n += (list->chunks[i].done < list->chunks[i].n);
+    }
+
+    if (n == 0) {
+        return mdm_api_release_list_answer(x, list);
+    }
+
+    if (mdm_exchange_calls(x, n, MDM_API_RELEASE_DONE) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    chunk = list->chunks;
+
+    for (i = 0; i < n; chunk++) {
+
+        if (chunk->done == chunk->n) {
+            continue;
+        }
+
+        args = mdm_api_release_call(x, i++, &chunk->tag, chunk->n);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        for (k = 0; k < chunk->n; k++) {
+            args[k] = chunk->ids[k]->key;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static void
+mdm_api_release_list_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    size_t              k;
+    int64_t             n;
+    mdm_uint_t          i;
+    mdm_call_t         *call;
+    mdm_api_chunk_t    *chunk;
+    const mdm_reply_t  *reply;
+
+    chunk = list->chunks;
+
+    for (i = 0; i < x->ncalls; chunk++) {
+
+        if (chunk->done == chunk->n) {
+            continue;
+        }
+
+        call = &x->calls[i++];
+
+        if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
+            continue;
+        }
+
+        reply = call->reply;
+
+        for (k = 1; mdm_reply_at(reply, k) != NULL; k++) {
+            n = mdm_reply_int(reply, k, -1);
+
+            if (n >= 0 && n < (int64_t) chunk->n) {
+                mdm_api_ids_fail(list, chunk, (mdm_uint_t) n,
+                                 MDM_API_NOT_ENROLLED);
+            }
+        }
+
+        chunk->done = chunk->n;
+    }
+}
+
+
+static mdm_int_t
+mdm_api_release_list_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    mdm_uint_t       i, status;
+    mdm_api_id_t    *id;
+    mdm_api_json_t   j;
+
+    if (list->failed == 0) {
+        return mdm_exchange_empty(x, 204);
+    }
+
+    status = mdm_api_ids_status(list);
+
+    if (status == 503) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    mdm_api_json_init(&j, x->arena, 64 + 96 * list->failed);
+
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_open(&j, "status", '{');
+
+    for (i = 0; i < list->n; i++) {
+        id = &list->ids[i];
+
+        if (id->error != NULL) {
+            mdm_api_json_key(&j, &id->name);
+            mdm_api_json_text(&j, NULL, id->error);
+        }
+    }
+
+    mdm_api_json_close(&j, '}');
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, status);
+}
+
+
+/* returns the place for the ids */
+
+static mdm_str_t *
+mdm_api_release_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_str_t *tag,
+    mdm_uint_t nids)
+{
+    mdm_str_t  *args;
+
+    args = mdm_exchange_call(x, i, &mdm_script_secrets_release, tag,
+                             MDM_API_RELEASE_ARGS + nids);
+
+    if (args == NULL
+        || mdm_api_number(x, &args[0], (int64_t) x->settings->event_limit)
+           != MDM_OK
+        || mdm_api_actor(x, &args[1]) != MDM_OK)
+    {
+        return NULL;
+    }
+
+    return args + MDM_API_RELEASE_ARGS;
+}
+
+
+mdm_int_t
+mdm_api_secrets_release_filter_step(mdm_exchange_t *x)
+{
+    mdm_uint_t          i;
+    mdm_api_release_t  *release;
+
+    release = x->ctx;
+
+    switch (x->state) {
+
+    case MDM_API_RELEASE_BEGIN:
+        return mdm_api_release_begin(x);
+
+    case MDM_API_RELEASE_FOUND:
+        return mdm_api_release_found(x, release);
+
+    default: /* MDM_API_RELEASE_DONE */
+
+        for (i = 0; i < x->ncalls; i++) {
+            release->released += mdm_reply_int(x->calls[i].reply, 0, 0);
+        }
+
+        return mdm_api_release_find(x, release);
+    }
+}
+
+
+static mdm_int_t
+mdm_api_release_begin(mdm_exchange_t *x)
+{
+    mdm_int_t           rc;
+    mdm_api_query_t    *q;
+    mdm_api_release_t  *release;
+
+    release = mdm_arena_zalloc(x->arena, sizeof(mdm_api_release_t));
+    if (release == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = release;
+    q = &release->query;
+
+    if (x->body.len == 0) {
+
+        /* nothing would be everything */
+
+        return mdm_exchange_refuse(x, 400, "the body: {\"filter\":{…}} "
+                                   "expected");
+    }
+
+    rc = mdm_api_query_read(x, q);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_release_cursor(x, q);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    q->width = 1;
+
+    if (q->by_id
+        && mdm_api_ids_group(x, &q->ids, MDM_API_RELEASE_IDS) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_release_find(x, release);
+}
+
+
+/* the next round of enrollments that fit */
+
+static mdm_int_t
+mdm_api_release_find(mdm_exchange_t *x, mdm_api_release_t *release)
+{
+    mdm_str_t         tag, *args;
+    mdm_uint_t        i, k, n;
+    mdm_api_chunk_t  *chunk;
+    mdm_api_query_t  *q;
+
+    q = &release->query;
+
+    n = q->by_id ? q->ids.nchunks - q->next
+                 : x->settings->partitions - q->partition;
+
+    if (n == 0) {
+        return mdm_api_release_answer(x, release);
+    }
+
+    if (!q->by_id && q->cost >= MDM_API_RELEASE_COST) {
+        q->more = 1;
+        return mdm_api_release_answer(x, release);
+    }
+
+    if (q->by_id) {
+        n = (n < MDM_API_ROUND) ? n : MDM_API_ROUND;
+
+    } else {
+        n = (n < q->width) ? n : q->width;
+    }
+
+    if (mdm_exchange_calls(x, n, MDM_API_RELEASE_FOUND) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (!q->by_id) {
+
+            if (mdm_key_partition(x->arena, &tag, &x->tenant,
+                                  q->partition + (uint32_t) i)
+                != MDM_OK
+                || mdm_api_release_find_call(x, q, i, &tag, 0) == NULL)
+            {
+                return MDM_ERROR;
+            }
+
+            if (i == 0) {
+                x->calls[0].args[1] = q->after;
+            }
+
+            continue;
+        }
+
+        chunk = &q->ids.chunks[q->next++];
+
+        args = mdm_api_release_find_call(x, q, i, &chunk->tag, chunk->n);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        for (k = 0; k < chunk->n; k++) {
+            args[k] = chunk->ids[k]->key;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_str_t *
+mdm_api_release_find_call(mdm_exchange_t *x, mdm_api_query_t *q,
+    mdm_uint_t i, const mdm_str_t *tag, mdm_uint_t nids)
+{
+    mdm_str_t  *args;
+
+    args = mdm_exchange_call(x, i, &mdm_script_enrollment_query, tag,
+                             7 + q->nfilter + nids);
+
+    if (args == NULL
+        || mdm_api_number(x, &args[2], MDM_API_RELEASE_IDS) != MDM_OK)
+    {
+        return NULL;
+    }
+
+    if (q->by_id) {
+        mdm_str_set(&args[0], "ids");
+
+    } else {
+        mdm_str_set(&args[0], "scan");
+    }
+
+    /* as many rows as are looked at */
+
+    args[3] = args[2];
+    args[4] = q->enabled;
+    args[5] = mdm_api_flag(0);
+    args[6] = mdm_api_flag(0);
+
+    memcpy(&args[7], q->filter, q->nfilter * sizeof(mdm_str_t));
+
+    return args + 7 + q->nfilter;
+}
+
+
+static mdm_int_t
+mdm_api_release_found(mdm_exchange_t *x, mdm_api_release_t *release)
+{
+    mdm_call_t         *found;
+    mdm_uint_t          i, n, nfound;
+    mdm_api_query_t    *q;
+    const mdm_reply_t  *reply;
+
+    q = &release->query;
+    n = 0;
+
+    found = x->calls;
+    nfound = x->ncalls;
+
+    for (i = 0; i < nfound; i++) {
+        reply = found[i].reply;
+
+        q->cost += 1 + (mdm_uint_t) mdm_reply_int(reply, MDM_API_RELEASE_SEEN,
+                                                  0);
+
+        n += (mdm_reply_at(reply, MDM_API_RELEASE_ROWS) != NULL);
+
+        if (q->by_id) {
+            continue;
+        }
+
+        if (mdm_reply_int(reply, MDM_API_RELEASE_MORE, 0) != 0) {
+
+            /* further partitions were asked too early */
+
+            q->after = mdm_reply_str(reply, MDM_API_RELEASE_LAST);
+            q->width = 1;
+            q->large = 1;
+            nfound = i + 1;
+            break;
+        }
+
+        q->partition++;
+        mdm_str_null(&q->after);
+    }
+
+    if (!q->large && q->width < MDM_API_RELEASE_WIDTH) {
+        q->width *= 2;
+    }
+
+    if (n == 0) {
+        return mdm_api_release_find(x, release);
+    }
+
+    if (mdm_exchange_calls(x, n, MDM_API_RELEASE_DONE) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_release_rows(x, found, nfound);
+}
+
+
+static mdm_int_t
+mdm_api_release_rows(mdm_exchange_t *x, const mdm_call_t *found,
+    mdm_uint_t n)
+{
+    size_t              k, rows;
+    mdm_str_t          *args;
+    mdm_uint_t          i, call;
+    const mdm_reply_t  *reply;
+
+    call = 0;
+
+    for (i = 0; i < n; i++) {
+        reply = found[i].reply;
+
+        if (mdm_reply_at(reply, MDM_API_RELEASE_ROWS) == NULL) {
+            continue;
+        }
+
+        rows = reply->nelements - MDM_API_RELEASE_ROWS;
+
+        args = mdm_api_release_call(x, call++, &found[i].key, rows);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        for (k = 0; k < rows; k++) {
+            args[k] = mdm_reply_str(mdm_reply_at(reply,
+                                                 MDM_API_RELEASE_ROWS + k),
+                                    0);
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_release_answer(mdm_exchange_t *x, mdm_api_release_t *release)
+{
+    mdm_str_t         s, cursor;
+    mdm_api_json_t    j;
+    mdm_api_query_t  *q;
+
+    q = &release->query;
+
+    mdm_api_json_init(&j, x->arena, 128);
+
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_int(&j, "released", release->released);
+
+    if (q->more) {
+
+        if (mdm_printf(x->arena, &s, "%lu,%.*s",
+                       (unsigned long) q->partition, mdm_fmt(&q->after))
+            != MDM_OK
+            || mdm_api_cursor_write(x->arena, &cursor, &s) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        mdm_api_json_str(&j, "next_cursor", &cursor);
+    }
+
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 200);
+}
+
+
+/* "partition,id": where to go on, and behind which id; or none */
+
+static mdm_int_t
+mdm_api_release_cursor(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    u_char     *comma;
+    int64_t     partition;
+    mdm_int_t   rc;
+    mdm_str_t   cursor, s, number;
+
+    rc = mdm_api_arg(x, "cursor", &cursor);
+    if (rc != MDM_OK || cursor.len == 0) {
+        return rc;
+    }
+
+    rc = mdm_api_cursor_read(x, &s, &cursor);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
+    if (comma == NULL) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    number.data = s.data;
+    number.len = (size_t) (comma - s.data);
+
+    if (mdm_atoi(&number, &partition) != MDM_OK
+        || partition < 0
+        || partition >= (int64_t) x->settings->partitions)
+    {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    q->partition = (uint32_t) partition;
+    q->after.data = comma + 1;
+    q->after.len = s.len - number.len - 1;
+
+    return MDM_OK;
+}

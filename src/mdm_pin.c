@@ -1,0 +1,174 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_certificate.h"
+#include "mdm_pin.h"
+
+
+/* clocks that differ, and TLS sessions that are resumed, seconds */
+#define MDM_PIN_CLAIM_AFTER  86400
+
+
+/* elements of the reply of authenticate_check.lua */
+
+enum {
+    MDM_PIN_KNOWN = 0,
+    MDM_PIN_DIGEST,
+    MDM_PIN_SERIAL,
+    MDM_PIN_MIGRATED,
+    MDM_PIN_SUBJECT,
+    MDM_PIN_DER
+};
+
+
+static mdm_uint_t mdm_pin_names(mdm_exchange_t *x, const mdm_enrollment_t *en,
+    const mdm_pin_t *pin);
+static mdm_int_t mdm_pin_facts(mdm_exchange_t *x, const mdm_str_t *der,
+    mdm_str_t *subject, int64_t *not_after);
+
+
+mdm_int_t
+mdm_pin_read(mdm_exchange_t *x, const mdm_reply_t *reply, mdm_pin_t *pin)
+{
+    int64_t    time;
+    mdm_str_t  der;
+
+    pin->known = mdm_reply_int(reply, MDM_PIN_KNOWN, 0) == 1;
+    pin->migrated = mdm_reply_int(reply, MDM_PIN_MIGRATED, 0) == 1;
+    pin->digest = mdm_reply_str(reply, MDM_PIN_DIGEST);
+    pin->serial = mdm_reply_str(reply, MDM_PIN_SERIAL);
+    pin->subject = mdm_reply_str(reply, MDM_PIN_SUBJECT);
+
+    der = mdm_reply_str(reply, MDM_PIN_DER);
+
+    if (pin->subject.len != 0 || der.len == 0) {
+        return MDM_OK;
+    }
+
+    return mdm_pin_facts(x, &der, &pin->subject, &time);
+}
+
+
+mdm_uint_t
+mdm_pin_allowed(mdm_exchange_t *x, const mdm_enrollment_t *en,
+    const mdm_pin_t *pin)
+{
+    if (pin->digest.len != 0 && mdm_str_eq(&pin->digest, &x->identity.digest))
+    {
+        return 1;
+    }
+
+    switch (x->settings->reenroll) {
+
+    case MDM_REENROLL_BOUND:
+
+        if (!pin->known && en->type == MDM_TYPE_USER_ENROLLMENT_DEVICE) {
+
+            /* the device has just made this id: no CA can have known it */
+
+            return 1;
+        }
+
+        return mdm_pin_names(x, en, pin);
+
+    case MDM_REENROLL_DENY:
+        return pin->digest.len == 0;
+
+    default: /* MDM_REENROLL_ANY */
+        return 1;
+    }
+}
+
+
+static mdm_uint_t
+mdm_pin_names(mdm_exchange_t *x, const mdm_enrollment_t *en,
+    const mdm_pin_t *pin)
+{
+    return mdm_certificate_names(&x->identity.der, &en->device, &pin->serial);
+}
+
+
+mdm_uint_t
+mdm_pin_names_serial(mdm_exchange_t *x, const mdm_str_t *serial)
+{
+    static const mdm_str_t  none = mdm_null_string;
+
+    return mdm_certificate_names(&x->identity.der, &none, serial);
+}
+
+
+mdm_uint_t
+mdm_pin_withholds(mdm_exchange_t *x, const mdm_enrollment_t *en,
+    const mdm_pin_t *pin, const mdm_str_t *subject)
+{
+    if (!x->settings->withhold_secrets || !pin->known) {
+        return 0;
+    }
+
+    /* the first certificate here of a migrated device replaces none */
+
+    if (pin->digest.len == 0 && pin->migrated) {
+        return 0;
+    }
+
+    if (mdm_str_eq(&pin->digest, &x->identity.digest)) {
+        return 0;
+    }
+
+    if (subject->len != 0 && mdm_str_eq(subject, &pin->subject)) {
+        return 0;
+    }
+
+    return !mdm_pin_names(x, en, pin);
+}
+
+
+mdm_int_t
+mdm_pin_certificate(mdm_exchange_t *x, mdm_str_t *subject,
+    mdm_str_t *expires)
+{
+    int64_t    time;
+    mdm_str_t  digest;
+
+    if (mdm_pin_facts(x, &x->identity.der, &digest, &time) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (subject != NULL) {
+        *subject = digest;
+    }
+
+    if (expires == NULL) {
+        return MDM_OK;
+    }
+
+    if (time <= 0) {
+        mdm_str_set(expires, "0");
+        return MDM_OK;
+    }
+
+    return mdm_printf(x->arena, expires, "%lld",
+                      (long long) time + MDM_PIN_CLAIM_AFTER);
+}
+
+
+static mdm_int_t
+mdm_pin_facts(mdm_exchange_t *x, const mdm_str_t *der, mdm_str_t *subject,
+    int64_t *not_after)
+{
+    u_char  *digest;
+
+    mdm_str_null(subject);
+
+    digest = mdm_arena_alloc(x->arena, MDM_SHA256);
+    if (digest == NULL) {
+        return MDM_ERROR;
+    }
+
+    subject->data = digest;
+
+    return mdm_certificate_facts(der, digest, &subject->len, not_after);
+}
