@@ -10,9 +10,6 @@
 #include "mdm_cms.h"
 
 
-#define NGX_MDM_HTTP_TOO_EARLY  425      /* RFC 8470 */
-
-
 /* what is kept with a TLS connection once its certificate was asked for */
 
 typedef struct {
@@ -23,7 +20,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_mdm_identity_tls(ngx_http_request_t *r,
-    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
+    mdm_exchange_t *x, mdm_identity_t *identity, ngx_uint_t *status,
+    ngx_str_t *why);
 static ngx_mdm_identity_kept_t *ngx_mdm_identity_keep(SSL *ssl, X509 *cert);
 static ngx_int_t ngx_mdm_identity_header(ngx_http_request_t *r,
     ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
@@ -67,11 +65,12 @@ ngx_mdm_identity(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
                    "mdm identity, sources: %ui", conf->sources);
 
     ngx_memzero(&x->identity, sizeof(mdm_identity_t));
+    ngx_str_null(why);
 
     /* from the strongest to the weakest */
 
     if (conf->sources & NGX_MDM_CERTIFICATE_TLS) {
-        rc = ngx_mdm_identity_tls(r, &x->identity, status, why);
+        rc = ngx_mdm_identity_tls(r, x, &x->identity, status, why);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -103,14 +102,19 @@ ngx_mdm_identity(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
         }
     }
 
+    if (x->identity.source == MDM_IDENTITY_NONE && why->len != 0) {
+        return NGX_DECLINED;
+    }
+
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_mdm_identity_tls(ngx_http_request_t *r, mdm_identity_t *identity,
-    ngx_uint_t *status, ngx_str_t *why)
+ngx_mdm_identity_tls(ngx_http_request_t *r, mdm_exchange_t *x,
+    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why)
 {
+    long                      result;
     SSL                      *ssl;
     X509                     *cert;
     ngx_http_ssl_srv_conf_t  *sscf;
@@ -134,7 +138,23 @@ ngx_mdm_identity_tls(ngx_http_request_t *r, mdm_identity_t *identity,
 
     ssl = r->connection->ssl->connection;
 
-    if (SSL_get_verify_result(ssl) != X509_V_OK) {
+    result = SSL_get_verify_result(ssl);
+
+    if (result != X509_V_OK) {
+
+        /* "ssl_verify_client optional_no_ca" lets it through; not we */
+
+        *status = NGX_HTTP_FORBIDDEN;
+
+        if (SSL_get0_peer_certificate(ssl) != NULL
+            && mdm_printf(x->arena, (mdm_str_t *) why, "the client "
+                          "certificate is not verified (%s)",
+                          X509_verify_cert_error_string(result))
+               != MDM_OK)
+        {
+            return NGX_ERROR;
+        }
+
         return NGX_OK;
     }
 

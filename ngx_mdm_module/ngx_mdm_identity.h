@@ -22,6 +22,8 @@
 #define NGX_MDM_CERTIFICATE_HEADER     0x02
 #define NGX_MDM_CERTIFICATE_SIGNATURE  0x04
 
+#define NGX_MDM_HTTP_TOO_EARLY         425      /* RFC 8470 */
+
 
 /* part of the location's configuration */
 
@@ -81,7 +83,8 @@ char *ngx_mdm_identity_check_conf(ngx_conf_t *cf,
  * allocated from x->arena or kept with the TLS connection, which outlives
  * the request.  x->kind, x->now and, but for mdm_auth, x->body must be set;
  * mdm_auth does not look at a signature, as it reads no body.
- * NGX_OK: x->identity.source tells (MDM_IDENTITY_NONE: there is none).
+ * NGX_OK: x->identity.source tells (MDM_IDENTITY_NONE: there is none, also no
+ * unverified one: that is refused unless another source has one).
  * NGX_DECLINED: what came is refused; *status is the HTTP status (400: not
  * decodable or sent twice; 403: not accepted; 425: TLS early data) and *why
  * a text for the log.  NGX_ERROR: no memory.

@@ -77,6 +77,8 @@ typedef struct {
 
     unsigned                  access:1;    /* mdm_auth, not a handler */
     unsigned                  done:1;
+    unsigned                  first:1;     /* made before the body was read */
+    unsigned                  identified:1;
 } ngx_mdm_ctx_t;
 
 

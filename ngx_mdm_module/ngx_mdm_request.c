@@ -20,8 +20,11 @@
 #define NGX_MDM_NOTE_RARE     60      /* seconds between such lines */
 
 
+static ngx_int_t ngx_mdm_refuse_first(ngx_http_request_t *r);
 static void ngx_mdm_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
+static void ngx_mdm_request_line(ngx_http_request_t *r,
+    ngx_mdm_loc_conf_t *mlcf, mdm_exchange_t *x);
 static ngx_int_t ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body);
 static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     mdm_exchange_t *x);
@@ -45,6 +48,12 @@ ngx_mdm_handler(ngx_http_request_t *r)
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "mdm handler");
 
+    rc = ngx_mdm_refuse_first(r);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     r->request_body_in_single_buf = 1;
 
     rc = ngx_http_read_client_request_body(r, ngx_mdm_body_handler);
@@ -57,13 +66,95 @@ ngx_mdm_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * Where no signature can come with the body, who has no certificate is refused
+ * before it is read: it may be large, and go to a temporary file.
+ * NGX_DECLINED: the body is wanted; else what the handler returns.
+ */
+
+static ngx_int_t
+ngx_mdm_refuse_first(ngx_http_request_t *r)
+{
+    ngx_int_t            rc;
+    ngx_mdm_ctx_t       *ctx;
+    mdm_exchange_t      *x;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (mlcf->api
+        || (mlcf->identity.sources & NGX_MDM_CERTIFICATE_SIGNATURE))
+    {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_mdm_create_ctx(r, &ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->first = 1;
+
+    x = ctx->exchange;
+
+    ngx_mdm_request_line(r, mlcf, x);
+
+    if (ngx_mdm_identify(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->done) {
+
+        if (x->status == NGX_MDM_HTTP_TOO_EARLY) {
+
+            /* the handshake may be at its end when the body is there */
+
+            ctx->done = 0;
+            mdm_str_null(&x->error);
+
+            return NGX_DECLINED;
+        }
+
+    } else if (x->identity.source != MDM_IDENTITY_NONE
+               && x->method == MDM_PUT)
+    {
+        ctx->identified = 1;
+
+        return NGX_DECLINED;
+
+    } else {
+        mdm_endpoint_find(x);
+    }
+
+    /* nginx may close the connection instead, if the body is long */
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_mdm_run(ctx);
+
+    return (rc == NGX_OK) ? ngx_mdm_send(r, x)
+                          : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
 static void
 ngx_mdm_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t       rc;
     ngx_mdm_ctx_t  *ctx;
 
-    rc = ngx_mdm_create_ctx(r, &ctx);
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    if (ctx != NULL && ctx->first) {
+        ctx->exchange->now = ngx_time();
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_mdm_create_ctx(r, &ctx);
+    }
 
     if (rc == NGX_OK) {
         rc = ngx_mdm_start(r, ctx);
@@ -183,13 +274,7 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
 
     x = ctx->exchange;
 
-    if (r->headers_in.content_type != NULL) {
-        ngx_mdm_str_copy(&x->content_type,
-                         &r->headers_in.content_type->value);
-    }
-
-    ngx_mdm_method(r, x);
-    ngx_mdm_kind(r, mlcf, x);
+    ngx_mdm_request_line(r, mlcf, x);
 
     rc = ngx_mdm_body(r, &x->body);
     if (rc != NGX_OK) {
@@ -204,7 +289,7 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_mdm_identify(ctx) != NGX_OK) {
+    if (!ctx->identified && ngx_mdm_identify(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -213,6 +298,20 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_mdm_request_line(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
+    mdm_exchange_t *x)
+{
+    if (r->headers_in.content_type != NULL) {
+        ngx_mdm_str_copy(&x->content_type,
+                         &r->headers_in.content_type->value);
+    }
+
+    ngx_mdm_method(r, x);
+    ngx_mdm_kind(r, mlcf, x);
 }
 
 
