@@ -13,6 +13,7 @@
 #include "mdm_plist.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_job.h"
+#include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
 
@@ -360,6 +361,7 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
 static void
 ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_mdm_log_exit_process(cycle);
     ngx_mdm_job_exit_process(cycle);
     ngx_mdm_redis_exit_process(cycle);
 

@@ -135,7 +135,7 @@ ngx_int_t ngx_mdm_access_handler(ngx_http_request_t *r);
 void ngx_mdm_access_done(ngx_mdm_ctx_t *ctx);
 
 
-/* ngx_mdm_log.c */
+/* ngx_mdm_log_certificate.c */
 
 /* names the certificate in lines of nginx's own; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_mdm_log_init(ngx_conf_t *cf);

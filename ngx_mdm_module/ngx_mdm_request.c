@@ -14,10 +14,8 @@
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
 #include "ngx_mdm_job.h"
+#include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
-
-
-#define NGX_MDM_NOTE_RARE     60      /* seconds between such lines */
 
 
 static ngx_int_t ngx_mdm_refuse_first(ngx_http_request_t *r);
@@ -33,10 +31,6 @@ static void ngx_mdm_replies(void *data);
 static void ngx_mdm_checked(void *data, ngx_uint_t lost);
 static void ngx_mdm_resume(ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_wait(ngx_mdm_ctx_t *ctx);
-static void ngx_mdm_notes(ngx_mdm_ctx_t *ctx);
-static ngx_uint_t ngx_mdm_note_again(void);
-static ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
-    ngx_uint_t quote);
 static void ngx_mdm_abandon(void *data);
 static void ngx_mdm_destroy(void *data);
 
@@ -352,6 +346,7 @@ ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body)
     u_char       *p;
     ssize_t       n;
     ngx_buf_t    *b;
+    ngx_log_t    *log;
     ngx_chain_t  *cl;
 
     mdm_str_null(body);
@@ -384,7 +379,8 @@ ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body)
     body->data = p;
     body->len = (size_t) size;
 
-    r->connection->log->action = "reading mdm request body";
+    log = r->connection->log;
+    log->action = "reading mdm request body";
 
     for (cl = r->request_body->bufs; cl != NULL; cl = cl->next) {
 
@@ -413,6 +409,8 @@ ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body)
             len -= (size_t) n;
         }
     }
+
+    log->action = NULL;
 
     return NGX_OK;
 }
@@ -512,7 +510,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
         return NGX_DONE;
     }
 
-    ngx_mdm_notes(ctx);
+    ngx_mdm_log_notes(ctx);
 
     if (x->job) {
         ngx_mdm_job_kick(ctx->request, x);
@@ -564,6 +562,7 @@ ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
+    c->log->action = NULL;
 
     ctx->redis_time += ngx_current_msec - ctx->sent;
 
@@ -583,157 +582,6 @@ ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
     }
 
     ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_mdm_notes(ngx_mdm_ctx_t *ctx)
-{
-    ngx_log_t       *log;
-    ngx_str_t        text, id;
-    ngx_uint_t       level;
-    ngx_pool_t      *pool;
-    mdm_note_t      *note;
-    mdm_exchange_t  *x;
-
-    x = ctx->exchange;
-    log = ctx->request->connection->log;
-    pool = ctx->request->pool;
-
-    static const ngx_uint_t  levels[] = {
-        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR,
-        NGX_LOG_ALERT, NGX_LOG_ALERT
-    };
-
-    log->action = "handling mdm request";
-
-    for (note = x->notes; note != NULL; note = note->next) {
-
-        if (note->level == MDM_NOTE_ALERT_RARE && ngx_mdm_note_again()) {
-            continue;
-        }
-
-        text = ngx_mdm_printable(pool, (ngx_str_t *) &note->text, 0);
-
-        ngx_log_error(levels[note->level], log, 0, "%V", &text);
-    }
-
-    x->notes = NULL;
-    x->last_note = &x->notes;
-
-    if (x->error.len == 0) {
-        return;
-    }
-
-    /*
-     * Why a device was refused is for the operator; what an API client did
-     * wrong it was told; that Redis is away was said once already.
-     */
-
-    level = NGX_LOG_WARN;
-
-    if (x->status == 503 || (x->kind == MDM_KIND_API && x->status < 500)) {
-        level = NGX_LOG_INFO;
-
-    } else if (x->status >= 500) {
-        level = NGX_LOG_ERR;
-    }
-
-    text = ngx_mdm_printable(pool, (ngx_str_t *) &x->error, 0);
-
-    if (x->enrollment_id.len != 0) {
-        id = ngx_mdm_printable(pool, (ngx_str_t *) &x->enrollment_id, 1);
-
-        ngx_log_error(level, log, 0, "mdm %s%V of \"%V\" is answered %ui: %V",
-                      (x->message.len == 0) ? "message" : "",
-                      (ngx_str_t *) &x->message, &id, x->status, &text);
-        return;
-    }
-
-    ngx_log_error(level, log, 0, "mdm request is answered %ui: %V", x->status,
-                  &text);
-}
-
-
-/* 1: a worker has said so within the last minute; what was held is counted */
-
-static ngx_uint_t
-ngx_mdm_note_again(void)
-{
-    static time_t      next;
-    static ngx_uint_t  held;
-
-    if (ngx_time() < next) {
-        held++;
-        return 1;
-    }
-
-    if (held != 0) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
-                      "%ui more lines such as the next one were left out",
-                      held);
-        held = 0;
-    }
-
-    next = ngx_time() + NGX_MDM_NOTE_RARE;
-
-    return 0;
-}
-
-
-/*
- * What comes from outside may hold a line end, or what a terminal obeys:
- * control characters, those of U+0080 to U+009F too, are written as \xNN; so
- * are quotes and backslashes of what is quoted.
- */
-
-static ngx_str_t
-ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src, ngx_uint_t quote)
-{
-    u_char      c, *p, *end, *dst;
-    ngx_str_t   text;
-
-    dst = NULL;
-    end = src->data + src->len;
-
-    for (p = src->data; p < end; p++) {
-        c = *p;
-
-        if (c >= 0x20 && c != 0x7f
-            && !(quote && (c == '"' || c == '\\'))
-            && !(c == 0xc2 && end - p > 1 && p[1] < 0xa0))
-        {
-            if (dst != NULL) {
-                *dst++ = c;
-            }
-
-            continue;
-        }
-
-        if (dst == NULL) {
-            text.data = ngx_pnalloc(pool, 4 * src->len);
-            if (text.data == NULL) {
-                ngx_str_set(&text, "no memory");
-                return text;
-            }
-
-            dst = ngx_cpymem(text.data, src->data, p - src->data);
-        }
-
-        dst = ngx_sprintf(dst, "\\x%02xd", (int) c);
-
-        if (c == 0xc2) {
-            dst = ngx_sprintf(dst, "\\x%02xd", (int) *++p);
-        }
-    }
-
-    if (dst == NULL) {
-        return *src;
-    }
-
-    text.len = dst - text.data;
-
-    return text;
 }
 
 

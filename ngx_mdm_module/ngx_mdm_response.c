@@ -13,6 +13,8 @@
 #include "ngx_mdm_module.h"
 
 
+static ngx_int_t ngx_mdm_send_response(ngx_http_request_t *r,
+    mdm_exchange_t *x);
 static ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 
@@ -20,12 +22,32 @@ static ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
 ngx_int_t
 ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x)
 {
+    ngx_int_t   rc;
+    ngx_log_t  *log;
+
+    log = r->connection->log;
+
+    log->action = "sending mdm response to client";
+
+    rc = ngx_mdm_send_response(r, x);
+
+    /* the rest of a main request's response is sent by nginx */
+
+    if (rc != NGX_AGAIN || r != r->main) {
+        log->action = NULL;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_mdm_send_response(ngx_http_request_t *r, mdm_exchange_t *x)
+{
     ngx_int_t      rc;
     ngx_buf_t     *b;
     ngx_chain_t    out;
     mdm_header_t  *h;
-
-    r->connection->log->action = "sending mdm response to client";
 
     r->headers_out.status = x->status;
     r->headers_out.content_length_n = (off_t) x->response.len;
