@@ -13,6 +13,7 @@
 
 #include "mdm_auth.h"
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_tenant.h"
 
 
 static ngx_int_t ngx_mdm_access_result(ngx_http_request_t *r,
@@ -54,7 +55,9 @@ ngx_mdm_access_handler(ngx_http_request_t *r)
     x->step = mdm_auth;
     mdm_str_set(&x->message, "auth");
 
-    if (ngx_mdm_identify(ctx) != NGX_OK) {
+    if (ngx_mdm_tenant_find(ctx) != NGX_OK
+        || (!ctx->done && ngx_mdm_identify(ctx) != NGX_OK))
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

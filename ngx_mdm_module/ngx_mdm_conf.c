@@ -10,10 +10,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "mdm_key.h"
 #include "mdm_plist.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_tenant.h"
 
 
 #define NGX_MDM_QUEUE_LIMIT   1000
@@ -94,6 +94,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     ngx_mdm_identity_create_conf(&conf->identity);
 
     conf->tenant = NGX_CONF_UNSET_PTR;
+    conf->tenants = NGX_CONF_UNSET_PTR;
     conf->checkin = NGX_CONF_UNSET;
     conf->connect = NGX_CONF_UNSET;
     conf->api = NGX_CONF_UNSET;
@@ -136,6 +137,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->auth, prev->auth, 0);
     ngx_conf_merge_ptr_value(conf->tenant, prev->tenant, NULL);
+    ngx_conf_merge_ptr_value(conf->tenants, prev->tenants, NULL);
     ngx_conf_merge_uint_value(conf->validate, prev->validate,
                               MDM_VALIDATE_WARN);
     ngx_conf_merge_uint_value(conf->reenroll, prev->reenroll,
@@ -193,6 +195,10 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                            "\"mdm_checkin\" or \"mdm_connect\", which check "
                            "the certificate themselves");
         return NGX_CONF_ERROR;
+    }
+
+    if (ngx_mdm_active(conf)) {
+        ngx_mdm_tenant_check_conf(cf, conf);
     }
 
     s = &conf->settings;
@@ -307,45 +313,6 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (*flag) {
         clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
         clcf->handler = ngx_mdm_handler;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-char *
-ngx_mdm_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_mdm_loc_conf_t *mlcf = conf;
-
-    ngx_str_t                         *value;
-    ngx_http_compile_complex_value_t   ccv;
-
-    if (mlcf->tenant != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_http_script_variables_count(&value[1]) == 0
-        && mdm_tenant_check((mdm_str_t *) &value[1]) != MDM_OK)
-    {
-        return "must be 1 to 64 letters, digits, \"-\", \".\" or \"_\"";
-    }
-
-    mlcf->tenant = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (mlcf->tenant == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = mlcf->tenant;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

@@ -28,7 +28,6 @@ char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
 /* mdm_checkin, mdm_connect, mdm_api: a flag that makes a content handler */
 char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_mdm_tenant(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 

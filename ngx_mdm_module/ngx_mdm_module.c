@@ -16,6 +16,7 @@
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis.h"
+#include "ngx_mdm_tenant.h"
 
 
 static ngx_int_t ngx_mdm_init(ngx_conf_t *cf);
@@ -91,6 +92,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
     { ngx_string("mdm_tenant"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_mdm_tenant,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_tenants"),
+      NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
+      ngx_mdm_tenants,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

@@ -25,6 +25,10 @@
     (dst)->len = (src)->len; (dst)->data = (src)->data
 
 
+/* the tenant, where there is no "mdm_tenant" */
+#define NGX_MDM_TENANT  "default"
+
+
 typedef struct {
     ngx_array_t               stores;      /* of ngx_mdm_store_t * */
     size_t                    cache_size;  /* mdm_declaration_cache */
@@ -36,6 +40,8 @@ typedef struct {
     ngx_mdm_store_t          *store;
     ngx_str_t                 store_name;  /* to be found when merging */
     ngx_http_complex_value_t *tenant;
+    ngx_array_t              *tenants;     /* of ngx_str_t, sorted, those that
+                                              may be asked for; NULL: any */
     ngx_mdm_identity_conf_t   identity;
 
     ngx_flag_t                checkin;
@@ -94,8 +100,8 @@ extern mdm_cache_t  *ngx_mdm_cache;
 ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
 
 /*
- * Makes the context and the exchange of a request, with the settings, the
- * tenant and the time.  NGX_OK; an HTTP status.
+ * Makes the context and the exchange of a request, with the settings and the
+ * time.  NGX_OK; an HTTP status.
  */
 ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **ctx);
 

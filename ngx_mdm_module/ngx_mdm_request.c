@@ -12,10 +12,10 @@
 #include <ngx_http.h>
 
 #include "mdm_endpoint.h"
-#include "mdm_key.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_tenant.h"
 
 
 static ngx_int_t ngx_mdm_refuse_first(ngx_http_request_t *r);
@@ -176,7 +176,6 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
 {
-    ngx_str_t            tenant;
     ngx_mdm_ctx_t       *ctx;
     mdm_exchange_t      *x;
     ngx_pool_cleanup_t  *cln;
@@ -233,26 +232,6 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
     x->cache = ngx_mdm_cache;
     ngx_mdm_str_copy(&x->remote_addr, &r->connection->addr_text);
 
-    if (mlcf->tenant == NULL) {
-        mdm_str_set(&x->tenant, "default");
-        return NGX_OK;
-    }
-
-    if (ngx_http_complex_value(r, mlcf->tenant, &tenant) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (mdm_tenant_check((mdm_str_t *) &tenant) != MDM_OK) {
-        tenant = ngx_mdm_printable(r->pool, &tenant, 1);
-
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "mdm_tenant \"%V\" is not 1 to 64 letters, digits, "
-                      "\"-\", \".\" or \"_\"", &tenant);
-        return NGX_HTTP_BAD_REQUEST;
-    }
-
-    ngx_mdm_str_copy(&x->tenant, &tenant);
-
     return NGX_OK;
 }
 
@@ -269,6 +248,14 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
     x = ctx->exchange;
 
     ngx_mdm_request_line(r, mlcf, x);
+
+    if (ngx_mdm_tenant_find(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->done) {
+        return NGX_OK;
+    }
 
     rc = ngx_mdm_body(r, &x->body);
     if (rc != NGX_OK) {

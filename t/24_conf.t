@@ -68,6 +68,9 @@ conf_ok('the default');
 my %bad = (
     mdm_tenant => [ 'must be 1 to 64 letters', 'a/b', '"{a}"', '""', 'a:b',
                     'x' x 65, "\xc3\xa9" ],
+    mdm_tenants => [ 'must be 1 to 64 letters|named twice|"any" beside names',
+                     'a/b', '"a b"', '""', 'x' x 65, 'a $b', 'a b a', 'a any',
+                     'any any' ],
     mdm_auth => [ 'invalid value "yes" in "mdm_auth" directive', 'yes' ],
     mdm_certificate => [ 'invalid source "\w*" in "mdm_certificate"', 'cert',
                          'tls foo', '""' ],
@@ -92,7 +95,8 @@ my %bad = (
     mdm_withhold_secrets => [ 'invalid value "maybe"', 'maybe' ],
 );
 
-my %good = (mdm_tenant => 'a.b-c_D1', mdm_auth => 'off',
+my %good = (mdm_tenant => 'a.b-c_D1', mdm_tenants => 'b a.b-c_D1 c',
+    mdm_auth => 'off',
     mdm_certificate => 'tls',
     mdm_trusted_certificate => '%%CA%%', mdm_validate => 'strict',
     mdm_reenroll => 'bound', mdm_user_authenticate => 'accept',
@@ -131,7 +135,14 @@ refused($_->[0] => $_->[1], 'is not allowed here')
     for map { my $d = $_; map { [ $_ => "$d on;" ] } qw(http server) }
             qw(mdm_checkin mdm_connect mdm_api);
 refused(mdm => "$_;", "invalid number of arguments in \"$_\"")
-    for qw(mdm_certificate mdm_tenant mdm_trusted_proxy);
+    for qw(mdm_certificate mdm_tenant mdm_tenants mdm_trusted_proxy);
+
+like(conf_ok('a tenant that is not listed', mdm => 'mdm_tenants a b;'),
+     qr/\[warn\] .*"mdm_tenant default" is none of "mdm_tenants"/,
+     'that is a warning');
+unlike(conf_ok('one that is found out later',
+               mdm => 'mdm_tenants a b; mdm_tenant $host;'),
+       qr/\[warn\]/, 'that is none');
 
 # what does not go together, or lacks something
 
