@@ -40,6 +40,7 @@ ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
 {
     u_char                    *p;
     ngx_str_t                  path, rest;
+    ngx_mdm_loc_conf_t        *mlcf;
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_mdm_str_copy(&x->query, &r->args);
@@ -85,12 +86,9 @@ ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
         }
     }
 
-    if (!clcf->named
-#if (NGX_PCRE)
-        && clcf->regex == NULL
-#endif
-        )
-    {
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (!mlcf->unprefixed) {
         return;
     }
 

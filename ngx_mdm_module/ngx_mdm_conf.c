@@ -26,6 +26,8 @@
 #define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
 
 
+static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf);
 static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
 static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
@@ -129,11 +131,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     mdm_settings_t       *s;
     ngx_mdm_main_conf_t  *mmcf;
 
-    /* checkin, connect and api are of the location that has them only */
-
-    ngx_conf_init_value(conf->checkin, 0);
-    ngx_conf_init_value(conf->connect, 0);
-    ngx_conf_init_value(conf->api, 0);
+    ngx_mdm_merge_handlers(cf, prev, conf);
 
     ngx_conf_merge_value(conf->auth, prev->auth, 0);
     ngx_conf_merge_ptr_value(conf->tenant, prev->tenant, NULL);
@@ -245,6 +243,52 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * checkin, connect and api are of the location that has them only, and of the
+ * "if" and "limit_except" blocks in it: these are a part of the location, but
+ * have a configuration of their own.  In an "if" the location's handler stays,
+ * a "limit_except" has none, as with proxy_pass.
+ */
+
+static void
+ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (!clcf->noname) {
+        conf->unprefixed = clcf->named;
+
+#if (NGX_PCRE)
+        conf->unprefixed |= (clcf->regex != NULL);
+#endif
+
+    } else {
+        conf->unprefixed = prev->unprefixed;
+
+        /* another module's handler may stand in the block */
+
+        if (clcf->handler == NULL || clcf->handler == ngx_mdm_handler) {
+            ngx_conf_merge_value(conf->checkin, prev->checkin, 0);
+            ngx_conf_merge_value(conf->connect, prev->connect, 0);
+            ngx_conf_merge_value(conf->api, prev->api, 0);
+        }
+    }
+
+    ngx_conf_init_value(conf->checkin, 0);
+    ngx_conf_init_value(conf->connect, 0);
+    ngx_conf_init_value(conf->api, 0);
+
+    if (clcf->lmt_excpt && clcf->handler == NULL
+        && (conf->checkin || conf->connect || conf->api))
+    {
+        clcf->handler = ngx_mdm_handler;
+    }
 }
 
 

@@ -73,6 +73,12 @@ static ngx_conf_num_bounds_t  ngx_mdm_status_errors = {
     (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
 
+/* where proxy_pass may stand, too */
+
+#define NGX_MDM_HANDLER_CONF                                                  \
+    (NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF)
+
+
 static ngx_command_t  ngx_mdm_commands[] = {
 
     { ngx_string("mdm_store"),
@@ -104,21 +110,21 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NULL },
 
     { ngx_string("mdm_checkin"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
       ngx_mdm_handler_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, checkin),
       NULL },
 
     { ngx_string("mdm_connect"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
       ngx_mdm_handler_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, connect),
       NULL },
 
     { ngx_string("mdm_api"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
       ngx_mdm_handler_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, api),

@@ -48,6 +48,8 @@ typedef struct {
     ngx_flag_t                connect;
     ngx_flag_t                api;
     ngx_flag_t                auth;
+    ngx_uint_t                unprefixed;  /* the location's name is no prefix
+                                              of the path */
 
     ngx_uint_t                validate;
     ngx_uint_t                reenroll;

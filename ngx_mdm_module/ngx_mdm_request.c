@@ -38,9 +38,19 @@ static void ngx_mdm_destroy(void *data);
 ngx_int_t
 ngx_mdm_handler(ngx_http_request_t *r)
 {
-    ngx_int_t  rc;
+    ngx_int_t            rc;
+    ngx_mdm_loc_conf_t  *mlcf;
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "mdm handler");
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (!mlcf->checkin && !mlcf->connect && !mlcf->api) {
+
+        /* all is off in an "if" block, where the handler stays */
+
+        return NGX_DECLINED;
+    }
 
     rc = ngx_mdm_refuse_first(r);
 

@@ -99,7 +99,7 @@ ngx_mdm_send_response(ngx_http_request_t *r, mdm_exchange_t *x)
     b->pos = x->response.data;
     b->last = b->pos + x->response.len;
     b->memory = 1;
-    b->last_buf = 1;
+    b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 
     out.buf = b;

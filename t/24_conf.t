@@ -137,6 +137,15 @@ refused($_->[0] => $_->[1], 'is not allowed here')
 refused(mdm => "$_;", "invalid number of arguments in \"$_\"")
     for qw(mdm_certificate mdm_tenant mdm_tenants mdm_trusted_proxy);
 
+for (qw(mdm_checkin mdm_connect mdm_api)) {
+    conf_ok("$_ in if", locations => "location / { if (\$arg_x) { $_ on; } }");
+    conf_ok("$_ in limit_except",
+            locations => "location / { limit_except GET { $_ on; } }");
+}
+
+refused({ locations => 'location / { mdm_connect on; if ($arg_x) {'
+          . ' mdm_api on; } }' }, 'mdm_api in if',
+        '"mdm_api" cannot be in one location');
 like(conf_ok('a tenant that is not listed', mdm => 'mdm_tenants a b;'),
      qr/\[warn\] .*"mdm_tenant default" is none of "mdm_tenants"/,
      'that is a warning');
