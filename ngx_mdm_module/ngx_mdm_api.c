@@ -13,7 +13,6 @@
 #include "ngx_mdm_module.h"
 
 
-static void ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x);
 static ngx_uint_t ngx_mdm_api_same(ngx_str_t *raw, ngx_str_t *uri);
 static ngx_uint_t ngx_mdm_api_root(ngx_str_t *path);
 static void ngx_mdm_api_actor(ngx_http_request_t *r, mdm_exchange_t *x);
@@ -22,7 +21,9 @@ static void ngx_mdm_api_actor(ngx_http_request_t *r, mdm_exchange_t *x);
 void
 ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x)
 {
-    ngx_mdm_api_path(r, x);
+    ngx_mdm_str_copy(&x->query, &r->args);
+
+    ngx_mdm_api_path(r, &x->path);
     ngx_mdm_api_actor(r, x);
 }
 
@@ -35,15 +36,13 @@ ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x)
  * access control of another location.
  */
 
-static void
-ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
+void
+ngx_mdm_api_path(ngx_http_request_t *r, mdm_str_t *api)
 {
     u_char                    *p;
     ngx_str_t                  path, rest;
     ngx_mdm_loc_conf_t        *mlcf;
     ngx_http_core_loc_conf_t  *clcf;
-
-    ngx_mdm_str_copy(&x->query, &r->args);
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
@@ -62,7 +61,7 @@ ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
         }
     }
 
-    ngx_mdm_str_copy(&x->path, &path);
+    ngx_mdm_str_copy(api, &path);
 
     if (ngx_mdm_api_root(&path)) {
         return;
@@ -81,7 +80,7 @@ ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
         rest.len = path.len - rest.len;
 
         if (ngx_mdm_api_root(&rest)) {
-            ngx_mdm_str_copy(&x->path, &rest);
+            ngx_mdm_str_copy(api, &rest);
             return;
         }
     }
@@ -104,7 +103,7 @@ ngx_mdm_api_path(ngx_http_request_t *r, mdm_exchange_t *x)
         rest.len = path.data + path.len - p;
 
         if (ngx_mdm_api_root(&rest)) {
-            ngx_mdm_str_copy(&x->path, &rest);
+            ngx_mdm_str_copy(api, &rest);
             return;
         }
     }

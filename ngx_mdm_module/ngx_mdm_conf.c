@@ -97,6 +97,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
 
     conf->tenant = NGX_CONF_UNSET_PTR;
     conf->tenants = NGX_CONF_UNSET_PTR;
+    conf->origins = NGX_CONF_UNSET_PTR;
     conf->checkin = NGX_CONF_UNSET;
     conf->connect = NGX_CONF_UNSET;
     conf->api = NGX_CONF_UNSET;
@@ -136,6 +137,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->auth, prev->auth, 0);
     ngx_conf_merge_ptr_value(conf->tenant, prev->tenant, NULL);
     ngx_conf_merge_ptr_value(conf->tenants, prev->tenants, NULL);
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
     ngx_conf_merge_uint_value(conf->validate, prev->validate,
                               MDM_VALIDATE_WARN);
     ngx_conf_merge_uint_value(conf->reenroll, prev->reenroll,

@@ -15,6 +15,7 @@
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_origin.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_tenant.h"
 
@@ -128,6 +129,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       ngx_mdm_handler_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, api),
+      NULL },
+
+    { ngx_string("mdm_api_origin"),
+      NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
+      ngx_mdm_api_origin,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("mdm_auth"),
@@ -340,6 +348,13 @@ ngx_mdm_init(ngx_conf_t *cf)
     }
 
     *h = ngx_mdm_access_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_mdm_origin_handler;
 
     return ngx_mdm_log_init(cf);
 }

@@ -42,6 +42,8 @@ typedef struct {
     ngx_http_complex_value_t *tenant;
     ngx_array_t              *tenants;     /* of ngx_str_t, sorted, those that
                                               may be asked for; NULL: any */
+    ngx_array_t              *origins;     /* of ngx_str_t, mdm_api_origin;
+                                              NULL: none but our own */
     ngx_mdm_identity_conf_t   identity;
 
     ngx_flag_t                checkin;
@@ -125,6 +127,13 @@ ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
 /* sends what the exchange says; what a handler returns */
 ngx_int_t ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x);
 
+/*
+ * Sets a header of the response, in the place of one of this name.  The name
+ * must live as long as the request.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
 /* the header of a 503; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds);
 
@@ -133,6 +142,9 @@ ngx_int_t ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds);
 
 /* fills in the path, the query and the user of an API request */
 void ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x);
+
+/* the path of the API that is asked for, without the location's prefix */
+void ngx_mdm_api_path(ngx_http_request_t *r, mdm_str_t *api);
 
 
 /* ngx_mdm_access.c */

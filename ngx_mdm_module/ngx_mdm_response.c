@@ -15,8 +15,6 @@
 
 static ngx_int_t ngx_mdm_send_response(ngx_http_request_t *r,
     mdm_exchange_t *x);
-static ngx_int_t ngx_mdm_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
 
 
 ngx_int_t
@@ -125,7 +123,7 @@ ngx_mdm_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_mdm_header(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 {
     size_t            len;

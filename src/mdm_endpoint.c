@@ -24,10 +24,13 @@ static void mdm_endpoint_allow(mdm_exchange_t *x, mdm_uint_t methods);
 
 
 #define mdm_checkin(name, step, secret)                                       \
-    { MDM_KIND_CHECKIN, MDM_PUT, mdm_string(name), step, secret }
+    { MDM_KIND_CHECKIN, MDM_PUT, mdm_string(name), step, secret, 0 }
 
 #define mdm_api(methods, path, step)                                          \
-    { MDM_KIND_API, methods, mdm_string(path), step, 0 }
+    { MDM_KIND_API, methods, mdm_string(path), step, 0, 0 }
+
+#define mdm_api_acts(methods, path, step)                                     \
+    { MDM_KIND_API, methods, mdm_string(path), step, 0, 1 }
 
 
 const mdm_endpoint_t  mdm_endpoints[] = {
@@ -43,7 +46,7 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_checkin("DeclarativeManagement", mdm_checkin_declarative_management,
                 0),
 
-    { MDM_KIND_CONNECT, MDM_PUT, mdm_string("Connect"), mdm_connect, 0 },
+    { MDM_KIND_CONNECT, MDM_PUT, mdm_string("Connect"), mdm_connect, 0, 0 },
 
     mdm_api(MDM_GET, "/version", mdm_api_version_step),
     mdm_api(MDM_PUT, "/migration", mdm_api_migration_step),
@@ -69,7 +72,7 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_POST, "/v1/status/query", mdm_api_status_query_step),
     mdm_api(MDM_GET, "/v1/status/*", mdm_api_status_get_step),
 
-    mdm_api(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
+    mdm_api_acts(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
     mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_push_step),
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_push_step),
 
@@ -109,7 +112,7 @@ const mdm_endpoint_t  mdm_endpoints[] = {
             mdm_api_subscription_step),
     mdm_api(MDM_POST, "/v1/notify", mdm_api_notify_step),
 
-    { MDM_KIND_API, 0, mdm_null_string, NULL, 0 }
+    { MDM_KIND_API, 0, mdm_null_string, NULL, 0, 0 }
 };
 
 
@@ -223,6 +226,24 @@ mdm_endpoint_api(mdm_exchange_t *x)
 
     (void) mdm_exchange_refuse(x, 405, "the method is not allowed here");
     mdm_endpoint_allow(x, methods);
+}
+
+
+mdm_uint_t
+mdm_endpoint_get_is_safe(const mdm_str_t *path)
+{
+    const mdm_endpoint_t  *ep;
+
+    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
+
+        if (ep->kind == MDM_KIND_API && ep->acts && (ep->methods & MDM_GET)
+            && mdm_endpoint_match(&ep->name, path))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

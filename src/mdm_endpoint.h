@@ -21,6 +21,7 @@ struct mdm_endpoint_s {
     mdm_step_pt               step;
     mdm_uint_t                secret;      /* 1: answers a secret, so a
                                               signature alone is refused */
+    mdm_uint_t                acts;        /* 1: a GET does something, too */
 };
 
 
@@ -30,6 +31,12 @@ struct mdm_endpoint_s {
  * the error (404, 405 with Allow, 400): always leaves a step to run.
  */
 void mdm_endpoint_find(mdm_exchange_t *x);
+
+/*
+ * 1 if GET (and HEAD) of this path of the API does nothing but read, or there
+ * is no such call; 0 if it does something.
+ */
+mdm_uint_t mdm_endpoint_get_is_safe(const mdm_str_t *path);
 
 /* the table, for the documentation's test; closed by a NULL step */
 extern const mdm_endpoint_t  mdm_endpoints[];

@@ -71,6 +71,15 @@ my %bad = (
     mdm_tenants => [ 'must be 1 to 64 letters|named twice|"any" beside names',
                      'a/b', '"a b"', '""', 'x' x 65, 'a $b', 'a b a', 'a any',
                      'any any' ],
+    mdm_api_origin => [ 'is no origin|a browser writes the origin|named twice',
+                        '*', 'null', '""', 'admin.example.com', 'https://',
+                        'https://*.example.com', 'https://a/', 'https://a/x',
+                        'https://a?', 'https://a,b', 'https://u@a',
+                        'ftp://a', 'https://a:', 'https://a:x',
+                        'https://a:65536', 'https://a:443', 'http://a:80',
+                        'https://A', 'HTTPS://a', '"https://a b"',
+                        'https://a https://a', 'https://a off',
+                        "https://\xc3\xa9", '//a', 'https://[::1' ],
     mdm_auth => [ 'invalid value "yes" in "mdm_auth" directive', 'yes' ],
     mdm_certificate => [ 'invalid source "\w*" in "mdm_certificate"', 'cert',
                          'tls foo', '""' ],
@@ -96,6 +105,7 @@ my %bad = (
 );
 
 my %good = (mdm_tenant => 'a.b-c_D1', mdm_tenants => 'b a.b-c_D1 c',
+    mdm_api_origin => 'https://a.example http://[::1]:8080 https://b:80',
     mdm_auth => 'off',
     mdm_certificate => 'tls',
     mdm_trusted_certificate => '%%CA%%', mdm_validate => 'strict',
@@ -135,7 +145,8 @@ refused($_->[0] => $_->[1], 'is not allowed here')
     for map { my $d = $_; map { [ $_ => "$d on;" ] } qw(http server) }
             qw(mdm_checkin mdm_connect mdm_api);
 refused(mdm => "$_;", "invalid number of arguments in \"$_\"")
-    for qw(mdm_certificate mdm_tenant mdm_tenants mdm_trusted_proxy);
+    for qw(mdm_certificate mdm_tenant mdm_tenants mdm_trusted_proxy
+           mdm_api_origin);
 
 for (qw(mdm_checkin mdm_connect mdm_api)) {
     conf_ok("$_ in if", locations => "location / { if (\$arg_x) { $_ on; } }");

@@ -921,7 +921,7 @@ for my $args ('limit=0', 'limit=1001', 'limit=x', 'limit=-1', 'offset=-1',
     my $c = read_file("$MDM::root/src/mdm_endpoint.c");
     my (%table, %yaml, $path);
 
-    while ($c =~ /mdm_api\(([A-Z_|]+), "([^"]+)"/g) {
+    while ($c =~ /mdm_api(?:_acts)?\(([A-Z_|]+), "([^"]+)"/g) {
         my ($methods, $pattern) = ($1, $2);
 
         $table{"$_ $pattern"} = 1

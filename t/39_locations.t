@@ -203,6 +203,11 @@ sub api_works {
          "$what: it is there");
     is($t->request('DELETE', "$prefix/v1/queue/UDID-1", @o)->status, 204,
        "$what: DELETE");
+    is($t->request('POST', "$prefix/v1/enqueue/UDID-1", @o,
+                   headers => [ @headers, 'Sec-Fetch-Site' => 'cross-site' ],
+                   body => 'x')->status, 403, "$what: cross-site");
+    is($t->request('GET', "$prefix/version", @o)->header('Cache-Control'),
+       'no-store', "$what: Cache-Control");
 
     return;
 }

@@ -154,6 +154,39 @@ test_openapi(void **state)
 }
 
 
+/* what a page of another origin may make a browser fetch */
+
+static void
+test_safe(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        mdm_str_t   path;
+        mdm_uint_t  safe;
+
+    } paths[] = {
+        { mdm_string("/v1/push/A"), 0 },
+        { mdm_string("/v1/push/A,B"), 0 },
+        { mdm_string("/v1/push/%2F"), 0 },
+        { mdm_string("/v1/push/"), 1 },      /* no such call */
+        { mdm_string("/v1/push/A/B"), 1 },
+        { mdm_string("/v1/pushcert"), 1 },
+        { mdm_string("/v1/queue/A"), 1 },
+        { mdm_string("/v1/enqueue/A"), 1 },
+        { mdm_string("/version"), 1 },
+        { mdm_string(""), 1 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        assert_int_equal(mdm_endpoint_get_is_safe(&paths[i].path),
+                         paths[i].safe);
+    }
+}
+
+
 static void
 test_text(void **state)
 {
@@ -201,6 +234,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_openapi),
+        cmocka_unit_test(test_safe),
         cmocka_unit_test(test_text)
     };
 
