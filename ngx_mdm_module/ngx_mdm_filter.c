@@ -16,8 +16,14 @@
 #include "ngx_mdm_origin.h"
 
 
+/* seconds; as the core has it */
+#define NGX_MDM_RETRY_AFTER       5
+#define NGX_MDM_RETRY_AFTER_SPAN  16
+
+
 static ngx_int_t ngx_mdm_filter_init(ngx_conf_t *cf);
 static ngx_int_t ngx_mdm_filter_header(ngx_http_request_t *r);
+static ngx_int_t ngx_mdm_filter_unavailable(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_filter_api(ngx_http_request_t *r,
     ngx_array_t *origins);
 
@@ -77,11 +83,52 @@ ngx_mdm_filter_header(ngx_http_request_t *r)
         return ngx_mdm_filter_next_header(r);
     }
 
+    if (r->headers_out.status == NGX_HTTP_INTERNAL_SERVER_ERROR
+        && (mlcf->checkin || mlcf->connect || mlcf->api)
+        && ngx_mdm_filter_unavailable(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (mlcf->api && ngx_mdm_filter_api(r, mlcf->origins) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_mdm_filter_next_header(r);
+}
+
+
+/*
+ * nginx answers 500 where it cannot keep the body (a full disk) or has no
+ * memory: that passes, and whoever asks is to come again.  Its page, which
+ * would still say 500, is left out.  A 500 of the exchange stays: the same
+ * message would fail again.
+ */
+
+static ngx_int_t
+ngx_mdm_filter_unavailable(ngx_http_request_t *r)
+{
+    ngx_mdm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    if (ctx != NULL
+        && ctx->exchange->status == NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        return NGX_OK;
+    }
+
+    r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    r->headers_out.status_line.len = 0;
+
+    ngx_http_clear_content_length(r);
+
+    r->headers_out.content_length_n = 0;
+    r->headers_out.content_type.len = 0;
+    r->header_only = 1;
+
+    return ngx_mdm_retry_after(r, NGX_MDM_RETRY_AFTER
+                                  + ngx_random() % NGX_MDM_RETRY_AFTER_SPAN);
 }
 
 
