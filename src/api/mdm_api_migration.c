@@ -74,6 +74,11 @@ mdm_api_migration_call(mdm_exchange_t *x)
     mdm_plist_limits_t   limits;
     mdm_api_migration_t  *index;
 
+    if (x->body.len == 0) {
+        return mdm_exchange_refuse(x, 400, "the body is empty, a check-in "
+                                   "message is expected");
+    }
+
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;
 

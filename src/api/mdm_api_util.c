@@ -11,6 +11,9 @@
 
 #define MDM_API_ACTOR_MAX     255     /* bytes of "who" that are kept */
 
+#define MDM_API_BODY_LISTS    8
+#define MDM_API_BODY_LINE     "JSON: line "
+
 
 static mdm_int_t mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
     const mdm_str_t *src);
@@ -217,19 +220,34 @@ mdm_api_arg_flag(mdm_exchange_t *x, const char *name, mdm_uint_t *value)
 mdm_int_t
 mdm_api_body(mdm_exchange_t *x, const char *what, json_t **root)
 {
-    mdm_int_t     rc;
-    json_error_t  error;
+    mdm_int_t           rc;
+    mdm_str_t           error;
+    mdm_plist_limits_t  limits;
 
-    rc = mdm_json_read(x->arena, &x->body, JSON_REJECT_DUPLICATES, root,
-                       &error);
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
 
-    if (rc == MDM_DECLINED) {
-        return mdm_exchange_refuse(x, 400, "the body is not %s: line %d, "
-                                   "column %d: %s", what, error.line,
-                                   error.column, error.text);
+    /* a filter has several lists of ids */
+
+    if (limits.nodes / MDM_API_BODY_LISTS < x->settings->api_ids) {
+        limits.nodes = x->settings->api_ids * MDM_API_BODY_LISTS;
     }
 
-    return rc;
+    rc = mdm_json_load(x->arena, &x->body, &limits, root, &error);
+
+    if (rc != MDM_DECLINED) {
+        return rc;
+    }
+
+    if (mdm_str_begins_i(&error, MDM_API_BODY_LINE)) {
+        error.data += sizeof("JSON: ") - 1;
+        error.len -= sizeof("JSON: ") - 1;
+
+        return mdm_exchange_refuse(x, 400, "the body is not %s: %.*s", what,
+                                   mdm_fmt(&error));
+    }
+
+    return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&error));
 }
 
 
