@@ -207,6 +207,15 @@ mdm_exchange_unavailable(mdm_exchange_t *x)
 }
 
 
+mdm_int_t
+mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i)
+{
+    return mdm_exchange_refuse(x, 500, "the script \"%.*s\" answered what it "
+                               "never does",
+                               mdm_fmt(&x->calls[i].script->name));
+}
+
+
 static mdm_int_t
 mdm_exchange_error_body(mdm_exchange_t *x)
 {
@@ -304,6 +313,17 @@ mdm_reply_int(const mdm_reply_t *reply, size_t i, int64_t def)
     e = mdm_reply_at(reply, i);
 
     return (e != NULL && e->type == MDM_REPLY_INTEGER) ? e->integer : def;
+}
+
+
+int64_t
+mdm_reply_count(const mdm_reply_t *reply, size_t i, int64_t most)
+{
+    int64_t  n;
+
+    n = mdm_reply_int(reply, i, 0);
+
+    return (n < 0) ? 0 : (n > most) ? most : n;
 }
 
 

@@ -323,12 +323,18 @@ mdm_int_t mdm_exchange_header(mdm_exchange_t *x, const char *name,
 /* 503 with Retry-After, jittered so that a fleet does not come back at once */
 mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
 
+/* 500: call i was answered something that its script never says */
+mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
+
 /* a line for the error log; out of memory loses the line, nothing else */
 void mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* integer of element i of an array reply, or "def" */
 int64_t mdm_reply_int(const mdm_reply_t *reply, size_t i, int64_t def);
+
+/* the same for what is counted: 0 to "most", else the nearer of them */
+int64_t mdm_reply_count(const mdm_reply_t *reply, size_t i, int64_t most);
 
 /* string of element i of an array reply; empty where it is nil or absent */
 mdm_str_t mdm_reply_str(const mdm_reply_t *reply, size_t i);

@@ -508,7 +508,8 @@ mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
         key.len -= len + 1;
 
         tokens = mdm_reply_str(reply, i + 1);
-        blank = memchr(tokens.data, ' ', tokens.len);
+        blank = (tokens.len != 0) ? memchr(tokens.data, ' ', tokens.len)
+                                  : NULL;
 
         if (blank != NULL) {
             tokens.len = (size_t) (blank - tokens.data);

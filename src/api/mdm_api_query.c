@@ -292,8 +292,9 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
 
     for (i = 0; i < x->ncalls; i++) {
         q->cost += MDM_API_QUERY_CALL
-                   + (mdm_uint_t) mdm_reply_int(x->calls[i].reply,
-                                                MDM_API_REPLY_SEEN, 0);
+                   + (mdm_uint_t) mdm_reply_count(x->calls[i].reply,
+                                                  MDM_API_REPLY_SEEN,
+                                                  MDM_API_QUERY_COST);
     }
 
     for (i = 0; i < x->ncalls; i++) {

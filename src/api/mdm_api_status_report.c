@@ -308,7 +308,7 @@ mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
         }
 
         for (same = 0; /* void */ ; same++) {
-            dot = memchr(p, '.', (size_t) (end - p));
+            dot = (p != end) ? memchr(p, '.', (size_t) (end - p)) : NULL;
 
             name.data = p;
             name.len = (size_t) (((dot != NULL) ? dot : end) - p);

@@ -275,6 +275,7 @@ mdm_checkin_ddm_found(mdm_exchange_t *x)
 {
     u_char             *end;
     int64_t             code;
+    mdm_int_t           rc;
     mdm_str_t           key, value, *args;
     mdm_message_t      *m;
     mdm_ddm_body_t      body;
@@ -298,11 +299,14 @@ mdm_checkin_ddm_found(mdm_exchange_t *x)
 
     f = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_fetch_t));
 
-    if (f == NULL
-        || mdm_checkin_ddm_fetch(x, x->calls[0].reply, x->calls[0].args, f)
-           != MDM_OK)
-    {
+    if (f == NULL) {
         return MDM_ERROR;
+    }
+
+    rc = mdm_checkin_ddm_fetch(x, x->calls[0].reply, x->calls[0].args, f);
+
+    if (rc != MDM_OK) {
+        return (rc == MDM_DECLINED) ? mdm_exchange_odd(x, 0) : MDM_ERROR;
     }
 
     if (mdm_str_is(&f->template, "-")) {
@@ -444,7 +448,14 @@ mdm_checkin_ddm_fetch(mdm_exchange_t *x, const mdm_reply_t *reply,
     key = args[mdm_reply_int(reply, MDM_DDM_GET_OTHER, 0) == 1
                ? MDM_DDM_ARG_OTHER : MDM_DDM_ARG_KEY];
 
-    slash = memchr(key.data, '/', key.len);
+    slash = (key.len != 0) ? memchr(key.data, '/', key.len) : NULL;
+
+    if (slash == NULL) {
+
+        /* the other one, where there was none */
+
+        return MDM_DECLINED;
+    }
 
     f->reply = reply;
     f->id_key.data = slash + 1;

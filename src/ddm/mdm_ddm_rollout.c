@@ -19,8 +19,9 @@
 #define MDM_DDM_WIDTH         4
 #define MDM_DDM_WALK          100
 
-/* rounds between two words of progress */
+/* rounds between two words of progress, and of one exchange */
 #define MDM_DDM_ROUNDS        8
+#define MDM_DDM_STEPS         20000
 
 
 enum {
@@ -93,6 +94,15 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
     ro = x->ctx;
 
+    /*
+     * What is called again and again takes memory until the exchange ends,
+     * and replies may never come to an end: another one goes on.
+     */
+
+    if (++ro->steps > MDM_DDM_STEPS) {
+        ro->stop = 1;
+    }
+
     if (ro->stop && x->state != MDM_DDM_BEGIN && x->state != MDM_DDM_STOPPED) {
 
         /* whoever comes next need not wait for the end of the lease */
@@ -122,7 +132,9 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
     case MDM_DDM_SINCE:
         ro->since = x->calls[0].reply;
-        return mdm_ddm_rollout_round(x);
+
+        return (mdm_reply_at(ro->since, 0) != NULL)
+               ? mdm_ddm_rollout_round(x) : mdm_exchange_odd(x, 0);
 
     case MDM_DDM_WALKED:
         return mdm_ddm_rollout_walked(x);
@@ -482,9 +494,9 @@ mdm_ddm_rollout_walked(mdm_exchange_t *x)
             continue;
         }
 
-        ro->seen += mdm_reply_int(reply, 1, 0);
-        ro->changed += mdm_reply_int(reply, 2, 0);
-        ro->queued += mdm_reply_int(reply, 3, 0);
+        ro->seen += mdm_reply_count(reply, 1, MDM_DDM_WALK);
+        ro->changed += mdm_reply_count(reply, 2, MDM_DDM_WALK);
+        ro->queued += mdm_reply_count(reply, 3, MDM_DDM_WALK);
 
         if (mdm_reply_int(reply, 0, 0)) {
             ro->active[k++] = part;

@@ -46,6 +46,7 @@ typedef struct {
     mdm_uint_t                group;       /* those that get the same sets */
     mdm_uint_t                next;        /* of parts, to be begun */
     mdm_uint_t                rounds;      /* since the last word */
+    mdm_uint_t                steps;       /* since the start */
     mdm_ddm_part_t          **active;      /* of the round, in its order */
     mdm_uint_t                nactive;
     const mdm_reply_t        *since;       /* the sets, as D gave them */
