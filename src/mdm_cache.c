@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "mdm_cache.h"
+#include "mdm_hash.h"
 
 
 #define MDM_CACHE_BUCKETS_MIN  16
@@ -29,6 +30,7 @@ struct mdm_cache_entry_s {
 
 struct mdm_cache_s {
     mdm_cache_entry_t       **buckets;
+    mdm_hash_key_t            key;
     size_t                    mask;
     size_t                    size;
     size_t                    used;
@@ -37,7 +39,8 @@ struct mdm_cache_s {
 };
 
 
-static uint32_t mdm_cache_hash(const mdm_str_t *key);
+static uint32_t mdm_cache_hash(const mdm_cache_t *cache,
+    const mdm_str_t *key);
 static mdm_cache_entry_t *mdm_cache_find(mdm_cache_t *cache,
     const mdm_str_t *key, uint32_t hash);
 static void mdm_cache_link(mdm_cache_t *cache, mdm_cache_entry_t *entry);
@@ -63,7 +66,9 @@ mdm_cache_create(size_t size)
     }
 
     cache->buckets = calloc(n, sizeof(mdm_cache_entry_t *));
-    if (cache->buckets == NULL) {
+
+    if (cache->buckets == NULL || mdm_hash_key(&cache->key) != MDM_OK) {
+        free(cache->buckets);
         free(cache);
         return NULL;
     }
@@ -99,7 +104,7 @@ mdm_cache_get(mdm_cache_t *cache, const mdm_str_t *key, mdm_str_t *value)
 {
     mdm_cache_entry_t  *entry;
 
-    entry = mdm_cache_find(cache, key, mdm_cache_hash(key));
+    entry = mdm_cache_find(cache, key, mdm_cache_hash(cache, key));
     if (entry == NULL) {
         return MDM_DECLINED;
     }
@@ -121,7 +126,7 @@ mdm_cache_put(mdm_cache_t *cache, const mdm_str_t *key,
     uint32_t             hash;
     mdm_cache_entry_t   *entry, *newer, **bucket;
 
-    hash = mdm_cache_hash(key);
+    hash = mdm_cache_hash(cache, key);
 
     entry = mdm_cache_find(cache, key, hash);
     if (entry != NULL) {
@@ -183,21 +188,12 @@ mdm_cache_used(const mdm_cache_t *cache)
 }
 
 
-/* FNV-1a */
+/* who names declarations is not trusted with where they fall */
 
 static uint32_t
-mdm_cache_hash(const mdm_str_t *key)
+mdm_cache_hash(const mdm_cache_t *cache, const mdm_str_t *key)
 {
-    size_t    i;
-    uint32_t  hash;
-
-    hash = 2166136261u;
-
-    for (i = 0; i < key->len; i++) {
-        hash = (hash ^ key->data[i]) * 16777619u;
-    }
-
-    return hash;
+    return (uint32_t) mdm_hash(&cache->key, key);
 }
 
 

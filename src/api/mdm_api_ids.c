@@ -10,8 +10,10 @@
 
 static mdm_int_t mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
     const mdm_str_t *segment, mdm_uint_t encoded);
-static mdm_uint_t mdm_api_ids_find(mdm_api_ids_t *list, uint32_t hash,
+static mdm_uint_t mdm_api_ids_find(mdm_api_ids_t *list,
     const mdm_api_id_t *id);
+static uint32_t *mdm_api_ids_place(const mdm_api_ids_t *list,
+    const mdm_str_t *key);
 
 
 /* what stands for itself in a path and in a key: A-Z a-z 0-9 - . _ ~ @ + : */
@@ -55,7 +57,7 @@ mdm_api_ids_init(mdm_exchange_t *x, mdm_api_ids_t *list, mdm_uint_t n)
         return MDM_ERROR;
     }
 
-    return MDM_OK;
+    return mdm_hash_key(&list->hash);
 }
 
 
@@ -142,7 +144,6 @@ mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
 {
     u_char            c, *colon;
     size_t            i;
-    uint32_t          hash;
     mdm_int_t         rc;
     mdm_str_t         device;
     mdm_api_id_t     *id;
@@ -202,15 +203,7 @@ mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
         id->error = MDM_API_NO_ID;
     }
 
-    /* FNV-1a; ids of one fleet differ in any of their bytes */
-
-    hash = 2166136261U;
-
-    for (i = 0; i < id->key.len; i++) {
-        hash = (hash ^ id->key.data[i]) * 16777619U;
-    }
-
-    if (mdm_api_ids_find(list, hash, id)) {
+    if (mdm_api_ids_find(list, id)) {
         return MDM_OK;
     }
 
@@ -227,22 +220,46 @@ mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
 /* 1: it is there already; 0: it was put in as the next one */
 
 static mdm_uint_t
-mdm_api_ids_find(mdm_api_ids_t *list, uint32_t hash, const mdm_api_id_t *id)
+mdm_api_ids_find(mdm_api_ids_t *list, const mdm_api_id_t *id)
+{
+    uint32_t  *place;
+
+    place = mdm_api_ids_place(list, &id->key);
+
+    if (*place != 0) {
+        return 1;
+    }
+
+    *place = (uint32_t) list->n + 1;
+
+    return 0;
+}
+
+
+mdm_uint_t
+mdm_api_ids_has(const mdm_api_ids_t *list, const mdm_str_t *key)
+{
+    return *mdm_api_ids_place(list, key) != 0;
+}
+
+
+/* where it is in the table, or would be: there 0 stands */
+
+static uint32_t *
+mdm_api_ids_place(const mdm_api_ids_t *list, const mdm_str_t *key)
 {
     mdm_uint_t  i;
 
-    hash ^= hash >> 16;
-
-    for (i = hash & list->mask; list->table[i] != 0; i = (i + 1) & list->mask)
+    for (i = mdm_hash(&list->hash, key) & list->mask;
+         list->table[i] != 0;
+         i = (i + 1) & list->mask)
     {
-        if (mdm_str_eq(&list->ids[list->table[i] - 1].key, &id->key)) {
-            return 1;
+        if (mdm_str_eq(&list->ids[list->table[i] - 1].key, key)) {
+            break;
         }
     }
 
-    list->table[i] = (uint32_t) list->n + 1;
-
-    return 0;
+    return &list->table[i];
 }
 
 

@@ -12,10 +12,15 @@
 
 
 #include "mdm_api_util.h"
+#include "mdm_hash.h"
 
 
 /* calls in a round at most, so that a worker's limit is not hit */
 #define MDM_API_ROUND         256
+
+/* bytes of a round at most, or one call; of an argument beside itself */
+#define MDM_API_ROUND_BYTES   ((size_t) 16 * 1024 * 1024)
+#define MDM_API_ARG_BYTES     32
 
 
 typedef struct {
@@ -44,6 +49,7 @@ typedef struct {
     mdm_uint_t                unavailable; /* and did not */
     mdm_api_chunk_t          *chunks;
     mdm_uint_t                nchunks;
+    mdm_hash_key_t            hash;
     uint32_t                 *table;       /* hash of what is there */
     mdm_uint_t                mask;
 } mdm_api_ids_t;
@@ -59,6 +65,9 @@ mdm_int_t mdm_api_ids_init(mdm_exchange_t *x, mdm_api_ids_t *list,
  */
 mdm_int_t mdm_api_ids_add(mdm_exchange_t *x, mdm_api_ids_t *list,
     const mdm_str_t *id);
+
+/* 1 if an id (key form) is in the list */
+mdm_uint_t mdm_api_ids_has(const mdm_api_ids_t *list, const mdm_str_t *key);
 
 /*
  * Reads the list in segment n of the path, parted by commas before it is
