@@ -19,6 +19,7 @@
 #define NGX_MDM_QUEUE_LIMIT   1000
 #define NGX_MDM_EVENT_LIMIT   1000
 #define NGX_MDM_API_IDS       10000
+#define NGX_MDM_API_BODY      (16 * 1024 * 1024)
 #define NGX_MDM_REPORTS       10
 #define NGX_MDM_ERRORS        100
 #define NGX_MDM_STATUS_INDEX  32
@@ -108,6 +109,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->queue_limit = NGX_CONF_UNSET_UINT;
     conf->event_limit = NGX_CONF_UNSET_UINT;
     conf->api_ids = NGX_CONF_UNSET_UINT;
+    conf->api_body = NGX_CONF_UNSET_SIZE;
     conf->status_reports = NGX_CONF_UNSET_UINT;
     conf->status_errors = NGX_CONF_UNSET_UINT;
     conf->plist_depth = NGX_CONF_UNSET_UINT;
@@ -150,6 +152,8 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->event_limit, prev->event_limit,
                               NGX_MDM_EVENT_LIMIT);
     ngx_conf_merge_uint_value(conf->api_ids, prev->api_ids, NGX_MDM_API_IDS);
+    ngx_conf_merge_size_value(conf->api_body, prev->api_body,
+                              NGX_MDM_API_BODY);
     ngx_conf_merge_uint_value(conf->status_reports, prev->status_reports,
                               NGX_MDM_REPORTS);
     ngx_conf_merge_uint_value(conf->status_errors, prev->status_errors,

@@ -250,6 +250,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, api_ids),
       &ngx_mdm_positive },
 
+    { ngx_string("mdm_api_body"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, api_body),
+      &ngx_mdm_positive },
+
     { ngx_string("mdm_status_reports"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

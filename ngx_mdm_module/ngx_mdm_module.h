@@ -59,6 +59,7 @@ typedef struct {
     ngx_uint_t                queue_limit;
     ngx_uint_t                event_limit;
     ngx_uint_t                api_ids;
+    size_t                    api_body;    /* bytes */
     ngx_uint_t                status_reports;
     ngx_uint_t                status_errors;
     ngx_uint_t                plist_depth;
@@ -145,6 +146,12 @@ void ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x);
 
 /* the path of the API that is asked for, without the location's prefix */
 void ngx_mdm_api_path(ngx_http_request_t *r, mdm_str_t *api);
+
+/* answers 413 to a body that is too large, unread; what a handler returns */
+ngx_int_t ngx_mdm_api_too_large(ngx_http_request_t *r);
+
+/* the answer itself; the exchange is done then */
+void ngx_mdm_api_refuse_body(ngx_mdm_ctx_t *ctx);
 
 
 /* ngx_mdm_access.c */

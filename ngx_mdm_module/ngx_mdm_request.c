@@ -52,6 +52,12 @@ ngx_mdm_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    if (mlcf->api
+        && r->headers_in.content_length_n > (off_t) mlcf->api_body)
+    {
+        return ngx_mdm_api_too_large(r);
+    }
+
     rc = ngx_mdm_refuse_first(r);
 
     if (rc != NGX_DECLINED) {
@@ -274,6 +280,15 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
 
     if (x->kind == MDM_KIND_API) {
         ngx_mdm_api_request(r, x);
+
+        if (x->body.len > mlcf->api_body) {
+
+            /* nobody has said how long it would be */
+
+            ngx_mdm_api_refuse_body(ctx);
+
+            return NGX_OK;
+        }
 
         mdm_endpoint_find(x);
 

@@ -46,6 +46,7 @@ my $x = <<'END';
     mdm_event_payload on;
     mdm_keep_certificate off;
     mdm_api_ids 2;
+    mdm_api_body 20k;
     mdm_plist_depth 4;
     mdm_plist_nodes 50;
     mdm_auth on;
@@ -66,6 +67,7 @@ my $y = <<'END';
     mdm_event_payload off;
     mdm_keep_certificate on;
     mdm_api_ids 3;
+    mdm_api_body 30k;
     mdm_plist_depth 32;
     mdm_plist_nodes 100000;
     mdm_auth off;
@@ -247,6 +249,9 @@ sub look {
         : $r->json->{warnings} ? 'warn' : 'off';
     $is{api_ids} = $enqueue->('i', 'ProfileList', $id, 'x', 'y')->status;
 
+    $is{api_body} = ask($place, 'POST', '/api/v1/enrollments/query',
+                        body => ' ' x 25000 . '{}')->status;
+
     ask($place, 'DELETE', "/api/v1/queue/$id");
     $is{queue_limit} = grep { $enqueue->("q$_", 'ProfileList', $id)->status
                               == 200 } 1 .. 5;
@@ -299,14 +304,14 @@ my %is_x = (certificate => 'A-Cert', trusted_proxy => '127.0.0.1',
     trusted_certificate => 'Device CA', store => 'main', tenant => 'one',
     keep_certificate => 0, enabled => 200, user_authenticate => 200,
     plist_depth => 400, plist_nodes => 400, validate => 'strict',
-    api_ids => 400, queue_limit => 2, result_ttl => '1h', event_limit => 0,
+    api_ids => 400, api_body => 413, queue_limit => 2, result_ttl => '1h', event_limit => 0,
     event_payload => 'raw', reenroll => 403, auth => 403);
 
 my %is_y = (certificate => 'B-Cert', trusted_proxy => '127.0.0.2',
     trusted_certificate => 'Other CA', store => 'second', tenant => 'two',
     keep_certificate => 1, enabled => 200, user_authenticate => 410,
     plist_depth => 200, plist_nodes => 200, validate => 'off',
-    api_ids => 207, queue_limit => 3, result_ttl => '2h', event_limit => 1,
+    api_ids => 207, api_body => 200, queue_limit => 3, result_ttl => '2h', event_limit => 1,
     event_payload => 'plain', reenroll => 200, auth => 200);
 
 for my $case (

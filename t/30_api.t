@@ -28,6 +28,7 @@ my $t = MDM->new(
         location /api/ { mdm_api on; }
         location /fleet/ { mdm_api on; mdm_tenant fleet; }
         location /few/ { mdm_api on; mdm_api_ids 5; }
+        location /tight/ { mdm_api on; mdm_api_body 1k; }
         location ~ ^/t/[a-z]+/ { mdm_api on; }
         location /old/ { rewrite ^/old/(.*)$ /api/v1/$1 last; }
         location / { mdm_api on; }
@@ -319,6 +320,27 @@ refused(call(DELETE => '/few/v1/queue/A,B,C,D,E,F'), 400,
 refused(call(POST => '/few/v1/enrollments/query',
              body => '{"filter":{"ids":["1","2","3","4","5","6"]}}'),
         400, 'filter.ids: at most 5 are allowed', 'too many in a query');
+
+# mdm_api_body: 413 in JSON, whether the length is told or not
+
+{
+    my $json = '{"filter":{}}';
+    my $fits = $json . ' ' x (1024 - length $json);
+    my $error = qr/the body is larger than .*mdm_api_body.* allows, 1024 bytes/;
+
+    is(call(POST => '/tight/v1/enrollments/query', body => $fits)->status,
+       200, 'mdm_api_body: exactly as much');
+    refused(call(POST => '/tight/v1/enrollments/query', body => "$fits "),
+            413, $error, 'mdm_api_body: one byte more');
+    refused(call(POST => '/tight/v1/enrollments/query', body => "$fits ",
+                 chunked => 100, fresh => 1), 413, $error,
+            'mdm_api_body: chunked');
+
+    my $r = $t->client(plain => 1)->request('POST', '/tight', raw =>
+        "POST /tight/v1/enrollments/query HTTP/1.1\r\nHost: localhost\r\n"
+        . "Content-Length: 999999\r\nExpect: 100-continue\r\n\r\n");
+    refused($r, 413, $error, 'mdm_api_body: nothing of it is waited for');
+}
 
 # an argument that is broken changes nothing
 
