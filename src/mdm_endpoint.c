@@ -56,6 +56,7 @@ const mdm_endpoint_t  mdm_endpoints[] = {
     mdm_api(MDM_GET, "/v1/queue/*/*", mdm_api_command_get_step),
     mdm_api(MDM_DELETE, "/v1/queue/*/*", mdm_api_command_delete_step),
     mdm_api(MDM_POST, "/v1/enrollments/query", mdm_api_enrollment_query_step),
+    mdm_api(MDM_GET, "/v1/enrollments", mdm_api_enrollment_query_step),
     mdm_api(MDM_GET, "/v1/enrollments/*", mdm_api_enrollment_get_step),
     mdm_api(MDM_DELETE, "/v1/enrollments/*/certificate",
             mdm_api_pin_reset_step),

@@ -27,7 +27,7 @@ mdm_int_t mdm_api_command_delete_step(mdm_exchange_t *x);
 /* GET /v1/enrollments/ID */
 mdm_int_t mdm_api_enrollment_get_step(mdm_exchange_t *x);
 
-/* POST /v1/enrollments/query */
+/* POST /v1/enrollments/query, GET /v1/enrollments */
 mdm_int_t mdm_api_enrollment_query_step(mdm_exchange_t *x);
 
 /* DELETE /v1/enrollments/ID/certificate */

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * POST /v1/enrollments/query.
+ * POST /v1/enrollments/query, GET /v1/enrollments?serial=…
  *
  * Partitions are gone through in order, each by its index.  A script looks
  * at some hundred enrollments, a request at some thousand: then it answers
@@ -28,14 +28,7 @@
                                              named */
 
 
-/* elements of the script's reply, and of a row */
-
-enum {
-    MDM_API_REPLY_SEEN = 0,
-    MDM_API_REPLY_MORE,
-    MDM_API_REPLY_LAST,
-    MDM_API_REPLY_ROWS
-};
+/* elements of a row */
 
 enum {
     MDM_API_ROW_ID = 0,
@@ -65,11 +58,6 @@ static mdm_int_t mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q);
-static mdm_str_t *mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q,
-    mdm_uint_t i, const mdm_str_t *tag, mdm_uint_t nids);
-static mdm_int_t mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q,
-    const mdm_str_t *tag, const mdm_reply_t *row);
-static mdm_int_t mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q);
 
 
 mdm_int_t
@@ -83,8 +71,11 @@ mdm_api_enrollment_query_step(mdm_exchange_t *x)
     case MDM_API_STATE_SCAN:
         return mdm_api_query_scanned(x, x->ctx);
 
-    default: /* MDM_API_STATE_IDS */
+    case MDM_API_STATE_IDS:
         return mdm_api_query_found(x, x->ctx);
+
+    default:
+        return mdm_api_serial_step(x, x->ctx);
     }
 }
 
@@ -107,7 +98,8 @@ mdm_api_query_start(mdm_exchange_t *x)
     limit = MDM_API_QUERY_LIMIT;
     offset = 0;
 
-    rc = mdm_api_query_read(x, q);
+    rc = (x->method == MDM_GET) ? mdm_api_query_read_args(x, q)
+                                : mdm_api_query_read(x, q);
 
     if (rc == MDM_OK) {
         rc = mdm_api_arg_number(x, "limit", 1, MDM_API_QUERY_LIMIT_MAX,
@@ -143,6 +135,10 @@ mdm_api_query_start(mdm_exchange_t *x)
     mdm_api_json_init(&q->json, x->arena, 4096);
     mdm_api_json_open(&q->json, NULL, '{');
     mdm_api_json_open(&q->json, "enrollments", '[');
+
+    if (q->nserials != 0) {
+        return mdm_api_serial_start(x, q);
+    }
 
     if (!q->by_id) {
         return mdm_api_query_scan(x, q);
@@ -254,6 +250,7 @@ mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q)
     }
 
     n = (q->width < left) ? q->width : left;
+    n = mdm_api_query_width(q, n);
 
     if (mdm_exchange_calls(x, n, MDM_API_STATE_SCAN) != MDM_CALL) {
         return MDM_ERROR;
@@ -361,6 +358,8 @@ mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q)
         n = MDM_API_ROUND;
     }
 
+    n = mdm_api_query_width(q, n);
+
     if (mdm_exchange_calls(x, n, MDM_API_STATE_IDS) != MDM_CALL) {
         return MDM_ERROR;
     }
@@ -414,9 +413,27 @@ mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q)
 }
 
 
-/* the arguments of a call; returns the place for its ids */
+/* each call carries the lists of the filter */
 
-static mdm_str_t *
+mdm_uint_t
+mdm_api_query_width(const mdm_api_query_t *q, mdm_uint_t n)
+{
+    size_t      bytes;
+    mdm_uint_t  i, most;
+
+    bytes = 1;
+
+    for (i = 0; i < q->nfilter; i++) {
+        bytes += q->filter[i].len + MDM_API_ARG_BYTES;
+    }
+
+    most = MDM_API_ROUND_BYTES / bytes + 1;
+
+    return (n < most) ? n : most;
+}
+
+
+mdm_str_t *
 mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
     const mdm_str_t *tag, mdm_uint_t nids)
 {
@@ -429,7 +446,11 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
         return NULL;
     }
 
-    if (q->by_id) {
+    if (q->nserials != 0) {
+        mdm_str_set(&args[0], "serials");
+        rows = MDM_API_QUERY_OFFSET;
+
+    } else if (q->by_id) {
         mdm_str_set(&args[0], "ids");
         rows = nids + 1;
 
@@ -454,7 +475,7 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
 }
 
 
-static mdm_int_t
+mdm_int_t
 mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     const mdm_reply_t *row)
 {
@@ -550,7 +571,7 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 }
 
 
-static mdm_int_t
+mdm_int_t
 mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q)
 {
     mdm_api_json_close(&q->json, ']');

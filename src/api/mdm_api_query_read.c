@@ -17,6 +17,8 @@ static mdm_int_t mdm_api_query_id_list(mdm_exchange_t *x, mdm_api_query_t *q,
     json_t *list);
 static mdm_int_t mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q,
     json_t *filter);
+static mdm_int_t mdm_api_query_serials(mdm_exchange_t *x, mdm_api_query_t *q,
+    json_t *list);
 static mdm_int_t mdm_api_query_bool(mdm_exchange_t *x, json_t *object,
     const char *path, const char *key, mdm_int_t *value);
 
@@ -24,6 +26,7 @@ static mdm_int_t mdm_api_query_bool(mdm_exchange_t *x, json_t *object,
 /* in the order in which the script takes them */
 
 #define MDM_API_QUERY_LISTS   3
+#define MDM_API_QUERY_SERIALS 1
 
 static const char  *mdm_api_query_lists[] = {
     "types", "serials", "user_short_names"
@@ -181,6 +184,15 @@ mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
         return MDM_ERROR;
     }
 
+    rc = mdm_api_query_serials(x, q, list[MDM_API_QUERY_SERIALS]);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (q->nserials != 0) {
+        list[MDM_API_QUERY_SERIALS] = NULL;
+    }
+
     for (i = 0; i < MDM_API_QUERY_LISTS; i++) {
         rc = mdm_api_query_list(x, q, list[i], mdm_api_query_lists[i]);
         if (rc != MDM_OK) {
@@ -273,6 +285,83 @@ mdm_api_query_list(mdm_exchange_t *x, mdm_api_query_t *q, json_t *list,
 
         p++;
     }
+
+    return MDM_OK;
+}
+
+
+/*
+ * Serial numbers are found by their index, unless the empty one is asked for,
+ * which has none: then partitions are gone through.
+ */
+
+static mdm_int_t
+mdm_api_query_serials(mdm_exchange_t *x, mdm_api_query_t *q, json_t *list)
+{
+    json_t     *item;
+    size_t      i, size;
+    mdm_str_t  *s;
+
+    size = json_array_size(list);
+
+    if (size == 0) {
+        return MDM_OK;
+    }
+
+    q->serials = mdm_arena_alloc(x->arena, size * sizeof(mdm_str_t));
+    if (q->serials == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < size; i++) {
+        item = json_array_get(list, i);
+        s = &q->serials[i];
+
+        s->data = (u_char *) json_string_value(item);
+        s->len = json_string_length(item);
+
+        if (s->len == 0) {
+            return MDM_OK;
+        }
+    }
+
+    q->nserials = size;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_query_read_args(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    mdm_int_t   rc;
+    mdm_uint_t  i;
+
+    rc = mdm_api_serial_args(x, q);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_flag(x, "include_device_cert", &q->include_cert);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg_flag(x, "include_unlock_token", &q->include_unlock);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    q->filter = mdm_arena_alloc(x->arena,
+                                MDM_API_QUERY_LISTS * sizeof(mdm_str_t));
+    if (q->filter == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < MDM_API_QUERY_LISTS; i++) {
+        mdm_str_set(&q->filter[i], "0");
+    }
+
+    q->nfilter = MDM_API_QUERY_LISTS;
 
     return MDM_OK;
 }

@@ -1,12 +1,15 @@
 --@readonly
 -- Enrollments of a partition that fit a filter.
--- ARGV: "scan" or "ids", id after which to go on or "", ids looked at at
---       most, rows at most, enabled ("", "0", "1"), certificate (0 or 1),
+-- ARGV: "scan", "ids" or "serials", id after which to go on or "", ids looked
+--       at at most, rows at most, enabled ("", "0", "1"), certificate (0 or 1),
 --       unlock token (0 or 1), then of types, serials and short names each
---       how many and which (0: any), then ids
+--       how many and which (0: any), then ids; of "serials" pairs of a device
+--       and the serial number that it is to have, users come with it
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
--- name, DER, unlock token, 1: it is withheld from the device}
+-- name, DER, unlock token, 1: it is withheld from the device}; with
+-- "serials" "more" is which device comes next (from 1), and a row {id} a
+-- device that has another serial number, or is gone
 local T, after, most, rows = KEYS[1], ARGV[2], tonumber(ARGV[3]),
                              tonumber(ARGV[4])
 local enabled, certificate, token = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
@@ -26,11 +29,38 @@ local function set()
 end
 
 local types, serials, names = set(), set(), set()
-local ids, more = {}, 0
+local ids, more, stale = {}, 0, {}
 
 if ARGV[1] == 'ids' then
     for i = at, #ARGV do
         ids[#ids + 1] = ARGV[i]
+    end
+
+elseif ARGV[1] == 'serials' then
+    for i = at, #ARGV - 1, 2 do
+        if #ids >= most then
+            more = (i - at) / 2 + 1
+            break
+        end
+
+        local device, serial = ARGV[i], ARGV[i + 1]
+        local now = redis.call('HGET', T .. ':e:' .. device, 'serial')
+
+        if now == serial then
+            local users = redis.call('SMEMBERS', T .. ':users:' .. device)
+
+            table.sort(users)
+            ids[#ids + 1] = device
+
+            for _, user in ipairs(users) do
+                ids[#ids + 1] = user
+            end
+
+        -- an index knows no case
+
+        elseif not now or string.upper(now) ~= string.upper(serial) then
+            stale[#stale + 1] = {device}
+        end
     end
 
 else
@@ -93,6 +123,10 @@ for i, id in ipairs(ids) do
             end
         end
     end
+end
+
+for _, row in ipairs(stale) do
+    reply[#reply + 1] = row
 end
 
 return reply

@@ -250,7 +250,7 @@ mdm_unit_redis_run(mdm_unit_redis_t *redis, mdm_exchange_t *x)
 static void
 mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
 {
-    mdm_uint_t         i;
+    mdm_uint_t         i, k;
     mdm_call_t        *call;
     mdm_unit_fault_e  *faults;
 
@@ -269,6 +269,12 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
         }
 
         redis->calls++;
+
+        redis->bytes += call->key.len;
+
+        for (k = 0; k < call->nargs; k++) {
+            redis->bytes += call->args[k].len;
+        }
 
         if (faults[i] == MDM_UNIT_FAULT_NONE
             || faults[i] == MDM_UNIT_FAULT_AFTER)

@@ -46,6 +46,7 @@ struct mdm_unit_redis_s {
     void                     *fault_data;
 
     mdm_uint_t                calls;       /* so far */
+    size_t                    bytes;       /* keys and arguments */
     mdm_uint_t                rounds;      /* of the last exchange */
     mdm_uint_t                round_calls; /* the most calls in one */
     char                      error[256];  /* last error of a script */

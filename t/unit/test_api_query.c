@@ -83,6 +83,37 @@ rows(void)
 }
 
 
+/* users belong to their device; a device to the index, as by the call beside
+   the claim */
+
+static void
+put_beside(const char *id, const char *more, mdm_uint_t p)
+{
+    int          n;
+    char         key[128];
+    const char  *serial;
+
+    n = (int) strcspn(id, ":");
+    serial = strstr(more, "serial=");
+
+    if (id[n] == ':') {
+        (void) snprintf(key, sizeof(key), "mdm:{default/%lu}:users:%.*s",
+                        (unsigned long) p, n, id);
+
+    } else if (serial != NULL) {
+        serial += sizeof("serial=") - 1;
+        (void) snprintf(key, sizeof(key), "mdm:{default/serial:%.*s}",
+                        (int) strcspn(serial, " "), serial);
+
+    } else {
+        (void) snprintf(key, sizeof(key), "mdm:none");
+    }
+
+    assert_int_equal(redisAppendCommand(redis->context, "SADD %s %s", key,
+                                        id), REDIS_OK);
+}
+
+
 /* pipelined: a fleet is written in no time */
 
 static void
@@ -108,6 +139,8 @@ put(const char *id, const char *type, const char *more)
                      "redis.call('HSET', KEYS[1], k, v) end",
                      (unsigned long) p, id, type, more),
                      REDIS_OK);
+
+    put_beside(id, more, p);
 }
 
 
@@ -116,7 +149,7 @@ flush(mdm_uint_t n)
 {
     void  *reply;
 
-    for (n *= 2; n != 0; n--) {
+    for (n *= 3; n != 0; n--) {
         assert_int_equal(redisGetReply(redis->context, &reply), REDIS_OK);
         assert_int_not_equal(((redisReply *) reply)->type,
                              REDIS_REPLY_ERROR);
@@ -370,7 +403,8 @@ test_bounds(void **state)
 
         for (i = 0; i < 45000; i++) {
             (void) snprintf(id, sizeof(id), "d%05lu", (unsigned long) i);
-            (void) snprintf(more, sizeof(more), "serial=S%lu enabled=1",
+            (void) snprintf(more, sizeof(more), "serial=S%lu enabled=1 "
+                            "short_name=N%lu", (unsigned long) i,
                             (unsigned long) i);
             put(id, "Device", more);
 
@@ -381,15 +415,26 @@ test_bounds(void **state)
 
         redis->calls = 0;
 
-        assert_int_equal(query("", "{\"filter\":{\"serials\":[\"S44999\"]}}"),
-                         200);
+        assert_int_equal(query("", "{\"filter\":{\"user_short_names\":"
+                               "[\"N44999\"]}}"), 200);
         assert_true(redis->calls <= 120);
         assert_true(redis->round_calls <= 16);
+
+        assert_int_equal(walk("?limit=10", "{\"filter\":{"
+                              "\"user_short_names\":[\"N44999\",\"N1\","
+                              "\"N25000\"]}}", &requests),
+                         3);
+        assert_in_range(requests, 3, 5);
+
+        /* but a serial number is known where it is */
+
+        redis->calls = 0;
 
         assert_int_equal(walk("?limit=10", "{\"filter\":{\"serials\":"
                               "[\"S44999\",\"S1\",\"S25000\"]}}", &requests),
                          3);
-        assert_in_range(requests, 3, 5);
+        assert_int_equal(requests, 1);
+        assert_true(redis->calls <= 6);
 
         /* the first page of all costs little */
 
@@ -401,12 +446,194 @@ test_bounds(void **state)
 }
 
 
+static void
+get(const char *args)
+{
+    char  uri[1024];
+
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    (void) snprintf(uri, sizeof(uri), "/v1/enrollments%s", args);
+
+    x = mdm_unit_api_request(&settings, MDM_GET, uri, NULL, NULL, 0);
+
+    mdm_unit_redis_run(redis, x);
+}
+
+
+static long long
+members(const char *serial)
+{
+    long long    n;
+    redisReply  *reply;
+
+    reply = redisCommand(redis->context, "SCARD mdm:{default/serial:%s}",
+                         serial);
+    assert_non_null(reply);
+
+    n = reply->integer;
+    freeReplyObject(reply);
+
+    return n;
+}
+
+
+static void
+command(const char *text)
+{
+    redisReply  *reply;
+
+    reply = redisCommand(redis->context, text);
+    assert_non_null(reply);
+    assert_int_not_equal(reply->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+}
+
+
+static void
+test_serials(void **state)
+{
+    (void) state;
+
+    settings.partitions = 8;
+    (void) fleet();
+
+    get("?serial=S20&serial=S21&serial=S20");
+    assert_int_equal(x->status, 200);
+    assert_int_equal(json_array_size(rows()), 3);
+
+    get("");
+    assert_int_equal(x->status, 400);
+    get("?serial=");
+    assert_int_equal(x->status, 400);
+    get("?serial=%zz");
+    assert_int_equal(x->status, 400);
+    get("?serial=none");
+    assert_int_equal(x->status, 200);
+    assert_int_equal(json_array_size(rows()), 0);
+
+    /* pages */
+
+    get("?serial=S20&serial=S21&serial=S30&limit=2");
+    assert_int_equal(json_array_size(rows()), 2);
+    assert_string_not_equal(mdm_unit_api_text(x, "next_cursor"), "");
+
+    /* both lists, and one that only the scan can find */
+
+    assert_int_equal(walk("?limit=3", "{\"filter\":{\"serials\":[\"S20\","
+                          "\"S21\"],\"ids\":[\"d21\",\"d20:U\",\"d1\"]}}",
+                          NULL), 2);
+    assert_int_equal(walk("?limit=100", "{\"filter\":{\"serials\":[\"\","
+                          "\"S21\"],\"types\":[\"Device\"]}}", NULL), 1);
+
+    /* gone, another number, and the same in other letters */
+
+    command("SADD mdm:{default/serial:S20} d21 gone d22 d23:U");
+    command("SADD mdm:{default/serial:S9} d9");
+
+    get("?serial=S20");
+    assert_int_equal(json_array_size(rows()), 2);
+    assert_int_equal(members("S20"), 2);
+
+    get("?serial=s9&serial=S9");
+    assert_int_equal(json_array_size(rows()), 1);
+    assert_int_equal(members("S9"), 1);
+}
+
+
+/* devices with a thousand users each go in slices */
+
+static void
+test_serial_users(void **state)
+{
+    char        id[32];
+    mdm_uint_t  i, k, requests;
+
+    (void) state;
+
+    settings.partitions = 1;
+
+    for (i = 0; i < 5; i++) {
+        (void) snprintf(id, sizeof(id), "d%lu", (unsigned long) i);
+        put(id, "Device", "serial=SAME enabled=1");
+
+        for (k = 0; k < 999; k++) {
+            (void) snprintf(id, sizeof(id), "d%lu:u%lu", (unsigned long) i,
+                            (unsigned long) k);
+            put(id, "User", (i == 0) ? "parent=d0" : (i == 1) ? "parent=d1"
+                            : (i == 2) ? "parent=d2" : (i == 3) ? "parent=d3"
+                            : "parent=d4");
+        }
+    }
+
+    flush(5000);
+
+    assert_int_equal(walk("?limit=1000", "{\"filter\":{\"serials\":"
+                          "[\"SAME\"]}}", &requests), 5000);
+    assert_in_range(requests, 5, 6);
+}
+
+
+/* 10,000 serials to 256 partitions: 10 MB went to each before */
+
+static void
+test_serial_many(void **state)
+{
+    char        *body, *p, id[32], more[64];
+    size_t       sent;
+    mdm_uint_t   i;
+
+    (void) state;
+
+    settings.partitions = 256;
+
+    body = malloc(200000);
+    assert_non_null(body);
+    p = body + sprintf(body, "{\"filter\":{\"serials\":[");
+
+    for (i = 0; i < 10000; i++) {
+        (void) snprintf(id, sizeof(id), "d%lu", (unsigned long) i);
+        (void) snprintf(more, sizeof(more), "serial=SERIAL%lu",
+                        (unsigned long) i);
+
+        if (i % 10 == 0) {
+            put(id, "Device", more);
+        }
+
+        p += sprintf(p, "%s\"SERIAL%lu\"", i ? "," : "", (unsigned long) i);
+    }
+
+    (void) sprintf(p, "]}}");
+
+    flush(1000);
+
+    redis->calls = 0;
+    redis->bytes = 0;
+
+    assert_int_equal(query("?limit=1000", body), 200);
+    assert_int_equal(json_array_size(rows()), 1000);
+    assert_true(redis->calls <= 10256);
+
+    sent = redis->bytes;
+    print_message("%zu bytes in %lu calls\n", sent,
+                  (unsigned long) redis->calls);
+    assert_true(sent < 4 * 1024 * 1024);
+
+    free(body);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_filters, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_serials, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_serial_users, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_serial_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown)
     };
