@@ -85,6 +85,7 @@ extern const mdm_script_t  mdm_script_jobs_done;
 extern const mdm_script_t  mdm_script_jobs_list;
 extern const mdm_script_t  mdm_script_meta;
 extern const mdm_script_t  mdm_script_migrate;
+extern const mdm_script_t  mdm_script_migrate_bootstrap;
 extern const mdm_script_t  mdm_script_pin;
 extern const mdm_script_t  mdm_script_pin_reset;
 extern const mdm_script_t  mdm_script_probe;

@@ -2,12 +2,13 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * PUT /migration: an Authenticate or TokenUpdate that another server kept.
+ * PUT /migration: an Authenticate, TokenUpdate or SetBootstrapToken that
+ * another server kept.
  */
 
 
 #include "mdm_api.h"
-#include "mdm_api_util.h"
+#include "mdm_api_migration.h"
 #include "mdm_checkin.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
@@ -19,26 +20,22 @@
 #define MDM_API_MIGRATE_UNLOCK  65536   /* bytes of an UnlockToken */
 
 
-/* x->ctx where the message brings a serial number */
-
-typedef struct {
-    mdm_str_t                 key;         /* of its index */
-    mdm_str_t                 device;      /* key form */
-} mdm_api_migration_t;
-
-
 enum {
     MDM_API_MIGRATION_BEGIN = 0,
     MDM_API_MIGRATION_STORED,
-    MDM_API_MIGRATION_INDEXED,
     MDM_API_MIGRATION_KICK,
-    MDM_API_MIGRATION_KICKED
+    MDM_API_MIGRATION_KICKED,
+    MDM_API_MIGRATION_BOOTSTRAP,
+    MDM_API_MIGRATION_SERIAL
 };
 
 
 static mdm_int_t mdm_api_migration_call(mdm_exchange_t *x);
+static mdm_str_t mdm_api_migration_serial_of(const mdm_str_t *args,
+    mdm_uint_t n);
+static mdm_int_t mdm_api_migration_serial(mdm_exchange_t *x,
+    const mdm_str_t *serial, const mdm_str_t *device, mdm_int_t state);
 static mdm_int_t mdm_api_migration_answer(mdm_exchange_t *x);
-static mdm_int_t mdm_api_migration_index(mdm_exchange_t *x);
 
 
 mdm_int_t
@@ -52,8 +49,11 @@ mdm_api_migration_step(mdm_exchange_t *x)
     case MDM_API_MIGRATION_STORED:
         return mdm_api_migration_answer(x);
 
-    case MDM_API_MIGRATION_INDEXED:
+    case MDM_API_MIGRATION_SERIAL:
         return mdm_exchange_empty(x, 200);
+
+    case MDM_API_MIGRATION_BOOTSTRAP:
+        return mdm_api_migration_bootstrap_answer(x);
 
     default:
         return mdm_ddm_kick(x, MDM_API_MIGRATION_KICK);
@@ -66,13 +66,12 @@ mdm_api_migration_call(mdm_exchange_t *x)
 {
     plist_t              message;
     mdm_int_t            rc;
-    mdm_str_t            unlock, serial, *args, *pairs;
+    mdm_str_t            unlock, *args, *pairs;
     mdm_uint_t           n, awaiting, token;
     const char          *why;
     mdm_enrollment_t     en;
     mdm_secret_where_t   where;
     mdm_plist_limits_t   limits;
-    mdm_api_migration_t  *index;
 
     if (x->body.len == 0) {
         return mdm_exchange_refuse(x, 400, "the body is empty, a check-in "
@@ -103,15 +102,20 @@ mdm_api_migration_call(mdm_exchange_t *x)
         return mdm_exchange_refuse(x, 400, "MessageType is missing");
     }
 
+    if (mdm_str_is(&x->message, "SetBootstrapToken")) {
+        return mdm_api_migration_bootstrap(x, &en, message,
+                                           MDM_API_MIGRATION_BOOTSTRAP);
+    }
+
     token = mdm_str_is(&x->message, "TokenUpdate");
 
     if (!token && !mdm_str_is(&x->message, "Authenticate")) {
         return mdm_exchange_refuse(x, 400, "MessageType is neither "
-                                   "Authenticate nor TokenUpdate");
+                                   "Authenticate, TokenUpdate nor "
+                                   "SetBootstrapToken");
     }
 
     mdm_str_null(&unlock);
-    mdm_str_null(&serial);
     awaiting = 0;
 
     if (token) {
@@ -141,12 +145,6 @@ mdm_api_migration_call(mdm_exchange_t *x)
         }
 
         rc = mdm_checkin_fields_authenticate(x->arena, message, &pairs, &n);
-
-        if (mdm_plist_string(message, "SerialNumber", &serial) != MDM_OK
-            || serial.len > MDM_FIELD_MAX)
-        {
-            mdm_str_null(&serial);
-        }
     }
 
     if (rc != MDM_OK
@@ -182,30 +180,60 @@ mdm_api_migration_call(mdm_exchange_t *x)
 
     memcpy(&args[MDM_API_MIGRATE_ARGS], pairs, n * sizeof(mdm_str_t));
 
-    if (serial.len == 0) {
-        return MDM_CALL;
+    return MDM_CALL;
+}
+
+
+/* the serial number that is stored; empty: none */
+
+static mdm_str_t
+mdm_api_migration_serial_of(const mdm_str_t *args, mdm_uint_t n)
+{
+    mdm_uint_t  i;
+
+    for (i = MDM_API_MIGRATE_ARGS; i + 1 < n; i += 2) {
+        if (mdm_str_is(&args[i], "serial")) {
+            return args[i + 1];
+        }
     }
 
-    index = mdm_arena_alloc(x->arena, sizeof(mdm_api_migration_t));
-    if (index == NULL) {
+    return (mdm_str_t) mdm_null_string;
+}
+
+
+/* enters the device where it is looked for by its serial number */
+
+static mdm_int_t
+mdm_api_migration_serial(mdm_exchange_t *x, const mdm_str_t *serial,
+    const mdm_str_t *device, mdm_int_t state)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_serial(x->arena, &key, &x->tenant, serial) != MDM_OK
+        || mdm_exchange_calls(x, 1, state) != MDM_CALL)
+    {
         return MDM_ERROR;
     }
 
-    x->ctx = index;
-    index->device = en.device_key;
+    args = mdm_exchange_call(x, 0, &mdm_script_serial_claim, &key, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
 
-    return (mdm_key_serial(x->arena, &index->key, &x->tenant, &serial)
-            == MDM_OK) ? MDM_CALL : MDM_ERROR;
+    args[0] = *device;
+
+    return MDM_CALL;
 }
 
 
 static mdm_int_t
 mdm_api_migration_answer(mdm_exchange_t *x)
 {
-    mdm_str_t           outcome;
+    mdm_str_t           outcome, serial, *args;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
+    args = x->calls[0].args;
 
     switch (mdm_reply_int(reply, 0, MDM_CODE_LOST)) {
 
@@ -229,37 +257,19 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     if (mdm_str_is(&outcome, "kept")) {
         mdm_exchange_note(x, MDM_NOTE_NOTICE, "migration changed nothing: "
                           "the device itself has enrolled here since");
+        return mdm_exchange_empty(x, 200);
+    }
 
-    } else if (x->ctx != NULL) {
-        return mdm_api_migration_index(x);
+    /* an Authenticate has one, and brings no channel that waits for sets */
+
+    serial = mdm_api_migration_serial_of(args, x->calls[0].nargs);
+
+    if (serial.len != 0) {
+        return mdm_api_migration_serial(x, &serial, &args[2],
+                                        MDM_API_MIGRATION_SERIAL);
     }
 
     return (mdm_reply_int(reply, 3, 0) == 1)
            ? mdm_ddm_kick(x, MDM_API_MIGRATION_KICK)
            : mdm_exchange_empty(x, 200);
-}
-
-
-/* of an Authenticate: that of a TokenUpdate has no serial number */
-
-static mdm_int_t
-mdm_api_migration_index(mdm_exchange_t *x)
-{
-    mdm_str_t            *args;
-    mdm_api_migration_t  *index;
-
-    index = x->ctx;
-
-    if (mdm_exchange_calls(x, 1, MDM_API_MIGRATION_INDEXED) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_serial_claim, &index->key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[0] = index->device;
-
-    return MDM_CALL;
 }

@@ -1,0 +1,31 @@
+-- Takes over the bootstrap token that another server has escrowed.
+-- ARGV: device, token, event limit, who, address, raw
+-- {0, outcome}; outcome "updated", or "kept": it is there already, or the
+-- device has spoken here since, and what it said is newer; {-1}: the device
+-- is not enrolled
+--@include event
+local T, device, token, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local key = T .. ':u:' .. device
+local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'mtoken',
+                     'gen', 'tally')
+
+if not v[1] then
+    return {-1}
+end
+
+local old = redis.call('HGET', key, 'bootstrap')
+
+-- with a certificate the device itself has been here: a token that is kept
+-- may be its own, and who has enrolled here escrows another one
+
+if old == token or v[2] and (old or not v[3]) then
+    return {0, 'kept'}
+end
+
+redis.call('HSET', key, 'bootstrap', token, 'bootstrap_gen', v[4] or '0')
+
+event(T, limit, 'api.Migrate', device,
+      {by = ARGV[4], address = ARGV[5], message = 'SetBootstrapToken',
+       outcome = 'updated', tally = tonumber(v[5] or '0')}, ARGV[6])
+
+return {0, 'updated'}
