@@ -692,6 +692,29 @@ mdm_utf8_valid(const mdm_str_t *s)
 }
 
 
+mdm_uint_t
+mdm_utf8_control(const mdm_str_t *s)
+{
+    size_t         i, left;
+    const u_char  *p;
+
+    for (i = 0; i < s->len; i++) {
+        p = s->data + i;
+        left = s->len - i;
+
+        if (*p < 0x20 || *p == 0x7f
+            || (*p == 0xc2 && left > 1 && p[1] < 0xa0)
+            || (*p == 0xe2 && left > 2 && p[1] == 0x80
+                && (p[2] == 0xa8 || p[2] == 0xa9)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 mdm_int_t
 mdm_uuid(mdm_arena_t *arena, mdm_str_t *dst)
 {

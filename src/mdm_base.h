@@ -153,6 +153,10 @@ mdm_int_t mdm_unescape(mdm_arena_t *arena, mdm_str_t *dst,
 /* 1 if s is well-formed UTF-8 without NUL, else 0 */
 mdm_uint_t mdm_utf8_valid(const mdm_str_t *s);
 
+/* 1 if UTF-8 holds a control character (C0, DEL, C1, or what ends a line in
+   Unicode), else 0 */
+mdm_uint_t mdm_utf8_control(const mdm_str_t *s);
+
 /* a random version 4 UUID, upper case, 36 bytes, as Apple's tools write it */
 mdm_int_t mdm_uuid(mdm_arena_t *arena, mdm_str_t *dst);
 

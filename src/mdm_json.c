@@ -188,6 +188,24 @@ mdm_json_skip(mdm_json_look_t *look, const u_char *p, const u_char *last)
 }
 
 
+mdm_uint_t
+mdm_json_looks(const mdm_str_t *json)
+{
+    size_t  i;
+
+    for (i = 0; i < json->len; i++) {
+
+        if (json->data[i] != ' ' && json->data[i] != '\t'
+            && json->data[i] != '\r' && json->data[i] != '\n')
+        {
+            return json->data[i] == '{';
+        }
+    }
+
+    return 0;
+}
+
+
 mdm_int_t
 mdm_json_read(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
     json_t **root, json_error_t *error)

@@ -38,6 +38,9 @@ typedef enum {
 mdm_json_scan_e mdm_json_scan(const mdm_str_t *json,
     const mdm_plist_limits_t *limits);
 
+/* 1 if a text begins as an object does, perhaps behind spaces */
+mdm_uint_t mdm_json_looks(const mdm_str_t *json);
+
 /*
  * Reads a text that has been looked at by mdm_json_load() once, or comes from
  * Redis; within those 16 times, too.  "flags" are those of json_loadb().

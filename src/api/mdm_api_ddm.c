@@ -58,10 +58,33 @@ mdm_api_arg_name(mdm_exchange_t *x, const char *name, size_t max,
 }
 
 
+mdm_int_t
+mdm_api_name_plain(mdm_exchange_t *x, const char *what, const mdm_str_t *raw)
+{
+    if (!mdm_utf8_control(raw)) {
+        return MDM_OK;
+    }
+
+    return mdm_exchange_refuse(x, 400, "%s must not hold line ends or other "
+                               "control characters", what);
+}
+
+
 static mdm_int_t
 mdm_api_name_check(mdm_exchange_t *x, const char *what, size_t max,
     const mdm_str_t *raw, mdm_str_t *key)
 {
+    mdm_int_t  rc;
+
+    /* one that is there already can be asked for, and taken away */
+
+    if (x->method == MDM_PUT || x->method == MDM_POST) {
+        rc = mdm_api_name_plain(x, what, raw);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
     if (raw->len > max || !mdm_utf8_valid(raw)) {
         return mdm_exchange_refuse(x, 400, "%s has to be UTF-8 and %zu octets "
                                    "at most", what, max);

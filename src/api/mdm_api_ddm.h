@@ -31,6 +31,10 @@ mdm_int_t mdm_api_name(mdm_exchange_t *x, mdm_uint_t n, size_t max,
 mdm_int_t mdm_api_arg_name(mdm_exchange_t *x, const char *name, size_t max,
     mdm_str_t *key);
 
+/* refuses a name that would break a line; MDM_OK or MDM_DONE */
+mdm_int_t mdm_api_name_plain(mdm_exchange_t *x, const char *what,
+    const mdm_str_t *raw);
+
 /* a name in key form as a message shows it: decoded, made fit for a log line */
 const char *mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
     mdm_schema_quote_t *quote);

@@ -11,12 +11,12 @@
 #include "mdm_api_json.h"
 #include "mdm_command.h"
 #include "mdm_exchange_secret.h"
+#include "mdm_json.h"
 #include "mdm_key.h"
 
 
 #define MDM_API_ENQUEUE_IDS    500       /* a call */
 #define MDM_API_ENQUEUE_ARGS   8         /* before the ids */
-#define MDM_API_ENQUEUE_BYTES  ((size_t) 16 * 1024 * 1024)  /* a round */
 
 #define MDM_API_ENQUEUE_SEALS  8         /* tries of plain bodies */
 
@@ -148,6 +148,12 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
                           &limits, &en->command);
 
     if (rc == MDM_DECLINED) {
+
+        if (!json && mdm_json_looks(&x->body)) {
+            mdm_str_set(&en->command.error, "the body looks like JSON, but "
+                        "its Content-Type is not application/json");
+        }
+
         return mdm_api_enqueue_refuse(x, &en->command.error);
     }
 
@@ -211,7 +217,7 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         return mdm_api_enqueue_answer(x, en);
     }
 
-    k = MDM_API_ENQUEUE_BYTES / (en->command.body.len + 1) + 1;
+    k = MDM_API_ROUND_BYTES / (en->command.body.len + 1) + 1;
 
     if (k > MDM_API_ROUND) {
         k = MDM_API_ROUND;

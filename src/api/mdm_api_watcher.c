@@ -120,6 +120,10 @@ mdm_api_watcher_check(mdm_exchange_t *x, json_t *root, mdm_str_t *json)
     set.data = (u_char *) json_string_value(value);
     set.len = json_string_length(value);
 
+    if (mdm_api_name_plain(x, "set", &set) != MDM_OK) {
+        return MDM_DONE;
+    }
+
     if (mdm_key_id(x->arena, &key, &set) != MDM_OK) {
         return MDM_ERROR;
     }

@@ -187,6 +187,12 @@ mdm_ddm_head(mdm_arena_t *arena, json_t *root, mdm_ddm_declaration_t *d,
                               "has 1 to 64 octets");
     }
 
+    if (mdm_utf8_control(&id)) {
+        return mdm_ddm_refuse(arena, &d->error, "Identifier",
+                              "must not hold line ends or other control "
+                              "characters");
+    }
+
     if (mdm_str_begins_i(&id, MDM_DDM_RESERVED)) {
         return mdm_ddm_refuse(arena, &d->error, "Identifier",
                               "\"" MDM_DDM_RESERVED "\" is reserved");
