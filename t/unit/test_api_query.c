@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "mdm_api_reindex.h"
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
 #include "mdm_unit_api.h"
@@ -576,6 +577,50 @@ test_serial_users(void **state)
 }
 
 
+/* what enrolled before there was an index */
+
+static void
+test_reindex(void **state)
+{
+    mdm_uint_t          i;
+    mdm_api_reindex_t  *re;
+
+    (void) state;
+
+    settings.partitions = 8;
+    (void) fleet();
+
+    freeReplyObject(mdm_unit_redis_command(redis, "EVAL %s 0",
+        "for _, key in ipairs(redis.call('KEYS', 'mdm:{default/serial:*}')) "
+        "do redis.call('DEL', key) end"));
+
+    get("?serial=S20");
+    assert_int_equal(json_array_size(rows()), 0);
+
+    for (i = 0; i < 2; i++) {
+        mdm_arena_destroy(x->arena);
+
+        x = mdm_exchange_create(&settings);
+        x->kind = MDM_KIND_JOB;
+        x->step = mdm_api_reindex_step;
+        mdm_str_set(&x->tenant, "default");
+
+        re = mdm_arena_zalloc(x->arena, sizeof(mdm_api_reindex_t));
+        x->ctx = re;
+
+        mdm_unit_redis_run(redis, x);
+
+        assert_int_equal(x->status, 200);
+        assert_int_equal(re->more, 0);
+        assert_int_equal(re->added, i ? 0 : DEVICES);
+        assert_int_equal(re->seen, DEVICES + DEVICES / 10);
+    }
+
+    get("?serial=S20&serial=S699");
+    assert_int_equal(json_array_size(rows()), 3);
+}
+
+
 /* 10,000 serials to 256 partitions: 10 MB went to each before */
 
 static void
@@ -634,6 +679,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_serials, setup, teardown),
         cmocka_unit_test_setup_teardown(test_serial_users, setup, teardown),
         cmocka_unit_test_setup_teardown(test_serial_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reindex, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounds, setup, teardown)
     };

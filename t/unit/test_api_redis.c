@@ -977,6 +977,83 @@ test_events(void **state)
 }
 
 
+#define BOOTSTRAP(token)                                                      \
+    "<plist><dict><key>MessageType</key><string>SetBootstrapToken</string>"   \
+    "<key>UDID</key><string>A</string><key>BootstrapToken</key><data>"        \
+    token "</data></dict></plist>"
+
+
+static void
+bootstrap_is(const char *want)
+{
+    redisReply  *reply;
+
+    reply = mdm_unit_redis_command(redis, "HGET %s:u:A bootstrap", tag("A"));
+    assert_string_equal((reply->str != NULL) ? reply->str : "", want);
+    freeReplyObject(reply);
+}
+
+
+static void
+test_migration_bootstrap(void **state)
+{
+    json_t  *data;
+
+    (void) state;
+
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("b25l")), 409);
+
+    enroll("A");
+
+    /* it can be found by its serial number */
+
+    assert_int_equal(count("mdm:{default/serial:S-A}"), 1);
+
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("b25l")), 200);
+    bootstrap_is("one");
+
+    data = last_event("A", "api.Migrate", "A");
+    assert_string_equal(json_string_value(json_object_get(data, "message")),
+                        "SetBootstrapToken");
+    json_decref(data);
+
+    assert_int_equal(run(MDM_GET, "/v1/enrollments/A", ""), 200);
+    assert_true(json_is_true(json_object_get(mdm_unit_api_json(x),
+                                             "has_bootstrap_token")));
+
+    /* once more, and a newer one of the old server */
+
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("b25l")), 200);
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("dHdv")), 200);
+    bootstrap_is("two");
+
+    /* the device has been here: it may be its own */
+
+    freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:e:A cert abcd",
+                                           tag("A")));
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("b25l")), 200);
+    bootstrap_is("two");
+
+    /* it was here before the old server's token came */
+
+    freeReplyObject(mdm_unit_redis_command(redis, "HDEL %s:u:A bootstrap",
+                                           tag("A")));
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("b25l")), 200);
+    bootstrap_is("one");
+
+    /* one that has enrolled here escrows another one */
+
+    freeReplyObject(mdm_unit_redis_command(redis, "HDEL %s:e:A mtoken",
+                                           tag("A")));
+    freeReplyObject(mdm_unit_redis_command(redis, "HDEL %s:u:A bootstrap",
+                                           tag("A")));
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("b25l")), 200);
+    bootstrap_is("");
+
+    assert_int_equal(run(MDM_PUT, "/migration", BOOTSTRAP("")), 400);
+}
+
+
 int
 main(void)
 {
@@ -991,6 +1068,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_enrollment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_migrate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_replies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_migration_bootstrap, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_events, setup, teardown)
     };
 
