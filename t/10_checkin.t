@@ -187,7 +187,8 @@ for my $form (
             type => $type, enabled => 0,
             csub => subject($d->cert->{cn}),
             cert => pack('H*', $d->cert->{sha256}),
-            tally => 0, gen => 1, topic => 'com.apple.mgmt.External.test',
+            tally => 0, gen => 1, era => 1,
+            topic => 'com.apple.mgmt.External.test',
             serial => $d->{serial} // "S$id", name => "Name of $id",
             model => 'Mac14,2', model_name => 'MacBook Air',
             product => 'Mac14,2', os => '15.1', build => '24B83',
@@ -215,7 +216,7 @@ for my $form (
     is(delete $e->{token}, "\x01\xff" x 16, "$type: the token, raw");
 
     my %is = (type => $type, enabled => 1, tally => 1, magic => "magic-$id",
-              topic => 'com.apple.mgmt.External.test');
+              era => 1, topic => 'com.apple.mgmt.External.test');
 
     $is{parent} = $parent if $parent;
 

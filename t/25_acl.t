@@ -157,6 +157,16 @@ sub tour {
                 . '{"op":">","value":"18.1"}}'));
     $step->('errors', $t->api(GET => "/v1/status-errors/$id"));
     $step->('report', $t->api(GET => "/v1/status-report/$id?index=0"));
+
+    # a queue that is too long to be emptied at once
+
+    $step->('one more', $queue->('u9'));
+
+    my ($e) = @{$t->redis('KEYS', "mdm:{*}:e:$id")};
+
+    $t->redis('RPUSH', $e =~ s/:e:/:q:/r, map { "long$_" } 1 .. 600) if $e;
+    $step->('Authenticate anew', $d->authenticate);
+
     $step->('CheckOut', $d->checkout);
     $step->('reset', $t->api(DELETE => "/v1/enrollments/$id/certificate"),
             204);

@@ -24,6 +24,7 @@
 
 #define MDM_API_ENQUEUE_NOT_ENROLLED  1
 #define MDM_API_ENQUEUE_FULL          2
+#define MDM_API_ENQUEUE_ALREADY       3
 
 
 typedef struct {
@@ -35,6 +36,7 @@ typedef struct {
                                               chunks from "next" on */
     mdm_uint_t                nplain;
     mdm_uint_t                seals;       /* tries since one got through */
+    mdm_uint_t                already;     /* ids that have it already */
     mdm_arena_t              *arena;       /* of a round: sealed bodies */
 } mdm_api_enqueue_t;
 
@@ -58,8 +60,12 @@ static mdm_uint_t mdm_api_enqueue_plain(mdm_exchange_t *x,
     mdm_api_enqueue_t *en, mdm_uint_t i);
 static mdm_int_t mdm_api_enqueue_swap(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
+static void mdm_api_enqueue_reply(mdm_api_enqueue_t *en,
+    mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
 static mdm_int_t mdm_api_enqueue_answer(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
+static void mdm_api_enqueue_already(mdm_api_json_t *j,
+    const mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_refuse(mdm_exchange_t *x,
     const mdm_str_t *error);
 
@@ -295,13 +301,10 @@ mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
 static void
 mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
-    size_t              k;
-    const char         *error;
-    mdm_call_t         *call;
-    mdm_uint_t          i;
-    mdm_api_ids_t      *list;
-    mdm_api_chunk_t    *chunk;
-    const mdm_reply_t  *reply;
+    mdm_call_t       *call;
+    mdm_uint_t        i;
+    mdm_api_ids_t    *list;
+    mdm_api_chunk_t  *chunk;
 
     list = &en->list;
     en->nplain = 0;
@@ -316,9 +319,7 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
-        reply = call->reply;
-
-        if (mdm_reply_int(reply, 0, -1) == MDM_API_ENQUEUE_PLAIN) {
+        if (mdm_reply_int(call->reply, 0, -1) == MDM_API_ENQUEUE_PLAIN) {
 
             /* what somebody else has put there is not sealed for him */
 
@@ -334,35 +335,59 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
-        if (mdm_reply_int(reply, 0, -1) < 0) {
+        if (mdm_reply_int(call->reply, 0, -1) < 0) {
             mdm_api_ids_fail_chunk(list, chunk, "CommandUUID is already used "
                                    "by another command");
             continue;
         }
 
-        for (k = 2; k + 1 < reply->nelements; k += 2) {
-
-            switch (mdm_reply_int(reply, k + 1, 0)) {
-
-            case MDM_API_ENQUEUE_NOT_ENROLLED:
-                error = MDM_API_NOT_ENROLLED;
-                break;
-
-            case MDM_API_ENQUEUE_FULL:
-                error = "the queue is full";
-                break;
-
-            default:
-                error = MDM_API_FAILED;
-            }
-
-            mdm_api_ids_fail(list, chunk,
-                             (mdm_uint_t) mdm_reply_int(reply, k, -1), error);
-        }
+        mdm_api_enqueue_reply(en, chunk, call->reply);
     }
 
     if (en->nplain < x->ncalls) {
         en->seals = 0;
+    }
+}
+
+
+/* which ids of a chunk have got nothing, and why */
+
+static void
+mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
+    const mdm_reply_t *reply)
+{
+    size_t       k;
+    const char  *error;
+    mdm_uint_t   n;
+
+    for (k = 2; k + 1 < reply->nelements; k += 2) {
+
+        n = (mdm_uint_t) mdm_reply_int(reply, k, -1);
+
+        switch (mdm_reply_int(reply, k + 1, 0)) {
+
+        case MDM_API_ENQUEUE_NOT_ENROLLED:
+            error = MDM_API_NOT_ENROLLED;
+            break;
+
+        case MDM_API_ENQUEUE_FULL:
+            error = "the queue is full";
+            break;
+
+        case MDM_API_ENQUEUE_ALREADY:
+
+            if (n < chunk->n && !chunk->ids[n]->already) {
+                chunk->ids[n]->already = 1;
+                en->already++;
+            }
+
+            continue;
+
+        default:
+            error = MDM_API_FAILED;
+        }
+
+        mdm_api_ids_fail(&en->list, chunk, n, error);
     }
 }
 
@@ -472,6 +497,7 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         mdm_api_json_close(&j, '}');
     }
 
+    mdm_api_enqueue_already(&j, en);
     mdm_api_json_bool(&j, "no_push", 1);
     mdm_api_json_str(&j, "command_uuid", &en->command.uuid);
     mdm_api_json_str(&j, "request_type", &en->command.request_type);
@@ -490,6 +516,29 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     mdm_api_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, status);
+}
+
+
+/* who has got nothing, because it has this command already */
+
+static void
+mdm_api_enqueue_already(mdm_api_json_t *j, const mdm_api_enqueue_t *en)
+{
+    mdm_uint_t  i;
+
+    if (en->already == 0) {
+        return;
+    }
+
+    mdm_api_json_open(j, "already", '[');
+
+    for (i = 0; i < en->list.n; i++) {
+        if (en->list.ids[i].already) {
+            mdm_api_json_str(j, NULL, &en->list.ids[i].name);
+        }
+    }
+
+    mdm_api_json_close(j, ']');
 }
 
 

@@ -154,6 +154,7 @@ mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
     id->name = *segment;
     id->key = *segment;
     id->error = NULL;
+    id->already = 0;
     id->partition = 0;
 
     for (i = 0; i < segment->len; i++) {

@@ -28,6 +28,7 @@ typedef struct {
     mdm_str_t                 key;         /* key form */
     const char               *error;       /* NULL: none */
     uint32_t                  partition;
+    mdm_uint_t                already;     /* enqueue: it has it already */
 } mdm_api_id_t;
 
 

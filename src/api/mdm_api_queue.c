@@ -21,7 +21,7 @@
 
 #define MDM_API_CLEAR_IDS        50     /* a call */
 #define MDM_API_CLEAR_ARGS       4      /* before the ids */
-#define MDM_API_CLEAR_BUDGET     "5000" /* commands a call */
+#define MDM_API_CLEAR_BUDGET     "2500" /* commands a call */
 
 
 static mdm_int_t mdm_api_queue_list_call(mdm_exchange_t *x);

@@ -1,3 +1,4 @@
+--@include clock
 -- Is this certificate the one pinned to the device?  0: yes; -1: there is no
 -- such device; -2: another one is pinned; -3: none is pinned yet
 local function auth(T, device, cert)
@@ -14,16 +15,12 @@ local function auth(T, device, cert)
     return v[2] == cert and 0 or -2
 end
 
-local function clock()
-    return tonumber(redis.call('TIME')[1])
-end
-
 -- at most one write a minute
 local function seen(T, id, now)
     local e = T .. ':e:' .. id
     local last = redis.call('HGET', e, 'last_seen')
 
-    if not last or now - tonumber(last) >= 60 then
+    if clock_minute(last, now) then
         redis.call('HSET', e, 'last_seen', now)
     end
 end

@@ -1,5 +1,6 @@
 -- The declarations of a channel: which they are, and telling it that they
--- changed.  Include event, queue and status before.  "ctx" belongs to one
+-- changed.  Include event, clock,
+-- queue, status and era before.  "ctx" belongs to one
 -- script call: now (Unix seconds); to tell: uuid, body.  What was read of the
 -- replica and computed is kept in it, so that channels with the same sets cost
 -- one manifest; cost counts the declarations of the others.
@@ -7,9 +8,6 @@
 
 local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
                    m = 'management'}
-
--- how long a manifest that no channel has stays: a device may be reading it
-local ddm_old = 86400
 
 local function ddm_unescape(s)
     if not string.find(s, '%', 1, true) then
@@ -304,14 +302,6 @@ local function ddm_hold(T, m)
     redis.call('PERSIST', key)
 end
 
-local function ddm_drop(T, token)
-    local key = T .. ':dm:' .. token
-
-    if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
-        redis.call('EXPIRE', key, ddm_old)
-    end
-end
-
 -- has a walk that is under way anything for this channel?
 local function ddm_touched(T, ctx, who, names, mine)
     for _, set in ipairs(names) do
@@ -362,6 +352,7 @@ end
 -- (false: it is empty), does a walk want it to be told.
 local function ddm_refresh(T, id, ctx)
     ddm_open(T, ctx)
+    era_enter(T, id)
 
     local e = T .. ':e:' .. id
     local v = redis.call('HMGET', e, 'type', 'parent', 'dt')
@@ -461,9 +452,11 @@ end
 -- one waits already: 1 if it was queued, else 0.  A full queue takes it, too:
 -- it is one at most, and nobody would try again.
 local function ddm_notify(T, id, ctx)
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc')
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc',
+                         'parent', 'era')
 
     if v[1] ~= '1'
+        or era_before(T, v[3], v[4]) ~= 0
         or v[2] and queue_has(T, id, v[2])
         or redis.call('ZSCORE', T .. ':done:' .. id, ctx.uuid)
     then

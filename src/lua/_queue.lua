@@ -1,12 +1,13 @@
 -- The queue of a channel: its head is field q of the enrollment hash, the
 -- rest a list; q is absent only if the list is empty.
+--@include old
 
 -- drops n references to a command; the last one takes it away
 local function command_release(T, uuid, n)
     local key = T .. ':c:' .. uuid
 
     if redis.call('HINCRBY', key, 'refs', -n) <= 0 then
-        redis.call('DEL', key)
+        redis.call('UNLINK', key)
     end
 end
 
@@ -51,7 +52,8 @@ local function queue_remove(T, id, uuid)
     return true
 end
 
--- empties it; as many steps as mdm_queue_limit at most
+-- Empties it.  A long one is set aside, and its references are dropped bit by
+-- bit; until then a command of it keeps its body.
 local function queue_clear(T, id)
     local e, list = T .. ':e:' .. id, T .. ':q:' .. id
     local head = redis.call('HGET', e, 'q')
@@ -60,15 +62,24 @@ local function queue_clear(T, id)
         return 0
     end
 
-    local uuids = redis.call('LRANGE', list, 0, -1)
-    uuids[#uuids + 1] = head
+    local n = redis.call('LLEN', list)
 
     redis.call('HDEL', e, 'q')
-    redis.call('DEL', list, T .. ':nn:' .. id)
+    redis.call('UNLINK', T .. ':nn:' .. id)
+    command_release(T, head, 1)
 
-    for _, uuid in ipairs(uuids) do
-        command_release(T, uuid, 1)
+    if n > old_room then
+        old_move(T, 'q', list, '')
+
+    elseif n > 0 then
+
+        for _, uuid in ipairs(redis.call('LRANGE', list, 0, -1)) do
+            command_release(T, uuid, 1)
+        end
+
+        redis.call('UNLINK', list)
+        old_room = old_room - n
     end
 
-    return #uuids
+    return n + 1
 end

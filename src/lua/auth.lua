@@ -4,6 +4,7 @@
 -- {0, enabled} or {code of auth()}; enabled is "1", "0", or "" for a user
 -- channel that is not known
 --@include auth
+--@include era_of
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local code = auth(T, device, cert)
 
@@ -11,4 +12,10 @@ if code ~= 0 then
     return {code}
 end
 
-return {0, redis.call('HGET', T .. ':e:' .. id, 'enabled') or ''}
+local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'parent', 'era')
+
+if v[1] == '1' and era_before(T, v[2], v[3]) ~= 0 then
+    return {0, '0'}
+end
+
+return {0, v[1] or ''}

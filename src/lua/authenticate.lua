@@ -8,13 +8,14 @@
 --@include queue
 --@include auth
 --@include status
+--@include era
 --@include ddm
 local T, device, cert, checked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, once, der, limit, raw = ARGV[4], ARGV[5], ARGV[6], ARGV[7],
                                     ARGV[8]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
-                     'serial')
+                     'serial', 'fence')
 local pin = v[1] or ''
 
 if v[3] == once then
@@ -29,17 +30,6 @@ end
 
 local now = clock()
 local gen = tonumber(v[2] or '0') + 1
-local users = redis.call('SMEMBERS', T .. ':users:' .. device)
-
-for _, user in ipairs(users) do
-    local u = T .. ':e:' .. user
-
-    queue_clear(T, user)
-    ddm_forget(T, user)
-    redis.call('HDEL', u, 'token', 'magic', 'topic')
-    redis.call('HSET', u, 'enabled', 0, 'tally', 0)
-end
-
 queue_clear(T, device)
 ddm_forget(T, device)
 
@@ -47,6 +37,8 @@ redis.call('DEL', e)
 redis.call('HSET', e, 'type', kind, 'cert', cert, 'csub', ARGV[11],
            'enabled', 0, 'tally', 0, 'gen', gen, 'once', once, 'enrolled', now,
            'last_seen', now)
+era_fence(T, device, v[7])
+era_begin(T, device, tostring(gen))
 
 -- the time of a DeclarationsToken never runs backwards
 
@@ -59,11 +51,12 @@ for i = 13, #ARGV - 1, 2 do
 end
 
 redis.call('ZADD', T .. ':ids', 0, device)
+old_sweep(T)
 
 if der ~= '' then
     redis.call('SET', T .. ':crt:' .. device, der)
 else
-    redis.call('DEL', T .. ':crt:' .. device)
+    redis.call('UNLINK', T .. ':crt:' .. device)
 end
 
 local data = {gen = gen}

@@ -5,6 +5,7 @@
 --@include queue
 --@include auth
 --@include status
+--@include era
 --@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local limit, raw = ARGV[4], ARGV[5]
@@ -18,28 +19,28 @@ if id == device then
     redis.call('HSET', T .. ':e:' .. id, 'out', 1)
 end
 
-if redis.call('HGET', T .. ':e:' .. id, 'enabled') ~= '1' then
+local e = T .. ':e:' .. id
+local v = redis.call('HMGET', e, 'enabled', 'parent', 'era')
+
+if v[1] ~= '1' or era_before(T, v[2], v[3]) ~= 0 then
     return {0}
 end
 
-local ids = {id}
+local users = 0
+
+-- what another server knows is older from now on
+
+redis.call('HDEL', e, 'mtoken', 'awaiting', 'not_on_console')
+redis.call('HSET', e, 'enabled', 0, 'last_seen', clock())
+ddm_forget(T, id)
 
 if id == device then
-    for _, user in ipairs(redis.call('SMEMBERS', T .. ':users:' .. id)) do
-        ids[#ids + 1] = user
-    end
+    local gen, n = string.match(v[3] or '', '^(%d*)%.?(%d*)$')
+
+    users = era_begin(T, id, gen .. '.' .. (tonumber(n) or 0) + 1)
 end
 
-for _, one in ipairs(ids) do
-    redis.call('HSET', T .. ':e:' .. one, 'enabled', 0)
-
-    -- what another server knows is older from now on
-
-    redis.call('HDEL', T .. ':e:' .. one, 'mtoken')
-    ddm_forget(T, one)
-end
-
-redis.call('HSET', T .. ':e:' .. id, 'last_seen', clock())
-event(T, limit, 'mdm.CheckOut', id, {users = #ids - 1}, raw)
+old_sweep(T)
+event(T, limit, 'mdm.CheckOut', id, {users = users}, raw)
 
 return {0}

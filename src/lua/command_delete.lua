@@ -3,13 +3,16 @@
 -- {1}: done; {0}: it is not queued; {-1}: not enrolled
 --@include event
 --@include queue
+--@include era_of
 local T, id, uuid = KEYS[1], ARGV[1], ARGV[2]
 
-if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era')
+
+if not v[1] then
     return {-1}
 end
 
-if not queue_remove(T, id, uuid) then
+if era_before(T, v[2], v[3]) == 2 or not queue_remove(T, id, uuid) then
     return {0}
 end
 

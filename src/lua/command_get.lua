@@ -5,13 +5,16 @@
 -- {3, "", time}: finished, the result is gone;
 -- {0}: never seen, or long ago; {-1}: not enrolled
 --@include queue
+--@include era_of
 local T, id, uuid = KEYS[1], ARGV[1], ARGV[2]
 
-if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era')
+
+if not v[1] then
     return {-1}
 end
 
-if queue_has(T, id, uuid) then
+if era_before(T, v[2], v[3]) ~= 2 and queue_has(T, id, uuid) then
     local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'time')
 
     return {1, c[1] or '', c[2] or '',

@@ -6,6 +6,7 @@
 -- or ""), subscriptions (JSON or ""), 1 if it is the other one}; {404}: it
 -- is not assigned; {code of auth()}
 --@include auth
+--@include era_of
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local code = auth(T, device, cert)
 
@@ -13,7 +14,12 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', T .. ':e:' .. id, 'dm', 'dt')
+local v = redis.call('HMGET', T .. ':e:' .. id, 'dm', 'dt', 'parent',
+                     'era')
+
+if era_before(T, v[3], v[4]) ~= 0 then
+    return {404}
+end
 
 for _, manifest in ipairs({v[1] or '', v[2] or ''}) do
 

@@ -6,8 +6,10 @@
 -- {0, 1: something changed, 1: a command was queued, rev of the replica (-1:
 -- there is none)}; {-1, prefix}: too many of these
 --@include event
+--@include clock
 --@include queue
 --@include status
+--@include era
 --@include ddm
 local T, id = KEYS[1], ARGV[1]
 local key = T .. ':d:' .. id

@@ -4,6 +4,7 @@
 -- {0, declaration-items (JSON; "": no declarations)}; {code of auth()};
 -- {-5}: it is gone, which only a hand in the keys can do
 --@include auth
+--@include era_of
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local e = T .. ':e:' .. id
 local code = auth(T, device, cert)
@@ -12,8 +13,12 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', e, 'dt', 'dm')
+local v = redis.call('HMGET', e, 'dt', 'dm', 'parent', 'era')
 local items = ''
+
+if era_before(T, v[3], v[4]) ~= 0 then
+    return {0, ''}
+end
 
 if v[1] then
     items = redis.call('HGET', T .. ':dm:' .. v[1], 'items')

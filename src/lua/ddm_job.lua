@@ -29,7 +29,11 @@ if mode == 'begin' or mode == 'poll' or mode == 'kick' then
         return {1}
     end
 
-    if v[1] and not mine and tonumber(v[2]) > now then
+    -- one that ends later than a lease from now is of a clock that was wrong
+
+    local ends = tonumber(v[2] or '0')
+
+    if v[1] and not mine and ends > now and ends <= now + lease then
 
         if mode == 'begin' then
             redis.call('HSET', job, 'kick', 1)

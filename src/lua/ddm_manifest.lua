@@ -3,12 +3,17 @@
 -- {1, token ("": no declarations), its time, subscriptions (JSON or ""),
 -- 1: a command waits, key, "ServerToken template", …}; {0}: not enrolled
 --@include queue
+--@include era_of
 local T, id = KEYS[1], ARGV[1]
 local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'dts', 'dc',
-                     'enrolled', 'updated')
+                     'enrolled', 'updated', 'parent', 'era')
 
 if not v[1] then
     return {0}
+end
+
+if era_before(T, v[7], v[8]) ~= 0 then
+    v[2], v[4] = nil, nil
 end
 
 local reply = {1, v[2] or '', v[3] or v[5] or v[6] or '0', '',

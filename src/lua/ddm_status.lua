@@ -9,6 +9,7 @@
 --@include queue
 --@include auth
 --@include status
+--@include era
 --@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local digest, kept, limit = string.sub(ARGV[4], 1, 32), tonumber(ARGV[7]),
@@ -32,19 +33,25 @@ if not kind then
     return {0, 0}
 end
 
+era_enter(T, id)
+
 local time = redis.call('TIME')
 local now = tonumber(time[1])
-local list = redis.call('HGET', reports, 'l') or ''
+local newest = redis.call('HMGET', reports, 'l', 'at')
+local list = newest[1] or ''
 local last, same = string.match(list, '^(%d+):(%x+)')
 
 seen(T, id, now)
 
 last = tonumber(last or '0')
 
+-- its name may be ahead of its time: how old it is goes by TIME alone, and
+-- one that is ahead is of a clock that was wrong
+
+local age = now - tonumber(newest[2] or math.floor(last / 1000000))
+
 for i = 1, #ARGV[4], 32 do
-    if same == string.sub(ARGV[4], i, i + 31)
-        and now - last / 1000000 < again
-    then
+    if same == string.sub(ARGV[4], i, i + 31) and age >= 0 and age < again then
         return {0, 0}
     end
 end
@@ -272,7 +279,7 @@ for name in string.gmatch(string.sub(list, stay + 1), ':(%x+):') do
     end
 end
 
-redis.call('HSET', reports, 'l', entries)
+redis.call('HSET', reports, 'l', entries, 'at', now)
 
 if kept > 0 then
     redis.call('HSET', reports, digest, ARGV[6])

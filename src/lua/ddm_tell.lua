@@ -3,8 +3,10 @@
 -- ARGV: uuid, body of the command, event limit, who, address, ids
 -- {queued}; who is not enrolled, or is told already, gets no other command
 --@include event
+--@include clock
 --@include queue
 --@include status
+--@include era
 --@include ddm
 local T = KEYS[1]
 local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[1],

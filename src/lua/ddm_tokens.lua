@@ -3,6 +3,7 @@
 -- ARGV: id, device, cert
 -- {0, token ("": no declarations), its time}; {code of auth()}
 --@include auth
+--@include era_of
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local code = auth(T, device, cert)
 
@@ -11,6 +12,10 @@ if code ~= 0 then
 end
 
 local v = redis.call('HMGET', T .. ':e:' .. id, 'dt', 'dts', 'enrolled',
-                     'updated')
+                     'updated', 'parent', 'era')
+
+if era_before(T, v[5], v[6]) ~= 0 then
+    v[1] = nil
+end
 
 return {0, v[1] or '', v[2] or v[3] or v[4] or '0'}

@@ -3,8 +3,10 @@
 --       one each call), event limit
 -- {more (1: call again), channels looked at, changed, queued}
 --@include event
+--@include clock
 --@include queue
 --@include status
+--@include era
 --@include ddm
 local T, most = KEYS[1], tonumber(ARGV[1])
 local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[2],

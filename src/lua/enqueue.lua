@@ -1,11 +1,15 @@
 -- Queues one command to many channels.
 -- ARGV: uuid, RequestType, body, queue limit, event limit, who, address,
 --       names of the body, then ids
--- {queued, there already, i, code, i, code, …}: id i (from 0) failed, code
--- 1: not enrolled, 2: the queue is full; {-1}: another command has the UUID;
+-- {queued, there already, i, code, i, code, …}: id i (from 0) has got nothing,
+-- code 1: not enrolled, 2: the queue is full, 3: it is queued there already, or
+-- was answered since the enrolment; {-1}: another command has the UUID;
 -- {-2, body}: a plain one has it, see same()
 --@include event
+--@include clock
 --@include queue
+--@include status
+--@include era
 --@include same
 local T, uuid, kind, body = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, limit = tonumber(ARGV[4]), ARGV[5]
@@ -26,17 +30,28 @@ local reply, todo, twice = {0, 0}, {}, {}
 
 for i = 9, #ARGV do
     local id = ARGV[i]
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q')
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q', 'parent',
+                         'era', 'fence')
+    local anew = v[1] and era_before(T, v[3], v[4]) == 2
     local code
+
+    -- a new enrolment has no queue yet, and what the one before has answered
+    -- may be sent again
+
+    if anew then
+        v[2] = nil
+    end
 
     if not v[1] then
         code = 1
 
     elseif twice[id] or v[2] == uuid
-        or redis.call('ZSCORE', T .. ':done:' .. id, uuid)
         or (v[2] and redis.call('LPOS', T .. ':q:' .. id, uuid))
+        or (not anew and tonumber(redis.call('ZSCORE', T .. ':done:' .. id,
+                                             uuid) or '0')
+                         > tonumber(v[5] or '0'))
     then
-        code = 0
+        code = 3
         reply[2] = reply[2] + 1
 
     elseif v[2] and redis.call('LLEN', T .. ':q:' .. id) + 1 >= room then
@@ -45,9 +60,9 @@ for i = 9, #ARGV do
 
     if not code then
         todo[#todo + 1] = id
-        twice[id] = true
+        twice[id] = anew and 2 or 1
 
-    elseif code ~= 0 then
+    else
         reply[#reply + 1] = i - 9
         reply[#reply + 1] = code
     end
@@ -68,10 +83,19 @@ end
 redis.call('HINCRBY', command, 'refs', #todo)
 
 for _, id in ipairs(todo) do
+    if twice[id] == 2 then
+        era_enter(T, id)
+    end
+
     queue_push(T, id, uuid)
 end
 
-local failed = (#reply - 2) / 2
+-- as much as it makes: what is left behind does not grow
+
+old_room = math.max(old_room, #todo)
+old_sweep(T)
+
+local failed = (#reply - 2) / 2 - reply[2]
 
 event(T, limit, 'api.Enqueue', table.concat(todo, ','),
       {by = ARGV[6], address = ARGV[7], command_uuid = uuid,

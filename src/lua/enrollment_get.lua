@@ -5,14 +5,28 @@
 -- user channels, DER or "", unlock token or ""}; {0}: not enrolled; a token
 -- that is there is 1, or 2: plain
 --@include queue
+--@include era_of
 local T, id = KEYS[1], ARGV[1]
 local e = T .. ':e:' .. id
 local own = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'tally',
                        'last_seen', 'enrolled', 'updated', 'awaiting',
-                       'migrated', 'topic', 'short_name', 'long_name')
+                       'migrated', 'topic', 'short_name', 'long_name',
+                       'era')
 
 if not own[1] then
     return {0}
+end
+
+local before = era_before(T, own[2], own[13])
+
+-- what goes when it is cleared: enabled; tally, topic
+
+if before ~= 0 then
+    own[3], own[8] = '0', nil
+end
+
+if before == 2 then
+    own[4], own[10] = '0', nil
 end
 
 local device = own[2] or id
@@ -40,6 +54,8 @@ for i = 1, 12 do
     own[i] = own[i] or ''
 end
 
+own[13] = nil
+
 for i = 1, 10 do
     of[i] = of[i] or ''
 end
@@ -49,7 +65,8 @@ local users = redis.call('SMEMBERS', T .. ':users:' .. id)
 table.sort(users)
 
 return {1, own, of,
-        {queue_length(T, id), there('bootstrap'), there('unlock'),
+        {before == 2 and 0 or queue_length(T, id), there('bootstrap'),
+         there('unlock'),
          redis.call('HEXISTS', secrets, 'bootstrap_held'),
          redis.call('HEXISTS', secrets, 'unlock_held')},
         users, der or '', unlock or ''}

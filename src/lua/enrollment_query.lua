@@ -10,6 +10,7 @@
 -- name, DER, unlock token, 1: it is withheld from the device}; with
 -- "serials" "more" is which device comes next (from 1), and a row {id} a
 -- device that has another serial number, or is gone
+--@include era_of
 local T, after, most, rows = KEYS[1], ARGV[2], tonumber(ARGV[3]),
                              tonumber(ARGV[4])
 local enabled, certificate, token = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
@@ -79,7 +80,14 @@ local reply = {0, more, ''}
 for i, id in ipairs(ids) do
     local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'enabled',
                          'tally', 'last_seen', 'serial', 'short_name',
-                         'long_name', 'parent', 'updated', 'enrolled')
+                         'long_name', 'parent', 'updated', 'enrolled', 'era')
+
+    local before = era_before(T, v[8], v[11])
+
+    if before ~= 0 then
+        v[2] = '0'
+        v[3] = before == 2 and '0' or v[3]
+    end
 
     reply[1] = i
     reply[3] = id

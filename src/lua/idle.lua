@@ -4,12 +4,24 @@
 -- a reply of deliver(), or {code of auth()}
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local e = T .. ':e:' .. id
-local v = redis.call('HMGET', e, 'type', 'cert', 'enabled', 'last_seen', 'q')
-local kind, pin = v[1], v[2]
+local v, kind, pin
 
-if id ~= device then
-    local d = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert')
+if id == device then
+    v = redis.call('HMGET', e, 'type', 'cert', 'enabled', 'last_seen', 'q')
+    kind, pin = v[1], v[2]
+
+else
+    v = redis.call('HMGET', e, 'type', 'era', 'enabled', 'last_seen', 'q')
+
+    local d = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'era')
+
     kind, pin = d[1], d[2]
+
+    -- of a former era of its device: see _era.lua
+
+    if (v[2] or '') ~= (d[3] or '') then
+        v[3] = '0'
+    end
 end
 
 if not kind then
@@ -26,7 +38,8 @@ end
 
 local now = tonumber(redis.call('TIME')[1])
 
-if not v[4] or now - tonumber(v[4]) >= 60 then
+--@include clock
+if clock_minute(v[4], now) then
     local r = redis.pcall('HSET', e, 'last_seen', now)
 
     -- a server that is full can wait for it, the device cannot

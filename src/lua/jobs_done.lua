@@ -9,7 +9,16 @@ if not score then
     return {1}
 end
 
-if tonumber(redis.call('TIME')[1]) - tonumber(score) < 60 then
+local now = tonumber(redis.call('TIME')[1])
+
+-- one that is ahead is of a clock that was wrong: its minute begins now
+
+if tonumber(score) > now then
+    redis.call('ZADD', KEYS[1], now, ARGV[1])
+    return {0}
+end
+
+if now - tonumber(score) < 60 then
     return {0}
 end
 

@@ -7,12 +7,19 @@
 -- itself has spoken here since, and what it said is newer;
 -- {-1}: the device of this user is not enrolled; {-7}: too many users
 --@include event
+--@include clock
 --@include queue
 --@include status
+--@include era
 --@include ddm
 local T, message, id, device = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, awaiting, unlock, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local e = T .. ':e:' .. id
+
+if id ~= device then
+    era_enter(T, id)
+end
+
 local v = redis.call('HMGET', e, 'type', 'cert', 'token', 'magic', 'mtoken',
                      'tally', 'gen', 'enabled')
 local tally = tonumber(v[6] or '0')
@@ -74,6 +81,11 @@ if not v[1] then
         redis.call('HSET', e, 'migrated', 1)
     else
         redis.call('HSET', e, 'parent', device)
+
+        if era(T, device) ~= '' then
+            redis.call('HSET', e, 'era', era(T, device))
+        end
+
         redis.call('SADD', T .. ':users:' .. device, id)
     end
 

@@ -17,7 +17,7 @@ end
 -- csub stays: whose secrets these are is not forgotten with the certificate
 
 redis.call('HDEL', e, 'cert')
-redis.call('DEL', T .. ':crt:' .. device)
+redis.call('UNLINK', T .. ':crt:' .. device)
 
 event(T, ARGV[2], 'api.PinReset', device,
       {by = ARGV[3], address = ARGV[4], cert = hex(v[2])})

@@ -2,9 +2,14 @@
 -- stop, then ids
 -- {ids handled, commands removed, i, i, …}: id i (from 0) is not enrolled
 --@include event
+--@include clock
 --@include queue
+--@include status
+--@include era
 local T, limit, budget = KEYS[1], ARGV[1], tonumber(ARGV[4])
 local reply, cleared = {0, 0}, {}
+
+old_room = budget
 
 for i = 5, #ARGV do
     local id = ARGV[i]
@@ -12,6 +17,8 @@ for i = 5, #ARGV do
     if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
         reply[#reply + 1] = i - 5
     else
+        era_enter(T, id)
+
         local n = queue_clear(T, id)
 
         if n > 0 then
@@ -26,6 +33,8 @@ for i = 5, #ARGV do
         break
     end
 end
+
+old_sweep(T)
 
 if #cleared > 0 then
     event(T, limit, 'api.QueueClear', table.concat(cleared, ','),

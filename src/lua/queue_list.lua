@@ -4,16 +4,17 @@
 --       UUID to go on with, and those shown before it, newest first
 -- {0, next UUID or "", uuid, RequestType, body, "first:tally" or "", …};
 -- {-1}: not enrolled
+--@include era_of
 local T, id, most, bytes = KEYS[1], ARGV[1], tonumber(ARGV[2]),
                            tonumber(ARGV[3])
 local list = T .. ':q:' .. id
-local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q')
+local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q', 'parent', 'era')
 
 if not v[1] then
     return {-1}
 end
 
-if not v[2] then
+if not v[2] or era_before(T, v[3], v[4]) == 2 then
     return {0, ''}
 end
 

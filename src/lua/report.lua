@@ -7,6 +7,8 @@
 --@include event
 --@include queue
 --@include auth
+--@include status
+--@include era
 --@include deliver
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local status, uuid, result, z = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -19,15 +21,46 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', e, 'type', 'enabled', 'once', 'dc')
+local function read()
+    return redis.call('HMGET', e, 'type', 'enabled', 'once', 'dc', 'fence',
+                      'era')
+end
+
+local v = read()
 
 if not v[1] then
     return {0}
 end
 
+if id ~= device and era_before(T, device, v[6]) ~= 0 then
+    era_enter(T, id)
+    v = read()
+end
+
 local now = clock()
 
 seen(T, id, now)
+
+-- Is it an answer, and no repetition of one?  Then it leaves the queue.  A
+-- command that was answered before this enrolment may be queued again.
+
+local known = false
+
+local function fresh()
+    if uuid == '' then
+        return v[3] ~= once
+    end
+
+    local answered = redis.call('ZSCORE', done, uuid)
+
+    if answered and tonumber(answered) > tonumber(v[5] or '0') then
+        return false
+    end
+
+    known = queue_remove(T, id, uuid)
+
+    return known or not answered
+end
 
 if status == 'NotNow' then
 
@@ -67,10 +100,7 @@ elseif status == 'Drop' or status == 'DropPlain' then
               {command_uuid = uuid, plain = plain})
     end
 
-elseif uuid == '' and v[3] ~= once
-    or uuid ~= '' and not redis.call('ZSCORE', done, uuid)
-then
-    local known = queue_remove(T, id, uuid)
+elseif fresh() then
     local kind = ''
 
     -- results that name no command are not each other's repetition
@@ -90,21 +120,19 @@ then
 
     local key = T .. ':r:' .. id .. ':' .. uuid
 
-    redis.call('DEL', key)
+    redis.call('UNLINK', key)
     redis.call('HSET', key, 'status', status, 'type', kind, 'time', now,
                'body', result, 'z', z, 'known', known and 1 or 0)
     redis.call('EXPIRE', key, ttl)
 
-    -- with microseconds: the oldest of one second must go first
+    -- the oldest must go first, whatever TIME says
 
-    local time = redis.call('TIME')
-
-    redis.call('ZADD', done, string.format('%s.%06d', time[1], time[2]), uuid)
+    redis.call('ZADD', done, clock_score(done, v[5]), uuid)
     redis.call('EXPIRE', done, ttl)
 
     if redis.call('ZCARD', done) > kept then
         local old = redis.call('ZPOPMIN', done)
-        redis.call('DEL', T .. ':r:' .. id .. ':' .. old[1])
+        redis.call('UNLINK', T .. ':r:' .. id .. ':' .. old[1])
     end
 
     event(T, limit, 'mdm.Connect', id,

@@ -6,16 +6,21 @@
 -- values: {place, value, …}; errors: {error, …}, newest first
 -- declarations: {values of activations, configurations, assets, management
 -- ("": never reported), "kind/id", "ServerToken template", … of its manifest}
+--@include era_of
 local T, what = KEYS[1], ARGV[1]
 local reply = {}
 
 for i = 4, #ARGV do
     local id, one = ARGV[i], {}
-    local e = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt')
+    local e = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'parent',
+                         'era')
     local values = T .. ':s:' .. id
 
     if not e[1] then
         one[1] = -1
+
+    elseif era_before(T, e[3], e[4]) ~= 0 then
+        one = what == 'declarations' and {'', '', '', ''} or {}
 
     elseif what == 'errors' then
         one = redis.call('LRANGE', T .. ':se:' .. id, ARGV[2], ARGV[3])

@@ -4,6 +4,7 @@
 --       most
 -- {more to come (0 or 1), cursor behind the last row, id, value (JSON), …}
 --@include status_index
+--@include era_of
 local T, item, op, json = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local rows = tonumber(ARGV[5])
 local key = T .. ':si:' .. item
@@ -77,6 +78,18 @@ local function ranges()
     end
 end
 
+-- The value of a channel; nil: it is of a former era, what the index has of it
+-- goes when it is cleared.
+local function current(id, at)
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'parent', 'era')
+    local value = redis.call('HGET', T .. ':s:' .. id, item)
+
+    value = value and string.sub(value, 18)
+
+    return era_before(T, v[1], v[2]) == 0 and value
+           and status_key(value) == at and value
+end
+
 -- the cursor: the range it is in, and the member behind which it goes on
 
 local from, behind = string.match(ARGV[4], '^(%d+):(.*)$')
@@ -94,8 +107,9 @@ for i, range in ipairs(ranges()) do
             low = '-'
         end
 
+        local most = rows - n + 1
         local members = redis.call('ZRANGEBYLEX', key, low, '(' .. range[2],
-                                   'LIMIT', 0, rows - n + 1)
+                                   'LIMIT', 0, most)
 
         for _, member in ipairs(members) do
             if n == rows then
@@ -103,14 +117,23 @@ for i, range in ipairs(ranges()) do
                 return reply
             end
 
-            local id = string.match(member, '%z(.*)$')
-            local value = redis.call('HGET', T .. ':s:' .. id, item)
+            local at, id = string.match(member, '^(.*)%z(.*)$')
+            local value = current(id, at)
 
-            n = n + 1
             reply[2] = i .. ':' .. member
-            reply[#reply + 1] = id
-            reply[#reply + 1] = value and string.sub(value, 18)
-                                or ''
+
+            if value then
+                n = n + 1
+                reply[#reply + 1] = id
+                reply[#reply + 1] = value
+            end
+        end
+
+        -- some were passed over: it goes on behind them
+
+        if #members == most then
+            reply[1] = 1
+            return reply
         end
     end
 end

@@ -2,11 +2,18 @@
 -- A status report as it came.  ARGV: id, "index" or "id", which one
 -- {1, its id, its index, digest, z, body}; {0}: there is none such;
 -- {-1}: not enrolled
+--@include era_of
 local T, id, by = KEYS[1], ARGV[1], ARGV[2]
 local reports = T .. ':sr:' .. id
 
-if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
+local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era')
+
+if not v[1] then
     return {-1}
+end
+
+if era_before(T, v[2], v[3]) ~= 0 then
+    return {0}
 end
 
 local list = redis.call('HGET', reports, 'l') or ''

@@ -8,6 +8,7 @@
 --@include queue
 --@include auth
 --@include status
+--@include era
 --@include ddm
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local kind, once, awaiting, unlock = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -20,7 +21,7 @@ if code ~= 0 then
 end
 
 local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
-                     'enabled')
+                     'enabled', 'parent', 'era')
 
 -- the answer was lost, perhaps with all that was to follow it
 
@@ -37,6 +38,15 @@ if id ~= device and not v[1] then
     redis.call('SADD', T .. ':users:' .. device, id)
     redis.call('ZADD', T .. ':ids', 0, id)
     redis.call('HSET', e, 'type', kind, 'parent', device)
+end
+
+if era_before(T, v[6], v[7]) ~= 0 then
+    era_enter(T, id)
+    v[5] = '0'
+end
+
+if id ~= device and era(T, device) ~= '' then
+    redis.call('HSET', e, 'era', era(T, device))
 end
 
 local now = clock()
@@ -81,6 +91,8 @@ if id == device and awaiting == '1' and tally == 1 then
 end
 
 event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
+
+old_sweep(T)
 
 local ctx = {now = now, uuid = ARGV[10], body = ARGV[11]}
 

@@ -1,0 +1,136 @@
+-- Users belong to an era of their device: each Authenticate of it begins one,
+-- named by its "gen", and each CheckOut another, "gen.1" and so on.  A user
+-- of another era than its device's counts as cleared, and is cleared when a
+-- script next writes to it.  Include clock, queue and status before.
+--@include score
+--@include era_of
+
+-- how long a manifest that no channel has stays: a device may be reading it
+local ddm_old = 86400
+
+local function ddm_drop(T, token)
+    local key = T .. ':dm:' .. token
+
+    if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
+        redis.call('EXPIRE', key, ddm_old)
+    end
+end
+
+-- the newest tombstone of a channel, or what was before: enqueue takes none up
+-- to it for a command that is done
+local function era_fence(T, id, before)
+    local newest = clock_newest(T .. ':done:' .. id)
+
+    if tonumber(newest) <= tonumber(before or '0') then
+        newest = before
+    end
+
+    if newest then
+        redis.call('HSET', T .. ':e:' .. id, 'fence', newest)
+    end
+end
+
+-- clears a user, if it is of a former era, and takes it into the present one
+local function era_enter(T, id)
+    local e = T .. ':e:' .. id
+    local v = redis.call('HMGET', e, 'parent', 'era', 'q', 'dt', 'fence')
+    local before = era_before(T, v[1], v[2])
+
+    if before == 0 then
+        return
+    end
+
+    old_room = old_room - 10
+
+    if before == 2 then
+        if v[3] then
+            queue_clear(T, id)
+        end
+
+        redis.call('HDEL', e, 'token', 'magic', 'topic')
+        redis.call('HSET', e, 'tally', 0)
+        era_fence(T, id, v[5])
+    end
+
+    if v[4] then
+        ddm_drop(T, v[4])
+    end
+
+    redis.call('HDEL', e, 'dt', 'dm', 'dc', 'mtoken', 'awaiting',
+               'not_on_console')
+    redis.call('HSET', e, 'enabled', 0, 'era', era(T, v[1]))
+    status_forget(T, id)
+end
+
+-- A new era of a device has begun: its users are cleared, the first ones now.
+-- How many they are.
+local function era_begin(T, device, name)
+    local users = redis.call('SMEMBERS', T .. ':users:' .. device)
+    local args
+
+    redis.call('HSET', T .. ':e:' .. device, 'era', name)
+    eras[device] = name
+
+    for i, user in ipairs(users) do
+
+        if old_room > 0 then
+            era_enter(T, user)
+
+        else
+            args = args or {old_number(T)}
+
+            if #args > 1 then
+                args[#args + 1] = args[1]
+            end
+
+            args[#args + 1] = 'u:' .. user
+        end
+
+        if args and (#args >= 2000 or i == #users) then
+            redis.call('ZADD', T .. ':old', unpack(args))
+            args = nil
+        end
+    end
+
+    return #users
+end
+
+-- takes away some of what is of no use any more, the oldest first
+local function old_sweep(T)
+    while old_room > 0 do
+        local member = redis.call('ZRANGE', T .. ':old', 0, 0)[1]
+
+        if not member then
+            return
+        end
+
+        local kind, rest = string.match(member, '^(.):(.*)$')
+        local n, id = string.match(rest, '^(%d+):?(.*)$')
+        local key = T .. ':old:' .. (n or '')
+        local left = false
+
+        old_room = old_room - 1
+
+        if kind == 'u' then
+            era_enter(T, rest)
+
+        elseif kind == 's' then
+            status_old(T, key, id)
+
+        else
+            local most = math.max(1, math.min(old_room, 100))
+            local uuids = redis.call('LPOP', key, most) or {}
+
+            for _, uuid in ipairs(uuids) do
+                command_release(T, uuid, 1)
+            end
+
+            old_room = old_room - #uuids
+            left = #uuids == most
+        end
+
+        if not left then
+            redis.call('ZREM', T .. ':old', member)
+        end
+    end
+end
