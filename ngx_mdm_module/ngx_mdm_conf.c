@@ -24,6 +24,7 @@
 #define NGX_MDM_ERRORS        100
 #define NGX_MDM_STATUS_INDEX  32
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
+#define NGX_MDM_RESULT_BYTES  (64 * 1024 * 1024)
 #define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
 
 
@@ -119,6 +120,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->keep_certificate = NGX_CONF_UNSET;
     conf->withhold_secrets = NGX_CONF_UNSET;
     conf->result_ttl = NGX_CONF_UNSET;
+    conf->result_bytes = NGX_CONF_UNSET_SIZE;
 
     return conf;
 }
@@ -168,6 +170,8 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->withhold_secrets, prev->withhold_secrets, 1);
     ngx_conf_merge_sec_value(conf->result_ttl, prev->result_ttl,
                              NGX_MDM_RESULT_TTL);
+    ngx_conf_merge_size_value(conf->result_bytes, prev->result_bytes,
+                              NGX_MDM_RESULT_BYTES);
 
     rv = ngx_mdm_merge_store(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
@@ -217,6 +221,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     s->user_authenticate = conf->user_authenticate;
     s->queue_limit = conf->queue_limit;
     s->result_ttl = (mdm_uint_t) conf->result_ttl;
+    s->result_bytes = conf->result_bytes;
     s->event_limit = conf->event_limit;
     s->event_payload = conf->event_payload;
     s->audit_reads = conf->audit_reads;

@@ -208,6 +208,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, result_ttl),
       &ngx_mdm_positive },
 
+    { ngx_string("mdm_result_bytes"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, result_bytes),
+      NULL },
+
     { ngx_string("mdm_event_limit"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

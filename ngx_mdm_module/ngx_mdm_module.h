@@ -69,6 +69,7 @@ typedef struct {
     ngx_flag_t                keep_certificate;
     ngx_flag_t                withhold_secrets;
     time_t                    result_ttl;
+    size_t                    result_bytes;
 
     mdm_settings_t            settings;    /* the same, for the core */
 } ngx_mdm_loc_conf_t;

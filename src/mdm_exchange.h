@@ -111,6 +111,8 @@ typedef struct {
     mdm_uint_t                user_authenticate;
     mdm_uint_t                queue_limit;     /* commands a channel */
     mdm_uint_t                result_ttl;      /* seconds */
+    size_t                    result_bytes;    /* of results a channel, as
+                                                  they are kept; 0: any */
     mdm_uint_t                event_limit;     /* entries a partition */
     mdm_uint_t                event_payload;   /* 1: events carry the body */
     mdm_uint_t                keep_certificate; /* 1: keep the DER */

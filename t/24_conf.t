@@ -99,6 +99,7 @@ my %bad = (
     mdm_plist_nodes => [ 'invalid number|must be above 0', 0, 'x' ],
     mdm_plist_depth => [ 'invalid number|value must be', 0, 513, 'x' ],
     mdm_result_ttl => [ 'invalid value|must be above 0', 0, 'x', '1x' ],
+    mdm_result_bytes => [ 'invalid value', -1, 'x', '1x', '64mb' ],
     mdm_event_payload => [ 'invalid value "1"', 1 ],
     mdm_audit_reads => [ 'invalid value "always"', 'always' ],
     mdm_keep_certificate => [ 'invalid value "keep"', 'keep' ],
@@ -114,6 +115,7 @@ my %good = (mdm_tenant => 'a.b-c_D1', mdm_tenants => 'b a.b-c_D1 c',
     mdm_queue_limit => 1, mdm_event_limit => 0, mdm_api_ids => 1,
     mdm_api_body => '1k',
     mdm_plist_nodes => 1, mdm_plist_depth => 512, mdm_result_ttl => '1d',
+    mdm_result_bytes => '1m',
     mdm_event_payload => 'on', mdm_audit_reads => 'on',
     mdm_keep_certificate => 'off', mdm_withhold_secrets => 'off');
 

@@ -42,6 +42,7 @@ my $x = <<'END';
     mdm_user_authenticate accept;
     mdm_queue_limit 2;
     mdm_result_ttl 1h;
+    mdm_result_bytes 2000;
     mdm_event_limit 0;
     mdm_event_payload on;
     mdm_keep_certificate off;
@@ -63,6 +64,7 @@ my $y = <<'END';
     mdm_user_authenticate refuse;
     mdm_queue_limit 3;
     mdm_result_ttl 2h;
+    mdm_result_bytes 64m;
     mdm_event_limit 1000;
     mdm_event_payload off;
     mdm_keep_certificate on;
@@ -263,6 +265,15 @@ sub look {
 
     $is{result_ttl} = $redis[0]->cmd('TTL', $result) > 3600 ? '2h' : '1h';
 
+    # a result that deflate makes no smaller than 3 kB
+
+    device(@mdm, { Status => 'Acknowledged', CommandUUID => 'q2', Answer =>
+                   join '', map { chr 97 + rand 26 } 1 .. 5000 }, id => $id);
+
+    $is{result_bytes} = $redis[0]->cmd('HEXISTS',
+                                       $result =~ s/q1$/q2/r, 'body')
+        ? '64m' : '2000';
+
     # an event, and with the message
 
     my $tag = $key =~ s/:e:.*//r;
@@ -304,14 +315,16 @@ my %is_x = (certificate => 'A-Cert', trusted_proxy => '127.0.0.1',
     trusted_certificate => 'Device CA', store => 'main', tenant => 'one',
     keep_certificate => 0, enabled => 200, user_authenticate => 200,
     plist_depth => 400, plist_nodes => 400, validate => 'strict',
-    api_ids => 400, api_body => 413, queue_limit => 2, result_ttl => '1h', event_limit => 0,
+    api_ids => 400, api_body => 413, queue_limit => 2, result_ttl => '1h', result_bytes => '2000',
+    event_limit => 0,
     event_payload => 'raw', reenroll => 403, auth => 403);
 
 my %is_y = (certificate => 'B-Cert', trusted_proxy => '127.0.0.2',
     trusted_certificate => 'Other CA', store => 'second', tenant => 'two',
     keep_certificate => 1, enabled => 200, user_authenticate => 410,
     plist_depth => 200, plist_nodes => 200, validate => 'off',
-    api_ids => 207, api_body => 200, queue_limit => 3, result_ttl => '2h', event_limit => 1,
+    api_ids => 207, api_body => 200, queue_limit => 3, result_ttl => '2h', result_bytes => '64m',
+    event_limit => 1,
     event_payload => 'plain', reenroll => 200, auth => 200);
 
 for my $case (

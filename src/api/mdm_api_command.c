@@ -9,9 +9,11 @@
 #include "mdm_api.h"
 #include "mdm_api_audit.h"
 #include "mdm_api_json.h"
+#include "mdm_api_plist.h"
 #include "mdm_api_util.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
+#include "mdm_report.h"
 
 
 /* elements of the script's reply */
@@ -23,8 +25,20 @@ enum {
     MDM_API_COMMAND_STATUS,                /* or the NotNow record */
     MDM_API_COMMAND_BODY,
     MDM_API_COMMAND_Z,
-    MDM_API_COMMAND_KNOWN
+    MDM_API_COMMAND_KNOWN,
+    MDM_API_COMMAND_DROPPED,
+    MDM_API_COMMAND_CONSOLE
 };
+
+/* x->state: what is answered */
+
+#define MDM_API_FORMAT_BASE64     1
+#define MDM_API_FORMAT_PLIST      2
+#define MDM_API_FORMAT_JSON       3
+
+
+#define MDM_API_CHAIN_NODES       1000   /* values of an ErrorChain */
+
 
 #define MDM_API_COMMAND_NONE      0
 #define MDM_API_COMMAND_PENDING   1
@@ -34,6 +48,13 @@ enum {
 
 static mdm_int_t mdm_api_command_get_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_command_get_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_api_command_members(mdm_exchange_t *x,
+    mdm_api_json_t *j, const mdm_str_t *result, plist_t tree);
+static mdm_int_t mdm_api_command_tree(mdm_exchange_t *x,
+    const mdm_str_t *result, plist_t *tree);
+static mdm_int_t mdm_api_command_unfit(mdm_exchange_t *x, const char *why);
+static mdm_int_t mdm_api_command_chain(mdm_exchange_t *x, mdm_api_json_t *j,
+    const mdm_str_t *result);
 static const char *mdm_api_command_state(int64_t code,
     const mdm_str_t *status);
 static mdm_int_t mdm_api_command_result(mdm_exchange_t *x,
@@ -51,7 +72,7 @@ mdm_api_command_get_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_command_get_call(mdm_exchange_t *x)
 {
-    mdm_int_t          rc;
+    mdm_int_t          rc, state;
     mdm_str_t          uuid, format, *args;
     mdm_enrollment_t   en;
 
@@ -71,16 +92,20 @@ mdm_api_command_get_call(mdm_exchange_t *x)
         return rc;
     }
 
-    if (format.len != 0 && !mdm_str_is(&format, "json")
-        && !mdm_str_is(&format, "plist"))
-    {
+    state = MDM_API_FORMAT_BASE64;
+
+    if (mdm_str_is(&format, "json")) {
+        state = MDM_API_FORMAT_JSON;
+
+    } else if (mdm_str_is(&format, "plist")) {
+        state = MDM_API_FORMAT_PLIST;
+
+    } else if (format.len != 0) {
         return mdm_exchange_refuse(x, 400, "the argument \"format\" is "
                                    "neither json nor plist");
     }
 
-    if (mdm_exchange_calls(x, 1, mdm_str_is(&format, "plist") ? 2 : 1)
-        != MDM_CALL)
-    {
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
         return MDM_ERROR;
     }
 
@@ -101,7 +126,8 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
 {
     int64_t             code;
     mdm_int_t           rc;
-    mdm_str_t           s, status, result;
+    mdm_str_t           s, status, result, dropped;
+    plist_t             tree;
     mdm_api_json_t      j;
     const mdm_reply_t  *reply;
 
@@ -117,8 +143,10 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
                                    "command");
     }
 
+    tree = NULL;
     mdm_str_null(&result);
 
+    dropped = mdm_reply_str(reply, MDM_API_COMMAND_DROPPED);
     status = mdm_reply_str(reply, MDM_API_COMMAND_STATUS);
     x->request_type = mdm_reply_str(reply, MDM_API_COMMAND_TYPE);
 
@@ -132,10 +160,16 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
         x->mdm_status = status;
     }
 
-    if (x->state == 2) {
+    if (x->state == MDM_API_FORMAT_PLIST) {
 
         if (code != MDM_API_COMMAND_RESULT) {
             return mdm_exchange_refuse(x, 404, "there is no result");
+        }
+
+        if (dropped.len != 0) {
+            return mdm_exchange_refuse(x, 410, "the result, %.*s bytes, had no "
+                                       "room: see \"mdm_result_bytes\"",
+                                       mdm_fmt(&dropped));
         }
 
         /*
@@ -146,6 +180,13 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
         return mdm_api_audited(x, mdm_exchange_body(x, 200,
                                                     "application/x-plist",
                                                     &result));
+    }
+
+    if (x->state == MDM_API_FORMAT_JSON && dropped.len == 0) {
+        rc = mdm_api_command_tree(x, &result, &tree);
+        if (rc != MDM_OK) {
+            return rc;
+        }
     }
 
     mdm_api_json_init(&j, x->arena, 512 + result.len / 3 * 4);
@@ -166,16 +207,127 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
     }
 
     if (code == MDM_API_COMMAND_RESULT) {
-        s = mdm_reply_str(reply, MDM_API_COMMAND_KNOWN);
 
-        mdm_api_json_str(&j, "status", &status);
-        mdm_api_json_bool(&j, "was_queued", mdm_str_is(&s, "1"));
-        mdm_api_json_base64(&j, "result", &result);
+        rc = mdm_api_command_members(x, &j, &result, tree);
+
+        if (rc == MDM_DECLINED) {
+            return mdm_api_command_unfit(x, "its JSON would be too large");
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
     }
 
     mdm_api_json_close(&j, '}');
 
     return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
+}
+
+
+/* the members of a result; MDM_DECLINED: it is too large as JSON */
+
+static mdm_int_t
+mdm_api_command_members(mdm_exchange_t *x, mdm_api_json_t *j,
+    const mdm_str_t *result, plist_t tree)
+{
+    mdm_int_t           rc;
+    mdm_str_t           s;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    mdm_api_json_str(j, "status", &x->mdm_status);
+
+    s = mdm_reply_str(reply, MDM_API_COMMAND_KNOWN);
+    mdm_api_json_bool(j, "was_queued", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(reply, MDM_API_COMMAND_CONSOLE);
+
+    if (mdm_str_is(&s, "1")) {
+        mdm_api_json_bool(j, "not_on_console", 1);
+    }
+
+    rc = mdm_api_command_chain(x, j, result);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_reply_str(reply, MDM_API_COMMAND_DROPPED).len != 0) {
+        mdm_api_json_bool(j, "result_dropped", 1);
+        return MDM_OK;
+    }
+
+    if (tree != NULL) {
+        return mdm_api_plist(j, "result", tree);
+    }
+
+    mdm_api_json_base64(j, "result", result);
+
+    return MDM_OK;
+}
+
+
+/* a result as a tree, for JSON; MDM_DONE: it is refused */
+
+static mdm_int_t
+mdm_api_command_tree(mdm_exchange_t *x, const mdm_str_t *result,
+    plist_t *tree)
+{
+    mdm_int_t            rc;
+    const char          *why;
+    mdm_plist_limits_t   limits;
+
+    if (result->len == 0) {
+        return MDM_OK;
+    }
+
+    if (result->len > MDM_API_PLIST_IN) {
+        return mdm_api_command_unfit(x, "it is too large");
+    }
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_plist_parse(x->arena, result, &limits, tree, &why);
+
+    return (rc == MDM_DECLINED) ? mdm_api_command_unfit(x, why) : rc;
+}
+
+
+static mdm_int_t
+mdm_api_command_unfit(mdm_exchange_t *x, const char *why)
+{
+    return mdm_exchange_refuse(x, 406, "the result cannot be shown as JSON: "
+                               "%s; ask for it with format=plist", why);
+}
+
+
+/* the ErrorChain of a result, if there is one that can be read */
+
+static mdm_int_t
+mdm_api_command_chain(mdm_exchange_t *x, mdm_api_json_t *j,
+    const mdm_str_t *result)
+{
+    plist_t              chain;
+    mdm_int_t            rc;
+    mdm_report_t         report;
+    mdm_plist_limits_t   limits;
+
+    if (mdm_report_read(x->arena, result, &report) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = MDM_API_CHAIN_NODES;
+
+    rc = mdm_report_chain(x->arena, result, &report, &limits, &chain);
+
+    if (rc == MDM_DECLINED) {
+        return MDM_OK;
+    }
+
+    return (rc == MDM_OK) ? mdm_api_plist(j, "error_chain", chain) : rc;
 }
 
 

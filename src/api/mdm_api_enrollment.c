@@ -39,7 +39,8 @@ enum {
     MDM_API_OWN_MIGRATED,
     MDM_API_OWN_TOPIC,
     MDM_API_OWN_SHORT_NAME,
-    MDM_API_OWN_LONG_NAME
+    MDM_API_OWN_LONG_NAME,
+    MDM_API_OWN_CONSOLE
 };
 
 
@@ -197,6 +198,12 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     s = mdm_reply_str(own, MDM_API_OWN_AWAITING);
     mdm_api_json_bool(&j, "awaiting_configuration", mdm_str_is(&s, "1"));
 
+    s = mdm_reply_str(own, MDM_API_OWN_CONSOLE);
+
+    if (mdm_str_is(&s, "1")) {
+        mdm_api_json_bool(&j, "not_on_console", 1);
+    }
+
     s = mdm_reply_str(own, MDM_API_OWN_MIGRATED);
     mdm_api_json_bool(&j, "migrated", mdm_str_is(&s, "1"));
 
@@ -259,6 +266,12 @@ mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply,
     for (i = 0; mdm_api_device_names[i] != NULL; i++) {
         s = mdm_reply_str(device, i);
         mdm_api_json_opt_str(j, mdm_api_device_names[i], &s);
+    }
+
+    s = mdm_reply_str(device, i + 1);
+
+    if (s.len != 0) {
+        mdm_api_json_bool(j, "supervised", mdm_str_is(&s, "1"));
     }
 
     s = mdm_reply_str(device, i);

@@ -41,7 +41,8 @@ enum {
     MDM_API_ROW_LONG_NAME,
     MDM_API_ROW_DER,
     MDM_API_ROW_UNLOCK,
-    MDM_API_ROW_HELD
+    MDM_API_ROW_HELD,
+    MDM_API_ROW_FACTS
 };
 
 
@@ -58,6 +59,15 @@ static mdm_int_t mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q);
+static void mdm_api_query_device(mdm_api_json_t *j, const mdm_reply_t *row,
+    const mdm_str_t *unlock);
+
+
+/* in the order of the script; "supervised" follows */
+
+static const char  *mdm_api_query_facts[] = {
+    "os_version", "build", "model", "model_name", "product", NULL
+};
 
 
 mdm_int_t
@@ -441,7 +451,7 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
     mdm_uint_t   rows;
 
     args = mdm_exchange_call(x, i, &mdm_script_enrollment_query, tag,
-                             7 + q->nfilter + nids);
+                             8 + q->nfilter + nids);
     if (args == NULL) {
         return NULL;
     }
@@ -469,9 +479,11 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
     args[5] = mdm_api_flag(q->include_cert);
     args[6] = mdm_api_flag(q->include_unlock);
 
-    memcpy(&args[7], q->filter, q->nfilter * sizeof(mdm_str_t));
+    args[7] = q->supervised;
 
-    return args + 7 + q->nfilter;
+    memcpy(&args[8], q->filter, q->nfilter * sizeof(mdm_str_t));
+
+    return args + 8 + q->nfilter;
 }
 
 
@@ -481,7 +493,7 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 {
     int64_t              tally;
     mdm_int_t            rc;
-    mdm_str_t            s, der, unlock, name;
+    mdm_str_t            s, unlock, name;
     mdm_api_json_t      *j;
     mdm_secret_where_t   where;
 
@@ -518,28 +530,7 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     s = mdm_reply_str(row, MDM_API_ROW_TYPE);
     mdm_api_json_str(j, "type", &s);
 
-    s = mdm_reply_str(row, MDM_API_ROW_SERIAL);
-    der = mdm_reply_str(row, MDM_API_ROW_DER);
-
-    if (s.len != 0 || der.len != 0 || unlock.len != 0) {
-
-        mdm_api_json_open(j, "device", '{');
-        mdm_api_json_opt_str(j, "serial_number", &s);
-
-        if (der.len != 0) {
-            mdm_api_json_pem(j, "device_cert", &der);
-        }
-
-        if (unlock.len != 0) {
-            mdm_api_json_base64(j, "unlock_token", &unlock);
-
-            if (mdm_reply_int(row, MDM_API_ROW_HELD, 0) == 1) {
-                mdm_api_json_bool(j, "unlock_token_withheld", 1);
-            }
-        }
-
-        mdm_api_json_close(j, '}');
-    }
+    mdm_api_query_device(j, row, &unlock);
 
     s = mdm_reply_str(row, MDM_API_ROW_SHORT_NAME);
     name = mdm_reply_str(row, MDM_API_ROW_LONG_NAME);
@@ -568,6 +559,59 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     mdm_api_json_close(j, '}');
 
     return MDM_OK;
+}
+
+
+/* what is known of the device of a row, if anything is */
+
+static void
+mdm_api_query_device(mdm_api_json_t *j, const mdm_reply_t *row,
+    const mdm_str_t *unlock)
+{
+    size_t      i;
+    mdm_str_t   serial, der, s;
+    mdm_uint_t  known;
+
+    serial = mdm_reply_str(row, MDM_API_ROW_SERIAL);
+    der = mdm_reply_str(row, MDM_API_ROW_DER);
+
+    known = (serial.len != 0 || der.len != 0 || unlock->len != 0);
+
+    for (i = MDM_API_ROW_FACTS; i < row->nelements; i++) {
+        known = known || mdm_reply_str(row, i).len != 0;
+    }
+
+    if (!known) {
+        return;
+    }
+
+    mdm_api_json_open(j, "device", '{');
+    mdm_api_json_opt_str(j, "serial_number", &serial);
+
+    for (i = 0; mdm_api_query_facts[i] != NULL; i++) {
+        s = mdm_reply_str(row, MDM_API_ROW_FACTS + i);
+        mdm_api_json_opt_str(j, mdm_api_query_facts[i], &s);
+    }
+
+    s = mdm_reply_str(row, MDM_API_ROW_FACTS + i);
+
+    if (s.len != 0) {
+        mdm_api_json_bool(j, "supervised", mdm_str_is(&s, "1"));
+    }
+
+    if (der.len != 0) {
+        mdm_api_json_pem(j, "device_cert", &der);
+    }
+
+    if (unlock->len != 0) {
+        mdm_api_json_base64(j, "unlock_token", unlock);
+
+        if (mdm_reply_int(row, MDM_API_ROW_HELD, 0) == 1) {
+            mdm_api_json_bool(j, "unlock_token_withheld", 1);
+        }
+    }
+
+    mdm_api_json_close(j, '}');
 }
 
 

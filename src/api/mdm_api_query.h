@@ -42,6 +42,7 @@ typedef struct {
                                               takes them */
     mdm_uint_t                nfilter;
     mdm_str_t                 enabled;     /* "", "0" or "1" */
+    mdm_str_t                 supervised;  /* the same */
     mdm_uint_t                include_cert;
     mdm_uint_t                include_unlock;
 

@@ -25,18 +25,19 @@ static mdm_int_t mdm_api_query_bool(mdm_exchange_t *x, json_t *object,
 
 /* in the order in which the script takes them */
 
-#define MDM_API_QUERY_LISTS   3
+#define MDM_API_QUERY_LISTS   5
 #define MDM_API_QUERY_SERIALS 1
 
 static const char  *mdm_api_query_lists[] = {
-    "types", "serials", "user_short_names"
+    "types", "serials", "user_short_names", "os_versions", "models"
 };
 
 
 static const char  *mdm_api_query_keys[] = { "filter", "options", NULL };
 
 static const char  *mdm_api_query_filter_keys[] = {
-    "ids", "serials", "user_short_names", "types", "enabled", NULL
+    "ids", "serials", "user_short_names", "types", "enabled", "os_versions",
+    "models", "supervised", NULL
 };
 
 static const char  *mdm_api_query_option_keys[] = {
@@ -143,7 +144,7 @@ static mdm_int_t
 mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
 {
     json_t      *list[MDM_API_QUERY_LISTS];
-    mdm_int_t    rc, enabled;
+    mdm_int_t    rc, enabled, supervised;
     mdm_uint_t   i, n;
 
     rc = mdm_api_query_object(x, filter, "filter.",
@@ -161,6 +162,17 @@ mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
 
     if (enabled != -1) {
         q->enabled = mdm_api_flag((mdm_uint_t) enabled);
+    }
+
+    supervised = -1;
+
+    rc = mdm_api_query_bool(x, filter, "filter", "supervised", &supervised);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (supervised != -1) {
+        q->supervised = mdm_api_flag((mdm_uint_t) supervised);
     }
 
     rc = mdm_api_query_id_list(x, q, json_object_get(filter, "ids"));

@@ -10,14 +10,20 @@
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 #include "mdm_report.h"
+#include "mdm_report_facts.h"
 
 
 /* commands without a body that one exchange drops */
 #define MDM_CONNECT_DROPS     16
 
 
+/* results of commands that were never queued: this part of mdm_result_bytes */
+#define MDM_CONNECT_UNKNOWN   16
+
+
 static mdm_int_t mdm_connect_status(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_idle(mdm_exchange_t *x);
+static mdm_str_t mdm_connect_console(const mdm_report_t *report);
 static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
     const mdm_str_t *status, const mdm_str_t *uuid_key,
     const mdm_str_t *result);
@@ -101,8 +107,35 @@ mdm_connect_status(mdm_exchange_t *x)
 static mdm_int_t
 mdm_connect_idle(mdm_exchange_t *x)
 {
-    return (mdm_message_call(x, &mdm_script_idle, 3, 1) == NULL) ? MDM_ERROR
-                                                                 : MDM_CALL;
+    mdm_str_t      *args;
+    mdm_uint_t      user;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+    user = mdm_enrollment_user(&m->en);
+
+    args = mdm_message_call(x, &mdm_script_idle, 3 + user, 1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (user) {
+        args[3] = mdm_connect_console(m->data);
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_str_t
+mdm_connect_console(const mdm_report_t *report)
+{
+    mdm_str_t  s;
+
+    s.data = (u_char *) (report->not_on_console ? "1" : "0");
+    s.len = 1;
+
+    return s;
 }
 
 
@@ -110,18 +143,19 @@ static mdm_int_t
 mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     const mdm_str_t *uuid_key, const mdm_str_t *result)
 {
-    mdm_str_t           *args;
-    mdm_uint_t           z;
+    mdm_str_t           *args, facts[MDM_FACTS_MAX * MDM_FACT_ARGS];
+    mdm_uint_t           n, z;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
     m = x->ctx;
+    n = mdm_report_facts(m->data, facts);
 
     if (mdm_message_once(x, m) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_report, 12, 1);
+    args = mdm_message_call(x, &mdm_script_report, 17 + n, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -153,12 +187,29 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         || mdm_message_number(x, &args[10], x->settings->event_limit)
            != MDM_OK
         || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[11])
+           != MDM_OK
+        || mdm_message_number(x, &args[12], x->settings->result_bytes)
+           != MDM_OK
+        || mdm_message_number(x, &args[13],
+                              (x->settings->result_bytes
+                               + MDM_CONNECT_UNKNOWN - 1)
+                              / MDM_CONNECT_UNKNOWN)
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     args[9] = m->once;
+    args[14] = mdm_connect_console(m->data);
+
+    if (n != 0) {
+
+        if (mdm_ddm_notify_args(x, &m->en.tag, &args[15]) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        memcpy(&args[17], facts, n * sizeof(mdm_str_t));
+    }
 
     return MDM_CALL;
 }

@@ -8,6 +8,7 @@
 
 #include "mdm_ddm_report.h"
 #include "mdm_ddm_status.h"
+#include "mdm_ddm_token.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_message.h"
@@ -23,13 +24,15 @@ enum {
     MDM_DDM_ARG_ERRORS,
     MDM_DDM_ARG_EVENTS,
     MDM_DDM_ARG_FULL,
-    MDM_DDM_ARG_LISTS
+    MDM_DDM_ARG_TELL,
+    MDM_DDM_ARG_LISTS = MDM_DDM_ARG_TELL + MDM_DDM_NOTIFY_ARGS
 };
 
 
 static mdm_int_t mdm_ddm_status_call(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_report_t *report);
+static mdm_uint_t mdm_ddm_status_facts(const mdm_ddm_report_t *report);
 static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_str_t *args);
 static mdm_int_t mdm_ddm_status_names(mdm_exchange_t *x,
@@ -73,6 +76,13 @@ mdm_ddm_status_call(mdm_exchange_t *x)
 
     args[MDM_DDM_ARG_FULL].data = (u_char *) (report.full ? "1" : "0");
     args[MDM_DDM_ARG_FULL].len = 1;
+
+    if (mdm_ddm_status_facts(&report)
+        && mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_DDM_ARG_TELL])
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
 
     if (mdm_ddm_status_raw(x, &data, args) != MDM_OK
         || mdm_message_number(x, &args[MDM_DDM_ARG_REPORTS],
@@ -136,6 +146,35 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     }
 
     return MDM_OK;
+}
+
+
+/* does it speak of what an enrollment keeps of its device? */
+
+static mdm_uint_t
+mdm_ddm_status_facts(const mdm_ddm_report_t *report)
+{
+    mdm_uint_t        i, k;
+    const mdm_str_t  *place;
+
+    static const mdm_str_t  items[] = {
+        mdm_string("device.operating-system."),
+        mdm_string("device.model.")
+    };
+
+    for (i = 0; i < report->nvalues; i++) {
+        place = &report->values[i].place;
+
+        for (k = 0; k < sizeof(items) / sizeof(mdm_str_t); k++) {
+            if (place->len > items[k].len
+                && memcmp(place->data, items[k].data, items[k].len) == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 

@@ -1,7 +1,8 @@
 --@readonly
 -- What became of a command.  ARGV: id, uuid
 -- {1, RequestType, time of queueing, "first:tally" or ""}: pending;
--- {2, RequestType, time, status, body, z, known}: there is a result;
+-- {2, RequestType, time, status, body, z, known, dropped, NotOnConsole}: there
+-- is a result; "dropped" is the size of the body if it was taken away, else "";
 -- {3, "", time}: finished, the result is gone;
 -- {0}: never seen, or long ago; {-1}: not enrolled
 --@include queue
@@ -22,11 +23,12 @@ if era_before(T, v[2], v[3]) ~= 2 and queue_has(T, id, uuid) then
 end
 
 local r = redis.call('HMGET', T .. ':r:' .. id .. ':' .. uuid,
-                     'status', 'type', 'time', 'body', 'z', 'known')
+                     'status', 'type', 'time', 'body', 'z', 'known', 'dropped',
+                     'not_on_console')
 
 if r[1] then
     return {2, r[2] or '', r[3] or '', r[1], r[4] or '', r[5] or '',
-            r[6] or ''}
+            r[6] or '', r[7] or '', r[8] or ''}
 end
 
 local time = redis.call('ZSCORE', T .. ':done:' .. id, uuid)

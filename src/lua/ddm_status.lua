@@ -2,8 +2,10 @@
 -- ARGV: id, device, cert, names of the report, 32 hex digits each: the
 --       one to keep, then those under older keys, z (1: it is compressed),
 --       the report, reports kept, errors kept, event limit, full (0 or 1),
---       how many items are indexed and which, how many errors and which, then
---       type, place, JSON, …: see src/ddm/mdm_ddm_report.h
+--       uuid and body of a command that tells of declarations, or "": it says
+--       nothing new of the device; how many items are indexed and which, how
+--       many errors and which, then type, place, JSON, …: see
+--       src/ddm/mdm_ddm_report.h
 -- {0, values that have no room}; {code of auth()}
 --@include event
 --@include queue
@@ -11,6 +13,7 @@
 --@include status
 --@include era
 --@include ddm
+--@include facts
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local digest, kept, limit = string.sub(ARGV[4], 1, 32), tonumber(ARGV[7]),
                             ARGV[9]
@@ -63,7 +66,7 @@ local rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
 
 -- arguments
 
-local at = 11
+local at = 13
 local items, indexed = {}, {}
 
 for i = at + 1, at + tonumber(ARGV[at]) do
@@ -291,6 +294,39 @@ end
 
 if #errors > 0 then
     redis.call('LTRIM', T .. ':se:' .. id, 0, tonumber(ARGV[8]) - 1)
+end
+
+-- What enrollments keep of a device.  A model has other names here than in
+-- check-in: they take no other's place.
+
+local items_of = {
+    ['device.operating-system.version'] = 'os',
+    ['device.operating-system.build-version'] = 'build',
+    ['device.model.identifier'] = 'product',
+    ['device.model.number'] = 'model',
+    ['device.model.marketing-name'] = 'model_name'
+}
+
+if ARGV[11] ~= '' then
+    local d = redis.call('HMGET', T .. ':e:' .. device, 'model', 'model_name')
+    local facts = {}
+
+    for place, field in pairs(items_of) do
+        local value = new[place] and status_text(new[place])
+
+        if value and value ~= '' and #value <= 255
+            and not (field == 'model' and d[1])
+            and not (field == 'model_name' and d[2])
+        then
+            facts[#facts + 1] = field
+            facts[#facts + 1] = value
+        end
+    end
+
+    if facts_set(T, device, facts) then
+        facts_tell(T, device, {now = now, uuid = ARGV[11], body = ARGV[12]},
+                   limit)
+    end
 end
 
 -- who watches what

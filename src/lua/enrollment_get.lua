@@ -11,18 +11,18 @@ local e = T .. ':e:' .. id
 local own = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'tally',
                        'last_seen', 'enrolled', 'updated', 'awaiting',
                        'migrated', 'topic', 'short_name', 'long_name',
-                       'era')
+                       'not_on_console', 'era')
 
 if not own[1] then
     return {0}
 end
 
-local before = era_before(T, own[2], own[13])
+local before = era_before(T, own[2], own[14])
 
--- what goes when it is cleared: enabled; tally, topic
+-- what goes when it is cleared
 
 if before ~= 0 then
-    own[3], own[8] = '0', nil
+    own[3], own[8], own[13] = '0', nil, nil
 end
 
 if before == 2 then
@@ -32,7 +32,7 @@ end
 local device = own[2] or id
 local of = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'name',
                       'model', 'model_name', 'product', 'os', 'build',
-                      'imei', 'meid', 'cert')
+                      'imei', 'meid', 'cert', 'supervised')
 local secrets = T .. ':u:' .. id
 local der, unlock
 
@@ -50,13 +50,13 @@ local function there(field)
     return value and (string.sub(value, 1, 4) == '\238MK\1' and 1 or 2) or 0
 end
 
-for i = 1, 12 do
+for i = 1, 13 do
     own[i] = own[i] or ''
 end
 
-own[13] = nil
+own[14] = nil
 
-for i = 1, 10 do
+for i = 1, 11 do
     of[i] = of[i] or ''
 end
 

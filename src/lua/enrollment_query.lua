@@ -2,19 +2,22 @@
 -- Enrollments of a partition that fit a filter.
 -- ARGV: "scan", "ids" or "serials", id after which to go on or "", ids looked
 --       at at most, rows at most, enabled ("", "0", "1"), certificate (0 or 1),
---       unlock token (0 or 1), then of types, serials and short names each
---       how many and which (0: any), then ids; of "serials" pairs of a device
---       and the serial number that it is to have, users come with it
+--       unlock token (0 or 1), supervised ("", "0", "1"), then of types,
+--       serials, short names, OS versions and models each how many and which
+--       (0: any; of the last two one may end in "*"), then ids; of "serials"
+--       pairs of a device and the serial number that it is to have, users come
+--       with it
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
--- name, DER, unlock token, 1: it is withheld from the device}; with
+-- name, DER, unlock token, 1: it is withheld from the device, OS version,
+-- build, model, model name, product, supervised ("": not known)}; with
 -- "serials" "more" is which device comes next (from 1), and a row {id} a
 -- device that has another serial number, or is gone
 --@include era_of
 local T, after, most, rows = KEYS[1], ARGV[2], tonumber(ARGV[3]),
                              tonumber(ARGV[4])
 local enabled, certificate, token = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
-local at = 8
+local supervised, at = ARGV[8], 9
 
 local function set()
     local n, any = tonumber(ARGV[at]), nil
@@ -29,7 +32,39 @@ local function set()
     return any
 end
 
+-- which have a "*" at the end: of these the beginnings
+local function patterns()
+    local exact, begins = set(), {}
+
+    for value in pairs(exact or {}) do
+        if string.sub(value, -1) == '*' then
+            begins[#begins + 1] = string.sub(value, 1, -2)
+        end
+    end
+
+    return exact and {exact = exact, begins = begins}
+end
+
+local function fits(list, value)
+    if not value then
+        return false
+    end
+
+    if list.exact[value] then
+        return true
+    end
+
+    for _, text in ipairs(list.begins) do
+        if string.sub(value, 1, #text) == text then
+            return true
+        end
+    end
+
+    return false
+end
+
 local types, serials, names = set(), set(), set()
+local systems, models = patterns(), patterns()
 local ids, more, stale = {}, 0, {}
 
 if ARGV[1] == 'ids' then
@@ -80,9 +115,11 @@ local reply = {0, more, ''}
 for i, id in ipairs(ids) do
     local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'enabled',
                          'tally', 'last_seen', 'serial', 'short_name',
-                         'long_name', 'parent', 'updated', 'enrolled', 'era')
+                         'long_name', 'parent', 'updated', 'enrolled', 'os',
+                         'build', 'model', 'model_name', 'product',
+                         'supervised', 'era')
 
-    local before = era_before(T, v[8], v[11])
+    local before = era_before(T, v[8], v[17])
 
     if before ~= 0 then
         v[2] = '0'
@@ -97,15 +134,22 @@ for i, id in ipairs(ids) do
         and (not names or names[v[6] or ''])
     then
         local device = v[8] or id
-        local serial = v[5]
+        local d = {v[5], v[11], v[12], v[13], v[14], v[15], v[16]}
 
         if v[8] then
-            serial = redis.call('HGET', T .. ':e:' .. device, 'serial')
+            d = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'os',
+                           'build', 'model', 'model_name', 'product',
+                           'supervised')
         end
 
-        serial = serial or ''
+        local serial = d[1] or ''
 
-        if not serials or serials[serial] then
+        if (not serials or serials[serial])
+            and (not systems or fits(systems, d[2]))
+            and (not models or fits(models, d[4]) or fits(models, d[5])
+                 or fits(models, d[6]))
+            and (supervised == '' or d[7] == supervised)
+        then
             local der, unlock, held
 
             if certificate then
@@ -120,7 +164,9 @@ for i, id in ipairs(ids) do
             reply[#reply + 1] = {id, v[1], v[2] or '0', v[3] or '0',
                                  v[4] or v[9] or v[10] or '', serial,
                                  v[6] or '', v[7] or '', der or '',
-                                 unlock or '', held or 0}
+                                 unlock or '', held or 0,
+                                 d[2] or '', d[3] or '', d[4] or '',
+                                 d[5] or '', d[6] or '', d[7] or ''}
 
             if #reply - 3 == rows then
                 if i < #ids then

@@ -1,6 +1,6 @@
 --@volatile
 -- Connect, Idle: the poll.  Read-only but for last_seen, once a minute.
--- ARGV: id, device, cert
+-- ARGV: id, device, cert; of a user NotOnConsole (0 or 1)
 -- a reply of deliver(), or {code of auth()}
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local e = T .. ':e:' .. id
@@ -11,7 +11,8 @@ if id == device then
     kind, pin = v[1], v[2]
 
 else
-    v = redis.call('HMGET', e, 'type', 'era', 'enabled', 'last_seen', 'q')
+    v = redis.call('HMGET', e, 'type', 'era', 'enabled', 'last_seen', 'q',
+                   'not_on_console')
 
     local d = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'era')
 
@@ -48,6 +49,17 @@ if clock_minute(v[4], now) then
         and not string.find(r.err, 'OOM', 1, true)
     then
         return r
+    end
+end
+
+-- a user of a Mac came to the screen, or left it
+
+if id ~= device and v[6] ~= (ARGV[4] == '1' and '1' or false) then
+
+    if v[6] then
+        redis.pcall('HDEL', e, 'not_on_console')
+    else
+        redis.pcall('HSET', e, 'not_on_console', 1)
     end
 end
 

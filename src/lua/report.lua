@@ -1,6 +1,10 @@
 -- Connect, with the answer to a command.
 -- ARGV: id, device, cert, status, uuid ("": missing), result, z (1: it is
---       compressed), result ttl, results kept, once, event limit, raw
+--       compressed), result ttl, results kept, once, event limit, raw,
+--       bytes of results kept, and of those of commands that were not queued
+--       (0: no limit), NotOnConsole (0 or 1), uuid and body of a command that
+--       tells of declarations ("": there are no facts), then of facts:
+--       RequestType, field, value, …
 -- status "Drop" takes a command away whose body is gone, "DropPlain" one that
 -- is not encrypted.
 -- a reply of deliver(), or {code of auth()}
@@ -9,6 +13,7 @@
 --@include auth
 --@include status
 --@include era
+--@include results
 --@include deliver
 local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local status, uuid, result, z = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -23,7 +28,7 @@ end
 
 local function read()
     return redis.call('HMGET', e, 'type', 'enabled', 'once', 'dc', 'fence',
-                      'era')
+                      'era', 'not_on_console')
 end
 
 local v = read()
@@ -41,17 +46,30 @@ local now = clock()
 
 seen(T, id, now)
 
+-- is the user at the screen?  Only a Mac says so
+
+if v[7] ~= (ARGV[15] == '1' and '1' or false) then
+
+    if ARGV[15] == '1' then
+        redis.call('HSET', e, 'not_on_console', 1)
+    else
+        redis.call('HDEL', e, 'not_on_console')
+    end
+end
+
+local facts = {}
+
 -- Is it an answer, and no repetition of one?  Then it leaves the queue.  A
 -- command that was answered before this enrolment may be queued again.
 
-local known = false
+local known, answered = false, false
 
 local function fresh()
     if uuid == '' then
         return v[3] ~= once
     end
 
-    local answered = redis.call('ZSCORE', done, uuid)
+    answered = redis.call('ZSCORE', done, uuid)
 
     if answered and tonumber(answered) > tonumber(v[5] or '0') then
         return false
@@ -120,6 +138,10 @@ elseif fresh() then
 
     local key = T .. ':r:' .. id .. ':' .. uuid
 
+    if uuid == '' or answered then
+        results_forget(T, id, uuid)
+    end
+
     redis.call('UNLINK', key)
     redis.call('HSET', key, 'status', status, 'type', kind, 'time', now,
                'body', result, 'z', z, 'known', known and 1 or 0)
@@ -138,6 +160,37 @@ elseif fresh() then
     event(T, limit, 'mdm.Connect', id,
           {status = status, command_uuid = uuid, request_type = kind,
            known = known}, raw)
+
+    if ARGV[15] == '1' then
+        redis.call('HSET', key, 'not_on_console', 1)
+    end
+
+    -- what it says counts as the answer to that command only
+
+    for i = 18, status == 'Acknowledged' and known and #ARGV - 2 or 0, 3 do
+        if ARGV[i] == kind then
+            facts[#facts + 1] = ARGV[i + 1]
+            facts[#facts + 1] = ARGV[i + 2]
+        end
+    end
+
+    if status == 'Acknowledged' and known
+        and kind == (id == device and 'DeviceConfigured' or 'UserConfigured')
+    then
+        redis.call('HDEL', e, 'awaiting')
+    end
+
+    results_count(T, id, uuid, known, #result,
+                  tonumber(known and ARGV[13] or ARGV[14]), kept, ttl, limit)
+end
+
+if #facts > 0 then
+--@include ddm
+--@include facts
+    if facts_set(T, device, facts) then
+        facts_tell(T, device, {now = now, uuid = ARGV[16], body = ARGV[17]},
+                   limit)
+    end
 end
 
 if v[2] ~= '1' then

@@ -135,7 +135,7 @@ sendf(void **state, mdm_kind_e kind, const char *cert, const char *fmt, ...)
           "<key>Status</key><string>Idle</string>")
 
 
-static void
+static inline void
 enroll(void **state, const char *cert)
 {
     assert_int_equal(authenticate(state, cert, id_is(UDID)), 200);
@@ -145,7 +145,7 @@ enroll(void **state, const char *cert)
 
 /* by the script itself: the API has tests of its own */
 
-static int
+static inline int
 enqueue(void **state, const char *id, const char *uuid)
 {
     int           rc;
