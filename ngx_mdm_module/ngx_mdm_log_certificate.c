@@ -81,15 +81,18 @@ ngx_mdm_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr,
     X509                *cert;
     u_char              *p, subject[MDM_SUBJECT_MAX];
     size_t               n;
+    ngx_mdm_ctx_t       *ctx;
     ngx_mdm_loc_conf_t  *mlcf;
 
     p = buf;
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
-    /* with a context we write lines of our own, which name the device */
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    /* behind the body we write lines of our own, which name the device */
 
     if ((mlcf->checkin == 1 || mlcf->connect == 1)
-        && ngx_http_get_module_ctx(r, ngx_mdm_module) == NULL)
+        && (ctx == NULL || ctx->reading))
     {
         ssl = r->connection->ssl->connection;
         cert = SSL_get0_peer_certificate(ssl);

@@ -90,6 +90,7 @@ typedef struct {
     unsigned                  access:1;    /* mdm_auth, not a handler */
     unsigned                  done:1;
     unsigned                  first:1;     /* made before the body was read */
+    unsigned                  reading:1;   /* which nginx does now */
     unsigned                  identified:1;
 } ngx_mdm_ctx_t;
 

@@ -273,7 +273,8 @@ ngx_mdm_redis_id_timer_handler(ngx_event_t *ev)
     mdm_str_set(&rid->call.key, "mdm:meta");
 
     if (ngx_mdm_redis_call(rid->redis->store, &rid->call,
-                           ngx_mdm_redis_id_answer, rid, &rid->op)
+                           NGX_MDM_REDIS_DEVICE, ngx_mdm_redis_id_answer, rid,
+                           &rid->op)
         != NGX_OK)
     {
         rid->op = NULL;
@@ -287,14 +288,19 @@ ngx_mdm_redis_id_answer(mdm_call_t *call, void *data)
 {
     ngx_mdm_redis_id_t *rid = data;
 
-    ngx_uint_t  same;
+    ngx_uint_t  told, same;
 
     rid->op = NULL;
 
-    same = (call->rc == MDM_CALL_OK
-            && ngx_mdm_redis_id_same(rid->redis->store, call->reply));
+    /* what is no answer to the question says nothing about the store */
 
-    if (call->rc == MDM_CALL_OK && !same) {
+    told = (call->rc == MDM_CALL_OK && call->reply->nelements == 2
+            && call->reply->elements[0]->type == MDM_REPLY_STRING
+            && call->reply->elements[1]->type == MDM_REPLY_STRING);
+
+    same = (told && ngx_mdm_redis_id_same(rid->redis->store, call->reply));
+
+    if (told && !same) {
         ngx_mdm_redis_id_lost(rid->redis, call->reply);
     }
 

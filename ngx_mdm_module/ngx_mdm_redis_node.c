@@ -122,21 +122,6 @@ ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node)
 }
 
 
-void
-ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason)
-{
-    if (node->conn.state == NGX_MDM_REDIS_CONN_READY) {
-        ngx_mdm_redis_conn_reset(&node->conn, reason);
-    }
-
-    if (ngx_mdm_redis_has_durable(node->redis)
-        && node->durable.state == NGX_MDM_REDIS_CONN_READY)
-    {
-        ngx_mdm_redis_conn_reset(&node->durable, reason);
-    }
-}
-
-
 ngx_uint_t
 ngx_mdm_redis_node_busy(ngx_mdm_redis_node_t *node)
 {
@@ -280,9 +265,21 @@ ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     /* it is the server's trouble: one of its connections tells it */
 
     if (ngx_mdm_redis_node_first(node, conn)) {
+
+        /* another one has said so in other words, such as reset for closed */
+
+        if (node->told.down && node->teller != conn) {
+            node->teller = conn;
+            goto refresh;
+        }
+
+        node->teller = conn;
+
         ngx_mdm_redis_told_down(&node->told, "redis",
                                 ngx_mdm_redis_conn_name(conn), reason);
     }
+
+refresh:
 
     if (node->redis->cluster != NULL) {
         ngx_mdm_redis_cluster_down(node);

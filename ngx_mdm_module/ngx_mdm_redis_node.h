@@ -80,6 +80,7 @@ typedef struct {
                                               and of jobs */
 
     ngx_msec_t                 alive;      /* when bytes came at last */
+    ngx_mdm_redis_conn_t      *teller;     /* told that it is down */
 
     ngx_mdm_redis_told_t       told;
     ngx_mdm_redis_settings_t   settings;
@@ -143,8 +144,6 @@ ngx_uint_t ngx_mdm_redis_node_conns(ngx_mdm_redis_node_t *node,
 ngx_int_t ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op);
 
-/* the server is not what it was: makes all that are ready anew */
-void ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason);
 
 
 /* ngx_mdm_redis.c: what asks for the id of a store */

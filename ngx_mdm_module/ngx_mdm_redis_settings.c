@@ -295,7 +295,8 @@ ngx_mdm_redis_settings_unknown(ngx_mdm_redis_conn_t *conn,
     last = text + sizeof(text);
 
     if (s->memory == -1) {
-        p = ngx_slprintf(p, last, ", maxmemory-policy (must be \"noeviction\")");
+        p = ngx_slprintf(p, last, ", maxmemory-policy (must be "
+                         "\"noeviction\")");
     }
 
     if (ngx_mdm_redis_settings_durable(conn)) {

@@ -104,12 +104,15 @@ ngx_mdm_refuse_first(ngx_http_request_t *r)
     }
 
     ctx->first = 1;
+    ctx->reading = 1;
 
     x = ctx->exchange;
 
     ngx_mdm_request_line(r, mlcf, x);
 
-    if (ngx_mdm_identify(ctx) != NGX_OK) {
+    if (ngx_mdm_tenant_find(ctx) != NGX_OK
+        || (!ctx->done && ngx_mdm_identify(ctx) != NGX_OK))
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -136,6 +139,8 @@ ngx_mdm_refuse_first(ngx_http_request_t *r)
         mdm_endpoint_find(x);
     }
 
+    ctx->reading = 0;
+
     /* nginx may close the connection instead, if the body is long */
 
     rc = ngx_http_discard_request_body(r);
@@ -159,6 +164,7 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
 
     if (ctx != NULL && ctx->first) {
+        ctx->reading = 0;
         ctx->exchange->now = ngx_time();
         rc = NGX_OK;
 
@@ -263,14 +269,16 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
 
     x = ctx->exchange;
 
-    ngx_mdm_request_line(r, mlcf, x);
+    if (!ctx->first) {
+        ngx_mdm_request_line(r, mlcf, x);
 
-    if (ngx_mdm_tenant_find(ctx) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+        if (ngx_mdm_tenant_find(ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
 
-    if (ctx->done) {
-        return NGX_OK;
+        if (ctx->done) {
+            return NGX_OK;
+        }
     }
 
     rc = ngx_mdm_body(r, &x->body);

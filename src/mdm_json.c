@@ -72,6 +72,10 @@ mdm_json_scan(const mdm_str_t *json, const mdm_plist_limits_t *limits)
 
     most = (uint64_t) json->len * MDM_JSON_TIMES + MDM_JSON_FREE;
 
+    if (json->len == 0) {
+        return MDM_JSON_OK;
+    }
+
     p = json->data;
     last = p + json->len;
 

@@ -365,6 +365,7 @@ static mdm_int_t
 mdm_message_pin_end(mdm_exchange_t *x)
 {
     int64_t         code;
+    mdm_int_t       rc;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -398,7 +399,11 @@ mdm_message_pin_end(mdm_exchange_t *x)
 
         /* somebody else was first: the certificate is not the device's */
 
-        (void) mdm_message_refused(x, code);
+        rc = mdm_message_refused(x, code);
+
+        if (rc != MDM_DONE) {
+            return rc;
+        }
 
         return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
     }

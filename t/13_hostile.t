@@ -864,7 +864,8 @@ is_deeply([ map { shown($_) } grep {
              | \{default\/serial:$safe+\}
              | jobs | \{default\/ddm\}:[a-z]+(?::$safe+)*
              | \{default\/[0-9]+\}:(?: ids | events | ddm | dd | dm:[0-9a-f]{40}
-                 | (?:e|users|q|nn|c|u|crt|done|d):$safe+(?::(?:$safe|:)*)?
+                 | old(?::[0-9]+)?
+                 | (?:e|users|q|nn|c|u|crt|done|d|rk|ru|rb):$safe+(?::(?:$safe|:)*)?
                  | r:$safe+:(?:$safe|:)* ))$/x } @keys ], [],
     'each key is of a form that docs/keyspace.md names');
 

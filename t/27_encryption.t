@@ -661,7 +661,7 @@ for my $case ([ 'large', 0 ], [ 'result', 1 ]) {
 
     my $device = $t->device('LOOKS-1')->enroll;
 
-    $redis->cmd('DEL', 'mdm:meta');
+    $redis->cmd('HDEL', 'mdm:meta', 'keys');
     keys_are();
     is($device->set_bootstrap_token($looks)->status, 200, 'it looks sealed');
     is(plist_read($device->get_bootstrap_token->body)->{BootstrapToken},

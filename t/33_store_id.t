@@ -218,6 +218,7 @@ $redis->cmd('HSET', 'mdm:meta', 'store_id', 'f' x 32);
 $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 ok(settled(503), 'another store: 503');
 is($d->idle->status, 503, 'a device that it knows: 503');
+wait_for(5, sub { alerts($from) });
 is(scalar(@one = alerts($from)), 1, 'one alert');
 like($one[0], qr/it is another store: its id is f{32}, not $id[2]/,
      'with both ids');
@@ -275,6 +276,7 @@ $redis->cmd('HSET', 'mdm:meta', 'version', 2, 'release', '9.9');
 $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 ok(settled(503), 'another version: 503');
 is($d->idle->status, 503, 'for each device');
+wait_for(5, sub { alerts($from) });
 is(scalar(@one = alerts($from)), 1, 'one alert');
 like($one[0], qr/its keyspace is of version 2, release 0\.\S+ knows version 1\): it needs release 9\.9 or a later one, see docs\/upgrade\.md/,
      'which says what is needed');

@@ -17,6 +17,10 @@ use MDM::PKI;
 use MDM::Redis;
 use MDM::Util qw(free_port);
 
+# all of them are one store
+
+$MDM::Redis::store_id = '5' x 32;
+
 
 my $on = 'mdm_checkin on; mdm_connect on;';
 

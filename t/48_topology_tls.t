@@ -14,7 +14,13 @@ use Test::More;
 use MDM;
 use MDM::Cluster;
 use MDM::PKI;
+use MDM::Redis;
 use MDM::Sentinel;
+
+
+# all of them are one store
+
+$MDM::Redis::store_id = '5' x 32;
 
 
 my $t = MDM->new(redis => 0);
@@ -44,7 +50,10 @@ my $tls = "tls on; tls_trusted_certificate $ca->{file};"
 sub store {
     my ($mode, $of, @servers) = @_;
 
-    return (store_conf => "mdm_store main { mode $mode; $tls " . $of->auth
+    # on a busy machine TLS takes its time
+
+    return (store_conf => "mdm_store main { mode $mode; connect_timeout 5s; "
+            . $tls . ' ' . $of->auth
             . join(' ', map { " server $_->{addr};" } @servers) . ' }');
 }
 
@@ -67,8 +76,11 @@ sub fleet {
 }
 
 $c->start;
+$c->master_of($c->slot('mdm:meta'))->cmd('HSET', 'mdm:meta', 'store_id',
+                                         $MDM::Redis::store_id);
 $t->write_conf(store('cluster', $c, ($c->nodes)[1]));
 $t->start_nginx;
+wait_for(20, sub { 3 <= (() = $t->log =~ /connected to redis 127\.0\.0\.1:/g) });
 is(fleet('CLUSTER'), 8, 'a cluster: sessions on all nodes');
 is(scalar(() = $t->log =~ /connected to redis 127\.0\.0\.1:/g), 3,
    'each is connected to');
@@ -89,13 +101,15 @@ $t->wait_log(qr/redis \Q$node->{addr}\E is down \(its certificate is not for "12
 $c->stop;
 
 $s->start;
+$log = $t->log_size;
 $t->reload(store('sentinel mymaster', $s, $s->sentinels));
 $t->wait_old_workers;
+$t->wait_log(qr/connected to redis 127\.0\.0\.1:/, from => $log);
 is(fleet('SENTINEL'), 8, 'behind Sentinels: sessions');
 
 $log = $t->log_size;
 $s->failover;
-ok(wait_for(10, sub { fleet('AFTER') == 8 }), 'after a failover, too');
+ok(wait_for(30, sub { fleet('AFTER') == 8 }), 'after a failover, too');
 $s->stop;
 
 finish;

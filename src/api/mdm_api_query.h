@@ -31,6 +31,9 @@ typedef struct {
     mdm_uint_t                next;        /* chunk of them */
     mdm_str_t                *serials;     /* by the index: each once */
     mdm_uint_t                nserials;
+    mdm_uint_t                in_filter;   /* 1, set before the body is read:
+                                              they stay in "filter", and
+                                              partitions are gone through */
     mdm_uint_t                looked;      /* serials, up to here */
     mdm_api_ids_t             devices;     /* that came with them; the name
                                               is the serial number */

@@ -316,7 +316,7 @@ mdm_api_query_serials(mdm_exchange_t *x, mdm_api_query_t *q, json_t *list)
 
     size = json_array_size(list);
 
-    if (size == 0) {
+    if (size == 0 || q->in_filter) {
         return MDM_OK;
     }
 

@@ -10,7 +10,7 @@
 
 #define MDM_API_REINDEX_IDS     "200"   /* looked at by a script */
 #define MDM_API_REINDEX_ROUNDS  2000    /* of an exchange */
-#define MDM_API_REINDEX_ARGS    10      /* of enrollment_query, no filter */
+#define MDM_API_REINDEX_ARGS    13      /* of enrollment_query, no filter */
 
 /* of a row of enrollment_query */
 #define MDM_API_REINDEX_ID      0
@@ -94,6 +94,8 @@ mdm_api_reindex_scan(mdm_exchange_t *x)
     for (i = 5; i < MDM_API_REINDEX_ARGS; i++) {
         mdm_str_set(&args[i], "0");
     }
+
+    mdm_str_null(&args[7]);                 /* supervised or not */
 
     return MDM_CALL;
 }

@@ -298,6 +298,8 @@ mdm_api_release_begin(mdm_exchange_t *x)
                                    "expected");
     }
 
+    q->in_filter = 1;
+
     rc = mdm_api_query_read(x, q);
 
     if (rc == MDM_OK) {
@@ -351,6 +353,8 @@ mdm_api_release_find(mdm_exchange_t *x, mdm_api_release_t *release)
         n = (n < q->width) ? n : q->width;
     }
 
+    n = mdm_api_query_width(q, n);
+
     if (mdm_exchange_calls(x, n, MDM_API_RELEASE_FOUND) != MDM_CALL) {
         return MDM_ERROR;
     }
@@ -397,7 +401,7 @@ mdm_api_release_find_call(mdm_exchange_t *x, mdm_api_query_t *q,
     mdm_str_t  *args;
 
     args = mdm_exchange_call(x, i, &mdm_script_enrollment_query, tag,
-                             7 + q->nfilter + nids);
+                             8 + q->nfilter + nids);
 
     if (args == NULL
         || mdm_api_number(x, &args[2], MDM_API_RELEASE_IDS) != MDM_OK)
@@ -419,9 +423,11 @@ mdm_api_release_find_call(mdm_exchange_t *x, mdm_api_query_t *q,
     args[5] = mdm_api_flag(0);
     args[6] = mdm_api_flag(0);
 
-    memcpy(&args[7], q->filter, q->nfilter * sizeof(mdm_str_t));
+    args[7] = q->supervised;
 
-    return args + 7 + q->nfilter;
+    memcpy(&args[8], q->filter, q->nfilter * sizeof(mdm_str_t));
+
+    return args + 8 + q->nfilter;
 }
 
 

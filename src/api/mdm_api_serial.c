@@ -19,6 +19,7 @@
 #define MDM_API_SERIAL_STALE  64      /* taken off by one request */
 
 
+static mdm_int_t mdm_api_serial_missing(mdm_exchange_t *x);
 static mdm_int_t mdm_api_serial_round(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_serial_replies(mdm_exchange_t *x,
     mdm_api_query_t *q);
@@ -42,6 +43,10 @@ mdm_api_serial_args(mdm_exchange_t *x, mdm_api_query_t *q)
     mdm_int_t    rc;
     mdm_str_t    raw;
     mdm_uint_t   n;
+
+    if (x->query.len == 0) {
+        return mdm_api_serial_missing(x);
+    }
 
     n = 1;
     len = sizeof("serial=") - 1;
@@ -81,8 +86,7 @@ mdm_api_serial_args(mdm_exchange_t *x, mdm_api_query_t *q)
     }
 
     if (q->nserials == 0) {
-        return mdm_exchange_refuse(x, 400, "the argument \"serial\" is "
-                                   "missing");
+        return mdm_api_serial_missing(x);
     }
 
     if (q->nserials > x->settings->api_ids) {
@@ -91,6 +95,13 @@ mdm_api_serial_args(mdm_exchange_t *x, mdm_api_query_t *q)
     }
 
     return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_serial_missing(mdm_exchange_t *x)
+{
+    return mdm_exchange_refuse(x, 400, "the argument \"serial\" is missing");
 }
 
 

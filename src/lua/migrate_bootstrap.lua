@@ -23,6 +23,7 @@ if old == token or v[2] and (old or not v[3]) then
 end
 
 redis.call('HSET', key, 'bootstrap', token, 'bootstrap_gen', v[4] or '0')
+redis.call('HDEL', key, 'bootstrap_held')
 
 event(T, limit, 'api.Migrate', device,
       {by = ARGV[4], address = ARGV[5], message = 'SetBootstrapToken',

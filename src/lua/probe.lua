@@ -48,8 +48,11 @@ local rows = {
     {'ZRANGEBYSCORE', key, '0', '0'},
     {'ZREM', key, ''},
     {'ZSCORE', key, ''},
+    {'RENAME', key, key},
     {'PERSIST', key},
     {'EXPIRE', key, '60'},
+    {'EXPIREAT', key, '32503680000'},
+    {'UNLINK', key},
     {'DEL', key}
 }
 

@@ -636,6 +636,9 @@ fuzz_run(fuzz_t *f, mdm_exchange_t *x)
     if (x->status < 200 || x->status > 599
         || (x->response.len != 0 && x->response.data == NULL))
     {
+        fprintf(stderr, "status %lu, %lu bytes: \"%.*s\" \"%.*s\"\n",
+                (unsigned long) x->status, (unsigned long) x->response.len,
+                mdm_fmt(&x->message), mdm_fmt(&x->path));
         abort();
     }
 

@@ -37,6 +37,11 @@ my $doc = __FILE__ =~ s{t/lib/MDM/Redis\.pm$}{docs/keyspace.md}r;
 
 our %unknown;
 
+# the id that each server gets which starts: a test whose servers stand in for
+# each other has them taken for one store
+
+our $store_id;
+
 
 # the documented user: name, password, and all rules; the line may be
 # continued by a backslash
@@ -167,7 +172,13 @@ sub start {
         if (-S $self->{socket}) {
             my $pong = eval { $self->cmd('PING') };
 
-            return $self if defined $pong && $pong eq 'PONG';
+            if (defined $pong && $pong eq 'PONG') {
+                $self->try_cmd('HSET', 'mdm:meta', 'store_id', $store_id)
+                    if defined $store_id;
+
+                return $self;
+            }
+
             $self->disconnect;
         }
 
