@@ -17,6 +17,7 @@
 
 #include <openssl/crypto.h>
 
+#include "mdm_key_file.h"
 #include "mdm_reencrypt.h"
 
 
@@ -186,32 +187,7 @@ mdm_walk_usage(int rc)
 static void
 mdm_walk_key_file(mdm_walk_t *w, const char *name)
 {
-    u_char       buf[MDM_SECRET_FILE + 1], raw[MDM_SECRET_RAW];
-    mdm_int_t    rc;
-    mdm_str_t    text;
-    const char  *why;
-
-    text.data = buf;
-    text.len = mdm_read_file(name, buf, sizeof(buf));
-
-    rc = mdm_secret_key_read(raw, &text, &why);
-
-    OPENSSL_cleanse(buf, sizeof(buf));
-
-    if (rc != MDM_OK) {
-        mdm_trouble("%s %s", name, why);
-    }
-
-    rc = mdm_secret_key_add(&w->keys, raw);
-
-    OPENSSL_cleanse(raw, sizeof(raw));
-
-    if (rc != MDM_OK) {
-        mdm_trouble("%s: %s", name,
-                    (rc == MDM_ERROR) ? "OpenSSL cannot set the key up"
-                    : (w->keys.n == MDM_SECRET_KEYS) ? "too many keys"
-                    : "the same key as another one");
-    }
+    mdm_key_file(&w->keys, name);
 
     w->files[w->keys.n - 1] = name;
 }

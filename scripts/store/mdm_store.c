@@ -31,6 +31,15 @@ static const mdm_store_command_t  mdm_store_commands[] = {
     { "adopt", mdm_store_adopt,
       "  adopt ID    this store takes the place of store ID: nginx goes on"
       " with it\n" },
+    { "check", mdm_store_check,
+      "  check [NAME=VALUE ...]\n"
+      "              for mdm-check: is the server fit for a worker?  Names:"
+      "\n              partitions, store_id, key, replicas, cluster,"
+      "\n              sealed\n" },
+    { "masters", mdm_store_masters,
+      "  masters [NAME]\n"
+      "              for mdm-check: the masters of a cluster, or of a "
+      "Sentinel\n" },
     { NULL, NULL, NULL }
 };
 

@@ -13,6 +13,11 @@
 #include "mdm_server.h"
 
 
+/* "version" of mdm:meta that this release knows */
+
+#define MDM_STORE_VERSION     "1"
+
+
 typedef struct {
     mdm_server_t              server;
     int                       argc;        /* behind the command's name */
@@ -35,6 +40,12 @@ redisReply *mdm_store_eval(mdm_store_t *s, const mdm_script_t *script,
 
 int mdm_store_show(mdm_store_t *s);
 int mdm_store_adopt(mdm_store_t *s);
+
+/* of the server that was named; 1: something is wrong */
+int mdm_store_check(mdm_store_t *s);
+
+/* a line for each master: of the cluster, or that a Sentinel names */
+int mdm_store_masters(mdm_store_t *s);
 
 
 #endif /* _MDM_STORE_H_INCLUDED_ */
