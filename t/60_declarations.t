@@ -108,7 +108,7 @@ sub declaration {
 
 # what is wrong with a declaration, and where
 
-for ([ '', qr/^JSON: / ], [ '[]', qr/^JSON: object expected/ ],
+for ([ '', qr/^the body is empty, / ], [ '[]', qr/^JSON: object expected/ ],
      [ '{"Identifier":"a","Type":"com.apple.configuration.x"}',
        qr/^Payload: missing/ ],
      [ '{"Identifier":"","Type":"com.apple.configuration.x","Payload":{}}',
