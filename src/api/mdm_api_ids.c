@@ -5,6 +5,7 @@
 
 
 #include "mdm_api_ids.h"
+#include "mdm_api_json.h"
 #include "mdm_key.h"
 
 
@@ -400,4 +401,42 @@ mdm_api_ids_status(const mdm_api_ids_t *list)
     }
 
     return (list->failed == list->n) ? 500 : 207;
+}
+
+
+mdm_int_t
+mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
+{
+    mdm_uint_t       i, status;
+    mdm_api_id_t    *id;
+    mdm_api_json_t   j;
+
+    if (list->failed == 0) {
+        return mdm_exchange_empty(x, 204);
+    }
+
+    status = mdm_api_ids_status(list);
+
+    if (status == 503) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    mdm_api_json_init(&j, x->arena, 64 + 96 * list->failed);
+
+    mdm_api_json_open(&j, NULL, '{');
+    mdm_api_json_open(&j, "status", '{');
+
+    for (i = 0; i < list->n; i++) {
+        id = &list->ids[i];
+
+        if (id->error != NULL) {
+            mdm_api_json_key(&j, &id->name);
+            mdm_api_json_text(&j, NULL, id->error);
+        }
+    }
+
+    mdm_api_json_close(&j, '}');
+    mdm_api_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, status);
 }

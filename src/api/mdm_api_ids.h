@@ -100,5 +100,12 @@ mdm_int_t mdm_api_ids_call(mdm_exchange_t *x, mdm_api_ids_t *list,
 /* 200, 207 or 500: as some or all ids failed; 503: Redis is away */
 mdm_uint_t mdm_api_ids_status(const mdm_api_ids_t *list);
 
+/*
+ * The answer of a call that changes something of each id: 204, or what failed
+ * by id with 207, 500, or 503 where Redis was away.  Returns what a step
+ * returns.
+ */
+mdm_int_t mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list);
+
 
 #endif /* _MDM_API_IDS_H_INCLUDED_ */

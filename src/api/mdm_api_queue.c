@@ -34,8 +34,6 @@ static mdm_int_t mdm_api_queue_clear_round(mdm_exchange_t *x,
     mdm_api_ids_t *list);
 static void mdm_api_queue_clear_replies(mdm_exchange_t *x,
     mdm_api_ids_t *list);
-static mdm_int_t mdm_api_queue_clear_answer(mdm_exchange_t *x,
-    mdm_api_ids_t *list);
 
 
 mdm_int_t
@@ -332,7 +330,7 @@ mdm_api_queue_clear_round(mdm_exchange_t *x, mdm_api_ids_t *list)
     }
 
     if (n == 0) {
-        return mdm_api_queue_clear_answer(x, list);
+        return mdm_api_ids_answer(x, list);
     }
 
     if (mdm_api_actor(x, actor) != MDM_OK
@@ -417,42 +415,4 @@ mdm_api_queue_clear_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
 
         chunk->done += (mdm_uint_t) n;
     }
-}
-
-
-static mdm_int_t
-mdm_api_queue_clear_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
-{
-    mdm_uint_t       i, status;
-    mdm_api_id_t    *id;
-    mdm_api_json_t   j;
-
-    if (list->failed == 0) {
-        return mdm_exchange_empty(x, 204);
-    }
-
-    status = mdm_api_ids_status(list);
-
-    if (status == 503) {
-        return mdm_exchange_unavailable(x);
-    }
-
-    mdm_api_json_init(&j, x->arena, 64 + 96 * list->failed);
-
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_open(&j, "status", '{');
-
-    for (i = 0; i < list->n; i++) {
-        id = &list->ids[i];
-
-        if (id->error != NULL) {
-            mdm_api_json_key(&j, &id->name);
-            mdm_api_json_text(&j, NULL, id->error);
-        }
-    }
-
-    mdm_api_json_close(&j, '}');
-    mdm_api_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, status);
 }

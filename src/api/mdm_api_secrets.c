@@ -47,8 +47,6 @@ static mdm_int_t mdm_api_release_list(mdm_exchange_t *x,
     mdm_api_ids_t *list);
 static void mdm_api_release_list_replies(mdm_exchange_t *x,
     mdm_api_ids_t *list);
-static mdm_int_t mdm_api_release_list_answer(mdm_exchange_t *x,
-    mdm_api_ids_t *list);
 static mdm_str_t *mdm_api_release_call(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_str_t *tag, mdm_uint_t nids);
 
@@ -116,7 +114,7 @@ mdm_api_release_list(mdm_exchange_t *x, mdm_api_ids_t *list)
     }
 
     if (n == 0) {
-        return mdm_api_release_list_answer(x, list);
+        return mdm_api_ids_answer(x, list);
     }
 
     if (mdm_exchange_calls(x, n, MDM_API_RELEASE_DONE) != MDM_CALL) {
@@ -184,44 +182,6 @@ mdm_api_release_list_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
 
         chunk->done = chunk->n;
     }
-}
-
-
-static mdm_int_t
-mdm_api_release_list_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
-{
-    mdm_uint_t       i, status;
-    mdm_api_id_t    *id;
-    mdm_api_json_t   j;
-
-    if (list->failed == 0) {
-        return mdm_exchange_empty(x, 204);
-    }
-
-    status = mdm_api_ids_status(list);
-
-    if (status == 503) {
-        return mdm_exchange_unavailable(x);
-    }
-
-    mdm_api_json_init(&j, x->arena, 64 + 96 * list->failed);
-
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_open(&j, "status", '{');
-
-    for (i = 0; i < list->n; i++) {
-        id = &list->ids[i];
-
-        if (id->error != NULL) {
-            mdm_api_json_key(&j, &id->name);
-            mdm_api_json_text(&j, NULL, id->error);
-        }
-    }
-
-    mdm_api_json_close(&j, '}');
-    mdm_api_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, status);
 }
 
 
