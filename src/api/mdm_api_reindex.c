@@ -9,7 +9,7 @@
 
 
 #define MDM_API_REINDEX_IDS     "200"   /* looked at by a script */
-#define MDM_API_REINDEX_ROUNDS  2000    /* of an exchange */
+#define MDM_API_REINDEX_ROUNDS  64      /* of an exchange: some MB */
 #define MDM_API_REINDEX_ARGS    13      /* of enrollment_query, no filter */
 
 /* of a row of enrollment_query */
@@ -140,6 +140,8 @@ mdm_api_reindex_scanned(mdm_exchange_t *x)
     if (n == 0) {
         return mdm_api_reindex_scan(x);
     }
+
+    re->devices += n;
 
     if (mdm_exchange_calls(x, n, MDM_API_REINDEX_ADDED) != MDM_CALL) {
         return MDM_ERROR;

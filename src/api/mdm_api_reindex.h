@@ -21,6 +21,7 @@ typedef struct {
     mdm_str_t                 after;       /* and behind which id */
     mdm_uint_t                rounds;
     uint64_t                  seen;        /* enrollments looked at */
+    uint64_t                  devices;     /* of these, with a number */
     uint64_t                  added;       /* devices that were not there */
     mdm_uint_t                more;        /* 1: begin again from there */
 } mdm_api_reindex_t;

@@ -613,6 +613,7 @@ test_reindex(void **state)
         assert_int_equal(x->status, 200);
         assert_int_equal(re->more, 0);
         assert_int_equal(re->added, i ? 0 : DEVICES);
+        assert_int_equal(re->devices, DEVICES);
         assert_int_equal(re->seen, DEVICES + DEVICES / 10);
     }
 
