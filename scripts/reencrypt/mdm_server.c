@@ -434,7 +434,9 @@ mdm_server_eval(mdm_server_t *s, const mdm_script_t *script,
     mdm_str_set(&args[2], "1");
     args[3] = *key;
 
-    memcpy(&args[4], argv, argc * sizeof(mdm_str_t));
+    if (argc != 0) {
+        memcpy(&args[4], argv, argc * sizeof(mdm_str_t));
+    }
 
     return mdm_server_command(s, 4 + argc, args);
 }

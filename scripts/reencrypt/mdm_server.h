@@ -21,7 +21,7 @@
 
 #define MDM_EXIT_TROUBLE      2
 
-#define MDM_ARGS              16
+#define MDM_ARGS              32      /* words of a command */
 
 
 /* how to reach Redis, and the connection */

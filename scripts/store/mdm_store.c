@@ -31,6 +31,11 @@ static const mdm_store_command_t  mdm_store_commands[] = {
     { "adopt", mdm_store_adopt,
       "  adopt ID    this store takes the place of store ID: nginx goes on"
       " with it\n" },
+    { "reindex", mdm_store_reindex,
+      "  reindex     enters all devices in the index of serial numbers; nginx"
+      "\n              may serve meanwhile\n"
+      "      --tenant NAME         those of one tenant alone\n"
+      "  -w, --wait MS             pause behind each 200 of them (0)\n" },
     { "check", mdm_store_check,
       "  check [NAME=VALUE ...]\n"
       "              for mdm-check: is the server fit for a worker?  Names:"
@@ -53,21 +58,28 @@ main(int argc, char **argv)
 
     static const struct option  options[] = {
         MDM_SERVER_LONG,
+        { "tenant",        required_argument, NULL, 't' },
+        { "wait",          required_argument, NULL, 'w' },
         { "help",          no_argument,       NULL, 'h' },
         { NULL,            0,                 NULL, 0 }
     };
 
     s.server.server = "127.0.0.1:6379";
 
-    while ((c = getopt_long(argc, argv, MDM_SERVER_SHORT "h", options, NULL))
+    while ((c = getopt_long(argc, argv, MDM_SERVER_SHORT "w:h", options,
+                            NULL))
            != -1)
     {
-        if (c == 'h') {
-            mdm_store_usage(0);
+        if (mdm_server_option(&s.server, c, optarg)) {
+            continue;
         }
 
-        if (!mdm_server_option(&s.server, c, optarg)) {
-            mdm_store_usage(MDM_EXIT_TROUBLE);
+        switch (c) {
+
+        case 't': s.tenant = optarg; break;
+        case 'w': s.wait = mdm_number(optarg); break;
+        case 'h': mdm_store_usage(0); break;
+        default: mdm_store_usage(MDM_EXIT_TROUBLE);
         }
     }
 
@@ -81,7 +93,10 @@ main(int argc, char **argv)
         }
     }
 
-    if (cmd->name == NULL) {
+    if (cmd->name == NULL
+        || ((s.tenant != NULL || s.wait != NULL)
+            && cmd->run != mdm_store_reindex))
+    {
         mdm_store_usage(MDM_EXIT_TROUBLE);
     }
 
@@ -120,7 +135,8 @@ mdm_store_usage(int rc)
                  "\n"
                  "In a cluster any node is enough; with Sentinel it is the "
                  "master.\n"
-                 "Ends with 0, or 2 on trouble.\n", out);
+                 "Ends with 0, 2 on trouble; reindex with 1 if it was ended "
+                 "early.\n", out);
 
     exit(rc);
 }
