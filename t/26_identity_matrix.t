@@ -362,6 +362,49 @@ sub events {
     is(bootstrap($third), '-', 'another identity: withheld again');
 }
 
+# by serial numbers: those and no others, in all partitions, also those that
+# the index of serial numbers has lost
+
+{
+    my %d = map { $_ => taken_over("SER-$_") } 1 .. 12;
+    my @some = (2, 3, 5, 7, 11);
+    my %some = map { $_ => 1 } @some;
+
+    is(scalar(keys %{{ map { keys_of("SER-$_") => 1 } keys %d }}) > 3, 1,
+       'they are in some partitions');
+
+    for my $body ('{"filter":{"serials":["SSER-99","sser-1","SSER-"]}}',
+                  '{"filter":{"serials":["SSER-2"],"ids":["SER-3"]}}',
+                  '{"filter":{"serials":["SSER-2"],"enabled":false}}')
+    {
+        my $r = $t->api('POST', '/v1/enrollments/secrets/release',
+                        body => $body);
+
+        is_deeply([ $r->status, $r->json ], [ 200, { released => 0 } ],
+                  "$body: nobody") or diag($r->body);
+    }
+
+    $t->redis('DEL', 'mdm:{default/serial:SSER-3}');
+
+    my $r = $t->api('POST', '/v1/enrollments/secrets/release',
+        body => '{"filter":{"serials":["SSER-99",'
+                . join(',', map { "\"SSER-$_\"" } @some, 2) . ']}}');
+
+    is_deeply([ $r->status, $r->json ], [ 200, { released => 5 } ],
+              'five of twelve by serial number') or diag($r->body);
+
+    for my $i (sort { $a <=> $b } keys %d) {
+        my $e = shown("SER-$i");
+
+        is(bootstrap($d{$i}), $some{$i} ? 'token' : '-',
+           "SER-$i: bootstrap");
+        is($e->{unlock_token_withheld} ? 'withheld' : 'token',
+           $some{$i} ? 'token' : 'withheld', "SER-$i: unlock");
+        is(scalar(grep { $_->{event} eq 'api.SecretsRelease' }
+                  events("SER-$i")), $some{$i} ? 1 : 0, "SER-$i: event");
+    }
+}
+
 # mdm_withhold_secrets off
 
 {
