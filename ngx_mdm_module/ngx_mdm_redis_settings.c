@@ -152,6 +152,10 @@ ngx_mdm_redis_settings_field(mdm_str_t *text, const char *name,
     size_t   len;
     u_char  *p, *end, *last;
 
+    if (text->len == 0) {
+        return 0;
+    }
+
     len = ngx_strlen(name);
     last = text->data + text->len;
 

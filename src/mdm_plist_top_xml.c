@@ -74,6 +74,10 @@ mdm_top_xml(mdm_top_read_t *r)
     mdm_str_t      key;
     mdm_top_tag_t  tag;
 
+    if (r->in->len == 0) {
+        return mdm_top_broken(r, "no XML");
+    }
+
     r->p = r->in->data;
     r->last = r->p + r->in->len;
 
