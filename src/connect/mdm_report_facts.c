@@ -9,15 +9,15 @@
 
 typedef struct {
     mdm_report_dict_e         dict;
-    const char               *key;         /* Apple's */
     mdm_top_type_e            type;
+    const char               *key;         /* Apple's */
     mdm_str_t                 command;     /* RequestType */
     mdm_str_t                 field;       /* of the enrollment hash */
 } mdm_report_fact_t;
 
 
 #define mdm_information(key, field)                                           \
-    { MDM_REPORT_QUERY_RESPONSES, key, MDM_TOP_STRING,                        \
+    { MDM_REPORT_QUERY_RESPONSES, MDM_TOP_STRING, key,                        \
       mdm_string("DeviceInformation"), mdm_string(field) }
 
 
@@ -29,13 +29,13 @@ static const mdm_report_fact_t  mdm_report_fact_table[] = {
     mdm_information("OSVersion", "os"),
     mdm_information("BuildVersion", "build"),
 
-    { MDM_REPORT_QUERY_RESPONSES, "IsSupervised", MDM_TOP_BOOL,
+    { MDM_REPORT_QUERY_RESPONSES, MDM_TOP_BOOL, "IsSupervised",
       mdm_string("DeviceInformation"), mdm_string("supervised") },
 
-    { MDM_REPORT_SECURITY_INFO, "IsSupervised", MDM_TOP_BOOL,
+    { MDM_REPORT_SECURITY_INFO, MDM_TOP_BOOL, "IsSupervised",
       mdm_string("SecurityInfo"), mdm_string("supervised") },
 
-    { MDM_REPORT_QUERY_RESPONSES, NULL, MDM_TOP_NONE, mdm_null_string,
+    { MDM_REPORT_QUERY_RESPONSES, MDM_TOP_NONE, NULL, mdm_null_string,
       mdm_null_string }
 };
 
