@@ -145,7 +145,6 @@ ngx_int_t ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op);
 
 
-
 /* ngx_mdm_redis.c: what asks for the id of a store */
 ngx_mdm_redis_id_t *ngx_mdm_redis_id(ngx_mdm_store_t *store);
 

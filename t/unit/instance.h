@@ -34,6 +34,7 @@ instance_date(int32_t seconds)
     return plist_new_date(seconds, 0);
 }
 
+
 #pragma GCC diagnostic pop
 
 
