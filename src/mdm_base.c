@@ -67,12 +67,12 @@ mdm_arena_create(size_t size)
 
     size = mdm_align(size);
 
-    p = malloc(mdm_align(sizeof(mdm_arena_t)) + size);
-    if (p == NULL) {
+    arena = malloc(mdm_align(sizeof(mdm_arena_t)) + size);
+    if (arena == NULL) {
         return NULL;
     }
 
-    arena = (mdm_arena_t *) (void *) p;
+    p = (u_char *) arena;
 
     arena->pos = p + mdm_align(sizeof(mdm_arena_t));
     arena->end = arena->pos + size;

@@ -61,8 +61,9 @@ static mdm_int_t
 mdm_xml_start(mdm_xml_t *x, const mdm_str_t *in,
     const mdm_plist_limits_t *limits)
 {
-    size_t     n, size;
-    mdm_int_t  rc;
+    size_t      n, size;
+    uint32_t   *words;
+    mdm_int_t   rc;
 
     x->start = NULL;
     x->why = NULL;
@@ -112,14 +113,15 @@ mdm_xml_start(mdm_xml_t *x, const mdm_str_t *in,
 
     size = (size + sizeof(uint32_t) - 1) & ~(sizeof(uint32_t) - 1);
 
-    x->start = malloc(size + 2 * n * sizeof(uint32_t));
+    words = malloc(size + 2 * n * sizeof(uint32_t));
 
-    if (x->start == NULL) {
+    if (words == NULL) {
         x->why = "no memory to read the plist";
         return MDM_ERROR;
     }
 
-    x->offsets = (uint32_t *) (void *) (x->start + size);
+    x->start = (u_char *) words;
+    x->offsets = words + size / sizeof(uint32_t);
     x->refs = x->offsets + n;
 
     memcpy(x->start, "bplist00\x09\x08", MDM_XML_HEADER);
