@@ -175,7 +175,13 @@ mdm_json_skip(mdm_json_look_t *look, const u_char *p, const u_char *last)
 
     for (start = p; p != last && *p != '"'; p++) {
 
-        if (*p == '\\' && ++p == last) {
+        if (*p != '\\') {
+            continue;
+        }
+
+        p++;
+
+        if (p == last) {
             break;
         }
     }

@@ -160,7 +160,13 @@ mdm_ddm_predicate_quoted(mdm_ddm_predicate_t *pr, const u_char **pos)
 
     for (p = *pos + 1; p != pr->end && *p != **pos; p++) {
 
-        if (*p == '\\' && ++p == pr->end) {
+        if (*p != '\\') {
+            continue;
+        }
+
+        p++;
+
+        if (p == pr->end) {
             break;
         }
     }
