@@ -144,6 +144,9 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
                                    "\"%s\", to which it refers, is of "
                                    "another kind (validate=0 allows that)",
                                    mdm_api_shown(x, &name, &quote));
+
+    default:
+        break;
     }
 
     changed = (mdm_reply_int(reply, 0, 0) == 1);

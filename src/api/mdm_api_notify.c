@@ -234,6 +234,10 @@ mdm_api_notify_forced(mdm_exchange_t *x)
 
     case 1:
         x->job = 1;
+        break;
+
+    default:
+        break;
     }
 
     return MDM_OK;
