@@ -10,8 +10,6 @@
  */
 
 
-#include <stdlib.h>
-
 #include "ngx_mdm_redis_resp.h"
 
 
