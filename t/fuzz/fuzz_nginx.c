@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The little of nginx that ngx_mdm_redis_resp.c calls.
+ * The little of nginx that ngx_mdm_redis_resp.c and ngx_mdm_redis_out.c call.
  */
 
 
