@@ -470,7 +470,7 @@ mdm_top_key_find(const mdm_top_read_t *r, const mdm_top_object_t *o)
                ? mdm_top_find(r, o->p, (size_t) o->count) : r->n;
     }
 
-    if (o->type != 0x60 || o->count > o->left / 2
+    if (o->type != 0x60 || o->count == 0 || o->count > o->left / 2
         || o->count > MDM_TOP_NAME_MAX)
     {
         return r->n;
