@@ -575,22 +575,27 @@ mdm_api_status_split(mdm_api_status_t *s, const mdm_str_t *place,
 mdm_api_status_t *
 mdm_api_status_sorted(mdm_exchange_t *x, const mdm_reply_t *reply, size_t *n)
 {
-    size_t             i;
+    size_t             i, pairs;
     mdm_str_t          place, kept;
     mdm_api_status_t  *list;
 
-    *n = (reply != NULL) ? reply->nelements / 2 : 0;
+    *n = 0;
+    pairs = (reply != NULL) ? reply->nelements / 2 : 0;
 
-    list = mdm_arena_alloc(x->arena, (*n + 1) * sizeof(mdm_api_status_t));
+    list = mdm_arena_alloc(x->arena, (pairs + 1) * sizeof(mdm_api_status_t));
     if (list == NULL) {
         return NULL;
     }
 
-    for (i = 0; i < *n; i++) {
+    for (i = 0; i < pairs; i++) {
         place = mdm_reply_str(reply, 2 * i);
         kept = mdm_reply_str(reply, 2 * i + 1);
 
-        mdm_api_status_split(&list[i], &place, &kept);
+        /* there is no such field, but a reply may have anything */
+
+        if (place.len != 0) {
+            mdm_api_status_split(&list[(*n)++], &place, &kept);
+        }
     }
 
     qsort(list, *n, sizeof(mdm_api_status_t), mdm_api_status_by_place);
