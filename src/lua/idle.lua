@@ -38,9 +38,11 @@ if not v[1] then
 end
 
 local now = tonumber(redis.call('TIME')[1])
+local last = tonumber(v[4] or '')
 
---@include clock
-if clock_minute(v[4], now) then
+-- as clock_minute() has it, but without making a function at each poll
+
+if not last or last > now or now - last >= 60 then
     local r = redis.pcall('HSET', e, 'last_seen', now)
 
     -- a server that is full can wait for it, the device cannot
