@@ -89,7 +89,7 @@ sub visit {
 
     my $rc = wait_exit($pid, 100);
 
-    BAIL_OUT('chromium hangs') unless defined $rc;
+    die "chromium hangs\n" unless defined $rc;
 
     return read_file("$dir/chromium.out");
 }
