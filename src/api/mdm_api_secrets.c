@@ -15,6 +15,7 @@
 #define MDM_API_RELEASE_IDS    500      /* ids in a call, and rows of one */
 #define MDM_API_RELEASE_ARGS   3        /* before the ids */
 #define MDM_API_RELEASE_COST   20000    /* ids that a request looks at */
+#define MDM_API_RELEASE_CALL   20       /* what a call costs by itself */
 #define MDM_API_RELEASE_WIDTH  16       /* partitions in a round */
 
 
@@ -227,7 +228,8 @@ mdm_api_secrets_release_filter_step(mdm_exchange_t *x)
     default: /* MDM_API_RELEASE_DONE */
 
         for (i = 0; i < x->ncalls; i++) {
-            release->released += mdm_reply_int(x->calls[i].reply, 0, 0);
+            release->released += mdm_reply_count(x->calls[i].reply, 0,
+                                                 MDM_API_RELEASE_COST);
         }
 
         return mdm_api_release_find(x, release);
@@ -408,8 +410,9 @@ mdm_api_release_found(mdm_exchange_t *x, mdm_api_release_t *release)
     for (i = 0; i < nfound; i++) {
         reply = found[i].reply;
 
-        q->cost += 1 + (mdm_uint_t) mdm_reply_int(reply, MDM_API_RELEASE_SEEN,
-                                                  0);
+        q->cost += MDM_API_RELEASE_CALL
+                   + (mdm_uint_t) mdm_reply_count(reply, MDM_API_RELEASE_SEEN,
+                                                  MDM_API_RELEASE_COST);
 
         n += (mdm_reply_at(reply, MDM_API_RELEASE_ROWS) != NULL);
 
