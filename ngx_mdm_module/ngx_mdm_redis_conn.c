@@ -315,7 +315,10 @@ ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op)
 
     conn = op->conn;
 
-    if (op->state != NGX_MDM_REDIS_OP_SENT || !op->leaving
+    /* smaller ones were copied as they were written */
+
+    if (op->state != NGX_MDM_REDIS_OP_SENT
+        || op->size <= NGX_MDM_REDIS_LARGE
         || ngx_mdm_redis_out_detach(&conn->out, op) == NGX_OK)
     {
         return;

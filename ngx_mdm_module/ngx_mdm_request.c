@@ -141,6 +141,13 @@ ngx_mdm_refuse_first(ngx_http_request_t *r)
 
     ctx->reading = 0;
 
+    /* what is not read is not asked for: no "100 Continue" */
+
+    if (r->headers_in.expect != NULL) {
+        r->expect_tested = 1;
+        r->keepalive = 0;
+    }
+
     /* nginx may close the connection instead, if the body is long */
 
     rc = ngx_http_discard_request_body(r);

@@ -35,7 +35,7 @@ typedef struct {
     mdm_str_t                *plain;       /* bodies that are kept, of as many
                                               chunks from "next" on */
     mdm_uint_t                nplain;
-    mdm_uint_t                seals;       /* tries since one got through */
+    mdm_uint_t                seals;       /* rounds that got nothing on */
     mdm_uint_t                already;     /* ids that have it already */
     mdm_arena_t              *arena;       /* of a round: sealed bodies */
 } mdm_api_enqueue_t;
@@ -302,12 +302,13 @@ static void
 mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
     mdm_call_t       *call;
-    mdm_uint_t        i;
+    mdm_uint_t        i, answered;
     mdm_api_ids_t    *list;
     mdm_api_chunk_t  *chunk;
 
     list = &en->list;
     en->nplain = 0;
+    answered = 0;
 
     /* from the last on: plain() moves what comes again to the end */
 
@@ -342,10 +343,14 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         }
 
         mdm_api_enqueue_reply(en, chunk, call->reply);
+        answered = 1;
     }
 
-    if (en->nplain < x->ncalls) {
+    if (answered) {
         en->seals = 0;
+
+    } else if (en->nplain != 0) {
+        en->seals++;
     }
 }
 
@@ -403,12 +408,11 @@ mdm_api_enqueue_plain(mdm_exchange_t *x, mdm_api_enqueue_t *en, mdm_uint_t i)
     mdm_uint_t        last;
     mdm_api_chunk_t   chunk, *chunks;
 
+    if (en->seals >= MDM_API_ENQUEUE_SEALS) {
+        return 0;
+    }
+
     if (en->nplain == 0) {
-
-        if (en->seals++ == MDM_API_ENQUEUE_SEALS) {
-            return 0;
-        }
-
         en->plain = mdm_arena_alloc(x->arena, x->ncalls * sizeof(mdm_str_t));
     }
 

@@ -120,6 +120,10 @@ mdm_ddm_fill(mdm_ddm_text_t *t, const mdm_str_t *payload, json_t *vars)
     u_char     *p, *last, *dollar, *close;
     mdm_str_t   name;
 
+    if (payload->len == 0) {
+        return MDM_OK;
+    }
+
     p = payload->data;
     last = p + payload->len;
 

@@ -13,18 +13,16 @@ if code ~= 0 then
 end
 
 local key = T .. ':u:' .. device
-
--- what it sets, or drops, is its own: nothing is withheld any more
-
-redis.call('HDEL', key, 'bootstrap_held')
-
 local old = redis.call('HGET', key, 'bootstrap')
-
 local known = old and same(old, token, ARGV[5])
 
 if known == nil then
     return {-20, old}
 end
+
+-- what it sets, or drops, is its own: nothing is withheld any more
+
+redis.call('HDEL', key, 'bootstrap_held')
 
 if known then
     if old ~= token then

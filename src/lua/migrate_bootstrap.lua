@@ -7,7 +7,7 @@
 local T, device, token, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local key = T .. ':u:' .. device
 local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'mtoken',
-                     'gen', 'tally')
+                     'gen', 'tally', 'csub')
 
 if not v[1] then
     return {-1}
@@ -15,10 +15,11 @@ end
 
 local old = redis.call('HGET', key, 'bootstrap')
 
--- with a certificate the device itself has been here: a token that is kept
--- may be its own, and who has enrolled here escrows another one
+-- with a certificate, or that of before a reset, the device itself has been
+-- here: a token that is kept may be its own, and who has enrolled here escrows
+-- another one
 
-if old == token or v[2] and (old or not v[3]) then
+if old == token or (v[2] or v[6]) and (old or not v[3]) then
     return {0, 'kept'}
 end
 
