@@ -276,7 +276,7 @@ mdm_api_command_tree(mdm_exchange_t *x, const mdm_str_t *result,
 {
     mdm_int_t            rc;
     const char          *why;
-    mdm_plist_limits_t   limits;
+    mdm_limits_t   limits;
 
     if (result->len == 0) {
         return MDM_OK;
@@ -312,7 +312,7 @@ mdm_api_command_chain(mdm_exchange_t *x, mdm_api_json_t *j,
     plist_t              chain;
     mdm_int_t            rc;
     mdm_report_t         report;
-    mdm_plist_limits_t   limits;
+    mdm_limits_t   limits;
 
     if (mdm_report_read(x->arena, result, &report) != MDM_OK) {
         return MDM_ERROR;

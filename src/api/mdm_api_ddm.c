@@ -96,7 +96,7 @@ mdm_api_name_check(mdm_exchange_t *x, const char *what, size_t max,
 
 const char *
 mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
-    mdm_schema_quote_t *quote)
+    mdm_quote_t *quote)
 {
     mdm_str_t  raw;
 
@@ -104,7 +104,7 @@ mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
         raw = *key;
     }
 
-    return mdm_schema_quote(quote, (const char *) raw.data, raw.len);
+    return mdm_quote(quote, (const char *) raw.data, raw.len);
 }
 
 

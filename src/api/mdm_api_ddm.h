@@ -37,7 +37,7 @@ mdm_int_t mdm_api_name_plain(mdm_exchange_t *x, const char *what,
 
 /* a name in key form as a message shows it: decoded, made fit for a log line */
 const char *mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
-    mdm_schema_quote_t *quote);
+    mdm_quote_t *quote);
 
 /*
  * Starts a round that changes the tenant's declarations: the script on

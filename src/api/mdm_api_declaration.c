@@ -47,7 +47,7 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
     mdm_str_t              *args;
     mdm_uint_t              validate, refs;
     mdm_api_put_t          *put;
-    mdm_plist_limits_t      limits;
+    mdm_limits_t      limits;
     mdm_ddm_declaration_t   d;
 
     put = mdm_arena_zalloc(x->arena, sizeof(mdm_api_put_t));
@@ -119,7 +119,7 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
     mdm_api_put_t          *put;
     mdm_api_json_t          j;
     const mdm_reply_t      *reply;
-    mdm_schema_quote_t      quote;
+    mdm_quote_t      quote;
     mdm_schema_warning_t   *w;
 
     put = x->ctx;
@@ -262,7 +262,7 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
     mdm_int_t            rc;
     mdm_str_t            name, *args;
     const mdm_reply_t   *reply;
-    mdm_schema_quote_t   quote;
+    mdm_quote_t   quote;
 
     if (x->state != 0) {
         reply = x->calls[0].reply;

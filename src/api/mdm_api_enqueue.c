@@ -128,7 +128,7 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     mdm_int_t            rc;
     mdm_str_t            error, *args;
     mdm_uint_t           json, validate;
-    mdm_plist_limits_t   limits;
+    mdm_limits_t   limits;
 
     validate = 1;
 

@@ -71,7 +71,7 @@ mdm_api_migration_call(mdm_exchange_t *x)
     const char          *why;
     mdm_enrollment_t     en;
     mdm_secret_where_t   where;
-    mdm_plist_limits_t   limits;
+    mdm_limits_t   limits;
 
     if (x->body.len == 0) {
         return mdm_exchange_refuse(x, 400, "the body is empty, a check-in "

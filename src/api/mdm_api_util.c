@@ -222,7 +222,7 @@ mdm_api_body(mdm_exchange_t *x, const char *what, json_t **root)
 {
     mdm_int_t           rc;
     mdm_str_t           error;
-    mdm_plist_limits_t  limits;
+    mdm_limits_t  limits;
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;
@@ -256,7 +256,7 @@ mdm_api_body_load(mdm_exchange_t *x, json_t **root)
 {
     mdm_int_t           rc;
     mdm_str_t           error;
-    mdm_plist_limits_t  limits;
+    mdm_limits_t  limits;
 
     limits.depth = x->settings->plist_depth;
     limits.nodes = x->settings->plist_nodes;

@@ -183,7 +183,7 @@ mdm_report_member(const mdm_report_t *report, mdm_report_dict_e dict,
 
 mdm_int_t
 mdm_report_chain(mdm_arena_t *arena, const mdm_str_t *body,
-    const mdm_report_t *report, const mdm_plist_limits_t *limits,
+    const mdm_report_t *report, const mdm_limits_t *limits,
     plist_t *chain)
 {
     const char  *why;

@@ -80,7 +80,7 @@ const mdm_top_member_t *mdm_report_member(const mdm_report_t *report,
  * arena; MDM_DECLINED: there is none, or none that can be read; MDM_ERROR.
  */
 mdm_int_t mdm_report_chain(mdm_arena_t *arena, const mdm_str_t *body,
-    const mdm_report_t *report, const mdm_plist_limits_t *limits,
+    const mdm_report_t *report, const mdm_limits_t *limits,
     plist_t *chain);
 
 /*

@@ -59,7 +59,7 @@ mdm_ddm_check_table(mdm_arena_t *arena, const mdm_schema_table_t *table,
     mdm_str_t                 text;
     mdm_ddm_check_t           check;
     mdm_schema_path_t         path;
-    mdm_schema_quote_t        quote;
+    mdm_quote_t        quote;
     const mdm_schema_node_t  *node;
 
     check.arena = arena;
@@ -72,7 +72,7 @@ mdm_ddm_check_table(mdm_arena_t *arena, const mdm_schema_table_t *table,
 
     if (node == NULL) {
         if (mdm_printf(arena, &text, "unknown type \"%s\"",
-                       mdm_schema_quote(&quote, (char *) type->data,
+                       mdm_quote(&quote, (char *) type->data,
                                         type->len))
             != MDM_OK)
         {
@@ -256,7 +256,7 @@ mdm_ddm_check_string(mdm_ddm_check_t *check, const mdm_schema_node_t *node,
     u_char              utc[MDM_DATE_LEN];
     mdm_int_t           rc;
     mdm_str_t           s, text;
-    mdm_schema_quote_t  quote;
+    mdm_quote_t  quote;
 
     if (mdm_ddm_has_variable(value)) {
         return MDM_OK;
@@ -283,7 +283,7 @@ mdm_ddm_check_string(mdm_ddm_check_t *check, const mdm_schema_node_t *node,
     }
 
     if (mdm_printf(check->arena, &text, "unknown value \"%s\"",
-                   mdm_schema_quote(&quote, (char *) s.data, s.len))
+                   mdm_quote(&quote, (char *) s.data, s.len))
         != MDM_OK)
     {
         return MDM_ERROR;

@@ -71,13 +71,13 @@ static const struct {
 
 mdm_int_t
 mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, mdm_uint_t validate,
+    const mdm_limits_t *limits, mdm_uint_t validate,
     mdm_ddm_declaration_t *d)
 {
     json_t              *root, *payload;
     mdm_int_t            rc;
     mdm_ddm_scan_t      *scan;
-    mdm_schema_quote_t   quote;
+    mdm_quote_t   quote;
 
     memset(d, 0, sizeof(mdm_ddm_declaration_t));
 
@@ -119,7 +119,7 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
 
     if (scan->bad != NULL) {
         rc = mdm_printf(arena, &d->error, "Payload: \"${%s\" names no "
-                        "variable", mdm_schema_quote(&quote, scan->bad,
+                        "variable", mdm_quote(&quote, scan->bad,
                                                      scan->bad_len));
 
         return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
@@ -155,7 +155,7 @@ mdm_ddm_head(mdm_arena_t *arena, json_t *root, mdm_ddm_declaration_t *d,
     json_t              *value;
     mdm_str_t            id, type;
     const char          *key, *kind;
-    mdm_schema_quote_t   quote;
+    mdm_quote_t   quote;
 
     if (!json_is_object(root)) {
         return mdm_ddm_refuse(arena, &d->error, "JSON", "object expected");
@@ -167,7 +167,7 @@ mdm_ddm_head(mdm_arena_t *arena, json_t *root, mdm_ddm_declaration_t *d,
             && strcmp(key, "Payload") != 0 && strcmp(key, "ServerToken") != 0)
         {
             return mdm_ddm_refuse(arena, &d->error,
-                                  mdm_schema_quote(&quote, key, strlen(key)),
+                                  mdm_quote(&quote, key, strlen(key)),
                                   "not a key of a declaration");
         }
     }
@@ -313,7 +313,7 @@ mdm_ddm_subscription(mdm_arena_t *arena, const json_t *payload,
     size_t               i;
     mdm_int_t            rc;
     mdm_str_t            name, place, text;
-    mdm_schema_quote_t   quote;
+    mdm_quote_t   quote;
 
     json_array_foreach(json_object_get(payload, "StatusItems"), i, item) {
         value = json_object_get(item, "Name");
@@ -334,7 +334,7 @@ mdm_ddm_subscription(mdm_arena_t *arena, const json_t *payload,
         if (mdm_printf(arena, &place, "Payload.StatusItems[%zu].Name", i)
             != MDM_OK
             || mdm_printf(arena, &text, "unknown status item \"%s\"",
-                          mdm_schema_quote(&quote, (char *) name.data,
+                          mdm_quote(&quote, (char *) name.data,
                                            name.len))
                != MDM_OK)
         {

@@ -54,7 +54,7 @@ typedef struct {
  * mdm_ddm_check.h.  MDM_OK; MDM_DECLINED: d->error; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
-    const mdm_plist_limits_t *limits, mdm_uint_t validate,
+    const mdm_limits_t *limits, mdm_uint_t validate,
     mdm_ddm_declaration_t *d);
 
 

@@ -253,7 +253,7 @@ static mdm_int_t
 mdm_ddm_predicate_item(mdm_ddm_predicate_t *pr, const mdm_str_t *name)
 {
     mdm_str_t           text;
-    mdm_schema_quote_t  quote;
+    mdm_quote_t  quote;
 
     if (memchr(name->data, '$', name->len) != NULL
         || mdm_ddm_item_owner(name) != NULL)
@@ -262,7 +262,7 @@ mdm_ddm_predicate_item(mdm_ddm_predicate_t *pr, const mdm_str_t *name)
     }
 
     if (mdm_printf(pr->arena, &text, "unknown status item \"%s\"",
-                   mdm_schema_quote(&quote, (char *) name->data, name->len))
+                   mdm_quote(&quote, (char *) name->data, name->len))
         != MDM_OK)
     {
         return MDM_ERROR;

@@ -51,14 +51,14 @@ static mdm_int_t mdm_ddm_report_json(mdm_arena_t *arena, json_t *value,
 
 mdm_int_t
 mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
-    const mdm_plist_limits_t *limits, mdm_uint_t errors,
+    const mdm_limits_t *limits, mdm_uint_t errors,
     mdm_ddm_report_t *report, const char **why)
 {
     json_t              *root, *items, *list;
     mdm_int_t            rc;
     json_error_t         error;
     mdm_ddm_walk_t      *w;
-    mdm_plist_limits_t   most;
+    mdm_limits_t   most;
 
     memset(report, 0, sizeof(mdm_ddm_report_t));
 

@@ -66,7 +66,7 @@ typedef struct {
  * wrong; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
-    const mdm_plist_limits_t *limits, mdm_uint_t errors,
+    const mdm_limits_t *limits, mdm_uint_t errors,
     mdm_ddm_report_t *report, const char **why);
 
 

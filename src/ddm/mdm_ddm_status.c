@@ -113,7 +113,7 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_int_t            rc;
     const char          *why;
     mdm_message_t       *m;
-    mdm_plist_limits_t   limits;
+    mdm_limits_t   limits;
 
     m = x->ctx;
 

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Fuzzes src/mdm_cms.c.  The input is the signature, as DER and as the text
- * of the header.  The corpus is signed by devices of the CA below, whose key
- * was thrown away, so that signatures verify and nobody can make another.
+ * Fuzzes src/crypto/mdm_cms.c.  The input is the signature, as DER and as the
+ * text of the header.  The corpus is signed by devices of the CA below, whose
+ * key was thrown away, so that signatures verify and nobody can make another.
  */
 
 

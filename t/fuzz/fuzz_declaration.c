@@ -23,7 +23,7 @@ static void fuzz_predicate(const mdm_str_t *in);
 static void fuzz_call(const mdm_str_t *in, const char *path);
 
 
-static const mdm_plist_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
+static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
                                                  MDM_PLIST_NODES };
 
 static const mdm_settings_t  fuzz_settings = {

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Fuzzes src/mdm_certificate.c: a certificate passed by a header, and the
- * names in it.
+ * Fuzzes src/crypto/mdm_certificate.c: a certificate passed by a header,
+ * and the names in it.
  */
 
 

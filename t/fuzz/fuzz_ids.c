@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Fuzzes identifiers: src/mdm_enrollment.c, src/mdm_key.c, the percent coding
- * of src/mdm_base.c, and how the API takes them out of a path and a query.
+ * Fuzzes identifiers: src/device/mdm_enrollment.c, src/exchange/mdm_key.c, the
+ * percent coding of src/base/mdm_base.c, and how the API takes them out of a
+ * path and a query.
  * The input is a line for each of UDID, EnrollmentID, UserID,
  * EnrollmentUserID and UserShortName ("-": not there), then the path and the
  * query of a call; all of it also is one id.

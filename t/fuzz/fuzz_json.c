@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Fuzzes the API's JSON: commands (src/mdm_command_json.c), queries for
+ * Fuzzes the API's JSON: commands (src/device/mdm_command_json.c), queries for
  * enrollments (src/api/mdm_api_query_read.c) and the writer
  * (src/api/mdm_api_json.c), whose output jansson must be able to read.
  */
@@ -25,7 +25,7 @@ static void fuzz_writer(const mdm_str_t *in);
 static void fuzz_valid(const mdm_str_t *json);
 
 
-static const mdm_plist_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
+static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
                                                  MDM_PLIST_NODES };
 
 static const mdm_settings_t  fuzz_settings = {

@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mdm_str_t           in, xml;
     const char         *why, *second;
     mdm_arena_t        *arena;
-    mdm_plist_limits_t  limits;
+    mdm_limits_t  limits;
 
     limits.depth = MDM_PLIST_DEPTH;
     limits.nodes = MDM_PLIST_NODES;

@@ -25,7 +25,7 @@ static void fuzz_members(plist_t root, const mdm_report_t *report,
 static void fuzz_check(int good);
 
 
-static const mdm_plist_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
+static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
                                                  MDM_PLIST_NODES };
 
 

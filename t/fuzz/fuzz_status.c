@@ -28,7 +28,7 @@ static mdm_reply_t *fuzz_reply(mdm_arena_t *arena, mdm_reply_e type,
     size_t n);
 
 
-static const mdm_plist_limits_t  fuzz_limits = { MDM_PLIST_DEPTH, 5000 };
+static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH, 5000 };
 
 static const mdm_str_t  fuzz_index[] = { mdm_string("device.model.family") };
 

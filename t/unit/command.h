@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * For the unit tests of src/mdm_command*.c.
+ * For the unit tests of src/device/mdm_command*.c.
  */
 
 
@@ -21,7 +21,7 @@
 static mdm_arena_t    *arena;
 static mdm_command_t   command;
 
-static const mdm_plist_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
+static const mdm_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
 
 
 #define PLIST(root)                                                           \

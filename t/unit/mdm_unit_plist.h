@@ -58,7 +58,7 @@ typedef struct {
 
 
 static doc_t               doc;
-static mdm_plist_limits_t  limits;
+static mdm_limits_t  limits;
 
 
 /* the counting allocator: libplist calls it, too */

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * For the unit tests of src/mdm_schema*.c.
+ * For the unit tests of src/schema/mdm_schema*.c.
  */
 
 

@@ -34,7 +34,7 @@ typedef struct {
 } input_t;
 
 
-static mdm_plist_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
+static mdm_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
 
 static pki_t        ca, leaf;
 static X509_STORE  *store;

@@ -27,7 +27,7 @@ typedef struct {
 } input_t;
 
 
-static mdm_plist_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
+static mdm_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
 
 
 static void

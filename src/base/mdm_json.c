@@ -1,0 +1,340 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include "mdm_json.h"
+#include "mdm_quote.h"
+
+
+/* most values are small: one call writes them */
+#define MDM_JSON_BUF          512
+
+
+/*
+ * What jansson allocates, as malloc() rounds it: a container comes with a
+ * table; a table that grows has the old one beside it for a while.
+ */
+
+#define MDM_JSON_ARRAY        128
+#define MDM_JSON_OBJECT       248
+#define MDM_JSON_STRING       72      /* and its bytes */
+#define MDM_JSON_NUMBER       32
+#define MDM_JSON_ELEMENT      24      /* of an array, or of an object */
+#define MDM_JSON_PAIR         32      /* of an object, above its key */
+
+/* what reading a text may take: so many times its size, and so much more */
+
+#define MDM_JSON_TIMES        16
+#define MDM_JSON_FREE         (1024 * 1024)
+#define MDM_JSON_ITSELF       4096
+
+
+/* a look at a text */
+
+typedef struct {
+    const mdm_limits_t  *limits;
+    mdm_uint_t                 depth;
+    mdm_uint_t                 nodes;
+    uint64_t                   cost;       /* bytes */
+    size_t                     longest;    /* string */
+    mdm_uint_t                 scalar;     /* 1: inside a number or a word */
+} mdm_json_look_t;
+
+
+static mdm_json_scan_e mdm_json_mark(mdm_json_look_t *look, u_char c);
+static const u_char *mdm_json_skip(mdm_json_look_t *look, const u_char *p,
+    const u_char *last);
+static mdm_int_t mdm_json_parse(mdm_arena_t *arena, const mdm_str_t *json,
+    size_t flags, json_t **root, json_error_t *error);
+static void mdm_json_free(void *data);
+
+
+/*
+ * Depth, number of values and what they cost before jansson sees them: it
+ * spends some hundred bytes for each, which may be two bytes of text, and a
+ * nested value costs stack
+ */
+
+mdm_json_scan_e
+mdm_json_scan(const mdm_str_t *json, const mdm_limits_t *limits)
+{
+    uint64_t          most;
+    const u_char     *p, *last;
+    mdm_json_scan_e   rc;
+    mdm_json_look_t   look;
+
+    memset(&look, 0, sizeof(mdm_json_look_t));
+
+    look.limits = limits;
+    look.cost = MDM_JSON_ITSELF;
+
+    most = (uint64_t) json->len * MDM_JSON_TIMES + MDM_JSON_FREE;
+
+    if (json->len == 0) {
+        return MDM_JSON_OK;
+    }
+
+    p = json->data;
+    last = p + json->len;
+
+    while (p != last) {
+
+        if (*p == '"') {
+            p = mdm_json_skip(&look, p + 1, last);
+
+        } else {
+            rc = mdm_json_mark(&look, *p++);
+            if (rc != MDM_JSON_OK) {
+                return rc;
+            }
+        }
+
+        /* a string that grows: twice the old one, which is still there */
+
+        if (look.nodes > limits->nodes
+            || look.cost + 3 * (uint64_t) look.longest > most)
+        {
+            return MDM_JSON_MANY;
+        }
+    }
+
+    return MDM_JSON_OK;
+}
+
+
+/* a byte outside of strings */
+
+static mdm_json_scan_e
+mdm_json_mark(mdm_json_look_t *look, u_char c)
+{
+    switch (c) {
+
+    case '{':
+    case '[':
+        look->depth++;
+
+        if (look->depth > look->limits->depth) {
+            return MDM_JSON_DEEP;
+        }
+
+        look->nodes++;
+        look->cost += (c == '{') ? MDM_JSON_OBJECT : MDM_JSON_ARRAY;
+        break;
+
+    case '}':
+    case ']':
+        look->depth -= (look->depth != 0);
+        break;
+
+    case ',':
+        look->nodes++;
+        look->cost += MDM_JSON_ELEMENT;
+        break;
+
+    case ':':
+        look->nodes++;
+        look->cost += MDM_JSON_PAIR;
+        break;
+
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+        break;
+
+    default:
+
+        /* words are jansson's own */
+
+        if (!look->scalar && (c == '-' || (c >= '0' && c <= '9'))) {
+            look->cost += MDM_JSON_NUMBER;
+        }
+
+        look->scalar = 1;
+
+        return MDM_JSON_OK;
+    }
+
+    look->scalar = 0;
+
+    return MDM_JSON_OK;
+}
+
+
+/* over a string: what follows its end */
+
+static const u_char *
+mdm_json_skip(mdm_json_look_t *look, const u_char *p, const u_char *last)
+{
+    size_t         len;
+    const u_char  *start;
+
+    look->scalar = 0;
+
+    for (start = p; p != last && *p != '"'; p++) {
+
+        if (*p != '\\') {
+            continue;
+        }
+
+        p++;
+
+        if (p == last) {
+            break;
+        }
+    }
+
+    len = (size_t) (p - start);
+
+    look->cost += MDM_JSON_STRING + len;
+
+    if (len > look->longest) {
+        look->longest = len;
+    }
+
+    return (p != last) ? p + 1 : last;
+}
+
+
+mdm_uint_t
+mdm_json_looks(const mdm_str_t *json)
+{
+    size_t  i;
+
+    for (i = 0; i < json->len; i++) {
+
+        if (json->data[i] != ' ' && json->data[i] != '\t'
+            && json->data[i] != '\r' && json->data[i] != '\n')
+        {
+            return json->data[i] == '{';
+        }
+    }
+
+    return 0;
+}
+
+
+mdm_int_t
+mdm_json_read(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
+    json_t **root, json_error_t *error)
+{
+    static const mdm_limits_t  most = { MDM_JSON_DEPTH,
+                                              (mdm_uint_t) -1 };
+
+    if (mdm_json_scan(json, &most) != MDM_JSON_OK) {
+        memset(error, 0, sizeof(json_error_t));
+        memcpy(error->text, "too many values", sizeof("too many values"));
+
+        return MDM_DECLINED;
+    }
+
+    return mdm_json_parse(arena, json, flags, root, error);
+}
+
+
+/* nobody else calls json_loadb() */
+
+static mdm_int_t
+mdm_json_parse(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
+    json_t **root, json_error_t *error)
+{
+    *root = json_loadb((const char *) json->data, json->len, flags, error);
+
+    if (*root == NULL) {
+
+        /* jansson has no words for a lack of memory */
+
+        return (error->text[0] == '\0') ? MDM_ERROR : MDM_DECLINED;
+    }
+
+    return mdm_arena_defer(arena, mdm_json_free, *root);
+}
+
+
+static void
+mdm_json_free(void *data)
+{
+    json_decref(data);
+}
+
+
+mdm_int_t
+mdm_json_load(mdm_arena_t *arena, const mdm_str_t *json,
+    const mdm_limits_t *limits, json_t **root, mdm_str_t *error)
+{
+    mdm_int_t            rc;
+    json_error_t         je;
+    mdm_quote_t   quote;
+
+    if (json->len == 0) {
+        mdm_str_set(error, MDM_JSON_EMPTY);
+        return MDM_DECLINED;
+    }
+
+    switch (mdm_json_scan(json, limits)) {
+
+    case MDM_JSON_DEEP:
+        mdm_str_set(error, "JSON: nested too deep");
+        return MDM_DECLINED;
+
+    case MDM_JSON_MANY:
+        mdm_str_set(error, "JSON: too many values");
+        return MDM_DECLINED;
+
+    default: /* MDM_JSON_OK */
+        break;
+    }
+
+    rc = mdm_json_parse(arena, json, JSON_REJECT_DUPLICATES, root, &je);
+
+    if (rc == MDM_DECLINED
+        && mdm_printf(arena, error, "JSON: line %d, column %d: %s", je.line,
+                      je.column, mdm_quote(&quote, je.text,
+                                                  strlen(je.text)))
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return rc;
+}
+
+
+/*
+ * Into a buffer that is large enough: where jansson has to find memory for a
+ * text on its way, it may lose a key and say nothing.
+ */
+
+mdm_int_t
+mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
+    mdm_str_t *dst)
+{
+    char    buf[MDM_JSON_BUF], *p;
+    size_t  len;
+
+    flags |= JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
+
+    len = json_dumpb(value, buf, sizeof(buf), flags);
+    if (len == 0) {
+        return MDM_ERROR;
+    }
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (len <= sizeof(buf)) {
+        memcpy(p, buf, len);
+
+    } else if (json_dumpb(value, p, len, flags) != len) {
+        return MDM_ERROR;
+    }
+
+    dst->data = (u_char *) p;
+    dst->len = len;
+
+    return MDM_OK;
+}

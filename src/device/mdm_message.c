@@ -1,0 +1,443 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ */
+
+
+#include <openssl/rand.h>
+
+#include "mdm_exchange_secret.h"
+#include "mdm_key.h"
+#include "mdm_message.h"
+
+
+static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_check(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_end(mdm_exchange_t *x);
+
+
+/* Authenticates and other first contacts at once, of one device */
+#define MDM_MESSAGE_PIN_TRIES  3
+
+
+enum {
+    MDM_MESSAGE_PIN_LOOK = 0,
+    MDM_MESSAGE_PIN_CHECK,
+    MDM_MESSAGE_PIN_CLAIM,
+    MDM_MESSAGE_PIN_END,
+    MDM_MESSAGE_PIN_RELEASED
+};
+
+
+mdm_int_t
+mdm_message_create(mdm_exchange_t *x)
+{
+    if (x->identity.source == MDM_IDENTITY_NONE) {
+        (void) mdm_exchange_refuse(x, 403, "no client certificate");
+        return MDM_DECLINED;
+    }
+
+    x->ctx = mdm_arena_zalloc(x->arena, sizeof(mdm_message_t));
+
+    return (x->ctx == NULL) ? MDM_ERROR : MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_read(mdm_exchange_t *x)
+{
+    mdm_int_t            rc;
+    const char          *why;
+    mdm_message_t       *m;
+    mdm_limits_t   limits;
+
+    rc = mdm_message_create(x);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    m = x->ctx;
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_plist_parse(x->arena, &x->body, &limits, &m->plist, &why);
+
+    if (rc == MDM_OK) {
+        rc = mdm_enrollment_resolve(x->arena, m->plist, &x->tenant,
+                                    x->settings->partitions, &m->en, &why);
+    }
+
+    if (rc == MDM_DECLINED) {
+        (void) mdm_exchange_refuse(x, 400, "%s", why);
+        return MDM_DECLINED;
+    }
+
+    if (rc == MDM_OK) {
+        x->enrollment_id = m->en.id;
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
+mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
+{
+    if (m->once.len != 0) {
+        return MDM_OK;
+    }
+
+    m->once.data = mdm_arena_alloc(x->arena, MDM_ONCE);
+
+    if (m->once.data == NULL || RAND_bytes(m->once.data, MDM_ONCE) != 1) {
+        return MDM_ERROR;
+    }
+
+    m->once.len = MDM_ONCE;
+
+    return MDM_OK;
+}
+
+
+mdm_str_t *
+mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
+    mdm_uint_t nargs, mdm_int_t state)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
+        return NULL;
+    }
+
+    args = mdm_exchange_call(x, 0, script, &m->en.tag, nargs);
+    if (args == NULL) {
+        return NULL;
+    }
+
+    args[0] = m->en.id_key;
+    args[1] = m->en.device_key;
+    args[2] = x->identity.digest;
+
+    return args;
+}
+
+
+mdm_int_t
+mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_script_t *script)
+{
+    mdm_str_t       key, *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_key_certificate(x->arena, &key, &x->tenant, &x->identity.sha256)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, script, &key, 2);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    if (script == &mdm_script_claim) {
+        return mdm_pin_certificate(x, NULL, &args[1]);
+    }
+
+    x->calls[i].nargs = 1;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    args = mdm_exchange_call(x, i, &mdm_script_authenticate_check, &m->en.tag,
+                             1);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (!m->claimed) {
+        return MDM_DONE;
+    }
+
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL
+        || mdm_message_claim_call(x, 0, &mdm_script_claim_release) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+mdm_int_t
+mdm_message_refused(mdm_exchange_t *x, int64_t code)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    switch (code) {
+
+    case MDM_CODE_UNKNOWN:
+        return mdm_exchange_unknown(x, "the device is not enrolled");
+
+    case MDM_CODE_MISMATCH:
+        return mdm_exchange_refuse(x, 403, "the certificate is not the one "
+                                   "pinned to the device");
+
+    case MDM_CODE_USERS:
+        return mdm_exchange_refuse(x, 403, "the device has too many user "
+                                   "channels");
+
+    case MDM_CODE_UNPINNED:
+
+        if (m->pinned) {
+            return mdm_exchange_refuse(x, 403, "no certificate is pinned to "
+                                       "the device: it must enroll again");
+        }
+
+        m->pinned = 1;
+        m->step = x->step;
+
+        x->step = mdm_message_pin_step;
+        x->state = 0;
+
+        return x->step(x);
+
+    default:
+        return MDM_ERROR;
+    }
+}
+
+
+static mdm_int_t
+mdm_message_pin_step(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_MESSAGE_PIN_LOOK:
+
+        if (mdm_exchange_calls(x, 2, MDM_MESSAGE_PIN_CHECK) != MDM_CALL
+            || mdm_message_look_call(x, 0) != MDM_OK
+            || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        return MDM_CALL;
+
+    case MDM_MESSAGE_PIN_CHECK:
+        return mdm_message_pin_check(x);
+
+    case MDM_MESSAGE_PIN_CLAIM:
+        return mdm_message_pin_claim(x);
+
+    case MDM_MESSAGE_PIN_END:
+        return mdm_message_pin_end(x);
+
+    default: /* MDM_MESSAGE_PIN_RELEASED: x->error is set */
+        return mdm_exchange_empty(x, x->status);
+    }
+}
+
+
+static mdm_int_t
+mdm_message_pin_check(mdm_exchange_t *x)
+{
+    mdm_str_t       owner;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    owner = mdm_reply_str(x->calls[1].reply, 0);
+
+    if (!m->pin.migrated) {
+        (void) mdm_exchange_refuse(x, 403, "no certificate is pinned to the "
+                                   "device: it must enroll again");
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
+    }
+
+    if (owner.len != 0 && !mdm_str_eq(&owner, &m->en.device_key)) {
+        return mdm_exchange_refuse(x, 403, "the certificate belongs to "
+                                   "another device");
+    }
+
+    if (!mdm_pin_allowed(x, &m->en, &m->pin)) {
+        (void) mdm_exchange_refuse(x, 403, "the certificate does not name "
+                                   "the migrated device");
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
+    }
+
+    if (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_CLAIM) != MDM_CALL
+        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_message_pin_claim(mdm_exchange_t *x)
+{
+    int64_t         code;
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_MISMATCH);
+
+    if (code < 0) {
+        return mdm_exchange_refuse(x, 403, "the certificate belongs to "
+                                   "another device");
+    }
+
+    if (code == 1) {
+        m->claimed = 1;
+    }
+
+    if (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_END) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_pin, &m->en.tag, 6);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[0] = m->en.device_key;
+    args[1] = x->identity.digest;
+
+    if (x->settings->keep_certificate) {
+        args[2] = x->identity.der;
+    }
+
+    args[4] = m->pin.serial;
+
+    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK
+        || mdm_pin_certificate(x, &args[5], NULL) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_message_pin_end(mdm_exchange_t *x)
+{
+    int64_t         code;
+    mdm_int_t       rc;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_CHANGED);
+
+    switch (code) {
+
+    case MDM_CODE_NONE:
+        mdm_exchange_note(x, MDM_NOTE_NOTICE, "certificate %.*s was pinned "
+                          "to the migrated device \"%.*s\"",
+                          mdm_fmt(&x->identity.sha256),
+                          mdm_fmt(&m->en.device_key));
+        break;
+
+    case MDM_CODE_CHANGED:
+    case MDM_CODE_UNPINNED:
+
+        /* what the policy was asked about is not there any more */
+
+        if (++m->tries < MDM_MESSAGE_PIN_TRIES) {
+            x->state = MDM_MESSAGE_PIN_LOOK;
+            return mdm_message_pin_step(x);
+        }
+
+        (void) mdm_exchange_unavailable(x);
+
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
+
+    default:
+
+        /* somebody else was first: the certificate is not the device's */
+
+        rc = mdm_message_refused(x, code);
+
+        if (rc != MDM_DONE) {
+            return rc;
+        }
+
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
+    }
+
+    m->tries = 0;
+
+    x->step = m->step;
+    x->state = 0;
+
+    return x->step(x);
+}
+
+
+mdm_int_t
+mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
+    const mdm_str_t *id, mdm_str_t *dst)
+{
+    mdm_secret_where_t  where;
+
+    if (!x->settings->event_payload) {
+        mdm_str_null(dst);
+        return MDM_OK;
+    }
+
+    *dst = x->body;
+
+    mdm_where_event(&where, tag, id);
+
+    return mdm_exchange_seal(x, x->arena, &where, dst, NULL);
+}
+
+
+mdm_int_t
+mdm_message_number(mdm_exchange_t *x, mdm_str_t *dst, mdm_uint_t n)
+{
+    return mdm_printf(x->arena, dst, "%lu", (unsigned long) n);
+}
