@@ -8,6 +8,7 @@
  */
 
 
+#include "ngx_mdm_block.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis_tls.h"
 
@@ -21,83 +22,60 @@
 #define NGX_MDM_TIMEOUT         900
 
 
-typedef struct ngx_mdm_store_command_s  ngx_mdm_store_command_t;
-
-struct ngx_mdm_store_command_s {
-    ngx_str_t                   name;
-    ngx_uint_t                  nmin;      /* arguments */
-    ngx_uint_t                  nmax;
-    char                     *(*set)(ngx_conf_t *cf, ngx_mdm_store_t *store,
-                                     ngx_mdm_store_command_t *cmd);
-    ngx_uint_t                  offset;    /* of what a slot sets */
-    ngx_uint_t                  min;       /* of a number */
-    ngx_uint_t                  max;
-};
-
-
-static char *ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy,
-    void *conf);
-static char *ngx_mdm_store_resolver(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_password_file(ngx_conf_t *cf,
-    ngx_mdm_store_t *store, ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_text(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_msec(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
-static char *ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd);
+static char *ngx_mdm_store_resolver(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
+static char *ngx_mdm_store_mode(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
+static char *ngx_mdm_store_password_file(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
+static char *ngx_mdm_store_durability(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
 static char *ngx_mdm_store_read_password(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *password);
 static char *ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store);
 static char *ngx_mdm_store_clear(ngx_conf_t *cf, ngx_mdm_store_t *store);
 
 
-static ngx_mdm_store_command_t  ngx_mdm_store_commands[] = {
+static ngx_mdm_block_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("server"), 1, 1, ngx_mdm_store_server, 0, 0, 0 },
     { ngx_string("mode"), 1, 2, ngx_mdm_store_mode, 0, 0, 0 },
     { ngx_string("resolver"), 1, 16, ngx_mdm_store_resolver, 0, 0, 0 },
-    { ngx_string("sentinel_user"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("sentinel_user"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, sentinel_user), 0, 0 },
     { ngx_string("sentinel_password_file"), 1, 1, ngx_mdm_store_password_file,
       offsetof(ngx_mdm_store_t, sentinel_password_file), 0, 0 },
-    { ngx_string("user"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("user"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, user), 0, 0 },
     { ngx_string("password_file"), 1, 1, ngx_mdm_store_password_file,
       offsetof(ngx_mdm_store_t, password_file), 0, 0 },
-    { ngx_string("database"), 1, 1, ngx_mdm_store_number,
+    { ngx_string("database"), 1, 1, ngx_mdm_block_number,
       offsetof(ngx_mdm_store_t, database), 0, NGX_MAX_INT32_VALUE },
-    { ngx_string("connect_timeout"), 1, 1, ngx_mdm_store_msec,
+    { ngx_string("connect_timeout"), 1, 1, ngx_mdm_block_msec,
       offsetof(ngx_mdm_store_t, connect_timeout), 0, 0 },
-    { ngx_string("timeout"), 1, 1, ngx_mdm_store_msec,
+    { ngx_string("timeout"), 1, 1, ngx_mdm_block_msec,
       offsetof(ngx_mdm_store_t, timeout), 0, 0 },
-    { ngx_string("max_pending"), 1, 1, ngx_mdm_store_number,
+    { ngx_string("max_pending"), 1, 1, ngx_mdm_block_number,
       offsetof(ngx_mdm_store_t, max_pending), 1, NGX_MAX_INT32_VALUE },
-    { ngx_string("partitions"), 1, 1, ngx_mdm_store_number,
+    { ngx_string("partitions"), 1, 1, ngx_mdm_block_number,
       offsetof(ngx_mdm_store_t, partitions), 1, NGX_MDM_PARTITIONS_MAX },
-    { ngx_string("store_id"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("store_id"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, store_id), 0, 0 },
-    { ngx_string("tls"), 1, 1, ngx_mdm_store_tls, 0, 0, 0 },
-    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("tls"), 1, 1, ngx_mdm_block_flag,
+      offsetof(ngx_mdm_store_t, tls_on), 0, 0 },
+    { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, tls_trusted_certificate), 0, 0 },
-    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("tls_certificate"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, tls_certificate), 0, 0 },
-    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, tls_certificate_key), 0, 0 },
-    { ngx_string("tls_name"), 1, 1, ngx_mdm_store_text,
+    { ngx_string("tls_name"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, tls_name), 0, 0 },
     { ngx_string("durability"), 1, 3, ngx_mdm_store_durability, 0, 0, 0 },
     { ngx_string("encryption_key"), 1, MDM_SECRET_KEYS,
       ngx_mdm_store_encryption_key, 0, 0, 0 },
-    { ngx_string("encryption_required"), 1, 1,
-      ngx_mdm_store_encryption_required, 0, 0, 0 },
-    { ngx_null_string, 0, 0, NULL, 0, 0, 0 }
+    { ngx_string("encryption_required"), 1, 1, ngx_mdm_block_flag,
+      offsetof(ngx_mdm_store_t, encryption_required), 0, 0 },
+    ngx_mdm_block_null_command
 };
 
 
@@ -109,10 +87,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_mdm_main_conf_t *mmcf = conf;
 
     char              *rv;
-    u_char             ch;
-    size_t             i;
     ngx_str_t         *value, *name;
-    ngx_conf_t         save;
     ngx_mdm_store_t   *store, **p;
 
     (void) cmd;
@@ -120,24 +95,10 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     name = &value[1];
 
-    if (name->len == 0) {
-        return "has no name";
-    }
+    rv = ngx_mdm_block_check_name(cf, "mdm store", name);
 
-    for (i = 0; i < name->len; i++) {
-        ch = name->data[i];
-
-        if ((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-            || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_'
-            || ch == '.')
-        {
-            continue;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\": the name may have letters, "
-                           "digits, \"-\", \"_\" and \".\" only", name);
-        return NGX_CONF_ERROR;
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     store = ngx_mdm_store_find(&mmcf->stores, name);
@@ -175,13 +136,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    save = *cf;
-    cf->handler = ngx_mdm_store_directive;
-    cf->handler_conf = (void *) store;
-
-    rv = ngx_conf_parse(cf, NULL);
-
-    *cf = save;
+    rv = ngx_mdm_block_parse(cf, "mdm_store", ngx_mdm_store_commands, store);
 
     if (rv != NGX_CONF_OK) {
         return rv;
@@ -226,59 +181,11 @@ ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name)
 
 
 static char *
-ngx_mdm_store_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+ngx_mdm_store_resolver(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd)
 {
-    ngx_mdm_store_t *store = (ngx_mdm_store_t *) conf;
+    ngx_mdm_store_t *store = block;
 
-    char                     *rv;
-    ngx_str_t                *value;
-    ngx_uint_t                n;
-    ngx_mdm_store_command_t  *cmd;
-
-    value = cf->args->elts;
-    n = cf->args->nelts - 1;
-
-    if (n == 1 && ngx_strcmp(value[0].data, "include") == 0) {
-        return ngx_conf_include(cf, dummy, conf);
-    }
-
-    for (cmd = ngx_mdm_store_commands; cmd->name.len != 0; cmd++) {
-
-        if (value[0].len != cmd->name.len
-            || ngx_strcmp(value[0].data, cmd->name.data) != 0)
-        {
-            continue;
-        }
-
-        if (n < cmd->nmin || n > cmd->nmax) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid number of arguments in \"%V\" "
-                               "directive", &value[0]);
-            return NGX_CONF_ERROR;
-        }
-
-        rv = cmd->set(cf, store, cmd);
-
-        if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
-            return rv;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" directive %s", &value[0], rv);
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown directive \"%V\" in \"mdm_store\"", &value[0]);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_mdm_store_resolver(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
     ngx_str_t  *value;
 
     (void) cmd;
@@ -296,9 +203,11 @@ ngx_mdm_store_resolver(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
 
 static char *
-ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
+ngx_mdm_store_mode(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd)
 {
+    ngx_mdm_store_t *store = block;
+
     ngx_str_t  *value;
 
     (void) cmd;
@@ -336,14 +245,16 @@ ngx_mdm_store_mode(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
 
 static char *
-ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
+ngx_mdm_store_password_file(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd)
 {
+    ngx_mdm_store_t *store = block;
+
     char  *rv;
 
     ngx_str_t  *file;
 
-    rv = ngx_mdm_store_text(cf, store, cmd);
+    rv = ngx_mdm_block_text(cf, store, cmd);
 
     if (rv != NGX_CONF_OK) {
         return rv;
@@ -363,65 +274,11 @@ ngx_mdm_store_password_file(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
 
 static char *
-ngx_mdm_store_tls(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
+ngx_mdm_store_durability(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd)
 {
-    ngx_str_t  *value;
+    ngx_mdm_store_t *store = block;
 
-    (void) cmd;
-
-    if (store->tls_on != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
-        store->tls_on = 0;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
-        store->tls_on = 1;
-        return NGX_CONF_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"tls\" directive, it must "
-                       "be \"on\" or \"off\"", &value[1]);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_mdm_store_text(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
-    ngx_str_t  *args, *value;
-
-    value = (ngx_str_t *) ((u_char *) store + cmd->offset);
-
-    if (value->data != NULL) {
-        return "is duplicate";
-    }
-
-    args = cf->args->elts;
-
-    if (args[1].len == 0) {
-        return "is empty";
-    }
-
-    *value = args[1];
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
     ngx_int_t   n, time;
     ngx_str_t  *value;
 
@@ -469,76 +326,6 @@ ngx_mdm_store_durability(ngx_conf_t *cf, ngx_mdm_store_t *store,
     store->durability = NGX_MDM_DURABILITY_WAIT;
     store->wait_replicas = (ngx_uint_t) n;
     store->wait_time = (ngx_msec_t) time;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_mdm_store_msec(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
-    ngx_int_t    n;
-    ngx_str_t   *args;
-    ngx_msec_t  *value;
-
-    value = (ngx_msec_t *) ((u_char *) store + cmd->offset);
-
-    if (*value != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    args = cf->args->elts;
-
-    n = ngx_parse_time(&args[1], 0);
-
-    if (n == NGX_ERROR) {
-        return "has an invalid value";
-    }
-
-    if (n == 0) {
-        return "must not be 0";
-    }
-
-    if (n > NGX_MAX_INT32_VALUE) {
-        return "has a value that is too large";
-    }
-
-    *value = (ngx_msec_t) n;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_mdm_store_number(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_command_t *cmd)
-{
-    ngx_int_t    n;
-    ngx_str_t   *args;
-    ngx_uint_t  *value;
-
-    value = (ngx_uint_t *) ((u_char *) store + cmd->offset);
-
-    if (*value != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    args = cf->args->elts;
-
-    n = ngx_atoi(args[1].data, args[1].len);
-
-    if (n == NGX_ERROR || (ngx_uint_t) n < cmd->min
-        || (ngx_uint_t) n > cmd->max)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" in \"%V\" directive, it "
-                           "must be a number from %ui to %ui",
-                           &args[1], &args[0], cmd->min, cmd->max);
-        return NGX_CONF_ERROR;
-    }
-
-    *value = (ngx_uint_t) n;
 
     return NGX_CONF_OK;
 }

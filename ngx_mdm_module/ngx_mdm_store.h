@@ -16,6 +16,7 @@
 
 #include "mdm_exchange.h"
 #include "mdm_secret.h"
+#include "ngx_mdm_block.h"
 
 
 #define NGX_MDM_STORE_SINGLE    0
@@ -90,12 +91,9 @@ typedef struct {
 /* setter of "mdm_store", the block; conf is ngx_mdm_main_conf_t */
 char *ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* a row of the table of the block's directives */
-struct ngx_mdm_store_command_s;
-
 /* setter of "server" in the block */
-char *ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    struct ngx_mdm_store_command_s *cmd);
+char *ngx_mdm_store_server(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
 
 /*
  * Reads a file of at most "size" bytes; "what" names its kind in messages,
@@ -115,12 +113,8 @@ ngx_int_t ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores);
 ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
 
 /* setter of "encryption_key" in the block */
-char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    struct ngx_mdm_store_command_s *cmd);
-
-/* setter of "encryption_required" in the block */
-char *ngx_mdm_store_encryption_required(ngx_conf_t *cf,
-    ngx_mdm_store_t *store, struct ngx_mdm_store_command_s *cmd);
+char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
 
 /* once the block has been read: its default, and does it have a key? */
 char *ngx_mdm_store_encryption_check(ngx_conf_t *cf, ngx_mdm_store_t *store);

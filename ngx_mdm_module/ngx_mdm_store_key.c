@@ -21,9 +21,11 @@ static void ngx_mdm_store_forget_keys(void *data);
 
 
 char *
-ngx_mdm_store_encryption_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    struct ngx_mdm_store_command_s *cmd)
+ngx_mdm_store_encryption_key(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd)
 {
+    ngx_mdm_store_t *store = block;
+
     char                *rv;
     ngx_str_t           *value;
     ngx_uint_t           i;
@@ -138,38 +140,6 @@ ngx_mdm_store_add_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
                        &store->name, sizeof(id), id, name);
 
     return NGX_CONF_OK;
-}
-
-
-char *
-ngx_mdm_store_encryption_required(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    struct ngx_mdm_store_command_s *cmd)
-{
-    ngx_str_t  *value;
-
-    (void) cmd;
-
-    if (store->encryption_required != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
-        store->encryption_required = 0;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
-        store->encryption_required = 1;
-        return NGX_CONF_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"encryption_required\" "
-                       "directive, it must be \"on\" or \"off\"", &value[1]);
-
-    return NGX_CONF_ERROR;
 }
 
 

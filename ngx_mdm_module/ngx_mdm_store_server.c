@@ -28,9 +28,11 @@ static ngx_int_t ngx_mdm_store_resolve_server(ngx_conf_t *cf,
 
 
 char *
-ngx_mdm_store_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    struct ngx_mdm_store_command_s *cmd)
+ngx_mdm_store_server(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd)
 {
+    ngx_mdm_store_t *store = block;
+
     ngx_str_t               *value, *text;
     ngx_mdm_store_server_t  *server;
 
