@@ -22,12 +22,27 @@
 #define NGX_MDM_API_BODY      (16 * 1024 * 1024)
 #define NGX_MDM_REPORTS       10
 #define NGX_MDM_ERRORS        100
-#define NGX_MDM_STATUS_INDEX  32
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
 #define NGX_MDM_RESULT_BYTES  (64 * 1024 * 1024)
 #define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
 
 
+/*
+ * A number, a flag or one of several values in the configuration of a
+ * location, as wide as ngx_uint_t; what it is where nothing says so.
+ */
+
+typedef struct {
+    size_t                    offset;      /* in ngx_mdm_loc_conf_t */
+    ngx_uint_t                initial;
+} ngx_mdm_setting_t;
+
+
+static ngx_uint_t *ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
+    const ngx_mdm_setting_t *setting);
+static void ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf);
+static void ngx_mdm_store_settings(mdm_settings_t *s, ngx_mdm_store_t *store);
 static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
@@ -35,13 +50,31 @@ static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 
 
-/* indexed unless "mdm_status_index" says otherwise */
+#define ngx_mdm_setting(name)                                                 \
+    offsetof(ngx_mdm_loc_conf_t, settings.name)
 
-static const mdm_str_t  ngx_mdm_status_items[] = {
-    mdm_string("device.operating-system.version"),
-    mdm_string("device.model.family"),
-    mdm_string("device.operating-system.family")
+static const ngx_mdm_setting_t  ngx_mdm_settings[] = {
+    { ngx_mdm_setting(validate), MDM_VALIDATE_WARN },
+    { ngx_mdm_setting(reenroll), MDM_REENROLL_ANY },
+    { ngx_mdm_setting(user_authenticate), MDM_USER_AUTHENTICATE_REFUSE },
+    { ngx_mdm_setting(queue_limit), NGX_MDM_QUEUE_LIMIT },
+    { ngx_mdm_setting(event_limit), NGX_MDM_EVENT_LIMIT },
+    { ngx_mdm_setting(event_payload), 0 },
+    { ngx_mdm_setting(audit_reads), 0 },
+    { ngx_mdm_setting(keep_certificate), 1 },
+    { ngx_mdm_setting(withhold_secrets), 1 },
+    { ngx_mdm_setting(result_ttl), NGX_MDM_RESULT_TTL },
+    { ngx_mdm_setting(result_bytes), NGX_MDM_RESULT_BYTES },
+    { ngx_mdm_setting(api_ids), NGX_MDM_API_IDS },
+    { offsetof(ngx_mdm_loc_conf_t, api_body), NGX_MDM_API_BODY },
+    { ngx_mdm_setting(status_reports), NGX_MDM_REPORTS },
+    { ngx_mdm_setting(status_errors), NGX_MDM_ERRORS },
+    { ngx_mdm_setting(plist_depth), MDM_PLIST_DEPTH },
+    { ngx_mdm_setting(plist_nodes), MDM_PLIST_NODES }
 };
+
+#define NGX_MDM_SETTINGS                                                      \
+    (sizeof(ngx_mdm_settings) / sizeof(ngx_mdm_setting_t))
 
 
 void *
@@ -73,6 +106,8 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_size_value(mmcf->cache_size, NGX_MDM_CACHE_SIZE);
 
+    ngx_mdm_store_index_init(&mmcf->stores, mmcf->status_index);
+
     return NGX_CONF_OK;
 }
 
@@ -80,6 +115,7 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
 void *
 ngx_mdm_create_loc_conf(ngx_conf_t *cf)
 {
+    ngx_uint_t           i;
     ngx_mdm_loc_conf_t  *conf;
 
     conf = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_loc_conf_t));
@@ -92,7 +128,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->store = NULL;
      *     conf->store_name = { 0, NULL };
-     *     conf->settings = { 0 };
+     *     conf->settings.partitions and what else is the store's = 0;
      */
 
     ngx_mdm_identity_create_conf(&conf->identity);
@@ -104,23 +140,11 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->connect = NGX_CONF_UNSET;
     conf->api = NGX_CONF_UNSET;
     conf->auth = NGX_CONF_UNSET;
-    conf->validate = NGX_CONF_UNSET_UINT;
-    conf->reenroll = NGX_CONF_UNSET_UINT;
-    conf->user_authenticate = NGX_CONF_UNSET_UINT;
-    conf->queue_limit = NGX_CONF_UNSET_UINT;
-    conf->event_limit = NGX_CONF_UNSET_UINT;
-    conf->api_ids = NGX_CONF_UNSET_UINT;
-    conf->api_body = NGX_CONF_UNSET_SIZE;
-    conf->status_reports = NGX_CONF_UNSET_UINT;
-    conf->status_errors = NGX_CONF_UNSET_UINT;
-    conf->plist_depth = NGX_CONF_UNSET_UINT;
-    conf->plist_nodes = NGX_CONF_UNSET_UINT;
-    conf->event_payload = NGX_CONF_UNSET;
-    conf->audit_reads = NGX_CONF_UNSET;
-    conf->keep_certificate = NGX_CONF_UNSET;
-    conf->withhold_secrets = NGX_CONF_UNSET;
-    conf->result_ttl = NGX_CONF_UNSET;
-    conf->result_bytes = NGX_CONF_UNSET_SIZE;
+
+    for (i = 0; i < NGX_MDM_SETTINGS; i++) {
+        *ngx_mdm_setting_value(conf, &ngx_mdm_settings[i])
+            = NGX_CONF_UNSET_UINT;
+    }
 
     return conf;
 }
@@ -132,9 +156,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_mdm_loc_conf_t *prev = parent;
     ngx_mdm_loc_conf_t *conf = child;
 
-    char                 *rv;
-    mdm_settings_t       *s;
-    ngx_mdm_main_conf_t  *mmcf;
+    char  *rv;
 
     ngx_mdm_merge_handlers(cf, prev, conf);
 
@@ -142,36 +164,8 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->tenant, prev->tenant, NULL);
     ngx_conf_merge_ptr_value(conf->tenants, prev->tenants, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
-    ngx_conf_merge_uint_value(conf->validate, prev->validate,
-                              MDM_VALIDATE_WARN);
-    ngx_conf_merge_uint_value(conf->reenroll, prev->reenroll,
-                              MDM_REENROLL_ANY);
-    ngx_conf_merge_uint_value(conf->user_authenticate,
-                              prev->user_authenticate,
-                              MDM_USER_AUTHENTICATE_REFUSE);
-    ngx_conf_merge_uint_value(conf->queue_limit, prev->queue_limit,
-                              NGX_MDM_QUEUE_LIMIT);
-    ngx_conf_merge_uint_value(conf->event_limit, prev->event_limit,
-                              NGX_MDM_EVENT_LIMIT);
-    ngx_conf_merge_uint_value(conf->api_ids, prev->api_ids, NGX_MDM_API_IDS);
-    ngx_conf_merge_size_value(conf->api_body, prev->api_body,
-                              NGX_MDM_API_BODY);
-    ngx_conf_merge_uint_value(conf->status_reports, prev->status_reports,
-                              NGX_MDM_REPORTS);
-    ngx_conf_merge_uint_value(conf->status_errors, prev->status_errors,
-                              NGX_MDM_ERRORS);
-    ngx_conf_merge_uint_value(conf->plist_depth, prev->plist_depth,
-                              MDM_PLIST_DEPTH);
-    ngx_conf_merge_uint_value(conf->plist_nodes, prev->plist_nodes,
-                              MDM_PLIST_NODES);
-    ngx_conf_merge_value(conf->event_payload, prev->event_payload, 0);
-    ngx_conf_merge_value(conf->audit_reads, prev->audit_reads, 0);
-    ngx_conf_merge_value(conf->keep_certificate, prev->keep_certificate, 1);
-    ngx_conf_merge_value(conf->withhold_secrets, prev->withhold_secrets, 1);
-    ngx_conf_merge_sec_value(conf->result_ttl, prev->result_ttl,
-                             NGX_MDM_RESULT_TTL);
-    ngx_conf_merge_size_value(conf->result_bytes, prev->result_bytes,
-                              NGX_MDM_RESULT_BYTES);
+
+    ngx_mdm_merge_settings(prev, conf);
 
     rv = ngx_mdm_merge_store(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
@@ -209,51 +203,90 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         ngx_mdm_tenant_check_conf(cf, conf);
     }
 
-    s = &conf->settings;
-
-    s->partitions = (conf->store != NULL)
-                    ? (uint32_t) conf->store->partitions : 1;
-    s->secrets = (conf->store != NULL) ? conf->store->secrets : NULL;
-    s->encryption_required = (conf->store != NULL)
-                             ? conf->store->encryption_required : 0;
-    s->validate = conf->validate;
-    s->reenroll = conf->reenroll;
-    s->user_authenticate = conf->user_authenticate;
-    s->queue_limit = conf->queue_limit;
-    s->result_ttl = (mdm_uint_t) conf->result_ttl;
-    s->result_bytes = conf->result_bytes;
-    s->event_limit = conf->event_limit;
-    s->event_payload = conf->event_payload;
-    s->audit_reads = conf->audit_reads;
-    s->keep_certificate = conf->keep_certificate;
-    s->withhold_secrets = conf->withhold_secrets;
-    s->api_ids = conf->api_ids;
-    s->status_reports = conf->status_reports;
-    s->status_errors = conf->status_errors;
-    s->plist_depth = conf->plist_depth;
-    s->plist_nodes = conf->plist_nodes;
-
-    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
-
-    if (mmcf->status_index != NULL) {
-        s->status_index = mmcf->status_index->elts;
-        s->nstatus_index = mmcf->status_index->nelts;
-
-    } else {
-        s->status_index = ngx_mdm_status_items;
-        s->nstatus_index = sizeof(ngx_mdm_status_items) / sizeof(mdm_str_t);
-    }
-
-    /* jobs go by the settings of the API, or else of where devices come */
-
-    if (conf->store != NULL
-        && (conf->api || ((conf->checkin || conf->connect)
-                          && conf->store->settings == NULL)))
-    {
-        conf->store->settings = s;
+    if (conf->store != NULL) {
+        ngx_mdm_store_settings(&conf->settings, conf->store);
+        conf->store->used |= conf->checkin || conf->connect || conf->api;
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t *
+ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
+    const ngx_mdm_setting_t *setting)
+{
+    return (ngx_uint_t *) ((u_char *) conf + setting->offset);
+}
+
+
+static void
+ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev, ngx_mdm_loc_conf_t *conf)
+{
+    ngx_uint_t  i, *value;
+
+    for (i = 0; i < NGX_MDM_SETTINGS; i++) {
+        value = ngx_mdm_setting_value(conf, &ngx_mdm_settings[i]);
+
+        ngx_conf_merge_uint_value(*value,
+                            *ngx_mdm_setting_value(prev, &ngx_mdm_settings[i]),
+                            ngx_mdm_settings[i].initial);
+    }
+}
+
+
+/* what belongs to the store alone, whoever uses it */
+
+static void
+ngx_mdm_store_settings(mdm_settings_t *s, ngx_mdm_store_t *store)
+{
+    s->partitions = (uint32_t) store->partitions;
+    s->secrets = store->secrets;
+    s->encryption_required = store->encryption_required;
+    s->status_index = store->status_index->elts;
+    s->nstatus_index = store->status_index->nelts;
+}
+
+
+void
+ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
+{
+    ngx_uint_t            i;
+    mdm_settings_t       *s;
+    ngx_mdm_store_t     **store;
+    ngx_mdm_loc_conf_t   *http, conf;
+
+    http = ngx_http_conf_get_module_loc_conf(cf, ngx_mdm_module);
+
+    ngx_memzero(&conf, sizeof(ngx_mdm_loc_conf_t));
+
+    for (i = 0; i < NGX_MDM_SETTINGS; i++) {
+        *ngx_mdm_setting_value(&conf, &ngx_mdm_settings[i])
+            = NGX_CONF_UNSET_UINT;
+    }
+
+    ngx_mdm_merge_settings(http, &conf);
+
+    store = mmcf->stores.elts;
+
+    for (i = 0; i < mmcf->stores.nelts; i++) {
+        s = &store[i]->settings;
+
+        *s = conf.settings;
+        ngx_mdm_store_settings(s, store[i]);
+
+        if (store[i]->queue_limit != NGX_CONF_UNSET_UINT) {
+            s->queue_limit = store[i]->queue_limit;
+        }
+
+        if (store[i]->event_limit != NGX_CONF_UNSET_UINT) {
+            s->event_limit = store[i]->event_limit;
+        }
+
+        if (store[i]->result_ttl != NGX_CONF_UNSET_UINT) {
+            s->result_ttl = store[i]->result_ttl;
+        }
+    }
 }
 
 
@@ -375,66 +408,33 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_mdm_conf_sec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_mdm_main_conf_t *mmcf = conf;
+    ngx_int_t         n;
+    ngx_str_t        *args;
+    ngx_uint_t       *field;
+    ngx_conf_post_t  *post;
 
-    u_char       c;
-    size_t       k;
-    ngx_str_t   *value;
-    mdm_str_t   *item;
-    ngx_uint_t   i, n;
+    field = (ngx_uint_t *) ((u_char *) conf + cmd->offset);
 
-    if (mmcf->status_index != NULL) {
+    if (*field != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
     }
 
-    value = cf->args->elts;
+    args = cf->args->elts;
 
-    if (cf->args->nelts - 1 > NGX_MDM_STATUS_INDEX) {
-        return "names too many items";
+    n = ngx_parse_time(&args[1], 1);
+
+    if (n == NGX_ERROR) {
+        return "invalid value";
     }
 
-    mmcf->status_index = ngx_array_create(cf->pool, cf->args->nelts - 1,
-                                          sizeof(mdm_str_t));
-    if (mmcf->status_index == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    *field = (ngx_uint_t) n;
 
-    for (i = 1; i < cf->args->nelts; i++) {
+    if (cmd->post != NULL) {
+        post = cmd->post;
 
-        for (k = 0; k < value[i].len; k++) {
-            c = value[i].data[k];
-
-            if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z')
-                && !(c >= '0' && c <= '9') && c != '-' && c != '.' && c != '_')
-            {
-                break;
-            }
-        }
-
-        if (k != value[i].len || k == 0 || k > 255) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" is not the name of a status item",
-                               &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        item = mmcf->status_index->elts;
-
-        for (n = 0; n < mmcf->status_index->nelts; n++) {
-            if (mdm_str_eq(&item[n], (mdm_str_t *) &value[i])) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "status item \"%V\" is named twice",
-                                   &value[i]);
-                return NGX_CONF_ERROR;
-            }
-        }
-
-        /* there is room */
-
-        item = ngx_array_push(mmcf->status_index);
-        ngx_mdm_str_copy(item, &value[i]);
+        return post->post_handler(cf, post, field);
     }
 
     return NGX_CONF_OK;

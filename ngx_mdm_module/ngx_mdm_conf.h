@@ -15,6 +15,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_mdm_module.h"
+
 
 /* of the module context; what they return is nginx's convention */
 
@@ -23,12 +25,20 @@ char *ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf);
 void *ngx_mdm_create_loc_conf(ngx_conf_t *cf);
 char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
+/*
+ * Makes the settings that jobs of each store go by: its own, where its block
+ * has them, or those of the http level.  To be called in postconfiguration.
+ */
+void ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf);
+
 
 /* setters */
 
 /* mdm_checkin, mdm_connect, mdm_api: a flag that makes a content handler */
 char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* as ngx_conf_set_sec_slot(), of an ngx_uint_t */
+char *ngx_mdm_conf_sec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 #endif /* _NGX_MDM_CONF_H_INCLUDED_ */

@@ -126,7 +126,7 @@ ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
         job->timer.log = &job->log;
         job->timer.cancelable = 1;
 
-        if (store[i]->settings != NULL) {
+        if (store[i]->used) {
             ngx_mdm_job_later(job, NGX_MDM_JOB_RETRY);
         }
     }
@@ -173,7 +173,7 @@ ngx_mdm_job_kick(ngx_http_request_t *r, mdm_exchange_t *x)
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
     store = mlcf->store;
 
-    if (store->index >= ngx_mdm_njobs || store->settings == NULL) {
+    if (store->index >= ngx_mdm_njobs || !store->used) {
         return;
     }
 
@@ -267,7 +267,7 @@ ngx_mdm_job_begin(ngx_mdm_job_t *job)
     mdm_str_t        runner;
     mdm_exchange_t  *x;
 
-    x = mdm_exchange_create(job->store->settings);
+    x = mdm_exchange_create(&job->store->settings);
     if (x == NULL) {
         return NGX_ERROR;
     }

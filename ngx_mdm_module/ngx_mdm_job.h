@@ -18,9 +18,9 @@
 
 
 /*
- * "stores" is an array of ngx_mdm_store_t *; those without settings serve no
- * location and get no runner.  To be called behind ngx_mdm_redis_init_process()
- * and before ngx_mdm_redis_exit_process().
+ * "stores" is an array of ngx_mdm_store_t *; those that serve no location get
+ * no runner.  To be called behind ngx_mdm_redis_init_process() and before
+ * ngx_mdm_redis_exit_process().
  */
 ngx_int_t ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
 void ngx_mdm_job_exit_process(ngx_cycle_t *cycle);

@@ -177,84 +177,84 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, validate),
+      offsetof(ngx_mdm_loc_conf_t, settings.validate),
       &ngx_mdm_validate_modes },
 
     { ngx_string("mdm_reenroll"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, reenroll),
+      offsetof(ngx_mdm_loc_conf_t, settings.reenroll),
       &ngx_mdm_reenroll_modes },
 
     { ngx_string("mdm_user_authenticate"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, user_authenticate),
+      offsetof(ngx_mdm_loc_conf_t, settings.user_authenticate),
       &ngx_mdm_user_authenticate_modes },
 
     { ngx_string("mdm_queue_limit"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, queue_limit),
+      offsetof(ngx_mdm_loc_conf_t, settings.queue_limit),
       &ngx_mdm_positive },
 
     { ngx_string("mdm_result_ttl"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_sec_slot,
+      ngx_mdm_conf_sec,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, result_ttl),
+      offsetof(ngx_mdm_loc_conf_t, settings.result_ttl),
       &ngx_mdm_positive },
 
     { ngx_string("mdm_result_bytes"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, result_bytes),
+      offsetof(ngx_mdm_loc_conf_t, settings.result_bytes),
       NULL },
 
     { ngx_string("mdm_event_limit"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, event_limit),
+      offsetof(ngx_mdm_loc_conf_t, settings.event_limit),
       NULL },
 
     { ngx_string("mdm_event_payload"),
       NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, event_payload),
+      offsetof(ngx_mdm_loc_conf_t, settings.event_payload),
       NULL },
 
     { ngx_string("mdm_audit_reads"),
       NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, audit_reads),
+      offsetof(ngx_mdm_loc_conf_t, settings.audit_reads),
       NULL },
 
     { ngx_string("mdm_keep_certificate"),
       NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, keep_certificate),
+      offsetof(ngx_mdm_loc_conf_t, settings.keep_certificate),
       NULL },
 
     { ngx_string("mdm_withhold_secrets"),
       NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, withhold_secrets),
+      offsetof(ngx_mdm_loc_conf_t, settings.withhold_secrets),
       NULL },
 
     { ngx_string("mdm_api_ids"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, api_ids),
+      offsetof(ngx_mdm_loc_conf_t, settings.api_ids),
       &ngx_mdm_positive },
 
     { ngx_string("mdm_api_body"),
@@ -268,14 +268,14 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, status_reports),
+      offsetof(ngx_mdm_loc_conf_t, settings.status_reports),
       &ngx_mdm_status_reports },
 
     { ngx_string("mdm_status_errors"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, status_errors),
+      offsetof(ngx_mdm_loc_conf_t, settings.status_errors),
       &ngx_mdm_status_errors },
 
     { ngx_string("mdm_status_index"),
@@ -289,14 +289,14 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, plist_depth),
+      offsetof(ngx_mdm_loc_conf_t, settings.plist_depth),
       &ngx_mdm_plist_depth },
 
     { ngx_string("mdm_plist_nodes"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_mdm_loc_conf_t, plist_nodes),
+      offsetof(ngx_mdm_loc_conf_t, settings.plist_nodes),
       &ngx_mdm_positive },
 
     { ngx_string("mdm_declaration_cache"),
@@ -353,6 +353,8 @@ ngx_mdm_init(ngx_conf_t *cf)
     if (ngx_mdm_store_resolve(cf, &mmcf->stores) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ngx_mdm_conf_jobs(cf, mmcf);
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 

@@ -53,25 +53,10 @@ typedef struct {
     ngx_uint_t                unprefixed;  /* the location's name is no prefix
                                               of the path */
 
-    ngx_uint_t                validate;
-    ngx_uint_t                reenroll;
-    ngx_uint_t                user_authenticate;
-    ngx_uint_t                queue_limit;
-    ngx_uint_t                event_limit;
-    ngx_uint_t                api_ids;
     size_t                    api_body;    /* bytes */
-    ngx_uint_t                status_reports;
-    ngx_uint_t                status_errors;
-    ngx_uint_t                plist_depth;
-    ngx_uint_t                plist_nodes;
-    ngx_flag_t                event_payload;
-    ngx_flag_t                audit_reads;
-    ngx_flag_t                keep_certificate;
-    ngx_flag_t                withhold_secrets;
-    time_t                    result_ttl;
-    size_t                    result_bytes;
 
-    mdm_settings_t            settings;    /* the same, for the core */
+    mdm_settings_t            settings;    /* for the core; the store's among
+                                              them are copied of it */
 } ngx_mdm_loc_conf_t;
 
 

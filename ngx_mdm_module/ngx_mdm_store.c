@@ -58,6 +58,14 @@ static ngx_mdm_block_command_t  ngx_mdm_store_commands[] = {
       offsetof(ngx_mdm_store_t, max_pending), 1, NGX_MAX_INT32_VALUE },
     { ngx_string("partitions"), 1, 1, ngx_mdm_block_number,
       offsetof(ngx_mdm_store_t, partitions), 1, NGX_MDM_PARTITIONS_MAX },
+    { ngx_string("queue_limit"), 1, 1, ngx_mdm_block_number,
+      offsetof(ngx_mdm_store_t, queue_limit), 1, NGX_MAX_INT32_VALUE },
+    { ngx_string("event_limit"), 1, 1, ngx_mdm_block_number,
+      offsetof(ngx_mdm_store_t, event_limit), 0, NGX_MAX_INT32_VALUE },
+    { ngx_string("result_ttl"), 1, 1, ngx_mdm_block_sec,
+      offsetof(ngx_mdm_store_t, result_ttl), 0, 0 },
+    { ngx_string("status_index"), 1, NGX_CONF_MAX_ARGS - 1,
+      ngx_mdm_store_status_index, 0, 0, 0 },
     { ngx_string("store_id"), 1, 1, ngx_mdm_block_text,
       offsetof(ngx_mdm_store_t, store_id), 0, 0 },
     { ngx_string("tls"), 1, 1, ngx_mdm_block_flag,
@@ -128,6 +136,9 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->tls_on = NGX_CONF_UNSET_UINT;
     store->durability = NGX_CONF_UNSET_UINT;
     store->encryption_required = NGX_CONF_UNSET_UINT;
+    store->queue_limit = NGX_CONF_UNSET_UINT;
+    store->event_limit = NGX_CONF_UNSET_UINT;
+    store->result_ttl = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&store->servers, cf->pool, 1,
                        sizeof(ngx_mdm_store_server_t))

@@ -80,8 +80,13 @@ typedef struct {
     ngx_uint_t                partitions;
     ngx_str_t                 store_id;    /* pinned; empty: it is not */
     ngx_shm_zone_t           *zone;        /* of ngx_mdm_store_id.c */
-    const mdm_settings_t     *settings;    /* those of a location that uses
-                                              it, for jobs; NULL: none does */
+    ngx_array_t              *status_index; /* of mdm_str_t */
+
+    ngx_uint_t                queue_limit; /* what jobs go by where it is */
+    ngx_uint_t                event_limit; /* not the http level's */
+    ngx_uint_t                result_ttl;  /* seconds */
+    mdm_settings_t            settings;    /* of jobs, see ngx_mdm_conf.h */
+    ngx_uint_t                used;        /* 1: a location serves it */
 
     u_char                   *file;        /* where it was written, for */
     ngx_uint_t                line;        /* messages */
@@ -115,6 +120,16 @@ ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
 /* setter of "encryption_key" in the block */
 char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, void *block,
     ngx_mdm_block_command_t *cmd);
+
+/*
+ * Setters of "mdm_status_index" (conf is ngx_mdm_main_conf_t) and of
+ * "status_index" in the block; stores without one get "index", or what is
+ * indexed by itself where that is NULL.
+ */
+char *ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_mdm_store_status_index(ngx_conf_t *cf, void *block,
+    ngx_mdm_block_command_t *cmd);
+void ngx_mdm_store_index_init(ngx_array_t *stores, ngx_array_t *index);
 
 /* once the block has been read: its default, and does it have a key? */
 char *ngx_mdm_store_encryption_check(ngx_conf_t *cf, ngx_mdm_store_t *store);

@@ -190,6 +190,15 @@ for my $case (
     [ 'partitions 0;', 'it must be a number from 1 to 16384' ],
     [ 'partitions 16385;', 'it must be a number from 1 to 16384' ],
     [ 'partitions 1; partitions 1;', '"partitions" directive is duplicate' ],
+    [ 'queue_limit 0;', 'it must be a number from 1 to' ],
+    [ 'event_limit -1;', 'it must be a number from 0 to' ],
+    [ 'event_limit 1; event_limit 1;', '"event_limit" directive is duplicate' ],
+    [ 'result_ttl 0;', '"result_ttl" directive must not be 0' ],
+    [ 'result_ttl x;', '"result_ttl" directive has an invalid value' ],
+    [ 'result_ttl 1d; result_ttl 1d;', '"result_ttl" directive is duplicate' ],
+    [ 'status_index a/b;', 'is not the name of a status item' ],
+    [ 'status_index a a;', 'status item "a" is named twice' ],
+    [ 'status_index a; status_index b;', '"status_index" directive is dupl' ],
 ) {
     refused(store => @$case);
 }
