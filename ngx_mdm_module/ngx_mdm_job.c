@@ -9,7 +9,7 @@
 #include <ngx_event.h>
 
 #include "ngx_mdm_job.h"
-#include "ngx_mdm_module.h"
+#include "ngx_mdm_round.h"
 
 #include "mdm_ddm_rollout.h"
 #include "mdm_key.h"
@@ -164,14 +164,9 @@ ngx_mdm_job_exit_process(ngx_cycle_t *cycle)
 
 
 void
-ngx_mdm_job_kick(ngx_http_request_t *r, mdm_exchange_t *x)
+ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 {
-    ngx_mdm_job_t       *job;
-    ngx_mdm_store_t     *store;
-    ngx_mdm_loc_conf_t  *mlcf;
-
-    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
-    store = mlcf->store;
+    ngx_mdm_job_t  *job;
 
     if (store->index >= ngx_mdm_njobs || !store->used) {
         return;

@@ -26,10 +26,10 @@ ngx_int_t ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
 void ngx_mdm_job_exit_process(ngx_cycle_t *cycle);
 
 /*
- * The tenant of a request has work: it is begun once the current event is
- * over.
+ * The tenant of an exchange has work in this store: it is begun once the
+ * current event is over.
  */
-void ngx_mdm_job_kick(ngx_http_request_t *r, mdm_exchange_t *x);
+void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x);
 
 
 #endif /* _NGX_MDM_JOB_H_INCLUDED_ */

@@ -13,27 +13,11 @@
 #include <ngx_http.h>
 
 #include "mdm_exchange.h"
+#include "ngx_mdm.h"
 #include "ngx_mdm_identity.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_round.h"
 #include "ngx_mdm_store.h"
-
-
-/* between mdm_str_t and ngx_str_t, which are alike, in both directions */
-
-#define ngx_mdm_str_copy(dst, src)                                            \
-    (dst)->len = (src)->len; (dst)->data = (src)->data
-
-
-/* the tenant, where there is no "mdm_tenant" */
-#define NGX_MDM_TENANT  "default"
-
-
-typedef struct {
-    ngx_array_t               stores;      /* of ngx_mdm_store_t * */
-    size_t                    cache_size;  /* mdm_declaration_cache */
-    ngx_array_t              *status_index; /* of mdm_str_t, or NULL */
-} ngx_mdm_main_conf_t;
 
 
 typedef struct {
@@ -78,12 +62,6 @@ typedef struct {
     unsigned                  reading:1;   /* which nginx does now */
     unsigned                  identified:1;
 } ngx_mdm_ctx_t;
-
-
-extern ngx_module_t  ngx_mdm_module;
-
-/* of this worker: texts of declarations; NULL: none */
-extern mdm_cache_t  *ngx_mdm_cache;
 
 
 /* ngx_mdm_request.c */

@@ -8,9 +8,10 @@
  */
 
 
+#include "ngx_mdm.h"
 #include "ngx_mdm_block.h"
-#include "ngx_mdm_module.h"
 #include "ngx_mdm_redis_tls.h"
+#include "ngx_mdm_store.h"
 
 
 #define NGX_MDM_PARTITIONS      256

@@ -6,7 +6,8 @@
  */
 
 
-#include "ngx_mdm_module.h"
+#include "ngx_mdm.h"
+#include "ngx_mdm_store.h"
 
 
 ssize_t

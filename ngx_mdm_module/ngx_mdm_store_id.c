@@ -9,7 +9,8 @@
  */
 
 
-#include "ngx_mdm_module.h"
+#include "ngx_mdm.h"
+#include "ngx_mdm_store.h"
 
 #include <openssl/rand.h>
 

@@ -7,7 +7,8 @@
  */
 
 
-#include "ngx_mdm_module.h"
+#include "ngx_mdm.h"
+#include "ngx_mdm_store.h"
 
 
 #define NGX_MDM_STATUS_INDEX  32
