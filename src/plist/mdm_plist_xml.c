@@ -607,42 +607,6 @@ mdm_xml_keys(mdm_xml_t *x, uint32_t base, uint32_t n)
 }
 
 
-/* a new object begins here; its reference goes to the open container */
-
-void
-mdm_xml_object(mdm_xml_t *x)
-{
-    x->offsets[x->nobjects] = (uint32_t) (x->out - x->start);
-    x->refs[x->nrefs++] = x->nobjects++;
-}
-
-
-/* the marker with a count: 1 or 6 bytes */
-
-void
-mdm_xml_count(mdm_xml_t *x, u_char type, size_t n)
-{
-    if (n < 15) {
-        *x->out++ = (u_char) (type | n);
-        return;
-    }
-
-    *x->out++ = (u_char) (type | 0x0f);
-    *x->out++ = 0x12;
-    mdm_xml_uint32(x, (uint32_t) n);
-}
-
-
-void
-mdm_xml_uint32(mdm_xml_t *x, uint32_t n)
-{
-    *x->out++ = (u_char) (n >> 24);
-    *x->out++ = (u_char) (n >> 16);
-    *x->out++ = (u_char) (n >> 8);
-    *x->out++ = (u_char) n;
-}
-
-
 static void
 mdm_xml_reference(mdm_xml_t *x, uint32_t index)
 {
