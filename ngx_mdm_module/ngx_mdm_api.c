@@ -28,37 +28,6 @@ ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x)
 }
 
 
-ngx_int_t
-ngx_mdm_api_too_large(ngx_http_request_t *r)
-{
-    ngx_int_t       rc;
-    ngx_mdm_ctx_t  *ctx;
-
-    /* as nginx does it for client_max_body_size: no "100 Continue" either */
-
-    r->expect_tested = 1;
-    r->keepalive = 0;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_mdm_create_ctx(r, &ctx);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ctx->exchange->kind = MDM_KIND_API;
-    ngx_mdm_api_request(r, ctx->exchange);
-    ngx_mdm_api_refuse_body(ctx);
-
-    (void) ngx_mdm_run(ctx);
-
-    return ngx_mdm_send(r, ctx->exchange);
-}
-
-
 void
 ngx_mdm_api_refuse_body(ngx_mdm_ctx_t *ctx)
 {

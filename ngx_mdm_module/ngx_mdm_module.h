@@ -112,10 +112,7 @@ void ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x);
 /* the path of the API that is asked for, without the location's prefix */
 void ngx_mdm_api_path(ngx_http_request_t *r, mdm_str_t *api);
 
-/* answers 413 to a body that is too large, unread; what a handler returns */
-ngx_int_t ngx_mdm_api_too_large(ngx_http_request_t *r);
-
-/* the answer itself; the exchange is done then */
+/* the answer to a body that is too large, 413; the exchange is done then */
 void ngx_mdm_api_refuse_body(ngx_mdm_ctx_t *ctx);
 
 

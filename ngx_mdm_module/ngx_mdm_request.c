@@ -18,6 +18,7 @@
 #include "ngx_mdm_tenant.h"
 
 
+static ngx_int_t ngx_mdm_refuse_large(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_refuse_first(ngx_http_request_t *r);
 static void ngx_mdm_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
@@ -55,7 +56,7 @@ ngx_mdm_handler(ngx_http_request_t *r)
     if (mlcf->api
         && r->headers_in.content_length_n > (off_t) mlcf->api_body)
     {
-        return ngx_mdm_api_too_large(r);
+        return ngx_mdm_refuse_large(r);
     }
 
     rc = ngx_mdm_refuse_first(r);
@@ -73,6 +74,39 @@ ngx_mdm_handler(ngx_http_request_t *r)
     }
 
     return NGX_DONE;
+}
+
+
+/* a body that is too large for the API: 413, unread */
+
+static ngx_int_t
+ngx_mdm_refuse_large(ngx_http_request_t *r)
+{
+    ngx_int_t       rc;
+    ngx_mdm_ctx_t  *ctx;
+
+    /* as nginx does it for client_max_body_size: no "100 Continue" either */
+
+    r->expect_tested = 1;
+    r->keepalive = 0;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_mdm_create_ctx(r, &ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->exchange->kind = MDM_KIND_API;
+    ngx_mdm_api_request(r, ctx->exchange);
+    ngx_mdm_api_refuse_body(ctx);
+
+    (void) ngx_mdm_run(ctx);
+
+    return ngx_mdm_send(r, ctx->exchange);
 }
 
 
