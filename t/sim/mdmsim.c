@@ -7,24 +7,19 @@
 
 
 #include "mdmsim.h"
+#include "mdmsim_cert.h"
+#include "mdmsim_message.h"
+#include "mdmsim_signal.h"
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
 
-static void sim_signal(int signo);
-static void sim_signal_end(int signo);
-static void sim_signals(void);
 static void sim_pin(int cpu);
 static int sim_cert(const sim_option_t *opt);
 static int sim_ids(const sim_option_t *opt);
 static int sim_message(const sim_option_t *opt);
-
-
-static volatile sig_atomic_t  sim_signalled;
-static volatile sig_atomic_t  sim_end;
 
 
 int
@@ -34,7 +29,7 @@ main(int argc, char **argv)
 
     memset(&opt, 0, sizeof(sim_option_t));
     sim_option_parse(&opt, argc, argv);
-    sim_signals();
+    sim_signal_init();
 
     if (opt.cpu >= 0) {
         sim_pin(opt.cpu);
@@ -68,69 +63,6 @@ main(int argc, char **argv)
 
 
 /* the first one ends the work with a report, the second one at once */
-
-static void
-sim_signal(int signo)
-{
-    if (sim_signalled) {
-        _exit(128 + signo);
-    }
-
-    sim_signalled = 1;
-}
-
-
-static void
-sim_signal_end(int signo)
-{
-    (void) signo;
-
-    sim_end = 1;
-}
-
-
-static void
-sim_signals(void)
-{
-    struct sigaction  sa;
-
-    memset(&sa, 0, sizeof(sa));
-    sigemptyset(&sa.sa_mask);
-    sa.sa_handler = sim_signal;
-
-    if (sigaction(SIGINT, &sa, NULL) == -1
-        || sigaction(SIGTERM, &sa, NULL) == -1)
-    {
-        sim_die("sigaction() failed: %s", strerror(errno));
-    }
-
-    sa.sa_handler = sim_signal_end;
-
-    if (sigaction(SIGUSR1, &sa, NULL) == -1) {
-        sim_die("sigaction() failed: %s", strerror(errno));
-    }
-
-    sa.sa_handler = SIG_IGN;
-
-    if (sigaction(SIGPIPE, &sa, NULL) == -1) {
-        sim_die("sigaction() failed: %s", strerror(errno));
-    }
-}
-
-
-int
-sim_stopped(void)
-{
-    return sim_signalled;
-}
-
-
-int
-sim_ended(void)
-{
-    return sim_end;
-}
-
 
 static void
 sim_pin(int cpu)

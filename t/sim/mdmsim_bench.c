@@ -9,7 +9,9 @@
  */
 
 
+#include "mdmsim.h"
 #include "mdmsim_bench.h"
+#include "mdmsim_signal.h"
 
 #include <errno.h>
 #include <fcntl.h>

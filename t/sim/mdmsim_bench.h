@@ -10,7 +10,7 @@
 #define _MDMSIM_BENCH_H_INCLUDED_
 
 
-#include "mdmsim.h"
+#include "mdmsim_conn.h"
 
 
 typedef struct {

@@ -10,7 +10,7 @@
 #define _MDMSIM_CA_H_INCLUDED_
 
 
-#include "mdmsim.h"
+#include "mdmsim_cert.h"
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>

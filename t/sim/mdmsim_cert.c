@@ -10,6 +10,7 @@
 
 
 #include "mdmsim_ca.h"
+#include "mdmsim_signal.h"
 
 #include <openssl/cms.h>
 #include <openssl/sha.h>

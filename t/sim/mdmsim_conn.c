@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_conn.h"
 
 #include <errno.h>
 #include <netinet/in.h>

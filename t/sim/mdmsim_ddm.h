@@ -10,6 +10,7 @@
 #define _MDMSIM_DDM_H_INCLUDED_
 
 
+#include "mdmsim_json.h"
 #include "mdmsim_run.h"
 
 

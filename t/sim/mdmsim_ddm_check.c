@@ -8,6 +8,7 @@
 
 
 #include "mdmsim_ddm.h"
+#include "mdmsim_signal.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_device.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_http.h"
 
 
 typedef enum {

@@ -8,9 +8,11 @@
  */
 
 
+#include <stdlib.h>
+
 #include <zlib.h>
 
-#include "mdmsim.h"
+#include "mdmsim_stat.h"
 
 
 /* seconds that a measurement of zlib takes */

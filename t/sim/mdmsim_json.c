@@ -7,7 +7,8 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_json.h"
+#include "mdmsim_plist.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_message.h"
 
 
 static void sim_message_begin(sim_plist_t *w, const char *type);

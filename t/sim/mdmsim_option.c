@@ -7,7 +7,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_option.h"
 
 #include <ctype.h>
 #include <errno.h>

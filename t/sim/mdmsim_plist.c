@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_plist.h"
 
 #include <stdlib.h>
 #include <time.h>

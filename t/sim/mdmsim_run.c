@@ -13,7 +13,9 @@
  */
 
 
+#include "mdmsim.h"
 #include "mdmsim_run.h"
+#include "mdmsim_signal.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #define _MDMSIM_RUN_H_INCLUDED_
 
 
-#include "mdmsim.h"
+#include "mdmsim_conn.h"
 
 
 #define SIM_NO_CHANNEL  UINT32_MAX

@@ -8,7 +8,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_plist.h"
 
 
 #define SIM_SCAN_DEPTH    64

@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_plist.h"
 
 
 #define SIM_SCAN_OBJECTS  1000000

@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_stat.h"
 
 #include <math.h>
 #include <time.h>

@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_http.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_conn.h"
 
 #include <openssl/x509v3.h>
 

@@ -6,6 +6,8 @@
  */
 
 
+#include "mdmsim.h"
+#include "mdmsim_signal.h"
 #include "mdmsim_torture.h"
 
 #include <errno.h>

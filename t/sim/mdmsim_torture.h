@@ -15,7 +15,7 @@
 #define _MDMSIM_TORTURE_H_INCLUDED_
 
 
-#include "mdmsim.h"
+#include "mdmsim_conn.h"
 
 
 #define SIM_NONE              UINT32_MAX

@@ -6,7 +6,7 @@
  */
 
 
-#include "mdmsim.h"
+#include "mdmsim_util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,6 +7,7 @@
 
 
 #include "mdmsim_run.h"
+#include "mdmsim_signal.h"
 
 
 #define SIM_PAUSE        (100 * SIM_MSEC)     /* after a failure */

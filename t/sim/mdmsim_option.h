@@ -1,0 +1,129 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The command line.
+ */
+
+
+#ifndef _MDMSIM_OPTION_H_INCLUDED_
+#define _MDMSIM_OPTION_H_INCLUDED_
+
+
+#include "mdmsim_device.h"
+
+
+#define SIM_MAX_URLS         8
+
+
+typedef enum {
+    SIM_CMD_CA      = 0x001,
+    SIM_CMD_CERT    = 0x002,
+    SIM_CMD_IDS     = 0x004,
+    SIM_CMD_MESSAGE = 0x008,
+    SIM_CMD_ENROLL  = 0x010,
+    SIM_CMD_POLL    = 0x020,
+    SIM_CMD_SESSION = 0x040,
+    SIM_CMD_RUN     = 0x080,
+    SIM_CMD_CHECKOUT = 0x100,
+    SIM_CMD_BENCH   = 0x200,
+    SIM_CMD_TORTURE = 0x400,
+    SIM_CMD_DDM     = 0x800
+} sim_cmd_e;
+
+
+#define SIM_CHANNEL_DEVICE   1
+#define SIM_CHANNEL_USER     2
+
+
+typedef struct {
+    sim_cmd_e                 cmd;
+    sim_fleet_t               fleet;
+
+    const char               *dir;
+    const char               *ca_cert;
+    const char               *ca_key;
+    const char               *server_ca;
+    const char               *server_name;
+    const char               *out;
+    const char               *what;        /* of "message" */
+    const char               *command;     /* file, of "message" */
+    const char               *signature;   /* file, of "message" */
+    const char               *endpoint;    /* of "message" */
+    const char               *data;        /* file, of "message" */
+    const char               *ledger;
+    const char               *header_cert;
+
+    const char               *urls[SIM_MAX_URLS];
+    const char               *sends[SIM_MAX_URLS];   /* of bench */
+    uint32_t                  nurls;
+    const char               *checkin_url;
+
+    uint32_t                  device;
+    uint32_t                  user;
+    int                       channels;
+    int                       shared_key;
+    int                       rfc9440;
+    int                       sign;
+    int                       sign_noattr;
+    int                       sign_sha1;
+    int                       force;
+
+    uint32_t                  connections;
+    uint32_t                  reopen_every;
+    int                       new_connection;
+    int                       resume;
+    int                       tls12;
+    int                       tls13;
+    int                       allow_remote;
+    int                       no_retry;
+
+    uint64_t                  requests;
+    uint64_t                  max_errors;
+    uint64_t                  timeout;     /* nanoseconds */
+    uint64_t                  duration;
+    uint64_t                  interval;
+    uint64_t                  slice;
+    double                    rate;
+    uint32_t                  retries;
+    uint32_t                  max_commands;
+    uint64_t                  max_body;
+
+    double                    notnow;      /* percent */
+    double                    error;
+    double                    format_error;
+    double                    abort;
+    int                       binary;
+    int                       chunked;
+    int                       enroll;
+    int                       bootstrap;
+    uint64_t                  result_size;
+    uint64_t                  inventory_size;
+    uint32_t                  unlock_token;
+
+    int                       session;     /* of bench */
+    uint32_t                  baseline_puts;
+    uint32_t                  worker_pids[SIM_MAX_URLS];
+    uint32_t                  nworkers;
+    uint32_t                  redis_pid;
+    int                       cpu;         /* -1: not pinned */
+
+    const char               *api_url;     /* of torture */
+    uint32_t                  api_connections;
+    uint32_t                  churn;       /* devices that enroll again */
+    uint32_t                  group;       /* ids of a call, at most */
+    uint32_t                  depth;       /* of a queue, at most */
+    uint64_t                  commands;
+
+    int                       ddm;         /* devices do it */
+    int                       check;       /* of ddm */
+
+    int                       json;
+    int                       quiet;
+} sim_option_t;
+
+
+void sim_option_parse(sim_option_t *opt, int argc, char **argv);
+
+
+#endif /* _MDMSIM_OPTION_H_INCLUDED_ */
