@@ -7,6 +7,7 @@
 #include "mdm_api_util.h"
 #include "mdm_command.h"
 #include "mdm_key.h"
+#include "mdm_number.h"
 
 
 #define MDM_API_ACTOR_MAX     255     /* bytes of "who" that are kept */
@@ -378,7 +379,7 @@ mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst, const mdm_str_t *src)
 mdm_int_t
 mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n)
 {
-    return mdm_printf(x->arena, dst, "%lld", (long long) n);
+    return mdm_itoa(x->arena, dst, n);
 }
 
 

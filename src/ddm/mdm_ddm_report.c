@@ -4,12 +4,10 @@
  */
 
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "mdm_ddm_item.h"
 #include "mdm_ddm_report.h"
 #include "mdm_json.h"
+#include "mdm_number.h"
 
 
 #define MDM_DDM_VALUES_MIN    64
@@ -496,19 +494,14 @@ mdm_ddm_report_id(json_t *element, size_t *len)
 static mdm_uint_t
 mdm_ddm_report_exact(json_t *value)
 {
-    char         buf[32];
     size_t       i;
-    double       real;
     json_t      *inner;
     const char  *key;
 
     switch (json_typeof(value)) {
 
     case JSON_REAL:
-        real = json_real_value(value);
-        (void) snprintf(buf, sizeof(buf), "%.15g", real);
-
-        return !(strtod(buf, NULL) < real || strtod(buf, NULL) > real);
+        return mdm_real_digits(json_real_value(value)) == 15;
 
     case JSON_ARRAY:
 

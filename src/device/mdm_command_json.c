@@ -10,6 +10,7 @@
 #include "mdm_command_json.h"
 #include "mdm_date.h"
 #include "mdm_json.h"
+#include "mdm_number.h"
 #include "mdm_schema.h"
 #include "mdm_schema_table.h"
 
@@ -455,17 +456,13 @@ mdm_json_date(mdm_json_t *out, json_t *value, const mdm_schema_path_t *path)
 static mdm_int_t
 mdm_json_real(mdm_json_t *out, double n)
 {
-    int   len, precision;
-    char  text[64];
+    char    text[MDM_REAL_LEN];
+    size_t  len;
 
-    precision = 15;
-
-    do {
-        len = snprintf(text, sizeof(text), "%.*g", precision, n);
-    } while (strtod(text, NULL) != n && ++precision <= 17);
+    len = mdm_real(text, n);
 
     if (mdm_json_put(out, "<real>") != MDM_OK
-        || mdm_json_write(out, text, (size_t) len) != MDM_OK)
+        || mdm_json_write(out, text, len) != MDM_OK)
     {
         return MDM_ERROR;
     }

@@ -9,6 +9,7 @@
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 #include "mdm_message.h"
+#include "mdm_number.h"
 
 
 static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
@@ -439,5 +440,5 @@ mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
 mdm_int_t
 mdm_message_number(mdm_exchange_t *x, mdm_str_t *dst, mdm_uint_t n)
 {
-    return mdm_printf(x->arena, dst, "%lu", (unsigned long) n);
+    return mdm_itoa(x->arena, dst, (int64_t) n);
 }

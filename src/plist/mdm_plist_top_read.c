@@ -6,13 +6,8 @@
  */
 
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "mdm_number.h"
 #include "mdm_plist_top_read.h"
-
-
-#define MDM_TOP_NUMBER        32           /* bytes, above the longest */
 
 
 static uint64_t mdm_top_uint(const u_char *p, size_t n);
@@ -161,9 +156,6 @@ mdm_top_integer(mdm_arena_t *arena, const u_char *p, size_t n,
 static mdm_int_t
 mdm_top_real(mdm_arena_t *arena, double number, mdm_top_value_t *value)
 {
-    int   precision;
-    char  buf[MDM_TOP_NUMBER];
-
     /* not a number, and the infinities */
 
     if (number - number != 0.0) {
@@ -171,17 +163,10 @@ mdm_top_real(mdm_arena_t *arena, double number, mdm_top_value_t *value)
         return MDM_OK;
     }
 
-    for (precision = 15; precision < 17; precision++) {
-        (void) snprintf(buf, sizeof(buf), "%.*g", precision, number);
-
-        if (!(strtod(buf, NULL) < number) && !(strtod(buf, NULL) > number)) {
-            break;
-        }
-    }
-
     value->type = MDM_TOP_REAL;
 
-    return mdm_printf(arena, &value->text, "%.*g", precision, number);
+    return mdm_printf(arena, &value->text, "%.*g", mdm_real_digits(number),
+                      number);
 }
 
 
