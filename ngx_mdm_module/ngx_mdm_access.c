@@ -16,6 +16,7 @@
 #include "ngx_mdm_tenant.h"
 
 
+static void ngx_mdm_access_done(ngx_mdm_ctx_t *ctx);
 static ngx_int_t ngx_mdm_access_result(ngx_http_request_t *r,
     ngx_mdm_ctx_t *ctx);
 
@@ -43,12 +44,10 @@ ngx_mdm_access_handler(ngx_http_request_t *r)
         return ctx->done ? ngx_mdm_access_result(r, ctx) : NGX_AGAIN;
     }
 
-    rc = ngx_mdm_create_ctx(r, &ctx);
+    rc = ngx_mdm_create_ctx(r, ngx_mdm_access_done, &ctx);
     if (rc != NGX_OK) {
         return rc;
     }
-
-    ctx->access = 1;
 
     x = ctx->exchange;
     x->kind = MDM_KIND_AUTH;
@@ -71,7 +70,7 @@ ngx_mdm_access_handler(ngx_http_request_t *r)
 }
 
 
-void
+static void
 ngx_mdm_access_done(ngx_mdm_ctx_t *ctx)
 {
     ngx_http_request_t  *r;

@@ -46,9 +46,15 @@ typedef struct {
 
 /* of a request */
 
-typedef struct {
+typedef struct ngx_mdm_ctx_s  ngx_mdm_ctx_t;
+
+typedef void (*ngx_mdm_done_pt)(ngx_mdm_ctx_t *ctx);
+
+struct ngx_mdm_ctx_s {
     ngx_http_request_t       *request;
     mdm_exchange_t           *exchange;
+    ngx_mdm_done_pt           handler;     /* the exchange that has waited is
+                                              done */
 
     ngx_mdm_round_t           round;       /* the current one */
     ngx_mdm_redis_check_t     check;       /* of the store, behind them */
@@ -56,12 +62,11 @@ typedef struct {
     ngx_msec_t                redis_time;  /* of all rounds, ms */
     ngx_uint_t                rounds;
 
-    unsigned                  access:1;    /* mdm_auth, not a handler */
     unsigned                  done:1;
     unsigned                  first:1;     /* made before the body was read */
     unsigned                  reading:1;   /* which nginx does now */
     unsigned                  identified:1;
-} ngx_mdm_ctx_t;
+};
 
 
 /* ngx_mdm_request.c */
@@ -71,9 +76,11 @@ ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
 
 /*
  * Makes the context and the exchange of a request, with the settings and the
- * time.  NGX_OK; an HTTP status.
+ * time.  done() is called when an exchange that has waited is done, with the
+ * response filled in; it takes the request up again.  NGX_OK; an HTTP status.
  */
-ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **ctx);
+ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_done_pt done,
+    ngx_mdm_ctx_t **ctx);
 
 /*
  * Finds the device's certificate; one that is refused ends the exchange.
@@ -83,7 +90,7 @@ ngx_int_t ngx_mdm_identify(ngx_mdm_ctx_t *ctx);
 
 /*
  * Runs the exchange until it is done or waits for Redis.  NGX_DONE: it waits,
- * and ctx->request will be taken up again; NGX_OK: the response is filled in.
+ * and the handler of ctx will be called; NGX_OK: the response is filled in.
  */
 ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
 
@@ -119,9 +126,6 @@ void ngx_mdm_api_refuse_body(ngx_mdm_ctx_t *ctx);
 /* ngx_mdm_access.c */
 
 ngx_int_t ngx_mdm_access_handler(ngx_http_request_t *r);
-
-/* Redis has answered the exchange of mdm_auth */
-void ngx_mdm_access_done(ngx_mdm_ctx_t *ctx);
 
 
 /* ngx_mdm_log_certificate.c */

@@ -417,7 +417,7 @@ ngx_mdm_origin_refuse(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_mdm_create_ctx(r, &ctx);
+    rc = ngx_mdm_create_ctx(r, NULL, &ctx);
     if (rc != NGX_OK) {
         return rc;
     }

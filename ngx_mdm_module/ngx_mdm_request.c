@@ -21,6 +21,7 @@
 static ngx_int_t ngx_mdm_refuse_large(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_refuse_first(ngx_http_request_t *r);
 static void ngx_mdm_body_handler(ngx_http_request_t *r);
+static void ngx_mdm_request_done(ngx_mdm_ctx_t *ctx);
 static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_request_line(ngx_http_request_t *r,
     ngx_mdm_loc_conf_t *mlcf, mdm_exchange_t *x);
@@ -95,7 +96,7 @@ ngx_mdm_refuse_large(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_mdm_create_ctx(r, &ctx);
+    rc = ngx_mdm_create_ctx(r, NULL, &ctx);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -132,7 +133,7 @@ ngx_mdm_refuse_first(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    rc = ngx_mdm_create_ctx(r, &ctx);
+    rc = ngx_mdm_create_ctx(r, ngx_mdm_request_done, &ctx);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -210,7 +211,7 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
         rc = NGX_OK;
 
     } else {
-        rc = ngx_mdm_create_ctx(r, &ctx);
+        rc = ngx_mdm_create_ctx(r, ngx_mdm_request_done, &ctx);
     }
 
     if (rc == NGX_OK) {
@@ -225,6 +226,8 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 
         /* waits for Redis; the reference that the body took is kept */
 
+        r->read_event_handler = ngx_http_test_reading;
+
         return;
     }
 
@@ -236,8 +239,20 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 }
 
 
+static void
+ngx_mdm_request_done(ngx_mdm_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    ngx_http_finalize_request(r, ngx_mdm_send(r, ctx->exchange));
+}
+
+
 ngx_int_t
-ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
+ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_done_pt done,
+    ngx_mdm_ctx_t **pctx)
 {
     ngx_mdm_ctx_t       *ctx;
     mdm_exchange_t      *x;
@@ -281,6 +296,7 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_ctx_t **pctx)
 
     ctx->request = r;
     ctx->exchange = x;
+    ctx->handler = done;
 
     ctx->round.exchange = x;
     ctx->round.store = mlcf->store;
@@ -585,10 +601,6 @@ static void
 ngx_mdm_wait(ngx_mdm_ctx_t *ctx)
 {
     ctx->request->connection->log->action = "waiting for redis";
-
-    if (!ctx->access) {
-        ctx->request->read_event_handler = ngx_http_test_reading;
-    }
 }
 
 
@@ -635,12 +647,7 @@ ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
         return;
     }
 
-    if (ctx->access) {
-        ngx_mdm_access_done(ctx);
-
-    } else {
-        ngx_http_finalize_request(r, ngx_mdm_send(r, ctx->exchange));
-    }
+    ctx->handler(ctx);
 
     ngx_http_run_posted_requests(c);
 }
