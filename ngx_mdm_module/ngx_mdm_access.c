@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include "mdm_auth.h"
+#include "mdm_endpoint.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_tenant.h"
 
@@ -51,8 +51,8 @@ ngx_mdm_access_handler(ngx_http_request_t *r)
 
     x = ctx->exchange;
     x->kind = MDM_KIND_AUTH;
-    x->step = mdm_auth;
     mdm_str_set(&x->message, "auth");
+    mdm_endpoint_find(x);
 
     if (ngx_mdm_tenant_find(ctx) != NGX_OK
         || (!ctx->done && ngx_mdm_identify(ctx) != NGX_OK))

@@ -12,6 +12,7 @@
 #include "ngx_mdm_round.h"
 
 #include "mdm_ddm_rollout.h"
+#include "mdm_endpoint.h"
 #include "mdm_key.h"
 
 
@@ -276,7 +277,8 @@ ngx_mdm_job_begin(ngx_mdm_job_t *job)
 
     if (job->ntenants == 0) {
         job->list = 0;
-        x->step = mdm_ddm_jobs_step;
+        mdm_str_set(&x->message, "tenants");
+        mdm_endpoint_find(x);
 
         return NGX_OK;
     }
@@ -290,7 +292,8 @@ ngx_mdm_job_begin(ngx_mdm_job_t *job)
 
     x->tenant.data = job->current.name;
     x->tenant.len = job->current.len;
-    x->step = mdm_ddm_rollout_step;
+    mdm_str_set(&x->message, "rollout");
+    mdm_endpoint_find(x);
 
     runner.data = ngx_mdm_job_runner;
     runner.len = ngx_mdm_job_runner_len;

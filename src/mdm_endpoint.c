@@ -1,12 +1,15 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Sums the tables of endpoints, and finds the one of an exchange.
  */
 
 
 #include "mdm_api.h"
 #include "mdm_checkin.h"
 #include "mdm_connect.h"
+#include "mdm_ddm_rollout.h"
 #include "mdm_endpoint.h"
 #include "mdm_report.h"
 
@@ -18,114 +21,68 @@ static mdm_int_t mdm_endpoint_answered(mdm_exchange_t *x);
 static mdm_int_t mdm_endpoint_failed(mdm_exchange_t *x);
 static void mdm_endpoint_device(mdm_exchange_t *x);
 static void mdm_endpoint_api(mdm_exchange_t *x);
+static const mdm_endpoint_t *mdm_endpoint_named(mdm_kind_e kind,
+    const mdm_str_t *name);
 static mdm_uint_t mdm_endpoint_match(const mdm_str_t *pattern,
-    const mdm_str_t *path);
+    const mdm_str_t *path, mdm_str_t *param);
 static void mdm_endpoint_allow(mdm_exchange_t *x, mdm_uint_t methods);
 
 
-#define mdm_checkin(name, step, secret)                                       \
-    { MDM_KIND_CHECKIN, MDM_PUT, mdm_string(name), step, secret, 0 }
-
-#define mdm_api(methods, path, step)                                          \
-    { MDM_KIND_API, methods, mdm_string(path), step, 0, 0 }
-
-#define mdm_api_acts(methods, path, step)                                     \
-    { MDM_KIND_API, methods, mdm_string(path), step, 0, 1 }
-
-
-const mdm_endpoint_t  mdm_endpoints[] = {
-
-    mdm_checkin("Authenticate", mdm_checkin_authenticate, 0),
-    mdm_checkin("TokenUpdate", mdm_checkin_token_update, 0),
-    mdm_checkin("CheckOut", mdm_checkin_checkout, 0),
-    mdm_checkin("UserAuthenticate", mdm_checkin_user_authenticate, 0),
-    mdm_checkin("SetBootstrapToken", mdm_checkin_set_bootstrap_token, 0),
-    mdm_checkin("GetBootstrapToken", mdm_checkin_get_bootstrap_token, 1),
-    mdm_checkin("GetToken", mdm_checkin_get_token, 1),
-    mdm_checkin("ReturnToService", mdm_checkin_return_to_service, 0),
-    mdm_checkin("DeclarativeManagement", mdm_checkin_declarative_management,
-                0),
-
-    { MDM_KIND_CONNECT, MDM_PUT, mdm_string("Connect"), mdm_connect, 0, 0 },
-
-    mdm_api(MDM_GET, "/version", mdm_api_version_step),
-    mdm_api(MDM_PUT, "/migration", mdm_api_migration_step),
-    mdm_api(MDM_PUT|MDM_POST, "/v1/enqueue/*", mdm_api_enqueue_step),
-    mdm_api(MDM_GET, "/v1/queue/*", mdm_api_queue_list_step),
-    mdm_api(MDM_DELETE, "/v1/queue/*", mdm_api_queue_clear_step),
-    mdm_api(MDM_GET, "/v1/queue/*/*", mdm_api_command_get_step),
-    mdm_api(MDM_DELETE, "/v1/queue/*/*", mdm_api_command_delete_step),
-    mdm_api(MDM_POST, "/v1/enrollments/query", mdm_api_enrollment_query_step),
-    mdm_api(MDM_GET, "/v1/enrollments", mdm_api_enrollment_query_step),
-    mdm_api(MDM_GET, "/v1/enrollments/*", mdm_api_enrollment_get_step),
-    mdm_api(MDM_DELETE, "/v1/enrollments/*/certificate",
-            mdm_api_pin_reset_step),
-    mdm_api(MDM_POST, "/v1/enrollments/*/secrets/release",
-            mdm_api_secrets_release_step),
-    mdm_api(MDM_POST, "/v1/enrollments/secrets/release",
-            mdm_api_secrets_release_filter_step),
-
-    mdm_api(MDM_GET, "/v1/declaration-status/*",
-            mdm_api_status_declarations_step),
-    mdm_api(MDM_GET, "/v1/status-errors/*", mdm_api_status_errors_step),
-    mdm_api(MDM_GET, "/v1/status-values/*", mdm_api_status_values_step),
-    mdm_api(MDM_GET, "/v1/status-report/*", mdm_api_status_report_step),
-    mdm_api(MDM_POST, "/v1/status/query", mdm_api_status_query_step),
-    mdm_api(MDM_GET, "/v1/status/*", mdm_api_status_get_step),
-
-    mdm_api_acts(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
-    mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_push_step),
-    mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_push_step),
-
-    mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),
-    mdm_api(MDM_PUT, "/v1/declarations", mdm_api_declaration_put_step),
-    mdm_api(MDM_GET, "/v1/declarations/*", mdm_api_declaration_get_step),
-    mdm_api(MDM_DELETE, "/v1/declarations/*",
-            mdm_api_declaration_delete_step),
-    mdm_api(MDM_POST, "/v1/declarations/*/touch",
-            mdm_api_declaration_touch_step),
-    mdm_api(MDM_GET, "/v1/sets", mdm_api_set_list_step),
-    mdm_api(MDM_GET, "/v1/declaration-sets/*", mdm_api_declaration_sets_step),
-    mdm_api(MDM_GET, "/v1/set-declarations/*", mdm_api_set_declarations_step),
-    mdm_api(MDM_PUT, "/v1/set-declarations/*", mdm_api_set_put_step),
-    mdm_api(MDM_DELETE, "/v1/set-declarations/*", mdm_api_set_delete_step),
-    mdm_api(MDM_GET, "/v1/set-filters/*", mdm_api_set_filter_get_step),
-    mdm_api(MDM_PUT, "/v1/set-filters/*", mdm_api_set_filter_put_step),
-    mdm_api(MDM_DELETE, "/v1/set-filters/*", mdm_api_set_filter_delete_step),
-    mdm_api(MDM_GET, "/v1/status-watchers", mdm_api_watcher_list_step),
-    mdm_api(MDM_GET, "/v1/status-watchers/*", mdm_api_watcher_get_step),
-    mdm_api(MDM_PUT, "/v1/status-watchers/*", mdm_api_watcher_put_step),
-    mdm_api(MDM_DELETE, "/v1/status-watchers/*", mdm_api_watcher_delete_step),
-    mdm_api(MDM_GET, "/v1/ddm/rollout", mdm_api_rollout_step),
-    mdm_api(MDM_GET|MDM_PUT|MDM_DELETE, "/v1/enrollment-sets/*",
-            mdm_api_enrollment_sets_step),
-    mdm_api(MDM_DELETE, "/v1/enrollment-sets-all/*",
-            mdm_api_enrollment_sets_all_step),
-    mdm_api(MDM_DELETE, "/v1/enrollment-sets-all/sets/*",
-            mdm_api_enrollment_sets_all_step),
-    mdm_api(MDM_GET|MDM_PUT|MDM_DELETE, "/v1/enrollment-tags/*",
-            mdm_api_enrollment_tags_step),
-    mdm_api(MDM_GET|MDM_PUT|MDM_DELETE, "/v1/enrollment-variables/*",
-            mdm_api_enrollment_variables_step),
-    mdm_api(MDM_GET, "/v1/enrollment-declarations/*",
-            mdm_api_enrollment_declarations_step),
-    mdm_api(MDM_GET|MDM_PUT|MDM_DELETE, "/v1/status-subscriptions/*",
-            mdm_api_subscription_step),
-    mdm_api(MDM_POST, "/v1/notify", mdm_api_notify_step),
-
-    { MDM_KIND_API, 0, mdm_null_string, NULL, 0, 0 }
+const mdm_endpoint_t *const  mdm_endpoint_tables[] = {
+    mdm_checkin_endpoints,
+    mdm_connect_endpoints,
+    mdm_api_endpoints,
+    mdm_ddm_endpoints,
+    NULL
 };
 
 
 void
 mdm_endpoint_find(mdm_exchange_t *x)
 {
-    if (x->kind == MDM_KIND_API) {
+    const mdm_endpoint_t  *ep;
+
+    switch (x->kind) {
+
+    case MDM_KIND_API:
         mdm_endpoint_api(x);
-        return;
+        break;
+
+    case MDM_KIND_CHECKIN:
+    case MDM_KIND_CONNECT:
+        mdm_endpoint_device(x);
+        break;
+
+    default: /* MDM_KIND_AUTH, MDM_KIND_JOB */
+
+        ep = mdm_endpoint_named(x->kind, &x->message);
+
+        if (ep == NULL) {
+            x->step = mdm_endpoint_failed;
+            break;
+        }
+
+        x->endpoint = ep;
+        x->step = ep->step;
+    }
+}
+
+
+static const mdm_endpoint_t *
+mdm_endpoint_named(mdm_kind_e kind, const mdm_str_t *name)
+{
+    const mdm_endpoint_t         *ep;
+    const mdm_endpoint_t *const  *table;
+
+    for (table = mdm_endpoint_tables; *table != NULL; table++) {
+        for (ep = *table; ep->step != NULL; ep++) {
+            if (ep->kind == kind && mdm_str_eq(&ep->name, name)) {
+                return ep;
+            }
+        }
     }
 
-    mdm_endpoint_device(x);
+    return NULL;
 }
 
 
@@ -165,56 +122,57 @@ mdm_endpoint_device(mdm_exchange_t *x)
         return;
     }
 
-    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
+    ep = mdm_endpoint_named(x->kind, &name);
 
-        if (ep->kind != x->kind || !mdm_str_eq(&ep->name, &name)) {
-            continue;
-        }
-
-        x->endpoint = ep;
-        x->message = ep->name;
-        x->step = ep->step;
-
-        if (ep->secret && x->identity.source == MDM_IDENTITY_SIGNATURE) {
-
-            /* who recorded the message could have it answered again */
-
-            (void) mdm_exchange_refuse(x, 403, "a signature alone does not "
-                                       "open a secret");
-            x->step = mdm_endpoint_answered;
-        }
-
+    if (ep == NULL) {
+        (void) mdm_exchange_refuse(x, 400, "unknown MessageType \"%.*s\"",
+                                   mdm_fmt(&name));
+        x->step = mdm_endpoint_answered;
         return;
     }
 
-    (void) mdm_exchange_refuse(x, 400, "unknown MessageType \"%.*s\"",
-                               mdm_fmt(&name));
-    x->step = mdm_endpoint_answered;
+    x->endpoint = ep;
+    x->message = ep->name;
+    x->step = ep->step;
+
+    if (ep->secret && x->identity.source == MDM_IDENTITY_SIGNATURE) {
+
+        /* who recorded the message could have it answered again */
+
+        (void) mdm_exchange_refuse(x, 403, "a signature alone does not "
+                                   "open a secret");
+        x->step = mdm_endpoint_answered;
+    }
 }
 
 
 static void
 mdm_endpoint_api(mdm_exchange_t *x)
 {
-    mdm_uint_t             methods;
-    const mdm_endpoint_t  *ep;
+    mdm_str_t                     param[MDM_PARAMS];
+    mdm_uint_t                    methods;
+    const mdm_endpoint_t         *ep;
+    const mdm_endpoint_t *const  *table;
 
     methods = 0;
 
-    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
+    for (table = mdm_endpoint_tables; *table != NULL; table++) {
+        for (ep = *table; ep->step != NULL; ep++) {
 
-        if (ep->kind != MDM_KIND_API
-            || !mdm_endpoint_match(&ep->name, &x->path))
-        {
-            continue;
-        }
+            if (ep->kind != MDM_KIND_API
+                || !mdm_endpoint_match(&ep->name, &x->path, param))
+            {
+                continue;
+            }
 
-        methods |= ep->methods;
+            methods |= ep->methods;
 
-        if (ep->methods & x->method) {
-            x->endpoint = ep;
-            x->step = ep->step;
-            return;
+            if (ep->methods & x->method) {
+                x->endpoint = ep;
+                x->step = ep->step;
+                memcpy(x->param, param, sizeof(param));
+                return;
+            }
         }
     }
 
@@ -233,14 +191,18 @@ mdm_endpoint_api(mdm_exchange_t *x)
 mdm_uint_t
 mdm_endpoint_get_is_safe(const mdm_str_t *path)
 {
-    const mdm_endpoint_t  *ep;
+    mdm_str_t                     param[MDM_PARAMS];
+    const mdm_endpoint_t         *ep;
+    const mdm_endpoint_t *const  *table;
 
-    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
+    for (table = mdm_endpoint_tables; *table != NULL; table++) {
+        for (ep = *table; ep->step != NULL; ep++) {
 
-        if (ep->kind == MDM_KIND_API && ep->acts && (ep->methods & MDM_GET)
-            && mdm_endpoint_match(&ep->name, path))
-        {
-            return 0;
+            if (ep->kind == MDM_KIND_API && ep->acts && (ep->methods & MDM_GET)
+                && mdm_endpoint_match(&ep->name, path, param))
+            {
+                return 0;
+            }
         }
     }
 
@@ -248,15 +210,23 @@ mdm_endpoint_get_is_safe(const mdm_str_t *path)
 }
 
 
-/* "*" in a pattern stands for one segment that is not empty */
+/*
+ * "*" in a pattern stands for one segment that is not empty; "param" gets
+ * those, in their order, and the rest of it is empty.
+ */
 
 static mdm_uint_t
-mdm_endpoint_match(const mdm_str_t *pattern, const mdm_str_t *path)
+mdm_endpoint_match(const mdm_str_t *pattern, const mdm_str_t *path,
+    mdm_str_t *param)
 {
-    size_t  i, k;
+    size_t      i, k;
+    mdm_uint_t  n;
+
+    memset(param, 0, MDM_PARAMS * sizeof(mdm_str_t));
 
     i = 0;
     k = 0;
+    n = 0;
 
     while (i < pattern->len) {
 
@@ -266,10 +236,15 @@ mdm_endpoint_match(const mdm_str_t *pattern, const mdm_str_t *path)
                 return 0;
             }
 
+            param[n].data = &path->data[k];
+
             while (k < path->len && path->data[k] != '/') {
                 k++;
             }
 
+            param[n].len = (size_t) (&path->data[k] - param[n].data);
+
+            n++;
             i++;
             continue;
         }

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The one table of endpoints: check-in messages, connect, the API.
+ * All tables of endpoints: check-in messages, connect, the access check, the
+ * API, jobs.
  */
 
 
@@ -13,22 +14,11 @@
 #include "mdm_exchange.h"
 
 
-struct mdm_endpoint_s {
-    mdm_kind_e                kind;
-    mdm_uint_t                methods;     /* MDM_GET | … */
-    mdm_str_t                 name;        /* check-in: MessageType; API: the
-                                              path, "*" for one segment */
-    mdm_step_pt               step;
-    mdm_uint_t                secret;      /* 1: answers a secret, so a
-                                              signature alone is refused */
-    mdm_uint_t                acts;        /* 1: a GET does something, too */
-};
-
-
 /*
  * Finds the endpoint of an exchange whose request is filled in, and sets
- * x->endpoint and x->step.  What does not fit gets a step that answers
- * the error (404, 405 with Allow, 400): always leaves a step to run.
+ * x->endpoint, x->step and x->param.  The access check and a job are found by
+ * x->message.  What does not fit gets a step that answers the error (404, 405
+ * with Allow, 400): always leaves a step to run.
  */
 void mdm_endpoint_find(mdm_exchange_t *x);
 
@@ -38,8 +28,8 @@ void mdm_endpoint_find(mdm_exchange_t *x);
  */
 mdm_uint_t mdm_endpoint_get_is_safe(const mdm_str_t *path);
 
-/* the table, for the documentation's test; closed by a NULL step */
-extern const mdm_endpoint_t  mdm_endpoints[];
+/* each is closed by a NULL step, and all of them by NULL */
+extern const mdm_endpoint_t *const  mdm_endpoint_tables[];
 
 
 /* 1 if this Content-Type is a check-in's, 0: a connect's (trap 15) */

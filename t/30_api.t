@@ -940,10 +940,10 @@ for my $args ('limit=0', 'limit=1001', 'limit=x', 'limit=-1', 'offset=-1',
 }
 
 
-# docs/openapi.yaml has the paths and methods of the one table of endpoints
+# docs/openapi.yaml has the paths and methods of the table of endpoints
 
 {
-    my $c = read_file("$MDM::root/src/mdm_endpoint.c");
+    my $c = read_file("$MDM::root/src/api/mdm_api_endpoint.c");
     my (%table, %yaml, $path);
 
     while ($c =~ /mdm_api(?:_acts)?\(([A-Z_|]+), "([^"]+)"/g) {

@@ -91,4 +91,8 @@ mdm_int_t mdm_api_rollout_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_notify_step(mdm_exchange_t *x);
 
 
+/* mdm_api_endpoint.c */
+extern const mdm_endpoint_t  mdm_api_endpoints[];
+
+
 #endif /* _MDM_API_H_INCLUDED_ */

@@ -90,7 +90,7 @@ mdm_api_given_names(mdm_exchange_t *x, const char *arg, const char *prefix,
                                       : mdm_api_give_answer(x);
     }
 
-    rc = mdm_api_enrollment(x, 2, &give.en);
+    rc = mdm_api_enrollment(x, 0, &give.en);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -153,21 +153,13 @@ mdm_api_enrollment_sets_all_step(mdm_exchange_t *x)
 {
     mdm_int_t        rc;
     mdm_str_t        field;
-    mdm_uint_t       n;
     mdm_api_give_t   give;
 
     if (x->state != 0) {
         return mdm_api_give_answer(x);
     }
 
-    /* both of KMFDDM's forms: …-all/ID and …-all/sets/ID */
-
-    mdm_str_set(&field, "/v1/enrollment-sets-all/sets/");
-
-    n = (x->path.len > field.len
-         && memcmp(x->path.data, field.data, field.len) == 0) ? 3 : 2;
-
-    rc = mdm_api_enrollment(x, n, &give.en);
+    rc = mdm_api_enrollment(x, 0, &give.en);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -195,7 +187,7 @@ mdm_api_enrollment_variables_step(mdm_exchange_t *x)
                                       : mdm_api_give_answer(x);
     }
 
-    rc = mdm_api_enrollment(x, 2, &give.en);
+    rc = mdm_api_enrollment(x, 0, &give.en);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -395,7 +387,7 @@ mdm_api_enrollment_declarations_step(mdm_exchange_t *x)
         return mdm_api_manifest_answer(x);
     }
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }

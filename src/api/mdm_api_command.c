@@ -78,10 +78,10 @@ mdm_api_command_get_call(mdm_exchange_t *x)
 
     mdm_str_null(&uuid);
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_uuid(x, 3, &uuid);
+        rc = mdm_api_uuid(x, 1, &uuid);
     }
 
     if (rc == MDM_OK) {
@@ -427,10 +427,10 @@ mdm_api_command_delete_step(mdm_exchange_t *x)
 
     mdm_str_null(&uuid);
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_uuid(x, 3, &uuid);
+        rc = mdm_api_uuid(x, 1, &uuid);
     }
 
     if (rc != MDM_OK) {

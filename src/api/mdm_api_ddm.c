@@ -15,17 +15,12 @@ static mdm_int_t mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply);
 
 
 mdm_int_t
-mdm_api_name(mdm_exchange_t *x, mdm_uint_t n, size_t max, mdm_str_t *key)
+mdm_api_name(mdm_exchange_t *x, mdm_uint_t i, size_t max, mdm_str_t *key)
 {
     mdm_int_t  rc;
-    mdm_str_t  segment, raw;
+    mdm_str_t  raw;
 
-    rc = mdm_api_segment(x, n, &segment);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    rc = mdm_unescape(x->arena, &raw, &segment);
+    rc = mdm_api_param(x, i, &raw);
 
     if (rc == MDM_DECLINED) {
         return mdm_exchange_refuse(x, 400, "a part of the path is no "
@@ -185,7 +180,7 @@ mdm_api_ddm_list(mdm_exchange_t *x, const char *what, size_t max)
     args = NULL;
     mdm_str_null(&name);
 
-    rc = (max != 0) ? mdm_api_name(x, 2, max, &name) : MDM_OK;
+    rc = (max != 0) ? mdm_api_name(x, 0, max, &name) : MDM_OK;
 
     if (rc == MDM_OK) {
         rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);

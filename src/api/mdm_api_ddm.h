@@ -23,8 +23,8 @@
 #define MDM_API_CHANGE        4
 
 
-/* segment n of the path, a name of at most "max" octets, in key form */
-mdm_int_t mdm_api_name(mdm_exchange_t *x, mdm_uint_t n, size_t max,
+/* x->param[i], a name of at most "max" octets, in key form */
+mdm_int_t mdm_api_name(mdm_exchange_t *x, mdm_uint_t i, size_t max,
     mdm_str_t *key);
 
 /* the same for an argument of the query, which has to be there */

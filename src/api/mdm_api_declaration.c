@@ -191,7 +191,7 @@ mdm_api_declaration_get_step(mdm_exchange_t *x)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
+    rc = mdm_api_name(x, 0, MDM_DDM_ID, &id);
 
     if (rc == MDM_OK) {
         rc = mdm_api_ddm_read(x, &mdm_script_ddm_declaration_get, 1, &args);
@@ -221,7 +221,7 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
         return mdm_exchange_refuse(x, 404, "there is no such declaration");
     }
 
-    rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
+    rc = mdm_api_name(x, 0, MDM_DDM_ID, &id);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -291,7 +291,7 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_DDM_ID, &name);
+    rc = mdm_api_name(x, 0, MDM_DDM_ID, &name);
 
     if (rc == MDM_OK) {
         rc = mdm_api_change(x, &mdm_script_ddm_declaration_delete, 5, &args);
@@ -325,7 +325,7 @@ mdm_api_declaration_touch_step(mdm_exchange_t *x)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_DDM_ID, &id);
+    rc = mdm_api_name(x, 0, MDM_DDM_ID, &id);
 
     if (rc == MDM_OK) {
         rc = mdm_api_change(x, &mdm_script_ddm_declaration_touch, 5, &args);

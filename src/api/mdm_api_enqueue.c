@@ -104,7 +104,7 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    rc = mdm_api_ids_read(x, 2, &en->list);
+    rc = mdm_api_ids_read(x, 0, &en->list);
 
     if (rc == MDM_OK) {
         rc = mdm_api_enqueue_command(x, en);

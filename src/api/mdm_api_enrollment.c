@@ -79,7 +79,7 @@ mdm_api_enrollment_call(mdm_exchange_t *x)
     cert = 0;
     unlock = 0;
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
 
     if (rc == MDM_OK) {
         rc = mdm_api_arg_flag(x, "include_device_cert", &cert);
@@ -319,7 +319,7 @@ mdm_api_pin_reset_step(mdm_exchange_t *x)
         return mdm_exchange_empty(x, 204);
     }
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }

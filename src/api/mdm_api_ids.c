@@ -83,18 +83,13 @@ mdm_api_ids_add(mdm_exchange_t *x, mdm_api_ids_t *list, const mdm_str_t *id)
 
 
 mdm_int_t
-mdm_api_ids_read(mdm_exchange_t *x, mdm_uint_t n, mdm_api_ids_t *list)
+mdm_api_ids_read(mdm_exchange_t *x, mdm_uint_t i, mdm_api_ids_t *list)
 {
     u_char      *p, *comma, *end;
-    mdm_int_t    rc;
     mdm_str_t    segment, id;
     mdm_uint_t   count;
 
-    rc = mdm_api_segment(x, n, &segment);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
+    segment = x->param[i];
     end = segment.data + segment.len;
     count = 1;
 

@@ -71,11 +71,11 @@ mdm_int_t mdm_api_ids_add(mdm_exchange_t *x, mdm_api_ids_t *list,
 mdm_uint_t mdm_api_ids_has(const mdm_api_ids_t *list, const mdm_str_t *key);
 
 /*
- * Reads the list in segment n of the path, parted by commas before it is
+ * Reads the list in x->param[i], parted by commas before it is
  * decoded.  A broken id gets its error, and no call.  More than
  * x->settings->api_ids are refused.  MDM_OK, MDM_DONE or MDM_ERROR.
  */
-mdm_int_t mdm_api_ids_read(mdm_exchange_t *x, mdm_uint_t n,
+mdm_int_t mdm_api_ids_read(mdm_exchange_t *x, mdm_uint_t i,
     mdm_api_ids_t *list);
 
 /* makes chunks of at most "size" ids; MDM_OK or MDM_ERROR */

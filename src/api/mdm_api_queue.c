@@ -57,7 +57,7 @@ mdm_api_queue_list_call(mdm_exchange_t *x)
     offset = 0;
     n = 0;
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
 
     if (rc == MDM_OK) {
         rc = mdm_api_arg_number(x, "limit", 1, MDM_API_QUEUE_LIMIT_MAX,
@@ -298,7 +298,7 @@ mdm_api_queue_clear_step(mdm_exchange_t *x)
 
     x->ctx = list;
 
-    rc = mdm_api_ids_read(x, 2, list);
+    rc = mdm_api_ids_read(x, 0, list);
     if (rc != MDM_OK) {
         return rc;
     }

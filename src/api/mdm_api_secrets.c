@@ -88,7 +88,7 @@ mdm_api_secrets_release_step(mdm_exchange_t *x)
 
     x->ctx = list;
 
-    rc = mdm_api_ids_read(x, 2, list);
+    rc = mdm_api_ids_read(x, 0, list);
     if (rc != MDM_OK) {
         return rc;
     }

@@ -92,7 +92,7 @@ mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
     args = NULL;
     mdm_str_null(&id);
 
-    rc = mdm_api_name(x, 2, MDM_API_SET, &set);
+    rc = mdm_api_name(x, 0, MDM_API_SET, &set);
 
     if (rc == MDM_OK) {
         rc = mdm_api_arg_name(x, "declaration", MDM_DDM_ID, &id);
@@ -141,7 +141,7 @@ mdm_api_set_filter_get_step(mdm_exchange_t *x)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_API_SET, &set);
+    rc = mdm_api_name(x, 0, MDM_API_SET, &set);
 
     if (rc == MDM_OK) {
         rc = mdm_api_ddm_read(x, &mdm_script_ddm_set_get, 2, &args);
@@ -271,7 +271,7 @@ mdm_api_set_filter_change(mdm_exchange_t *x, const mdm_str_t *json)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_API_SET, &set);
+    rc = mdm_api_name(x, 0, MDM_API_SET, &set);
 
     if (rc == MDM_OK) {
         rc = mdm_api_change(x, &mdm_script_ddm_set_put, 8, &args);

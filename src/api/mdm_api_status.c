@@ -200,7 +200,7 @@ mdm_api_status_start(mdm_exchange_t *x, const char *what,
     ctx->args[0].data = (u_char *) (uintptr_t) what;
     ctx->args[0].len = strlen(what);
 
-    rc = mdm_api_ids_read(x, 2, &ctx->ids);
+    rc = mdm_api_ids_read(x, 0, &ctx->ids);
     if (rc != MDM_OK) {
         return rc;
     }

@@ -61,7 +61,7 @@ mdm_api_status_report_call(mdm_exchange_t *x)
     n = 0;
     mdm_str_null(&id);
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
 
     if (rc == MDM_OK) {
         rc = mdm_api_arg_number(x, "index", 0, MDM_API_STATUS_INDEX, &n);
@@ -201,7 +201,7 @@ mdm_api_status_get_step(mdm_exchange_t *x)
         return mdm_api_status_document(x);
     }
 
-    rc = mdm_api_enrollment(x, 2, &en);
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }

@@ -156,13 +156,9 @@ static mdm_int_t
 mdm_api_subscription_name(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
     mdm_int_t  rc;
-    mdm_str_t  segment, raw;
+    mdm_str_t  raw;
 
-    rc = mdm_api_segment(x, 2, &segment);
-
-    if (rc == MDM_OK) {
-        rc = mdm_unescape(x->arena, &raw, &segment);
-    }
+    rc = mdm_api_param(x, 0, &raw);
 
     if (rc == MDM_OK && !mdm_utf8_valid(&raw)) {
         rc = MDM_DECLINED;

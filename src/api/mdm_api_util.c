@@ -21,55 +21,19 @@ static mdm_int_t mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
 
 
 mdm_int_t
-mdm_api_segment(mdm_exchange_t *x, mdm_uint_t n, mdm_str_t *segment)
+mdm_api_param(mdm_exchange_t *x, mdm_uint_t i, mdm_str_t *raw)
 {
-    u_char  *p, *end, *slash;
-
-    p = x->path.data;
-    end = p + x->path.len;
-
-    if (p != end && *p == '/') {
-        p++;
-    }
-
-    for ( ;; ) {
-        slash = (p != end) ? memchr(p, '/', (size_t) (end - p)) : NULL;
-
-        if (n-- == 0) {
-            break;
-        }
-
-        if (slash == NULL) {
-            p = end;
-            break;
-        }
-
-        p = slash + 1;
-    }
-
-    segment->data = p;
-    segment->len = (size_t) (((slash != NULL && p != end) ? slash : end) - p);
-
-    if (segment->len == 0) {
-        return mdm_exchange_refuse(x, 400, "a part of the path is empty");
-    }
-
-    return MDM_OK;
+    return mdm_unescape(x->arena, raw, &x->param[i]);
 }
 
 
 mdm_int_t
-mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t n, mdm_enrollment_t *en)
+mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t i, mdm_enrollment_t *en)
 {
     mdm_int_t  rc;
-    mdm_str_t  segment, id;
+    mdm_str_t  id;
 
-    rc = mdm_api_segment(x, n, &segment);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    rc = mdm_unescape(x->arena, &id, &segment);
+    rc = mdm_api_param(x, i, &id);
 
     if (rc == MDM_OK) {
         rc = mdm_enrollment_from_id(x->arena, &id, &x->tenant,
@@ -89,17 +53,12 @@ mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t n, mdm_enrollment_t *en)
 
 
 mdm_int_t
-mdm_api_uuid(mdm_exchange_t *x, mdm_uint_t n, mdm_str_t *key)
+mdm_api_uuid(mdm_exchange_t *x, mdm_uint_t i, mdm_str_t *key)
 {
     mdm_int_t  rc;
-    mdm_str_t  segment, uuid;
+    mdm_str_t  uuid;
 
-    rc = mdm_api_segment(x, n, &segment);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    rc = mdm_unescape(x->arena, &uuid, &segment);
+    rc = mdm_api_param(x, i, &uuid);
 
     if (rc == MDM_DECLINED || (rc == MDM_OK && uuid.len > MDM_COMMAND_UUID_MAX))
     {

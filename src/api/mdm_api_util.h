@@ -16,21 +16,24 @@
 
 
 /*
+ * x->param[i] decoded: any bytes, slashes too.  MDM_OK; MDM_DECLINED: a broken
+ * percent-encoding, which the caller refuses; MDM_ERROR.
+ */
+mdm_int_t mdm_api_param(mdm_exchange_t *x, mdm_uint_t i, mdm_str_t *raw);
+
+
+/*
  * These answer with MDM_OK, with MDM_DONE where they have refused the request
  * (return it), or with MDM_ERROR.
  */
 
 
-/* segment n (from 0) of the path, still encoded; refuses an empty one */
-mdm_int_t mdm_api_segment(mdm_exchange_t *x, mdm_uint_t n,
-    mdm_str_t *segment);
-
-/* the enrollment named by segment n */
-mdm_int_t mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t n,
+/* the enrollment named by x->param[i] */
+mdm_int_t mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t i,
     mdm_enrollment_t *en);
 
-/* the CommandUUID named by segment n, in key form */
-mdm_int_t mdm_api_uuid(mdm_exchange_t *x, mdm_uint_t n, mdm_str_t *key);
+/* the CommandUUID named by x->param[i], in key form */
+mdm_int_t mdm_api_uuid(mdm_exchange_t *x, mdm_uint_t i, mdm_str_t *key);
 
 /* an argument of the query, decoded; empty if it is not there */
 mdm_int_t mdm_api_arg(mdm_exchange_t *x, const char *name, mdm_str_t *value);

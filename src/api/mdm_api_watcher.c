@@ -234,7 +234,7 @@ mdm_api_watcher_change(mdm_exchange_t *x, const mdm_str_t *json)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_API_WATCHER, &name);
+    rc = mdm_api_name(x, 0, MDM_API_WATCHER, &name);
 
     if (rc == MDM_OK) {
         rc = mdm_api_change(x, &mdm_script_ddm_watcher_put, 7, &args);
@@ -278,7 +278,7 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
 
     args = NULL;
 
-    rc = mdm_api_name(x, 2, MDM_API_WATCHER, &name);
+    rc = mdm_api_name(x, 0, MDM_API_WATCHER, &name);
 
     if (rc == MDM_OK) {
         rc = mdm_api_ddm_read(x, &mdm_script_ddm_watcher_get, 1, &args);

@@ -43,4 +43,8 @@ mdm_int_t mdm_checkin_fields_token_update(mdm_arena_t *arena,
 const char *mdm_checkin_token_missing(plist_t message);
 
 
+/* mdm_checkin_endpoint.c */
+extern const mdm_endpoint_t  mdm_checkin_endpoints[];
+
+
 #endif /* _MDM_CHECKIN_H_INCLUDED_ */

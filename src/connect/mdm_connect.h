@@ -17,4 +17,8 @@
 mdm_int_t mdm_connect(mdm_exchange_t *x);
 
 
+/* mdm_connect_endpoint.c */
+extern const mdm_endpoint_t  mdm_connect_endpoints[];
+
+
 #endif /* _MDM_CONNECT_H_INCLUDED_ */

@@ -91,4 +91,8 @@ mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i,
 mdm_int_t mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state);
 
 
+/* mdm_ddm_endpoint.c */
+extern const mdm_endpoint_t  mdm_ddm_endpoints[];
+
+
 #endif /* _MDM_DDM_ROLLOUT_H_INCLUDED_ */

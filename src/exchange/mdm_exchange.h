@@ -168,6 +168,29 @@ typedef enum {
 #define  MDM_DELETE      0x08
 
 
+/* "*" in a path of the API, at most */
+
+#define MDM_PARAMS       2
+
+
+/* one row of the table of endpoints that each folder with steps has */
+
+struct mdm_endpoint_s {
+    mdm_kind_e                kind;
+    mdm_uint_t                methods;     /* MDM_GET | … */
+    mdm_str_t                 name;        /* check-in: MessageType; API: the
+                                              path, "*" for one segment, at
+                                              most MDM_PARAMS of them */
+    mdm_step_pt               step;
+    mdm_uint_t                secret;      /* 1: answers a secret, so a
+                                              signature alone is refused */
+    mdm_uint_t                acts;        /* 1: a GET does something, too */
+};
+
+#define mdm_endpoint_null                                                     \
+    { MDM_KIND_API, 0, mdm_null_string, NULL, 0, 0 }
+
+
 typedef enum {
     MDM_NOTE_INFO = 0,
     MDM_NOTE_NOTICE,
@@ -214,6 +237,9 @@ struct mdm_exchange_s {
     mdm_uint_t                method;      /* MDM_GET … */
     mdm_str_t                 path;        /* API: from "/v1/" on, still
                                               percent-encoded */
+    mdm_str_t                 param[MDM_PARAMS]; /* what "*" stands for in
+                                              it, in that order, still
+                                              encoded; set with the endpoint */
     mdm_str_t                 query;       /* behind "?", still encoded */
     mdm_str_t                 content_type;
     mdm_str_t                 body;

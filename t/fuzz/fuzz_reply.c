@@ -17,6 +17,8 @@
 
 #include "mdm_auth.h"
 #include "mdm_ddm_rollout.h"
+#include "mdm_api.h"
+#include "mdm_checkin.h"
 #include "mdm_endpoint.h"
 
 
@@ -659,11 +661,11 @@ fuzz_device(fuzz_t *f, mdm_exchange_t *x)
 
     connect = (fuzz_next(f, 3) == 0);
 
-    for (n = 0; mdm_endpoints[n].kind == MDM_KIND_CHECKIN; n++) {
+    for (n = 0; mdm_checkin_endpoints[n].step != NULL; n++) {
         /* void */
     }
 
-    ep = &mdm_endpoints[fuzz_next(f, n)];
+    ep = &mdm_checkin_endpoints[fuzz_next(f, n)];
     more = connect ? fuzz_choose(f, fuzz_results)
                    : fuzz_choose(f, fuzz_messages);
 
@@ -699,19 +701,15 @@ fuzz_api(fuzz_t *f, mdm_exchange_t *x)
 {
     u_char                *p;
     size_t                 len;
-    mdm_uint_t             i, n, first;
+    mdm_uint_t             i, n;
     const char            *id;
     const mdm_endpoint_t  *ep;
 
-    for (first = 0; mdm_endpoints[first].kind != MDM_KIND_API; first++) {
+    for (n = 0; mdm_api_endpoints[n].step != NULL; n++) {
         /* void */
     }
 
-    for (n = 0; mdm_endpoints[first + n].step != NULL; n++) {
-        /* void */
-    }
-
-    ep = &mdm_endpoints[first + fuzz_next(f, n)];
+    ep = &mdm_api_endpoints[fuzz_next(f, n)];
 
     x->path.data = mdm_arena_alloc(x->arena, 256);
     if (x->path.data == NULL) {

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "mdm_api.h"
 #include "mdm_endpoint.h"
 
 
@@ -123,12 +124,7 @@ test_openapi(void **state)
 
     n = 0;
 
-    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
-
-        if (ep->kind != MDM_KIND_API) {
-            continue;
-        }
-
+    for (ep = mdm_api_endpoints; ep->step != NULL; ep++) {
         n++;
 
         (void) snprintf(path, sizeof(path), "%.*s", mdm_fmt(&ep->name));
@@ -208,12 +204,7 @@ test_text(void **state)
     assert_true(n < sizeof(text) - 1);
     text[n] = '\0';
 
-    for (ep = mdm_endpoints; ep->step != NULL; ep++) {
-
-        if (ep->kind != MDM_KIND_API) {
-            continue;
-        }
-
+    for (ep = mdm_api_endpoints; ep->step != NULL; ep++) {
         (void) snprintf(stem, sizeof(stem), "%.*s", mdm_fmt(&ep->name));
 
         p = strchr(stem, '*');
