@@ -43,6 +43,7 @@ static mdm_int_t mdm_api_audit_add(mdm_exchange_t *x,
 static mdm_int_t mdm_api_audit_join(mdm_exchange_t *x,
     const mdm_api_audit_list_t *list, mdm_str_t *text);
 static mdm_int_t mdm_api_audit_log(mdm_exchange_t *x, mdm_int_t rc);
+static mdm_int_t mdm_api_audit_step(mdm_exchange_t *x);
 static mdm_int_t mdm_api_audit_round(mdm_exchange_t *x);
 static mdm_int_t mdm_api_audit_written(mdm_exchange_t *x);
 
@@ -151,9 +152,17 @@ mdm_api_audited(mdm_exchange_t *x, mdm_int_t rc)
         return mdm_api_audit_log(x, rc);
     }
 
-    x->step = mdm_api_audit_written;
+    return mdm_exchange_enter(x, mdm_api_audit_step, x->ctx, 0);
+}
 
-    return mdm_api_audit_round(x);
+
+/* entered with the response: it ends with it, or with another one */
+
+static mdm_int_t
+mdm_api_audit_step(mdm_exchange_t *x)
+{
+    return (x->state == 0) ? mdm_api_audit_round(x)
+                           : mdm_api_audit_written(x);
 }
 
 
@@ -170,7 +179,7 @@ mdm_api_audit_round(mdm_exchange_t *x)
         n++;
     }
 
-    if (mdm_exchange_calls(x, n, 0) != MDM_CALL) {
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
         return MDM_ERROR;
     }
 

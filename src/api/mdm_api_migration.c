@@ -23,7 +23,6 @@
 enum {
     MDM_API_MIGRATION_BEGIN = 0,
     MDM_API_MIGRATION_STORED,
-    MDM_API_MIGRATION_KICK,
     MDM_API_MIGRATION_KICKED,
     MDM_API_MIGRATION_BOOTSTRAP,
     MDM_API_MIGRATION_SERIAL
@@ -55,8 +54,8 @@ mdm_api_migration_step(mdm_exchange_t *x)
     case MDM_API_MIGRATION_BOOTSTRAP:
         return mdm_api_migration_bootstrap_answer(x);
 
-    default:
-        return mdm_ddm_kick(x, MDM_API_MIGRATION_KICK);
+    default: /* MDM_API_MIGRATION_KICKED */
+        return mdm_exchange_empty(x, 200);
     }
 }
 
@@ -270,6 +269,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     }
 
     return (mdm_reply_int(reply, 3, 0) == 1)
-           ? mdm_ddm_kick(x, MDM_API_MIGRATION_KICK)
+           ? mdm_exchange_enter(x, mdm_ddm_kick, x->ctx,
+                                MDM_API_MIGRATION_KICKED)
            : mdm_exchange_empty(x, 200);
 }

@@ -115,8 +115,7 @@ mdm_checkin_ddm_ask(mdm_exchange_t *x)
     }
 
     if (mdm_str_is(&endpoint, "status")) {
-        x->step = mdm_ddm_status_step;
-        return mdm_ddm_status_step(x);
+        return mdm_exchange_enter(x, mdm_ddm_status_step, m, MDM_DDM_ASK);
     }
 
     if (mdm_str_is(&endpoint, "tokens")) {

@@ -20,7 +20,6 @@
 enum {
     MDM_TOKEN_BEGIN = 0,
     MDM_TOKEN_STORED,
-    MDM_TOKEN_KICK,
     MDM_TOKEN_KICKED
 };
 
@@ -106,15 +105,17 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_token_stored(mdm_exchange_t *x)
 {
-    if (x->state == MDM_TOKEN_STORED
-        && mdm_reply_int(x->calls[0].reply, 2, 0) != 1)
-    {
+    if (x->state == MDM_TOKEN_KICKED) {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    if (mdm_reply_int(x->calls[0].reply, 2, 0) != 1) {
         return mdm_checkin_end(x);
     }
 
     /* the device says it once more, should this be the end of the worker */
 
-    return mdm_ddm_kick(x, MDM_TOKEN_KICK);
+    return mdm_exchange_enter(x, mdm_ddm_kick, x->ctx, MDM_TOKEN_KICKED);
 }
 
 

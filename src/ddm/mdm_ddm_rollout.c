@@ -25,6 +25,13 @@
 
 
 enum {
+    MDM_DDM_KICK_BEGIN = 0,
+    MDM_DDM_KICK_ASKED,
+    MDM_DDM_KICK_LISTED
+};
+
+
+enum {
     MDM_DDM_BEGIN = 0,
     MDM_DDM_BEGUN,
     MDM_DDM_LOOKED,
@@ -623,26 +630,43 @@ mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script)
 
 
 mdm_int_t
-mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state)
+mdm_ddm_kick(mdm_exchange_t *x)
 {
     mdm_str_t  key, *args;
 
-    if (x->state == state + 1
-        || (x->state == state && x->calls[0].rc != MDM_CALL_OK))
-    {
-        x->job = 1;
-        return mdm_exchange_empty(x, 200);
-    }
+    switch (x->state) {
 
-    if (x->state == state) {
+    case MDM_DDM_KICK_BEGIN:
+
+        if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+            || mdm_exchange_calls(x, 1, MDM_DDM_KICK_ASKED) != MDM_CALL)
+        {
+            return MDM_ERROR;
+        }
+
+        args = mdm_exchange_call(x, 0, &mdm_script_ddm_job, &key, 1);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        mdm_str_set(&args[0], "kick");
+        x->own_failures = 1;
+
+        return MDM_CALL;
+
+    case MDM_DDM_KICK_ASKED:
+
+        if (x->calls[0].rc != MDM_CALL_OK) {
+            break;
+        }
 
         /* a tenant that has no sets */
 
         if (mdm_reply_int(x->calls[0].reply, 0, 0) != 1) {
-            return mdm_exchange_empty(x, 200);
+            return mdm_exchange_leave(x);
         }
 
-        if (mdm_exchange_calls(x, 1, state + 1) != MDM_CALL
+        if (mdm_exchange_calls(x, 1, MDM_DDM_KICK_LISTED) != MDM_CALL
             || mdm_ddm_jobs_call(x, 0, &mdm_script_jobs_add) != MDM_OK)
         {
             return MDM_ERROR;
@@ -651,23 +675,14 @@ mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state)
         x->own_failures = 1;
 
         return MDM_CALL;
+
+    default: /* MDM_DDM_KICK_LISTED */
+        break;
     }
 
-    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, state) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
+    x->job = 1;
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_job, &key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    mdm_str_set(&args[0], "kick");
-    x->own_failures = 1;
-
-    return MDM_CALL;
+    return mdm_exchange_leave(x);
 }
 
 

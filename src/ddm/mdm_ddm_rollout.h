@@ -82,13 +82,11 @@ mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_script_t *script);
 
 /*
- * The end of a step whose script said that the partition has no sets yet: sees
- * to it that it gets those of the tenant, whatever happens to this worker once
- * it has answered.  MDM_CALL: call it again in x->state "state", and then in
- * "state" + 1; MDM_DONE: 200, empty (where Redis was away, this worker alone
- * knows); MDM_ERROR.
+ * A step to be entered where a script said that the partition has no sets yet:
+ * sees to it that it gets those of the tenant, whatever happens to this worker
+ * once it has answered (where Redis was away, this worker alone knows).
  */
-mdm_int_t mdm_ddm_kick(mdm_exchange_t *x, mdm_int_t state);
+mdm_int_t mdm_ddm_kick(mdm_exchange_t *x);
 
 
 /* mdm_ddm_endpoint.c */

@@ -229,12 +229,8 @@ mdm_message_refused(mdm_exchange_t *x, int64_t code)
         }
 
         m->pinned = 1;
-        m->step = x->step;
 
-        x->step = mdm_message_pin_step;
-        x->state = 0;
-
-        return x->step(x);
+        return mdm_exchange_enter(x, mdm_message_pin_step, m, 0);
 
     default:
         return MDM_ERROR;
@@ -411,10 +407,7 @@ mdm_message_pin_end(mdm_exchange_t *x)
 
     m->tries = 0;
 
-    x->step = m->step;
-    x->state = 0;
-
-    return x->step(x);
+    return mdm_exchange_leave(x);
 }
 
 

@@ -41,7 +41,6 @@ typedef struct {
     mdm_enrollment_t          en;
     mdm_str_t                 once;        /* names this very message */
 
-    mdm_step_pt               step;        /* to go on with after a pin */
     mdm_uint_t                pinned;      /* 1: the pin was tried */
     mdm_uint_t                claimed;     /* 1: we made the claim */
     mdm_uint_t                tries;

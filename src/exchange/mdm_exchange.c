@@ -10,7 +10,7 @@
 
 #include <openssl/rand.h>
 
-#include "mdm_exchange_secret.h"
+#include "mdm_exchange.h"
 #include "mdm_json.h"
 
 
@@ -21,6 +21,16 @@
 #define MDM_RETRY_AFTER_SPAN  16
 
 
+struct mdm_frame_s {
+    mdm_step_pt               step;
+    mdm_int_t                 state;
+    void                     *ctx;
+    mdm_frame_t              *next;
+};
+
+
+static mdm_int_t mdm_exchange_behind(mdm_exchange_t *x);
+static mdm_int_t mdm_exchange_end(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
 static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
     va_list args);
@@ -75,8 +85,8 @@ mdm_exchange_run(mdm_exchange_t *x)
 
     rc = x->step(x);
 
-    if (rc == MDM_DONE && x->rewrites != NULL) {
-        return mdm_exchange_rewrite(x);
+    if (rc == MDM_DONE && x->behind != NULL) {
+        return mdm_exchange_behind(x);
     }
 
     if (rc == MDM_CALL || rc == MDM_DONE) {
@@ -84,6 +94,74 @@ mdm_exchange_run(mdm_exchange_t *x)
     }
 
     return mdm_exchange_refuse(x, 500, "no memory, or a library failed");
+}
+
+
+/* the response is there: what fails from here on is nobody's but the log's */
+
+static mdm_int_t
+mdm_exchange_behind(mdm_exchange_t *x)
+{
+    mdm_step_pt  step;
+
+    step = x->behind;
+
+    x->behind = NULL;
+    x->frames = NULL;
+    x->step = mdm_exchange_end;
+
+    return (mdm_exchange_enter(x, step, x->ctx, 0) == MDM_CALL) ? MDM_CALL
+                                                                : MDM_DONE;
+}
+
+
+static mdm_int_t
+mdm_exchange_end(mdm_exchange_t *x)
+{
+    (void) x;
+
+    return MDM_DONE;
+}
+
+
+mdm_int_t
+mdm_exchange_enter(mdm_exchange_t *x, mdm_step_pt step, void *ctx,
+    mdm_int_t state)
+{
+    mdm_frame_t  *frame;
+
+    frame = mdm_arena_alloc(x->arena, sizeof(mdm_frame_t));
+    if (frame == NULL) {
+        return MDM_ERROR;
+    }
+
+    frame->step = x->step;
+    frame->state = state;
+    frame->ctx = x->ctx;
+    frame->next = x->frames;
+
+    x->frames = frame;
+    x->step = step;
+    x->state = 0;
+    x->ctx = ctx;
+
+    return step(x);
+}
+
+
+mdm_int_t
+mdm_exchange_leave(mdm_exchange_t *x)
+{
+    mdm_frame_t  *frame;
+
+    frame = x->frames;
+
+    x->frames = frame->next;
+    x->step = frame->step;
+    x->state = frame->state;
+    x->ctx = frame->ctx;
+
+    return x->step(x);
 }
 
 

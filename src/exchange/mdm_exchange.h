@@ -204,6 +204,7 @@ typedef enum {
 /* a line for the error log; the runner adds client and request */
 
 typedef struct mdm_note_s     mdm_note_t;
+typedef struct mdm_frame_s    mdm_frame_t;
 typedef struct mdm_rewrite_s  mdm_rewrite_t;
 typedef struct mdm_api_audit_s  mdm_api_audit_t;
 typedef struct mdm_header_s   mdm_header_t;
@@ -253,6 +254,9 @@ struct mdm_exchange_s {
     mdm_step_pt               step;
     mdm_int_t                 state;       /* the step's own; 0 at first */
     void                     *ctx;         /* the step's own */
+    mdm_frame_t              *frames;      /* who has entered it, newest first */
+    mdm_step_pt               behind;      /* entered once the response is
+                                              there, and cannot change it */
 
     mdm_call_t               *calls;       /* of the current round */
     mdm_uint_t                ncalls;
@@ -310,6 +314,23 @@ mdm_int_t mdm_exchange_run(mdm_exchange_t *x);
 
 
 /* for steps */
+
+/*
+ * A step inside a step.  "return mdm_exchange_enter(…)" puts the present step
+ * aside and begins another one in x->state 0 with "ctx" as its x->ctx.  When
+ * that one says "return mdm_exchange_leave(x)", the present step is called
+ * again in x->state "state", with its own x->ctx, and x->calls as the entered
+ * one has left them.  Steps are entered to any depth.
+ *
+ * An entered step that returns MDM_DONE has answered for all: those that it
+ * was entered from are not called again.  One that returns MDM_CALL is called
+ * again as any step; MDM_ERROR is the end of the exchange.
+ *
+ * Both return what a step returns.
+ */
+mdm_int_t mdm_exchange_enter(mdm_exchange_t *x, mdm_step_pt step, void *ctx,
+    mdm_int_t state);
+mdm_int_t mdm_exchange_leave(mdm_exchange_t *x);
 
 /*
  * Starts a round of n calls, zeroed; MDM_CALL, or MDM_ERROR.  "state" is

@@ -34,6 +34,7 @@ static mdm_int_t mdm_exchange_swap_args(mdm_exchange_t *x,
 static mdm_int_t mdm_exchange_report_args(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_str_t *kept,
     const mdm_str_t *value, mdm_str_t *args);
+static mdm_int_t mdm_exchange_rewrite(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_rewritten(mdm_exchange_t *x);
 
 
@@ -332,6 +333,8 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
 
     *last = w;
 
+    x->behind = mdm_exchange_rewrite;
+
     return MDM_OK;
 }
 
@@ -430,18 +433,24 @@ mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
 }
 
 
-mdm_int_t
+/* the last round, once the response is there */
+
+static mdm_int_t
 mdm_exchange_rewrite(mdm_exchange_t *x)
 {
     mdm_str_t      *args;
     mdm_uint_t      i, n;
     mdm_rewrite_t  *w, *first;
 
+    if (x->state != 0) {
+        return mdm_exchange_rewritten(x);
+    }
+
     first = x->rewrites;
     x->rewrites = NULL;
 
     if (x->status >= 300) {
-        return MDM_DONE;
+        return mdm_exchange_leave(x);
     }
 
     n = 0;
@@ -450,8 +459,8 @@ mdm_exchange_rewrite(mdm_exchange_t *x)
         n++;
     }
 
-    if (mdm_exchange_calls(x, n, 0) != MDM_CALL) {
-        return MDM_DONE;
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
+        return MDM_ERROR;
     }
 
     i = 0;
@@ -460,14 +469,13 @@ mdm_exchange_rewrite(mdm_exchange_t *x)
         args = mdm_exchange_call(x, i++, w->script, &w->tag,
                                  MDM_REWRITE_ARGS);
         if (args == NULL) {
-            return MDM_DONE;
+            return MDM_ERROR;
         }
 
         memcpy(args, w->args, sizeof(w->args));
     }
 
     x->own_failures = 1;
-    x->step = mdm_exchange_rewritten;
 
     return MDM_CALL;
 }
@@ -491,5 +499,5 @@ mdm_exchange_rewritten(mdm_exchange_t *x)
                           "be written back under the newest one");
     }
 
-    return MDM_DONE;
+    return mdm_exchange_leave(x);
 }

@@ -83,8 +83,4 @@ mdm_int_t mdm_exchange_open(mdm_exchange_t *x,
 mdm_int_t mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_secret_where_t *where, const mdm_str_t *kept);
 
-/* the last round, if there is something to write back: MDM_CALL or MDM_DONE */
-mdm_int_t mdm_exchange_rewrite(mdm_exchange_t *x);
-
-
 #endif /* _MDM_EXCHANGE_SECRET_H_INCLUDED_ */
