@@ -248,7 +248,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
                                    "channels");
 
     default:
-        return MDM_ERROR;
+        return mdm_exchange_odd(x, 0);
     }
 
     outcome = mdm_reply_str(reply, 1);

@@ -43,6 +43,8 @@ struct mdm_arena_s {
     mdm_block_t              *blocks;      /* further ones, newest first */
     mdm_cleanup_t            *cleanups;
     size_t                    size;        /* of the next block */
+    mdm_failure_e             failure;     /* the last one */
+    const char               *what;
 };
 
 
@@ -78,6 +80,8 @@ mdm_arena_create(size_t size)
     arena->end = arena->pos + size;
     arena->blocks = NULL;
     arena->cleanups = NULL;
+    arena->failure = MDM_FAILURE_NONE;
+    arena->what = NULL;
     arena->size = (size < MDM_ARENA_BLOCK) ? MDM_ARENA_BLOCK : size;
 
     return arena;
@@ -115,6 +119,7 @@ mdm_arena_alloc(mdm_arena_t *arena, size_t size)
 #endif
 
     if (size > SIZE_MAX / 2) {
+        arena->failure = MDM_FAILURE_MEMORY;
         return NULL;
     }
 
@@ -157,6 +162,7 @@ mdm_arena_block(mdm_arena_t *arena, size_t size)
 
     block = malloc(head + room);
     if (block == NULL) {
+        arena->failure = MDM_FAILURE_MEMORY;
         return NULL;
     }
 
@@ -206,6 +212,34 @@ mdm_arena_defer(mdm_arena_t *arena, mdm_cleanup_pt handler, void *data)
     arena->cleanups = cln;
 
     return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_arena_no_memory(mdm_arena_t *arena)
+{
+    arena->failure = MDM_FAILURE_MEMORY;
+
+    return MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_arena_failed(mdm_arena_t *arena, const char *what)
+{
+    arena->failure = MDM_FAILURE_LIBRARY;
+    arena->what = what;
+
+    return MDM_ERROR;
+}
+
+
+mdm_failure_e
+mdm_arena_failure(const mdm_arena_t *arena, const char **what)
+{
+    *what = (arena->failure == MDM_FAILURE_LIBRARY) ? arena->what : NULL;
+
+    return arena->failure;
 }
 
 
@@ -721,7 +755,7 @@ mdm_uuid(mdm_arena_t *arena, mdm_str_t *dst)
     u_char  b[16];
 
     if (RAND_bytes(b, sizeof(b)) != 1) {
-        return MDM_ERROR;
+        return mdm_arena_failed(arena, "RAND_bytes");
     }
 
     b[6] = (u_char) ((b[6] & 0x0f) | 0x40);

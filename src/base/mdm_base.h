@@ -29,7 +29,8 @@ typedef uintptr_t  mdm_uint_t;
 /* result codes of every function that can fail */
 
 #define  MDM_OK          0
-#define  MDM_ERROR      -1    /* out of memory, or a library failed */
+#define  MDM_ERROR      -1    /* out of memory, or a library failed: which
+                                 of them mdm_arena_failure() says */
 #define  MDM_DECLINED   -5    /* the input is refused, or is not there */
 
 
@@ -82,6 +83,31 @@ void *mdm_arena_zalloc(mdm_arena_t *arena, size_t size);
  */
 mdm_int_t mdm_arena_defer(mdm_arena_t *arena, mdm_cleanup_pt handler,
     void *data);
+
+
+/* why a function has returned MDM_ERROR */
+
+typedef enum {
+    MDM_FAILURE_NONE = 0,
+    MDM_FAILURE_MEMORY,          /* there was none */
+    MDM_FAILURE_LIBRARY,         /* a function of a library failed */
+    MDM_FAILURE_SCRIPT           /* a script failed, or said what it never
+                                    does */
+} mdm_failure_e;
+
+/*
+ * Keep that memory was lacking elsewhere than in this arena, and that a
+ * library has failed.  "what" names its function, and has the life of the
+ * program.  Always MDM_ERROR.
+ */
+mdm_int_t mdm_arena_no_memory(mdm_arena_t *arena);
+mdm_int_t mdm_arena_failed(mdm_arena_t *arena, const char *what);
+
+/*
+ * What last failed of all that was done with this arena.  *what: the function
+ * of the library; NULL: it is not known.
+ */
+mdm_failure_e mdm_arena_failure(const mdm_arena_t *arena, const char **what);
 
 
 /* MDM_OK or MDM_ERROR; *dst is a copy of src owned by the arena */

@@ -30,6 +30,7 @@ mdm_int_t
 mdm_deflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst,
     mdm_uint_t *compressed)
 {
+    int      rc;
     u_char  *p;
     uLongf   len;
 
@@ -49,8 +50,11 @@ mdm_deflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst,
 
     /* level 1: this is written once and read seldom, if at all */
 
-    if (compress2(p, &len, src->data, (uLong) src->len, 1) != Z_OK) {
-        return MDM_ERROR;
+    rc = compress2(p, &len, src->data, (uLong) src->len, 1);
+
+    if (rc != Z_OK) {
+        return (rc == Z_MEM_ERROR) ? mdm_arena_no_memory(arena)
+                                   : mdm_arena_failed(arena, "compress2");
     }
 
     if (len < src->len) {
@@ -104,7 +108,7 @@ mdm_inflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst)
     memset(&z, 0, sizeof(z_stream));
 
     if (src->len > MDM_INFLATE_MAX || inflateInit(&z) != Z_OK) {
-        return MDM_ERROR;
+        return mdm_arena_failed(arena, "inflateInit");
     }
 
     z.next_in = src->data;
@@ -155,7 +159,7 @@ mdm_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
 
         if (rc != Z_OK || z->avail_out != 0 || size > MDM_INFLATE_MAX / 2)
         {
-            return MDM_ERROR;
+            return mdm_arena_failed(arena, "inflate");
         }
 
         old = p;

@@ -246,7 +246,8 @@ mdm_json_parse(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
 
         /* jansson has no words for a lack of memory */
 
-        return (error->text[0] == '\0') ? MDM_ERROR : MDM_DECLINED;
+        return (error->text[0] == '\0') ? mdm_arena_no_memory(arena)
+                                        : MDM_DECLINED;
     }
 
     return mdm_arena_defer(arena, mdm_json_free, *root);
@@ -318,7 +319,7 @@ mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
 
     len = json_dumpb(value, buf, sizeof(buf), flags);
     if (len == 0) {
-        return MDM_ERROR;
+        return mdm_arena_failed(arena, "json_dumpb");
     }
 
     p = mdm_arena_alloc(arena, len);
@@ -330,7 +331,7 @@ mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
         memcpy(p, buf, len);
 
     } else if (json_dumpb(value, p, len, flags) != len) {
-        return MDM_ERROR;
+        return mdm_arena_failed(arena, "json_dumpb");
     }
 
     dst->data = (u_char *) p;

@@ -344,8 +344,12 @@ mdm_secret_seal(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
 
     p = mdm_arena_alloc(arena, len + MDM_SECRET_OVERHEAD);
 
-    if (p == NULL || mdm_secret_name(key, place, value, p) != MDM_OK) {
+    if (p == NULL) {
         return MDM_ERROR;
+    }
+
+    if (mdm_secret_name(key, place, value, p) != MDM_OK) {
+        return mdm_arena_failed(arena, "EVP_MAC_update");
     }
 
     mdm_secret_aad(aad, sizes, p, place);
@@ -355,7 +359,7 @@ mdm_secret_seal(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
                        p + MDM_SECRET_NAME + len)
         != MDM_OK)
     {
-        return MDM_ERROR;
+        return mdm_arena_failed(arena, "EVP_CipherUpdate");
     }
 
     kept->data = p;
@@ -438,6 +442,10 @@ mdm_secret_open(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
                         kept->data + MDM_SECRET_HEAD + MDM_SECRET_ID, aad,
                         MDM_SECRET_AAD, &sealed, p,
                         kept->data + kept->len - MDM_SECRET_TAG);
+
+    if (rc == MDM_ERROR) {
+        return mdm_arena_failed(arena, "EVP_CipherUpdate");
+    }
 
     if (rc != MDM_OK) {
         mdm_str_set(why, "it was changed, or belongs to another place");
@@ -569,7 +577,7 @@ mdm_secret_digests(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
 
         if (mdm_secret_mac(&keys->keys[i], place, value, head, out) != MDM_OK)
         {
-            return MDM_ERROR;
+            return mdm_arena_failed(arena, "EVP_MAC_update");
         }
 
         mdm_hex(p, out, len);
@@ -588,8 +596,12 @@ mdm_secret_random(mdm_arena_t *arena, mdm_str_t *digest)
     digest->len = 2 * sizeof(buf);
     digest->data = mdm_arena_zalloc(arena, digest->len + 1);
 
-    if (digest->data == NULL || RAND_bytes(buf, sizeof(buf)) != 1) {
+    if (digest->data == NULL) {
         return MDM_ERROR;
+    }
+
+    if (RAND_bytes(buf, sizeof(buf)) != 1) {
+        return mdm_arena_failed(arena, "RAND_bytes");
     }
 
     mdm_hex(digest->data, buf, sizeof(buf));

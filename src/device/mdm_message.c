@@ -92,8 +92,12 @@ mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
 
     m->once.data = mdm_arena_alloc(x->arena, MDM_ONCE);
 
-    if (m->once.data == NULL || RAND_bytes(m->once.data, MDM_ONCE) != 1) {
+    if (m->once.data == NULL) {
         return MDM_ERROR;
+    }
+
+    if (RAND_bytes(m->once.data, MDM_ONCE) != 1) {
+        return mdm_arena_failed(x->arena, "RAND_bytes");
     }
 
     m->once.len = MDM_ONCE;
@@ -233,7 +237,7 @@ mdm_message_refused(mdm_exchange_t *x, int64_t code)
         return mdm_exchange_enter(x, mdm_message_pin_step, m, 0);
 
     default:
-        return MDM_ERROR;
+        return mdm_exchange_odd(x, 0);
     }
 }
 

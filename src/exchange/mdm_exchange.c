@@ -29,6 +29,8 @@ struct mdm_frame_s {
 };
 
 
+static mdm_int_t mdm_exchange_failed(mdm_exchange_t *x,
+    const mdm_arena_t *arena);
 static mdm_int_t mdm_exchange_behind(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_end(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
@@ -76,6 +78,8 @@ mdm_exchange_run(mdm_exchange_t *x)
             }
 
             if (x->calls[i].rc != MDM_CALL_OK) {
+                x->failure = MDM_FAILURE_SCRIPT;
+
                 return mdm_exchange_refuse(x, 500, "the script \"%.*s\" "
                                            "failed",
                                            mdm_fmt(&x->calls[i].script->name));
@@ -93,7 +97,27 @@ mdm_exchange_run(mdm_exchange_t *x)
         return rc;
     }
 
-    return mdm_exchange_refuse(x, 500, "no memory, or a library failed");
+    return mdm_exchange_failed(x, x->arena);
+}
+
+
+static mdm_int_t
+mdm_exchange_failed(mdm_exchange_t *x, const mdm_arena_t *arena)
+{
+    const char  *what;
+
+    x->failure = mdm_arena_failure(arena, &what);
+
+    if (x->failure == MDM_FAILURE_MEMORY) {
+        return mdm_exchange_refuse(x, 500, "out of memory");
+    }
+
+    x->failure = MDM_FAILURE_LIBRARY;
+
+    return mdm_exchange_refuse(x, 500, "a library failed%s%s%s",
+                               (what != NULL) ? ": " : "",
+                               (what != NULL) ? what : "",
+                               (what != NULL) ? "()" : "");
 }
 
 
@@ -288,6 +312,8 @@ mdm_exchange_unavailable(mdm_exchange_t *x)
 mdm_int_t
 mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i)
 {
+    x->failure = MDM_FAILURE_SCRIPT;
+
     return mdm_exchange_refuse(x, 500, "the script \"%.*s\" answered what it "
                                "never does",
                                mdm_fmt(&x->calls[i].script->name));

@@ -23,7 +23,10 @@ typedef struct mdm_exchange_s  mdm_exchange_t;
 typedef struct mdm_endpoint_s  mdm_endpoint_t;
 
 
-/* what a step function returns; MDM_ERROR is answered 500 by the runner */
+/*
+ * What a step function returns; MDM_ERROR is answered 500, x->failure is what
+ * mdm_arena_failure() says then.
+ */
 
 #define  MDM_DONE        1    /* the response is filled in */
 #define  MDM_CALL        2    /* run x->calls, then call the step again */
@@ -289,6 +292,8 @@ struct mdm_exchange_s {
     /* for variables and the log */
 
     mdm_str_t                 error;       /* why it was refused */
+    mdm_failure_e             failure;     /* why it is our fault, with 500;
+                                              the error says more */
     mdm_str_t                 enrollment_id;
     mdm_str_t                 message;     /* MessageType or "Connect" */
     mdm_str_t                 mdm_status;  /* Idle, Acknowledged … */
@@ -372,7 +377,7 @@ mdm_int_t mdm_exchange_header(mdm_exchange_t *x, const char *name,
 /* 503 with Retry-After, jittered so that a fleet does not come back at once */
 mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
 
-/* 500: call i was answered something that its script never says */
+/* 500, MDM_FAILURE_SCRIPT: call i was answered what its script never says */
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 
 /* a line for the error log; out of memory loses the line, nothing else */

@@ -36,7 +36,7 @@ mdm_plist_parse(mdm_arena_t *arena, const mdm_str_t *in,
     } else {
         rc = mdm_plist_convert(in, limits, &bin, why);
         if (rc != MDM_OK) {
-            return rc;
+            return (rc == MDM_ERROR) ? mdm_arena_no_memory(arena) : rc;
         }
 
         (void) plist_from_bin((char *) bin.data, (uint32_t) bin.len, &plist);
@@ -44,9 +44,11 @@ mdm_plist_parse(mdm_arena_t *arena, const mdm_str_t *in,
         free(bin.data);
     }
 
+    /* what is checked, it reads, unless there is no memory */
+
     if (plist == NULL) {
         *why = "no memory for the plist";
-        return MDM_ERROR;
+        return mdm_arena_no_memory(arena);
     }
 
     if (mdm_arena_defer(arena, mdm_plist_cleanup, plist) != MDM_OK) {
@@ -188,7 +190,7 @@ mdm_plist_xml(mdm_arena_t *arena, plist_t root, mdm_str_t *out)
     (void) plist_to_xml(root, &xml, &len);
 
     if (xml == NULL) {
-        return MDM_ERROR;
+        return mdm_arena_failed(arena, "plist_to_xml");
     }
 
     /*
