@@ -11,6 +11,7 @@ use lib 't/lib';
 use Test::More;
 
 use MDM;
+use MDM::Conf;
 use MDM::Util qw(write_file);
 
 
@@ -27,39 +28,10 @@ my %file = (
                                     . substr($n->ca->{pem}, 0, 200)),
 );
 
-my %accepted = map { $_ => 1 } qw(http server mdm api store locations
-                                  store_conf);
+my $conf = MDM::Conf->new($n);
 
-sub conf_ok {
-    my ($what, %o) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my ($ok, $said) = $n->test_conf(map({ $_ => undef } keys %accepted), %o);
-
-    ok($ok, "accepted: $what") or diag($said);
-    unlike($said, qr/\[(?:emerg|alert|crit|error)\]/, "quietly: $what");
-
-    return $said;
-}
-
-sub refused {
-    my ($where, $text, $why) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my %o = ref $where ? %$where : ($where => $text);
-    my ($ok, $said) = $n->test_conf(map({ $_ => undef } keys %accepted), %o);
-
-    ok(!$ok, "refused: $text");
-
-    my @emerg = grep { /\[emerg\]/ } split /\n/, $said;
-
-    is(scalar @emerg, 1, "one line says why: $text") or diag($said);
-    like($emerg[0] // '', qr/$why/, "and what: $text");
-
-    return;
-}
+sub conf_ok { return $conf->ok(@_) }
+sub refused { return $conf->refused(@_) }
 
 conf_ok('the default');
 

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 
 use MDM;
 use MDM::FakeRedis;
-use MDM::Util qw(read_file write_file wait_exit);
+use MDM::Util qw(read_file replace_file write_file wait_exit);
 
 
 my $locations = <<'END';
@@ -490,14 +490,7 @@ my $real = $t->redis_server;
 my $dir = $t->dir;
 my $mode = "$dir/mode";
 
-# at once: the fake one may read it at any time
-
-sub mode {
-    write_file("$mode.new", $_[0]);
-    rename "$mode.new", $mode or die "rename: $!";
-
-    return;
-}
+sub mode { return replace_file($mode, @_) }
 
 mode('ok');
 

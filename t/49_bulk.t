@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep time);
 
 use MDM;
 use MDM::FakeRedis;
-use MDM::Util qw(read_file write_file wait_exit);
+use MDM::Util qw(read_file replace_file write_file wait_exit);
 
 
 my $locations = <<'END';
@@ -240,12 +240,7 @@ sub crc16 {
 my $real = $t->redis_server;
 my $mode = "$dir/mode";
 
-sub mode {
-    write_file("$mode.new", $_[0]);
-    rename "$mode.new", $mode or die "rename: $!";
-
-    return;
-}
+sub mode { return replace_file($mode, @_) }
 
 mode('ok');
 

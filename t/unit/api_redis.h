@@ -21,8 +21,7 @@
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
-#include "mdm_unit_api.h"
-#include "mdm_unit_redis.h"
+#include "mdm_unit_call.h"
 
 
 #define PLIST(text)  "<plist version=\"1.0\"><dict>" text "</dict></plist>"
@@ -47,37 +46,6 @@
     "<key>UserID</key><string>U1</string>"                                    \
     "<key>UserShortName</key><string>bob</string>"                            \
     "<key>UserLongName</key><string>Bob B</string>"
-
-
-static mdm_settings_t      settings;
-static mdm_unit_redis_t   *redis;
-static mdm_exchange_t     *x;
-
-
-static int
-setup(void **state)
-{
-    redis = *state;
-    settings = mdm_unit_api_settings();
-
-    mdm_unit_redis_clean(redis);
-
-    return 0;
-}
-
-
-static int
-teardown(void **state)
-{
-    (void) state;
-
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-        x = NULL;
-    }
-
-    return 0;
-}
 
 
 /* one request; the exchange stays in x until the next */

@@ -16,9 +16,9 @@
 
 #include "mdm_command.h"
 #include "mdm_exchange.h"
+#include "mdm_unit_arena.h"
 
 
-static mdm_arena_t    *arena;
 static mdm_command_t   command;
 
 static const mdm_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
@@ -37,28 +37,6 @@ static const mdm_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
 #define refused(expression, text)                                             \
     assert_int_equal(expression, MDM_DECLINED);                               \
     assert_string_equal(error_text(), text)
-
-
-static inline int
-setup(void **state)
-{
-    (void) state;
-
-    arena = mdm_arena_create(4096);
-
-    return arena == NULL;
-}
-
-
-static inline int
-teardown(void **state)
-{
-    (void) state;
-
-    mdm_arena_destroy(arena);
-
-    return 0;
-}
 
 
 static inline mdm_int_t

@@ -27,19 +27,8 @@
 #include <cmocka.h>
 
 #include "mdm_plist.h"
+#include "mdm_unit_sanitized.h"
 
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED     1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED     1
-#endif
-#endif
-
-#ifndef SANITIZED
-#define SANITIZED     0
-#endif
 
 #define CPU_LIMIT     50.0                 /* ms */
 #define MB            (1024 * 1024)

@@ -11,37 +11,15 @@
 
 
 #include "instance.h"
+#include "mdm_unit_arena.h"
 
 #include <stdio.h>
 
 
-static mdm_arena_t          *arena;
 static mdm_schema_result_t   result;
 
 
 #define ERROR  ((const char *) result.error.data)
-
-
-static inline int
-setup(void **state)
-{
-    (void) state;
-
-    arena = mdm_arena_create(4096);
-
-    return arena == NULL;
-}
-
-
-static inline int
-teardown(void **state)
-{
-    (void) state;
-
-    mdm_arena_destroy(arena);
-
-    return 0;
-}
 
 
 static inline mdm_int_t

@@ -13,7 +13,7 @@ use warnings;
 
 use IO::Socket::INET;
 
-use MDM::Util qw(read_file write_file);
+use MDM::Util qw(read_file replace_file);
 
 
 sub new {
@@ -59,9 +59,7 @@ sub set {
 
     my %all = %{$self->{names}} = (%{$self->{names}}, %names);
 
-    write_file("$self->{file}.new", join '', map { "$_ @{$all{$_}}\n" }
-                                             sort keys %all);
-    rename "$self->{file}.new", $self->{file} or die "rename: $!";
+    replace_file($self->{file}, map { "$_ @{$all{$_}}\n" } sort keys %all);
 
     return;
 }

@@ -12,8 +12,8 @@ use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(read_file write_file free_port spawn wait_exit wait_for
-                    slurp_from);
+our @EXPORT_OK = qw(read_file write_file replace_file free_port spawn wait_exit
+                    wait_for slurp_from);
 
 my %taken;
 
@@ -40,6 +40,18 @@ sub write_file {
     open my $fh, '>:raw', $path or die "$path: $!";
     print $fh @text;
     close $fh or die "$path: $!";
+
+    return $path;
+}
+
+
+# at once: somebody may read it at any time
+
+sub replace_file {
+    my ($path, @text) = @_;
+
+    write_file("$path.new", @text);
+    rename "$path.new", $path or die "rename: $!";
 
     return $path;
 }

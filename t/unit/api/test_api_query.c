@@ -18,43 +18,11 @@
 #include "mdm_api_reindex.h"
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
-#include "mdm_unit_api.h"
-#include "mdm_unit_redis.h"
+#include "mdm_unit_call.h"
 
 
 #define DEVICES  700
 #define PAGES    4000
-
-
-static mdm_settings_t      settings;
-static mdm_unit_redis_t   *redis;
-static mdm_exchange_t     *x;
-
-
-static int
-setup(void **state)
-{
-    redis = *state;
-    settings = mdm_unit_api_settings();
-
-    mdm_unit_redis_clean(redis);
-
-    return 0;
-}
-
-
-static int
-teardown(void **state)
-{
-    (void) state;
-
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-        x = NULL;
-    }
-
-    return 0;
-}
 
 
 static mdm_uint_t

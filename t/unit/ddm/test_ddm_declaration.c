@@ -17,6 +17,7 @@
 
 #include "mdm_ddm_declaration.h"
 #include "mdm_exchange.h"
+#include "mdm_unit_arena.h"
 
 
 #define TEST     "com.apple.configuration.management.test"
@@ -26,32 +27,9 @@
     "{\"Identifier\":\"a\",\"Type\":\"" type "\",\"Payload\":" payload "}"
 
 
-static mdm_arena_t            *arena;
 static mdm_ddm_declaration_t   d;
 
 static mdm_limits_t  limits = { MDM_PLIST_DEPTH, MDM_PLIST_NODES };
-
-
-static int
-setup(void **state)
-{
-    (void) state;
-
-    arena = mdm_arena_create(4096);
-
-    return arena == NULL;
-}
-
-
-static int
-teardown(void **state)
-{
-    (void) state;
-
-    mdm_arena_destroy(arena);
-
-    return 0;
-}
 
 
 static mdm_int_t

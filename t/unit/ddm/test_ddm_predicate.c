@@ -15,32 +15,10 @@
 #include <cmocka.h>
 
 #include "mdm_ddm_predicate.h"
+#include "mdm_unit_arena.h"
 
 
-static mdm_arena_t          *arena;
 static mdm_schema_result_t   result;
-
-
-static int
-setup(void **state)
-{
-    (void) state;
-
-    arena = mdm_arena_create(1024);
-
-    return arena == NULL;
-}
-
-
-static int
-teardown(void **state)
-{
-    (void) state;
-
-    mdm_arena_destroy(arena);
-
-    return 0;
-}
 
 
 static mdm_int_t

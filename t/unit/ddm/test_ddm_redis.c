@@ -19,8 +19,7 @@
 
 #include "mdm_ddm_declaration.h"
 #include "mdm_endpoint.h"
-#include "mdm_unit_api.h"
-#include "mdm_unit_redis.h"
+#include "mdm_unit_call.h"
 
 
 #define D  "mdm:{default/ddm}"
@@ -35,38 +34,6 @@
 #define ACTIVATION(id, configuration)                                         \
     BODY(id, "activation.simple",                                             \
          "{\"StandardConfigurations\":[\"" configuration "\"]}")
-
-
-static mdm_settings_t      settings;
-static mdm_unit_redis_t   *redis;
-static mdm_exchange_t     *x;
-
-
-static int
-setup(void **state)
-{
-    redis = *state;
-    settings = mdm_unit_api_settings();
-    settings.validate = MDM_VALIDATE_WARN;
-
-    mdm_unit_redis_clean(redis);
-
-    return 0;
-}
-
-
-static int
-teardown(void **state)
-{
-    (void) state;
-
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-        x = NULL;
-    }
-
-    return 0;
-}
 
 
 static mdm_uint_t

@@ -17,6 +17,7 @@
 #include "mdm_ddm_body.h"
 #include "mdm_ddm_token.h"
 #include "mdm_plist.h"
+#include "mdm_unit_arena.h"
 
 
 #define str_is(s, text)                                                       \
@@ -24,7 +25,6 @@
     assert_memory_equal((s)->data, text, strlen(text))
 
 
-static mdm_arena_t         *arena;
 static mdm_limits_t   limits = { 32, 1000 };
 
 
@@ -37,28 +37,6 @@ text(const char *s)
     str.len = strlen(s);
 
     return str;
-}
-
-
-static int
-setup(void **state)
-{
-    (void) state;
-
-    arena = mdm_arena_create(1024);
-
-    return arena == NULL;
-}
-
-
-static int
-teardown(void **state)
-{
-    (void) state;
-
-    mdm_arena_destroy(arena);
-
-    return 0;
 }
 
 

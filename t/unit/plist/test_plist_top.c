@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "mdm_plist_top.h"
+#include "mdm_unit_sanitized.h"
 
 
 #define PLIST(body)   "<plist version=\"1.0\">" body "</plist>"
@@ -24,19 +25,6 @@
 #define UDID          "<key>UDID</key><string>U</string>"
 
 #define count(a)      (sizeof(a) / sizeof((a)[0]))
-
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED     1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED     1
-#endif
-#endif
-
-#ifndef SANITIZED
-#define SANITIZED     0
-#endif
 
 
 enum {
