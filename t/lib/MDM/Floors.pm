@@ -28,7 +28,7 @@ my @rooms = (
 
     # directives: all that can be configured, and what nginx calls
     [ qw(ngx_mdm_module.c) ],
-    [ qw(ngx_mdm_conf ngx_mdm_block) ],
+    [ qw(ngx_mdm_conf) ],
 
     # requests, whose header is ngx_mdm_module.h: the settings of a location
     # and the context.  "log" is what the error log is told of a request,
@@ -50,8 +50,9 @@ my @rooms = (
     [ qw(ngx_mdm_work) ],
     [ qw(ngx_mdm_peer) ],
 
-    # the ground: the module's name, what all know
-    [ qw(ngx_mdm.h) ],
+    # the ground: the parser of blocks such as mdm_store { }, which rooms above
+    # have tables for; the module's name, what all know
+    [ qw(ngx_mdm_block ngx_mdm.h) ],
 );
 
 
