@@ -50,7 +50,7 @@ static mdm_int_t mdm_api_variable(mdm_exchange_t *x, mdm_api_give_t *give,
     const mdm_str_t *name, const mdm_str_t *value);
 static mdm_uint_t mdm_api_variable_name(const mdm_str_t *name);
 static mdm_int_t mdm_api_manifest_answer(mdm_exchange_t *x);
-static void mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
+static void mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
     const mdm_api_kind_t *kind);
 
 
@@ -121,13 +121,13 @@ mdm_api_given_list(mdm_exchange_t *x, const char *prefix)
 {
     size_t              i;
     mdm_str_t           s;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '[');
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '[');
 
     for (i = 1; i + 1 < reply->nelements; i += 2) {
         s = mdm_reply_str(reply, i);
@@ -139,10 +139,10 @@ mdm_api_given_list(mdm_exchange_t *x, const char *prefix)
         s.data += 2;
         s.len -= 2;
 
-        mdm_api_json_id(&j, NULL, &s);
+        mdm_json_id(&j, NULL, &s);
     }
 
-    mdm_api_json_close(&j, ']');
+    mdm_json_close(&j, ']');
 
     return mdm_api_json_answer(&j, x, 200);
 }
@@ -227,13 +227,13 @@ mdm_api_variables_list(mdm_exchange_t *x)
 {
     size_t              i;
     mdm_str_t           s, value;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
 
     for (i = 1; i + 1 < reply->nelements; i += 2) {
         s = mdm_reply_str(reply, i);
@@ -243,12 +243,12 @@ mdm_api_variables_list(mdm_exchange_t *x)
             s.data += 2;
             s.len -= 2;
 
-            mdm_api_json_key(&j, &s);
-            mdm_api_json_str(&j, NULL, &value);
+            mdm_json_key(&j, &s);
+            mdm_json_str(&j, NULL, &value);
         }
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }
@@ -415,7 +415,7 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
     mdm_int_t              rc;
     mdm_str_t              s;
     json_error_t           error;
-    mdm_api_json_t         j;
+    mdm_json_out_t         j;
     const mdm_reply_t     *reply;
     const mdm_api_kind_t  *kind;
 
@@ -425,16 +425,16 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
         return mdm_api_not_enrolled(x);
     }
 
-    mdm_api_json_init(&j, x->arena, 1024);
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_init(&j, x->arena, 1024);
+    mdm_json_open(&j, NULL, '{');
 
-    mdm_api_json_open(&j, "Declarations", '{');
+    mdm_json_open(&j, "Declarations", '{');
 
     for (kind = mdm_api_kinds; kind->kind != NULL; kind++) {
         mdm_api_manifest_kind(&j, reply, kind);
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     s = mdm_reply_str(reply, MDM_API_MANIFEST_TOKEN);
 
@@ -442,12 +442,12 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
         mdm_str_set(&s, MDM_DDM_EMPTY_TOKEN);
     }
 
-    mdm_api_json_str(&j, "DeclarationsToken", &s);
+    mdm_json_str(&j, "DeclarationsToken", &s);
 
     s = mdm_reply_str(reply, MDM_API_MANIFEST_TIME);
-    mdm_api_json_opt_time(&j, "Timestamp", &s);
+    mdm_json_opt_time(&j, "Timestamp", &s);
 
-    mdm_api_json_open(&j, "StatusItems", '[');
+    mdm_json_open(&j, "StatusItems", '[');
 
     s = mdm_reply_str(reply, MDM_API_MANIFEST_SUBS);
 
@@ -460,23 +460,23 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
         json_array_foreach(subs, i, item) {
 
             if (json_is_string(item)) {
-                mdm_api_json_text(&j, NULL, json_string_value(item));
+                mdm_json_text(&j, NULL, json_string_value(item));
             }
         }
     }
 
-    mdm_api_json_close(&j, ']');
+    mdm_json_close(&j, ']');
 
-    mdm_api_json_bool(&j, "notification_queued",
-                      mdm_reply_int(reply, MDM_API_MANIFEST_WAITS, 0) == 1);
-    mdm_api_json_close(&j, '}');
+    mdm_json_bool(&j, "notification_queued",
+                  mdm_reply_int(reply, MDM_API_MANIFEST_WAITS, 0) == 1);
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }
 
 
 static void
-mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
+mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
     const mdm_api_kind_t *kind)
 {
     u_char     *blank;
@@ -485,7 +485,7 @@ mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
 
     len = strlen(kind->kind);
 
-    mdm_api_json_open(j, kind->array, '[');
+    mdm_json_open(j, kind->array, '[');
 
     for (i = MDM_API_MANIFEST_LIST; i + 1 < reply->nelements; i += 2) {
         key = mdm_reply_str(reply, i);
@@ -507,11 +507,11 @@ mdm_api_manifest_kind(mdm_api_json_t *j, const mdm_reply_t *reply,
             tokens.len = (size_t) (blank - tokens.data);
         }
 
-        mdm_api_json_open(j, NULL, '{');
-        mdm_api_json_id(j, "Identifier", &key);
-        mdm_api_json_str(j, "ServerToken", &tokens);
-        mdm_api_json_close(j, '}');
+        mdm_json_open(j, NULL, '{');
+        mdm_json_id(j, "Identifier", &key);
+        mdm_json_str(j, "ServerToken", &tokens);
+        mdm_json_close(j, '}');
     }
 
-    mdm_api_json_close(j, ']');
+    mdm_json_close(j, ']');
 }

@@ -49,11 +49,11 @@ enum {
 static mdm_int_t mdm_api_command_get_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_command_get_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_api_command_members(mdm_exchange_t *x,
-    mdm_api_json_t *j, const mdm_str_t *result, plist_t tree);
+    mdm_json_out_t *j, const mdm_str_t *result, plist_t tree);
 static mdm_int_t mdm_api_command_tree(mdm_exchange_t *x,
     const mdm_str_t *result, plist_t *tree);
 static mdm_int_t mdm_api_command_unfit(mdm_exchange_t *x, const char *why);
-static mdm_int_t mdm_api_command_chain(mdm_exchange_t *x, mdm_api_json_t *j,
+static mdm_int_t mdm_api_command_chain(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_str_t *result);
 static const char *mdm_api_command_state(int64_t code,
     const mdm_str_t *status);
@@ -128,7 +128,7 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
     mdm_int_t           rc;
     mdm_str_t           s, status, result, dropped;
     plist_t             tree;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
@@ -189,18 +189,18 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
         }
     }
 
-    mdm_api_json_init(&j, x->arena, 512 + result.len / 3 * 4);
+    mdm_json_init(&j, x->arena, 512 + result.len / 3 * 4);
 
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_open(&j, NULL, '{');
 
-    mdm_api_json_str(&j, "command_uuid", &x->command_uuid);
-    mdm_api_json_opt_str(&j, "request_type", &x->request_type);
-    mdm_api_json_text(&j, "state", mdm_api_command_state(code, &status));
+    mdm_json_str(&j, "command_uuid", &x->command_uuid);
+    mdm_json_opt_str(&j, "request_type", &x->request_type);
+    mdm_json_text(&j, "state", mdm_api_command_state(code, &status));
 
     s = mdm_reply_str(reply, MDM_API_COMMAND_TIME);
-    mdm_api_json_opt_time(&j, (code == MDM_API_COMMAND_PENDING) ? "queued"
-                                                                 : "finished",
-                          &s);
+    mdm_json_opt_time(&j, (code == MDM_API_COMMAND_PENDING) ? "queued"
+                                                             : "finished",
+                      &s);
 
     if (code == MDM_API_COMMAND_PENDING) {
         mdm_api_json_not_now(&j, &status);
@@ -219,7 +219,7 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
         }
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
 }
@@ -228,7 +228,7 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
 /* the members of a result; MDM_DECLINED: it is too large as JSON */
 
 static mdm_int_t
-mdm_api_command_members(mdm_exchange_t *x, mdm_api_json_t *j,
+mdm_api_command_members(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_str_t *result, plist_t tree)
 {
     mdm_int_t           rc;
@@ -237,15 +237,15 @@ mdm_api_command_members(mdm_exchange_t *x, mdm_api_json_t *j,
 
     reply = x->calls[0].reply;
 
-    mdm_api_json_str(j, "status", &x->mdm_status);
+    mdm_json_str(j, "status", &x->mdm_status);
 
     s = mdm_reply_str(reply, MDM_API_COMMAND_KNOWN);
-    mdm_api_json_bool(j, "was_queued", mdm_str_is(&s, "1"));
+    mdm_json_bool(j, "was_queued", mdm_str_is(&s, "1"));
 
     s = mdm_reply_str(reply, MDM_API_COMMAND_CONSOLE);
 
     if (mdm_str_is(&s, "1")) {
-        mdm_api_json_bool(j, "not_on_console", 1);
+        mdm_json_bool(j, "not_on_console", 1);
     }
 
     rc = mdm_api_command_chain(x, j, result);
@@ -254,7 +254,7 @@ mdm_api_command_members(mdm_exchange_t *x, mdm_api_json_t *j,
     }
 
     if (mdm_reply_str(reply, MDM_API_COMMAND_DROPPED).len != 0) {
-        mdm_api_json_bool(j, "result_dropped", 1);
+        mdm_json_bool(j, "result_dropped", 1);
         return MDM_OK;
     }
 
@@ -262,7 +262,7 @@ mdm_api_command_members(mdm_exchange_t *x, mdm_api_json_t *j,
         return mdm_api_plist(j, "result", tree);
     }
 
-    mdm_api_json_base64(j, "result", result);
+    mdm_json_base64(j, "result", result);
 
     return MDM_OK;
 }
@@ -306,7 +306,7 @@ mdm_api_command_unfit(mdm_exchange_t *x, const char *why)
 /* the ErrorChain of a result, if there is one that can be read */
 
 static mdm_int_t
-mdm_api_command_chain(mdm_exchange_t *x, mdm_api_json_t *j,
+mdm_api_command_chain(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_str_t *result)
 {
     plist_t              chain;

@@ -202,17 +202,17 @@ mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply)
 {
     size_t          i;
     mdm_str_t       name;
-    mdm_api_json_t  j;
+    mdm_json_out_t  j;
 
-    mdm_api_json_init(&j, x->arena, 64 + 48 * reply->nelements);
-    mdm_api_json_open(&j, NULL, '[');
+    mdm_json_init(&j, x->arena, 64 + 48 * reply->nelements);
+    mdm_json_open(&j, NULL, '[');
 
     for (i = 0; i < reply->nelements; i++) {
         name = mdm_reply_str(reply, i);
-        mdm_api_json_id(&j, NULL, &name);
+        mdm_json_id(&j, NULL, &name);
     }
 
-    mdm_api_json_close(&j, ']');
+    mdm_json_close(&j, ']');
 
     return mdm_api_json_answer(&j, x, 200);
 }

@@ -117,7 +117,7 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
     mdm_str_t               name;
     mdm_uint_t              changed;
     mdm_api_put_t          *put;
-    mdm_api_json_t          j;
+    mdm_json_out_t          j;
     const mdm_reply_t      *reply;
     mdm_quote_t      quote;
     mdm_schema_warning_t   *w;
@@ -163,17 +163,17 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
 
     x->job = changed ? 1 : 0;
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_bool(&j, "changed", changed);
-    mdm_api_json_open(&j, "warnings", '[');
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_bool(&j, "changed", changed);
+    mdm_json_open(&j, "warnings", '[');
 
     for (w = put->schema.warnings; w != NULL; w = w->next) {
-        mdm_api_json_str(&j, NULL, &w->text);
+        mdm_json_str(&j, NULL, &w->text);
     }
 
-    mdm_api_json_close(&j, ']');
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, ']');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }
@@ -212,7 +212,7 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
 {
     mdm_int_t           rc;
     mdm_str_t           id, type, payload, token, head, body;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
@@ -230,11 +230,11 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
     payload = mdm_reply_str(reply, 2);
     token = mdm_reply_str(reply, 3);
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_id(&j, "Identifier", &id);
-    mdm_api_json_str(&j, "Type", &type);
-    mdm_api_json_str(&j, "ServerToken", &token);
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_id(&j, "Identifier", &id);
+    mdm_json_str(&j, "Type", &type);
+    mdm_json_str(&j, "ServerToken", &token);
 
     if (j.failed) {
         return MDM_ERROR;

@@ -64,7 +64,7 @@ static void mdm_api_enqueue_reply(mdm_api_enqueue_t *en,
     mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
 static mdm_int_t mdm_api_enqueue_answer(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
-static void mdm_api_enqueue_already(mdm_api_json_t *j,
+static void mdm_api_enqueue_already(mdm_json_out_t *j,
     const mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_refuse(mdm_exchange_t *x,
     const mdm_str_t *error);
@@ -471,7 +471,7 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
     mdm_uint_t             i, status;
     mdm_api_id_t          *id;
-    mdm_api_json_t         j;
+    mdm_json_out_t         j;
     mdm_schema_warning_t  *w;
 
     status = mdm_api_ids_status(&en->list);
@@ -480,44 +480,44 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         return mdm_exchange_unavailable(x);
     }
 
-    mdm_api_json_init(&j, x->arena, 256 + 128 * en->list.failed);
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_init(&j, x->arena, 256 + 128 * en->list.failed);
+    mdm_json_open(&j, NULL, '{');
 
     if (en->list.failed != 0) {
 
-        mdm_api_json_open(&j, "status", '{');
+        mdm_json_open(&j, "status", '{');
 
         for (i = 0; i < en->list.n; i++) {
             id = &en->list.ids[i];
 
             if (id->error != NULL) {
-                mdm_api_json_key(&j, &id->name);
-                mdm_api_json_open(&j, NULL, '{');
-                mdm_api_json_text(&j, "command_error", id->error);
-                mdm_api_json_close(&j, '}');
+                mdm_json_key(&j, &id->name);
+                mdm_json_open(&j, NULL, '{');
+                mdm_json_text(&j, "command_error", id->error);
+                mdm_json_close(&j, '}');
             }
         }
 
-        mdm_api_json_close(&j, '}');
+        mdm_json_close(&j, '}');
     }
 
     mdm_api_enqueue_already(&j, en);
-    mdm_api_json_bool(&j, "no_push", 1);
-    mdm_api_json_str(&j, "command_uuid", &en->command.uuid);
-    mdm_api_json_str(&j, "request_type", &en->command.request_type);
+    mdm_json_bool(&j, "no_push", 1);
+    mdm_json_str(&j, "command_uuid", &en->command.uuid);
+    mdm_json_str(&j, "request_type", &en->command.request_type);
 
     if (en->command.schema.warnings != NULL) {
 
-        mdm_api_json_open(&j, "warnings", '[');
+        mdm_json_open(&j, "warnings", '[');
 
         for (w = en->command.schema.warnings; w != NULL; w = w->next) {
-            mdm_api_json_str(&j, NULL, &w->text);
+            mdm_json_str(&j, NULL, &w->text);
         }
 
-        mdm_api_json_close(&j, ']');
+        mdm_json_close(&j, ']');
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, status);
 }
@@ -526,7 +526,7 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 /* who has got nothing, because it has this command already */
 
 static void
-mdm_api_enqueue_already(mdm_api_json_t *j, const mdm_api_enqueue_t *en)
+mdm_api_enqueue_already(mdm_json_out_t *j, const mdm_api_enqueue_t *en)
 {
     mdm_uint_t  i;
 
@@ -534,33 +534,33 @@ mdm_api_enqueue_already(mdm_api_json_t *j, const mdm_api_enqueue_t *en)
         return;
     }
 
-    mdm_api_json_open(j, "already", '[');
+    mdm_json_open(j, "already", '[');
 
     for (i = 0; i < en->list.n; i++) {
         if (en->list.ids[i].already) {
-            mdm_api_json_str(j, NULL, &en->list.ids[i].name);
+            mdm_json_str(j, NULL, &en->list.ids[i].name);
         }
     }
 
-    mdm_api_json_close(j, ']');
+    mdm_json_close(j, ']');
 }
 
 
 static mdm_int_t
 mdm_api_enqueue_refuse(mdm_exchange_t *x, const mdm_str_t *error)
 {
-    mdm_api_json_t  j;
+    mdm_json_out_t  j;
 
     /* for the log; the answer is an API result with this error */
 
     (void) mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(error));
 
-    mdm_api_json_init(&j, x->arena, 256);
+    mdm_json_init(&j, x->arena, 256);
 
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_bool(&j, "no_push", 1);
-    mdm_api_json_str(&j, "command_error", error);
-    mdm_api_json_close(&j, '}');
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_bool(&j, "no_push", 1);
+    mdm_json_str(&j, "command_error", error);
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 400);
 }

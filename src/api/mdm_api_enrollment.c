@@ -48,7 +48,7 @@ static mdm_int_t mdm_api_enrollment_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_enrollment_answer(mdm_exchange_t *x);
 static mdm_uint_t mdm_api_enrollment_has(mdm_exchange_t *x,
     const mdm_reply_t *counts, size_t i);
-static void mdm_api_enrollment_device(mdm_api_json_t *j,
+static void mdm_api_enrollment_device(mdm_json_out_t *j,
     const mdm_reply_t *reply, const mdm_str_t *unlock);
 
 
@@ -117,7 +117,7 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     int64_t              tally;
     mdm_int_t            rc;
     mdm_str_t            s, unlock;
-    mdm_api_json_t       j;
+    mdm_json_out_t       j;
     mdm_secret_where_t   where;
     const mdm_reply_t   *reply, *own, *counts, *users;
 
@@ -148,18 +148,18 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     counts = mdm_reply_at(reply, MDM_API_GET_COUNTS);
     users = mdm_reply_at(reply, MDM_API_GET_USERS);
 
-    mdm_api_json_init(&j, x->arena, 1024);
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_init(&j, x->arena, 1024);
+    mdm_json_open(&j, NULL, '{');
 
-    mdm_api_json_str(&j, "id", &x->enrollment_id);
+    mdm_json_str(&j, "id", &x->enrollment_id);
 
     s = mdm_reply_str(own, MDM_API_OWN_TYPE);
-    mdm_api_json_str(&j, "type", &s);
+    mdm_json_str(&j, "type", &s);
 
     s = mdm_reply_str(own, MDM_API_OWN_PARENT);
 
     if (s.len != 0) {
-        mdm_api_json_id(&j, "parent", &s);
+        mdm_json_id(&j, "parent", &s);
     }
 
     mdm_api_enrollment_device(&j, reply, &unlock);
@@ -167,16 +167,16 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     s = mdm_reply_str(own, MDM_API_OWN_SHORT_NAME);
 
     if (s.len != 0 || mdm_reply_str(own, MDM_API_OWN_LONG_NAME).len != 0) {
-        mdm_api_json_open(&j, "user", '{');
-        mdm_api_json_opt_str(&j, "user_short_name", &s);
+        mdm_json_open(&j, "user", '{');
+        mdm_json_opt_str(&j, "user_short_name", &s);
 
         s = mdm_reply_str(own, MDM_API_OWN_LONG_NAME);
-        mdm_api_json_opt_str(&j, "user_long_name", &s);
-        mdm_api_json_close(&j, '}');
+        mdm_json_opt_str(&j, "user_long_name", &s);
+        mdm_json_close(&j, '}');
     }
 
     s = mdm_reply_str(own, MDM_API_OWN_ENABLED);
-    mdm_api_json_bool(&j, "enabled", mdm_str_is(&s, "1"));
+    mdm_json_bool(&j, "enabled", mdm_str_is(&s, "1"));
 
     s = mdm_reply_str(own, MDM_API_OWN_TALLY);
 
@@ -184,55 +184,55 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
         tally = 0;
     }
 
-    mdm_api_json_int(&j, "token_update_tally", tally);
+    mdm_json_int(&j, "token_update_tally", tally);
 
     s = mdm_reply_str(own, MDM_API_OWN_LAST_SEEN);
-    mdm_api_json_opt_time(&j, "last_seen", &s);
+    mdm_json_opt_time(&j, "last_seen", &s);
 
     s = mdm_reply_str(own, MDM_API_OWN_ENROLLED);
-    mdm_api_json_opt_time(&j, "enrolled", &s);
+    mdm_json_opt_time(&j, "enrolled", &s);
 
     s = mdm_reply_str(own, MDM_API_OWN_UPDATED);
-    mdm_api_json_opt_time(&j, "updated", &s);
+    mdm_json_opt_time(&j, "updated", &s);
 
     s = mdm_reply_str(own, MDM_API_OWN_AWAITING);
-    mdm_api_json_bool(&j, "awaiting_configuration", mdm_str_is(&s, "1"));
+    mdm_json_bool(&j, "awaiting_configuration", mdm_str_is(&s, "1"));
 
     s = mdm_reply_str(own, MDM_API_OWN_CONSOLE);
 
     if (mdm_str_is(&s, "1")) {
-        mdm_api_json_bool(&j, "not_on_console", 1);
+        mdm_json_bool(&j, "not_on_console", 1);
     }
 
     s = mdm_reply_str(own, MDM_API_OWN_MIGRATED);
-    mdm_api_json_bool(&j, "migrated", mdm_str_is(&s, "1"));
+    mdm_json_bool(&j, "migrated", mdm_str_is(&s, "1"));
 
     s = mdm_reply_str(own, MDM_API_OWN_TOPIC);
-    mdm_api_json_opt_str(&j, "topic", &s);
+    mdm_json_opt_str(&j, "topic", &s);
 
-    mdm_api_json_int(&j, "queue_length", mdm_reply_int(counts, 0, 0));
-    mdm_api_json_bool(&j, "has_bootstrap_token",
-                      mdm_api_enrollment_has(x, counts, 1));
-    mdm_api_json_bool(&j, "has_unlock_token",
-                      mdm_api_enrollment_has(x, counts, 2));
+    mdm_json_int(&j, "queue_length", mdm_reply_int(counts, 0, 0));
+    mdm_json_bool(&j, "has_bootstrap_token",
+                  mdm_api_enrollment_has(x, counts, 1));
+    mdm_json_bool(&j, "has_unlock_token",
+                  mdm_api_enrollment_has(x, counts, 2));
 
     if (mdm_reply_int(counts, 3, 0) != 0) {
-        mdm_api_json_bool(&j, "bootstrap_token_withheld", 1);
+        mdm_json_bool(&j, "bootstrap_token_withheld", 1);
     }
 
     if (mdm_reply_int(counts, 4, 0) != 0) {
-        mdm_api_json_bool(&j, "unlock_token_withheld", 1);
+        mdm_json_bool(&j, "unlock_token_withheld", 1);
     }
 
-    mdm_api_json_open(&j, "users", '[');
+    mdm_json_open(&j, "users", '[');
 
     for (i = 0; users != NULL && i < users->nelements; i++) {
         s = mdm_reply_str(users, i);
-        mdm_api_json_id(&j, NULL, &s);
+        mdm_json_id(&j, NULL, &s);
     }
 
-    mdm_api_json_close(&j, ']');
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, ']');
+    mdm_json_close(&j, '}');
 
     return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
 }
@@ -252,7 +252,7 @@ mdm_api_enrollment_has(mdm_exchange_t *x, const mdm_reply_t *counts, size_t i)
 
 
 static void
-mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply,
+mdm_api_enrollment_device(mdm_json_out_t *j, const mdm_reply_t *reply,
     const mdm_str_t *unlock)
 {
     size_t              i;
@@ -261,36 +261,36 @@ mdm_api_enrollment_device(mdm_api_json_t *j, const mdm_reply_t *reply,
 
     device = mdm_reply_at(reply, MDM_API_GET_DEVICE);
 
-    mdm_api_json_open(j, "device", '{');
+    mdm_json_open(j, "device", '{');
 
     for (i = 0; mdm_api_device_names[i] != NULL; i++) {
         s = mdm_reply_str(device, i);
-        mdm_api_json_opt_str(j, mdm_api_device_names[i], &s);
+        mdm_json_opt_str(j, mdm_api_device_names[i], &s);
     }
 
     s = mdm_reply_str(device, i + 1);
 
     if (s.len != 0) {
-        mdm_api_json_bool(j, "supervised", mdm_str_is(&s, "1"));
+        mdm_json_bool(j, "supervised", mdm_str_is(&s, "1"));
     }
 
     s = mdm_reply_str(device, i);
 
     if (s.len != 0) {
-        mdm_api_json_hex(j, "certificate_sha256", &s);
+        mdm_json_hex(j, "certificate_sha256", &s);
     }
 
     s = mdm_reply_str(reply, MDM_API_GET_DER);
 
     if (s.len != 0) {
-        mdm_api_json_pem(j, "device_cert", &s);
+        mdm_json_pem(j, "device_cert", &s);
     }
 
     if (unlock->len != 0) {
-        mdm_api_json_base64(j, "unlock_token", unlock);
+        mdm_json_base64(j, "unlock_token", unlock);
     }
 
-    mdm_api_json_close(j, '}');
+    mdm_json_close(j, '}');
 }
 
 

@@ -404,7 +404,7 @@ mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
 {
     mdm_uint_t       i, status;
     mdm_api_id_t    *id;
-    mdm_api_json_t   j;
+    mdm_json_out_t   j;
 
     if (list->failed == 0) {
         return mdm_exchange_empty(x, 204);
@@ -416,22 +416,22 @@ mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
         return mdm_exchange_unavailable(x);
     }
 
-    mdm_api_json_init(&j, x->arena, 64 + 96 * list->failed);
+    mdm_json_init(&j, x->arena, 64 + 96 * list->failed);
 
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_open(&j, "status", '{');
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_open(&j, "status", '{');
 
     for (i = 0; i < list->n; i++) {
         id = &list->ids[i];
 
         if (id->error != NULL) {
-            mdm_api_json_key(&j, &id->name);
-            mdm_api_json_text(&j, NULL, id->error);
+            mdm_json_key(&j, &id->name);
+            mdm_json_text(&j, NULL, id->error);
         }
     }
 
-    mdm_api_json_close(&j, '}');
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, status);
 }

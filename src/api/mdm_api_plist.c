@@ -14,16 +14,16 @@
 #define MDM_API_PLIST_EPOCH   978307200
 
 
-static mdm_int_t mdm_api_plist_array(mdm_api_json_t *j, plist_t array);
-static mdm_int_t mdm_api_plist_dict(mdm_api_json_t *j, plist_t dict);
-static void mdm_api_plist_string(mdm_api_json_t *j, plist_t value);
-static void mdm_api_plist_data(mdm_api_json_t *j, plist_t value);
-static void mdm_api_plist_number(mdm_api_json_t *j, plist_t value);
-static void mdm_api_plist_date(mdm_api_json_t *j, plist_t value);
+static mdm_int_t mdm_api_plist_array(mdm_json_out_t *j, plist_t array);
+static mdm_int_t mdm_api_plist_dict(mdm_json_out_t *j, plist_t dict);
+static void mdm_api_plist_string(mdm_json_out_t *j, plist_t value);
+static void mdm_api_plist_data(mdm_json_out_t *j, plist_t value);
+static void mdm_api_plist_number(mdm_json_out_t *j, plist_t value);
+static void mdm_api_plist_date(mdm_json_out_t *j, plist_t value);
 
 
 mdm_int_t
-mdm_api_plist(mdm_api_json_t *j, const char *name, plist_t value)
+mdm_api_plist(mdm_json_out_t *j, const char *name, plist_t value)
 {
     mdm_int_t  rc;
     mdm_str_t  key;
@@ -32,7 +32,7 @@ mdm_api_plist(mdm_api_json_t *j, const char *name, plist_t value)
         key.data = (u_char *) name;
         key.len = strlen(name);
 
-        mdm_api_json_key(j, &key);
+        mdm_json_key(j, &key);
     }
 
     rc = MDM_OK;
@@ -75,7 +75,7 @@ mdm_api_plist(mdm_api_json_t *j, const char *name, plist_t value)
 
 
 static mdm_int_t
-mdm_api_plist_array(mdm_api_json_t *j, plist_t array)
+mdm_api_plist_array(mdm_json_out_t *j, plist_t array)
 {
     plist_t           item;
     mdm_int_t         rc;
@@ -89,7 +89,7 @@ mdm_api_plist_array(mdm_api_json_t *j, plist_t array)
         return MDM_OK;
     }
 
-    mdm_api_json_open(j, NULL, '[');
+    mdm_json_open(j, NULL, '[');
 
     rc = MDM_OK;
 
@@ -108,14 +108,14 @@ mdm_api_plist_array(mdm_api_json_t *j, plist_t array)
     }
 
     free(it);
-    mdm_api_json_close(j, ']');
+    mdm_json_close(j, ']');
 
     return rc;
 }
 
 
 static mdm_int_t
-mdm_api_plist_dict(mdm_api_json_t *j, plist_t dict)
+mdm_api_plist_dict(mdm_json_out_t *j, plist_t dict)
 {
     char             *name;
     plist_t           item;
@@ -131,7 +131,7 @@ mdm_api_plist_dict(mdm_api_json_t *j, plist_t dict)
         return MDM_OK;
     }
 
-    mdm_api_json_open(j, NULL, '{');
+    mdm_json_open(j, NULL, '{');
 
     rc = MDM_OK;
 
@@ -148,7 +148,7 @@ mdm_api_plist_dict(mdm_api_json_t *j, plist_t dict)
         key.data = (u_char *) name;
         key.len = (name != NULL) ? strlen(name) : 0;
 
-        mdm_api_json_key(j, &key);
+        mdm_json_key(j, &key);
         free(name);
 
         rc = mdm_api_plist(j, NULL, item);
@@ -158,14 +158,14 @@ mdm_api_plist_dict(mdm_api_json_t *j, plist_t dict)
     }
 
     free(it);
-    mdm_api_json_close(j, '}');
+    mdm_json_close(j, '}');
 
     return rc;
 }
 
 
 static void
-mdm_api_plist_string(mdm_api_json_t *j, plist_t value)
+mdm_api_plist_string(mdm_json_out_t *j, plist_t value)
 {
     uint64_t     len;
     mdm_str_t    s;
@@ -177,12 +177,12 @@ mdm_api_plist_string(mdm_api_json_t *j, plist_t value)
     s.data = (u_char *) text;
     s.len = (text != NULL) ? (size_t) len : 0;
 
-    mdm_api_json_str(j, NULL, &s);
+    mdm_json_str(j, NULL, &s);
 }
 
 
 static void
-mdm_api_plist_data(mdm_api_json_t *j, plist_t value)
+mdm_api_plist_data(mdm_json_out_t *j, plist_t value)
 {
     uint64_t     len;
     mdm_str_t    s;
@@ -194,12 +194,12 @@ mdm_api_plist_data(mdm_api_json_t *j, plist_t value)
     s.data = (u_char *) data;
     s.len = (data != NULL) ? (size_t) len : 0;
 
-    mdm_api_json_base64(j, NULL, &s);
+    mdm_json_base64(j, NULL, &s);
 }
 
 
 static void
-mdm_api_plist_number(mdm_api_json_t *j, plist_t value)
+mdm_api_plist_number(mdm_json_out_t *j, plist_t value)
 {
     double      real;
     uint8_t     yes;
@@ -213,19 +213,19 @@ mdm_api_plist_number(mdm_api_json_t *j, plist_t value)
     case PLIST_BOOLEAN:
         yes = 0;
         plist_get_bool_val(value, &yes);
-        mdm_api_json_bool(j, NULL, yes);
+        mdm_json_bool(j, NULL, yes);
         return;
 
     case PLIST_UINT:
         plist_get_uint_val(value, &n);
-        mdm_api_json_int(j, NULL, (int64_t) n);
+        mdm_json_int(j, NULL, (int64_t) n);
         return;
 
     case PLIST_UID:
         plist_get_uid_val(value, &n);
-        mdm_api_json_open(j, NULL, '{');
-        mdm_api_json_int(j, "CF$UID", (int64_t) n);
-        mdm_api_json_close(j, '}');
+        mdm_json_open(j, NULL, '{');
+        mdm_json_int(j, "CF$UID", (int64_t) n);
+        mdm_json_close(j, '}');
         return;
 
     case PLIST_REAL:
@@ -239,7 +239,7 @@ mdm_api_plist_number(mdm_api_json_t *j, plist_t value)
                 return;
             }
 
-            mdm_api_json_value(j, NULL, &s);
+            mdm_json_value(j, NULL, &s);
             return;
         }
 
@@ -250,7 +250,7 @@ mdm_api_plist_number(mdm_api_json_t *j, plist_t value)
     }
 
     mdm_str_set(&s, "null");
-    mdm_api_json_value(j, NULL, &s);
+    mdm_json_value(j, NULL, &s);
 }
 
 
@@ -263,7 +263,7 @@ mdm_api_plist_number(mdm_api_json_t *j, plist_t value)
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 static void
-mdm_api_plist_date(mdm_api_json_t *j, plist_t value)
+mdm_api_plist_date(mdm_json_out_t *j, plist_t value)
 {
     u_char     utc[MDM_DATE_LEN];
     int32_t    seconds, micro;
@@ -277,14 +277,14 @@ mdm_api_plist_date(mdm_api_json_t *j, plist_t value)
         != MDM_OK)
     {
         mdm_str_set(&s, "null");
-        mdm_api_json_value(j, NULL, &s);
+        mdm_json_value(j, NULL, &s);
         return;
     }
 
     s.data = utc;
     s.len = MDM_DATE_LEN;
 
-    mdm_api_json_str(j, NULL, &s);
+    mdm_json_str(j, NULL, &s);
 }
 
 

@@ -26,7 +26,7 @@
  * UTF-8 has U+FFFD.  MDM_OK; MDM_DECLINED: it is over MDM_API_PLIST_OUT, what
  * was written is of no use.
  */
-mdm_int_t mdm_api_plist(mdm_api_json_t *j, const char *name, plist_t value);
+mdm_int_t mdm_api_plist(mdm_json_out_t *j, const char *name, plist_t value);
 
 
 #endif /* _MDM_API_PLIST_H_INCLUDED_ */

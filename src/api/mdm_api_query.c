@@ -59,7 +59,7 @@ static mdm_int_t mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q);
-static void mdm_api_query_device(mdm_api_json_t *j, const mdm_reply_t *row,
+static void mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
     const mdm_str_t *unlock);
 
 
@@ -142,9 +142,9 @@ mdm_api_query_start(mdm_exchange_t *x)
 
     q->offset = q->skip;
 
-    mdm_api_json_init(&q->json, x->arena, 4096);
-    mdm_api_json_open(&q->json, NULL, '{');
-    mdm_api_json_open(&q->json, "enrollments", '[');
+    mdm_json_init(&q->json, x->arena, 4096);
+    mdm_json_open(&q->json, NULL, '{');
+    mdm_json_open(&q->json, "enrollments", '[');
 
     if (q->nserials != 0) {
         return mdm_api_serial_start(x, q);
@@ -182,7 +182,7 @@ mdm_api_query_cursor_write(mdm_exchange_t *x, mdm_api_query_t *q)
         return MDM_ERROR;
     }
 
-    mdm_api_json_str(&q->json, "next_cursor", &cursor);
+    mdm_json_str(&q->json, "next_cursor", &cursor);
 
     return MDM_OK;
 }
@@ -494,7 +494,7 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     int64_t              tally;
     mdm_int_t            rc;
     mdm_str_t            s, unlock, name;
-    mdm_api_json_t      *j;
+    mdm_json_out_t      *j;
     mdm_secret_where_t   where;
 
     if (q->skip != 0) {
@@ -522,13 +522,13 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 
     j = &q->json;
 
-    mdm_api_json_open(j, NULL, '{');
+    mdm_json_open(j, NULL, '{');
 
     s = mdm_reply_str(row, MDM_API_ROW_ID);
-    mdm_api_json_id(j, "id", &s);
+    mdm_json_id(j, "id", &s);
 
     s = mdm_reply_str(row, MDM_API_ROW_TYPE);
-    mdm_api_json_str(j, "type", &s);
+    mdm_json_str(j, "type", &s);
 
     mdm_api_query_device(j, row, &unlock);
 
@@ -536,14 +536,14 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     name = mdm_reply_str(row, MDM_API_ROW_LONG_NAME);
 
     if (s.len != 0 || name.len != 0) {
-        mdm_api_json_open(j, "user", '{');
-        mdm_api_json_opt_str(j, "user_short_name", &s);
-        mdm_api_json_opt_str(j, "user_long_name", &name);
-        mdm_api_json_close(j, '}');
+        mdm_json_open(j, "user", '{');
+        mdm_json_opt_str(j, "user_short_name", &s);
+        mdm_json_opt_str(j, "user_long_name", &name);
+        mdm_json_close(j, '}');
     }
 
     s = mdm_reply_str(row, MDM_API_ROW_ENABLED);
-    mdm_api_json_bool(j, "enabled", mdm_str_is(&s, "1"));
+    mdm_json_bool(j, "enabled", mdm_str_is(&s, "1"));
 
     s = mdm_reply_str(row, MDM_API_ROW_TALLY);
 
@@ -551,12 +551,12 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
         tally = 0;
     }
 
-    mdm_api_json_int(j, "token_update_tally", tally);
+    mdm_json_int(j, "token_update_tally", tally);
 
     s = mdm_reply_str(row, MDM_API_ROW_LAST_SEEN);
-    mdm_api_json_opt_time(j, "last_seen", &s);
+    mdm_json_opt_time(j, "last_seen", &s);
 
-    mdm_api_json_close(j, '}');
+    mdm_json_close(j, '}');
 
     return MDM_OK;
 }
@@ -565,7 +565,7 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 /* what is known of the device of a row, if anything is */
 
 static void
-mdm_api_query_device(mdm_api_json_t *j, const mdm_reply_t *row,
+mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
     const mdm_str_t *unlock)
 {
     size_t      i;
@@ -585,46 +585,46 @@ mdm_api_query_device(mdm_api_json_t *j, const mdm_reply_t *row,
         return;
     }
 
-    mdm_api_json_open(j, "device", '{');
-    mdm_api_json_opt_str(j, "serial_number", &serial);
+    mdm_json_open(j, "device", '{');
+    mdm_json_opt_str(j, "serial_number", &serial);
 
     for (i = 0; mdm_api_query_facts[i] != NULL; i++) {
         s = mdm_reply_str(row, MDM_API_ROW_FACTS + i);
-        mdm_api_json_opt_str(j, mdm_api_query_facts[i], &s);
+        mdm_json_opt_str(j, mdm_api_query_facts[i], &s);
     }
 
     s = mdm_reply_str(row, MDM_API_ROW_FACTS + i);
 
     if (s.len != 0) {
-        mdm_api_json_bool(j, "supervised", mdm_str_is(&s, "1"));
+        mdm_json_bool(j, "supervised", mdm_str_is(&s, "1"));
     }
 
     if (der.len != 0) {
-        mdm_api_json_pem(j, "device_cert", &der);
+        mdm_json_pem(j, "device_cert", &der);
     }
 
     if (unlock->len != 0) {
-        mdm_api_json_base64(j, "unlock_token", unlock);
+        mdm_json_base64(j, "unlock_token", unlock);
 
         if (mdm_reply_int(row, MDM_API_ROW_HELD, 0) == 1) {
-            mdm_api_json_bool(j, "unlock_token_withheld", 1);
+            mdm_json_bool(j, "unlock_token_withheld", 1);
         }
     }
 
-    mdm_api_json_close(j, '}');
+    mdm_json_close(j, '}');
 }
 
 
 mdm_int_t
 mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q)
 {
-    mdm_api_json_close(&q->json, ']');
+    mdm_json_close(&q->json, ']');
 
     if (q->more && mdm_api_query_cursor_write(x, q) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    mdm_api_json_close(&q->json, '}');
+    mdm_json_close(&q->json, '}');
 
     return mdm_api_audited(x, mdm_api_json_answer(&q->json, x, 200));
 }

@@ -61,7 +61,7 @@ typedef struct {
     mdm_uint_t                large;       /* 1: a partition took more than
                                               one call */
     mdm_uint_t                more;        /* 1: there is a next page */
-    mdm_api_json_t            json;
+    mdm_json_out_t            json;
 } mdm_api_query_t;
 
 

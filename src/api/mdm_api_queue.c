@@ -111,7 +111,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
     size_t               i, size;
     mdm_int_t            rc;
     mdm_str_t            s, body, cursor;
-    mdm_api_json_t       j;
+    mdm_json_out_t       j;
     mdm_secret_where_t   where;
     const mdm_reply_t   *reply;
 
@@ -128,10 +128,10 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
         size += 256 + body.len / 3 * 4;
     }
 
-    mdm_api_json_init(&j, x->arena, size);
+    mdm_json_init(&j, x->arena, size);
 
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_open(&j, "commands", '[');
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_open(&j, "commands", '[');
 
     for (i = 2; i + 3 < reply->nelements; i += 4) {
 
@@ -153,21 +153,21 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
             return MDM_ERROR;
         }
 
-        mdm_api_json_open(&j, NULL, '{');
-        mdm_api_json_id(&j, "command_uuid", &s);
+        mdm_json_open(&j, NULL, '{');
+        mdm_json_id(&j, "command_uuid", &s);
 
         s = mdm_reply_str(reply, i + 1);
-        mdm_api_json_str(&j, "request_type", &s);
+        mdm_json_str(&j, "request_type", &s);
 
-        mdm_api_json_base64(&j, "command", &body);
+        mdm_json_base64(&j, "command", &body);
 
         s = mdm_reply_str(reply, i + 3);
         mdm_api_json_not_now(&j, &s);
 
-        mdm_api_json_close(&j, '}');
+        mdm_json_close(&j, '}');
     }
 
-    mdm_api_json_close(&j, ']');
+    mdm_json_close(&j, ']');
 
     s = mdm_reply_str(reply, 1);
 
@@ -177,10 +177,10 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
             return MDM_ERROR;
         }
 
-        mdm_api_json_str(&j, "next_cursor", &cursor);
+        mdm_json_str(&j, "next_cursor", &cursor);
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
 }

@@ -17,7 +17,7 @@ mdm_api_rollout_step(mdm_exchange_t *x)
     mdm_int_t           rc;
     mdm_str_t           state, time, *args;
     mdm_uint_t          i;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     static const char *const  names[] = {
@@ -41,9 +41,9 @@ mdm_api_rollout_step(mdm_exchange_t *x)
         mdm_str_set(&state, "done");
     }
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_str(&j, "state", &state);
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_str(&j, "state", &state);
 
     time = mdm_reply_str(reply, 0);
 
@@ -51,13 +51,13 @@ mdm_api_rollout_step(mdm_exchange_t *x)
         rev = 0;
     }
 
-    mdm_api_json_int(&j, "rev", rev);
+    mdm_json_int(&j, "rev", rev);
 
     time = mdm_reply_str(reply, 2);
-    mdm_api_json_opt_time(&j, "started", &time);
+    mdm_json_opt_time(&j, "started", &time);
 
     time = mdm_reply_str(reply, 3);
-    mdm_api_json_opt_time(&j, "finished", &time);
+    mdm_json_opt_time(&j, "finished", &time);
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         time = mdm_reply_str(reply, 4 + i);
@@ -66,10 +66,10 @@ mdm_api_rollout_step(mdm_exchange_t *x)
             rev = 0;
         }
 
-        mdm_api_json_int(&j, names[i], rev);
+        mdm_json_int(&j, names[i], rev);
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }

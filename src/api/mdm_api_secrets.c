@@ -491,15 +491,15 @@ static mdm_int_t
 mdm_api_release_answer(mdm_exchange_t *x, mdm_api_release_t *release)
 {
     mdm_str_t         s, cursor;
-    mdm_api_json_t    j;
+    mdm_json_out_t    j;
     mdm_api_query_t  *q;
 
     q = &release->query;
 
-    mdm_api_json_init(&j, x->arena, 128);
+    mdm_json_init(&j, x->arena, 128);
 
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_int(&j, "released", release->released);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_int(&j, "released", release->released);
 
     if (q->more) {
 
@@ -511,10 +511,10 @@ mdm_api_release_answer(mdm_exchange_t *x, mdm_api_release_t *release)
             return MDM_ERROR;
         }
 
-        mdm_api_json_str(&j, "next_cursor", &cursor);
+        mdm_json_str(&j, "next_cursor", &cursor);
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }

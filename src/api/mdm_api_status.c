@@ -26,7 +26,7 @@
 #define MDM_API_STATUS_LISTS      4    /* of declarations */
 
 
-typedef mdm_int_t (*mdm_api_status_pt)(mdm_exchange_t *x, mdm_api_json_t *j,
+typedef mdm_int_t (*mdm_api_status_pt)(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply);
 
 
@@ -52,17 +52,17 @@ static mdm_int_t mdm_api_status_round(mdm_exchange_t *x,
     mdm_api_status_ctx_t *ctx);
 static mdm_int_t mdm_api_status_list(mdm_exchange_t *x,
     mdm_api_status_pt write);
-static mdm_int_t mdm_api_status_values(mdm_exchange_t *x, mdm_api_json_t *j,
+static mdm_int_t mdm_api_status_values(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply);
-static mdm_int_t mdm_api_status_errors(mdm_exchange_t *x, mdm_api_json_t *j,
+static mdm_int_t mdm_api_status_errors(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply);
 static mdm_int_t mdm_api_status_declarations(mdm_exchange_t *x,
-    mdm_api_json_t *j, const mdm_reply_t *reply);
+    mdm_json_out_t *j, const mdm_reply_t *reply);
 static mdm_int_t mdm_api_status_declaration(mdm_exchange_t *x,
-    mdm_api_json_t *j, json_t *object, mdm_uint_t list,
+    mdm_json_out_t *j, json_t *object, mdm_uint_t list,
     const mdm_api_status_t *s, const mdm_api_status_token_t *tokens,
     size_t ntokens);
-static void mdm_api_status_when(mdm_api_json_t *j, const char *name,
+static void mdm_api_status_when(mdm_json_out_t *j, const char *name,
     const mdm_api_status_t *s);
 static int mdm_api_status_by_place(const void *a, const void *b);
 static int mdm_api_status_by_name(const void *a, const void *b);
@@ -265,7 +265,7 @@ mdm_api_status_list(mdm_exchange_t *x, mdm_api_status_pt write)
 {
     mdm_int_t              rc;
     mdm_uint_t             i, k;
-    mdm_api_json_t         j;
+    mdm_json_out_t         j;
     mdm_api_chunk_t       *chunk;
     mdm_api_status_ctx_t  *ctx;
 
@@ -284,12 +284,12 @@ mdm_api_status_list(mdm_exchange_t *x, mdm_api_status_pt write)
         return mdm_api_status_round(x, ctx);
     }
 
-    mdm_api_json_init(&j, x->arena, 4096);
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_init(&j, x->arena, 4096);
+    mdm_json_open(&j, NULL, '{');
 
     for (i = 0; i < ctx->ids.n; i++) {
-        mdm_api_json_key(&j, &ctx->ids.ids[i].name);
-        mdm_api_json_open(&j, NULL, '[');
+        mdm_json_key(&j, &ctx->ids.ids[i].name);
+        mdm_json_open(&j, NULL, '[');
 
         /* one that is not enrolled reported nothing */
 
@@ -300,17 +300,17 @@ mdm_api_status_list(mdm_exchange_t *x, mdm_api_status_pt write)
             }
         }
 
-        mdm_api_json_close(&j, ']');
+        mdm_json_close(&j, ']');
     }
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }
 
 
 static mdm_int_t
-mdm_api_status_values(mdm_exchange_t *x, mdm_api_json_t *j,
+mdm_api_status_values(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply)
 {
     size_t             i, n;
@@ -334,7 +334,7 @@ mdm_api_status_values(mdm_exchange_t *x, mdm_api_json_t *j,
             continue;
         }
 
-        mdm_api_json_open(j, NULL, '{');
+        mdm_json_open(j, NULL, '{');
 
         if (mdm_printf(x->arena, &path, MDM_API_STATUS_ITEMS "%.*s",
                        mdm_fmt(&s->path))
@@ -343,20 +343,20 @@ mdm_api_status_values(mdm_exchange_t *x, mdm_api_json_t *j,
             return MDM_ERROR;
         }
 
-        mdm_api_json_str(j, "path", &path);
-        mdm_api_json_opt_str(j, "identifier", &s->identifier);
+        mdm_json_str(j, "path", &path);
+        mdm_json_opt_str(j, "identifier", &s->identifier);
 
         /* as KMFDDM: text; what is no string as the JSON that it is */
 
         if (s->json.len != 0 && s->json.data[0] == '"') {
-            mdm_api_json_value(j, "value", &s->json);
+            mdm_json_value(j, "value", &s->json);
 
         } else {
-            mdm_api_json_str(j, "value", &s->json);
+            mdm_json_str(j, "value", &s->json);
         }
 
         mdm_api_status_when(j, "timestamp", s);
-        mdm_api_json_close(j, '}');
+        mdm_json_close(j, '}');
     }
 
     return MDM_OK;
@@ -364,7 +364,7 @@ mdm_api_status_values(mdm_exchange_t *x, mdm_api_json_t *j,
 
 
 static mdm_int_t
-mdm_api_status_errors(mdm_exchange_t *x, mdm_api_json_t *j,
+mdm_api_status_errors(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply)
 {
     size_t            i;
@@ -378,11 +378,11 @@ mdm_api_status_errors(mdm_exchange_t *x, mdm_api_json_t *j,
 
         mdm_api_status_split(&s, &kept, &kept);
 
-        mdm_api_json_open(j, NULL, '{');
-        mdm_api_json_text(j, "path", ".Errors");
-        mdm_api_json_value(j, "error", &s.json);
+        mdm_json_open(j, NULL, '{');
+        mdm_json_text(j, "path", ".Errors");
+        mdm_json_value(j, "error", &s.json);
         mdm_api_status_when(j, "timestamp", &s);
-        mdm_api_json_close(j, '}');
+        mdm_json_close(j, '}');
     }
 
     return MDM_OK;
@@ -390,7 +390,7 @@ mdm_api_status_errors(mdm_exchange_t *x, mdm_api_json_t *j,
 
 
 static mdm_int_t
-mdm_api_status_declarations(mdm_exchange_t *x, mdm_api_json_t *j,
+mdm_api_status_declarations(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply)
 {
     u_char                  *space;
@@ -458,7 +458,7 @@ mdm_api_status_declarations(mdm_exchange_t *x, mdm_api_json_t *j,
 
 
 static mdm_int_t
-mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
+mdm_api_status_declaration(mdm_exchange_t *x, mdm_json_out_t *j,
     json_t *object, mdm_uint_t list, const mdm_api_status_t *s,
     const mdm_api_status_token_t *tokens, size_t ntokens)
 {
@@ -493,15 +493,15 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
     found = bsearch(&name, tokens, ntokens, sizeof(mdm_api_status_token_t),
                     mdm_api_status_by_name);
 
-    mdm_api_json_open(j, NULL, '{');
-    mdm_api_json_str(j, "identifier", &id);
-    mdm_api_json_bool(j, "active",
-                      json_is_true(json_object_get(object, "active")));
-    mdm_api_json_str(j, "valid", &valid);
-    mdm_api_json_str(j, "server-token", &token);
-    mdm_api_json_text(j, "ManifestType", mdm_api_status_lists[list].list);
-    mdm_api_json_bool(j, "current",
-                      found != NULL && mdm_str_eq(&found->token, &token));
+    mdm_json_open(j, NULL, '{');
+    mdm_json_str(j, "identifier", &id);
+    mdm_json_bool(j, "active",
+                  json_is_true(json_object_get(object, "active")));
+    mdm_json_str(j, "valid", &valid);
+    mdm_json_str(j, "server-token", &token);
+    mdm_json_text(j, "ManifestType", mdm_api_status_lists[list].list);
+    mdm_json_bool(j, "current",
+                  found != NULL && mdm_str_eq(&found->token, &token));
 
     mdm_api_status_when(j, "status_received", s);
 
@@ -513,11 +513,11 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
             return MDM_ERROR;
         }
 
-        mdm_api_json_base64(j, "ReasonsJSON", &key);
-        mdm_api_json_value(j, "reasons", &key);
+        mdm_json_base64(j, "ReasonsJSON", &key);
+        mdm_json_value(j, "reasons", &key);
     }
 
-    mdm_api_json_close(j, '}');
+    mdm_json_close(j, '}');
 
     return MDM_OK;
 }
@@ -526,11 +526,11 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_api_json_t *j,
 /* a time, and the report it is from */
 
 static void
-mdm_api_status_when(mdm_api_json_t *j, const char *name,
+mdm_api_status_when(mdm_json_out_t *j, const char *name,
     const mdm_api_status_t *s)
 {
-    mdm_api_json_opt_time(j, name, &s->seconds);
-    mdm_api_json_opt_str(j, "status_id", &s->id);
+    mdm_json_opt_time(j, name, &s->seconds);
+    mdm_json_opt_str(j, "status_id", &s->id);
 }
 
 

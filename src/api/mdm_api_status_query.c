@@ -35,7 +35,7 @@ typedef struct {
     mdm_uint_t                cost;
     mdm_uint_t                width;       /* calls in the next round */
     mdm_uint_t                more;        /* 1: there is a next page */
-    mdm_api_json_t            json;
+    mdm_json_out_t            json;
 } mdm_api_status_query_t;
 
 
@@ -102,9 +102,9 @@ mdm_api_status_query_start(mdm_exchange_t *x)
         return rc;
     }
 
-    mdm_api_json_init(&q->json, x->arena, 4096);
-    mdm_api_json_open(&q->json, NULL, '{');
-    mdm_api_json_open(&q->json, "enrollments", '[');
+    mdm_json_init(&q->json, x->arena, 4096);
+    mdm_json_open(&q->json, NULL, '{');
+    mdm_json_open(&q->json, "enrollments", '[');
 
     return mdm_api_status_query_round(x, q);
 }
@@ -430,14 +430,14 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
 
             q->rows++;
 
-            mdm_api_json_open(&q->json, NULL, '{');
-            mdm_api_json_id(&q->json, "id", &id);
+            mdm_json_open(&q->json, NULL, '{');
+            mdm_json_id(&q->json, "id", &id);
 
             if (value.len != 0) {
-                mdm_api_json_value(&q->json, "value", &value);
+                mdm_json_value(&q->json, "value", &value);
             }
 
-            mdm_api_json_close(&q->json, '}');
+            mdm_json_close(&q->json, '}');
         }
 
         if (mdm_reply_int(reply, 0, 0) != 0) {
@@ -473,7 +473,7 @@ mdm_api_status_query_answer(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
     mdm_str_t  s, cursor;
 
-    mdm_api_json_close(&q->json, ']');
+    mdm_json_close(&q->json, ']');
 
     if (q->more) {
 
@@ -485,10 +485,10 @@ mdm_api_status_query_answer(mdm_exchange_t *x, mdm_api_status_query_t *q)
             return MDM_ERROR;
         }
 
-        mdm_api_json_str(&q->json, "next_cursor", &cursor);
+        mdm_json_str(&q->json, "next_cursor", &cursor);
     }
 
-    mdm_api_json_close(&q->json, '}');
+    mdm_json_close(&q->json, '}');
 
     return mdm_api_json_answer(&q->json, x, 200);
 }

@@ -35,10 +35,10 @@ static mdm_int_t mdm_api_status_report_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_api_status_report_headers(mdm_exchange_t *x,
     const mdm_reply_t *reply);
 static mdm_int_t mdm_api_status_document(mdm_exchange_t *x);
-static void mdm_api_status_nested(mdm_api_json_t *j,
+static void mdm_api_status_nested(mdm_json_out_t *j,
     const mdm_api_status_t *list, size_t n);
 static size_t mdm_api_status_common(const mdm_str_t *a, const mdm_str_t *b);
-static void mdm_api_status_times(mdm_api_json_t *j,
+static void mdm_api_status_times(mdm_json_out_t *j,
     const mdm_api_status_t *list, size_t n);
 
 
@@ -227,7 +227,7 @@ static mdm_int_t
 mdm_api_status_document(mdm_exchange_t *x)
 {
     size_t              n;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     mdm_api_status_t   *list;
     const mdm_reply_t  *reply;
 
@@ -242,20 +242,20 @@ mdm_api_status_document(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    mdm_api_json_init(&j, x->arena, 4096);
+    mdm_json_init(&j, x->arena, 4096);
 
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_str(&j, "id", &x->enrollment_id);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_str(&j, "id", &x->enrollment_id);
 
-    mdm_api_json_open(&j, "status", '{');
+    mdm_json_open(&j, "status", '{');
     mdm_api_status_nested(&j, list, n);
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
-    mdm_api_json_open(&j, "times", '{');
+    mdm_json_open(&j, "times", '{');
     mdm_api_status_times(&j, list, n);
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }
@@ -267,7 +267,7 @@ mdm_api_status_document(mdm_exchange_t *x)
  */
 
 static void
-mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
+mdm_api_status_nested(mdm_json_out_t *j, const mdm_api_status_t *list,
     size_t n)
 {
     u_char                  *p, *dot, *end;
@@ -287,12 +287,12 @@ mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
         if (s->element && i != 0 && list[i - 1].element
             && mdm_str_eq(&s->path, &list[i - 1].path))
         {
-            mdm_api_json_value(j, NULL, &s->json);
+            mdm_json_value(j, NULL, &s->json);
             continue;
         }
 
         if (i != 0 && list[i - 1].element) {
-            mdm_api_json_close(j, ']');
+            mdm_json_close(j, ']');
         }
 
         /* objects that both are in stay open */
@@ -304,7 +304,7 @@ mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
         end = p + s->path.len;
 
         for ( /* void */ ; depth > same; depth--) {
-            mdm_api_json_close(j, '}');
+            mdm_json_close(j, '}');
         }
 
         for (same = 0; /* void */ ; same++) {
@@ -314,7 +314,7 @@ mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
             name.len = (size_t) (((dot != NULL) ? dot : end) - p);
 
             if (same >= depth) {
-                mdm_api_json_key(j, &name);
+                mdm_json_key(j, &name);
             }
 
             if (dot == NULL) {
@@ -322,7 +322,7 @@ mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
             }
 
             if (same >= depth) {
-                mdm_api_json_open(j, NULL, '{');
+                mdm_json_open(j, NULL, '{');
                 depth++;
             }
 
@@ -330,25 +330,25 @@ mdm_api_status_nested(mdm_api_json_t *j, const mdm_api_status_t *list,
         }
 
         if (!s->element) {
-            mdm_api_json_value(j, NULL, &s->json);
+            mdm_json_value(j, NULL, &s->json);
             continue;
         }
 
-        mdm_api_json_open(j, NULL, '[');
+        mdm_json_open(j, NULL, '[');
 
         /* the array itself comes first, and is none of its elements */
 
         if (s->identifier.len != 0) {
-            mdm_api_json_value(j, NULL, &s->json);
+            mdm_json_value(j, NULL, &s->json);
         }
     }
 
     if (n != 0 && list[n - 1].element) {
-        mdm_api_json_close(j, ']');
+        mdm_json_close(j, ']');
     }
 
     for ( /* void */ ; depth != 0; depth--) {
-        mdm_api_json_close(j, '}');
+        mdm_json_close(j, '}');
     }
 }
 
@@ -375,7 +375,7 @@ mdm_api_status_common(const mdm_str_t *a, const mdm_str_t *b)
 /* of an array, that of the element that was reported last */
 
 static void
-mdm_api_status_times(mdm_api_json_t *j, const mdm_api_status_t *list,
+mdm_api_status_times(mdm_json_out_t *j, const mdm_api_status_t *list,
     size_t n)
 {
     size_t                   i;
@@ -401,8 +401,8 @@ mdm_api_status_times(mdm_api_json_t *j, const mdm_api_status_t *list,
         }
 
         if (last->seconds.len != 0) {
-            mdm_api_json_key(j, &last->path);
-            mdm_api_json_opt_time(j, NULL, &last->seconds);
+            mdm_json_key(j, &last->path);
+            mdm_json_opt_time(j, NULL, &last->seconds);
         }
     }
 }

@@ -415,18 +415,18 @@ static mdm_int_t
 mdm_api_subscription_warn(mdm_exchange_t *x, const mdm_api_subscription_t *s)
 {
     mdm_uint_t      i;
-    mdm_api_json_t  j;
+    mdm_json_out_t  j;
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_open(&j, "warnings", '[');
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_open(&j, "warnings", '[');
 
     for (i = 0; i < s->nwarnings; i++) {
-        mdm_api_json_str(&j, NULL, &s->warnings[i]);
+        mdm_json_str(&j, NULL, &s->warnings[i]);
     }
 
-    mdm_api_json_close(&j, ']');
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, ']');
+    mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
 }
@@ -516,16 +516,16 @@ static mdm_int_t
 mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
     size_t          i;
-    mdm_api_json_t  j;
+    mdm_json_out_t  j;
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '[');
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '[');
 
     for (i = 0; i < s->nnames; i++) {
-        mdm_api_json_str(&j, NULL, &s->names[i]);
+        mdm_json_str(&j, NULL, &s->names[i]);
     }
 
-    mdm_api_json_close(&j, ']');
+    mdm_json_close(&j, ']');
 
     if (j.failed) {
         return MDM_ERROR;

@@ -28,7 +28,7 @@ static mdm_int_t mdm_api_watcher_items(mdm_exchange_t *x, json_t *list,
 static int mdm_api_watcher_compare(const void *one, const void *two);
 static mdm_int_t mdm_api_watcher_change(mdm_exchange_t *x,
     const mdm_str_t *json);
-static mdm_int_t mdm_api_watcher_write(mdm_api_json_t *j,
+static mdm_int_t mdm_api_watcher_write(mdm_json_out_t *j,
     const mdm_str_t *name, const mdm_str_t *json);
 
 
@@ -142,7 +142,7 @@ mdm_api_watcher_items(mdm_exchange_t *x, json_t *list, mdm_str_t *items)
     size_t           i, k, n;
     mdm_str_t        s;
     const char     **names;
-    mdm_api_json_t   j;
+    mdm_json_out_t   j;
 
     n = json_array_size(list);
 
@@ -182,12 +182,12 @@ mdm_api_watcher_items(mdm_exchange_t *x, json_t *list, mdm_str_t *items)
 
     qsort(names, n, sizeof(char *), mdm_api_watcher_compare);
 
-    mdm_api_json_init(&j, x->arena, 64 * n);
+    mdm_json_init(&j, x->arena, 64 * n);
 
     for (i = 0; i < n; i++) {
 
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0) {
-            mdm_api_json_text(&j, NULL, names[i]);
+            mdm_json_text(&j, NULL, names[i]);
         }
     }
 
@@ -257,7 +257,7 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
 {
     mdm_int_t           rc;
     mdm_str_t           name, json, *args;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     if (x->state != 0) {
@@ -269,7 +269,7 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
 
         json = mdm_reply_str(reply, 1);
 
-        mdm_api_json_init(&j, x->arena, 256);
+        mdm_json_init(&j, x->arena, 256);
 
         rc = mdm_api_watcher_write(&j, NULL, &json);
 
@@ -300,7 +300,7 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
     size_t              i;
     mdm_int_t           rc;
     mdm_str_t           name, json, *args;
-    mdm_api_json_t      j;
+    mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
     if (x->state == 0) {
@@ -311,8 +311,8 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    mdm_api_json_init(&j, x->arena, 256);
-    mdm_api_json_open(&j, NULL, '[');
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '[');
 
     for (i = 0; i + 1 < reply->nelements; i += 2) {
         name = mdm_reply_str(reply, i);
@@ -324,7 +324,7 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
         }
     }
 
-    mdm_api_json_close(&j, ']');
+    mdm_json_close(&j, ']');
 
     return mdm_api_json_answer(&j, x, 200);
 }
@@ -333,7 +333,7 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
 /* as it is kept, but for the set's name, which is in key form there */
 
 static mdm_int_t
-mdm_api_watcher_write(mdm_api_json_t *j, const mdm_str_t *name,
+mdm_api_watcher_write(mdm_json_out_t *j, const mdm_str_t *name,
     const mdm_str_t *json)
 {
     json_t        *root, *one;
@@ -345,22 +345,22 @@ mdm_api_watcher_write(mdm_api_json_t *j, const mdm_str_t *name,
         return MDM_ERROR;
     }
 
-    mdm_api_json_open(j, NULL, '{');
+    mdm_json_open(j, NULL, '{');
 
     if (name != NULL) {
-        mdm_api_json_id(j, "name", name);
+        mdm_json_id(j, "name", name);
     }
 
-    mdm_api_json_open(j, "items", '[');
+    mdm_json_open(j, "items", '[');
 
     json_array_foreach(json_object_get(root, "items"), i, one) {
         s.data = (u_char *) json_string_value(one);
         s.len = json_string_length(one);
 
-        mdm_api_json_str(j, NULL, &s);
+        mdm_json_str(j, NULL, &s);
     }
 
-    mdm_api_json_close(j, ']');
+    mdm_json_close(j, ']');
 
     one = json_object_get(root, "set");
 
@@ -368,10 +368,10 @@ mdm_api_watcher_write(mdm_api_json_t *j, const mdm_str_t *name,
         s.data = (u_char *) json_string_value(one);
         s.len = json_string_length(one);
 
-        mdm_api_json_id(j, "set", &s);
+        mdm_json_id(j, "set", &s);
     }
 
-    mdm_api_json_close(j, '}');
+    mdm_json_close(j, '}');
 
     return MDM_OK;
 }

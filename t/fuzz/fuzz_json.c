@@ -4,7 +4,7 @@
  *
  * Fuzzes the API's JSON: commands (src/device/mdm_command_json.c), queries for
  * enrollments (src/api/mdm_api_query_read.c) and the writer
- * (src/api/mdm_api_json.c), whose output jansson must be able to read.
+ * (src/base/mdm_json_write.c), whose output jansson must be able to read.
  */
 
 
@@ -157,7 +157,7 @@ fuzz_writer(const mdm_str_t *in)
     size_t           half;
     mdm_str_t        a, b;
     mdm_exchange_t  *x;
-    mdm_api_json_t   j;
+    mdm_json_out_t   j;
 
     x = mdm_exchange_create(&fuzz_settings);
     if (x == NULL) {
@@ -171,33 +171,33 @@ fuzz_writer(const mdm_str_t *in)
     b.data = in->data + half;
     b.len = in->len - half;
 
-    mdm_api_json_init(&j, x->arena, 0);
-    mdm_api_json_open(&j, NULL, '{');
-    mdm_api_json_str(&j, "str", &a);
-    mdm_api_json_opt_str(&j, "opt", &b);
-    mdm_api_json_opt_time(&j, "time", &b);
-    mdm_api_json_hex(&j, "hex", &a);
-    mdm_api_json_base64(&j, "base64", &b);
-    mdm_api_json_pem(&j, "pem", &a);
-    mdm_api_json_id(&j, "id", &b);
+    mdm_json_init(&j, x->arena, 0);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_str(&j, "str", &a);
+    mdm_json_opt_str(&j, "opt", &b);
+    mdm_json_opt_time(&j, "time", &b);
+    mdm_json_hex(&j, "hex", &a);
+    mdm_json_base64(&j, "base64", &b);
+    mdm_json_pem(&j, "pem", &a);
+    mdm_json_id(&j, "id", &b);
     mdm_api_json_not_now(&j, &a);
-    mdm_api_json_int(&j, "int", (int64_t) in->len);
-    mdm_api_json_open(&j, "list", '[');
-    mdm_api_json_str(&j, NULL, &b);
-    mdm_api_json_id(&j, NULL, &a);
-    mdm_api_json_close(&j, ']');
-    mdm_api_json_open(&j, "names", '{');
+    mdm_json_int(&j, "int", (int64_t) in->len);
+    mdm_json_open(&j, "list", '[');
+    mdm_json_str(&j, NULL, &b);
+    mdm_json_id(&j, NULL, &a);
+    mdm_json_close(&j, ']');
+    mdm_json_open(&j, "names", '{');
 
     if (memchr(in->data, 0, in->len) == NULL) {
 
         /* jansson takes no NUL in a key */
 
-        mdm_api_json_key(&j, in);
-        mdm_api_json_bool(&j, NULL, 1);
+        mdm_json_key(&j, in);
+        mdm_json_bool(&j, NULL, 1);
     }
 
-    mdm_api_json_close(&j, '}');
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, '}');
+    mdm_json_close(&j, '}');
 
     if (mdm_api_json_answer(&j, x, 200) != MDM_DONE) {
         abort();

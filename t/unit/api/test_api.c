@@ -108,7 +108,7 @@ test_json_writer(void **state)
     u_char           all[256];
     json_t          *root, *value;
     mdm_str_t        s;
-    mdm_api_json_t   j;
+    mdm_json_out_t   j;
     mdm_exchange_t  *x;
 
     (void) state;
@@ -119,51 +119,51 @@ test_json_writer(void **state)
 
     x = mdm_exchange_create(&settings);
 
-    mdm_api_json_init(&j, x->arena, 0);
-    mdm_api_json_open(&j, NULL, '{');
+    mdm_json_init(&j, x->arena, 0);
+    mdm_json_open(&j, NULL, '{');
 
     s.data = all;
     s.len = 128;
-    mdm_api_json_str(&j, "ascii", &s);
+    mdm_json_str(&j, "ascii", &s);
 
     s.len = 256;
-    mdm_api_json_str(&j, "all", &s);
+    mdm_json_str(&j, "all", &s);
 
     mdm_str_set(&s, "h\xc3\xa9\xf0\x9f\x98\x80\"\\");
-    mdm_api_json_str(&j, "utf8", &s);
+    mdm_json_str(&j, "utf8", &s);
 
     mdm_str_null(&s);
-    mdm_api_json_str(&j, "empty", &s);
-    mdm_api_json_base64(&j, "none", &s);
-    mdm_api_json_opt_str(&j, "absent", &s);
-    mdm_api_json_opt_time(&j, "absent", &s);
+    mdm_json_str(&j, "empty", &s);
+    mdm_json_base64(&j, "none", &s);
+    mdm_json_opt_str(&j, "absent", &s);
+    mdm_json_opt_time(&j, "absent", &s);
     mdm_api_json_not_now(&j, &s);
 
     s.data = all + 1;                      /* jansson takes no NUL in a key */
     s.len = 255;
-    mdm_api_json_key(&j, &s);
-    mdm_api_json_int(&j, NULL, INT64_MIN);
+    mdm_json_key(&j, &s);
+    mdm_json_int(&j, NULL, INT64_MIN);
 
     mdm_str_set(&s, "1736222686");
-    mdm_api_json_opt_time(&j, "time", &s);
+    mdm_json_opt_time(&j, "time", &s);
 
     mdm_str_set(&s, "999999999999999999");
-    mdm_api_json_opt_time(&j, "far", &s);
+    mdm_json_opt_time(&j, "far", &s);
 
     mdm_str_set(&s, "12x");
-    mdm_api_json_opt_time(&j, "far", &s);
+    mdm_json_opt_time(&j, "far", &s);
 
     mdm_str_set(&s, "1736222686:3");
     mdm_api_json_not_now(&j, &s);
 
-    mdm_api_json_open(&j, "list", '[');
+    mdm_json_open(&j, "list", '[');
 
     for (i = 0; i < 1000; i++) {
-        mdm_api_json_bool(&j, NULL, i & 1);
+        mdm_json_bool(&j, NULL, i & 1);
     }
 
-    mdm_api_json_close(&j, ']');
-    mdm_api_json_close(&j, '}');
+    mdm_json_close(&j, ']');
+    mdm_json_close(&j, '}');
 
     assert_int_equal(mdm_api_json_answer(&j, x, 200), MDM_DONE);
 
