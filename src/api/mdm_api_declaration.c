@@ -211,7 +211,7 @@ static mdm_int_t
 mdm_api_declaration_answer(mdm_exchange_t *x)
 {
     mdm_int_t           rc;
-    mdm_str_t           id, type, payload, token, head, body;
+    mdm_str_t           id, type, payload, token;
     mdm_json_out_t      j;
     const mdm_reply_t  *reply;
 
@@ -235,24 +235,10 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
     mdm_json_id(&j, "Identifier", &id);
     mdm_json_str(&j, "Type", &type);
     mdm_json_str(&j, "ServerToken", &token);
+    mdm_json_value(&j, "Payload", &payload);
+    mdm_json_close(&j, '}');
 
-    if (j.failed) {
-        return MDM_ERROR;
-    }
-
-    /* the payload is JSON already */
-
-    head.data = j.start;
-    head.len = (size_t) (j.pos - j.start);
-
-    if (mdm_printf(x->arena, &body, "%.*s,\"Payload\":%.*s}", mdm_fmt(&head),
-                   mdm_fmt(&payload))
-        != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return mdm_exchange_body(x, 200, "application/json", &body);
+    return mdm_api_json_answer(&j, x, 200);
 }
 
 

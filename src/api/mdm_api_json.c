@@ -44,12 +44,9 @@ mdm_api_json_answer(mdm_json_out_t *j, mdm_exchange_t *x, mdm_uint_t status)
 {
     mdm_str_t  body;
 
-    if (j->failed) {
+    if (mdm_json_end(j, &body) != MDM_OK) {
         return MDM_ERROR;
     }
-
-    body.data = j->start;
-    body.len = (size_t) (j->pos - j->start);
 
     return mdm_exchange_body(x, status, "application/json", &body);
 }

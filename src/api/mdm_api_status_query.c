@@ -206,8 +206,6 @@ static mdm_int_t
 mdm_api_status_query_predicate(mdm_exchange_t *x, mdm_api_status_query_t *q,
     json_t *predicate)
 {
-    char        *p;
-    size_t       len;
     json_t      *value;
     mdm_int_t    rc;
     mdm_uint_t   i;
@@ -246,22 +244,7 @@ mdm_api_status_query_predicate(mdm_exchange_t *x, mdm_api_status_query_t *q,
                                    ? "" : ", a number, true or false");
     }
 
-    len = json_dumpb(value, NULL, 0, JSON_ENCODE_ANY);
-
-    if (len == 0) {
-        return MDM_ERROR;
-    }
-
-    p = mdm_arena_alloc(x->arena, len);
-
-    if (p == NULL || json_dumpb(value, p, len, JSON_ENCODE_ANY) != len) {
-        return MDM_ERROR;
-    }
-
-    q->value.data = (u_char *) p;
-    q->value.len = len;
-
-    return MDM_OK;
+    return mdm_json_dump(x->arena, value, 0, &q->value);
 }
 
 

@@ -527,14 +527,7 @@ mdm_api_subscription_write(mdm_exchange_t *x, mdm_api_subscription_t *s)
 
     mdm_json_close(&j, ']');
 
-    if (j.failed) {
-        return MDM_ERROR;
-    }
-
-    s->json.data = j.start;
-    s->json.len = (size_t) (j.pos - j.start);
-
-    return MDM_OK;
+    return mdm_json_end(&j, &s->json);
 }
 
 

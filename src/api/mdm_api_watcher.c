@@ -24,7 +24,7 @@ static mdm_int_t mdm_api_watcher_read(mdm_exchange_t *x, mdm_str_t *json);
 static mdm_int_t mdm_api_watcher_check(mdm_exchange_t *x, json_t *root,
     mdm_str_t *json);
 static mdm_int_t mdm_api_watcher_items(mdm_exchange_t *x, json_t *list,
-    mdm_str_t *items);
+    mdm_json_out_t *j);
 static int mdm_api_watcher_compare(const void *one, const void *two);
 static mdm_int_t mdm_api_watcher_change(mdm_exchange_t *x,
     const mdm_str_t *json);
@@ -79,10 +79,11 @@ mdm_api_watcher_read(mdm_exchange_t *x, mdm_str_t *json)
 static mdm_int_t
 mdm_api_watcher_check(mdm_exchange_t *x, json_t *root, mdm_str_t *json)
 {
-    json_t      *value;
-    mdm_int_t    rc;
-    mdm_str_t    items, set, key;
-    const char  *name;
+    json_t          *value;
+    mdm_int_t        rc;
+    mdm_str_t        set, key;
+    const char      *name;
+    mdm_json_out_t   j;
 
     if (!json_is_object(root)) {
         return mdm_exchange_refuse(x, 400, "JSON: object expected");
@@ -96,9 +97,10 @@ mdm_api_watcher_check(mdm_exchange_t *x, json_t *root, mdm_str_t *json)
         }
     }
 
-    mdm_str_null(&items);
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
 
-    rc = mdm_api_watcher_items(x, json_object_get(root, "items"), &items);
+    rc = mdm_api_watcher_items(x, json_object_get(root, "items"), &j);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -106,8 +108,9 @@ mdm_api_watcher_check(mdm_exchange_t *x, json_t *root, mdm_str_t *json)
     value = json_object_get(root, "set");
 
     if (value == NULL) {
-        return mdm_printf(x->arena, json, "{\"items\":[%.*s]}",
-                          mdm_fmt(&items));
+        mdm_json_close(&j, '}');
+
+        return mdm_json_end(&j, json);
     }
 
     if (!json_is_string(value) || json_string_length(value) == 0
@@ -128,21 +131,22 @@ mdm_api_watcher_check(mdm_exchange_t *x, json_t *root, mdm_str_t *json)
         return MDM_ERROR;
     }
 
-    return mdm_printf(x->arena, json, "{\"items\":[%.*s],\"set\":\"%.*s\"}",
-                      mdm_fmt(&items), mdm_fmt(&key));
+    mdm_json_str(&j, "set", &key);
+    mdm_json_close(&j, '}');
+
+    return mdm_json_end(&j, json);
 }
 
 
-/* sorted, each once, as JSON: the same list is the same text */
+/* sorted, each once: the same list is the same text */
 
 static mdm_int_t
-mdm_api_watcher_items(mdm_exchange_t *x, json_t *list, mdm_str_t *items)
+mdm_api_watcher_items(mdm_exchange_t *x, json_t *list, mdm_json_out_t *j)
 {
-    json_t          *one;
-    size_t           i, k, n;
-    mdm_str_t        s;
-    const char     **names;
-    mdm_json_out_t   j;
+    json_t       *one;
+    size_t        i, k, n;
+    mdm_str_t     s;
+    const char  **names;
 
     n = json_array_size(list);
 
@@ -182,21 +186,16 @@ mdm_api_watcher_items(mdm_exchange_t *x, json_t *list, mdm_str_t *items)
 
     qsort(names, n, sizeof(char *), mdm_api_watcher_compare);
 
-    mdm_json_init(&j, x->arena, 64 * n);
+    mdm_json_open(j, "items", '[');
 
     for (i = 0; i < n; i++) {
 
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0) {
-            mdm_json_text(&j, NULL, names[i]);
+            mdm_json_text(j, NULL, names[i]);
         }
     }
 
-    if (j.failed) {
-        return MDM_ERROR;
-    }
-
-    items->data = j.start;
-    items->len = (size_t) (j.pos - j.start);
+    mdm_json_close(j, ']');
 
     return MDM_OK;
 }

@@ -8,10 +8,6 @@
 #include "mdm_quote.h"
 
 
-/* most values are small: one call writes them */
-#define MDM_JSON_BUF          512
-
-
 /*
  * What jansson allocates, as malloc() rounds it: a container comes with a
  * table; a table that grows has the old one beside it for a while.
@@ -300,42 +296,4 @@ mdm_json_load(mdm_arena_t *arena, const mdm_str_t *json,
     }
 
     return rc;
-}
-
-
-/*
- * Into a buffer that is large enough: where jansson has to find memory for a
- * text on its way, it may lose a key and say nothing.
- */
-
-mdm_int_t
-mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
-    mdm_str_t *dst)
-{
-    char    buf[MDM_JSON_BUF], *p;
-    size_t  len;
-
-    flags |= JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
-
-    len = json_dumpb(value, buf, sizeof(buf), flags);
-    if (len == 0) {
-        return mdm_arena_failed(arena, "json_dumpb");
-    }
-
-    p = mdm_arena_alloc(arena, len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    if (len <= sizeof(buf)) {
-        memcpy(p, buf, len);
-
-    } else if (json_dumpb(value, p, len, flags) != len) {
-        return mdm_arena_failed(arena, "json_dumpb");
-    }
-
-    dst->data = (u_char *) p;
-    dst->len = len;
-
-    return MDM_OK;
 }

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * JSON by jansson, as all of the core reads and writes it: what came from
- * outside is looked at before the parser sees it, a lack of memory is told
- * from a bad text, and values live as long as the arena.
+ * JSON by jansson, as all of the core reads it: what came from outside is
+ * looked at before the parser sees it, a lack of memory is told from a bad
+ * text, and values live as long as the arena.  mdm_json_write.h writes it.
  */
 
 
@@ -56,14 +56,6 @@ mdm_int_t mdm_json_read(mdm_arena_t *arena, const mdm_str_t *json,
  */
 mdm_int_t mdm_json_load(mdm_arena_t *arena, const mdm_str_t *json,
     const mdm_limits_t *limits, json_t **root, mdm_str_t *error);
-
-/*
- * Writes a value, compact and with its keys sorted: the same content is the
- * same text.  "flags" are more of those of json_dumpb(), or 0.  MDM_OK or
- * MDM_ERROR.
- */
-mdm_int_t mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
-    mdm_str_t *dst);
 
 
 #endif /* _MDM_JSON_H_INCLUDED_ */

@@ -18,6 +18,9 @@
 
 #define MDM_JSON_PEM_LINE     48      /* bytes: 64 characters */
 
+/* most values are small: one call writes them */
+#define MDM_JSON_BUF          512
+
 
 static u_char *mdm_json_room(mdm_json_out_t *j, size_t n);
 static void mdm_json_raw(mdm_json_out_t *j, const char *data, size_t n);
@@ -25,7 +28,7 @@ static void mdm_json_name(mdm_json_out_t *j, const char *name);
 static void mdm_json_quote(mdm_json_out_t *j, const mdm_str_t *value);
 
 
-/* what a JSON string cannot hold as it is: 0x00-0x1f, '"', '\' */
+/* what is escaped in a JSON string: 0x00-0x1f, '"', '\', DEL */
 
 static const uint32_t  mdm_json_special[] = {
     0xffffffff,
@@ -36,7 +39,10 @@ static const uint32_t  mdm_json_special[] = {
                 /* _^]\ [ZYX WVUT SRQP  ONML KJIH GFED CBA@ */
     0x10000000, /* 0001 0000 0000 0000  0000 0000 0000 0000 */
 
-    0x00000000, 0x00000000, 0x00000000, 0x00000000, 0x00000000
+                /*  ~}| {zyx wvut srqp  onml kjih gfed cba` */
+    0x80000000, /* 1000 0000 0000 0000  0000 0000 0000 0000 */
+
+    0x00000000, 0x00000000, 0x00000000, 0x00000000
 };
 
 
@@ -206,7 +212,7 @@ mdm_json_quote(mdm_json_out_t *j, const mdm_str_t *value)
                 *p++ = '\\';
                 *p++ = c;
 
-            } else if (c < 0x20) {
+            } else if (c < 0x20 || c == 0x7f) {
                 *p++ = '\\';
                 *p++ = 'u';
                 *p++ = '0';
@@ -410,4 +416,97 @@ mdm_json_id(mdm_json_out_t *j, const char *name, const mdm_str_t *key)
     default:
         j->failed = 1;
     }
+}
+
+
+mdm_int_t
+mdm_json_end(mdm_json_out_t *j, mdm_str_t *json)
+{
+    if (j->failed) {
+        return MDM_ERROR;
+    }
+
+    json->data = j->start;
+    json->len = (size_t) (j->pos - j->start);
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_json_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    u_char     c, *p;
+    size_t     i;
+    mdm_str_t  s;
+
+    static const u_char  hex[] = "0123456789abcdef";
+
+    p = mdm_arena_alloc(arena, src->len * 6);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    s = *src;               /* "dst" may be the same */
+    dst->data = p;
+
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
+
+        if (c == '"' || c == '\\') {
+            *p++ = '\\';
+            *p++ = c;
+
+        } else if (c < 0x20 || c == 0x7f) {
+            memcpy(p, "\\u00", 4);
+            p += 4;
+            *p++ = hex[c >> 4];
+            *p++ = hex[c & 15];
+
+        } else {
+            *p++ = c;
+        }
+    }
+
+    dst->len = (size_t) (p - dst->data);
+
+    return MDM_OK;
+}
+
+
+/*
+ * Into a buffer that is large enough: where jansson has to find memory for a
+ * text on its way, it may lose a key and say nothing.
+ */
+
+mdm_int_t
+mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
+    mdm_str_t *dst)
+{
+    char    buf[MDM_JSON_BUF], *p;
+    size_t  len;
+
+    flags |= JSON_COMPACT|JSON_SORT_KEYS|JSON_ENCODE_ANY;
+
+    len = json_dumpb(value, buf, sizeof(buf), flags);
+    if (len == 0) {
+        return mdm_arena_failed(arena, "json_dumpb");
+    }
+
+    p = mdm_arena_alloc(arena, len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (len <= sizeof(buf)) {
+        memcpy(p, buf, len);
+
+    } else if (json_dumpb(value, p, len, flags) != len) {
+        return mdm_arena_failed(arena, "json_dumpb");
+    }
+
+    dst->data = (u_char *) p;
+    dst->len = len;
+
+    return MDM_OK;
 }

@@ -11,6 +11,8 @@
 #define _MDM_JSON_WRITE_H_INCLUDED_
 
 
+#include <jansson.h>
+
 #include "mdm_base.h"
 
 
@@ -63,6 +65,28 @@ void mdm_json_opt_time(mdm_json_out_t *j, const char *name,
 /* the key form of an id or UUID, written decoded */
 void mdm_json_id(mdm_json_out_t *j, const char *name,
     const mdm_str_t *key);
+
+/*
+ * What was written; MDM_OK, or MDM_ERROR: there was no memory for it at some
+ * time.
+ */
+mdm_int_t mdm_json_end(mdm_json_out_t *j, mdm_str_t *json);
+
+
+/*
+ * The text of a string in JSON, without quotes; bytes that are no UTF-8 stay
+ * as they are.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_json_escape(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *src);
+
+/*
+ * Writes a value of jansson, compact and with its keys sorted: the same
+ * content is the same text.  "flags" are more of those of json_dumpb(), or 0.
+ * MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_json_dump(mdm_arena_t *arena, const json_t *value, size_t flags,
+    mdm_str_t *dst);
 
 
 #endif /* _MDM_JSON_WRITE_H_INCLUDED_ */

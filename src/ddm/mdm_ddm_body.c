@@ -6,11 +6,8 @@
 
 #include "mdm_ddm_body.h"
 #include "mdm_json.h"
+#include "mdm_json_write.h"
 #include "mdm_key.h"
-
-
-#define MDM_DDM_ITEM_HEAD     "{\"Name\":\""
-#define MDM_DDM_ITEM_TAIL     "\"}"
 
 
 /* a text that grows */
@@ -29,47 +26,6 @@ static mdm_int_t mdm_ddm_fill(mdm_ddm_text_t *t, const mdm_str_t *payload,
     json_t *vars);
 static mdm_int_t mdm_ddm_value(mdm_ddm_text_t *t, const mdm_str_t *name,
     json_t *vars);
-
-
-mdm_int_t
-mdm_ddm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
-{
-    u_char     c, *p;
-    size_t     i;
-    mdm_str_t  s;
-
-    static const u_char  hex[] = "0123456789abcdef";
-
-    p = mdm_arena_alloc(arena, src->len * 6);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    s = *src;               /* "dst" may be the same */
-    dst->data = p;
-
-    for (i = 0; i < s.len; i++) {
-        c = s.data[i];
-
-        if (c == '"' || c == '\\') {
-            *p++ = '\\';
-            *p++ = c;
-
-        } else if (c < 0x20 || c == 0x7f) {
-            memcpy(p, "\\u00", 4);
-            p += 4;
-            *p++ = hex[c >> 4];
-            *p++ = hex[c & 15];
-
-        } else {
-            *p++ = c;
-        }
-    }
-
-    dst->len = (size_t) (p - dst->data);
-
-    return MDM_OK;
-}
 
 
 mdm_int_t
@@ -202,7 +158,7 @@ mdm_ddm_value(mdm_ddm_text_t *t, const mdm_str_t *name, json_t *vars)
     s.data = (u_char *) json_string_value(value);
     s.len = json_string_length(value);
 
-    if (mdm_ddm_escape(t->arena, &s, &s) != MDM_OK) {
+    if (mdm_json_escape(t->arena, &s, &s) != MDM_OK) {
         return MDM_ERROR;
     }
 
@@ -241,24 +197,24 @@ mdm_int_t
 mdm_ddm_write(mdm_arena_t *arena, mdm_str_t *dst, const mdm_ddm_body_t *body,
     const mdm_str_t *vars)
 {
-    mdm_int_t  rc;
-    mdm_str_t  type, id, payload;
+    mdm_int_t       rc;
+    mdm_str_t       payload;
+    mdm_json_out_t  j;
 
     rc = mdm_ddm_substitute(arena, &payload, &body->payload, vars);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    if (mdm_ddm_escape(arena, &type, &body->type) != MDM_OK
-        || mdm_ddm_escape(arena, &id, &body->identifier) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
+    mdm_json_init(&j, arena, payload.len + 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_str(&j, "Type", &body->type);
+    mdm_json_str(&j, "Identifier", &body->identifier);
+    mdm_json_str(&j, "ServerToken", &body->token);
+    mdm_json_value(&j, "Payload", &payload);
+    mdm_json_close(&j, '}');
 
-    return mdm_printf(arena, dst, "{\"Type\":\"%.*s\",\"Identifier\":"
-                      "\"%.*s\",\"ServerToken\":\"%.*s\",\"Payload\":%.*s}",
-                      mdm_fmt(&type), mdm_fmt(&id), mdm_fmt(&body->token),
-                      mdm_fmt(&payload));
+    return mdm_json_end(&j, dst);
 }
 
 
@@ -270,7 +226,7 @@ mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
     mdm_int_t        rc;
     mdm_str_t        s;
     json_error_t     error;
-    mdm_ddm_text_t   t;
+    mdm_json_out_t   j;
 
     if (mdm_str_is(&body->identifier, MDM_DDM_ACTIVATION)) {
         mdm_str_set(&body->type, "com.apple.activation.simple");
@@ -292,17 +248,9 @@ mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
         return MDM_DECLINED;
     }
 
-    t.arena = arena;
-    t.len = 0;
-    t.size = subs->len * 2 + 64;
-
-    t.start = mdm_arena_alloc(arena, t.size);
-
-    if (t.start == NULL
-        || mdm_ddm_put(&t, (u_char *) "{\"StatusItems\":[", 16) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
+    mdm_json_init(&j, arena, subs->len * 2 + 64);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_open(&j, "StatusItems", '[');
 
     json_array_foreach(json, i, item) {
 
@@ -313,28 +261,16 @@ mdm_ddm_own(mdm_arena_t *arena, mdm_ddm_body_t *body, const mdm_str_t *subs)
         s.data = (u_char *) json_string_value(item);
         s.len = json_string_length(item);
 
-        if (mdm_ddm_escape(arena, &s, &s) != MDM_OK
-            || (t.start[t.len - 1] == '}'
-                && mdm_ddm_put(&t, (u_char *) ",", 1) != MDM_OK)
-            || mdm_ddm_put(&t, (u_char *) MDM_DDM_ITEM_HEAD,
-                           sizeof(MDM_DDM_ITEM_HEAD) - 1) != MDM_OK
-            || mdm_ddm_put(&t, s.data, s.len) != MDM_OK
-            || mdm_ddm_put(&t, (u_char *) MDM_DDM_ITEM_TAIL,
-                           sizeof(MDM_DDM_ITEM_TAIL) - 1) != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
+        mdm_json_open(&j, NULL, '{');
+        mdm_json_str(&j, "Name", &s);
+        mdm_json_close(&j, '}');
     }
 
-    if (mdm_ddm_put(&t, (u_char *) "]}", 2) != MDM_OK) {
-        return MDM_ERROR;
-    }
+    mdm_json_close(&j, ']');
+    mdm_json_close(&j, '}');
 
     mdm_str_set(&body->type,
                 "com.apple.configuration.management.status-subscriptions");
 
-    body->payload.data = t.start;
-    body->payload.len = t.len;
-
-    return MDM_OK;
+    return mdm_json_end(&j, &body->payload);
 }

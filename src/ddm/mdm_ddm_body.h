@@ -34,13 +34,6 @@ typedef struct {
 
 
 /*
- * The text of a string in JSON, without quotes; bytes that are no UTF-8 stay
- * as they are.  MDM_OK or MDM_ERROR.
- */
-mdm_int_t mdm_ddm_escape(mdm_arena_t *arena, mdm_str_t *dst,
-    const mdm_str_t *src);
-
-/*
  * Fills in ${name} from "vars", a JSON object of strings by the key forms of
  * names (empty: none); a name that is not in it stays as it is, "$${"
  * becomes "${".  MDM_OK; MDM_DECLINED: "vars" is not such an object;

@@ -12,6 +12,7 @@
 #include "mdm_ddm_predicate.h"
 #include "mdm_exchange.h"
 #include "mdm_json.h"
+#include "mdm_json_write.h"
 #include "mdm_key.h"
 
 

@@ -7,6 +7,7 @@
 #include "mdm_ddm_item.h"
 #include "mdm_ddm_report.h"
 #include "mdm_json.h"
+#include "mdm_json_write.h"
 #include "mdm_number.h"
 
 

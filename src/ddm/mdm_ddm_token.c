@@ -6,6 +6,7 @@
 
 #include "mdm_date.h"
 #include "mdm_ddm_token.h"
+#include "mdm_json_write.h"
 #include "mdm_exchange_secret.h"
 
 
@@ -16,9 +17,10 @@ mdm_int_t
 mdm_ddm_tokens(mdm_arena_t *arena, const mdm_str_t *token,
     const mdm_str_t *time, mdm_str_t *json)
 {
-    u_char     date[MDM_DATE_LEN];
-    int64_t    seconds;
-    mdm_str_t  s;
+    u_char          date[MDM_DATE_LEN];
+    int64_t         seconds;
+    mdm_str_t       s, when;
+    mdm_json_out_t  j;
 
     if (mdm_atoi(time, &seconds) != MDM_OK
         || mdm_date_unix(date, seconds) != MDM_OK)
@@ -32,9 +34,18 @@ mdm_ddm_tokens(mdm_arena_t *arena, const mdm_str_t *token,
         s = *token;
     }
 
-    return mdm_printf(arena, json, "{\"SyncTokens\":{\"DeclarationsToken\":"
-                      "\"%.*s\",\"Timestamp\":\"%.*s\"}}", mdm_fmt(&s),
-                      (int) MDM_DATE_LEN, date);
+    when.data = date;
+    when.len = MDM_DATE_LEN;
+
+    mdm_json_init(&j, arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_open(&j, "SyncTokens", '{');
+    mdm_json_str(&j, "DeclarationsToken", &s);
+    mdm_json_str(&j, "Timestamp", &when);
+    mdm_json_close(&j, '}');
+    mdm_json_close(&j, '}');
+
+    return mdm_json_end(&j, json);
 }
 
 

@@ -11,7 +11,7 @@
 #include <openssl/rand.h>
 
 #include "mdm_exchange.h"
-#include "mdm_json.h"
+#include "mdm_json_write.h"
 
 
 #define MDM_EXCHANGE_ARENA    3072
