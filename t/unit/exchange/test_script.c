@@ -51,6 +51,7 @@ test_bodies(void **state)
 
         assert_int_equal(script->index, i);
         assert_null(strstr((const char *) script->body.data, "--@include"));
+        assert_true(script->nargs <= script->most);
     }
 
     assert_null(mdm_scripts[mdm_nscripts]);
@@ -207,7 +208,9 @@ test_file(void **state)
         p = (char *) script->body.data;
 
         for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-            if (strncmp(line, "--@include ", 11) == 0) {
+            if (strncmp(line, "--@include ", 11) == 0
+                || strncmp(line, "--@args ", 8) == 0)
+            {
                 continue;
             }
 
