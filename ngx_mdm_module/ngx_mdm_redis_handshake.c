@@ -273,30 +273,35 @@ ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
 {
     u_char      buf[NGX_INT_T_LEN], keys[NGX_MDM_STORE_KEYS];
     u_char      expected[NGX_MDM_STORE_ID], id[NGX_MDM_STORE_ID];
-    mdm_str_t   args[5 + MDM_SECRET_KEYS];
+    mdm_str_t   args[MDM_NARGS_META + MDM_SECRET_KEYS + 1];
     mdm_call_t  call;
 
     ngx_memzero(&call, sizeof(mdm_call_t));
 
-    args[0].data = buf;
-    args[0].len = ngx_sprintf(buf, "%ui", conn->store->partitions) - buf;
+    args[MDM_ARG_META_NUMBER].data = buf;
+    args[MDM_ARG_META_NUMBER].len = ngx_sprintf(buf, "%ui",
+                                                conn->store->partitions)
+                                    - buf;
 
-    args[1].data = expected;
-    args[1].len = ngx_mdm_store_id_expected(conn->store, expected);
+    args[MDM_ARG_META_EXPECTED].data = expected;
+    args[MDM_ARG_META_EXPECTED].len = ngx_mdm_store_id_expected(conn->store,
+                                                                expected);
 
     if (ngx_mdm_store_id_random(id) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    args[2].data = id;
-    args[2].len = NGX_MDM_STORE_ID;
+    args[MDM_ARG_META_NEW].data = id;
+    args[MDM_ARG_META_NEW].len = NGX_MDM_STORE_ID;
 
-    mdm_str_set(&args[3], MDM_VERSION);
+    mdm_str_set(&args[MDM_ARG_META_RELEASE], MDM_VERSION);
 
     call.script = &mdm_script_meta;
     mdm_str_set(&call.key, "mdm:meta");
     call.args = args;
-    call.nargs = 4 + ngx_mdm_store_keys(conn->store, &args[4], keys);
+    call.nargs = MDM_NARGS_META
+                 + ngx_mdm_store_keys(conn->store, &args[MDM_ARG_META_CHECKS],
+                                      keys);
 
     if (conn->store->encryption_required) {
         mdm_str_set(&args[call.nargs], "sealed");

@@ -198,7 +198,7 @@ mdm_walk_key_file(mdm_walk_t *w, const char *name)
 static void
 mdm_walk_meta(mdm_walk_t *w)
 {
-    mdm_str_t    argv[4], args[4 + MDM_SECRET_KEYS], key;
+    mdm_str_t    argv[4], args[MDM_NARGS_META + MDM_SECRET_KEYS], key;
     redisReply  *reply, *partitions;
 
     mdm_str_set(&key, "mdm:meta");
@@ -233,21 +233,22 @@ mdm_walk_meta(mdm_walk_t *w)
 
     partitions = reply->element[0];
 
-    args[0].data = (u_char *) partitions->str;
-    args[0].len = partitions->len;
+    args[MDM_ARG_META_NUMBER].data = (u_char *) partitions->str;
+    args[MDM_ARG_META_NUMBER].len = partitions->len;
 
     /* whatever the store's id is, and without one it stays */
 
-    mdm_str_set(&args[1], "");
-    mdm_str_set(&args[2], "");
-    mdm_str_set(&args[3], "");
+    mdm_str_set(&args[MDM_ARG_META_EXPECTED], "");
+    mdm_str_set(&args[MDM_ARG_META_NEW], "");
+    mdm_str_set(&args[MDM_ARG_META_RELEASE], "");
 
-    mdm_walk_key_args(w, &args[4]);
+    mdm_walk_key_args(w, &args[MDM_ARG_META_CHECKS]);
 
     if (!w->check) {
         partitions = mdm_walk_reply(mdm_server_eval(&w->server,
                                                     &mdm_script_meta, &key,
-                                                    4 + w->keys.n, args));
+                                                    MDM_NARGS_META + w->keys.n,
+                                                    args));
 
         if (partitions->type == REDIS_REPLY_STRING) {
             mdm_trouble("%s: %s", w->server.server, partitions->str);
@@ -404,12 +405,13 @@ mdm_walk_sealed(mdm_walk_t *w)
 static void
 mdm_walk_retire(mdm_walk_t *w)
 {
-    mdm_str_t    argv[3], args[MDM_SECRET_KEYS], swap[4], key;
+    mdm_str_t    argv[3], keys[MDM_SECRET_KEYS], key;
+    mdm_str_t    swap[MDM_NARGS_SECRET_SWAP];
     redisReply  *old, *reply;
 
     mdm_str_set(&key, "mdm:meta");
 
-    mdm_walk_key_args(w, args);
+    mdm_walk_key_args(w, keys);
 
     mdm_str_set(&argv[0], "HGET");
     argv[1] = key;
@@ -421,19 +423,20 @@ mdm_walk_retire(mdm_walk_t *w)
         mdm_trouble("%s: mdm:meta names no key", w->server.server);
     }
 
-    if (memmem(old->str, old->len, args[0].data, args[0].len) == NULL) {
+    if (memmem(old->str, old->len, keys[0].data, keys[0].len) == NULL) {
         mdm_trouble("%s: the newest key is not in use yet", w->server.server);
     }
 
-    mdm_str_set(&swap[0], "");
-    mdm_str_set(&swap[1], "keys");
-    swap[2].data = (u_char *) old->str;
-    swap[2].len = old->len;
-    swap[3] = args[0];
+    mdm_str_set(&swap[MDM_ARG_SECRET_SWAP_REST], "");
+    mdm_str_set(&swap[MDM_ARG_SECRET_SWAP_FIELD], "keys");
+    swap[MDM_ARG_SECRET_SWAP_OLD].data = (u_char *) old->str;
+    swap[MDM_ARG_SECRET_SWAP_OLD].len = old->len;
+    swap[MDM_ARG_SECRET_SWAP_NEW] = keys[0];
+    mdm_str_set(&swap[MDM_ARG_SECRET_SWAP_LENGTH], "");
 
     reply = mdm_walk_reply(mdm_server_eval(&w->server,
-                                           &mdm_script_secret_swap, &key, 4,
-                                           swap));
+                                           &mdm_script_secret_swap, &key,
+                                           MDM_NARGS_SECRET_SWAP, swap));
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1
         || reply->element[0]->integer != 1)

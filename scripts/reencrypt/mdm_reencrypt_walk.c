@@ -367,30 +367,33 @@ mdm_walk_swap(mdm_walk_t *w, const mdm_secret_place_t *place, size_t tag,
     const mdm_str_t *field, const mdm_str_t *kept, const mdm_str_t *value,
     mdm_uint_t plain)
 {
-    mdm_str_t  args[5], prefix;
+    mdm_str_t  args[MDM_NARGS_SECRET_SWAP], prefix;
 
     prefix.data = place->key.data;
     prefix.len = tag;
 
-    args[0].data = place->key.data + tag;
-    args[0].len = place->key.len - tag;
-    args[1] = *field;
-    args[2] = *kept;
+    args[MDM_ARG_SECRET_SWAP_REST].data = place->key.data + tag;
+    args[MDM_ARG_SECRET_SWAP_REST].len = place->key.len - tag;
+    args[MDM_ARG_SECRET_SWAP_FIELD] = *field;
+    args[MDM_ARG_SECRET_SWAP_OLD] = *kept;
 
     if (plain) {
-        args[2].len = 0;
+        args[MDM_ARG_SECRET_SWAP_OLD].len = 0;
     }
 
-    if (mdm_printf(w->arena, &args[4], "%lu", (unsigned long) kept->len)
+    if (mdm_printf(w->arena, &args[MDM_ARG_SECRET_SWAP_LENGTH], "%lu",
+                   (unsigned long) kept->len)
         != MDM_OK
-        || mdm_secret_seal(w->arena, &w->keys, place, value, &args[3])
+        || mdm_secret_seal(w->arena, &w->keys, place, value,
+                           &args[MDM_ARG_SECRET_SWAP_NEW])
            != MDM_OK)
     {
         mdm_trouble("no memory");
     }
 
     return mdm_walk_reply(mdm_server_eval(&w->server,
-                                          &mdm_script_secret_swap, &prefix, 5,
+                                          &mdm_script_secret_swap, &prefix,
+                                          MDM_NARGS_SECRET_SWAP,
                                           args));
 }
 
@@ -402,35 +405,41 @@ mdm_walk_swap_report(mdm_walk_t *w, const mdm_secret_place_t *place,
     size_t tag, const mdm_str_t *field, mdm_walk_form_e form,
     const mdm_str_t *kept, const mdm_str_t *value)
 {
-    mdm_str_t           args[5], prefix;
+    mdm_str_t           args[MDM_NARGS_STATUS_REPORT_SWAP], prefix;
     mdm_secret_place_t  to;
 
     prefix.data = place->key.data;
     prefix.len = tag;
 
-    args[0].data = place->key.data + tag + 4;
-    args[0].len = place->key.len - tag - 4;
-    args[1] = *field;
+    args[MDM_ARG_STATUS_REPORT_SWAP_ID].data = place->key.data + tag + 4;
+    args[MDM_ARG_STATUS_REPORT_SWAP_ID].len = place->key.len - tag - 4;
+    args[MDM_ARG_STATUS_REPORT_SWAP_NAME] = *field;
 
-    if (mdm_secret_random(w->arena, &args[2]) != MDM_OK
-        || mdm_printf(w->arena, &args[3], "%lu", (unsigned long) kept->len)
+    if (mdm_secret_random(w->arena, &args[MDM_ARG_STATUS_REPORT_SWAP_NEW_NAME])
+        != MDM_OK
+        || mdm_printf(w->arena, &args[MDM_ARG_STATUS_REPORT_SWAP_LENGTH],
+                      "%lu", (unsigned long) kept->len)
            != MDM_OK)
     {
         mdm_trouble("no memory");
     }
 
     to.key = place->key;
-    to.field = args[2];
+    to.field = args[MDM_ARG_STATUS_REPORT_SWAP_NEW_NAME];
 
     mdm_walk_form(w, &to, form);
 
-    if (mdm_secret_seal(w->arena, &w->keys, &to, value, &args[4]) != MDM_OK) {
+    if (mdm_secret_seal(w->arena, &w->keys, &to, value,
+                        &args[MDM_ARG_STATUS_REPORT_SWAP_NEW])
+        != MDM_OK)
+    {
         mdm_trouble("no memory");
     }
 
     return mdm_walk_reply(mdm_server_eval(&w->server,
                                           &mdm_script_status_report_swap,
-                                          &prefix, 5, args));
+                                          &prefix,
+                                          MDM_NARGS_STATUS_REPORT_SWAP, args));
 }
 
 

@@ -71,17 +71,18 @@ int
 mdm_store_adopt(mdm_store_t *s)
 {
     u_char       id[MDM_STORE_ID], raw[MDM_STORE_ID / 2];
-    mdm_str_t    key, args[2];
+    mdm_str_t    key, args[MDM_NARGS_STORE_ADOPT], *old;
     redisReply  *reply;
 
     if (s->argc != 1) {
         mdm_store_usage(MDM_EXIT_TROUBLE);
     }
 
-    args[0].data = (u_char *) s->argv[0];
-    args[0].len = strlen(s->argv[0]);
+    old = &args[MDM_ARG_STORE_ADOPT_OLD];
+    old->data = (u_char *) s->argv[0];
+    old->len = strlen(s->argv[0]);
 
-    if (args[0].len != MDM_STORE_ID
+    if (old->len != MDM_STORE_ID
         || strspn(s->argv[0], "0123456789abcdef") != MDM_STORE_ID)
     {
         mdm_trouble("\"%s\" is no id of a store: nginx's alert and \"mdm-store "
@@ -94,14 +95,15 @@ mdm_store_adopt(mdm_store_t *s)
 
     mdm_hex(id, raw, sizeof(raw));
 
-    args[1].data = id;
-    args[1].len = sizeof(id);
+    args[MDM_ARG_STORE_ADOPT_NEW_ID].data = id;
+    args[MDM_ARG_STORE_ADOPT_NEW_ID].len = sizeof(id);
 
     mdm_server_connect(&s->server);
 
     mdm_str_set(&key, "mdm:meta");
 
-    reply = mdm_store_eval(s, &mdm_script_store_adopt, &key, 2, args);
+    reply = mdm_store_eval(s, &mdm_script_store_adopt, &key,
+                           MDM_NARGS_STORE_ADOPT, args);
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
         || reply->element[0]->type != REDIS_REPLY_STRING)

@@ -20,18 +20,6 @@
 #define MDM_API_VARIABLES     128     /* that one call changes */
 
 
-/* elements of the reply of ddm_manifest */
-
-enum {
-    MDM_API_MANIFEST_CODE = 0,
-    MDM_API_MANIFEST_TOKEN,
-    MDM_API_MANIFEST_TIME,
-    MDM_API_MANIFEST_SUBS,
-    MDM_API_MANIFEST_WAITS,
-    MDM_API_MANIFEST_LIST
-};
-
-
 typedef struct {
     const char               *kind;
     const char               *array;       /* Apple's name */
@@ -129,8 +117,11 @@ mdm_api_given_list(mdm_exchange_t *x, const char *prefix)
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '[');
 
-    for (i = 1; i + 1 < reply->nelements; i += 2) {
-        s = mdm_reply_str(reply, i);
+    for (i = MDM_RET_DDM_GIVEN_FIELDS;
+         i + MDM_NRET_DDM_GIVEN_FIELDS <= reply->nelements;
+         i += MDM_NRET_DDM_GIVEN_FIELDS)
+    {
+        s = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
 
         if (s.len < 2 || memcmp(s.data, prefix, 2) != 0) {
             continue;
@@ -235,9 +226,12 @@ mdm_api_variables_list(mdm_exchange_t *x)
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '{');
 
-    for (i = 1; i + 1 < reply->nelements; i += 2) {
-        s = mdm_reply_str(reply, i);
-        value = mdm_reply_str(reply, i + 1);
+    for (i = MDM_RET_DDM_GIVEN_FIELDS;
+         i + MDM_NRET_DDM_GIVEN_FIELDS <= reply->nelements;
+         i += MDM_NRET_DDM_GIVEN_FIELDS)
+    {
+        s = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
+        value = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_VALUE);
 
         if (s.len > 2 && memcmp(s.data, "v:", 2) == 0) {
             s.data += 2;
@@ -396,12 +390,12 @@ mdm_api_enrollment_declarations_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_manifest, &en.tag, 1);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_manifest, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
+    args[MDM_ARG_DDM_MANIFEST_ID] = en.id_key;
 
     return MDM_CALL;
 }
@@ -421,7 +415,7 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, MDM_API_MANIFEST_CODE, 0) == 0) {
+    if (mdm_reply_code(reply, 0) == 0) {
         return mdm_api_not_enrolled(x);
     }
 
@@ -436,7 +430,7 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
 
     mdm_json_close(&j, '}');
 
-    s = mdm_reply_str(reply, MDM_API_MANIFEST_TOKEN);
+    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_TOKEN);
 
     if (s.len == 0) {
         mdm_str_set(&s, MDM_DDM_EMPTY_TOKEN);
@@ -444,12 +438,12 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
 
     mdm_json_str(&j, "DeclarationsToken", &s);
 
-    s = mdm_reply_str(reply, MDM_API_MANIFEST_TIME);
+    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_TIME);
     mdm_json_opt_time(&j, "Timestamp", &s);
 
     mdm_json_open(&j, "StatusItems", '[');
 
-    s = mdm_reply_str(reply, MDM_API_MANIFEST_SUBS);
+    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_SUBS);
 
     if (s.len != 0) {
         rc = mdm_json_read(x->arena, &s, 0, &subs, &error);
@@ -468,7 +462,8 @@ mdm_api_manifest_answer(mdm_exchange_t *x)
     mdm_json_close(&j, ']');
 
     mdm_json_bool(&j, "notification_queued",
-                  mdm_reply_int(reply, MDM_API_MANIFEST_WAITS, 0) == 1);
+                  mdm_reply_int(reply, MDM_RET_DDM_MANIFEST_WAITS, 0)
+                  == 1);
     mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, 200);
@@ -487,8 +482,11 @@ mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
 
     mdm_json_open(j, kind->array, '[');
 
-    for (i = MDM_API_MANIFEST_LIST; i + 1 < reply->nelements; i += 2) {
-        key = mdm_reply_str(reply, i);
+    for (i = MDM_RET_DDM_MANIFEST_LIST;
+         i + MDM_NRET_DDM_MANIFEST_LIST <= reply->nelements;
+         i += MDM_NRET_DDM_MANIFEST_LIST)
+    {
+        key = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_KEY);
 
         if (key.len <= len || key.data[len] != '/'
             || memcmp(key.data, kind->kind, len) != 0)
@@ -499,7 +497,7 @@ mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
         key.data += len + 1;
         key.len -= len + 1;
 
-        tokens = mdm_reply_str(reply, i + 1);
+        tokens = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_TOKENS);
         blank = (tokens.len != 0) ? memchr(tokens.data, ' ', tokens.len)
                                   : NULL;
 

@@ -9,9 +9,6 @@
 #include "mdm_api_util.h"
 
 
-#define MDM_API_AUDIT_ARGS    6
-
-
 typedef struct mdm_api_audit_name_s  mdm_api_audit_name_t;
 
 struct mdm_api_audit_name_s {
@@ -189,21 +186,19 @@ mdm_api_audit_round(mdm_exchange_t *x)
         a = x->audits;
         x->audits = a->next;
 
-        args = mdm_exchange_call(x, i, &mdm_script_audit, &a->tag,
-                                 MDM_API_AUDIT_ARGS);
+        args = mdm_exchange_call(x, i, &mdm_script_audit, &a->tag, 0);
 
         if (args == NULL
-            || mdm_api_number(x, &args[0], (int64_t) x->settings->event_limit)
+            || mdm_api_audit_join(x, &a->uuids, &args[MDM_ARG_AUDIT_UUIDS])
                != MDM_OK
-            || mdm_api_actor(x, &args[1]) != MDM_OK
-            || mdm_api_audit_join(x, &a->uuids, &args[4]) != MDM_OK
-            || mdm_api_audit_join(x, &a->ids, &args[5]) != MDM_OK)
+            || mdm_api_audit_join(x, &a->ids, &args[MDM_ARG_AUDIT_IDS])
+               != MDM_OK)
         {
             return MDM_ERROR;
         }
 
-        args[3].data = (u_char *) (uintptr_t) a->what;
-        args[3].len = strlen(a->what);
+        args[MDM_ARG_AUDIT_WHAT].data = (u_char *) (uintptr_t) a->what;
+        args[MDM_ARG_AUDIT_WHAT].len = strlen(a->what);
     }
 
     return MDM_CALL;
@@ -215,10 +210,10 @@ mdm_api_audit_round(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_audit_log(mdm_exchange_t *x, mdm_int_t rc)
 {
-    mdm_str_t         actor[2], ids;
+    mdm_str_t         ids;
     mdm_api_audit_t  *a;
 
-    if (mdm_api_actor(x, actor) != MDM_OK) {
+    if (mdm_exchange_actor(x) != MDM_OK) {
         return MDM_ERROR;
     }
 
@@ -230,7 +225,8 @@ mdm_api_audit_log(mdm_exchange_t *x, mdm_int_t rc)
 
         mdm_exchange_note(x, MDM_NOTE_NOTICE, "%s of \"%.*s\" is read by "
                           "\"%.*s\" from %.*s", a->what, mdm_fmt(&ids),
-                          mdm_fmt(&actor[0]), mdm_fmt(&actor[1]));
+                          mdm_fmt(&x->actor[MDM_ARG_WHO]),
+                          mdm_fmt(&x->actor[MDM_ARG_ADDRESS]));
     }
 
     return rc;

@@ -16,20 +16,6 @@
 #include "mdm_report.h"
 
 
-/* elements of the script's reply */
-
-enum {
-    MDM_API_COMMAND_CODE = 0,
-    MDM_API_COMMAND_TYPE,
-    MDM_API_COMMAND_TIME,
-    MDM_API_COMMAND_STATUS,                /* or the NotNow record */
-    MDM_API_COMMAND_BODY,
-    MDM_API_COMMAND_Z,
-    MDM_API_COMMAND_KNOWN,
-    MDM_API_COMMAND_DROPPED,
-    MDM_API_COMMAND_CONSOLE
-};
-
 /* x->state: what is answered */
 
 #define MDM_API_FORMAT_BASE64     1
@@ -109,13 +95,13 @@ mdm_api_command_get_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_command_get, &en.tag, 2);
+    args = mdm_exchange_call(x, 0, &mdm_script_command_get, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
-    args[1] = uuid;
+    args[MDM_ARG_COMMAND_GET_ID] = en.id_key;
+    args[MDM_ARG_COMMAND_GET_UUID] = uuid;
 
     return MDM_CALL;
 }
@@ -132,7 +118,7 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
-    code = mdm_reply_int(reply, MDM_API_COMMAND_CODE, -1);
+    code = mdm_reply_code(reply, -1);
 
     if (code < 0) {
         return mdm_api_not_enrolled(x);
@@ -146,9 +132,9 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
     tree = NULL;
     mdm_str_null(&result);
 
-    dropped = mdm_reply_str(reply, MDM_API_COMMAND_DROPPED);
-    status = mdm_reply_str(reply, MDM_API_COMMAND_STATUS);
-    x->request_type = mdm_reply_str(reply, MDM_API_COMMAND_TYPE);
+    dropped = mdm_reply_str(reply, MDM_RET_COMMAND_GET_DROPPED);
+    status = mdm_reply_str(reply, MDM_RET_COMMAND_GET_STATUS);
+    x->request_type = mdm_reply_str(reply, MDM_RET_COMMAND_GET_TYPE);
 
     if (code == MDM_API_COMMAND_RESULT) {
 
@@ -197,7 +183,7 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
     mdm_json_opt_str(&j, "request_type", &x->request_type);
     mdm_json_text(&j, "state", mdm_api_command_state(code, &status));
 
-    s = mdm_reply_str(reply, MDM_API_COMMAND_TIME);
+    s = mdm_reply_str(reply, MDM_RET_COMMAND_GET_TIME);
     mdm_json_opt_time(&j, (code == MDM_API_COMMAND_PENDING) ? "queued"
                                                              : "finished",
                       &s);
@@ -239,10 +225,10 @@ mdm_api_command_members(mdm_exchange_t *x, mdm_json_out_t *j,
 
     mdm_json_str(j, "status", &x->mdm_status);
 
-    s = mdm_reply_str(reply, MDM_API_COMMAND_KNOWN);
+    s = mdm_reply_str(reply, MDM_RET_COMMAND_GET_KNOWN);
     mdm_json_bool(j, "was_queued", mdm_str_is(&s, "1"));
 
-    s = mdm_reply_str(reply, MDM_API_COMMAND_CONSOLE);
+    s = mdm_reply_str(reply, MDM_RET_COMMAND_GET_CONSOLE);
 
     if (mdm_str_is(&s, "1")) {
         mdm_json_bool(j, "not_on_console", 1);
@@ -253,7 +239,7 @@ mdm_api_command_members(mdm_exchange_t *x, mdm_json_out_t *j,
         return rc;
     }
 
-    if (mdm_reply_str(reply, MDM_API_COMMAND_DROPPED).len != 0) {
+    if (mdm_reply_str(reply, MDM_RET_COMMAND_GET_DROPPED).len != 0) {
         mdm_json_bool(j, "result_dropped", 1);
         return MDM_OK;
     }
@@ -366,23 +352,24 @@ mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
     mdm_str_t *result)
 {
     mdm_int_t            rc;
-    mdm_str_t            z;
+    mdm_str_t            z, *id, *uuid;
     mdm_uint_t           compressed;
     mdm_secret_where_t   where;
 
-    *result = mdm_reply_str(reply, MDM_API_COMMAND_BODY);
-    z = mdm_reply_str(reply, MDM_API_COMMAND_Z);
+    *result = mdm_reply_str(reply, MDM_RET_COMMAND_GET_BODY);
+    z = mdm_reply_str(reply, MDM_RET_COMMAND_GET_Z);
 
     compressed = mdm_str_is(&z, "1");
 
-    mdm_where_result(&where, &x->calls[0].key, &x->calls[0].args[0],
-                     &x->calls[0].args[1], compressed);
+    id = &x->calls[0].args[MDM_ARG_COMMAND_GET_ID];
+    uuid = &x->calls[0].args[MDM_ARG_COMMAND_GET_UUID];
+
+    mdm_where_result(&where, &x->calls[0].key, id, uuid, compressed);
 
     rc = mdm_exchange_open(x, &where, result);
 
     if (rc == MDM_OK && x->settings->audit_reads && result->len != 0) {
-        rc = mdm_api_audit(x, &x->calls[0].key, "result",
-                           &x->calls[0].args[0], &x->calls[0].args[1]);
+        rc = mdm_api_audit(x, &x->calls[0].key, "result", id, uuid);
     }
 
     if (rc != MDM_OK || !compressed) {
@@ -411,7 +398,7 @@ mdm_api_command_delete_step(mdm_exchange_t *x)
     mdm_enrollment_t   en;
 
     if (x->state != 0) {
-        code = mdm_reply_int(x->calls[0].reply, 0, -1);
+        code = mdm_reply_code(x->calls[0].reply, -1);
 
         if (code < 0) {
             return mdm_api_not_enrolled(x);
@@ -441,19 +428,13 @@ mdm_api_command_delete_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_command_delete, &en.tag, 5);
+    args = mdm_exchange_call(x, 0, &mdm_script_command_delete, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
-    args[1] = uuid;
+    args[MDM_ARG_COMMAND_DELETE_ID] = en.id_key;
+    args[MDM_ARG_COMMAND_DELETE_UUID] = uuid;
 
-    if (mdm_api_number(x, &args[2], (int64_t) x->settings->event_limit)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return (mdm_api_actor(x, &args[3]) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+    return MDM_CALL;
 }

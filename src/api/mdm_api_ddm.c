@@ -105,7 +105,7 @@ mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
 
 mdm_int_t
 mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
-    mdm_uint_t nargs, mdm_str_t **args)
+    mdm_str_t **args)
 {
     mdm_int_t   rc;
     mdm_str_t   key;
@@ -124,17 +124,17 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
         return MDM_ERROR;
     }
 
-    *args = mdm_exchange_call(x, 0, script, &key, nargs);
+    *args = mdm_exchange_call(x, 0, script, &key, 0);
 
-    if (*args == NULL || mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) != MDM_OK
-        || mdm_api_number(x, &(*args)[0], (int64_t) x->settings->event_limit)
-           != MDM_OK
-        || mdm_api_actor(x, &(*args)[1]) != MDM_OK)
+    if (*args == NULL
+        || mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    (*args)[3] = mdm_api_flag(!nonotify);
+    /* the first of all of them that is not for events */
+
+    (*args)[MDM_ARG_DDM_SET_NOTIFY] = mdm_api_flag(!nonotify);
 
     return MDM_OK;
 }
@@ -142,7 +142,7 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
 
 mdm_int_t
 mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
-    mdm_uint_t nargs, mdm_str_t **args)
+    mdm_str_t **args)
 {
     mdm_str_t  key;
 
@@ -152,7 +152,7 @@ mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
         return MDM_ERROR;
     }
 
-    *args = mdm_exchange_call(x, 0, script, &key, nargs);
+    *args = mdm_exchange_call(x, 0, script, &key, 0);
 
     return (*args == NULL) ? MDM_ERROR : MDM_OK;
 }
@@ -183,17 +183,18 @@ mdm_api_ddm_list(mdm_exchange_t *x, const char *what, size_t max)
     rc = (max != 0) ? mdm_api_name(x, 0, max, &name) : MDM_OK;
 
     if (rc == MDM_OK) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, 2, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[1] = name;
+    args[MDM_ARG_DDM_LIST_NAME] = name;
 
-    return (mdm_printf(x->arena, &args[0], "%s", what) == MDM_OK) ? MDM_CALL
-                                                                  : MDM_ERROR;
+    return (mdm_printf(x->arena, &args[MDM_ARG_DDM_LIST_WHAT], "%s", what)
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 

@@ -19,9 +19,6 @@
 /* octets of a set's name */
 #define MDM_API_SET           128
 
-/* arguments that every change begins with: event limit, who, address, notify */
-#define MDM_API_CHANGE        4
-
 
 /* x->param[i], a name of at most "max" octets, in key form */
 mdm_int_t mdm_api_name(mdm_exchange_t *x, mdm_uint_t i, size_t max,
@@ -42,15 +39,15 @@ const char *mdm_api_shown(mdm_exchange_t *x, const mdm_str_t *key,
 /*
  * Starts a round that changes the tenant's declarations: the script on
  * "mdm:{tenant/ddm}" is call 0, the entry in the list of tenants with work
- * call 1.  Fills in what every change begins with; "nargs" counts all.
+ * call 1.  Fills in what every change begins with, which ends with "notify".
  * MDM_OK, with *args; MDM_DONE; MDM_ERROR.
  */
 mdm_int_t mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
-    mdm_uint_t nargs, mdm_str_t **args);
+    mdm_str_t **args);
 
 /* the same for a script that reads: call 0 alone, all args the caller's */
 mdm_int_t mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
-    mdm_uint_t nargs, mdm_str_t **args);
+    mdm_str_t **args);
 
 /* 204 and a job if it has changed something, else 304 */
 mdm_int_t mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed);

@@ -93,20 +93,22 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
     put->schema = d.schema;
     put->id = d.key;
 
-    rc = mdm_api_change(x, &mdm_script_ddm_declaration_put, 12, &args);
+    rc = mdm_api_change(x, &mdm_script_ddm_declaration_put, &args);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[4] = d.key;
-    args[5] = d.kind;
-    args[6] = d.type;
-    args[7] = d.payload;
-    args[8] = d.vars;
-    args[9] = d.refs;
-    args[10] = mdm_api_flag(refs);
+    args[MDM_ARG_DDM_DECLARATION_PUT_ID] = d.key;
+    args[MDM_ARG_DDM_DECLARATION_PUT_KIND] = d.kind;
+    args[MDM_ARG_DDM_DECLARATION_PUT_NAME] = d.type;
+    args[MDM_ARG_DDM_DECLARATION_PUT_PAYLOAD] = d.payload;
+    args[MDM_ARG_DDM_DECLARATION_PUT_VARS] = d.vars;
+    args[MDM_ARG_DDM_DECLARATION_PUT_REFS] = d.refs;
+    args[MDM_ARG_DDM_DECLARATION_PUT_CHECK] = mdm_api_flag(refs);
 
-    return mdm_api_number(x, &args[11], MDM_DDM_MOST) == MDM_OK
+    return (mdm_api_number(x, &args[MDM_ARG_DDM_DECLARATION_PUT_MOST],
+                           MDM_DDM_MOST)
+            == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
 }
 
@@ -124,9 +126,9 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
 
     put = x->ctx;
     reply = x->calls[0].reply;
-    name = mdm_reply_str(reply, 1);
+    name = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_PUT_ID);
 
-    switch (mdm_reply_int(reply, 0, 0)) {
+    switch (mdm_reply_code(reply, 0)) {
 
     case -1:
         return mdm_exchange_refuse(x, 400, "Payload: there is no declaration "
@@ -149,7 +151,7 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
         break;
     }
 
-    changed = (mdm_reply_int(reply, 0, 0) == 1);
+    changed = (mdm_reply_code(reply, 0) == 1);
 
     for (w = put->schema.warnings; w != NULL; w = w->next) {
         mdm_exchange_note(x, MDM_NOTE_NOTICE, "declaration \"%s\": %.*s",
@@ -194,14 +196,14 @@ mdm_api_declaration_get_step(mdm_exchange_t *x)
     rc = mdm_api_name(x, 0, MDM_DDM_ID, &id);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_declaration_get, 1, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_declaration_get, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[0] = id;
+    args[MDM_ARG_DDM_DECLARATION_GET_ID] = id;
 
     return MDM_CALL;
 }
@@ -217,7 +219,7 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, 0, 0) != 1) {
+    if (mdm_reply_code(reply, 0) != 1) {
         return mdm_exchange_refuse(x, 404, "there is no such declaration");
     }
 
@@ -226,9 +228,9 @@ mdm_api_declaration_answer(mdm_exchange_t *x)
         return rc;
     }
 
-    type = mdm_reply_str(reply, 1);
-    payload = mdm_reply_str(reply, 2);
-    token = mdm_reply_str(reply, 3);
+    type = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_GET_TYPE);
+    payload = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_GET_PAYLOAD);
+    token = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_GET_TOKEN);
 
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '{');
@@ -252,9 +254,9 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
 
     if (x->state != 0) {
         reply = x->calls[0].reply;
-        name = mdm_reply_str(reply, 1);
+        name = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_DELETE_ID);
 
-        switch (mdm_reply_int(reply, 0, 0)) {
+        switch (mdm_reply_code(reply, 0)) {
 
         case -1:
             return mdm_exchange_refuse(x, 404, "there is no such "
@@ -280,14 +282,14 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
     rc = mdm_api_name(x, 0, MDM_DDM_ID, &name);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_change(x, &mdm_script_ddm_declaration_delete, 5, &args);
+        rc = mdm_api_change(x, &mdm_script_ddm_declaration_delete, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[4] = name;
+    args[MDM_ARG_DDM_DECLARATION_DELETE_ID] = name;
 
     return MDM_CALL;
 }
@@ -301,7 +303,7 @@ mdm_api_declaration_touch_step(mdm_exchange_t *x)
 
     if (x->state != 0) {
 
-        if (mdm_reply_int(x->calls[0].reply, 0, 0) != 1) {
+        if (mdm_reply_code(x->calls[0].reply, 0) != 1) {
             return mdm_exchange_refuse(x, 404, "there is no such "
                                        "declaration");
         }
@@ -314,14 +316,14 @@ mdm_api_declaration_touch_step(mdm_exchange_t *x)
     rc = mdm_api_name(x, 0, MDM_DDM_ID, &id);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_change(x, &mdm_script_ddm_declaration_touch, 5, &args);
+        rc = mdm_api_change(x, &mdm_script_ddm_declaration_touch, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[4] = id;
+    args[MDM_ARG_DDM_DECLARATION_TOUCH_ID] = id;
 
     return MDM_CALL;
 }

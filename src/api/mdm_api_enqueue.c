@@ -16,7 +16,6 @@
 
 
 #define MDM_API_ENQUEUE_IDS    500       /* a call */
-#define MDM_API_ENQUEUE_ARGS   8         /* before the ids */
 
 #define MDM_API_ENQUEUE_SEALS  8         /* tries of plain bodies */
 
@@ -30,7 +29,8 @@
 typedef struct {
     mdm_command_t             command;
     mdm_api_ids_t             list;
-    mdm_str_t                 args[MDM_API_ENQUEUE_ARGS];
+    mdm_str_t                 args[MDM_NARGS_ENQUEUE];
+                                           /* but for those of events */
     mdm_uint_t                next;        /* chunk */
     mdm_str_t                *plain;       /* bodies that are kept, of as many
                                               chunks from "next" on */
@@ -177,19 +177,17 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
     args = en->args;
 
-    args[1] = en->command.request_type;
-    args[2] = en->command.body;
+    args[MDM_ARG_ENQUEUE_KIND] = en->command.request_type;
+    args[MDM_ARG_ENQUEUE_BODY] = en->command.body;
 
-    if (mdm_key_uuid(x->arena, &args[0], &en->command.uuid) != MDM_OK
-        || mdm_api_number(x, &args[3], (int64_t) x->settings->queue_limit)
-           != MDM_OK
-        || mdm_api_number(x, &args[4], (int64_t) x->settings->event_limit)
-           != MDM_OK)
+    if (mdm_key_uuid(x->arena, &args[MDM_ARG_ENQUEUE_UUID], &en->command.uuid)
+        != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    return mdm_api_actor(x, &args[5]);
+    return mdm_api_number(x, &args[MDM_ARG_ENQUEUE_ROOM],
+                          (int64_t) x->settings->queue_limit);
 }
 
 
@@ -253,13 +251,15 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         tag = &chunk->tag;
 
         args = mdm_exchange_call(x, i, &mdm_script_enqueue, &chunk->tag,
-                                 MDM_API_ENQUEUE_ARGS + chunk->n);
+                                 chunk->n);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        memcpy(args, en->args, sizeof(en->args));
-        args += MDM_API_ENQUEUE_ARGS;
+        memcpy(args + MDM_NARGS_EVENT, en->args + MDM_NARGS_EVENT,
+               (MDM_NARGS_ENQUEUE - MDM_NARGS_EVENT) * sizeof(mdm_str_t));
+
+        args += MDM_ARG_ENQUEUE_IDS;
 
         for (k = 0; k < chunk->n; k++) {
             args[k] = chunk->ids[k]->key;
@@ -276,7 +276,8 @@ static mdm_int_t
 mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
     const mdm_str_t *tag)
 {
-    mdm_secret_where_t  where;
+    mdm_str_t           *body;
+    mdm_secret_where_t   where;
 
     if (x->settings->secrets == NULL) {
         return MDM_OK;
@@ -289,12 +290,14 @@ mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
         }
     }
 
-    mdm_where_command(&where, tag, &en->args[0]);
+    body = &en->args[MDM_ARG_ENQUEUE_BODY];
 
-    en->args[2] = en->command.body;
+    mdm_where_command(&where, tag, &en->args[MDM_ARG_ENQUEUE_UUID]);
 
-    return mdm_exchange_seal(x, en->arena, &where, &en->args[2],
-                             &en->args[7]);
+    *body = en->command.body;
+
+    return mdm_exchange_seal(x, en->arena, &where, body,
+                             &en->args[MDM_ARG_ENQUEUE_NAMES]);
 }
 
 
@@ -320,7 +323,7 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
-        if (mdm_reply_int(call->reply, 0, -1) == MDM_API_ENQUEUE_PLAIN) {
+        if (mdm_reply_code(call->reply, -1) == MDM_API_ENQUEUE_PLAIN) {
 
             /* what somebody else has put there is not sealed for him */
 
@@ -336,7 +339,7 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
-        if (mdm_reply_int(call->reply, 0, -1) < 0) {
+        if (mdm_reply_code(call->reply, -1) < 0) {
             mdm_api_ids_fail_chunk(list, chunk, "CommandUUID is already used "
                                    "by another command");
             continue;
@@ -365,11 +368,14 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
     const char  *error;
     mdm_uint_t   n;
 
-    for (k = 2; k + 1 < reply->nelements; k += 2) {
+    for (k = MDM_RET_ENQUEUE_FAILED;
+         k + MDM_NRET_ENQUEUE_FAILED <= reply->nelements;
+         k += MDM_NRET_ENQUEUE_FAILED)
+    {
+        n = (mdm_uint_t) mdm_reply_int(reply, k + MDM_RET_ENQUEUE_FAILED_I,
+                                       -1);
 
-        n = (mdm_uint_t) mdm_reply_int(reply, k, -1);
-
-        switch (mdm_reply_int(reply, k + 1, 0)) {
+        switch (mdm_reply_int(reply, k + MDM_RET_ENQUEUE_FAILED_CODE, 0)) {
 
         case MDM_API_ENQUEUE_NOT_ENROLLED:
             error = MDM_API_NOT_ENROLLED;
@@ -429,7 +435,8 @@ mdm_api_enqueue_plain(mdm_exchange_t *x, mdm_api_enqueue_t *en, mdm_uint_t i)
     chunks[i] = chunks[last];
     chunks[last] = chunk;
 
-    en->plain[en->nplain++] = mdm_reply_str(x->calls[i].reply, 1);
+    en->plain[en->nplain++] = mdm_reply_str(x->calls[i].reply,
+                                            MDM_RET_ENQUEUE_BODY);
 
     return 1;
 }
@@ -455,7 +462,7 @@ mdm_api_enqueue_swap(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         en->next--;
 
         mdm_where_command(&where, &en->list.chunks[en->next].tag,
-                          &en->args[0]);
+                          &en->args[MDM_ARG_ENQUEUE_UUID]);
 
         if (mdm_exchange_swap(x, i, &where, &en->plain[i]) != MDM_OK) {
             return MDM_ERROR;

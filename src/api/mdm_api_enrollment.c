@@ -13,37 +13,6 @@
 #include "mdm_exchange_secret.h"
 
 
-/* elements of the script's reply */
-
-enum {
-    MDM_API_GET_CODE = 0,
-    MDM_API_GET_OWN,
-    MDM_API_GET_DEVICE,
-    MDM_API_GET_COUNTS,
-    MDM_API_GET_USERS,
-    MDM_API_GET_DER,
-    MDM_API_GET_UNLOCK
-};
-
-/* of its part about the channel */
-
-enum {
-    MDM_API_OWN_TYPE = 0,
-    MDM_API_OWN_PARENT,
-    MDM_API_OWN_ENABLED,
-    MDM_API_OWN_TALLY,
-    MDM_API_OWN_LAST_SEEN,
-    MDM_API_OWN_ENROLLED,
-    MDM_API_OWN_UPDATED,
-    MDM_API_OWN_AWAITING,
-    MDM_API_OWN_MIGRATED,
-    MDM_API_OWN_TOPIC,
-    MDM_API_OWN_SHORT_NAME,
-    MDM_API_OWN_LONG_NAME,
-    MDM_API_OWN_CONSOLE
-};
-
-
 static mdm_int_t mdm_api_enrollment_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_enrollment_answer(mdm_exchange_t *x);
 static mdm_uint_t mdm_api_enrollment_has(mdm_exchange_t *x,
@@ -97,14 +66,14 @@ mdm_api_enrollment_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_enrollment_get, &en.tag, 3);
+    args = mdm_exchange_call(x, 0, &mdm_script_enrollment_get, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
-    args[1] = mdm_api_flag(cert);
-    args[2] = mdm_api_flag(unlock);
+    args[MDM_ARG_ENROLLMENT_GET_ID] = en.id_key;
+    args[MDM_ARG_ENROLLMENT_GET_WITH_CERTIFICATE] = mdm_api_flag(cert);
+    args[MDM_ARG_ENROLLMENT_GET_WITH_UNLOCK] = mdm_api_flag(unlock);
 
     return MDM_CALL;
 }
@@ -116,20 +85,22 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     size_t               i;
     int64_t              tally;
     mdm_int_t            rc;
-    mdm_str_t            s, unlock;
+    mdm_str_t            s, unlock, *id;
     mdm_json_out_t       j;
     mdm_secret_where_t   where;
     const mdm_reply_t   *reply, *own, *counts, *users;
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, MDM_API_GET_CODE, 0) == 0) {
+    if (mdm_reply_code(reply, 0) == 0) {
         return mdm_api_not_enrolled(x);
     }
 
-    unlock = mdm_reply_str(reply, MDM_API_GET_UNLOCK);
+    unlock = mdm_reply_str(reply, MDM_RET_ENROLLMENT_GET_UNLOCK);
 
-    mdm_where_token(&where, &x->calls[0].key, &x->calls[0].args[0], "unlock");
+    id = &x->calls[0].args[MDM_ARG_ENROLLMENT_GET_ID];
+
+    mdm_where_token(&where, &x->calls[0].key, id, "unlock");
 
     rc = mdm_exchange_open(x, &where, &unlock);
     if (rc != MDM_OK) {
@@ -138,25 +109,25 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
 
     if (unlock.len != 0
         && mdm_api_audit(x, &x->calls[0].key, "unlock_token",
-                         &x->calls[0].args[0], NULL)
+                         id, NULL)
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    own = mdm_reply_at(reply, MDM_API_GET_OWN);
-    counts = mdm_reply_at(reply, MDM_API_GET_COUNTS);
-    users = mdm_reply_at(reply, MDM_API_GET_USERS);
+    own = mdm_reply_at(reply, MDM_RET_ENROLLMENT_GET_OWN);
+    counts = mdm_reply_at(reply, MDM_RET_ENROLLMENT_GET_COUNTS);
+    users = mdm_reply_at(reply, MDM_RET_ENROLLMENT_GET_USERS);
 
     mdm_json_init(&j, x->arena, 1024);
     mdm_json_open(&j, NULL, '{');
 
     mdm_json_str(&j, "id", &x->enrollment_id);
 
-    s = mdm_reply_str(own, MDM_API_OWN_TYPE);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TYPE);
     mdm_json_str(&j, "type", &s);
 
-    s = mdm_reply_str(own, MDM_API_OWN_PARENT);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_PARENT);
 
     if (s.len != 0) {
         mdm_json_id(&j, "parent", &s);
@@ -164,21 +135,23 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
 
     mdm_api_enrollment_device(&j, reply, &unlock);
 
-    s = mdm_reply_str(own, MDM_API_OWN_SHORT_NAME);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_SHORT_NAME);
 
-    if (s.len != 0 || mdm_reply_str(own, MDM_API_OWN_LONG_NAME).len != 0) {
+    if (s.len != 0
+        || mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LONG_NAME).len != 0)
+    {
         mdm_json_open(&j, "user", '{');
         mdm_json_opt_str(&j, "user_short_name", &s);
 
-        s = mdm_reply_str(own, MDM_API_OWN_LONG_NAME);
+        s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LONG_NAME);
         mdm_json_opt_str(&j, "user_long_name", &s);
         mdm_json_close(&j, '}');
     }
 
-    s = mdm_reply_str(own, MDM_API_OWN_ENABLED);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_ENABLED);
     mdm_json_bool(&j, "enabled", mdm_str_is(&s, "1"));
 
-    s = mdm_reply_str(own, MDM_API_OWN_TALLY);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TALLY);
 
     if (mdm_atoi(&s, &tally) != MDM_OK) {
         tally = 0;
@@ -186,41 +159,51 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
 
     mdm_json_int(&j, "token_update_tally", tally);
 
-    s = mdm_reply_str(own, MDM_API_OWN_LAST_SEEN);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LAST_SEEN);
     mdm_json_opt_time(&j, "last_seen", &s);
 
-    s = mdm_reply_str(own, MDM_API_OWN_ENROLLED);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_ENROLLED);
     mdm_json_opt_time(&j, "enrolled", &s);
 
-    s = mdm_reply_str(own, MDM_API_OWN_UPDATED);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_UPDATED);
     mdm_json_opt_time(&j, "updated", &s);
 
-    s = mdm_reply_str(own, MDM_API_OWN_AWAITING);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_AWAITING);
     mdm_json_bool(&j, "awaiting_configuration", mdm_str_is(&s, "1"));
 
-    s = mdm_reply_str(own, MDM_API_OWN_CONSOLE);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_CONSOLE);
 
     if (mdm_str_is(&s, "1")) {
         mdm_json_bool(&j, "not_on_console", 1);
     }
 
-    s = mdm_reply_str(own, MDM_API_OWN_MIGRATED);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_MIGRATED);
     mdm_json_bool(&j, "migrated", mdm_str_is(&s, "1"));
 
-    s = mdm_reply_str(own, MDM_API_OWN_TOPIC);
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TOPIC);
     mdm_json_opt_str(&j, "topic", &s);
 
-    mdm_json_int(&j, "queue_length", mdm_reply_int(counts, 0, 0));
-    mdm_json_bool(&j, "has_bootstrap_token",
-                  mdm_api_enrollment_has(x, counts, 1));
-    mdm_json_bool(&j, "has_unlock_token",
-                  mdm_api_enrollment_has(x, counts, 2));
+    mdm_json_int(&j, "queue_length",
+                 mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_QUEUE,
+                               0));
 
-    if (mdm_reply_int(counts, 3, 0) != 0) {
+    mdm_json_bool(&j, "has_bootstrap_token",
+                  mdm_api_enrollment_has(x, counts,
+                            MDM_RET_ENROLLMENT_GET_COUNTS_BOOTSTRAP));
+
+    mdm_json_bool(&j, "has_unlock_token",
+                  mdm_api_enrollment_has(x, counts,
+                            MDM_RET_ENROLLMENT_GET_COUNTS_UNLOCK));
+
+    if (mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_BOOTSTRAP_HELD, 0)
+        != 0)
+    {
         mdm_json_bool(&j, "bootstrap_token_withheld", 1);
     }
 
-    if (mdm_reply_int(counts, 4, 0) != 0) {
+    if (mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_UNLOCK_HELD, 0)
+        != 0)
+    {
         mdm_json_bool(&j, "unlock_token_withheld", 1);
     }
 
@@ -259,7 +242,7 @@ mdm_api_enrollment_device(mdm_json_out_t *j, const mdm_reply_t *reply,
     mdm_str_t           s;
     const mdm_reply_t  *device;
 
-    device = mdm_reply_at(reply, MDM_API_GET_DEVICE);
+    device = mdm_reply_at(reply, MDM_RET_ENROLLMENT_GET_DEVICE);
 
     mdm_json_open(j, "device", '{');
 
@@ -268,19 +251,19 @@ mdm_api_enrollment_device(mdm_json_out_t *j, const mdm_reply_t *reply,
         mdm_json_opt_str(j, mdm_api_device_names[i], &s);
     }
 
-    s = mdm_reply_str(device, i + 1);
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_SUPERVISED);
 
     if (s.len != 0) {
         mdm_json_bool(j, "supervised", mdm_str_is(&s, "1"));
     }
 
-    s = mdm_reply_str(device, i);
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_CERT);
 
     if (s.len != 0) {
         mdm_json_hex(j, "certificate_sha256", &s);
     }
 
-    s = mdm_reply_str(reply, MDM_API_GET_DER);
+    s = mdm_reply_str(reply, MDM_RET_ENROLLMENT_GET_DER);
 
     if (s.len != 0) {
         mdm_json_pem(j, "device_cert", &s);
@@ -303,7 +286,7 @@ mdm_api_pin_reset_step(mdm_exchange_t *x)
     mdm_enrollment_t   en;
 
     if (x->state != 0) {
-        code = mdm_reply_int(x->calls[0].reply, 0, -1);
+        code = mdm_reply_code(x->calls[0].reply, -1);
 
         if (code < 0) {
             return mdm_api_not_enrolled(x);
@@ -333,18 +316,12 @@ mdm_api_pin_reset_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_pin_reset, &en.tag, 4);
+    args = mdm_exchange_call(x, 0, &mdm_script_pin_reset, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
+    args[MDM_ARG_PIN_RESET_DEVICE] = en.id_key;
 
-    if (mdm_api_number(x, &args[1], (int64_t) x->settings->event_limit)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return (mdm_api_actor(x, &args[2]) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+    return MDM_CALL;
 }

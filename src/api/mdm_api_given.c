@@ -10,29 +10,6 @@
 #include "mdm_key.h"
 
 
-/* arguments of ddm_give */
-
-enum {
-    MDM_API_GIVE_ID = 0,
-    MDM_API_GIVE_TELL,
-    MDM_API_GIVE_NOTIFY,
-    MDM_API_GIVE_LIMIT = MDM_API_GIVE_NOTIFY + MDM_DDM_NOTIFY_ARGS,
-    MDM_API_GIVE_EVENT,
-    MDM_API_GIVE_ACTOR,
-    MDM_API_GIVE_OPS = MDM_API_GIVE_ACTOR + 2
-};
-
-
-/* elements of its reply */
-
-enum {
-    MDM_API_GAVE_CODE = 0,
-    MDM_API_GAVE_CHANGED,
-    MDM_API_GAVE_QUEUED,
-    MDM_API_GAVE_REV
-};
-
-
 mdm_int_t
 mdm_api_given_arg(mdm_exchange_t *x, const char *name, const char *prefix,
     mdm_str_t *field)
@@ -99,34 +76,32 @@ mdm_api_give_call(mdm_exchange_t *x, mdm_api_give_t *give, mdm_int_t state)
 
     if (mdm_exchange_calls(x, 2, state) != MDM_CALL
         || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 1) == NULL)
+        || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0) == NULL)
     {
         return MDM_ERROR;
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_ddm_give, &give->en.tag,
-                             MDM_API_GIVE_OPS + give->nops);
+                             give->nops);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
     x->own_failures = 1;
 
-    args[MDM_API_GIVE_ID] = give->en.id_key;
-    args[MDM_API_GIVE_TELL] = mdm_api_flag(!quiet);
-    args[MDM_API_GIVE_EVENT].data = (u_char *) give->event;
-    args[MDM_API_GIVE_EVENT].len = strlen(give->event);
+    args[MDM_ARG_DDM_GIVE_ID] = give->en.id_key;
+    args[MDM_ARG_DDM_GIVE_TELL] = mdm_api_flag(!quiet);
+    args[MDM_ARG_DDM_GIVE_WHAT].data = (u_char *) give->event;
+    args[MDM_ARG_DDM_GIVE_WHAT].len = strlen(give->event);
 
-    if (mdm_ddm_notify_args(x, &give->en.tag, &args[MDM_API_GIVE_NOTIFY])
-        != MDM_OK
-        || mdm_api_number(x, &args[MDM_API_GIVE_LIMIT],
-                          (int64_t) x->settings->event_limit) != MDM_OK
-        || mdm_api_actor(x, &args[MDM_API_GIVE_ACTOR]) != MDM_OK)
+    if (mdm_ddm_notify_args(x, &give->en.tag, &args[MDM_ARG_DDM_GIVE_UUID],
+                            &args[MDM_ARG_DDM_GIVE_BODY])
+        != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[MDM_API_GIVE_OPS], give->ops,
+    memcpy(&args[MDM_ARG_DDM_GIVE_OPS], give->ops,
            give->nops * sizeof(mdm_str_t));
 
     return MDM_CALL;
@@ -150,8 +125,8 @@ mdm_api_give_answer(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, MDM_API_GAVE_CODE, -1) != 0) {
-        prefix = mdm_reply_str(reply, 1);
+    if (mdm_reply_code(reply, -1) != 0) {
+        prefix = mdm_reply_str(reply, MDM_RET_DDM_GIVE_PREFIX);
 
         what = mdm_str_is(&prefix, "s:") ? "100 sets"
                : mdm_str_is(&prefix, "t:") ? "64 tags"
@@ -164,14 +139,15 @@ mdm_api_give_answer(mdm_exchange_t *x)
     /* the channel was told what its partition knows: let it hear the rest */
 
     if (x->calls[1].rc != MDM_CALL_OK
-        || mdm_reply_int(x->calls[1].reply, 0, 0)
-           > mdm_reply_int(reply, MDM_API_GAVE_REV, -1))
+        || mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0)
+           > mdm_reply_int(reply, MDM_RET_DDM_GIVE_REV, -1))
     {
         x->job = 1;
     }
 
-    return mdm_exchange_empty(x, mdm_reply_int(reply, MDM_API_GAVE_CHANGED, 0)
-                                 ? 204 : 304);
+    return mdm_exchange_empty(x,
+                              mdm_reply_int(reply, MDM_RET_DDM_GIVE_CHANGED, 0)
+                              ? 204 : 304);
 }
 
 
@@ -185,12 +161,12 @@ mdm_api_given_call(mdm_exchange_t *x, const mdm_enrollment_t *en,
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_given, &en->tag, 1);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_given, &en->tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en->id_key;
+    args[MDM_ARG_DDM_GIVEN_ID] = en->id_key;
 
     return MDM_CALL;
 }

@@ -16,7 +16,6 @@
 #include "mdm_key.h"
 
 
-#define MDM_API_MIGRATE_ARGS    12      /* before the fields */
 #define MDM_API_MIGRATE_UNLOCK  65536   /* bytes of an UnlockToken */
 
 
@@ -153,31 +152,34 @@ mdm_api_migration_call(mdm_exchange_t *x)
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_migrate, &en.tag,
-                             MDM_API_MIGRATE_ARGS + n);
+                             n);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = x->message;
-    args[1] = en.id_key;
-    args[2] = en.device_key;
-    args[3] = mdm_type_name(en.type);
-    args[4] = mdm_api_flag(awaiting);
-    args[5] = unlock;
+    args[MDM_ARG_MIGRATE_MESSAGE] = x->message;
+    args[MDM_ARG_MIGRATE_ID] = en.id_key;
+    args[MDM_ARG_MIGRATE_DEVICE] = en.device_key;
+    args[MDM_ARG_MIGRATE_KIND] = mdm_type_name(en.type);
+    args[MDM_ARG_MIGRATE_AWAITING] = mdm_api_flag(awaiting);
+    args[MDM_ARG_MIGRATE_UNLOCK] = unlock;
 
     mdm_where_token(&where, &en.tag, &en.id_key, "unlock");
 
-    if (mdm_exchange_seal(x, x->arena, &where, &args[5], NULL) != MDM_OK
-        || mdm_api_number(x, &args[6], (int64_t) x->settings->event_limit)
+    if (mdm_exchange_seal(x, x->arena, &where, &args[MDM_ARG_MIGRATE_UNLOCK],
+                          NULL)
+        != MDM_OK
+        || mdm_message_payload(x, &en.tag, &en.id_key,
+                               &args[MDM_ARG_MIGRATE_RAW])
            != MDM_OK
-        || mdm_api_actor(x, &args[7]) != MDM_OK
-        || mdm_message_payload(x, &en.tag, &en.id_key, &args[9]) != MDM_OK
-        || mdm_ddm_notify_args(x, &en.tag, &args[10]) != MDM_OK)
+        || mdm_ddm_notify_args(x, &en.tag, &args[MDM_ARG_MIGRATE_UUID],
+                               &args[MDM_ARG_MIGRATE_BODY])
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[MDM_API_MIGRATE_ARGS], pairs, n * sizeof(mdm_str_t));
+    memcpy(&args[MDM_ARG_MIGRATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
 }
@@ -190,7 +192,7 @@ mdm_api_migration_serial_of(const mdm_str_t *args, mdm_uint_t n)
 {
     mdm_uint_t  i;
 
-    for (i = MDM_API_MIGRATE_ARGS; i + 1 < n; i += 2) {
+    for (i = MDM_ARG_MIGRATE_FIELDS; i + 1 < n; i += 2) {
         if (mdm_str_is(&args[i], "serial")) {
             return args[i + 1];
         }
@@ -214,12 +216,12 @@ mdm_api_migration_serial(mdm_exchange_t *x, const mdm_str_t *serial,
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_serial_claim, &key, 1);
+    args = mdm_exchange_call(x, 0, &mdm_script_serial_claim, &key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = *device;
+    args[MDM_ARG_SERIAL_CLAIM_DEVICE] = *device;
 
     return MDM_CALL;
 }
@@ -234,7 +236,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     reply = x->calls[0].reply;
     args = x->calls[0].args;
 
-    switch (mdm_reply_int(reply, 0, MDM_CODE_LOST)) {
+    switch (mdm_reply_code(reply, MDM_CODE_LOST)) {
 
     case MDM_CODE_NONE:
         break;
@@ -251,7 +253,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
         return mdm_exchange_odd(x, 0);
     }
 
-    outcome = mdm_reply_str(reply, 1);
+    outcome = mdm_reply_str(reply, MDM_RET_MIGRATE_OUTCOME);
 
     if (mdm_str_is(&outcome, "kept")) {
         mdm_exchange_note(x, MDM_NOTE_NOTICE, "migration changed nothing: "
@@ -264,11 +266,12 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     serial = mdm_api_migration_serial_of(args, x->calls[0].nargs);
 
     if (serial.len != 0) {
-        return mdm_api_migration_serial(x, &serial, &args[2],
+        return mdm_api_migration_serial(x, &serial,
+                                        &args[MDM_ARG_MIGRATE_DEVICE],
                                         MDM_API_MIGRATION_SERIAL);
     }
 
-    return (mdm_reply_int(reply, 3, 0) == 1)
+    return (mdm_reply_int(reply, MDM_RET_MIGRATE_FIRST, 0) == 1)
            ? mdm_exchange_enter(x, mdm_ddm_kick, x->ctx,
                                 MDM_API_MIGRATION_KICKED)
            : mdm_exchange_empty(x, 200);

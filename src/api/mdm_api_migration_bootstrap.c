@@ -34,21 +34,21 @@ mdm_api_migration_bootstrap(mdm_exchange_t *x, const mdm_enrollment_t *en,
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_migrate_bootstrap, &en->tag,
-                             6);
+                             0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en->device_key;
-    args[1] = token;
+    args[MDM_ARG_MIGRATE_BOOTSTRAP_DEVICE] = en->device_key;
+    args[MDM_ARG_MIGRATE_BOOTSTRAP_TOKEN] = token;
 
     mdm_where_token(&where, &en->tag, &en->device_key, "bootstrap");
 
-    if (mdm_exchange_seal(x, x->arena, &where, &args[1], NULL) != MDM_OK
-        || mdm_api_number(x, &args[2], (int64_t) x->settings->event_limit)
-           != MDM_OK
-        || mdm_api_actor(x, &args[3]) != MDM_OK
-        || mdm_message_payload(x, &en->tag, &en->device_key, &args[5])
+    if (mdm_exchange_seal(x, x->arena, &where,
+                          &args[MDM_ARG_MIGRATE_BOOTSTRAP_TOKEN], NULL)
+        != MDM_OK
+        || mdm_message_payload(x, &en->tag, &en->device_key,
+                               &args[MDM_ARG_MIGRATE_BOOTSTRAP_RAW])
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -61,7 +61,7 @@ mdm_api_migration_bootstrap(mdm_exchange_t *x, const mdm_enrollment_t *en,
 mdm_int_t
 mdm_api_migration_bootstrap_answer(mdm_exchange_t *x)
 {
-    switch (mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST)) {
+    switch (mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST)) {
 
     case MDM_CODE_NONE:
         return mdm_exchange_empty(x, 200);

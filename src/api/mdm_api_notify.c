@@ -19,9 +19,6 @@
 /* names in one call */
 #define MDM_API_NOTIFY        1000
 
-/* before the ids of ddm_tell */
-#define MDM_API_TELL_ARGS     (MDM_DDM_NOTIFY_ARGS + 3)
-
 
 typedef struct {
     mdm_str_t                *sets;        /* key forms */
@@ -195,19 +192,20 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_ddm_force, &key,
-                             4 + no->nsets + no->ndeclarations);
+                             no->nsets + no->ndeclarations);
 
     if (args == NULL
-        || mdm_api_number(x, &args[0], (int64_t) x->settings->event_limit)
-           != MDM_OK
-        || mdm_api_actor(x, &args[1]) != MDM_OK
-        || mdm_api_number(x, &args[3], (int64_t) no->nsets) != MDM_OK)
+        || mdm_api_number(x, &args[MDM_ARG_DDM_FORCE_NSETS],
+                          (int64_t) no->nsets)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[4], no->sets, no->nsets * sizeof(mdm_str_t));
-    memcpy(&args[4 + no->nsets], no->declarations,
+    args += MDM_ARG_DDM_FORCE_NAMES;
+
+    memcpy(args, no->sets, no->nsets * sizeof(mdm_str_t));
+    memcpy(args + no->nsets, no->declarations,
            no->ndeclarations * sizeof(mdm_str_t));
 
     return (mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) == MDM_OK)
@@ -220,9 +218,9 @@ mdm_api_notify_forced(mdm_exchange_t *x)
 {
     mdm_str_t  name;
 
-    name = mdm_reply_str(x->calls[0].reply, 1);
+    name = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_FORCE_NAME);
 
-    switch (mdm_reply_int(x->calls[0].reply, 0, 0)) {
+    switch (mdm_reply_code(x->calls[0].reply, 0)) {
 
     case -1:
         return mdm_exchange_refuse(x, 404, "there is no set \"%.*s\"",
@@ -269,19 +267,18 @@ mdm_api_notify_tell(mdm_exchange_t *x, mdm_api_notify_t *no)
         chunk = &no->ids.chunks[no->next++];
 
         args = mdm_exchange_call(x, i, &mdm_script_ddm_tell, &chunk->tag,
-                                 MDM_API_TELL_ARGS + chunk->n);
+                                 chunk->n);
 
         if (args == NULL
-            || mdm_ddm_notify_args(x, &chunk->tag, args) != MDM_OK
-            || mdm_api_number(x, &args[MDM_DDM_NOTIFY_ARGS],
-                              (int64_t) x->settings->event_limit) != MDM_OK
-            || mdm_api_actor(x, &args[MDM_DDM_NOTIFY_ARGS + 1]) != MDM_OK)
+            || mdm_ddm_notify_args(x, &chunk->tag, &args[MDM_ARG_DDM_TELL_UUID],
+                                   &args[MDM_ARG_DDM_TELL_BODY])
+               != MDM_OK)
         {
             return MDM_ERROR;
         }
 
         for (k = 0; k < chunk->n; k++) {
-            args[MDM_API_TELL_ARGS + k] = chunk->ids[k]->key;
+            args[MDM_ARG_DDM_TELL_IDS + k] = chunk->ids[k]->key;
         }
     }
 

@@ -28,24 +28,6 @@
                                              named */
 
 
-/* elements of a row */
-
-enum {
-    MDM_API_ROW_ID = 0,
-    MDM_API_ROW_TYPE,
-    MDM_API_ROW_ENABLED,
-    MDM_API_ROW_TALLY,
-    MDM_API_ROW_LAST_SEEN,
-    MDM_API_ROW_SERIAL,
-    MDM_API_ROW_SHORT_NAME,
-    MDM_API_ROW_LONG_NAME,
-    MDM_API_ROW_DER,
-    MDM_API_ROW_UNLOCK,
-    MDM_API_ROW_HELD,
-    MDM_API_ROW_FACTS
-};
-
-
 #define MDM_API_STATE_SCAN    1
 #define MDM_API_STATE_IDS     2
 
@@ -281,7 +263,7 @@ mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q)
         }
 
         if (i == 0) {
-            x->calls[0].args[1] = q->after;
+            x->calls[0].args[MDM_ARG_ENROLLMENT_QUERY_AFTER] = q->after;
         }
     }
 
@@ -299,15 +281,16 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
 
     for (i = 0; i < x->ncalls; i++) {
         q->cost += MDM_API_QUERY_CALL
-                   + (mdm_uint_t) mdm_reply_count(x->calls[i].reply,
-                                                  MDM_API_REPLY_SEEN,
-                                                  MDM_API_QUERY_COST);
+                   + (mdm_uint_t)
+                         mdm_reply_count(x->calls[i].reply,
+                                         MDM_RET_ENROLLMENT_QUERY_LOOKED,
+                                         MDM_API_QUERY_COST);
     }
 
     for (i = 0; i < x->ncalls; i++) {
         reply = x->calls[i].reply;
 
-        for (k = MDM_API_REPLY_ROWS;
+        for (k = MDM_RET_ENROLLMENT_QUERY_ROWS;
              (row = mdm_reply_at(reply, k)) != NULL;
              k++)
         {
@@ -315,7 +298,7 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
                 return mdm_api_query_scan(x, q);
             }
 
-            q->after = mdm_reply_str(row, MDM_API_ROW_ID);
+            q->after = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
 
             rc = mdm_api_query_row(x, q, &x->calls[i].key, row);
             if (rc != MDM_OK) {
@@ -323,14 +306,14 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
             }
         }
 
-        if (mdm_reply_int(reply, MDM_API_REPLY_MORE, 0) != 0) {
+        if (mdm_reply_int(reply, MDM_RET_ENROLLMENT_QUERY_MORE, 0) != 0) {
 
             /*
              * This partition is not at its end, so that the further ones
              * were asked too early.
              */
 
-            q->after = mdm_reply_str(reply, MDM_API_REPLY_LAST);
+            q->after = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
             q->width = 1;
             q->large = 1;
 
@@ -401,7 +384,7 @@ mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q)
 
     for (i = 0; i < x->ncalls; i++) {
 
-        for (k = MDM_API_REPLY_ROWS;
+        for (k = MDM_RET_ENROLLMENT_QUERY_ROWS;
              (row = mdm_reply_at(x->calls[i].reply, k)) != NULL;
              k++)
         {
@@ -451,39 +434,43 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
     mdm_uint_t   rows;
 
     args = mdm_exchange_call(x, i, &mdm_script_enrollment_query, tag,
-                             8 + q->nfilter + nids);
+                             q->nfilter + nids);
     if (args == NULL) {
         return NULL;
     }
 
     if (q->nserials != 0) {
-        mdm_str_set(&args[0], "serials");
+        mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_BY], "serials");
         rows = MDM_API_QUERY_OFFSET;
 
     } else if (q->by_id) {
-        mdm_str_set(&args[0], "ids");
+        mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_BY], "ids");
         rows = nids + 1;
 
     } else {
-        mdm_str_set(&args[0], "scan");
+        mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_BY], "scan");
         rows = q->limit - q->rows + q->skip;
     }
 
-    mdm_str_set(&args[2], MDM_API_QUERY_IDS);
+    mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_MOST], MDM_API_QUERY_IDS);
 
-    if (mdm_api_number(x, &args[3], (int64_t) rows) != MDM_OK) {
+    if (mdm_api_number(x, &args[MDM_ARG_ENROLLMENT_QUERY_ROWS], (int64_t) rows)
+        != MDM_OK)
+    {
         return NULL;
     }
 
-    args[4] = q->enabled;
-    args[5] = mdm_api_flag(q->include_cert);
-    args[6] = mdm_api_flag(q->include_unlock);
+    args[MDM_ARG_ENROLLMENT_QUERY_ENABLED] = q->enabled;
+    args[MDM_ARG_ENROLLMENT_QUERY_CERTIFICATE] = mdm_api_flag(q->include_cert);
+    args[MDM_ARG_ENROLLMENT_QUERY_TOKEN] = mdm_api_flag(q->include_unlock);
 
-    args[7] = q->supervised;
+    args[MDM_ARG_ENROLLMENT_QUERY_SUPERVISED] = q->supervised;
 
-    memcpy(&args[8], q->filter, q->nfilter * sizeof(mdm_str_t));
+    args += MDM_ARG_ENROLLMENT_QUERY_FILTERS;
 
-    return args + 8 + q->nfilter;
+    memcpy(args, q->filter, q->nfilter * sizeof(mdm_str_t));
+
+    return args + q->nfilter;
 }
 
 
@@ -502,8 +489,8 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
         return MDM_OK;
     }
 
-    s = mdm_reply_str(row, MDM_API_ROW_ID);
-    unlock = mdm_reply_str(row, MDM_API_ROW_UNLOCK);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
+    unlock = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_UNLOCK);
 
     mdm_where_token(&where, tag, &s, "unlock");
 
@@ -524,16 +511,16 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 
     mdm_json_open(j, NULL, '{');
 
-    s = mdm_reply_str(row, MDM_API_ROW_ID);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
     mdm_json_id(j, "id", &s);
 
-    s = mdm_reply_str(row, MDM_API_ROW_TYPE);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_TYPE);
     mdm_json_str(j, "type", &s);
 
     mdm_api_query_device(j, row, &unlock);
 
-    s = mdm_reply_str(row, MDM_API_ROW_SHORT_NAME);
-    name = mdm_reply_str(row, MDM_API_ROW_LONG_NAME);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_SHORT_NAME);
+    name = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_LONG_NAME);
 
     if (s.len != 0 || name.len != 0) {
         mdm_json_open(j, "user", '{');
@@ -542,10 +529,10 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
         mdm_json_close(j, '}');
     }
 
-    s = mdm_reply_str(row, MDM_API_ROW_ENABLED);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ENABLED);
     mdm_json_bool(j, "enabled", mdm_str_is(&s, "1"));
 
-    s = mdm_reply_str(row, MDM_API_ROW_TALLY);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_TALLY);
 
     if (mdm_atoi(&s, &tally) != MDM_OK) {
         tally = 0;
@@ -553,7 +540,7 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
 
     mdm_json_int(j, "token_update_tally", tally);
 
-    s = mdm_reply_str(row, MDM_API_ROW_LAST_SEEN);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_LAST_SEEN);
     mdm_json_opt_time(j, "last_seen", &s);
 
     mdm_json_close(j, '}');
@@ -572,12 +559,12 @@ mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
     mdm_str_t   serial, der, s;
     mdm_uint_t  known;
 
-    serial = mdm_reply_str(row, MDM_API_ROW_SERIAL);
-    der = mdm_reply_str(row, MDM_API_ROW_DER);
+    serial = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_SERIAL);
+    der = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_DER);
 
     known = (serial.len != 0 || der.len != 0 || unlock->len != 0);
 
-    for (i = MDM_API_ROW_FACTS; i < row->nelements; i++) {
+    for (i = MDM_RET_ENROLLMENT_QUERY_ROWS_OS; i < row->nelements; i++) {
         known = known || mdm_reply_str(row, i).len != 0;
     }
 
@@ -589,11 +576,11 @@ mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
     mdm_json_opt_str(j, "serial_number", &serial);
 
     for (i = 0; mdm_api_query_facts[i] != NULL; i++) {
-        s = mdm_reply_str(row, MDM_API_ROW_FACTS + i);
+        s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_OS + i);
         mdm_json_opt_str(j, mdm_api_query_facts[i], &s);
     }
 
-    s = mdm_reply_str(row, MDM_API_ROW_FACTS + i);
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_OS + i);
 
     if (s.len != 0) {
         mdm_json_bool(j, "supervised", mdm_str_is(&s, "1"));
@@ -606,7 +593,7 @@ mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
     if (unlock->len != 0) {
         mdm_json_base64(j, "unlock_token", unlock);
 
-        if (mdm_reply_int(row, MDM_API_ROW_HELD, 0) == 1) {
+        if (mdm_reply_int(row, MDM_RET_ENROLLMENT_QUERY_ROWS_HELD, 0) == 1) {
             mdm_json_bool(j, "unlock_token_withheld", 1);
         }
     }

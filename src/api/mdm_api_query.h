@@ -15,16 +15,6 @@
 #include "mdm_key.h"
 
 
-/* elements of the reply of enrollment_query */
-
-enum {
-    MDM_API_REPLY_SEEN = 0,
-    MDM_API_REPLY_MORE,
-    MDM_API_REPLY_LAST,
-    MDM_API_REPLY_ROWS
-};
-
-
 typedef struct {
     mdm_uint_t                by_id;       /* the filter names ids */
     mdm_api_ids_t             ids;

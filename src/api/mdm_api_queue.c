@@ -20,7 +20,6 @@
 #define MDM_API_QUEUE_OFFSET     1000000
 
 #define MDM_API_CLEAR_IDS        50     /* a call */
-#define MDM_API_CLEAR_ARGS       4      /* before the ids */
 #define MDM_API_CLEAR_BUDGET     "2500" /* commands a call */
 
 
@@ -85,21 +84,22 @@ mdm_api_queue_list_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_queue_list, &en.tag, 4 + n);
+    args = mdm_exchange_call(x, 0, &mdm_script_queue_list, &en.tag, n);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
-    mdm_str_set(&args[2], MDM_API_QUEUE_BYTES);
+    args[MDM_ARG_QUEUE_LIST_ID] = en.id_key;
+    mdm_str_set(&args[MDM_ARG_QUEUE_LIST_BYTES], MDM_API_QUEUE_BYTES);
 
-    if (mdm_api_number(x, &args[1], limit) != MDM_OK
-        || mdm_api_number(x, &args[3], offset) != MDM_OK)
+    if (mdm_api_number(x, &args[MDM_ARG_QUEUE_LIST_MOST], limit) != MDM_OK
+        || mdm_api_number(x, &args[MDM_ARG_QUEUE_LIST_OFFSET], offset)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[4], anchors, n * sizeof(mdm_str_t));
+    memcpy(&args[MDM_ARG_QUEUE_LIST_CURSOR], anchors, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
 }
@@ -117,14 +117,17 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, 0, -1) != 0) {
+    if (mdm_reply_code(reply, -1) != 0) {
         return mdm_api_not_enrolled(x);
     }
 
     size = 256;
 
-    for (i = 2; i + 3 < reply->nelements; i += 4) {
-        body = mdm_reply_str(reply, i + 2);
+    for (i = MDM_RET_QUEUE_LIST_COMMANDS;
+         i + MDM_NRET_QUEUE_LIST_COMMANDS <= reply->nelements;
+         i += MDM_NRET_QUEUE_LIST_COMMANDS)
+    {
+        body = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_BODY);
         size += 256 + body.len / 3 * 4;
     }
 
@@ -133,10 +136,12 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
     mdm_json_open(&j, NULL, '{');
     mdm_json_open(&j, "commands", '[');
 
-    for (i = 2; i + 3 < reply->nelements; i += 4) {
-
-        s = mdm_reply_str(reply, i);
-        body = mdm_reply_str(reply, i + 2);
+    for (i = MDM_RET_QUEUE_LIST_COMMANDS;
+         i + MDM_NRET_QUEUE_LIST_COMMANDS <= reply->nelements;
+         i += MDM_NRET_QUEUE_LIST_COMMANDS)
+    {
+        s = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_UUID);
+        body = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_BODY);
 
         mdm_where_command(&where, &x->calls[0].key, &s);
 
@@ -147,7 +152,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
 
         if (x->settings->audit_reads && body.len != 0
             && mdm_api_audit(x, &x->calls[0].key, "command",
-                             &x->calls[0].args[0], &s)
+                             &x->calls[0].args[MDM_ARG_QUEUE_LIST_ID], &s)
                != MDM_OK)
         {
             return MDM_ERROR;
@@ -156,12 +161,12 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
         mdm_json_open(&j, NULL, '{');
         mdm_json_id(&j, "command_uuid", &s);
 
-        s = mdm_reply_str(reply, i + 1);
+        s = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_TYPE);
         mdm_json_str(&j, "request_type", &s);
 
         mdm_json_base64(&j, "command", &body);
 
-        s = mdm_reply_str(reply, i + 3);
+        s = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_REFUSALS);
         mdm_api_json_not_now(&j, &s);
 
         mdm_json_close(&j, '}');
@@ -169,7 +174,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
 
     mdm_json_close(&j, ']');
 
-    s = mdm_reply_str(reply, 1);
+    s = mdm_reply_str(reply, MDM_RET_QUEUE_LIST_NEXT);
 
     if (s.len != 0) {
 
@@ -200,10 +205,15 @@ mdm_api_queue_cursor_write(mdm_exchange_t *x, const mdm_reply_t *reply,
     mdm_str_t    s;
 
     n = 0;
-    at[n++] = 1;
+    at[n++] = MDM_RET_QUEUE_LIST_NEXT;
 
-    for (i = reply->nelements; i >= 6 && n < MDM_API_QUEUE_ANCHORS; i -= 4) {
-        at[n++] = i - 4;
+    for (i = reply->nelements;
+         i >= MDM_RET_QUEUE_LIST_COMMANDS + MDM_NRET_QUEUE_LIST_COMMANDS
+         && n < MDM_API_QUEUE_ANCHORS;
+         i -= MDM_NRET_QUEUE_LIST_COMMANDS)
+    {
+        at[n++] = i - MDM_NRET_QUEUE_LIST_COMMANDS
+                  + MDM_RET_QUEUE_LIST_COMMANDS_UUID;
     }
 
     s.len = 0;
@@ -319,7 +329,7 @@ mdm_api_queue_clear_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_queue_clear_round(mdm_exchange_t *x, mdm_api_ids_t *list)
 {
-    mdm_str_t        *args, actor[2], limit;
+    mdm_str_t        *args;
     mdm_uint_t        i, k, n;
     mdm_api_chunk_t  *chunk;
 
@@ -333,11 +343,7 @@ mdm_api_queue_clear_round(mdm_exchange_t *x, mdm_api_ids_t *list)
         return mdm_api_ids_answer(x, list);
     }
 
-    if (mdm_api_actor(x, actor) != MDM_OK
-        || mdm_api_number(x, &limit, (int64_t) x->settings->event_limit)
-           != MDM_OK
-        || mdm_exchange_calls(x, n, 1) != MDM_CALL)
-    {
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
         return MDM_ERROR;
     }
 
@@ -352,17 +358,14 @@ mdm_api_queue_clear_round(mdm_exchange_t *x, mdm_api_ids_t *list)
         }
 
         args = mdm_exchange_call(x, i++, &mdm_script_queue_clear, &chunk->tag,
-                                 MDM_API_CLEAR_ARGS + chunk->n - chunk->done);
+                                 chunk->n - chunk->done);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        args[0] = limit;
-        args[1] = actor[0];
-        args[2] = actor[1];
-        mdm_str_set(&args[3], MDM_API_CLEAR_BUDGET);
+        mdm_str_set(&args[MDM_ARG_QUEUE_CLEAR_BUDGET], MDM_API_CLEAR_BUDGET);
 
-        args += MDM_API_CLEAR_ARGS;
+        args += MDM_ARG_QUEUE_CLEAR_IDS;
 
         for (k = chunk->done; k < chunk->n; k++) {
             *args++ = chunk->ids[k]->key;
@@ -405,7 +408,7 @@ mdm_api_queue_clear_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
                              MDM_API_NOT_ENROLLED);
         }
 
-        n = mdm_reply_int(reply, 0, 0);
+        n = mdm_reply_int(reply, MDM_RET_QUEUE_CLEAR_HANDLED, 0);
         left = (int64_t) (chunk->n - chunk->done);
 
         if (n < 1 || n > left) {

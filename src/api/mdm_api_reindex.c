@@ -10,11 +10,7 @@
 
 #define MDM_API_REINDEX_IDS     "200"   /* looked at by a script */
 #define MDM_API_REINDEX_ROUNDS  64      /* of an exchange: some MB */
-#define MDM_API_REINDEX_ARGS    13      /* of enrollment_query, no filter */
-
-/* of a row of enrollment_query */
-#define MDM_API_REINDEX_ID      0
-#define MDM_API_REINDEX_SERIAL  5
+#define MDM_API_REINDEX_LISTS   5       /* of a filter, all empty */
 
 enum {
     MDM_API_REINDEX_BEGIN = 0,
@@ -48,7 +44,9 @@ mdm_api_reindex_step(mdm_exchange_t *x)
     default: /* MDM_API_REINDEX_ADDED */
 
         for (i = 0; i < x->ncalls; i++) {
-            re->added += (uint64_t) mdm_reply_count(x->calls[i].reply, 0, 1);
+            re->added += (uint64_t) mdm_reply_count(x->calls[i].reply,
+                                                    MDM_RET_SERIAL_CLAIM_CODE,
+                                                    1);
         }
 
         return mdm_api_reindex_scan(x);
@@ -81,21 +79,26 @@ mdm_api_reindex_scan(mdm_exchange_t *x)
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_enrollment_query, &tag,
-                             MDM_API_REINDEX_ARGS);
+                             MDM_API_REINDEX_LISTS);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[0], "scan");
-    args[1] = re->after;
-    mdm_str_set(&args[2], MDM_API_REINDEX_IDS);
-    mdm_str_set(&args[3], MDM_API_REINDEX_IDS);
+    mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_BY], "scan");
+    args[MDM_ARG_ENROLLMENT_QUERY_AFTER] = re->after;
+    mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_MOST], MDM_API_REINDEX_IDS);
+    mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_ROWS], MDM_API_REINDEX_IDS);
 
-    for (i = 5; i < MDM_API_REINDEX_ARGS; i++) {
+    /* enabled or not, supervised or not: any */
+
+    mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_CERTIFICATE], "0");
+    mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_TOKEN], "0");
+
+    args += MDM_ARG_ENROLLMENT_QUERY_FILTERS;
+
+    for (i = 0; i < MDM_API_REINDEX_LISTS; i++) {
         mdm_str_set(&args[i], "0");
     }
-
-    mdm_str_null(&args[7]);                 /* supervised or not */
 
     return MDM_CALL;
 }
@@ -105,18 +108,19 @@ static mdm_int_t
 mdm_api_reindex_scanned(mdm_exchange_t *x)
 {
     size_t              k, n;
-    mdm_str_t           id;
+    mdm_str_t           id, serial;
     mdm_api_reindex_t  *re;
     const mdm_reply_t  *reply, *row;
 
     re = x->ctx;
     reply = x->calls[0].reply;
 
-    re->seen += (uint64_t) mdm_reply_count(reply, MDM_API_REPLY_SEEN,
+    re->seen += (uint64_t) mdm_reply_count(reply,
+                                           MDM_RET_ENROLLMENT_QUERY_LOOKED,
                                            MDM_API_ROUND);
 
-    if (mdm_reply_int(reply, MDM_API_REPLY_MORE, 0) != 0) {
-        re->after = mdm_reply_str(reply, MDM_API_REPLY_LAST);
+    if (mdm_reply_int(reply, MDM_RET_ENROLLMENT_QUERY_MORE, 0) != 0) {
+        re->after = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
 
     } else {
         re->partition++;
@@ -127,14 +131,15 @@ mdm_api_reindex_scanned(mdm_exchange_t *x)
 
     n = 0;
 
-    for (k = MDM_API_REPLY_ROWS;
+    for (k = MDM_RET_ENROLLMENT_QUERY_ROWS;
          n < MDM_API_ROUND && (row = mdm_reply_at(reply, k)) != NULL;
          k++)
     {
-        id = mdm_reply_str(row, MDM_API_REINDEX_ID);
+        id = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
+        serial = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_SERIAL);
 
         n += (id.len != 0 && memchr(id.data, ':', id.len) == NULL
-              && mdm_reply_str(row, MDM_API_REINDEX_SERIAL).len != 0);
+              && serial.len != 0);
     }
 
     if (n == 0) {
@@ -149,12 +154,13 @@ mdm_api_reindex_scanned(mdm_exchange_t *x)
 
     n = 0;
 
-    for (k = MDM_API_REPLY_ROWS; n < x->ncalls; k++) {
+    for (k = MDM_RET_ENROLLMENT_QUERY_ROWS; n < x->ncalls; k++) {
         row = mdm_reply_at(reply, k);
-        id = mdm_reply_str(row, MDM_API_REINDEX_ID);
+        id = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
+        serial = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_SERIAL);
 
         if (id.len != 0 && memchr(id.data, ':', id.len) == NULL
-            && mdm_reply_str(row, MDM_API_REINDEX_SERIAL).len != 0
+            && serial.len != 0
             && mdm_api_reindex_add(x, n++, row) != MDM_OK)
         {
             return MDM_ERROR;
@@ -170,18 +176,19 @@ mdm_api_reindex_add(mdm_exchange_t *x, mdm_uint_t i, const mdm_reply_t *row)
 {
     mdm_str_t  key, serial, *args;
 
-    serial = mdm_reply_str(row, MDM_API_REINDEX_SERIAL);
+    serial = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_SERIAL);
 
     if (mdm_key_serial(x->arena, &key, &x->tenant, &serial) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, i, &mdm_script_serial_claim, &key, 1);
+    args = mdm_exchange_call(x, i, &mdm_script_serial_claim, &key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = mdm_reply_str(row, MDM_API_REINDEX_ID);
+    args[MDM_ARG_SERIAL_CLAIM_DEVICE] =
+        mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
 
     return MDM_OK;
 }

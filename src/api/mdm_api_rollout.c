@@ -25,7 +25,7 @@ mdm_api_rollout_step(mdm_exchange_t *x)
     };
 
     if (x->state == 0) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_job_get, 0, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_job_get, &args);
 
         return (rc == MDM_OK) ? MDM_CALL : rc;
     }
@@ -35,7 +35,7 @@ mdm_api_rollout_step(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    state = mdm_reply_str(reply, 1);
+    state = mdm_reply_str(reply, MDM_RET_DDM_JOB_GET_STATE);
 
     if (state.len == 0) {
         mdm_str_set(&state, "done");
@@ -45,7 +45,7 @@ mdm_api_rollout_step(mdm_exchange_t *x)
     mdm_json_open(&j, NULL, '{');
     mdm_json_str(&j, "state", &state);
 
-    time = mdm_reply_str(reply, 0);
+    time = mdm_reply_str(reply, MDM_RET_DDM_JOB_GET_REV);
 
     if (mdm_atoi(&time, &rev) != MDM_OK) {
         rev = 0;
@@ -53,14 +53,14 @@ mdm_api_rollout_step(mdm_exchange_t *x)
 
     mdm_json_int(&j, "rev", rev);
 
-    time = mdm_reply_str(reply, 2);
+    time = mdm_reply_str(reply, MDM_RET_DDM_JOB_GET_STARTED);
     mdm_json_opt_time(&j, "started", &time);
 
-    time = mdm_reply_str(reply, 3);
+    time = mdm_reply_str(reply, MDM_RET_DDM_JOB_GET_FINISHED);
     mdm_json_opt_time(&j, "finished", &time);
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        time = mdm_reply_str(reply, 4 + i);
+        time = mdm_reply_str(reply, MDM_RET_DDM_JOB_GET_ROLLED_OUT + i);
 
         if (mdm_atoi(&time, &rev) != MDM_OK) {
             rev = 0;

@@ -13,20 +13,9 @@
 
 
 #define MDM_API_RELEASE_IDS    500      /* ids in a call, and rows of one */
-#define MDM_API_RELEASE_ARGS   3        /* before the ids */
 #define MDM_API_RELEASE_COST   20000    /* ids that a request looks at */
 #define MDM_API_RELEASE_CALL   20       /* what a call costs by itself */
 #define MDM_API_RELEASE_WIDTH  16       /* partitions in a round */
-
-
-/* elements of the reply of enrollment_query.lua */
-
-enum {
-    MDM_API_RELEASE_SEEN = 0,
-    MDM_API_RELEASE_MORE,
-    MDM_API_RELEASE_LAST,
-    MDM_API_RELEASE_ROWS
-};
 
 
 enum {
@@ -172,7 +161,10 @@ mdm_api_release_list_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
 
         reply = call->reply;
 
-        for (k = 1; mdm_reply_at(reply, k) != NULL; k++) {
+        for (k = MDM_RET_SECRETS_RELEASE_UNKNOWN;
+             mdm_reply_at(reply, k) != NULL;
+             k++)
+        {
             n = mdm_reply_int(reply, k, -1);
 
             if (n >= 0 && n < (int64_t) chunk->n) {
@@ -195,17 +187,9 @@ mdm_api_release_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_str_t *tag,
     mdm_str_t  *args;
 
     args = mdm_exchange_call(x, i, &mdm_script_secrets_release, tag,
-                             MDM_API_RELEASE_ARGS + nids);
+                             nids);
 
-    if (args == NULL
-        || mdm_api_number(x, &args[0], (int64_t) x->settings->event_limit)
-           != MDM_OK
-        || mdm_api_actor(x, &args[1]) != MDM_OK)
-    {
-        return NULL;
-    }
-
-    return args + MDM_API_RELEASE_ARGS;
+    return (args == NULL) ? NULL : args + MDM_ARG_SECRETS_RELEASE_IDS;
 }
 
 
@@ -228,8 +212,10 @@ mdm_api_secrets_release_filter_step(mdm_exchange_t *x)
     default: /* MDM_API_RELEASE_DONE */
 
         for (i = 0; i < x->ncalls; i++) {
-            release->released += mdm_reply_count(x->calls[i].reply, 0,
-                                                 MDM_API_RELEASE_COST);
+            release->released +=
+                mdm_reply_count(x->calls[i].reply,
+                                MDM_RET_SECRETS_RELEASE_RELEASED,
+                                MDM_API_RELEASE_COST);
         }
 
         return mdm_api_release_find(x, release);
@@ -334,7 +320,7 @@ mdm_api_release_find(mdm_exchange_t *x, mdm_api_release_t *release)
             }
 
             if (i == 0) {
-                x->calls[0].args[1] = q->after;
+                x->calls[0].args[MDM_ARG_ENROLLMENT_QUERY_AFTER] = q->after;
             }
 
             continue;
@@ -363,33 +349,37 @@ mdm_api_release_find_call(mdm_exchange_t *x, mdm_api_query_t *q,
     mdm_str_t  *args;
 
     args = mdm_exchange_call(x, i, &mdm_script_enrollment_query, tag,
-                             8 + q->nfilter + nids);
+                             q->nfilter + nids);
 
     if (args == NULL
-        || mdm_api_number(x, &args[2], MDM_API_RELEASE_IDS) != MDM_OK)
+        || mdm_api_number(x, &args[MDM_ARG_ENROLLMENT_QUERY_MOST],
+                          MDM_API_RELEASE_IDS)
+           != MDM_OK)
     {
         return NULL;
     }
 
     if (q->by_id) {
-        mdm_str_set(&args[0], "ids");
+        mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_BY], "ids");
 
     } else {
-        mdm_str_set(&args[0], "scan");
+        mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_BY], "scan");
     }
 
     /* as many rows as are looked at */
 
-    args[3] = args[2];
-    args[4] = q->enabled;
-    args[5] = mdm_api_flag(0);
-    args[6] = mdm_api_flag(0);
+    args[MDM_ARG_ENROLLMENT_QUERY_ROWS] = args[MDM_ARG_ENROLLMENT_QUERY_MOST];
+    args[MDM_ARG_ENROLLMENT_QUERY_ENABLED] = q->enabled;
+    args[MDM_ARG_ENROLLMENT_QUERY_CERTIFICATE] = mdm_api_flag(0);
+    args[MDM_ARG_ENROLLMENT_QUERY_TOKEN] = mdm_api_flag(0);
 
-    args[7] = q->supervised;
+    args[MDM_ARG_ENROLLMENT_QUERY_SUPERVISED] = q->supervised;
 
-    memcpy(&args[8], q->filter, q->nfilter * sizeof(mdm_str_t));
+    args += MDM_ARG_ENROLLMENT_QUERY_FILTERS;
 
-    return args + 8 + q->nfilter;
+    memcpy(args, q->filter, q->nfilter * sizeof(mdm_str_t));
+
+    return args + q->nfilter;
 }
 
 
@@ -411,20 +401,21 @@ mdm_api_release_found(mdm_exchange_t *x, mdm_api_release_t *release)
         reply = found[i].reply;
 
         q->cost += MDM_API_RELEASE_CALL
-                   + (mdm_uint_t) mdm_reply_count(reply, MDM_API_RELEASE_SEEN,
-                                                  MDM_API_RELEASE_COST);
+                   + (mdm_uint_t)
+                         mdm_reply_count(reply, MDM_RET_ENROLLMENT_QUERY_LOOKED,
+                                         MDM_API_RELEASE_COST);
 
-        n += (mdm_reply_at(reply, MDM_API_RELEASE_ROWS) != NULL);
+        n += (mdm_reply_at(reply, MDM_RET_ENROLLMENT_QUERY_ROWS) != NULL);
 
         if (q->by_id) {
             continue;
         }
 
-        if (mdm_reply_int(reply, MDM_API_RELEASE_MORE, 0) != 0) {
+        if (mdm_reply_int(reply, MDM_RET_ENROLLMENT_QUERY_MORE, 0) != 0) {
 
             /* further partitions were asked too early */
 
-            q->after = mdm_reply_str(reply, MDM_API_RELEASE_LAST);
+            q->after = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
             q->width = 1;
             q->large = 1;
             nfound = i + 1;
@@ -458,18 +449,18 @@ mdm_api_release_rows(mdm_exchange_t *x, const mdm_call_t *found,
     size_t              k, rows;
     mdm_str_t          *args;
     mdm_uint_t          i, call;
-    const mdm_reply_t  *reply;
+    const mdm_reply_t  *reply, *row;
 
     call = 0;
 
     for (i = 0; i < n; i++) {
         reply = found[i].reply;
 
-        if (mdm_reply_at(reply, MDM_API_RELEASE_ROWS) == NULL) {
+        if (mdm_reply_at(reply, MDM_RET_ENROLLMENT_QUERY_ROWS) == NULL) {
             continue;
         }
 
-        rows = reply->nelements - MDM_API_RELEASE_ROWS;
+        rows = reply->nelements - MDM_RET_ENROLLMENT_QUERY_ROWS;
 
         args = mdm_api_release_call(x, call++, &found[i].key, rows);
         if (args == NULL) {
@@ -477,9 +468,9 @@ mdm_api_release_rows(mdm_exchange_t *x, const mdm_call_t *found,
         }
 
         for (k = 0; k < rows; k++) {
-            args[k] = mdm_reply_str(mdm_reply_at(reply,
-                                                 MDM_API_RELEASE_ROWS + k),
-                                    0);
+            row = mdm_reply_at(reply, MDM_RET_ENROLLMENT_QUERY_ROWS + k);
+
+            args[k] = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
         }
     }
 

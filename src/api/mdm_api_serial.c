@@ -185,10 +185,12 @@ mdm_api_serial_round(mdm_exchange_t *x, mdm_api_query_t *q)
             return MDM_ERROR;
         }
 
-        args = mdm_exchange_call(x, i, &mdm_script_serial_get, &key, 1);
+        args = mdm_exchange_call(x, i, &mdm_script_serial_get, &key, 0);
 
         if (args == NULL
-            || mdm_api_number(x, &args[0], MDM_API_SERIAL_IDS) != MDM_OK)
+            || mdm_api_number(x, &args[MDM_ARG_SERIAL_GET_MOST],
+                              MDM_API_SERIAL_IDS)
+               != MDM_OK)
         {
             return MDM_ERROR;
         }
@@ -210,13 +212,15 @@ mdm_api_serial_replies(mdm_exchange_t *x, mdm_api_query_t *q)
         reply = x->calls[i].reply;
         serial = &q->serials[q->looked + i];
 
-        if (mdm_reply_int(reply, 0, 0) > MDM_API_SERIAL_IDS) {
+        if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, 0)
+            > MDM_API_SERIAL_IDS)
+        {
             mdm_exchange_note(x, MDM_NOTE_WARN, "serial number \"%.*s\" has "
                               "more than %d devices: some are not found",
                               mdm_fmt(serial), MDM_API_SERIAL_IDS);
         }
 
-        for (k = 1; mdm_reply_at(reply, k) != NULL; k++) {
+        for (k = MDM_RET_SERIAL_GET_IDS; mdm_reply_at(reply, k) != NULL; k++) {
             key = mdm_reply_str(reply, k);
 
             if (mdm_api_serial_add(x, q, &key, serial) != MDM_OK) {
@@ -343,7 +347,7 @@ mdm_api_serial_found(mdm_exchange_t *x, mdm_api_query_t *q)
         reply = x->calls[i].reply;
         chunk = &q->devices.chunks[q->next];
 
-        for (k = MDM_API_REPLY_ROWS;
+        for (k = MDM_RET_ENROLLMENT_QUERY_ROWS;
              (row = mdm_reply_at(reply, k)) != NULL;
              k++)
         {
@@ -357,7 +361,7 @@ mdm_api_serial_found(mdm_exchange_t *x, mdm_api_query_t *q)
             }
         }
 
-        next = mdm_reply_int(reply, MDM_API_REPLY_MORE, 0);
+        next = mdm_reply_int(reply, MDM_RET_ENROLLMENT_QUERY_MORE, 0);
 
         if (next != 0) {
 
@@ -385,9 +389,9 @@ mdm_api_serial_row(mdm_exchange_t *x, mdm_api_query_t *q,
 {
     mdm_str_t  id;
 
-    id = mdm_reply_str(row, 0);
+    id = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
 
-    if (mdm_reply_at(row, 1) == NULL) {
+    if (mdm_reply_at(row, MDM_RET_ENROLLMENT_QUERY_ROWS_TYPE) == NULL) {
         mdm_api_serial_stale(q, chunk, &id);
         return MDM_OK;
     }
@@ -453,7 +457,7 @@ mdm_api_serial_drop(mdm_exchange_t *x, mdm_api_query_t *q)
             return MDM_ERROR;
         }
 
-        args[0] = q->stale[i]->key;
+        args[MDM_ARG_SERIAL_DROP_DEVICES] = q->stale[i]->key;
     }
 
     return MDM_CALL;

@@ -67,7 +67,7 @@ mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
 
     if (x->state != 0) {
 
-        switch (mdm_reply_int(x->calls[0].reply, 0, 0)) {
+        switch (mdm_reply_code(x->calls[0].reply, 0)) {
 
         case -1:
             return mdm_exchange_refuse(x, 404, "there is no such "
@@ -84,7 +84,7 @@ mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
                                        MDM_DDM_SET);
 
         default:
-            return mdm_api_changed(x, mdm_reply_int(x->calls[0].reply, 0, 0)
+            return mdm_api_changed(x, mdm_reply_code(x->calls[0].reply, 0)
                                       == 1);
         }
     }
@@ -99,19 +99,21 @@ mdm_api_set_change(mdm_exchange_t *x, mdm_uint_t in)
     }
 
     if (rc == MDM_OK) {
-        rc = mdm_api_change(x, &mdm_script_ddm_set, 9, &args);
+        rc = mdm_api_change(x, &mdm_script_ddm_set, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[4] = set;
-    args[5] = id;
-    args[6] = mdm_api_flag(in);
+    args[MDM_ARG_DDM_SET_SET] = set;
+    args[MDM_ARG_DDM_SET_ID] = id;
+    args[MDM_ARG_DDM_SET_MEMBER] = mdm_api_flag(in);
 
-    if (mdm_api_number(x, &args[7], MDM_DDM_SETS) != MDM_OK
-        || mdm_api_number(x, &args[8], MDM_DDM_SET) != MDM_OK)
+    if (mdm_api_number(x, &args[MDM_ARG_DDM_SET_MOST_SETS], MDM_DDM_SETS)
+        != MDM_OK
+        || mdm_api_number(x, &args[MDM_ARG_DDM_SET_MOST], MDM_DDM_SET)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -130,11 +132,11 @@ mdm_api_set_filter_get_step(mdm_exchange_t *x)
     if (x->state != 0) {
         reply = x->calls[0].reply;
 
-        if (mdm_reply_int(reply, 0, 0) != 1) {
+        if (mdm_reply_code(reply, 0) != 1) {
             return mdm_exchange_refuse(x, 404, "the set has no filter");
         }
 
-        json = mdm_reply_str(reply, 1);
+        json = mdm_reply_str(reply, MDM_RET_DDM_SET_GET_VALUE);
 
         return mdm_exchange_body(x, 200, "application/json", &json);
     }
@@ -144,15 +146,15 @@ mdm_api_set_filter_get_step(mdm_exchange_t *x)
     rc = mdm_api_name(x, 0, MDM_API_SET, &set);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_set_get, 2, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_set_get, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[0] = set;
-    mdm_str_set(&args[1], "f");
+    args[MDM_ARG_DDM_SET_GET_SET] = set;
+    mdm_str_set(&args[MDM_ARG_DDM_SET_GET_WHICH], "f");
 
     return MDM_CALL;
 }
@@ -259,13 +261,13 @@ mdm_api_set_filter_change(mdm_exchange_t *x, const mdm_str_t *json)
 
     if (x->state != 0) {
 
-        if (mdm_reply_int(x->calls[0].reply, 0, 0) == -2) {
+        if (mdm_reply_code(x->calls[0].reply, 0) == -2) {
             return mdm_exchange_refuse(x, 409, "there are %d sets already, "
                                        "the most that a tenant has",
                                        MDM_DDM_SETS);
         }
 
-        return mdm_api_changed(x, mdm_reply_int(x->calls[0].reply, 0, 0)
+        return mdm_api_changed(x, mdm_reply_code(x->calls[0].reply, 0)
                                   == 1);
     }
 
@@ -274,17 +276,18 @@ mdm_api_set_filter_change(mdm_exchange_t *x, const mdm_str_t *json)
     rc = mdm_api_name(x, 0, MDM_API_SET, &set);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_change(x, &mdm_script_ddm_set_put, 8, &args);
+        rc = mdm_api_change(x, &mdm_script_ddm_set_put, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[4] = set;
-    mdm_str_set(&args[5], "f");
-    args[6] = *json;
+    args[MDM_ARG_DDM_SET_PUT_SET] = set;
+    mdm_str_set(&args[MDM_ARG_DDM_SET_PUT_WHICH], "f");
+    args[MDM_ARG_DDM_SET_PUT_VALUE] = *json;
 
-    return mdm_api_number(x, &args[7], MDM_DDM_SETS) == MDM_OK ? MDM_CALL
-                                                               : MDM_ERROR;
+    return (mdm_api_number(x, &args[MDM_ARG_DDM_SET_PUT_MOST], MDM_DDM_SETS)
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }

@@ -17,7 +17,6 @@
 
 
 #define MDM_API_STATUS_CHUNK      20   /* ids a call */
-#define MDM_API_STATUS_ARGS       3    /* before them */
 
 #define MDM_API_STATUS_LIMIT      10   /* errors of an id */
 #define MDM_API_STATUS_LIMIT_MAX  1000
@@ -34,7 +33,7 @@ typedef struct {
     mdm_api_ids_t             ids;
     mdm_uint_t                next;        /* chunk */
     const mdm_reply_t       **replies;     /* of each id */
-    mdm_str_t                 args[MDM_API_STATUS_ARGS];
+    mdm_str_t                 args[MDM_NARGS_STATUS_GET];
 } mdm_api_status_ctx_t;
 
 
@@ -119,7 +118,7 @@ mdm_api_status_values_step(mdm_exchange_t *x)
         prefix.len = 0;
     }
 
-    ctx->args[1] = prefix;
+    ctx->args[MDM_ARG_STATUS_GET_FIRST] = prefix;
 
     return mdm_api_status_round(x, ctx);
 }
@@ -155,8 +154,11 @@ mdm_api_status_errors_step(mdm_exchange_t *x)
         return rc;
     }
 
-    if (mdm_api_number(x, &ctx->args[1], offset) != MDM_OK
-        || mdm_api_number(x, &ctx->args[2], offset + limit - 1) != MDM_OK)
+    if (mdm_api_number(x, &ctx->args[MDM_ARG_STATUS_GET_FIRST], offset)
+        != MDM_OK
+        || mdm_api_number(x, &ctx->args[MDM_ARG_STATUS_GET_LAST],
+                          offset + limit - 1)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -197,8 +199,8 @@ mdm_api_status_start(mdm_exchange_t *x, const char *what,
     x->ctx = ctx;
     *pctx = ctx;
 
-    ctx->args[0].data = (u_char *) (uintptr_t) what;
-    ctx->args[0].len = strlen(what);
+    ctx->args[MDM_ARG_STATUS_GET_WHAT].data = (u_char *) (uintptr_t) what;
+    ctx->args[MDM_ARG_STATUS_GET_WHAT].len = strlen(what);
 
     rc = mdm_api_ids_read(x, 0, &ctx->ids);
     if (rc != MDM_OK) {
@@ -242,7 +244,7 @@ mdm_api_status_round(mdm_exchange_t *x, mdm_api_status_ctx_t *ctx)
         chunk = &ctx->ids.chunks[ctx->next + i];
 
         args = mdm_exchange_call(x, i, &mdm_script_status_get, &chunk->tag,
-                                 MDM_API_STATUS_ARGS + chunk->n);
+                                 chunk->n);
         if (args == NULL) {
             return MDM_ERROR;
         }
@@ -250,7 +252,7 @@ mdm_api_status_round(mdm_exchange_t *x, mdm_api_status_ctx_t *ctx)
         memcpy(args, ctx->args, sizeof(ctx->args));
 
         for (k = 0; k < chunk->n; k++) {
-            args[MDM_API_STATUS_ARGS + k] = chunk->ids[k]->key;
+            args[MDM_ARG_STATUS_GET_IDS + k] = chunk->ids[k]->key;
         }
     }
 
@@ -276,7 +278,8 @@ mdm_api_status_list(mdm_exchange_t *x, mdm_api_status_pt write)
 
         for (k = 0; k < chunk->n; k++) {
             ctx->replies[chunk->ids[k] - ctx->ids.ids] =
-                mdm_reply_at(x->calls[i].reply, k);
+                mdm_reply_at(x->calls[i].reply,
+                             MDM_RET_STATUS_GET_CHANNELS + k);
         }
     }
 
@@ -293,7 +296,7 @@ mdm_api_status_list(mdm_exchange_t *x, mdm_api_status_pt write)
 
         /* one that is not enrolled reported nothing */
 
-        if (mdm_reply_int(ctx->replies[i], 0, 0) == 0) {
+        if (mdm_reply_code(ctx->replies[i], 0) == 0) {
             rc = write(x, &j, ctx->replies[i]);
             if (rc != MDM_OK) {
                 return rc;
@@ -588,8 +591,10 @@ mdm_api_status_sorted(mdm_exchange_t *x, const mdm_reply_t *reply, size_t *n)
     }
 
     for (i = 0; i < pairs; i++) {
-        place = mdm_reply_str(reply, 2 * i);
-        kept = mdm_reply_str(reply, 2 * i + 1);
+        place = mdm_reply_str(reply, MDM_NRET_STATUS_GET_VALUES * i
+                                     + MDM_RET_STATUS_GET_VALUES_PLACE);
+        kept = mdm_reply_str(reply, MDM_NRET_STATUS_GET_VALUES * i
+                                    + MDM_RET_STATUS_GET_VALUES_VALUE);
 
         /* there is no such field, but a reply may have anything */
 

@@ -345,20 +345,21 @@ mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
             return MDM_ERROR;
         }
 
-        args = mdm_exchange_call(x, i, &mdm_script_status_query, &tag, 5);
+        args = mdm_exchange_call(x, i, &mdm_script_status_query, &tag, 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        args[0] = q->item;
-        args[1] = q->op;
-        args[2] = q->value;
+        args[MDM_ARG_STATUS_QUERY_ITEM] = q->item;
+        args[MDM_ARG_STATUS_QUERY_OP] = q->op;
+        args[MDM_ARG_STATUS_QUERY_JSON] = q->value;
 
         if (i == 0) {
-            args[3] = q->after;
+            args[MDM_ARG_STATUS_QUERY_CURSOR] = q->after;
         }
 
-        if (mdm_api_number(x, &args[4], (int64_t) (q->limit - q->rows))
+        if (mdm_api_number(x, &args[MDM_ARG_STATUS_QUERY_ROWS],
+                           (int64_t) (q->limit - q->rows))
             != MDM_OK)
         {
             return MDM_ERROR;
@@ -384,7 +385,7 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
 
         /* two elements, then the rows */
 
-        if (reply == NULL || reply->nelements < 2) {
+        if (reply == NULL || reply->nelements < MDM_RET_STATUS_QUERY_ROWS) {
             return MDM_ERROR;
         }
 
@@ -407,9 +408,12 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
             return mdm_api_status_query_round(x, q);
         }
 
-        for (k = 2; k + 1 < reply->nelements; k += 2) {
-            id = mdm_reply_str(reply, k);
-            value = mdm_reply_str(reply, k + 1);
+        for (k = MDM_RET_STATUS_QUERY_ROWS;
+             k + MDM_NRET_STATUS_QUERY_ROWS <= reply->nelements;
+             k += MDM_NRET_STATUS_QUERY_ROWS)
+        {
+            id = mdm_reply_str(reply, k + MDM_RET_STATUS_QUERY_ROWS_ID);
+            value = mdm_reply_str(reply, k + MDM_RET_STATUS_QUERY_ROWS_VALUE);
 
             q->rows++;
 
@@ -423,8 +427,8 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
             mdm_json_close(&q->json, '}');
         }
 
-        if (mdm_reply_int(reply, 0, 0) != 0) {
-            q->after = mdm_reply_str(reply, 1);
+        if (mdm_reply_int(reply, MDM_RET_STATUS_QUERY_MORE, 0) != 0) {
+            q->after = mdm_reply_str(reply, MDM_RET_STATUS_QUERY_CURSOR);
             q->width = 1;
 
             return mdm_api_status_query_round(x, q);

@@ -18,18 +18,6 @@
 #define MDM_API_STATUS_INDEX  1000000
 
 
-/* elements of the script's reply */
-
-enum {
-    MDM_API_REPORT_CODE = 0,
-    MDM_API_REPORT_ID,
-    MDM_API_REPORT_INDEX,
-    MDM_API_REPORT_DIGEST,
-    MDM_API_REPORT_Z,
-    MDM_API_REPORT_BODY
-};
-
-
 static mdm_int_t mdm_api_status_report_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_status_report_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_api_status_report_headers(mdm_exchange_t *x,
@@ -79,23 +67,24 @@ mdm_api_status_report_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_status_report, &en.tag, 3);
+    args = mdm_exchange_call(x, 0, &mdm_script_status_report, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.id_key;
+    args[MDM_ARG_STATUS_REPORT_ID] = en.id_key;
 
     if (id.len != 0) {
-        mdm_str_set(&args[1], "id");
-        args[2] = id;
+        mdm_str_set(&args[MDM_ARG_STATUS_REPORT_BY], "id");
+        args[MDM_ARG_STATUS_REPORT_WHICH] = id;
 
         return MDM_CALL;
     }
 
-    mdm_str_set(&args[1], "index");
+    mdm_str_set(&args[MDM_ARG_STATUS_REPORT_BY], "index");
 
-    return (mdm_api_number(x, &args[2], n) == MDM_OK) ? MDM_CALL : MDM_ERROR;
+    return (mdm_api_number(x, &args[MDM_ARG_STATUS_REPORT_WHICH], n) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -110,7 +99,7 @@ mdm_api_status_report_answer(mdm_exchange_t *x)
     const mdm_reply_t   *reply;
 
     reply = x->calls[0].reply;
-    code = mdm_reply_int(reply, MDM_API_REPORT_CODE, -1);
+    code = mdm_reply_code(reply, -1);
 
     if (code < 0) {
         return mdm_api_not_enrolled(x);
@@ -120,9 +109,9 @@ mdm_api_status_report_answer(mdm_exchange_t *x)
         return mdm_exchange_refuse(x, 404, "no such status report is kept");
     }
 
-    digest = mdm_reply_str(reply, MDM_API_REPORT_DIGEST);
-    z = mdm_reply_str(reply, MDM_API_REPORT_Z);
-    body = mdm_reply_str(reply, MDM_API_REPORT_BODY);
+    digest = mdm_reply_str(reply, MDM_RET_STATUS_REPORT_DIGEST);
+    z = mdm_reply_str(reply, MDM_RET_STATUS_REPORT_Z);
+    body = mdm_reply_str(reply, MDM_RET_STATUS_REPORT_BODY);
 
     compressed = mdm_str_is(&z, "1");
 
@@ -132,7 +121,8 @@ mdm_api_status_report_answer(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    mdm_where_status(&where, &x->calls[0].key, &x->calls[0].args[0],
+    mdm_where_status(&where, &x->calls[0].key,
+                     &x->calls[0].args[MDM_ARG_STATUS_REPORT_ID],
                      (char *) digest.data, compressed);
 
     rc = mdm_exchange_open(x, &where, &body);
@@ -156,7 +146,7 @@ mdm_api_status_report_answer(mdm_exchange_t *x)
 
     if (x->settings->audit_reads
         && mdm_api_audit(x, &x->calls[0].key, "status_report",
-                         &x->calls[0].args[0], NULL)
+                         &x->calls[0].args[MDM_ARG_STATUS_REPORT_ID], NULL)
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -173,13 +163,14 @@ mdm_api_status_report_headers(mdm_exchange_t *x, const mdm_reply_t *reply)
     int64_t    us;
     mdm_str_t  id, n;
 
-    id = mdm_reply_str(reply, MDM_API_REPORT_ID);
+    id = mdm_reply_str(reply, MDM_RET_STATUS_REPORT_ID);
 
     if (mdm_atoi(&id, &us) == MDM_OK) {
         x->last_modified = us / 1000000;
     }
 
-    if (mdm_api_number(x, &n, mdm_reply_int(reply, MDM_API_REPORT_INDEX, 0))
+    if (mdm_api_number(x, &n,
+                       mdm_reply_int(reply, MDM_RET_STATUS_REPORT_INDEX, 0))
         != MDM_OK
         || mdm_exchange_header(x, "X-Status-Report-ID", &id) != MDM_OK)
     {
@@ -210,14 +201,14 @@ mdm_api_status_get_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_status_get, &en.tag, 4);
+    args = mdm_exchange_call(x, 0, &mdm_script_status_get, &en.tag, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[0], "values");
-    mdm_str_set(&args[1], "");
-    args[3] = en.id_key;
+    mdm_str_set(&args[MDM_ARG_STATUS_GET_WHAT], "values");
+    mdm_str_set(&args[MDM_ARG_STATUS_GET_FIRST], "");
+    args[MDM_ARG_STATUS_GET_IDS] = en.id_key;
 
     return MDM_CALL;
 }
@@ -231,9 +222,9 @@ mdm_api_status_document(mdm_exchange_t *x)
     mdm_api_status_t   *list;
     const mdm_reply_t  *reply;
 
-    reply = mdm_reply_at(x->calls[0].reply, 0);
+    reply = mdm_reply_at(x->calls[0].reply, MDM_RET_STATUS_GET_CHANNELS);
 
-    if (mdm_reply_int(reply, 0, 0) != 0) {
+    if (mdm_reply_code(reply, 0) != 0) {
         return mdm_api_not_enrolled(x);
     }
 

@@ -198,13 +198,13 @@ mdm_api_subscription_look(mdm_exchange_t *x, mdm_api_subscription_t *s)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_device, &s->en.tag, 2);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_device, &s->en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = s->en.id_key;
-    args[1] = s->en.device_key;
+    args[MDM_ARG_DDM_DEVICE_ID] = s->en.id_key;
+    args[MDM_ARG_DDM_DEVICE_DEVICE] = s->en.device_key;
 
     if (!s->set) {
         return MDM_CALL;
@@ -214,12 +214,12 @@ mdm_api_subscription_look(mdm_exchange_t *x, mdm_api_subscription_t *s)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 1);
+    args = mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = s->key;
+    args[MDM_ARG_DDM_REV_SET] = s->key;
 
     return MDM_CALL;
 }
@@ -237,11 +237,12 @@ mdm_api_subscription_found(mdm_exchange_t *x)
     reply = x->calls[0].reply;
 
     if (s->set) {
-        set = mdm_reply_int(x->calls[1].reply, 1, 0) == 1;
+        set = mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_KNOWN, 0) == 1;
 
         /* one that will enroll counts, too */
 
-        s->enrollment = mdm_reply_int(reply, 0, 0) == 1;
+        s->enrollment = mdm_reply_int(reply, MDM_RET_DDM_DEVICE_KNOWN, 0)
+                        == 1;
 
         if (set && s->enrollment) {
             return mdm_exchange_refuse(x, 409, "\"%.*s\" is both a set and "
@@ -308,23 +309,23 @@ mdm_api_subscription_set(mdm_exchange_t *x, mdm_api_subscription_t *s)
     mdm_str_t  *args;
 
     if (x->method == MDM_GET) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_set_get, 2, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_set_get, &args);
 
         if (rc == MDM_OK) {
-            args[0] = s->key;
-            mdm_str_set(&args[1], "sub");
+            args[MDM_ARG_DDM_SET_GET_SET] = s->key;
+            mdm_str_set(&args[MDM_ARG_DDM_SET_GET_WHICH], "sub");
         }
 
     } else {
-        rc = mdm_api_change(x, &mdm_script_ddm_set_put, MDM_API_CHANGE + 4,
-                            &args);
+        rc = mdm_api_change(x, &mdm_script_ddm_set_put, &args);
 
         if (rc == MDM_OK) {
-            args[MDM_API_CHANGE] = s->key;
-            mdm_str_set(&args[MDM_API_CHANGE + 1], "sub");
-            args[MDM_API_CHANGE + 2] = s->json;
+            args[MDM_ARG_DDM_SET_PUT_SET] = s->key;
+            mdm_str_set(&args[MDM_ARG_DDM_SET_PUT_WHICH], "sub");
+            args[MDM_ARG_DDM_SET_PUT_VALUE] = s->json;
 
-            rc = mdm_api_number(x, &args[MDM_API_CHANGE + 3], MDM_DDM_SETS);
+            rc = mdm_api_number(x, &args[MDM_ARG_DDM_SET_PUT_MOST],
+                                MDM_DDM_SETS);
         }
     }
 
@@ -352,7 +353,7 @@ mdm_api_subscription_done(mdm_exchange_t *x)
     }
 
     if (s->set) {
-        code = mdm_reply_int(x->calls[0].reply, 0, 0);
+        code = mdm_reply_code(x->calls[0].reply, 0);
 
         if (code == -2) {
             return mdm_exchange_refuse(x, 409, "there are %d sets already, "
@@ -388,15 +389,19 @@ mdm_api_subscription_show(mdm_exchange_t *x, const mdm_api_subscription_t *s)
     mdm_str_null(&json);
 
     if (s->set) {
-        json = mdm_reply_str(reply, 1);
+        json = mdm_reply_str(reply, MDM_RET_DDM_SET_GET_VALUE);
 
     } else {
 
-        for (i = 1; i + 1 < reply->nelements; i += 2) {
-            field = mdm_reply_str(reply, i);
+        for (i = MDM_RET_DDM_GIVEN_FIELDS;
+             i + MDM_NRET_DDM_GIVEN_FIELDS <= reply->nelements;
+             i += MDM_NRET_DDM_GIVEN_FIELDS)
+        {
+            field = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
 
             if (mdm_str_is(&field, "sub")) {
-                json = mdm_reply_str(reply, i + 1);
+                json = mdm_reply_str(reply,
+                                     i + MDM_RET_DDM_GIVEN_FIELDS_VALUE);
             }
         }
     }
@@ -595,8 +600,8 @@ mdm_api_subscription_device(mdm_api_subscription_t *s,
     mdm_str_t   product, version;
     mdm_uint_t  system;
 
-    product = mdm_reply_str(reply, 1);
-    version = mdm_reply_str(reply, 2);
+    product = mdm_reply_str(reply, MDM_RET_DDM_DEVICE_PRODUCT);
+    version = mdm_reply_str(reply, MDM_RET_DDM_DEVICE_OS);
     system = mdm_ddm_system(&product);
 
     if (system != MDM_DDM_SYSTEMS) {

@@ -10,14 +10,8 @@
 #include "mdm_number.h"
 
 
-#define MDM_API_ACTOR_MAX     255     /* bytes of "who" that are kept */
-
 #define MDM_API_BODY_LISTS    8
 #define MDM_API_BODY_LINE     "JSON: line "
-
-
-static mdm_int_t mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
-    const mdm_str_t *src);
 
 
 mdm_int_t
@@ -299,39 +293,6 @@ mdm_int_t
 mdm_api_cursor_refuse(mdm_exchange_t *x)
 {
     return mdm_exchange_refuse(x, 400, "the cursor is not one of this API");
-}
-
-
-mdm_int_t
-mdm_api_actor(mdm_exchange_t *x, mdm_str_t *args)
-{
-    if (mdm_api_actor_clean(x, &args[0], &x->remote_user) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    return mdm_api_actor_clean(x, &args[1], &x->remote_addr);
-}
-
-
-/* what a script's cjson puts into an event must be UTF-8 */
-
-static mdm_int_t
-mdm_api_actor_clean(mdm_exchange_t *x, mdm_str_t *dst, const mdm_str_t *src)
-{
-    mdm_str_t  s;
-
-    s = *src;
-
-    if (s.len > MDM_API_ACTOR_MAX) {
-        s.len = MDM_API_ACTOR_MAX;
-    }
-
-    if (mdm_utf8_valid(&s)) {
-        *dst = s;
-        return MDM_OK;
-    }
-
-    return mdm_escape(x->arena, dst, &s, "");
 }
 
 

@@ -65,9 +65,6 @@ mdm_int_t mdm_api_cursor_read(mdm_exchange_t *x, mdm_str_t *dst,
 mdm_int_t mdm_api_cursor_refuse(mdm_exchange_t *x);
 
 
-/* who and from where, for the audit event: args[0] and args[1] */
-mdm_int_t mdm_api_actor(mdm_exchange_t *x, mdm_str_t *args);
-
 mdm_int_t mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n);
 
 /* "1" or "0" */

@@ -221,13 +221,13 @@ mdm_api_watcher_change(mdm_exchange_t *x, const mdm_str_t *json)
 
     if (x->state != 0) {
 
-        if (mdm_reply_int(x->calls[0].reply, 0, 0) == -2) {
+        if (mdm_reply_code(x->calls[0].reply, 0) == -2) {
             return mdm_exchange_refuse(x, 409, "there are %d watchers "
                                        "already, the most that a tenant has",
                                        MDM_API_WATCHERS);
         }
 
-        return mdm_api_changed(x, mdm_reply_int(x->calls[0].reply, 0, 0)
+        return mdm_api_changed(x, mdm_reply_code(x->calls[0].reply, 0)
                                   == 1);
     }
 
@@ -236,17 +236,19 @@ mdm_api_watcher_change(mdm_exchange_t *x, const mdm_str_t *json)
     rc = mdm_api_name(x, 0, MDM_API_WATCHER, &name);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_change(x, &mdm_script_ddm_watcher_put, 7, &args);
+        rc = mdm_api_change(x, &mdm_script_ddm_watcher_put, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[4] = name;
-    args[5] = *json;
+    args[MDM_ARG_DDM_WATCHER_PUT_NAME] = name;
+    args[MDM_ARG_DDM_WATCHER_PUT_VALUE] = *json;
 
-    return mdm_api_number(x, &args[6], MDM_API_WATCHERS) == MDM_OK
+    return (mdm_api_number(x, &args[MDM_ARG_DDM_WATCHER_PUT_MOST],
+                           MDM_API_WATCHERS)
+            == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
 }
 
@@ -266,7 +268,8 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
             return mdm_exchange_refuse(x, 404, "there is no such watcher");
         }
 
-        json = mdm_reply_str(reply, 1);
+        json = mdm_reply_str(reply, MDM_RET_DDM_WATCHER_GET_WATCHERS
+                                    + MDM_RET_DDM_WATCHER_GET_WATCHERS_VALUE);
 
         mdm_json_init(&j, x->arena, 256);
 
@@ -280,14 +283,14 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
     rc = mdm_api_name(x, 0, MDM_API_WATCHER, &name);
 
     if (rc == MDM_OK) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_watcher_get, 1, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_watcher_get, &args);
     }
 
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[0] = name;
+    args[MDM_ARG_DDM_WATCHER_GET_WATCHER] = name;
 
     return MDM_CALL;
 }
@@ -303,7 +306,7 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
     const mdm_reply_t  *reply;
 
     if (x->state == 0) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_watcher_get, 1, &args);
+        rc = mdm_api_ddm_read(x, &mdm_script_ddm_watcher_get, &args);
 
         return (rc == MDM_OK) ? MDM_CALL : rc;
     }
@@ -313,9 +316,12 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '[');
 
-    for (i = 0; i + 1 < reply->nelements; i += 2) {
-        name = mdm_reply_str(reply, i);
-        json = mdm_reply_str(reply, i + 1);
+    for (i = MDM_RET_DDM_WATCHER_GET_WATCHERS;
+         i + MDM_NRET_DDM_WATCHER_GET_WATCHERS <= reply->nelements;
+         i += MDM_NRET_DDM_WATCHER_GET_WATCHERS)
+    {
+        name = mdm_reply_str(reply, i + MDM_RET_DDM_WATCHER_GET_WATCHERS_NAME);
+        json = mdm_reply_str(reply, i + MDM_RET_DDM_WATCHER_GET_WATCHERS_VALUE);
 
         rc = mdm_api_watcher_write(&j, &name, &json);
         if (rc != MDM_OK) {

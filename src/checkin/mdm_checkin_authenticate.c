@@ -152,12 +152,12 @@ mdm_authenticate_look(mdm_exchange_t *x)
     }
 
     if (bound) {
-        args = mdm_exchange_call(x, 2, &mdm_script_serial_get, &a->key, 1);
+        args = mdm_exchange_call(x, 2, &mdm_script_serial_get, &a->key, 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        mdm_str_set(&args[0], MDM_AUTHENTICATE_OTHERS);
+        mdm_str_set(&args[MDM_ARG_SERIAL_GET_MOST], MDM_AUTHENTICATE_OTHERS);
     }
 
     return MDM_CALL;
@@ -174,7 +174,7 @@ mdm_authenticate_check(mdm_exchange_t *x)
     m = x->ctx;
     a = m->data;
 
-    owner = mdm_reply_str(x->calls[1].reply, 0);
+    owner = mdm_reply_str(x->calls[1].reply, MDM_RET_CLAIM_GET_DEVICE);
 
     if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
         return MDM_ERROR;
@@ -242,7 +242,9 @@ mdm_authenticate_others(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    if (mdm_reply_int(reply, 0, -1) != (int64_t) reply->nelements - 1) {
+    if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, -1)
+        != (int64_t) reply->nelements - MDM_RET_SERIAL_GET_IDS)
+    {
         return mdm_authenticate_refuse(x, "too many enrollments came with "
                                        "this serial number");
     }
@@ -253,7 +255,7 @@ mdm_authenticate_others(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    for (i = 1; i < reply->nelements; i++) {
+    for (i = MDM_RET_SERIAL_GET_IDS; i < reply->nelements; i++) {
         id = mdm_reply_str(reply, i);
 
         if (id.len != 0 && !mdm_str_eq(&id, &m->en.device_key)) {
@@ -282,12 +284,12 @@ mdm_authenticate_others(mdm_exchange_t *x)
         }
 
         args = mdm_exchange_call(x, i, &mdm_script_authenticate_check,
-                                 &en.tag, 1);
+                                 &en.tag, 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        args[0] = en.device_key;
+        args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = en.device_key;
     }
 
     return MDM_CALL;
@@ -347,18 +349,19 @@ mdm_authenticate_claim(mdm_exchange_t *x)
     }
 
     args = mdm_exchange_call(x, 1, &mdm_script_serial_claim, &a->key,
-                             a->relied ? 2 + a->nothers : 1);
+                             a->relied ? a->nothers : 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
+    args[MDM_ARG_SERIAL_CLAIM_DEVICE] = m->en.device_key;
 
     if (a->relied) {
-        mdm_str_set(&args[1], "1");
+        mdm_str_set(&args[MDM_ARG_SERIAL_CLAIM_ALONE], "1");
 
         if (a->nothers != 0) {
-            memcpy(&args[2], a->others, a->nothers * sizeof(mdm_str_t));
+            memcpy(&args[MDM_ARG_SERIAL_CLAIM_OTHERS], a->others,
+                   a->nothers * sizeof(mdm_str_t));
         }
     }
 
@@ -370,13 +373,13 @@ static mdm_int_t
 mdm_authenticate_commit(mdm_exchange_t *x)
 {
     int64_t         code;
-    mdm_str_t      *args, *pairs;
+    mdm_str_t      *args, *pairs, *subject;
     mdm_uint_t      n;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_MISMATCH);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_MISMATCH);
 
     if (code < 0) {
         return mdm_authenticate_refuse(x, "the certificate belongs to "
@@ -388,7 +391,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     }
 
     if (x->ncalls == 2
-        && mdm_reply_int(x->calls[1].reply, 0, MDM_CODE_CHANGED) < 0)
+        && mdm_reply_code(x->calls[1].reply, MDM_CODE_CHANGED) < 0)
     {
         /* somebody else is about to enroll with it: look when that is done */
 
@@ -405,36 +408,37 @@ mdm_authenticate_commit(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_authenticate, &m->en.tag,
-                             12 + n);
+    args = mdm_exchange_call(x, 0, &mdm_script_authenticate, &m->en.tag, n);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
-    args[1] = x->identity.digest;
-    args[2] = m->pin.digest;
-    args[3] = mdm_type_name(m->en.type);
-    args[4] = m->once;
+    args[MDM_ARG_AUTHENTICATE_DEVICE] = m->en.device_key;
+    args[MDM_ARG_AUTHENTICATE_CERT] = x->identity.digest;
+    args[MDM_ARG_AUTHENTICATE_CHECKED] = m->pin.digest;
+    args[MDM_ARG_AUTHENTICATE_KIND] = mdm_type_name(m->en.type);
+    args[MDM_ARG_AUTHENTICATE_NONCE] = m->once;
 
     if (x->settings->keep_certificate) {
-        args[5] = x->identity.der;
+        args[MDM_ARG_AUTHENTICATE_DER] = x->identity.der;
     }
 
-    if (mdm_message_number(x, &args[6], x->settings->event_limit) != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.device_key, &args[7])
-           != MDM_OK
-        || mdm_pin_certificate(x, &args[10], NULL) != MDM_OK)
+    subject = &args[MDM_ARG_AUTHENTICATE_SUBJECT];
+
+    if (mdm_message_payload(x, &m->en.tag, &m->en.device_key,
+                            &args[MDM_ARG_AUTHENTICATE_RAW])
+        != MDM_OK
+        || mdm_pin_certificate(x, subject, NULL) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args[8] = mdm_authenticate_flag(m->pin.known);
-    args[9] = m->pin.serial;
-    args[11] = mdm_authenticate_flag(mdm_pin_withholds(x, &m->en, &m->pin,
-                                                       &args[10]));
+    args[MDM_ARG_AUTHENTICATE_KNOWN] = mdm_authenticate_flag(m->pin.known);
+    args[MDM_ARG_AUTHENTICATE_SERIAL] = m->pin.serial;
+    args[MDM_ARG_AUTHENTICATE_WITHHOLD] = mdm_authenticate_flag(
+                          mdm_pin_withholds(x, &m->en, &m->pin, subject));
 
-    memcpy(&args[12], pairs, n * sizeof(mdm_str_t));
+    memcpy(&args[MDM_ARG_AUTHENTICATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
 }
@@ -464,7 +468,7 @@ mdm_authenticate_end(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_CHANGED);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
 
     if (code == MDM_CODE_CHANGED) {
 
@@ -490,7 +494,9 @@ mdm_authenticate_end(mdm_exchange_t *x)
                           mdm_fmt(&x->identity.sha256));
     }
 
-    if (mdm_reply_int(x->calls[0].reply, 2, 0) == 1) {
+    if (mdm_reply_int(x->calls[0].reply, MDM_RET_AUTHENTICATE_WITHHELD, 0)
+        == 1)
+    {
         mdm_exchange_note(x, MDM_NOTE_WARN, "the secrets of \"%.*s\" are "
                           "withheld: its new certificate %.*s has another "
                           "subject and does not name the device",
@@ -533,7 +539,7 @@ mdm_authenticate_drop(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
+    args[MDM_ARG_SERIAL_DROP_DEVICES] = m->en.device_key;
 
     return MDM_CALL;
 }

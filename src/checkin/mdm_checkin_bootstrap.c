@@ -46,7 +46,7 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
 
     if (code == MDM_CODE_NONE) {
         return mdm_exchange_empty(x, 200);
@@ -68,7 +68,7 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
         return mdm_checkin_bootstrap_call(x);
     }
 
-    kept = mdm_reply_str(x->calls[0].reply, 1);
+    kept = mdm_reply_str(x->calls[0].reply, MDM_RET_BOOTSTRAP_SET_TOKEN);
 
     mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
 
@@ -85,7 +85,7 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_bootstrap_call(mdm_exchange_t *x)
 {
-    mdm_str_t            token, *args;
+    mdm_str_t            token, *args, *kept, *names;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
@@ -106,26 +106,27 @@ mdm_checkin_bootstrap_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_set, &m->en.tag, 5);
+    args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_set, &m->en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
-    args[1] = x->identity.digest;
-    args[2] = token;
+    args[MDM_ARG_BOOTSTRAP_SET_DEVICE] = m->en.device_key;
+    args[MDM_ARG_BOOTSTRAP_SET_CERT] = x->identity.digest;
+
+    kept = &args[MDM_ARG_BOOTSTRAP_SET_TOKEN];
+    names = &args[MDM_ARG_BOOTSTRAP_SET_NAMES];
+
+    *kept = token;
 
     mdm_where_token(&where, &m->en.tag, &m->en.device_key, "bootstrap");
 
-    if (mdm_exchange_seal(x, x->arena, &where, &args[2], &args[4]) != MDM_OK
-        || mdm_message_number(x, &args[3], x->settings->event_limit)
-           != MDM_OK)
-    {
+    if (mdm_exchange_seal(x, x->arena, &where, kept, names) != MDM_OK) {
         return MDM_ERROR;
     }
 
     if (m->tries != 0 && x->settings->encryption_required) {
-        mdm_str_null(&args[4]);
+        mdm_str_null(names);
     }
 
     return MDM_CALL;
@@ -151,34 +152,36 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
         }
 
         args = mdm_exchange_call(x, 0, &mdm_script_bootstrap_get, &m->en.tag,
-                                 3);
+                                 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        args[0] = m->en.device_key;
-        args[1] = x->identity.digest;
+        args[MDM_ARG_BOOTSTRAP_GET_DEVICE] = m->en.device_key;
+        args[MDM_ARG_BOOTSTRAP_GET_CERT] = x->identity.digest;
 
-        mdm_str_set(&args[2], "0");
+        mdm_str_set(&args[MDM_ARG_BOOTSTRAP_GET_WITHHOLD], "0");
 
         if (x->settings->withhold_secrets) {
-            mdm_str_set(&args[2], "1");
+            mdm_str_set(&args[MDM_ARG_BOOTSTRAP_GET_WITHHOLD], "1");
         }
 
         return MDM_CALL;
     }
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
 
     if (code != MDM_CODE_NONE) {
         return mdm_message_refused(x, code);
     }
 
-    token = mdm_reply_str(x->calls[0].reply, 1);
+    token = mdm_reply_str(x->calls[0].reply, MDM_RET_BOOTSTRAP_GET_TOKEN);
 
     if (token.len == 0) {
 
-        if (mdm_reply_int(x->calls[0].reply, 2, 0) == 1) {
+        if (mdm_reply_int(x->calls[0].reply, MDM_RET_BOOTSTRAP_GET_WITHHELD, 0)
+            == 1)
+        {
             mdm_exchange_note(x, MDM_NOTE_NOTICE, "the bootstrap token of "
                               "\"%.*s\" is not given out: it is withheld, or "
                               "the device has checked out",

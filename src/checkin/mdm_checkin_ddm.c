@@ -33,23 +33,7 @@ enum {
 };
 
 
-/* elements of the reply of ddm_get */
-
-enum {
-    MDM_DDM_GET_CODE = 0,
-    MDM_DDM_GET_TOKEN,
-    MDM_DDM_GET_TEMPLATE,
-    MDM_DDM_GET_VARS,
-    MDM_DDM_GET_SUBS,
-    MDM_DDM_GET_OTHER
-};
-
-
-/* a declaration that is being fetched; arguments and reply of ddm_get */
-
-#define MDM_DDM_ARG_KEY       3
-#define MDM_DDM_ARG_OTHER     4
-
+/* a declaration that is being fetched; "reply" is that of ddm_get */
 
 typedef struct {
     const mdm_reply_t        *reply;
@@ -119,14 +103,14 @@ mdm_checkin_ddm_ask(mdm_exchange_t *x)
     }
 
     if (mdm_str_is(&endpoint, "tokens")) {
-        return (mdm_message_call(x, &mdm_script_ddm_tokens, 3,
+        return (mdm_message_call(x, &mdm_script_ddm_tokens, 0,
                                  MDM_DDM_TOKENS)
                 == NULL)
                ? MDM_ERROR : MDM_CALL;
     }
 
     if (mdm_str_is(&endpoint, "declaration-items")) {
-        return (mdm_message_call(x, &mdm_script_ddm_items, 3, MDM_DDM_ITEMS)
+        return (mdm_message_call(x, &mdm_script_ddm_items, 0, MDM_DDM_ITEMS)
                 == NULL)
                ? MDM_ERROR : MDM_CALL;
     }
@@ -181,11 +165,11 @@ mdm_checkin_ddm_declaration(mdm_exchange_t *x, const mdm_str_t *rest)
     id.data = slash + 1;
     id.len = (size_t) (rest->data + rest->len - id.data);
 
-    args = mdm_message_call(x, &mdm_script_ddm_get, 5, MDM_DDM_FOUND);
+    args = mdm_message_call(x, &mdm_script_ddm_get, 0, MDM_DDM_FOUND);
 
     if (args == NULL
         || mdm_key_id(x->arena, &key, &id) != MDM_OK
-        || mdm_printf(x->arena, &args[MDM_DDM_ARG_KEY], "%.*s/%.*s",
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_GET_KEY], "%.*s/%.*s",
                       mdm_fmt(&kind), mdm_fmt(&key)) != MDM_OK)
     {
         return MDM_ERROR;
@@ -205,7 +189,7 @@ mdm_checkin_ddm_declaration(mdm_exchange_t *x, const mdm_str_t *rest)
 
     if (rc != MDM_OK
         || mdm_key_id(x->arena, &key, &id) != MDM_OK
-        || mdm_printf(x->arena, &args[MDM_DDM_ARG_OTHER], "%.*s/%.*s",
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_GET_OTHER], "%.*s/%.*s",
                       mdm_fmt(&kind), mdm_fmt(&key)) != MDM_OK)
     {
         return MDM_ERROR;
@@ -223,14 +207,14 @@ mdm_checkin_ddm_tokens(mdm_exchange_t *x)
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
-    code = mdm_reply_int(reply, 0, MDM_CODE_CHANGED);
+    code = mdm_reply_code(reply, MDM_CODE_CHANGED);
 
     if (code != MDM_CODE_NONE) {
         return mdm_message_refused(x, code);
     }
 
-    token = mdm_reply_str(reply, 1);
-    time = mdm_reply_str(reply, 2);
+    token = mdm_reply_str(reply, MDM_RET_DDM_TOKENS_TOKEN);
+    time = mdm_reply_str(reply, MDM_RET_DDM_TOKENS_TIME);
 
     if (mdm_ddm_tokens(x->arena, &token, &time, &json) != MDM_OK) {
         return MDM_ERROR;
@@ -249,7 +233,7 @@ mdm_checkin_ddm_items(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_CHANGED);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
 
     if (code == MDM_CODE_LOST) {
         return mdm_checkin_ddm_lost(x, "the manifest", &m->en.id_key);
@@ -259,7 +243,7 @@ mdm_checkin_ddm_items(mdm_exchange_t *x)
         return mdm_message_refused(x, code);
     }
 
-    items = mdm_reply_str(x->calls[0].reply, 1);
+    items = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_ITEMS_ITEMS);
 
     if (items.len == 0) {
         mdm_str_set(&items, MDM_DDM_NO_ITEMS);
@@ -282,14 +266,13 @@ mdm_checkin_ddm_found(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, MDM_DDM_GET_CODE,
-                         MDM_CODE_CHANGED);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
 
     if (code == MDM_DDM_GONE) {
         return mdm_exchange_refuse(x, 404, "the declaration \"%.*s\" is not "
                                    "assigned",
                                    mdm_fmt(&x->calls[0].args
-                                                     [MDM_DDM_ARG_KEY]));
+                                                  [MDM_ARG_DDM_GET_KEY]));
     }
 
     if (code != MDM_CODE_NONE) {
@@ -337,13 +320,13 @@ mdm_checkin_ddm_found(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_body, &key, 2);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_body, &key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = f->id_key;
-    args[1] = f->template;
+    args[MDM_ARG_DDM_BODY_ID] = f->id_key;
+    args[MDM_ARG_DDM_BODY_TOKEN] = f->template;
 
     m->data = f;
 
@@ -365,12 +348,12 @@ mdm_checkin_ddm_fetched(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, 0, 0) != 1) {
+    if (mdm_reply_code(reply, 0) != 1) {
         return mdm_checkin_ddm_lost(x, "the declaration", &f->id_key);
     }
 
-    body.type = mdm_reply_str(reply, 1);
-    body.payload = mdm_reply_str(reply, 2);
+    body.type = mdm_reply_str(reply, MDM_RET_DDM_BODY_TYPE);
+    body.payload = mdm_reply_str(reply, MDM_RET_DDM_BODY_PAYLOAD);
 
     if (x->cache != NULL) {
 
@@ -396,10 +379,10 @@ mdm_checkin_ddm_send(mdm_exchange_t *x, const mdm_ddm_fetch_t *f,
     mdm_int_t  rc;
     mdm_str_t  vars, subs, json;
 
-    body->token = mdm_reply_str(f->reply, MDM_DDM_GET_TOKEN);
+    body->token = mdm_reply_str(f->reply, MDM_RET_DDM_GET_TOKEN);
 
-    vars = mdm_reply_str(f->reply, MDM_DDM_GET_VARS);
-    subs = mdm_reply_str(f->reply, MDM_DDM_GET_SUBS);
+    vars = mdm_reply_str(f->reply, MDM_RET_DDM_GET_VARS);
+    subs = mdm_reply_str(f->reply, MDM_RET_DDM_GET_SUBS);
 
     rc = mdm_unescape(x->arena, &body->identifier, &f->id_key);
 
@@ -444,8 +427,8 @@ mdm_checkin_ddm_fetch(mdm_exchange_t *x, const mdm_reply_t *reply,
     u_char     *slash;
     mdm_str_t   key;
 
-    key = args[mdm_reply_int(reply, MDM_DDM_GET_OTHER, 0) == 1
-               ? MDM_DDM_ARG_OTHER : MDM_DDM_ARG_KEY];
+    key = args[mdm_reply_int(reply, MDM_RET_DDM_GET_OTHER, 0) == 1
+               ? MDM_ARG_DDM_GET_OTHER : MDM_ARG_DDM_GET_KEY];
 
     slash = (key.len != 0) ? memchr(key.data, '/', key.len) : NULL;
 
@@ -459,7 +442,7 @@ mdm_checkin_ddm_fetch(mdm_exchange_t *x, const mdm_reply_t *reply,
     f->reply = reply;
     f->id_key.data = slash + 1;
     f->id_key.len = (size_t) (key.data + key.len - f->id_key.data);
-    f->template = mdm_reply_str(reply, MDM_DDM_GET_TEMPLATE);
+    f->template = mdm_reply_str(reply, MDM_RET_DDM_GET_TEMPLATE);
 
     return mdm_printf(x->arena, &f->cached, "%.*s/%.*s/%.*s",
                       mdm_fmt(&x->tenant), mdm_fmt(&f->id_key),

@@ -56,11 +56,11 @@ mdm_checkin_auth(mdm_exchange_t *x)
     int64_t  code;
 
     if (x->state == 0) {
-        return (mdm_message_call(x, &mdm_script_auth, 3, 1) == NULL)
+        return (mdm_message_call(x, &mdm_script_auth, 0, 1) == NULL)
                ? MDM_ERROR : MDM_CALL;
     }
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
 
     return (code == MDM_CODE_NONE) ? MDM_OK : mdm_message_refused(x, code);
 }

@@ -14,8 +14,6 @@
 
 #define MDM_UNLOCK_TOKEN_MAX  65536
 
-#define MDM_TOKEN_ARGS        (9 + MDM_DDM_NOTIFY_ARGS)
-
 
 enum {
     MDM_TOKEN_BEGIN = 0,
@@ -67,36 +65,39 @@ mdm_checkin_token_update(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_token_update, MDM_TOKEN_ARGS + n,
+    args = mdm_message_call(x, &mdm_script_token_update, n,
                             MDM_TOKEN_STORED);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[3] = mdm_type_name(m->en.type);
-    args[4] = m->once;
+    args[MDM_ARG_TOKEN_UPDATE_KIND] = mdm_type_name(m->en.type);
+    args[MDM_ARG_TOKEN_UPDATE_NONCE] = m->once;
 
-    mdm_str_set(&args[5], "0");
+    mdm_str_set(&args[MDM_ARG_TOKEN_UPDATE_AWAITING], "0");
 
     if (awaiting) {
-        mdm_str_set(&args[5], "1");
+        mdm_str_set(&args[MDM_ARG_TOKEN_UPDATE_AWAITING], "1");
     }
 
-    args[6] = unlock;
+    args[MDM_ARG_TOKEN_UPDATE_UNLOCK] = unlock;
 
     mdm_where_token(&where, &m->en.tag, &m->en.id_key, "unlock");
 
-    if (mdm_exchange_seal(x, x->arena, &where, &args[6], NULL) != MDM_OK
-        || mdm_message_number(x, &args[7], x->settings->event_limit)
+    if (mdm_exchange_seal(x, x->arena, &where,
+                          &args[MDM_ARG_TOKEN_UPDATE_UNLOCK], NULL)
+        != MDM_OK
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key,
+                               &args[MDM_ARG_TOKEN_UPDATE_RAW])
            != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[8])
-           != MDM_OK
-        || mdm_ddm_notify_args(x, &m->en.tag, &args[9]) != MDM_OK)
+        || mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_ARG_TOKEN_UPDATE_UUID],
+                               &args[MDM_ARG_TOKEN_UPDATE_BODY])
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    memcpy(&args[MDM_TOKEN_ARGS], pairs, n * sizeof(mdm_str_t));
+    memcpy(&args[MDM_ARG_TOKEN_UPDATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
 }
@@ -109,7 +110,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
         return mdm_exchange_empty(x, 200);
     }
 
-    if (mdm_reply_int(x->calls[0].reply, 2, 0) != 1) {
+    if (mdm_reply_int(x->calls[0].reply, MDM_RET_TOKEN_UPDATE_FIRST, 0) != 1) {
         return mdm_checkin_end(x);
     }
 
@@ -131,19 +132,15 @@ mdm_checkin_checkout(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    args = mdm_message_call(x, &mdm_script_checkout, 5, 1);
+    args = mdm_message_call(x, &mdm_script_checkout, 0, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[4])
-           != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
+    return (mdm_message_payload(x, &m->en.tag, &m->en.id_key,
+                                &args[MDM_ARG_CHECKOUT_RAW])
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -152,7 +149,7 @@ mdm_checkin_end(mdm_exchange_t *x)
 {
     int64_t  code;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
 
     if (code != MDM_CODE_NONE) {
         return mdm_message_refused(x, code);

@@ -52,7 +52,7 @@ mdm_auth(mdm_exchange_t *x)
 
     default:
 
-        code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_UNKNOWN);
+        code = mdm_reply_code(x->calls[0].reply, MDM_CODE_UNKNOWN);
 
         if (code == MDM_CODE_UNKNOWN) {
             return mdm_exchange_unknown(x, "the device is not enrolled");
@@ -63,7 +63,7 @@ mdm_auth(mdm_exchange_t *x)
                                        "one pinned to the device");
         }
 
-        enabled = mdm_reply_str(x->calls[0].reply, 1);
+        enabled = mdm_reply_str(x->calls[0].reply, MDM_RET_AUTH_ENABLED);
 
         if (!mdm_str_is(&enabled, "1")) {
             return mdm_exchange_refuse(x, 403, "the device is not enabled");
@@ -80,7 +80,7 @@ mdm_auth_device(mdm_exchange_t *x)
     mdm_str_t         owner, id, *args;
     mdm_enrollment_t  en;
 
-    owner = mdm_reply_str(x->calls[0].reply, 0);
+    owner = mdm_reply_str(x->calls[0].reply, MDM_RET_CLAIM_GET_DEVICE);
 
     if (owner.len == 0) {
         return mdm_exchange_unknown(x, "the certificate belongs to no "
@@ -98,14 +98,14 @@ mdm_auth_device(mdm_exchange_t *x)
 
     x->enrollment_id = en.id;
 
-    args = mdm_exchange_call(x, 0, &mdm_script_auth, &en.tag, 3);
+    args = mdm_exchange_call(x, 0, &mdm_script_auth, &en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = en.device_key;
-    args[1] = en.device_key;
-    args[2] = x->identity.digest;
+    args[MDM_ARG_AUTH_ID] = en.device_key;
+    args[MDM_ARG_AUTH_DEVICE] = en.device_key;
+    args[MDM_ARG_AUTH_CERT] = x->identity.digest;
 
     return MDM_CALL;
 }

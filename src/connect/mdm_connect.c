@@ -114,13 +114,13 @@ mdm_connect_idle(mdm_exchange_t *x)
     m = x->ctx;
     user = mdm_enrollment_user(&m->en);
 
-    args = mdm_message_call(x, &mdm_script_idle, 3 + user, 1);
+    args = mdm_message_call(x, &mdm_script_idle, user, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
     if (user) {
-        args[3] = mdm_connect_console(m->data);
+        args[MDM_ARG_IDLE_CONSOLE] = mdm_connect_console(m->data);
     }
 
     return MDM_CALL;
@@ -143,7 +143,7 @@ static mdm_int_t
 mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     const mdm_str_t *uuid_key, const mdm_str_t *result)
 {
-    mdm_str_t           *args, facts[MDM_FACTS_MAX * MDM_FACT_ARGS];
+    mdm_str_t           *args, *kept, facts[MDM_FACTS_MAX * MDM_FACT_ARGS];
     mdm_uint_t           n, z;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
@@ -155,42 +155,46 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_report, 17 + n, 1);
+    args = mdm_message_call(x, &mdm_script_report, n, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[3] = *status;
-    args[4] = *uuid_key;
+    args[MDM_ARG_REPORT_STATUS] = *status;
+    args[MDM_ARG_REPORT_UUID] = *uuid_key;
 
     z = 0;
+    kept = &args[MDM_ARG_REPORT_RESULT];
 
-    if (mdm_deflate(x->arena, result, &args[5], &z) != MDM_OK) {
+    if (mdm_deflate(x->arena, result, kept, &z) != MDM_OK) {
         return MDM_ERROR;
     }
 
     mdm_where_result(&where, &m->en.tag, &m->en.id_key, uuid_key, z);
 
-    if (mdm_exchange_seal(x, x->arena, &where, &args[5], NULL) != MDM_OK) {
+    if (mdm_exchange_seal(x, x->arena, &where, kept, NULL) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[6], "0");
+    mdm_str_set(&args[MDM_ARG_REPORT_Z], "0");
 
     if (z) {
-        mdm_str_set(&args[6], "1");
+        mdm_str_set(&args[MDM_ARG_REPORT_Z], "1");
     }
 
-    if (mdm_message_number(x, &args[7], x->settings->result_ttl) != MDM_OK
-        || mdm_message_number(x, &args[8], x->settings->queue_limit)
+    if (mdm_message_number(x, &args[MDM_ARG_REPORT_TTL],
+                           x->settings->result_ttl)
+        != MDM_OK
+        || mdm_message_number(x, &args[MDM_ARG_REPORT_KEPT],
+                              x->settings->queue_limit)
            != MDM_OK
-        || mdm_message_number(x, &args[10], x->settings->event_limit)
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key,
+                               &args[MDM_ARG_REPORT_RAW])
            != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &args[11])
+        || mdm_message_number(x, &args[MDM_ARG_REPORT_BUDGET],
+                              x->settings->result_bytes)
            != MDM_OK
-        || mdm_message_number(x, &args[12], x->settings->result_bytes)
-           != MDM_OK
-        || mdm_message_number(x, &args[13],
+        || mdm_message_number(x, &args[MDM_ARG_REPORT_OTHER_BUDGET],
                               (x->settings->result_bytes
                                + MDM_CONNECT_UNKNOWN - 1)
                               / MDM_CONNECT_UNKNOWN)
@@ -199,16 +203,20 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         return MDM_ERROR;
     }
 
-    args[9] = m->once;
-    args[14] = mdm_connect_console(m->data);
+    args[MDM_ARG_REPORT_NONCE] = m->once;
+    args[MDM_ARG_REPORT_CONSOLE] = mdm_connect_console(m->data);
 
     if (n != 0) {
 
-        if (mdm_ddm_notify_args(x, &m->en.tag, &args[15]) != MDM_OK) {
+        if (mdm_ddm_notify_args(x, &m->en.tag,
+                                &args[MDM_ARG_REPORT_NOTIFY_UUID],
+                                &args[MDM_ARG_REPORT_NOTIFY_BODY])
+            != MDM_OK)
+        {
             return MDM_ERROR;
         }
 
-        memcpy(&args[17], facts, n * sizeof(mdm_str_t));
+        memcpy(&args[MDM_ARG_REPORT_FACTS], facts, n * sizeof(mdm_str_t));
     }
 
     return MDM_CALL;
@@ -227,15 +235,15 @@ mdm_connect_answer(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    /* an empty poll: the most frequent of all */
+    /* that of idle or of report; an empty poll is the most frequent of all */
 
-    code = mdm_reply_int(reply, 0, MDM_CODE_CHANGED);
+    code = mdm_reply_code(reply, MDM_CODE_CHANGED);
 
     if (code == MDM_CODE_NONE) {
         return mdm_exchange_empty(x, 200);
     }
 
-    uuid = mdm_reply_str(reply, 1);
+    uuid = mdm_reply_str(reply, MDM_RET_IDLE_UUID);
 
     if (code == MDM_CODE_LOST) {
         return mdm_connect_lost(x, &uuid);
@@ -245,7 +253,7 @@ mdm_connect_answer(mdm_exchange_t *x)
         return mdm_message_refused(x, code);
     }
 
-    body = mdm_reply_str(reply, 3);
+    body = mdm_reply_str(reply, MDM_RET_IDLE_BODY);
 
     m = x->ctx;
 
@@ -263,7 +271,7 @@ mdm_connect_answer(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    x->request_type = mdm_reply_str(reply, 2);
+    x->request_type = mdm_reply_str(reply, MDM_RET_IDLE_TYPE);
 
     if (rc != MDM_OK) {
         return rc;
@@ -271,9 +279,9 @@ mdm_connect_answer(mdm_exchange_t *x)
 
     /* that declarations changed: with their token as it is now */
 
-    if (reply->nelements > 4) {
-        token = mdm_reply_str(reply, 4);
-        time = mdm_reply_str(reply, 5);
+    if (reply->nelements > MDM_RET_IDLE_TOKEN) {
+        token = mdm_reply_str(reply, MDM_RET_IDLE_TOKEN);
+        time = mdm_reply_str(reply, MDM_RET_IDLE_TIME);
 
         if (mdm_ddm_splice(x->arena, &body, &token, &time) == MDM_ERROR) {
             return MDM_ERROR;

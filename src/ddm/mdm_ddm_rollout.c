@@ -52,7 +52,7 @@ struct mdm_ddm_part_s {
 
 
 static mdm_str_t *mdm_ddm_rollout_job(mdm_exchange_t *x, mdm_uint_t i,
-    const char *mode, mdm_uint_t nargs);
+    const char *mode, mdm_uint_t more);
 static mdm_int_t mdm_ddm_rollout_begun(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_look(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_looked(mdm_exchange_t *x);
@@ -70,8 +70,7 @@ static mdm_int_t mdm_ddm_rollout_ended(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_unlist(mdm_exchange_t *x);
 
 
-/* names and values of the progress, behind mode, runner, lease, revision */
-#define MDM_DDM_JOB_ARGS      4
+/* names and values of the progress */
 #define MDM_DDM_PROGRESS      10
 
 
@@ -123,8 +122,8 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
         if (mdm_key_declarations(x->arena, &ro->key, &x->tenant) != MDM_OK
             || mdm_exchange_calls(x, 1, MDM_DDM_BEGUN) != MDM_CALL
-            || mdm_ddm_rollout_job(x, 0, ro->look ? "begin" : "poll",
-                                   MDM_DDM_JOB_ARGS) == NULL)
+            || mdm_ddm_rollout_job(x, 0, ro->look ? "begin" : "poll", 0)
+               == NULL)
         {
             return MDM_ERROR;
         }
@@ -140,7 +139,7 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
     case MDM_DDM_SINCE:
         ro->since = x->calls[0].reply;
 
-        return (mdm_reply_at(ro->since, 0) != NULL)
+        return (mdm_reply_at(ro->since, MDM_RET_DDM_SINCE_REV) != NULL)
                ? mdm_ddm_rollout_round(x) : mdm_exchange_odd(x, 0);
 
     case MDM_DDM_WALKED:
@@ -160,25 +159,29 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
 static mdm_str_t *
 mdm_ddm_rollout_job(mdm_exchange_t *x, mdm_uint_t i, const char *mode,
-    mdm_uint_t nargs)
+    mdm_uint_t more)
 {
     mdm_str_t          *args;
     mdm_ddm_rollout_t  *ro;
 
     ro = x->ctx;
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_job, &ro->key, nargs);
+    args = mdm_exchange_call(x, i, &mdm_script_ddm_job, &ro->key, more);
 
     if (args == NULL
-        || mdm_printf(x->arena, &args[0], "%s", mode) != MDM_OK
-        || mdm_printf(x->arena, &args[2], "%d", MDM_DDM_LEASE) != MDM_OK
-        || mdm_printf(x->arena, &args[3], "%lld", (long long) ro->rev)
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_JOB_MODE], "%s", mode)
+           != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_JOB_LEASE], "%d",
+                      MDM_DDM_LEASE)
+           != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_JOB_UPTO], "%lld",
+                      (long long) ro->rev)
            != MDM_OK)
     {
         return NULL;
     }
 
-    args[1] = ro->runner;
+    args[MDM_ARG_DDM_JOB_RUNNER] = ro->runner;
 
     return args;
 }
@@ -192,7 +195,7 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
 
     ro = x->ctx;
 
-    switch (mdm_reply_int(x->calls[0].reply, 0, 0)) {
+    switch (mdm_reply_code(x->calls[0].reply, 0)) {
 
     case 1:
         break;
@@ -205,7 +208,7 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
         return mdm_exchange_empty(x, 200);
     }
 
-    ro->rev = mdm_reply_int(x->calls[0].reply, 1, 0);
+    ro->rev = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_REV, 0);
 
     ro->parts = mdm_arena_zalloc(x->arena, x->settings->partitions
                                            * sizeof(mdm_ddm_part_t));
@@ -285,9 +288,9 @@ mdm_ddm_rollout_looked(mdm_exchange_t *x)
         reply = x->calls[i].reply;
         part = &ro->parts[ro->asked + i];
 
-        part->rev = mdm_reply_int(reply, 0, -1);
-        to = mdm_reply_int(reply, 1, -1);
-        enrollments = mdm_reply_int(reply, 2, 0);
+        part->rev = mdm_reply_int(reply, MDM_RET_DDM_STATE_REV, -1);
+        to = mdm_reply_int(reply, MDM_RET_DDM_STATE_REPLICA, -1);
+        enrollments = mdm_reply_int(reply, MDM_RET_DDM_STATE_ENROLLMENTS, 0);
 
         /* one without channels gets its copy when the first one comes */
 
@@ -348,13 +351,13 @@ mdm_ddm_rollout_since(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_since, &ro->key, 1);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_since, &ro->key, 0);
 
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    return mdm_printf(x->arena, &args[0], "%lld",
+    return mdm_printf(x->arena, &args[MDM_ARG_DDM_SINCE_SINCE], "%lld",
                       (long long) (rev < 0 ? 0 : rev)) == MDM_OK
            ? MDM_CALL : MDM_ERROR;
 }
@@ -409,8 +412,7 @@ mdm_ddm_rollout_round(mdm_exchange_t *x)
     if (word) {
         ro->rounds = 0;
 
-        args = mdm_ddm_rollout_job(x, i, "go",
-                                   MDM_DDM_JOB_ARGS + MDM_DDM_PROGRESS);
+        args = mdm_ddm_rollout_job(x, i, "go", MDM_DDM_PROGRESS);
 
         if (args == NULL || mdm_ddm_rollout_progress(x, args) != MDM_OK) {
             return MDM_ERROR;
@@ -425,23 +427,33 @@ static mdm_int_t
 mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 {
     size_t              k, n;
+    int64_t             rev;
     mdm_str_t          *args;
     mdm_ddm_rollout_t  *ro;
 
     ro = x->ctx;
+
+    rev = mdm_reply_int(ro->since, MDM_RET_DDM_SINCE_REV, 0);
     n = ro->since->nelements;
+    n = (n > MDM_RET_DDM_SINCE_SETS) ? n - MDM_RET_DDM_SINCE_SETS : 0;
 
     args = mdm_exchange_call(x, i, &mdm_script_ddm_apply, &part->tag, n);
 
     if (args == NULL
-        || mdm_printf(x->arena, &args[0], "%lld",
-                      (long long) mdm_reply_int(ro->since, 0, 0)) != MDM_OK)
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_APPLY_REV], "%lld",
+                      (long long) rev)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    for (k = 1; k < n; k++) {
-        args[k] = mdm_reply_str(ro->since, k);
+    args[MDM_ARG_DDM_APPLY_WATCHERS] = mdm_reply_str(ro->since,
+                                                 MDM_RET_DDM_SINCE_WATCHERS);
+
+    args += MDM_ARG_DDM_APPLY_SETS;
+
+    for (k = 0; k < n; k++) {
+        args[k] = mdm_reply_str(ro->since, MDM_RET_DDM_SINCE_SETS + k);
     }
 
     return MDM_OK;
@@ -453,14 +465,14 @@ mdm_ddm_rollout_walk(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 {
     mdm_str_t  *args;
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_walk, &part->tag,
-                             2 + MDM_DDM_NOTIFY_ARGS);
+    args = mdm_exchange_call(x, i, &mdm_script_ddm_walk, &part->tag, 0);
 
     if (args == NULL
-        || mdm_printf(x->arena, &args[0], "%d", MDM_DDM_WALK) != MDM_OK
-        || mdm_ddm_notify_args(x, &part->tag, &args[1]) != MDM_OK
-        || mdm_printf(x->arena, &args[1 + MDM_DDM_NOTIFY_ARGS], "%llu",
-                      (unsigned long long) x->settings->event_limit)
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_WALK_MOST], "%d",
+                      MDM_DDM_WALK)
+           != MDM_OK
+        || mdm_ddm_notify_args(x, &part->tag, &args[MDM_ARG_DDM_WALK_UUID],
+                               &args[MDM_ARG_DDM_WALK_BODY])
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -481,7 +493,7 @@ mdm_ddm_rollout_walked(mdm_exchange_t *x)
     ro = x->ctx;
 
     if (x->ncalls > ro->nactive
-        && mdm_reply_int(x->calls[ro->nactive].reply, 0, 0) != 1)
+        && mdm_reply_code(x->calls[ro->nactive].reply, 0) != 1)
     {
         /* this one was silent for too long */
 
@@ -501,11 +513,14 @@ mdm_ddm_rollout_walked(mdm_exchange_t *x)
             continue;
         }
 
-        ro->seen += mdm_reply_count(reply, 1, MDM_DDM_WALK);
-        ro->changed += mdm_reply_count(reply, 2, MDM_DDM_WALK);
-        ro->queued += mdm_reply_count(reply, 3, MDM_DDM_WALK);
+        ro->seen += mdm_reply_count(reply, MDM_RET_DDM_WALK_SEEN,
+                                    MDM_DDM_WALK);
+        ro->changed += mdm_reply_count(reply, MDM_RET_DDM_WALK_CHANGED,
+                                       MDM_DDM_WALK);
+        ro->queued += mdm_reply_count(reply, MDM_RET_DDM_WALK_QUEUED,
+                                      MDM_DDM_WALK);
 
-        if (mdm_reply_int(reply, 0, 0)) {
+        if (mdm_reply_int(reply, MDM_RET_DDM_WALK_MORE, 0)) {
             ro->active[k++] = part;
             continue;
         }
@@ -539,7 +554,7 @@ mdm_ddm_rollout_progress(mdm_exchange_t *x, mdm_str_t *args)
         { "queued", ro->queued }
     };
 
-    args += MDM_DDM_JOB_ARGS;
+    args += MDM_ARG_DDM_JOB_FIELDS;
 
     for (i = 0; i < MDM_DDM_PROGRESS / 2; i++) {
 
@@ -564,8 +579,7 @@ mdm_ddm_rollout_end(mdm_exchange_t *x, const char *mode, mdm_int_t state)
         return MDM_ERROR;
     }
 
-    args = mdm_ddm_rollout_job(x, 0, mode,
-                               MDM_DDM_JOB_ARGS + MDM_DDM_PROGRESS);
+    args = mdm_ddm_rollout_job(x, 0, mode, MDM_DDM_PROGRESS);
 
     if (args == NULL || mdm_ddm_rollout_progress(x, args) != MDM_OK) {
         return MDM_ERROR;
@@ -584,13 +598,13 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
     ro = x->ctx;
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, 0, 0) != 2) {
+    if (mdm_reply_code(reply, 0) != 2) {
         return mdm_ddm_rollout_unlist(x);
     }
 
     /* more was changed meanwhile, or a partition has got its first channel */
 
-    ro->rev = mdm_reply_int(reply, 1, 0);
+    ro->rev = mdm_reply_int(reply, MDM_RET_DDM_JOB_REV, 0);
     ro->asked = 0;
     ro->done = 0;
 
@@ -618,12 +632,14 @@ mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script)
 
     mdm_str_set(&key, MDM_DDM_JOBS);
 
-    args = mdm_exchange_call(x, i, script, &key, 1);
+    args = mdm_exchange_call(x, i, script, &key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = x->tenant;
+    /* that of jobs_done, too */
+
+    args[MDM_ARG_JOBS_ADD_TENANT] = x->tenant;
 
     return MDM_OK;
 }
@@ -644,12 +660,12 @@ mdm_ddm_kick(mdm_exchange_t *x)
             return MDM_ERROR;
         }
 
-        args = mdm_exchange_call(x, 0, &mdm_script_ddm_job, &key, 1);
+        args = mdm_exchange_call(x, 0, &mdm_script_ddm_job, &key, 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        mdm_str_set(&args[0], "kick");
+        mdm_str_set(&args[MDM_ARG_DDM_JOB_MODE], "kick");
         x->own_failures = 1;
 
         return MDM_CALL;
@@ -662,7 +678,7 @@ mdm_ddm_kick(mdm_exchange_t *x)
 
         /* a tenant that has no sets */
 
-        if (mdm_reply_int(x->calls[0].reply, 0, 0) != 1) {
+        if (mdm_reply_code(x->calls[0].reply, 0) != 1) {
             return mdm_exchange_leave(x);
         }
 

@@ -13,22 +13,6 @@
 #include "mdm_exchange_secret.h"
 #include "mdm_message.h"
 
-
-/* the script's arguments before lists begin */
-
-enum {
-    MDM_DDM_ARG_DIGEST = 3,
-    MDM_DDM_ARG_Z,
-    MDM_DDM_ARG_RAW,
-    MDM_DDM_ARG_REPORTS,
-    MDM_DDM_ARG_ERRORS,
-    MDM_DDM_ARG_EVENTS,
-    MDM_DDM_ARG_FULL,
-    MDM_DDM_ARG_TELL,
-    MDM_DDM_ARG_LISTS = MDM_DDM_ARG_TELL + MDM_DDM_NOTIFY_ARGS
-};
-
-
 static mdm_int_t mdm_ddm_status_call(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_report_t *report);
@@ -68,33 +52,31 @@ mdm_ddm_status_call(mdm_exchange_t *x)
     }
 
     args = mdm_message_call(x, &mdm_script_ddm_status,
-                            MDM_DDM_ARG_LISTS + 1 + x->settings->nstatus_index
+                            1 + x->settings->nstatus_index
                             + 1 + report.nerrors + 3 * report.nvalues, 1);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[MDM_DDM_ARG_FULL].data = (u_char *) (report.full ? "1" : "0");
-    args[MDM_DDM_ARG_FULL].len = 1;
+    args[MDM_ARG_DDM_STATUS_FULL].data = (u_char *) (report.full ? "1" : "0");
+    args[MDM_ARG_DDM_STATUS_FULL].len = 1;
 
     if (mdm_ddm_status_facts(&report)
-        && mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_DDM_ARG_TELL])
+        && mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_ARG_DDM_STATUS_UUID],
+                               &args[MDM_ARG_DDM_STATUS_BODY])
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     if (mdm_ddm_status_raw(x, &data, args) != MDM_OK
-        || mdm_message_number(x, &args[MDM_DDM_ARG_REPORTS],
+        || mdm_message_number(x, &args[MDM_ARG_DDM_STATUS_KEPT],
                               x->settings->status_reports)
            != MDM_OK
-        || mdm_message_number(x, &args[MDM_DDM_ARG_ERRORS],
+        || mdm_message_number(x, &args[MDM_ARG_DDM_STATUS_MOST_ERRORS],
                               x->settings->status_errors)
            != MDM_OK
-        || mdm_message_number(x, &args[MDM_DDM_ARG_EVENTS],
-                              x->settings->event_limit)
-           != MDM_OK
-        || mdm_ddm_status_lists(x, args + MDM_DDM_ARG_LISTS, &report)
+        || mdm_ddm_status_lists(x, args + MDM_ARG_DDM_STATUS_LISTS, &report)
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -183,18 +165,21 @@ mdm_ddm_status_facts(const mdm_ddm_report_t *report)
 static mdm_int_t
 mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
 {
-    mdm_str_t            name;
+    mdm_str_t            name, *digests, *kept;
     mdm_uint_t           z;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
     m = x->ctx;
 
-    if (mdm_ddm_status_names(x, data, &args[MDM_DDM_ARG_DIGEST]) != MDM_OK) {
+    digests = &args[MDM_ARG_DDM_STATUS_DIGESTS];
+    kept = &args[MDM_ARG_DDM_STATUS_REPORT];
+
+    if (mdm_ddm_status_names(x, data, digests) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[MDM_DDM_ARG_Z], "0");
+    mdm_str_set(&args[MDM_ARG_DDM_STATUS_Z], "0");
 
     /* what is not kept is not sent either */
 
@@ -202,18 +187,18 @@ mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
         return MDM_OK;
     }
 
-    if (mdm_deflate(x->arena, data, &args[MDM_DDM_ARG_RAW], &z) != MDM_OK) {
+    if (mdm_deflate(x->arena, data, kept, &z) != MDM_OK) {
         return MDM_ERROR;
     }
 
     if (z) {
-        mdm_str_set(&args[MDM_DDM_ARG_Z], "1");
+        mdm_str_set(&args[MDM_ARG_DDM_STATUS_Z], "1");
     }
 
     /* it is kept under the first; with the NUL that a field's name needs */
 
     if (mdm_printf(x->arena, &name, "%.*s", MDM_DDM_DIGEST,
-                   args[MDM_DDM_ARG_DIGEST].data)
+                   digests->data)
         != MDM_OK)
     {
         return MDM_ERROR;
@@ -222,8 +207,7 @@ mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
     mdm_where_status(&where, &m->en.tag, &m->en.id_key, (char *) name.data,
                      z);
 
-    return mdm_exchange_seal(x, x->arena, &where, &args[MDM_DDM_ARG_RAW],
-                             NULL);
+    return mdm_exchange_seal(x, x->arena, &where, kept, NULL);
 }
 
 
@@ -327,13 +311,13 @@ mdm_ddm_status_answer(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_LOST);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
 
     if (code != MDM_CODE_NONE) {
         return mdm_message_refused(x, code);
     }
 
-    dropped = mdm_reply_int(x->calls[0].reply, 1, 0);
+    dropped = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_STATUS_DROPPED, 0);
 
     if (dropped != 0) {
         mdm_exchange_note(x, MDM_NOTE_WARN, "%lld new values in a status "

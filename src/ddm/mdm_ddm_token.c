@@ -109,17 +109,18 @@ found:
 
 
 mdm_int_t
-mdm_ddm_notify_args(mdm_exchange_t *x, const mdm_str_t *tag, mdm_str_t *args)
+mdm_ddm_notify_args(mdm_exchange_t *x, const mdm_str_t *tag, mdm_str_t *uuid,
+    mdm_str_t *body)
 {
     mdm_secret_where_t  where;
 
-    if (mdm_uuid(x->arena, &args[0]) != MDM_OK
-        || mdm_ddm_command(x->arena, &args[0], &args[1]) != MDM_OK)
+    if (mdm_uuid(x->arena, uuid) != MDM_OK
+        || mdm_ddm_command(x->arena, uuid, body) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    mdm_where_command(&where, tag, &args[0]);
+    mdm_where_command(&where, tag, uuid);
 
-    return mdm_exchange_seal(x, x->arena, &where, &args[1], NULL);
+    return mdm_exchange_seal(x, x->arena, &where, body, NULL);
 }

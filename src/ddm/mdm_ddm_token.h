@@ -43,13 +43,10 @@ mdm_int_t mdm_ddm_splice(mdm_arena_t *arena, mdm_str_t *plist,
 
 /*
  * A new command for a script of the partition "tag" that may tell a channel:
- * args[0] its UUID, args[1] its body, sealed.
- * MDM_OK or MDM_ERROR.
+ * its UUID and its body, sealed.  MDM_OK or MDM_ERROR.
  */
-#define MDM_DDM_NOTIFY_ARGS   2
-
 mdm_int_t mdm_ddm_notify_args(mdm_exchange_t *x, const mdm_str_t *tag,
-    mdm_str_t *args);
+    mdm_str_t *uuid, mdm_str_t *body);
 
 
 #endif /* _MDM_DDM_TOKEN_H_INCLUDED_ */

@@ -108,9 +108,9 @@ mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
 
 mdm_str_t *
 mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
-    mdm_uint_t nargs, mdm_int_t state)
+    mdm_uint_t more, mdm_int_t state)
 {
-    mdm_str_t      *args;
+    mdm_str_t      *args, *who;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -119,14 +119,16 @@ mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
         return NULL;
     }
 
-    args = mdm_exchange_call(x, 0, script, &m->en.tag, nargs);
+    args = mdm_exchange_call(x, 0, script, &m->en.tag, more);
     if (args == NULL) {
         return NULL;
     }
 
-    args[0] = m->en.id_key;
-    args[1] = m->en.device_key;
-    args[2] = x->identity.digest;
+    who = args + (script->events ? MDM_NARGS_EVENT : 0);
+
+    who[MDM_ARG_AUTH_ID] = m->en.id_key;
+    who[MDM_ARG_AUTH_DEVICE] = m->en.device_key;
+    who[MDM_ARG_AUTH_CERT] = x->identity.digest;
 
     return args;
 }
@@ -147,18 +149,20 @@ mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, i, script, &key, 2);
+    args = mdm_exchange_call(x, i, script, &key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
-
     if (script == &mdm_script_claim) {
-        return mdm_pin_certificate(x, NULL, &args[1]);
+        args[MDM_ARG_CLAIM_DEVICE] = m->en.device_key;
+
+        return mdm_pin_certificate(x, NULL, &args[MDM_ARG_CLAIM_ENDS]);
     }
 
-    x->calls[i].nargs = 1;
+    if (script == &mdm_script_claim_release) {
+        args[MDM_ARG_CLAIM_RELEASE_DEVICE] = m->en.device_key;
+    }
 
     return MDM_OK;
 }
@@ -173,12 +177,12 @@ mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i)
     m = x->ctx;
 
     args = mdm_exchange_call(x, i, &mdm_script_authenticate_check, &m->en.tag,
-                             1);
+                             0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
+    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = m->en.device_key;
 
     return MDM_OK;
 }
@@ -285,7 +289,7 @@ mdm_message_pin_check(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    owner = mdm_reply_str(x->calls[1].reply, 0);
+    owner = mdm_reply_str(x->calls[1].reply, MDM_RET_CLAIM_GET_DEVICE);
 
     if (!m->pin.migrated) {
         (void) mdm_exchange_refuse(x, 403, "no certificate is pinned to the "
@@ -323,7 +327,7 @@ mdm_message_pin_claim(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_MISMATCH);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_MISMATCH);
 
     if (code < 0) {
         return mdm_exchange_refuse(x, 403, "the certificate belongs to "
@@ -338,27 +342,22 @@ mdm_message_pin_claim(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_pin, &m->en.tag, 6);
+    args = mdm_exchange_call(x, 0, &mdm_script_pin, &m->en.tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[0] = m->en.device_key;
-    args[1] = x->identity.digest;
+    args[MDM_ARG_PIN_DEVICE] = m->en.device_key;
+    args[MDM_ARG_PIN_CERT] = x->identity.digest;
 
     if (x->settings->keep_certificate) {
-        args[2] = x->identity.der;
+        args[MDM_ARG_PIN_DER] = x->identity.der;
     }
 
-    args[4] = m->pin.serial;
+    args[MDM_ARG_PIN_SERIAL] = m->pin.serial;
 
-    if (mdm_message_number(x, &args[3], x->settings->event_limit) != MDM_OK
-        || mdm_pin_certificate(x, &args[5], NULL) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
+    return (mdm_pin_certificate(x, &args[MDM_ARG_PIN_SUBJECT], NULL) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -371,7 +370,7 @@ mdm_message_pin_end(mdm_exchange_t *x)
 
     m = x->ctx;
 
-    code = mdm_reply_int(x->calls[0].reply, 0, MDM_CODE_CHANGED);
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
 
     switch (code) {
 

@@ -68,11 +68,12 @@ mdm_int_t mdm_message_once(mdm_exchange_t *x, mdm_message_t *m);
 
 /*
  * Starts a round of one call on the device's partition, as most messages
- * need it: ARGV begins with id, device and certificate; the caller fills in
- * what follows.  "nargs" counts all.  Returns the args, or NULL: no memory.
+ * need it: id, device and certificate come first, or behind those that are
+ * for events; the caller fills in what follows.  "more" as that of
+ * mdm_exchange_call().  Returns the args, or NULL: no memory.
  */
 mdm_str_t *mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
-    mdm_uint_t nargs, mdm_int_t state);
+    mdm_uint_t more, mdm_int_t state);
 
 /*
  * Fills in call i: a script on the certificate's own key, with the device as

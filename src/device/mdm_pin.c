@@ -11,19 +11,6 @@
 /* clocks that differ, and TLS sessions that are resumed, seconds */
 #define MDM_PIN_CLAIM_AFTER  86400
 
-
-/* elements of the reply of authenticate_check.lua */
-
-enum {
-    MDM_PIN_KNOWN = 0,
-    MDM_PIN_DIGEST,
-    MDM_PIN_SERIAL,
-    MDM_PIN_MIGRATED,
-    MDM_PIN_SUBJECT,
-    MDM_PIN_DER
-};
-
-
 static mdm_uint_t mdm_pin_names(mdm_exchange_t *x, const mdm_enrollment_t *en,
     const mdm_pin_t *pin);
 static mdm_int_t mdm_pin_facts(mdm_exchange_t *x, const mdm_str_t *der,
@@ -36,13 +23,14 @@ mdm_pin_read(mdm_exchange_t *x, const mdm_reply_t *reply, mdm_pin_t *pin)
     int64_t    time;
     mdm_str_t  der;
 
-    pin->known = mdm_reply_int(reply, MDM_PIN_KNOWN, 0) == 1;
-    pin->migrated = mdm_reply_int(reply, MDM_PIN_MIGRATED, 0) == 1;
-    pin->digest = mdm_reply_str(reply, MDM_PIN_DIGEST);
-    pin->serial = mdm_reply_str(reply, MDM_PIN_SERIAL);
-    pin->subject = mdm_reply_str(reply, MDM_PIN_SUBJECT);
+    pin->known = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1;
+    pin->migrated = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_MIGRATED, 0)
+                    == 1;
+    pin->digest = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_CERT);
+    pin->serial = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SERIAL);
+    pin->subject = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SUBJECT);
 
-    der = mdm_reply_str(reply, MDM_PIN_DER);
+    der = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_DER);
 
     if (pin->subject.len != 0 || der.len == 0) {
         return MDM_OK;

@@ -16,6 +16,7 @@
 
 #define MDM_EXCHANGE_ARENA    3072
 #define MDM_ERROR_MAX         512
+#define MDM_ACTOR_MAX         255   /* bytes of "who" that are kept */
 
 #define MDM_RETRY_AFTER_MIN   5     /* seconds */
 #define MDM_RETRY_AFTER_SPAN  16
@@ -33,6 +34,8 @@ static mdm_int_t mdm_exchange_failed(mdm_exchange_t *x,
     const mdm_arena_t *arena);
 static mdm_int_t mdm_exchange_behind(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_end(mdm_exchange_t *x);
+static mdm_int_t mdm_exchange_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
+    const mdm_str_t *src);
 static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
 static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
     va_list args);
@@ -207,22 +210,83 @@ mdm_exchange_calls(mdm_exchange_t *x, mdm_uint_t n, mdm_int_t state)
 
 mdm_str_t *
 mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script,
-    const mdm_str_t *key, mdm_uint_t nargs)
+    const mdm_str_t *key, mdm_uint_t more)
 {
     mdm_call_t  *call;
 
+    if (more > script->most - script->nargs) {
+        return NULL;
+    }
+
     call = &x->calls[i];
 
-    call->args = mdm_arena_zalloc(x->arena, nargs * sizeof(mdm_str_t));
+    call->script = script;
+    call->key = *key;
+    call->nargs = script->nargs + more;
+
+    call->args = mdm_arena_zalloc(x->arena, call->nargs * sizeof(mdm_str_t));
     if (call->args == NULL) {
         return NULL;
     }
 
-    call->script = script;
-    call->key = *key;
-    call->nargs = nargs;
+    if (script->events) {
+
+        if (mdm_exchange_actor(x) != MDM_OK) {
+            return NULL;
+        }
+
+        memcpy(call->args, x->actor, sizeof(x->actor));
+    }
 
     return call->args;
+}
+
+
+mdm_int_t
+mdm_exchange_actor(mdm_exchange_t *x)
+{
+    if (x->actor[MDM_ARG_LIMIT].len != 0) {
+        return MDM_OK;
+    }
+
+    /* a device's event names the device */
+
+    if (x->kind == MDM_KIND_API
+        && (mdm_exchange_actor_clean(x, &x->actor[MDM_ARG_WHO],
+                                     &x->remote_user)
+            != MDM_OK
+            || mdm_exchange_actor_clean(x, &x->actor[MDM_ARG_ADDRESS],
+                                        &x->remote_addr)
+               != MDM_OK))
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(x->arena, &x->actor[MDM_ARG_LIMIT], "%lu",
+                      (unsigned long) x->settings->event_limit);
+}
+
+
+/* what a script's cjson puts into an event must be UTF-8 */
+
+static mdm_int_t
+mdm_exchange_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
+    const mdm_str_t *src)
+{
+    mdm_str_t  s;
+
+    s = *src;
+
+    if (s.len > MDM_ACTOR_MAX) {
+        s.len = MDM_ACTOR_MAX;
+    }
+
+    if (mdm_utf8_valid(&s)) {
+        *dst = s;
+        return MDM_OK;
+    }
+
+    return mdm_escape(x->arena, dst, &s, "");
 }
 
 
@@ -406,6 +470,13 @@ mdm_reply_at(const mdm_reply_t *reply, size_t i)
     }
 
     return reply->elements[i];
+}
+
+
+int64_t
+mdm_reply_code(const mdm_reply_t *reply, int64_t def)
+{
+    return mdm_reply_int(reply, 0, def);
 }
 
 

@@ -275,6 +275,9 @@ struct mdm_exchange_s {
     mdm_rewrite_t            *rewrites;    /* for the newest key, see
                                               mdm_exchange_secret.h */
 
+    mdm_str_t                 actor[MDM_NARGS_EVENT];
+                                           /* see mdm_exchange_actor() */
+
     mdm_api_audit_t          *audits;      /* API: of what the answer shows,
                                               see mdm_api_audit.h */
 
@@ -345,11 +348,21 @@ mdm_int_t mdm_exchange_calls(mdm_exchange_t *x, mdm_uint_t n,
     mdm_int_t state);
 
 /*
- * Fills in call i of the round: the script, KEYS[1] and room for n ARGV.
- * Returns the args to fill in, or NULL: no memory.
+ * Fills in call i of the round: the script, KEYS[1] and room for ARGV, those
+ * that the script always has and "more": what may be absent, or a list at the
+ * end.  They are empty, but for those that every script has that writes events:
+ * these are filled in.  Returns the args, or NULL: no memory, or more than the
+ * script takes.
  */
 mdm_str_t *mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i,
-    const mdm_script_t *script, const mdm_str_t *key, mdm_uint_t nargs);
+    const mdm_script_t *script, const mdm_str_t *key, mdm_uint_t more);
+
+/*
+ * Fills in x->actor, which is indexed by MDM_ARG_WHO … MDM_ARG_LIMIT: who is
+ * behind a request of the API, as events and the log name him, and how many
+ * events are kept.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_actor(mdm_exchange_t *x);
 
 /* all return MDM_DONE */
 
@@ -383,6 +396,9 @@ mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 /* a line for the error log; out of memory loses the line, nothing else */
 void mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* element 0 where that is a script's code, an integer, or "def" */
+int64_t mdm_reply_code(const mdm_reply_t *reply, int64_t def);
 
 /* integer of element i of an array reply, or "def" */
 int64_t mdm_reply_int(const mdm_reply_t *reply, size_t i, int64_t def);

@@ -7,15 +7,18 @@
 #include "mdm_exchange_secret.h"
 
 
-#define MDM_REWRITE_ARGS      5       /* path, field, old, new, length; or id,
-                                         name, new name, length, new */
-#define MDM_REWRITE_NEW       4       /* that of them which may be large */
+/* room for the arguments of secret_swap.lua, or of status_report_swap.lua */
+
+#define MDM_REWRITE_ARGS                                                      \
+    ((int) MDM_NARGS_SECRET_SWAP > (int) MDM_NARGS_STATUS_REPORT_SWAP         \
+     ? (int) MDM_NARGS_SECRET_SWAP : (int) MDM_NARGS_STATUS_REPORT_SWAP)
 
 
 struct mdm_rewrite_s {
     const mdm_script_t       *script;
     mdm_str_t                 tag;
     mdm_str_t                 args[MDM_REWRITE_ARGS];
+    size_t                    bytes;       /* of the value */
     mdm_rewrite_t            *next;
 };
 
@@ -295,8 +298,7 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
     bytes = 0;
 
     for (last = &x->rewrites; *last != NULL; last = &(*last)->next) {
-        bytes += (*last)->args[MDM_REWRITE_NEW - 1].len
-                 + (*last)->args[MDM_REWRITE_NEW].len;
+        bytes += (*last)->bytes;
         n++;
     }
 
@@ -313,6 +315,7 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
     }
 
     w->tag = where->tag;
+    w->bytes = value->len;
     w->script = &mdm_script_secret_swap;
 
     if (plain && strcmp(where->kind, ":sr:") == 0) {
@@ -351,15 +354,15 @@ mdm_exchange_swap_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
     const mdm_secret_place_t *place, const mdm_str_t *kept,
     const mdm_str_t *value, mdm_uint_t plain, mdm_str_t *args)
 {
-    args[0].data = place->key.data + where->tag.len;
-    args[0].len = place->key.len - where->tag.len;
-    args[1].data = (u_char *) (uintptr_t) where->field;
-    args[1].len = strlen(where->field);
+    args[MDM_ARG_SECRET_SWAP_REST].data = place->key.data + where->tag.len;
+    args[MDM_ARG_SECRET_SWAP_REST].len = place->key.len - where->tag.len;
+    args[MDM_ARG_SECRET_SWAP_FIELD].data = (u_char *) (uintptr_t) where->field;
+    args[MDM_ARG_SECRET_SWAP_FIELD].len = strlen(where->field);
 
     if (!plain) {
-        args[2] = *kept;
+        args[MDM_ARG_SECRET_SWAP_OLD] = *kept;
 
-    } else if (mdm_printf(x->arena, &args[4], "%lu",
+    } else if (mdm_printf(x->arena, &args[MDM_ARG_SECRET_SWAP_LENGTH], "%lu",
                           (unsigned long) kept->len)
                != MDM_OK)
     {
@@ -367,7 +370,7 @@ mdm_exchange_swap_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
     }
 
     return mdm_secret_seal(x->arena, x->settings->secrets, place, value,
-                           &args[3]);
+                           &args[MDM_ARG_SECRET_SWAP_NEW]);
 }
 
 
@@ -381,29 +384,34 @@ static mdm_int_t
 mdm_exchange_report_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
     const mdm_str_t *kept, const mdm_str_t *value, mdm_str_t *args)
 {
+    mdm_str_t          *name;
     mdm_secret_where_t  to;
     mdm_secret_place_t  place;
 
-    if (mdm_secret_random(x->arena, &args[2]) != MDM_OK
-        || mdm_printf(x->arena, &args[3], "%lu", (unsigned long) kept->len)
+    if (mdm_secret_random(x->arena,
+                          &args[MDM_ARG_STATUS_REPORT_SWAP_NEW_NAME])
+        != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_ARG_STATUS_REPORT_SWAP_LENGTH],
+                      "%lu", (unsigned long) kept->len)
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args[0] = where->id;
-    args[1].data = (u_char *) (uintptr_t) where->field;
-    args[1].len = strlen(where->field);
+    args[MDM_ARG_STATUS_REPORT_SWAP_ID] = where->id;
+    name = &args[MDM_ARG_STATUS_REPORT_SWAP_NAME];
+    name->data = (u_char *) (uintptr_t) where->field;
+    name->len = strlen(where->field);
 
     to = *where;
-    to.field = (char *) args[2].data;
+    to.field = (char *) args[MDM_ARG_STATUS_REPORT_SWAP_NEW_NAME].data;
 
     if (mdm_where_place(x->arena, &to, &place) != MDM_OK) {
         return MDM_ERROR;
     }
 
     return mdm_secret_seal(x->arena, x->settings->secrets, &place, value,
-                           &args[4]);
+                           &args[MDM_ARG_STATUS_REPORT_SWAP_NEW]);
 }
 
 
@@ -424,7 +432,7 @@ mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
     }
 
     args = mdm_exchange_call(x, i, &mdm_script_secret_swap, &where->tag,
-                             MDM_REWRITE_ARGS);
+                             0);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -466,13 +474,12 @@ mdm_exchange_rewrite(mdm_exchange_t *x)
     i = 0;
 
     for (w = first; w != NULL; w = w->next) {
-        args = mdm_exchange_call(x, i++, w->script, &w->tag,
-                                 MDM_REWRITE_ARGS);
+        args = mdm_exchange_call(x, i++, w->script, &w->tag, 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
 
-        memcpy(args, w->args, sizeof(w->args));
+        memcpy(args, w->args, w->script->nargs * sizeof(mdm_str_t));
     }
 
     x->own_failures = 1;

@@ -30,9 +30,21 @@ typedef struct {
     mdm_uint_t                index;       /* place in mdm_scripts */
     mdm_uint_t                nargs;       /* ARGV that are always there */
     mdm_uint_t                most;        /* ARGV at most, or … */
+    mdm_uint_t                events;      /* 1: it may write events; its first
+                                              ARGV are MDM_ARG_WHO … */
 } mdm_script_t;
 
 #define MDM_SCRIPT_ANY        ((mdm_uint_t) -1)    /* … any number */
+
+
+/* the first arguments of all scripts that write events */
+
+enum {
+    MDM_ARG_WHO = 0,                       /* "": not by the API */
+    MDM_ARG_ADDRESS,                       /* of whom, or "" */
+    MDM_ARG_LIMIT,                         /* event_limit; 0: no events */
+    MDM_NARGS_EVENT
+};
 
 
 /* all of them, in the order of their names, closed by NULL */

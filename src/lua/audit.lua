@@ -1,10 +1,11 @@
+--@args who address limit what uuids ids
+--@returns code
 -- That an administrator reads secrets: before they are shown to him.
--- ARGV: event limit, who, address, what, CommandUUIDs separated by commas or
---       "", ids separated by commas
+-- uuids: CommandUUIDs separated by commas or ""; ids: separated by commas
 -- {1}
 --@include event
-event(KEYS[1], ARGV[1], 'api.Read', ARGV[6],
-      {by = ARGV[2], address = ARGV[3], what = ARGV[4],
-       command_uuid = ARGV[5] ~= '' and ARGV[5] or nil})
+event(KEYS[1], limit, 'api.Read', ids,
+      {by = who, address = address, what = what,
+       command_uuid = uuids ~= '' and uuids or nil})
 
 return {1}

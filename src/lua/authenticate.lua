@@ -1,8 +1,10 @@
+--@args who address limit device cert checked kind nonce der raw known serial
+--@args subject withhold fields...
+--@returns code gen withheld
 -- Authenticate: a fresh start of a device under this certificate.
--- ARGV: device, cert, the pin that was checked ("": none), type, once,
---       DER to keep or "", event limit, raw, known (0 or 1) and the serial
---       number, both as they were checked, digest of the subject, withhold
---       (1: what is kept was escrowed by somebody else), then field, value, …
+-- checked: the pin that was checked ("": none); der: DER to keep or ""; known
+-- (0 or 1), serial: as they were checked; subject: its digest; withhold: 1:
+-- what is kept was escrowed by somebody else; fields: field, value, …
 -- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
 --@include queue
@@ -10,20 +12,18 @@
 --@include status
 --@include era
 --@include ddm
-local T, device, cert, checked = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local kind, once, der, limit, raw = ARGV[4], ARGV[5], ARGV[6], ARGV[7],
-                                    ARGV[8]
+local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
                      'serial', 'fence')
 local pin = v[1] or ''
 
-if v[3] == once then
+if v[3] == nonce then
     return {0, tonumber(v[2]), 0}
 end
 
-if pin ~= checked or (v[5] and '1' or '0') ~= ARGV[9]
-    or (v[6] or '') ~= ARGV[10]
+if pin ~= checked or (v[5] and '1' or '0') ~= known
+    or (v[6] or '') ~= serial
 then
     return {-6}
 end
@@ -34,8 +34,8 @@ queue_clear(T, device)
 ddm_forget(T, device)
 
 redis.call('DEL', e)
-redis.call('HSET', e, 'type', kind, 'cert', cert, 'csub', ARGV[11],
-           'enabled', 0, 'tally', 0, 'gen', gen, 'once', once, 'enrolled', now,
+redis.call('HSET', e, 'type', kind, 'cert', cert, 'csub', subject,
+           'enabled', 0, 'tally', 0, 'gen', gen, 'once', nonce, 'enrolled', now,
            'last_seen', now)
 era_fence(T, device, v[7])
 era_begin(T, device, tostring(gen))
@@ -46,7 +46,7 @@ if v[4] then
     redis.call('HSET', e, 'dts', v[4])
 end
 
-for i = 13, #ARGV - 1, 2 do
+for i = fields_at, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -62,7 +62,7 @@ end
 local data = {gen = gen}
 local held = 0
 
-if ARGV[12] == '1' then
+if withhold == '1' then
     local u = T .. ':u:' .. device
 
     for _, name in ipairs({'bootstrap', 'unlock'}) do

@@ -1,8 +1,10 @@
 --@readonly
--- What is pinned to this device?  ARGV: device
+--@args device
+--@returns known cert serial migrated subject der
+-- What is pinned to this device?
 -- {known, cert or "", serial or "", migrated, digest of the subject that is or
 -- was pinned or "", DER of the certificate where that digest is not kept}
-local T, device = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'serial',
                      'migrated', 'csub')
 local der

@@ -1,11 +1,12 @@
+--@args who address limit device cert token names
+--@returns code token
 -- SetBootstrapToken; an empty one deletes what is kept.
--- ARGV: device, cert, token, event limit, names of the token
+-- names: those of the token, see same()
 -- {0} or {code of auth()}; {-20, token}: a plain one is kept, see same()
 --@include event
 --@include auth
 --@include same
-local T, device, cert, token, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
-                                      ARGV[4]
+local T = KEYS[1]
 local code = auth(T, device, cert)
 
 if code ~= 0 then
@@ -14,7 +15,7 @@ end
 
 local key = T .. ':u:' .. device
 local old = redis.call('HGET', key, 'bootstrap')
-local known = old and same(old, token, ARGV[5])
+local known = old and same(old, token, names)
 
 if known == nil then
     return {-20, old}

@@ -1,5 +1,6 @@
+--@args who address limit id device cert raw
+--@returns code
 -- CheckOut: the channel is disabled; a device's takes its users with it.
--- ARGV: id, device, cert, event limit, raw
 -- {0} or {code of auth()}
 --@include event
 --@include queue
@@ -7,8 +8,7 @@
 --@include status
 --@include era
 --@include ddm
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local limit, raw = ARGV[4], ARGV[5]
+local T = KEYS[1]
 local code = auth(T, device, cert)
 
 if code ~= 0 then

@@ -1,16 +1,18 @@
 --@onekey
--- Claims a certificate for a device.  KEYS[1]: its key, ARGV: device, when
+--@args device ends
+--@returns code device
+-- Claims a certificate for a device.  KEYS[1]: its key; ends: when
 -- the claim ends (Unix seconds; 0: never), which is a day after the
 -- certificate has: nobody takes it from then on, whatever its clock says.
 -- {1, device}: claimed now; {0, device}: it was already; {-2, other}
-local owner, at = redis.call('GET', KEYS[1]), tonumber(ARGV[2])
+local owner, at = redis.call('GET', KEYS[1]), tonumber(ends)
 
-if owner and owner ~= ARGV[1] then
+if owner and owner ~= device then
     return {-2, owner}
 end
 
 if not owner then
-    redis.call('SET', KEYS[1], ARGV[1])
+    redis.call('SET', KEYS[1], device)
 end
 
 if at > 0 then
@@ -20,4 +22,4 @@ if at > 0 then
                                                   math.max(at, soonest)))
 end
 
-return {owner and 0 or 1, ARGV[1]}
+return {owner and 0 or 1, device}

@@ -1,6 +1,9 @@
 --@onekey
--- Takes back a claim that was not used.  KEYS[1]: its key, ARGV: device
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+--@args device
+--@returns code
+-- Takes back a claim that was not used.  KEYS[1]: its key
+-- {0}
+if redis.call('GET', KEYS[1]) == device then
     redis.call('DEL', KEYS[1])
 end
 

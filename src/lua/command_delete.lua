@@ -1,10 +1,11 @@
+--@args who address limit id uuid
+--@returns code
 -- Takes one command out of a queue.
--- ARGV: id, uuid, event limit, who, address
 -- {1}: done; {0}: it is not queued; {-1}: not enrolled
 --@include event
 --@include queue
 --@include era_of
-local T, id, uuid = KEYS[1], ARGV[1], ARGV[2]
+local T = KEYS[1]
 
 local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era')
 
@@ -18,7 +19,7 @@ end
 
 command_release(T, uuid, 1)
 
-event(T, ARGV[3], 'api.CommandDelete', id,
-      {by = ARGV[4], address = ARGV[5], command_uuid = uuid})
+event(T, limit, 'api.CommandDelete', id,
+      {by = who, address = address, command_uuid = uuid})
 
 return {1}

@@ -1,5 +1,7 @@
 --@readonly
--- What became of a command.  ARGV: id, uuid
+--@args id uuid
+--@returns code type time status|refusals body z known dropped console
+-- What became of a command.
 -- {1, RequestType, time of queueing, "first:tally" or ""}: pending;
 -- {2, RequestType, time, status, body, z, known, dropped, NotOnConsole}: there
 -- is a result; "dropped" is the size of the body if it was taken away, else "";
@@ -7,7 +9,7 @@
 -- {0}: never seen, or long ago; {-1}: not enrolled
 --@include queue
 --@include era_of
-local T, id, uuid = KEYS[1], ARGV[1], ARGV[2]
+local T = KEYS[1]
 
 local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era')
 

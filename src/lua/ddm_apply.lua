@@ -1,8 +1,10 @@
+--@args rev watchers sets...
+--@returns code
 -- Takes changed sets into the replica of a partition; ddm_walk carries them
 -- to the channels.
--- ARGV: rev, watchers (JSON), then set, definition (JSON), …
+-- watchers: JSON; sets: set, definition (JSON), …
 -- {1}: done; {0}: the replica is at this rev, or a later one
-local T, rev = KEYS[1], tonumber(ARGV[1])
+local T, rev = KEYS[1], tonumber(rev)
 local key = T .. ':ddm'
 local v = redis.call('HMGET', key, 'rev', 'to', 'sets', 'f', 'of')
 local done, to = tonumber(v[1] or '-1'), tonumber(v[2] or '-1')
@@ -30,7 +32,7 @@ end
 
 local changed = {}
 
-for i = 3, #ARGV - 1, 2 do
+for i = sets_at, #ARGV - 1, 2 do
     local def = cjson.decode(ARGV[i + 1])
 
     if def.r > done then
@@ -59,7 +61,7 @@ local function keep(field, value)
 end
 
 keep('f', filters)
-redis.call('HSET', key, 'to', rev, 'w', ARGV[2])
+redis.call('HSET', key, 'to', rev, 'w', watchers)
 redis.call('HDEL', key, 'after')
 
 -- nothing that a channel could see

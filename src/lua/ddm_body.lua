@@ -1,8 +1,10 @@
 --@readonly
+--@args id token
+--@returns code type payload
 -- The text of a declaration, the current one or one that a device may still
--- be told of.  ARGV: id, token
+-- be told of.
 -- {1, type, payload}; {0}: it is not known
-local D, id, token = KEYS[1], ARGV[1], ARGV[2]
+local D = KEYS[1]
 local v = redis.call('HMGET', D .. ':d:' .. id, 'token', 'type', 'payload')
 
 if v[1] == token then

@@ -1,10 +1,11 @@
--- Takes a declaration away that nothing needs any more.
--- ARGV: event limit, who, address, notify (0 or 1), id
+--@args who address limit notify id
+--@returns code id
+-- Takes a declaration away that nothing needs any more.  notify: not used
 -- {1}; {-1}: there is none; {-2, set}: it is in a set; {-3, id}: another one
 -- refers to it
 --@include event
 --@include ddm_change
-local D, id = KEYS[1], ARGV[5]
+local D = KEYS[1]
 local key = D .. ':d:' .. id
 local v = redis.call('HMGET', key, 'type', 'refs')
 
@@ -32,7 +33,7 @@ end
 
 redis.call('DEL', key)
 redis.call('ZREM', D .. ':ids', id)
-event(D, ARGV[1], 'api.Declaration', id,
-      {by = ARGV[2], address = ARGV[3], type = v[1], change = 'deleted'})
+event(D, limit, 'api.Declaration', id,
+      {by = who, address = address, type = v[1], change = 'deleted'})
 
 return {1}

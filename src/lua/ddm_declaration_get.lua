@@ -1,7 +1,8 @@
 --@readonly
--- ARGV: id
+--@args id
+--@returns code type payload token
 -- {1, type, payload, token}; {0}: there is none
-local v = redis.call('HMGET', KEYS[1] .. ':d:' .. ARGV[1], 'type', 'payload',
+local v = redis.call('HMGET', KEYS[1] .. ':d:' .. id, 'type', 'payload',
                      'token')
 
 if not v[1] then

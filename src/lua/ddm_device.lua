@@ -1,9 +1,10 @@
 --@readonly
+--@args id device
+--@returns known product os
 -- Is anything of a channel there, and of which device is it?
--- ARGV: id, device
 -- {1: it is enrolled, or was given something, ProductName, OSVersion}
-local T, id = KEYS[1], ARGV[1]
-local v = redis.call('HMGET', T .. ':e:' .. ARGV[2], 'product', 'os')
+local T = KEYS[1]
+local v = redis.call('HMGET', T .. ':e:' .. device, 'product', 'os')
 local known = redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 1
               or redis.call('EXISTS', T .. ':d:' .. id) == 1
 

@@ -1,10 +1,12 @@
+--@args who address limit nsets names...
+--@returns code rev|name
 -- POST /v1/notify for sets and declarations: whoever has them is told, changed
 -- or not.
--- ARGV: event limit, who, address, how many sets, sets, declarations
+-- names: as many sets as nsets says, then declarations
 -- {1, revision}; {0}: nobody has any of them; {-1, name}: there is no such
 -- set; {-2, id}: no such declaration
 --@include event
-local D, n = KEYS[1], tonumber(ARGV[4])
+local D, n = KEYS[1], tonumber(nsets)
 local sets, names = {}, {}
 
 local function add(set)
@@ -14,10 +16,10 @@ local function add(set)
     end
 end
 
-for i = 5, #ARGV do
+for i = names_at, #ARGV do
     local name = ARGV[i]
 
-    if i < 5 + n then
+    if i < names_at + n then
 
         if not redis.call('ZSCORE', D .. ':sets', name) then
             return {-1, name}
@@ -49,7 +51,7 @@ for _, set in ipairs(names) do
     redis.call('ZADD', D .. ':force', rev, set)
 end
 
-event(D, ARGV[1], 'api.Notify', table.concat(names, ','),
-      {by = ARGV[2], address = ARGV[3], sets = #names})
+event(D, limit, 'api.Notify', table.concat(names, ','),
+      {by = who, address = address, sets = #names})
 
 return {1, rev}

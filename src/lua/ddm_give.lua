@@ -1,8 +1,10 @@
+--@args who address limit id tell uuid body what ops...
+--@returns code changed|prefix queued rev
 -- Changes what an administrator gave a channel, which need not be enrolled
 -- yet, and what follows from it.
--- ARGV: id, tell it (0 or 1), uuid, body, event limit, event, who, address,
---       then op, field, value, …; op "set", "delete", or
---       "clear": all fields that begin so
+-- tell: 1: it is told by the command uuid, body; what: name of the event; ops:
+-- op, field, value, …; op "set", "delete", or "clear": all fields that begin
+-- so
 -- {0, 1: something changed, 1: a command was queued, rev of the replica (-1:
 -- there is none)}; {-1, prefix}: too many of these
 --@include event
@@ -11,7 +13,7 @@
 --@include status
 --@include era
 --@include ddm
-local T, id = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local key = T .. ':d:' .. id
 local most = {['s:'] = 100, ['t:'] = 64, ['v:'] = 64}
 local old = redis.call('HGETALL', key)
@@ -22,7 +24,7 @@ for i = 1, #old, 2 do
     now[old[i]] = old[i + 1]
 end
 
-for i = 9, #ARGV - 2, 3 do
+for i = ops_at, #ARGV - 2, 3 do
     local op, field = ARGV[i], ARGV[i + 1]
 
     if op == 'set' then
@@ -66,8 +68,8 @@ if #given > 0 then
     end
 end
 
-local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[3],
-             body = ARGV[4]}
+local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = uuid,
+             body = body}
 
 if #given + #taken == 0 then
     ddm_open(T, ctx)
@@ -89,14 +91,14 @@ end
 local changed, _, wanted = ddm_refresh(T, id, ctx)
 local queued = 0
 
-if changed and ARGV[2] == '1' or wanted then
+if changed and tell == '1' or wanted then
     queued = ddm_notify(T, id, ctx)
 end
 
 -- names alone: a value may be a secret
 
-event(T, ARGV[5], ARGV[6], id,
-      {by = ARGV[7], address = ARGV[8],
+event(T, limit, what, id,
+      {by = who, address = address,
        given = #given > 0 and given or nil,
        taken = #taken > 0 and taken or nil,
        command_uuid = queued == 1 and ctx.uuid or nil})

@@ -1,7 +1,10 @@
 --@readonly
--- What an administrator gave a channel.  ARGV: id
+--@args id
+--@returns known fields...
+--@row fields name value
+-- What an administrator gave a channel.
 -- {1: it is enrolled, field, value, …}, in the order of fields
-local T, id = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local all = redis.call('HGETALL', T .. ':d:' .. id)
 local fields, at = {}, {}
 

@@ -1,11 +1,12 @@
 --@volatile
+--@args id device cert
+--@returns code items
 -- The manifest of a channel.  With it the one handed out before is over.
--- ARGV: id, device, cert
 -- {0, declaration-items (JSON; "": no declarations)}; {code of auth()};
 -- {-5}: it is gone, which only a hand in the keys can do
 --@include auth
 --@include era_of
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local T = KEYS[1]
 local e = T .. ':e:' .. id
 local code = auth(T, device, cert)
 

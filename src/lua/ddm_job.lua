@@ -1,6 +1,8 @@
+--@args mode runner lease upto fields...
+--@returns code rev
 -- Who rolls out a tenant's changes, and how far that is.
--- ARGV: mode, runner, seconds that it may be silent, revision, then field,
---       value, … of the progress
+-- lease: seconds that the runner may be silent; upto: revision; fields: field,
+-- value, … of the progress
 -- mode "begin": {1, revision}: it is this runner; {0}: it is another one,
 --      which looks again when it is through
 -- mode "poll": the same, but {3} where the last rollout was complete; {3} in
@@ -9,11 +11,11 @@
 -- mode "go": {1}; {0}: it is another one meanwhile
 -- mode "end": {1}: through; {2, revision}: there is more; {0}
 -- mode "quit": {1}
-local D, mode, me, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local D, lease = KEYS[1], tonumber(lease)
 local job = D .. ':job'
 local now = tonumber(redis.call('TIME')[1])
 local v = redis.call('HMGET', job, 'runner', 'until', 'state', 'kick', 'rev')
-local mine = v[1] == me
+local mine = v[1] == runner
 
 if mode == 'begin' or mode == 'poll' or mode == 'kick' then
     local rev = redis.call('HGET', D .. ':meta', 'rev')
@@ -49,7 +51,7 @@ if mode == 'begin' or mode == 'poll' or mode == 'kick' then
     end
 
     redis.call('HDEL', job, 'kick')
-    redis.call('HSET', job, 'runner', me, 'until', now + lease)
+    redis.call('HSET', job, 'runner', runner, 'until', now + lease)
 
     if v[3] ~= 'running' then
         redis.call('HSET', job, 'state', 'running', 'started', now,
@@ -65,7 +67,7 @@ if not mine then
     return {0}
 end
 
-for i = 5, #ARGV - 1, 2 do
+for i = fields_at, #ARGV - 1, 2 do
     redis.call('HSET', job, ARGV[i], ARGV[i + 1])
 end
 
@@ -77,13 +79,13 @@ end
 if mode == 'end' then
     local rev = tonumber(redis.call('HGET', D .. ':meta', 'rev') or 0)
 
-    if rev > tonumber(ARGV[4]) or v[4] then
+    if rev > tonumber(upto) or v[4] then
         redis.call('HDEL', job, 'kick')
         redis.call('HSET', job, 'until', now + lease)
         return {2, rev}
     end
 
-    redis.call('HSET', job, 'state', 'done', 'finished', now, 'rev', ARGV[4])
+    redis.call('HSET', job, 'state', 'done', 'finished', now, 'rev', upto)
 end
 
 redis.call('HDEL', job, 'runner', 'until')

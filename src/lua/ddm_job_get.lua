@@ -1,4 +1,7 @@
 --@readonly
+--@args
+--@returns rev state started finished rolled_out partitions done seen changed
+--@returns queued
 -- The progress of a rollout.
 -- {revision, state, started, finished, revision rolled out, partitions, done,
 --  seen, changed, queued}

@@ -1,8 +1,10 @@
 --@readonly
+--@args what name
+--@returns names...
 -- Names, sorted.
--- ARGV: what: "declarations", "sets" (those that say something), "set" (the
---       declarations of one), "in" (the sets that have a declaration); name
-local D, what, name = KEYS[1], ARGV[1], ARGV[2]
+-- what: "declarations", "sets" (those that say something), "set" (the
+--       declarations of one), "in" (the sets that have a declaration)
+local D = KEYS[1]
 local list = {}
 
 if what == 'declarations' then

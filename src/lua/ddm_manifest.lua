@@ -1,10 +1,13 @@
 --@readonly
--- What a channel gets now.  ARGV: id
+--@args id
+--@returns code token time subs waits list...
+--@row list key tokens
+-- What a channel gets now.
 -- {1, token ("": no declarations), its time, subscriptions (JSON or ""),
 -- 1: a command waits, key, "ServerToken template", …}; {0}: not enrolled
 --@include queue
 --@include era_of
-local T, id = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'dts', 'dc',
                      'enrolled', 'updated', 'parent', 'era')
 

@@ -1,7 +1,9 @@
 --@readonly
--- ARGV: set, which ("f" or "sub")
+--@args set which
+--@returns code value
+-- which: "f" or "sub"
 -- {1, value (JSON)}; {0}: it has none
-local value = redis.call('GET', KEYS[1] .. ':' .. ARGV[2] .. ':' .. ARGV[1])
+local value = redis.call('GET', KEYS[1] .. ':' .. which .. ':' .. set)
 
 if not value then
     return {0}

@@ -1,11 +1,12 @@
+--@args who address limit notify set which value most
+--@returns code
 -- What a set says beside its declarations: "f" its filter, "sub" the status
 -- items it subscribes to.
--- ARGV: event limit, who, address, notify (0 or 1), set, which, value (JSON;
---       "": none), sets at most
+-- notify: 0 or 1; value: JSON, or "": none; most: sets at most
 -- {1}: changed, {0}: it is like that; {-2}: too many sets
 --@include event
 --@include ddm_change
-local D, set, which, value = KEYS[1], ARGV[5], ARGV[6], ARGV[7]
+local D = KEYS[1]
 local key = D .. ':' .. which .. ':' .. set
 
 if (redis.call('GET', key) or '') == value then
@@ -13,7 +14,7 @@ if (redis.call('GET', key) or '') == value then
 end
 
 if not redis.call('ZSCORE', D .. ':sets', set)
-    and redis.call('ZCARD', D .. ':sets') >= tonumber(ARGV[8])
+    and redis.call('ZCARD', D .. ':sets') >= tonumber(most)
 then
     return {-2}
 end
@@ -24,9 +25,9 @@ else
     redis.call('SET', key, value)
 end
 
-ddm_change(D, {set}, ARGV[4])
-event(D, ARGV[1], 'api.Set', set,
-      {by = ARGV[2], address = ARGV[3],
+ddm_change(D, {set}, notify)
+event(D, limit, 'api.Set', set,
+      {by = who, address = address,
        change = (which == 'f' and 'filter' or 'subscriptions')})
 
 return {1}

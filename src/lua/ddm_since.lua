@@ -1,10 +1,12 @@
 --@readonly
+--@args since
+--@returns rev watchers sets...
+--@row sets name definition
 -- The sets that changed since a revision, for the copy of a partition.
--- ARGV: revision
 -- {revision now, watchers (JSON), set, definition (JSON), …}
 local D = KEYS[1]
 local rev = redis.call('HGET', D .. ':meta', 'rev')
-local names = redis.call('ZRANGEBYSCORE', D .. ':sets', '(' .. ARGV[1], '+inf')
+local names = redis.call('ZRANGEBYSCORE', D .. ':sets', '(' .. since, '+inf')
 local all = redis.call('HGETALL', D .. ':w')
 local watchers, reply = {}, {tonumber(rev or 0), '{}'}
 

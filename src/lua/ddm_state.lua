@@ -1,4 +1,6 @@
 --@readonly
+--@args
+--@returns rev replica enrollments
 -- How far the declarations have come to a partition.
 -- {rev that all its channels have, rev of the replica (both -1: there is
 -- none yet), enrollments}

@@ -1,11 +1,13 @@
+--@args who address limit id device cert digests z report kept most_errors
+--@args full uuid body lists...
+--@returns code dropped
 -- DeclarativeManagement, a status report.
--- ARGV: id, device, cert, names of the report, 32 hex digits each: the
---       one to keep, then those under older keys, z (1: it is compressed),
---       the report, reports kept, errors kept, event limit, full (0 or 1),
---       uuid and body of a command that tells of declarations, or "": it says
---       nothing new of the device; how many items are indexed and which, how
---       many errors and which, then type, place, JSON, …: see
---       src/ddm/mdm_ddm_report.h
+-- digests: names of the report, 32 hex digits each: the one to keep, then
+-- those under older keys; z: 1: the report is compressed; kept, most_errors:
+-- reports and errors kept; full: 0 or 1; uuid, body: of a command that tells
+-- of declarations, or "": it says nothing new of the device; lists: how many
+-- items are indexed and which, how many errors and which, then type, place,
+-- JSON, …: see src/ddm/mdm_ddm_report.h
 -- {0, values that have no room}; {code of auth()}
 --@include event
 --@include queue
@@ -14,10 +16,9 @@
 --@include era
 --@include ddm
 --@include facts
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local digest, kept, limit = string.sub(ARGV[4], 1, 32), tonumber(ARGV[7]),
-                            ARGV[9]
-local full = ARGV[10] == '1'
+local T = KEYS[1]
+local digest, kept = string.sub(digests, 1, 32), tonumber(kept)
+full = full == '1'
 local values, reports = T .. ':s:' .. id, T .. ':sr:' .. id
 
 -- places of a channel; what a report may repeat a lost answer, in seconds;
@@ -53,8 +54,8 @@ last = tonumber(last or '0')
 
 local age = now - tonumber(newest[2] or math.floor(last / 1000000))
 
-for i = 1, #ARGV[4], 32 do
-    if same == string.sub(ARGV[4], i, i + 31) and age >= 0 and age < again then
+for i = 1, #digests, 32 do
+    if same == string.sub(digests, i, i + 31) and age >= 0 and age < again then
         return {0, 0}
     end
 end
@@ -66,7 +67,7 @@ local rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
 
 -- arguments
 
-local at = 13
+local at = lists_at
 local items, indexed = {}, {}
 
 for i = at + 1, at + tonumber(ARGV[at]) do
@@ -269,7 +270,7 @@ end
 -- The report itself; the newest is known even if none is kept.  An entry of
 -- the list has 51 bytes and a blank.
 
-local entries = rid .. ':' .. digest .. ':' .. ARGV[5]
+local entries = rid .. ':' .. digest .. ':' .. z
 local stay = math.max(kept - 1, 0) * 52
 
 if stay > 0 and list ~= '' then
@@ -285,7 +286,7 @@ end
 redis.call('HSET', reports, 'l', entries, 'at', now)
 
 if kept > 0 then
-    redis.call('HSET', reports, digest, ARGV[6])
+    redis.call('HSET', reports, digest, report)
 end
 
 for i = #errors, 1, -1 do
@@ -293,7 +294,7 @@ for i = #errors, 1, -1 do
 end
 
 if #errors > 0 then
-    redis.call('LTRIM', T .. ':se:' .. id, 0, tonumber(ARGV[8]) - 1)
+    redis.call('LTRIM', T .. ':se:' .. id, 0, tonumber(most_errors) - 1)
 end
 
 -- What enrollments keep of a device.  A model has other names here than in
@@ -307,7 +308,7 @@ local items_of = {
     ['device.model.marketing-name'] = 'model_name'
 }
 
-if ARGV[11] ~= '' then
+if uuid ~= '' then
     local d = redis.call('HMGET', T .. ':e:' .. device, 'model', 'model_name')
     local facts = {}
 
@@ -324,7 +325,7 @@ if ARGV[11] ~= '' then
     end
 
     if facts_set(T, device, facts) then
-        facts_tell(T, device, {now = now, uuid = ARGV[11], body = ARGV[12]},
+        facts_tell(T, device, {now = now, uuid = uuid, body = body},
                    limit)
     end
 end

@@ -1,10 +1,11 @@
 --@readonly
+--@args id device cert
+--@returns code token time
 -- The token of a channel's declarations.
--- ARGV: id, device, cert
 -- {0, token ("": no declarations), its time}; {code of auth()}
 --@include auth
 --@include era_of
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local T = KEYS[1]
 local code = auth(T, device, cert)
 
 if code ~= 0 then

@@ -1,6 +1,8 @@
+--@args who address limit most uuid body
+--@returns more seen changed queued
 -- Carries the replica to the next channels of a partition.
--- ARGV: channels at most, uuid, body of the command that tells them (another
---       one each call), event limit
+-- most: channels at most; uuid, body: of the command that tells them (another
+-- one each call)
 -- {more (1: call again), channels looked at, changed, queued}
 --@include event
 --@include clock
@@ -8,9 +10,9 @@
 --@include status
 --@include era
 --@include ddm
-local T, most = KEYS[1], tonumber(ARGV[1])
-local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = ARGV[2],
-             body = ARGV[3], walk = 1, cost = 0}
+local T, most = KEYS[1], tonumber(most)
+local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = uuid,
+             body = body, walk = 1, cost = 0}
 local key = T .. ':ddm'
 local v = redis.call('HMGET', key, 'rev', 'to', 'after')
 
@@ -53,7 +55,7 @@ else
 end
 
 if #told > 0 then
-    event(T, ARGV[4], 'mdm.DeclarationsChanged', table.concat(told, ','),
+    event(T, limit, 'mdm.DeclarationsChanged', table.concat(told, ','),
           {command_uuid = ctx.uuid, rev = tonumber(v[2])})
 end
 

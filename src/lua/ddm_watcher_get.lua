@@ -1,13 +1,16 @@
 --@readonly
+--@args watcher
+--@returns watchers...
+--@row watchers name value
 -- Watchers of status values, by name.
--- ARGV: name, or "" for all
+-- watcher: its name, or "" for all
 -- {name, value (JSON), …}; {}: there is none
 local all, names, reply = {}, {}, {}
 
-if ARGV[1] ~= '' then
-    local value = redis.call('HGET', KEYS[1] .. ':w', ARGV[1])
+if watcher ~= '' then
+    local value = redis.call('HGET', KEYS[1] .. ':w', watcher)
 
-    return value and {ARGV[1], value} or {}
+    return value and {watcher, value} or {}
 end
 
 local list = redis.call('HGETALL', KEYS[1] .. ':w')

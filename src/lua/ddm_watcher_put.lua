@@ -1,16 +1,18 @@
+--@args who address limit notify name value most
+--@returns code
 -- A watcher of status values, or none of this name any more.
--- ARGV: event limit, who, address, notify (not used: devices do not see it),
---       name, value (JSON; "": none), watchers at most
+-- notify: not used: devices do not see it; value: JSON, or "": none; most:
+-- watchers at most
 -- {1}: changed, {0}: it is like that; {-2}: there are too many
 --@include event
-local D, name, value = KEYS[1], ARGV[5], ARGV[6]
+local D = KEYS[1]
 local old = redis.call('HGET', D .. ':w', name)
 
 if (old or '') == value then
     return {0}
 end
 
-if not old and redis.call('HLEN', D .. ':w') >= tonumber(ARGV[7]) then
+if not old and redis.call('HLEN', D .. ':w') >= tonumber(most) then
     return {-2}
 end
 
@@ -24,8 +26,8 @@ end
 
 redis.call('HSET', D .. ':meta', 'wrev',
            redis.call('HINCRBY', D .. ':meta', 'rev', 1))
-event(D, ARGV[1], 'api.Watcher', name,
-      {by = ARGV[2], address = ARGV[3],
+event(D, limit, 'api.Watcher', name,
+      {by = who, address = address,
        change = value == '' and 'deleted' or old and 'changed' or 'new'})
 
 return {1}

@@ -1,6 +1,8 @@
+--@args who address limit uuid kind body room names ids...
+--@returns code|queued already|body failed...
+--@row failed i code
 -- Queues one command to many channels.
--- ARGV: uuid, RequestType, body, queue limit, event limit, who, address,
---       names of the body, then ids
+-- kind: RequestType; room: queue limit; names: those of the body, see same()
 -- {queued, there already, i, code, i, code, …}: id i (from 0) has got nothing,
 -- code 1: not enrolled, 2: the queue is full, 3: it is queued there already, or
 -- was answered since the enrolment; {-1}: another command has the UUID;
@@ -11,12 +13,12 @@
 --@include status
 --@include era
 --@include same
-local T, uuid, kind, body = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local room, limit = tonumber(ARGV[4]), ARGV[5]
+local T = KEYS[1]
+local room = tonumber(room)
 local command = T .. ':c:' .. uuid
 local old = redis.call('HGET', command, 'body')
 
-local known = not old or same(old, body, ARGV[8])
+local known = not old or same(old, body, names)
 
 if known == nil then
     return {-2, old}
@@ -28,7 +30,7 @@ end
 
 local reply, todo, twice = {0, 0}, {}, {}
 
-for i = 9, #ARGV do
+for i = ids_at, #ARGV do
     local id = ARGV[i]
     local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q', 'parent',
                          'era', 'fence')
@@ -63,7 +65,7 @@ for i = 9, #ARGV do
         twice[id] = anew and 2 or 1
 
     else
-        reply[#reply + 1] = i - 9
+        reply[#reply + 1] = i - ids_at
         reply[#reply + 1] = code
     end
 end
@@ -98,7 +100,7 @@ old_sweep(T)
 local failed = (#reply - 2) / 2 - reply[2]
 
 event(T, limit, 'api.Enqueue', table.concat(todo, ','),
-      {by = ARGV[6], address = ARGV[7], command_uuid = uuid,
+      {by = who, address = address, command_uuid = uuid,
        request_type = kind, failed = failed > 0 and failed or nil})
 
 reply[1] = #todo

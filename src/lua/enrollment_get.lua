@@ -1,12 +1,19 @@
 --@readonly
--- One enrollment.  ARGV: id, certificate (0 or 1), unlock token (0 or 1)
+--@args id with_certificate with_unlock
+--@returns code own device counts users der unlock
+--@row own type parent enabled tally last_seen enrolled updated awaiting
+--@row own migrated topic short_name long_name console
+--@row device serial name model model_name product os build imei meid cert
+--@row device supervised
+--@row counts queue bootstrap unlock bootstrap_held unlock_held
+-- One enrollment.  with_certificate, with_unlock: 0 or 1
 -- {1, fields of the channel, fields of its device, {queue length, bootstrap
 -- token is there, unlock token is there, the one is withheld, the other is},
 -- user channels, DER or "", unlock token or ""}; {0}: not enrolled; a token
 -- that is there is 1, or 2: plain
 --@include queue
 --@include era_of
-local T, id = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local e = T .. ':e:' .. id
 local own = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'tally',
                        'last_seen', 'enrolled', 'updated', 'awaiting',
@@ -36,11 +43,11 @@ local of = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'name',
 local secrets = T .. ':u:' .. id
 local der, unlock
 
-if ARGV[2] == '1' then
+if with_certificate == '1' then
     der = redis.call('GET', T .. ':crt:' .. device)
 end
 
-if ARGV[3] == '1' then
+if with_unlock == '1' then
     unlock = redis.call('HGET', secrets, 'unlock')
 end
 

@@ -1,12 +1,15 @@
 --@readonly
+--@args by after most rows enabled certificate token supervised filters...
+--@returns looked more last rows...
+--@row rows id type enabled tally last_seen serial short_name long_name der
+--@row rows unlock held os build model model_name product supervised
 -- Enrollments of a partition that fit a filter.
--- ARGV: "scan", "ids" or "serials", id after which to go on or "", ids looked
---       at at most, rows at most, enabled ("", "0", "1"), certificate (0 or 1),
---       unlock token (0 or 1), supervised ("", "0", "1"), then of types,
---       serials, short names, OS versions and models each how many and which
---       (0: any; of the last two one may end in "*"), then ids; of "serials"
---       pairs of a device and the serial number that it is to have, users come
---       with it
+-- by: "scan", "ids" or "serials"; after: id after which to go on or ""; most,
+-- rows: ids looked at at most, rows at most; enabled ("", "0", "1");
+-- certificate, unlock token (0 or 1); supervised ("", "0", "1"); filters: of
+-- types, serials, short names, OS versions and models each how many and which
+-- (0: any; of the last two one may end in "*"), then ids; of "serials" pairs of
+-- a device and the serial number that it is to have, users come with it
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
 -- name, DER, unlock token, 1: it is withheld from the device, OS version,
@@ -14,10 +17,9 @@
 -- "serials" "more" is which device comes next (from 1), and a row {id} a
 -- device that has another serial number, or is gone
 --@include era_of
-local T, after, most, rows = KEYS[1], ARGV[2], tonumber(ARGV[3]),
-                             tonumber(ARGV[4])
-local enabled, certificate, token = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
-local supervised, at = ARGV[8], 9
+local T, most, rows = KEYS[1], tonumber(most), tonumber(rows)
+local certificate, token = certificate == '1', token == '1'
+local at = filters_at
 
 local function set()
     local n, any = tonumber(ARGV[at]), nil
@@ -67,12 +69,12 @@ local types, serials, names = set(), set(), set()
 local systems, models = patterns(), patterns()
 local ids, more, stale = {}, 0, {}
 
-if ARGV[1] == 'ids' then
+if by == 'ids' then
     for i = at, #ARGV do
         ids[#ids + 1] = ARGV[i]
     end
 
-elseif ARGV[1] == 'serials' then
+elseif by == 'serials' then
     for i = at, #ARGV - 1, 2 do
         if #ids >= most then
             more = (i - at) / 2 + 1

@@ -1,8 +1,10 @@
 --@volatile
+--@args id device cert console?
+--@returns code uuid type body token time
 -- Connect, Idle: the poll.  Read-only but for last_seen, once a minute.
--- ARGV: id, device, cert; of a user NotOnConsole (0 or 1)
+-- console: of a user NotOnConsole (0 or 1)
 -- a reply of deliver(), or {code of auth()}
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local T = KEYS[1]
 local e = T .. ':e:' .. id
 local v, kind, pin
 
@@ -56,7 +58,7 @@ end
 
 -- a user of a Mac came to the screen, or left it
 
-if id ~= device and v[6] ~= (ARGV[4] == '1' and '1' or false) then
+if id ~= device and v[6] ~= (console == '1' and '1' or false) then
 
     if v[6] then
         redis.pcall('HDEL', e, 'not_on_console')

@@ -1,9 +1,11 @@
 --@onekey
+--@args tenant
+--@returns code
 -- A tenant has no work left.  It stays listed for a minute: who is about to
 -- make a change has entered it first.
--- KEYS[1]: mdm:jobs, ARGV: tenant
+-- KEYS[1]: mdm:jobs
 -- {1}: it is off the list, {0}: not yet
-local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local score = redis.call('ZSCORE', KEYS[1], tenant)
 
 if not score then
     return {1}
@@ -14,7 +16,7 @@ local now = tonumber(redis.call('TIME')[1])
 -- one that is ahead is of a clock that was wrong: its minute begins now
 
 if tonumber(score) > now then
-    redis.call('ZADD', KEYS[1], now, ARGV[1])
+    redis.call('ZADD', KEYS[1], now, tenant)
     return {0}
 end
 
@@ -22,4 +24,4 @@ if now - tonumber(score) < 60 then
     return {0}
 end
 
-return {redis.call('ZREM', KEYS[1], ARGV[1])}
+return {redis.call('ZREM', KEYS[1], tenant)}

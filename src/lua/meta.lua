@@ -1,23 +1,25 @@
 --@onekey
+--@args number expected new release checks...
+--@returns code id|version known|release
 -- What a store was set up with: its id, made by whoever comes first; the
 -- version of the keyspace; the number of partitions, fixed by the first, too;
 -- and the keys that values may be encrypted with ("id:check", parted by
 -- blanks), to which the first of a worker's is added.  "sealed": no value is
 -- plain, as a key was there from the first, or mdm-reencrypt said so.
--- KEYS[1]: mdm:meta, ARGV: partitions; the id that the worker knows of the
--- store, or ''; an id for a store that has none, or '' to give it none; the
--- release of the worker; then "id:check" of each key, newest first; then
--- "sealed" if it must be
+-- KEYS[1]: mdm:meta; number: partitions; expected: the id that the worker knows
+-- of the store, or ''; new: an id for a store that has none, or '' to give it
+-- none; release: that of the worker; checks: "id:check" of each key, newest
+-- first; then "sealed" if it must be
 -- 0, the store's id, the id that was known: all fits
 -- 1, the store's id or '', the id that was known: it is another store
 -- 2, version, the release that wrote it: the keyspace is of another version
 -- or, no list, the number of partitions where it is another one; or a text
 -- that says why the keys do not fit
 local meta, keys, have = KEYS[1], {}, {}
-local expected = ARGV[2]
 local v = redis.call('HMGET', meta, 'partitions', 'keys', 'version',
                      'store_id', 'adopted', 'release', 'sealed')
-local sealed = #ARGV > 4 and ARGV[#ARGV] == 'sealed' and table.remove(ARGV)
+local sealed = #ARGV >= checks_at and ARGV[#ARGV] == 'sealed'
+               and table.remove(ARGV)
 local partitions, known, id = v[1], v[2] or '', v[4]
 
 if v[3] and v[3] ~= '1' then
@@ -33,11 +35,11 @@ then
     return {1, id or '', expected}
 end
 
-if partitions and partitions ~= ARGV[1] then
+if partitions and partitions ~= number then
     return tonumber(partitions)
 end
 
-for i = 5, #ARGV do
+for i = checks_at, #ARGV do
     local key, check = string.match(ARGV[i], '^(%x+):(%x+)$')
     keys[key] = check
 end
@@ -45,7 +47,7 @@ end
 for key, check in string.gmatch(known, '(%x+):(%x+)') do
     have[key] = true
 
-    if #ARGV == 4 then
+    if #ARGV < checks_at then
         return 'it holds values that are encrypted with key ' .. key
                .. ', but there is no "encryption_key": add one with that'
                .. ' key'
@@ -69,27 +71,27 @@ if sealed and partitions and not v[7] then
            .. ' says "left 0"'
 end
 
-if #ARGV == 4 and v[7] then
+if #ARGV < checks_at and v[7] then
     redis.call('HDEL', meta, 'sealed')
-elseif #ARGV > 4 and not partitions then
-    redis.call('HSET', meta, 'sealed', string.match(ARGV[5], '^%x+'))
+elseif #ARGV >= checks_at and not partitions then
+    redis.call('HSET', meta, 'sealed', string.match(ARGV[checks_at], '^%x+'))
 end
 
 if not partitions then
-    redis.call('HSET', meta, 'partitions', ARGV[1], 'version', 1,
-               'release', ARGV[4])
+    redis.call('HSET', meta, 'partitions', number, 'version', 1,
+               'release', release)
 end
 
-if not id and ARGV[3] ~= '' then
-    id = ARGV[3]
+if not id and new ~= '' then
+    id = new
     redis.call('HSET', meta, 'store_id', id)
 end
 
-local newest = #ARGV > 4 and string.match(ARGV[5], '^%x+')
+local newest = #ARGV >= checks_at and string.match(ARGV[checks_at], '^%x+')
 
 if newest and not have[newest] then
     redis.call('HSET', meta, 'keys',
-               known == '' and ARGV[5] or ARGV[5] .. ' ' .. known)
+               ARGV[checks_at] .. (known == '' and '' or ' ' .. known))
 end
 
 return {0, id or '', expected}

@@ -1,7 +1,9 @@
+--@args who address limit message id device kind awaiting unlock raw uuid body
+--@args fields...
+--@returns code outcome tally first
 -- Takes over an enrollment of another server, without its certificate.
--- ARGV: MessageType, id, device, type, awaiting (0 or 1), unlock token or
---       "", event limit, who, address, raw, uuid and body of a command that
---       tells of declarations, then field, value, …
+-- message: MessageType; awaiting: 0 or 1; unlock: the token or ""; uuid, body:
+-- of a command that tells of declarations; fields: field, value, …
 -- {0, outcome, tally, 1: the partition has no declarations yet}; outcome
 -- "created", "updated", or "kept": the device
 -- itself has spoken here since, and what it said is newer;
@@ -12,8 +14,7 @@
 --@include status
 --@include era
 --@include ddm
-local T, message, id, device = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local kind, awaiting, unlock, limit = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local T = KEYS[1]
 local e = T .. ':e:' .. id
 
 if id ~= device then
@@ -31,7 +32,7 @@ local function digest(token, magic)
     return string.sub(redis.sha1hex(#token .. ':' .. token .. magic), 1, 16)
 end
 
-for i = 13, #ARGV - 1, 2 do
+for i = fields_at, #ARGV - 1, 2 do
     fields[#fields + 1] = ARGV[i]
     fields[#fields + 1] = ARGV[i + 1]
     at[ARGV[i]] = ARGV[i + 1]
@@ -123,10 +124,10 @@ end
 local outcome = v[1] and 'updated' or 'created'
 
 event(T, limit, 'api.Migrate', id,
-      {by = ARGV[8], address = ARGV[9], message = message,
-       outcome = outcome, tally = tally}, ARGV[10])
+      {by = who, address = address, message = message,
+       outcome = outcome, tally = tally}, raw)
 
-local ctx = {now = tonumber(now), uuid = ARGV[11], body = ARGV[12]}
+local ctx = {now = tonumber(now), uuid = uuid, body = body}
 local first = 0
 
 if message == 'TokenUpdate' then

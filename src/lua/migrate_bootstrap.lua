@@ -1,10 +1,11 @@
+--@args who address limit device token raw
+--@returns code outcome
 -- Takes over the bootstrap token that another server has escrowed.
--- ARGV: device, token, event limit, who, address, raw
 -- {0, outcome}; outcome "updated", or "kept": it is there already, or the
 -- device has spoken here since, and what it said is newer; {-1}: the device
 -- is not enrolled
 --@include event
-local T, device, token, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local T = KEYS[1]
 local key = T .. ':u:' .. device
 local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'mtoken',
                      'gen', 'tally', 'csub')
@@ -27,7 +28,7 @@ redis.call('HSET', key, 'bootstrap', token, 'bootstrap_gen', v[4] or '0')
 redis.call('HDEL', key, 'bootstrap_held')
 
 event(T, limit, 'api.Migrate', device,
-      {by = ARGV[4], address = ARGV[5], message = 'SetBootstrapToken',
-       outcome = 'updated', tally = tonumber(v[5] or '0')}, ARGV[6])
+      {by = who, address = address, message = 'SetBootstrapToken',
+       outcome = 'updated', tally = tonumber(v[5] or '0')}, raw)
 
 return {0, 'updated'}

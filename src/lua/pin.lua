@@ -1,12 +1,13 @@
+--@args who address limit device cert der serial subject
+--@returns code
 -- Pins a claimed certificate to a device that was migrated and has none yet.
--- ARGV: device, cert, DER or "", event limit, the serial number that was
---       checked, digest of the subject
+-- der: DER to keep or ""; serial: the number that was checked; subject: its
+-- digest
 -- {0}; {-1}: no such device; {-2}: another one is pinned; {-3}: not migrated;
 -- {-6}: the serial number has changed since it was checked
 --@include event
 --@include auth
-local T, device, cert, der, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
-                                    ARGV[4]
+local T = KEYS[1]
 local code = auth(T, device, cert)
 
 if code ~= -3 then
@@ -20,11 +21,11 @@ if not v[1] then
     return {code}
 end
 
-if (v[2] or '') ~= ARGV[5] then
+if (v[2] or '') ~= serial then
     return {-6}
 end
 
-redis.call('HSET', e, 'cert', cert, 'csub', ARGV[6])
+redis.call('HSET', e, 'cert', cert, 'csub', subject)
 redis.call('HDEL', e, 'migrated')
 
 if der ~= '' then

@@ -1,8 +1,9 @@
+--@args who address limit device
+--@returns code
 -- Forgets the certificate that is pinned to a device.
--- ARGV: device, event limit, who, address
 -- {1}: done; {0}: none is pinned; {-1}: not enrolled
 --@include event
-local T, device = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'type', 'cert')
 
@@ -19,7 +20,7 @@ end
 redis.call('HDEL', e, 'cert')
 redis.call('UNLINK', T .. ':crt:' .. device)
 
-event(T, ARGV[2], 'api.PinReset', device,
-      {by = ARGV[3], address = ARGV[4], cert = hex(v[2])})
+event(T, limit, 'api.PinReset', device,
+      {by = who, address = address, cert = hex(v[2])})
 
 return {1}

@@ -1,5 +1,7 @@
 --@volatile
 --@onekey
+--@args
+--@returns missing...
 -- May the user call what the scripts call?  Each command is tried on a string
 -- that only this script knows of: the wrong type, or no harm.  A new command
 -- of a script is a new row, with as many arguments as it needs at least; the

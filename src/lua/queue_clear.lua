@@ -1,21 +1,22 @@
--- Empties queues.  ARGV: event limit, who, address, commands after which to
--- stop, then ids
+--@args who address limit budget ids...
+--@returns handled removed unknown...
+-- Empties queues.  budget: commands after which to stop
 -- {ids handled, commands removed, i, i, …}: id i (from 0) is not enrolled
 --@include event
 --@include clock
 --@include queue
 --@include status
 --@include era
-local T, limit, budget = KEYS[1], ARGV[1], tonumber(ARGV[4])
+local T, budget = KEYS[1], tonumber(budget)
 local reply, cleared = {0, 0}, {}
 
 old_room = budget
 
-for i = 5, #ARGV do
+for i = ids_at, #ARGV do
     local id = ARGV[i]
 
     if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
-        reply[#reply + 1] = i - 5
+        reply[#reply + 1] = i - ids_at
     else
         era_enter(T, id)
 
@@ -38,7 +39,7 @@ old_sweep(T)
 
 if #cleared > 0 then
     event(T, limit, 'api.QueueClear', table.concat(cleared, ','),
-          {by = ARGV[2], address = ARGV[3], removed = reply[2]})
+          {by = who, address = address, removed = reply[2]})
 end
 
 return reply

@@ -1,12 +1,14 @@
 --@readonly
+--@args id most bytes offset cursor...
+--@returns code next commands...
+--@row commands uuid type body refusals
 -- A page of a queue, oldest first.
--- ARGV: id, entries at most, bytes at most, offset, then of a cursor: the
---       UUID to go on with, and those shown before it, newest first
+-- most, bytes: entries and bytes at most; cursor: the UUID to go on with, and
+-- those shown before it, newest first
 -- {0, next UUID or "", uuid, RequestType, body, "first:tally" or "", …};
 -- {-1}: not enrolled
 --@include era_of
-local T, id, most, bytes = KEYS[1], ARGV[1], tonumber(ARGV[2]),
-                           tonumber(ARGV[3])
+local T, most, bytes = KEYS[1], tonumber(most), tonumber(bytes)
 local list = T .. ':q:' .. id
 local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q', 'parent', 'era')
 
@@ -32,12 +34,12 @@ end
 -- gone, behind the last shown one that is still there; if they all are, what
 -- is left starts anew: nothing is left out, something may come twice.
 
-local from = tonumber(ARGV[4])
+local from = tonumber(offset)
 
-if #ARGV > 4 then
-    from = place(ARGV[5])
+if #ARGV >= cursor_at then
+    from = place(ARGV[cursor_at])
 
-    for i = 6, #ARGV do
+    for i = cursor_at + 1, #ARGV do
         if from then
             break
         end

@@ -1,10 +1,12 @@
+--@args who address limit id device cert status uuid result z ttl kept nonce raw
+--@args budget other_budget console notify_uuid notify_body facts...
+--@returns code uuid type body token time
 -- Connect, with the answer to a command.
--- ARGV: id, device, cert, status, uuid ("": missing), result, z (1: it is
---       compressed), result ttl, results kept, once, event limit, raw,
---       bytes of results kept, and of those of commands that were not queued
---       (0: no limit), NotOnConsole (0 or 1), uuid and body of a command that
---       tells of declarations ("": there are no facts), then of facts:
---       RequestType, field, value, …
+-- uuid: "": missing; z: 1: the result is compressed; ttl: of the result; kept:
+-- results kept; budget, other_budget: bytes of results kept, and of those of
+-- commands that were not queued (0: no limit); console: NotOnConsole (0 or 1);
+-- notify_uuid, notify_body: of a command that tells of declarations ("": there
+-- are no facts); facts: RequestType, field, value, …
 -- status "Drop" takes a command away whose body is gone, "DropPlain" one that
 -- is not encrypted.
 -- a reply of deliver(), or {code of auth()}
@@ -15,10 +17,8 @@
 --@include era
 --@include results
 --@include deliver
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local status, uuid, result, z = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local ttl, kept, once = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
-local limit, raw = ARGV[11], ARGV[12]
+local T = KEYS[1]
+local ttl, kept = tonumber(ttl), tonumber(kept)
 local e, nn, done = T .. ':e:' .. id, T .. ':nn:' .. id, T .. ':done:' .. id
 local code = auth(T, device, cert)
 
@@ -48,9 +48,9 @@ seen(T, id, now)
 
 -- is the user at the screen?  Only a Mac says so
 
-if v[7] ~= (ARGV[15] == '1' and '1' or false) then
+if v[7] ~= (console == '1' and '1' or false) then
 
-    if ARGV[15] == '1' then
+    if console == '1' then
         redis.call('HSET', e, 'not_on_console', 1)
     else
         redis.call('HDEL', e, 'not_on_console')
@@ -66,7 +66,7 @@ local known, answered = false, false
 
 local function fresh()
     if uuid == '' then
-        return v[3] ~= once
+        return v[3] ~= nonce
     end
 
     answered = redis.call('ZSCORE', done, uuid)
@@ -82,14 +82,14 @@ end
 
 if status == 'NotNow' then
 
-    if v[3] ~= once and queue_has(T, id, uuid) then
+    if v[3] ~= nonce and queue_has(T, id, uuid) then
         local old = redis.call('HGET', nn, uuid) or (now .. ':0')
         local first, tally = string.match(old, '^(%d+):(%d+)$')
 
         tally = tonumber(tally) + 1
 
         redis.call('HSET', nn, uuid, first .. ':' .. tally)
-        redis.call('HSET', e, 'once', once)
+        redis.call('HSET', e, 'once', nonce)
 
         -- it will be sent again, with the token of then: one is enough
 
@@ -124,7 +124,7 @@ elseif fresh() then
     -- results that name no command are not each other's repetition
 
     if uuid == '' then
-        redis.call('HSET', e, 'once', once)
+        redis.call('HSET', e, 'once', nonce)
     end
 
     if known then
@@ -161,13 +161,15 @@ elseif fresh() then
           {status = status, command_uuid = uuid, request_type = kind,
            known = known}, raw)
 
-    if ARGV[15] == '1' then
+    if console == '1' then
         redis.call('HSET', key, 'not_on_console', 1)
     end
 
     -- what it says counts as the answer to that command only
 
-    for i = 18, status == 'Acknowledged' and known and #ARGV - 2 or 0, 3 do
+    local last = status == 'Acknowledged' and known and #ARGV - 2 or 0
+
+    for i = facts_at, last, 3 do
         if ARGV[i] == kind then
             facts[#facts + 1] = ARGV[i + 1]
             facts[#facts + 1] = ARGV[i + 2]
@@ -181,15 +183,15 @@ elseif fresh() then
     end
 
     results_count(T, id, uuid, known, #result,
-                  tonumber(known and ARGV[13] or ARGV[14]), kept, ttl, limit)
+                  tonumber(known and budget or other_budget), kept, ttl, limit)
 end
 
 if #facts > 0 then
 --@include ddm
 --@include facts
     if facts_set(T, device, facts) then
-        facts_tell(T, device, {now = now, uuid = ARGV[16], body = ARGV[17]},
-                   limit)
+        facts_tell(T, device,
+                   {now = now, uuid = notify_uuid, body = notify_body}, limit)
     end
 end
 

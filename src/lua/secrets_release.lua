@@ -1,16 +1,17 @@
+--@args who address limit ids...
+--@returns released unknown...
 -- What is withheld from devices is theirs again.
--- ARGV: event limit, who, address, then ids
 -- {enrollments that had something withheld, i, i, …}: id i (from 0) is not
 -- enrolled
 --@include event
-local T, limit = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local reply, released = {0}, {}
 
-for i = 4, #ARGV do
+for i = ids_at, #ARGV do
     local id = ARGV[i]
 
     if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
-        reply[#reply + 1] = i - 4
+        reply[#reply + 1] = i - ids_at
 
     elseif redis.call('HDEL', T .. ':u:' .. id, 'bootstrap_held',
                       'unlock_held') > 0
@@ -23,7 +24,7 @@ reply[1] = #released
 
 if #released > 0 then
     event(T, limit, 'api.SecretsRelease', table.concat(released, ','),
-          {by = ARGV[2], address = ARGV[3]})
+          {by = who, address = address})
 end
 
 return reply

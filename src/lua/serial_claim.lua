@@ -1,16 +1,18 @@
+--@args device alone others...
+--@returns code
 -- Adds a device to those that came with a serial number.  KEYS[1]: the key of
--- the number, ARGV: device; then, where the certificate counts by this number
--- alone, "1" and the others that may be in it, which were found not to have
+-- the number; alone: "1" where the certificate counts by this number alone,
+-- then with the others that may be in it, which were found not to have
 -- it: for some seconds nobody else can rely on it, until the enrollment is
 -- written and can be found.
 -- {1}: added; {0}: it was there; {-6}: somebody else came, nothing is written
-local key, device = KEYS[1], ARGV[1]
+local key = KEYS[1]
 
-if ARGV[2] == '1' then
+if alone == '1' then
     local known = {[device] = true}
     local busy = redis.call('GET', key .. ':busy')
 
-    for i = 3, #ARGV do
+    for i = others_at, #ARGV do
         known[ARGV[i]] = true
     end
 

@@ -1,16 +1,20 @@
 --@readonly
--- What channels reported.  ARGV: "values", prefix of places, "" | "errors",
---       from, to | "declarations", "", ""; then ids
+--@args what first last ids...
+--@returns channels...
+--@row declarations activations configurations assets management manifest...
+--@row values place value
+-- What channels reported.  what, first, last: "values", prefix of places, "" |
+-- "errors", from, to | "declarations", "", ""
 -- for each id an array, empty where nothing is known, and -1 in front of all
 -- if it is not enrolled
 -- values: {place, value, …}; errors: {error, …}, newest first
 -- declarations: {values of activations, configurations, assets, management
 -- ("": never reported), "kind/id", "ServerToken template", … of its manifest}
 --@include era_of
-local T, what = KEYS[1], ARGV[1]
+local T = KEYS[1]
 local reply = {}
 
-for i = 4, #ARGV do
+for i = ids_at, #ARGV do
     local id, one = ARGV[i], {}
     local e = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'parent',
                          'era')
@@ -23,10 +27,10 @@ for i = 4, #ARGV do
         one = what == 'declarations' and {'', '', '', ''} or {}
 
     elseif what == 'errors' then
-        one = redis.call('LRANGE', T .. ':se:' .. id, ARGV[2], ARGV[3])
+        one = redis.call('LRANGE', T .. ':se:' .. id, first, last)
 
     elseif what == 'values' then
-        local prefix = ARGV[2]
+        local prefix = first
         local all = redis.call('HGETALL', values)
 
         for k = 1, #all, 2 do

@@ -1,12 +1,14 @@
 --@readonly
+--@args item op json cursor rows
+--@returns more cursor rows...
+--@row rows id value
 -- Channels of a partition by the value of an indexed item.
--- ARGV: item, op (= != < <= > >= begins), value (JSON), cursor or "", rows at
---       most
+-- op: = != < <= > >= begins; json: the value; cursor: or ""; rows: at most
 -- {more to come (0 or 1), cursor behind the last row, id, value (JSON), …}
 --@include status_index
 --@include era_of
-local T, item, op, json = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local rows = tonumber(ARGV[5])
+local T = KEYS[1]
+local rows = tonumber(rows)
 local key = T .. ':si:' .. item
 
 -- Where in the index they stand: from here (with it), to there (without it),
@@ -92,7 +94,7 @@ end
 
 -- the cursor: the range it is in, and the member behind which it goes on
 
-local from, behind = string.match(ARGV[4], '^(%d+):(.*)$')
+local from, behind = string.match(cursor, '^(%d+):(.*)$')
 local reply, n = {0, ''}, 0
 
 from = tonumber(from or '1')

@@ -1,12 +1,14 @@
 --@onekey
+--@args old new_id
+--@returns id new
 -- This store takes the place of another one: workers that know that one go on
 -- with this one.
--- KEYS[1]: mdm:meta, ARGV: the id of the other one; an id for a store that has
--- none
+-- KEYS[1]: mdm:meta; old: the id of the other one; new_id: one for a store that
+-- has none
 -- the store's id, 1: that was new to it
-local meta, old = KEYS[1], ARGV[1]
+local meta = KEYS[1]
 local v = redis.call('HMGET', meta, 'store_id', 'adopted')
-local id, adopted = v[1] or ARGV[2], {}
+local id, adopted = v[1] or new_id, {}
 
 for other in string.gmatch(v[2] or '', '%x+') do
     if other ~= old then

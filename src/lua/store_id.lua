@@ -1,5 +1,7 @@
 --@readonly
 --@onekey
+--@args
+--@returns id adopted
 -- Is the store still the one that the worker has come to know?
 -- KEYS[1]: mdm:meta
 -- its id or '', the ids that it has taken the place of, parted by blanks

@@ -1,7 +1,9 @@
+--@args who address limit id device cert kind nonce awaiting unlock raw uuid
+--@args body fields...
+--@returns code tally first
 -- TokenUpdate: the channel can be pushed from now on.
--- ARGV: id, device, cert, type, once, awaiting (0 or 1), unlock token or "",
---       event limit, raw, uuid and body of a command that tells of
---       declarations, then field, value, …
+-- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
+-- tells of declarations; fields: field, value, …
 -- {0, tally, 1: the partition has no declarations yet}; {code of auth()};
 -- {-7}: too many user channels
 --@include event
@@ -10,9 +12,7 @@
 --@include status
 --@include era
 --@include ddm
-local T, id, device, cert = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local kind, once, awaiting, unlock = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local limit, raw = ARGV[8], ARGV[9]
+local T = KEYS[1]
 local e, secret = T .. ':e:' .. id, T .. ':u:' .. id
 local code = auth(T, device, cert)
 
@@ -25,7 +25,7 @@ local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
 
 -- the answer was lost, perhaps with all that was to follow it
 
-if v[4] == once then
+if v[4] == nonce then
     return {0, tonumber(v[2]), 1 - redis.call('HEXISTS', T .. ':ddm', 'rev')}
 end
 
@@ -52,10 +52,10 @@ end
 local now = clock()
 local tally = redis.call('HINCRBY', e, 'tally', 1)
 
-redis.call('HSET', e, 'enabled', 1, 'once', once, 'updated', now,
+redis.call('HSET', e, 'enabled', 1, 'once', nonce, 'updated', now,
            'last_seen', now)
 
-for i = 12, #ARGV - 1, 2 do
+for i = fields_at, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -94,6 +94,6 @@ event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
 
 old_sweep(T)
 
-local ctx = {now = now, uuid = ARGV[10], body = ARGV[11]}
+local ctx = {now = now, uuid = uuid, body = body}
 
 return {0, tally, ddm_enabled(T, id, ctx, limit, v[5] ~= '1')}

@@ -98,7 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     if (rc == MDM_CALL) {
-        fuzz_valid(&x->calls[0].args[2]);
+        fuzz_valid(&x->calls[0].args[MDM_ARG_STATUS_QUERY_JSON]);
 
     } else {
         fuzz_valid(&x->response);

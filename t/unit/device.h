@@ -150,7 +150,7 @@ enqueue(void **state, const char *id, const char *uuid)
 {
     int           rc;
     char          body[64];
-    mdm_str_t     args[9];
+    mdm_str_t     args[MDM_NARGS_ENQUEUE + 1];
     mdm_call_t    call;
     mdm_arena_t  *arena;
 
@@ -162,20 +162,20 @@ enqueue(void **state, const char *id, const char *uuid)
     call.script = &mdm_script_enqueue;
     mdm_str_set(&call.key, "mdm:{default/0}");
     call.args = args;
-    call.nargs = 9;
+    call.nargs = MDM_NARGS_ENQUEUE + 1;
 
-    args[0].data = (u_char *) uuid;
-    args[0].len = strlen(uuid);
-    mdm_str_set(&args[1], "ProfileList");
-    args[2].data = (u_char *) body;
-    args[2].len = strlen(body);
-    mdm_str_set(&args[3], "20");
-    mdm_str_set(&args[4], "1000");
-    mdm_str_set(&args[5], "admin");
-    mdm_str_set(&args[6], "127.0.0.1");
-    mdm_str_set(&args[7], "");
-    args[8].data = (u_char *) id;
-    args[8].len = strlen(id);
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_WHO], "admin");
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_ADDRESS], "127.0.0.1");
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_LIMIT], "1000");
+    args[MDM_ARG_ENQUEUE_UUID].data = (u_char *) uuid;
+    args[MDM_ARG_ENQUEUE_UUID].len = strlen(uuid);
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_KIND], "ProfileList");
+    args[MDM_ARG_ENQUEUE_BODY].data = (u_char *) body;
+    args[MDM_ARG_ENQUEUE_BODY].len = strlen(body);
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_ROOM], "20");
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_NAMES], "");
+    args[MDM_ARG_ENQUEUE_IDS].data = (u_char *) id;
+    args[MDM_ARG_ENQUEUE_IDS].len = strlen(id);
 
     rc = mdm_unit_redis_eval(*state, arena, &call) == MDM_CALL_OK;
 

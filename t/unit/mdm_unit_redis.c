@@ -334,6 +334,13 @@ mdm_unit_redis_send(mdm_unit_redis_t *redis, redisContext *context,
     mdm_uint_t    i;
     const char  **args, *name;
 
+    /* one that forgets an argument, or has one too many, is found here */
+
+    if (call->nargs < call->script->nargs || call->nargs > call->script->most)
+    {
+        mdm_unit_redis_die(redis, (char *) call->script->name.data);
+    }
+
     n = call->nargs + 4;
 
     args = calloc(n, sizeof(char *));

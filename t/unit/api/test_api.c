@@ -339,10 +339,10 @@ test_enqueue_codes(void **state)
     assert_int_equal(x->ncalls, 1);
     assert_ptr_equal(x->calls[0].script, &mdm_script_enqueue);
     assert_true(mdm_str_is(&x->calls[0].key, "mdm:{default/0}"));
-    assert_int_equal(x->calls[0].nargs, 10);
-    assert_true(mdm_str_is(&x->calls[0].args[5], "admin"));
-    assert_true(mdm_str_is(&x->calls[0].args[8], "A"));
-    assert_true(mdm_str_is(&x->calls[0].args[9], "B"));
+    assert_int_equal(x->calls[0].nargs, MDM_NARGS_ENQUEUE + 2);
+    assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_WHO], "admin"));
+    assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS], "A"));
+    assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS + 1], "B"));
 
     x->calls[0].rc = MDM_CALL_OK;
     x->calls[0].reply = integers(x, 2, 2, 0);
@@ -532,7 +532,7 @@ test_enqueue_large(void **state)
         assert_in_range(x->ncalls, 1, 3);
 
         for (i = 0; i < x->ncalls; i++) {
-            total += x->calls[i].nargs - 8;
+            total += x->calls[i].nargs - MDM_NARGS_ENQUEUE;
 
             if (rounds == 5) {
                 x->calls[i].rc = MDM_CALL_UNAVAILABLE;

@@ -229,14 +229,14 @@ test_declaration(void **state)
 
     assert_int_equal(ask_for("declaration/asset/a/b%20c"), MDM_CALL);
     assert_ptr_equal(x->calls[0].script, &mdm_script_ddm_get);
-    str_is(&x->calls[0].args[3], "asset/a%2Fb%2520c");
-    str_is(&x->calls[0].args[4], "asset/a%2Fb%20c");
+    str_is(&x->calls[0].args[MDM_ARG_DDM_GET_KEY], "asset/a%2Fb%2520c");
+    str_is(&x->calls[0].args[MDM_ARG_DDM_GET_OTHER], "asset/a%2Fb%20c");
     assert_int_equal(answer(404, NULL), MDM_DONE);
     assert_int_equal(x->status, 404);
 
     assert_int_equal(ask_for("declaration/asset/a%2"), MDM_CALL);
-    str_is(&x->calls[0].args[3], "asset/a%252");
-    assert_int_equal(x->calls[0].args[4].len, 0);
+    str_is(&x->calls[0].args[MDM_ARG_DDM_GET_KEY], "asset/a%252");
+    assert_int_equal(x->calls[0].args[MDM_ARG_DDM_GET_OTHER].len, 0);
     assert_int_equal(answer(404, NULL), MDM_DONE);
 
     /* from the master copy, then from the cache */
@@ -250,8 +250,8 @@ test_declaration(void **state)
         if (i == 0) {
             assert_ptr_equal(x->calls[0].script, &mdm_script_ddm_body);
             str_is(&x->calls[0].key, "mdm:{t/ddm}");
-            str_is(&x->calls[0].args[0], "x%2Fy");
-            str_is(&x->calls[0].args[1], "T");
+            str_is(&x->calls[0].args[MDM_ARG_DDM_BODY_ID], "x%2Fy");
+            str_is(&x->calls[0].args[MDM_ARG_DDM_BODY_TOKEN], "T");
 
             assert_int_equal(answer(1, "type", "{\"A\":\"${v}\"}", NULL),
                              MDM_DONE);

@@ -111,17 +111,19 @@ expect(const char *body, mdm_int_t rc, const char *status)
     call = &x->calls[0];
 
     assert_true(mdm_str_is(&x->mdm_status, status));
-    assert_true(mdm_str_is(&call->args[0], "DEVICE"));
 
     if (strcmp(status, "Idle") == 0) {
         assert_ptr_equal(call->script, &mdm_script_idle);
+        assert_true(mdm_str_is(&call->args[MDM_ARG_IDLE_ID], "DEVICE"));
         return;
     }
 
     assert_ptr_equal(call->script, &mdm_script_report);
+    assert_true(mdm_str_is(&call->args[MDM_ARG_REPORT_ID], "DEVICE"));
 
-    if (!mdm_str_is(&call->args[3], status)) {
-        fail_msg("%s: \"%.*s\"", body, mdm_fmt(&call->args[3]));
+    if (!mdm_str_is(&call->args[MDM_ARG_REPORT_STATUS], status)) {
+        fail_msg("%s: \"%.*s\"", body,
+                 mdm_fmt(&call->args[MDM_ARG_REPORT_STATUS]));
     }
 }
 
@@ -372,7 +374,8 @@ test_status(void **state)
     p += sprintf(p, "</string></dict>");
 
     assert_int_equal(connect_raw(body, (size_t) (p - body)), MDM_CALL);
-    assert_true(mdm_str_is(&x->calls[0].args[3], "unreadable"));
+    assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_REPORT_STATUS],
+                           "unreadable"));
     assert_true(mdm_str_is(&x->mdm_status, "unreadable"));
 
     p = body + sprintf(body, "<dict>" UDID "<key>Status</key><string>");
