@@ -21,8 +21,6 @@
 #define MDM_API_QUERY_OFFSET     1000000000
 
 #define MDM_API_QUERY_IDS        "500"    /* looked at by a script */
-#define MDM_API_QUERY_COST       20000    /* and by a request */
-#define MDM_API_QUERY_CALL       20       /* what a call costs by itself */
 #define MDM_API_QUERY_WIDTH      16       /* calls in a round */
 #define MDM_API_QUERY_CHUNK      500      /* ids in a call, if they are
                                              named */
@@ -113,7 +111,7 @@ mdm_api_query_start(mdm_exchange_t *x)
 
     q->limit = (mdm_uint_t) limit;
     q->skip = (mdm_uint_t) offset;
-    q->width = 1;
+    q->scan.width = 1;
 
     if (cursor.len != 0) {
         rc = mdm_api_query_cursor_read(x, q, &cursor);
@@ -156,8 +154,8 @@ mdm_api_query_cursor_write(mdm_exchange_t *x, mdm_api_query_t *q)
     mdm_str_t  s, cursor;
 
     if (mdm_printf(x->arena, &s, "%lu,%lu,%.*s",
-                   (unsigned long) q->partition, (unsigned long) q->skip,
-                   mdm_fmt(&q->after))
+                   (unsigned long) q->scan.partition, (unsigned long) q->skip,
+                   mdm_fmt(&q->scan.after))
         != MDM_OK
         || mdm_api_cursor_write(x->arena, &cursor, &s) != MDM_OK)
     {
@@ -174,48 +172,35 @@ static mdm_int_t
 mdm_api_query_cursor_read(mdm_exchange_t *x, mdm_api_query_t *q,
     const mdm_str_t *cursor)
 {
-    u_char     *p, *end, *comma;
-    int64_t     number[2];
+    u_char     *comma;
+    int64_t     skip;
     mdm_int_t   rc;
-    mdm_str_t   s, part;
-    mdm_uint_t  i;
+    mdm_str_t  *after, number;
 
-    rc = mdm_api_cursor_read(x, &s, cursor);
+    rc = mdm_api_scan_read(x, &q->scan, cursor);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    p = s.data;
-    end = p + s.len;
+    after = &q->scan.after;
 
-    for (i = 0; i < 2; i++) {
-        comma = (p != end) ? memchr(p, ',', (size_t) (end - p)) : NULL;
+    comma = (after->len != 0) ? memchr(after->data, ',', after->len) : NULL;
 
-        if (comma == NULL) {
-            return mdm_api_cursor_refuse(x);
-        }
-
-        part.data = p;
-        part.len = (size_t) (comma - p);
-
-        if (mdm_atoi(&part, &number[i]) != MDM_OK) {
-            return mdm_api_cursor_refuse(x);
-        }
-
-        p = comma + 1;
-    }
-
-    if (number[0] >= (int64_t) x->settings->partitions
-        || number[1] > MDM_API_QUERY_OFFSET)
-    {
+    if (comma == NULL) {
         return mdm_api_cursor_refuse(x);
     }
 
-    q->partition = (uint32_t) number[0];
-    q->skip = (mdm_uint_t) number[1];
+    number.data = after->data;
+    number.len = (size_t) (comma - after->data);
 
-    q->after.data = p;
-    q->after.len = (size_t) (end - p);
+    if (mdm_atoi(&number, &skip) != MDM_OK || skip > MDM_API_QUERY_OFFSET) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    q->skip = (mdm_uint_t) skip;
+
+    after->data = comma + 1;
+    after->len -= number.len + 1;
 
     return MDM_OK;
 }
@@ -224,24 +209,15 @@ mdm_api_query_cursor_read(mdm_exchange_t *x, mdm_api_query_t *q,
 static mdm_int_t
 mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q)
 {
-    uint32_t    left;
     mdm_str_t   tag, *args;
     mdm_uint_t  i, n;
 
-    left = x->settings->partitions - q->partition;
+    n = mdm_api_scan_round(x, &q->scan, q->rows == q->limit);
 
-    if (left == 0) {
+    if (n == 0) {
         return mdm_api_query_answer(x, q);
     }
 
-    if (q->rows == q->limit || q->cost >= MDM_API_QUERY_COST) {
-
-        q->more = 1;
-
-        return mdm_api_query_answer(x, q);
-    }
-
-    n = (q->width < left) ? q->width : left;
     n = mdm_api_query_width(q, n);
 
     if (mdm_exchange_calls(x, n, MDM_API_STATE_SCAN) != MDM_CALL) {
@@ -250,10 +226,7 @@ mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q)
 
     for (i = 0; i < n; i++) {
 
-        if (mdm_key_partition(x->arena, &tag, &x->tenant,
-                              q->partition + (uint32_t) i)
-            != MDM_OK)
-        {
+        if (mdm_api_scan_tag(x, &q->scan, i, &tag) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -263,7 +236,7 @@ mdm_api_query_scan(mdm_exchange_t *x, mdm_api_query_t *q)
         }
 
         if (i == 0) {
-            x->calls[0].args[MDM_ARG_ENROLLMENT_QUERY_AFTER] = q->after;
+            x->calls[0].args[MDM_ARG_ENROLLMENT_QUERY_AFTER] = q->scan.after;
         }
     }
 
@@ -276,15 +249,15 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
 {
     size_t              k;
     mdm_int_t           rc;
+    mdm_str_t           last;
     mdm_uint_t          i;
     const mdm_reply_t  *reply, *row;
 
     for (i = 0; i < x->ncalls; i++) {
-        q->cost += MDM_API_QUERY_CALL
-                   + (mdm_uint_t)
-                         mdm_reply_count(x->calls[i].reply,
-                                         MDM_RET_ENROLLMENT_QUERY_LOOKED,
-                                         MDM_API_QUERY_COST);
+        mdm_api_scan_count(&q->scan,
+                           mdm_reply_count(x->calls[i].reply,
+                                           MDM_RET_ENROLLMENT_QUERY_LOOKED,
+                                           MDM_API_SCAN_COST));
     }
 
     for (i = 0; i < x->ncalls; i++) {
@@ -298,7 +271,8 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
                 return mdm_api_query_scan(x, q);
             }
 
-            q->after = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
+            q->scan.after = mdm_reply_str(row,
+                                          MDM_RET_ENROLLMENT_QUERY_ROWS_ID);
 
             rc = mdm_api_query_row(x, q, &x->calls[i].key, row);
             if (rc != MDM_OK) {
@@ -308,25 +282,16 @@ mdm_api_query_scanned(mdm_exchange_t *x, mdm_api_query_t *q)
 
         if (mdm_reply_int(reply, MDM_RET_ENROLLMENT_QUERY_MORE, 0) != 0) {
 
-            /*
-             * This partition is not at its end, so that the further ones
-             * were asked too early.
-             */
-
-            q->after = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
-            q->width = 1;
-            q->large = 1;
+            last = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
+            mdm_api_scan_stay(&q->scan, &last);
 
             return mdm_api_query_scan(x, q);
         }
 
-        q->partition++;
-        mdm_str_null(&q->after);
+        mdm_api_scan_leave(&q->scan);
     }
 
-    if (!q->large && q->width < MDM_API_QUERY_WIDTH) {
-        q->width *= 2;
-    }
+    mdm_api_scan_widen(&q->scan, MDM_API_QUERY_WIDTH);
 
     return mdm_api_query_scan(x, q);
 }
@@ -343,7 +308,7 @@ mdm_api_query_ids(mdm_exchange_t *x, mdm_api_query_t *q)
 
     n = q->ids.nchunks - q->next;
 
-    if (n == 0 || q->more) {
+    if (n == 0 || q->scan.more) {
         return mdm_api_query_answer(x, q);
     }
 
@@ -389,7 +354,7 @@ mdm_api_query_found(mdm_exchange_t *x, mdm_api_query_t *q)
              k++)
         {
             if (q->rows == q->limit) {
-                q->more = 1;
+                q->scan.more = 1;
                 q->skip = q->offset + q->limit;
 
                 return mdm_api_query_answer(x, q);
@@ -607,7 +572,7 @@ mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q)
 {
     mdm_json_close(&q->json, ']');
 
-    if (q->more && mdm_api_query_cursor_write(x, q) != MDM_OK) {
+    if (q->scan.more && mdm_api_query_cursor_write(x, q) != MDM_OK) {
         return MDM_ERROR;
     }
 

@@ -12,6 +12,7 @@
 
 #include "mdm_api_ids.h"
 #include "mdm_api_json.h"
+#include "mdm_api_scan.h"
 #include "mdm_key.h"
 
 
@@ -42,15 +43,8 @@ typedef struct {
     mdm_uint_t                limit;       /* rows a page */
     mdm_uint_t                offset;      /* rows to skip, at first */
     mdm_uint_t                skip;        /* and still */
-    uint32_t                  partition;   /* where the scan stands */
-    mdm_str_t                 after;       /* and behind which id */
-
+    mdm_api_scan_t            scan;        /* behind which id it stands */
     mdm_uint_t                rows;        /* written */
-    mdm_uint_t                cost;
-    mdm_uint_t                width;       /* calls in the next round */
-    mdm_uint_t                large;       /* 1: a partition took more than
-                                              one call */
-    mdm_uint_t                more;        /* 1: there is a next page */
     mdm_json_out_t            json;
 } mdm_api_query_t;
 

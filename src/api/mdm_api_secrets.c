@@ -13,8 +13,6 @@
 
 
 #define MDM_API_RELEASE_IDS    500      /* ids in a call, and rows of one */
-#define MDM_API_RELEASE_COST   20000    /* ids that a request looks at */
-#define MDM_API_RELEASE_CALL   20       /* what a call costs by itself */
 #define MDM_API_RELEASE_WIDTH  16       /* partitions in a round */
 
 
@@ -215,7 +213,7 @@ mdm_api_secrets_release_filter_step(mdm_exchange_t *x)
             release->released +=
                 mdm_reply_count(x->calls[i].reply,
                                 MDM_RET_SECRETS_RELEASE_RELEASED,
-                                MDM_API_RELEASE_COST);
+                                MDM_API_SCAN_COST);
         }
 
         return mdm_api_release_find(x, release);
@@ -258,7 +256,7 @@ mdm_api_release_begin(mdm_exchange_t *x)
         return rc;
     }
 
-    q->width = 1;
+    q->scan.width = 1;
 
     if (q->by_id
         && mdm_api_ids_group(x, &q->ids, MDM_API_RELEASE_IDS) != MDM_OK)
@@ -282,23 +280,16 @@ mdm_api_release_find(mdm_exchange_t *x, mdm_api_release_t *release)
 
     q = &release->query;
 
-    n = q->by_id ? q->ids.nchunks - q->next
-                 : x->settings->partitions - q->partition;
-
-    if (n == 0) {
-        return mdm_api_release_answer(x, release);
-    }
-
-    if (!q->by_id && q->cost >= MDM_API_RELEASE_COST) {
-        q->more = 1;
-        return mdm_api_release_answer(x, release);
-    }
-
     if (q->by_id) {
+        n = q->ids.nchunks - q->next;
         n = (n < MDM_API_ROUND) ? n : MDM_API_ROUND;
 
     } else {
-        n = (n < q->width) ? n : q->width;
+        n = mdm_api_scan_round(x, &q->scan, 0);
+    }
+
+    if (n == 0) {
+        return mdm_api_release_answer(x, release);
     }
 
     n = mdm_api_query_width(q, n);
@@ -311,16 +302,15 @@ mdm_api_release_find(mdm_exchange_t *x, mdm_api_release_t *release)
 
         if (!q->by_id) {
 
-            if (mdm_key_partition(x->arena, &tag, &x->tenant,
-                                  q->partition + (uint32_t) i)
-                != MDM_OK
+            if (mdm_api_scan_tag(x, &q->scan, i, &tag) != MDM_OK
                 || mdm_api_release_find_call(x, q, i, &tag, 0) == NULL)
             {
                 return MDM_ERROR;
             }
 
             if (i == 0) {
-                x->calls[0].args[MDM_ARG_ENROLLMENT_QUERY_AFTER] = q->after;
+                x->calls[0].args[MDM_ARG_ENROLLMENT_QUERY_AFTER] =
+                    q->scan.after;
             }
 
             continue;
@@ -386,6 +376,7 @@ mdm_api_release_find_call(mdm_exchange_t *x, mdm_api_query_t *q,
 static mdm_int_t
 mdm_api_release_found(mdm_exchange_t *x, mdm_api_release_t *release)
 {
+    mdm_str_t           last;
     mdm_call_t         *found;
     mdm_uint_t          i, n, nfound;
     mdm_api_query_t    *q;
@@ -400,10 +391,10 @@ mdm_api_release_found(mdm_exchange_t *x, mdm_api_release_t *release)
     for (i = 0; i < nfound; i++) {
         reply = found[i].reply;
 
-        q->cost += MDM_API_RELEASE_CALL
-                   + (mdm_uint_t)
-                         mdm_reply_count(reply, MDM_RET_ENROLLMENT_QUERY_LOOKED,
-                                         MDM_API_RELEASE_COST);
+        mdm_api_scan_count(&q->scan,
+                           mdm_reply_count(reply,
+                                           MDM_RET_ENROLLMENT_QUERY_LOOKED,
+                                           MDM_API_SCAN_COST));
 
         n += (mdm_reply_at(reply, MDM_RET_ENROLLMENT_QUERY_ROWS) != NULL);
 
@@ -413,22 +404,16 @@ mdm_api_release_found(mdm_exchange_t *x, mdm_api_release_t *release)
 
         if (mdm_reply_int(reply, MDM_RET_ENROLLMENT_QUERY_MORE, 0) != 0) {
 
-            /* further partitions were asked too early */
-
-            q->after = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
-            q->width = 1;
-            q->large = 1;
+            last = mdm_reply_str(reply, MDM_RET_ENROLLMENT_QUERY_LAST);
+            mdm_api_scan_stay(&q->scan, &last);
             nfound = i + 1;
             break;
         }
 
-        q->partition++;
-        mdm_str_null(&q->after);
+        mdm_api_scan_leave(&q->scan);
     }
 
-    if (!q->large && q->width < MDM_API_RELEASE_WIDTH) {
-        q->width *= 2;
-    }
+    mdm_api_scan_widen(&q->scan, MDM_API_RELEASE_WIDTH);
 
     if (n == 0) {
         return mdm_api_release_find(x, release);
@@ -481,7 +466,7 @@ mdm_api_release_rows(mdm_exchange_t *x, const mdm_call_t *found,
 static mdm_int_t
 mdm_api_release_answer(mdm_exchange_t *x, mdm_api_release_t *release)
 {
-    mdm_str_t         s, cursor;
+    mdm_str_t         cursor;
     mdm_json_out_t    j;
     mdm_api_query_t  *q;
 
@@ -492,13 +477,9 @@ mdm_api_release_answer(mdm_exchange_t *x, mdm_api_release_t *release)
     mdm_json_open(&j, NULL, '{');
     mdm_json_int(&j, "released", release->released);
 
-    if (q->more) {
+    if (q->scan.more) {
 
-        if (mdm_printf(x->arena, &s, "%lu,%.*s",
-                       (unsigned long) q->partition, mdm_fmt(&q->after))
-            != MDM_OK
-            || mdm_api_cursor_write(x->arena, &cursor, &s) != MDM_OK)
-        {
+        if (mdm_api_scan_write(x, &q->scan, &cursor) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -516,39 +497,13 @@ mdm_api_release_answer(mdm_exchange_t *x, mdm_api_release_t *release)
 static mdm_int_t
 mdm_api_release_cursor(mdm_exchange_t *x, mdm_api_query_t *q)
 {
-    u_char     *comma;
-    int64_t     partition;
-    mdm_int_t   rc;
-    mdm_str_t   cursor, s, number;
+    mdm_int_t  rc;
+    mdm_str_t  cursor;
 
     rc = mdm_api_arg(x, "cursor", &cursor);
     if (rc != MDM_OK || cursor.len == 0) {
         return rc;
     }
 
-    rc = mdm_api_cursor_read(x, &s, &cursor);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
-    if (comma == NULL) {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    number.data = s.data;
-    number.len = (size_t) (comma - s.data);
-
-    if (mdm_atoi(&number, &partition) != MDM_OK
-        || partition < 0
-        || partition >= (int64_t) x->settings->partitions)
-    {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    q->partition = (uint32_t) partition;
-    q->after.data = comma + 1;
-    q->after.len = s.len - number.len - 1;
-
-    return MDM_OK;
+    return mdm_api_scan_read(x, &q->scan, &cursor);
 }

@@ -300,7 +300,7 @@ mdm_api_serial_devices(mdm_exchange_t *x, mdm_api_query_t *q)
 
     n = q->devices.nchunks - q->next;
 
-    if (n == 0 || q->more) {
+    if (n == 0 || q->scan.more) {
         return mdm_api_serial_drop(x, q);
     }
 
@@ -356,7 +356,7 @@ mdm_api_serial_found(mdm_exchange_t *x, mdm_api_query_t *q)
                 return rc;
             }
 
-            if (q->more) {
+            if (q->scan.more) {
                 return mdm_api_serial_drop(x, q);
             }
         }
@@ -401,7 +401,7 @@ mdm_api_serial_row(mdm_exchange_t *x, mdm_api_query_t *q,
     }
 
     if (q->rows == q->limit) {
-        q->more = 1;
+        q->scan.more = 1;
         q->skip = q->offset + q->limit;
 
         return MDM_OK;

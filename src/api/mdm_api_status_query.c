@@ -10,6 +10,7 @@
 
 #include "mdm_api.h"
 #include "mdm_api_json.h"
+#include "mdm_api_scan.h"
 #include "mdm_api_util.h"
 #include "mdm_key.h"
 
@@ -17,8 +18,6 @@
 #define MDM_API_STATUS_LIMIT      100  /* rows a page */
 #define MDM_API_STATUS_LIMIT_MAX  1000
 
-#define MDM_API_STATUS_COST       20000
-#define MDM_API_STATUS_CALL       20   /* what a call costs by itself */
 #define MDM_API_STATUS_WIDTH      32   /* calls in a round */
 
 
@@ -28,13 +27,8 @@ typedef struct {
     mdm_str_t                 value;       /* JSON */
     mdm_uint_t                limit;
 
-    uint32_t                  partition;   /* where it stands, */
-    mdm_str_t                 after;       /* and the script's cursor there */
-
+    mdm_api_scan_t            scan;        /* behind a script's cursor */
     mdm_uint_t                rows;
-    mdm_uint_t                cost;
-    mdm_uint_t                width;       /* calls in the next round */
-    mdm_uint_t                more;        /* 1: there is a next page */
     mdm_json_out_t            json;
 } mdm_api_status_query_t;
 
@@ -56,8 +50,6 @@ static mdm_int_t mdm_api_status_query_replies(mdm_exchange_t *x,
     mdm_api_status_query_t *q);
 static mdm_int_t mdm_api_status_query_answer(mdm_exchange_t *x,
     mdm_api_status_query_t *q);
-static mdm_int_t mdm_api_status_query_join(mdm_exchange_t *x, mdm_str_t *s,
-    const mdm_str_t *tail);
 
 
 static const char *const  mdm_api_status_query_keys[] = {
@@ -95,7 +87,7 @@ mdm_api_status_query_start(mdm_exchange_t *x)
     x->ctx = q;
 
     q->limit = MDM_API_STATUS_LIMIT;
-    q->width = 1;
+    q->scan.width = 1;
 
     rc = mdm_api_status_query_read(x, q);
     if (rc != MDM_OK) {
@@ -254,10 +246,7 @@ static mdm_int_t
 mdm_api_status_query_page(mdm_exchange_t *x, mdm_api_status_query_t *q,
     json_t *limit, json_t *cursor)
 {
-    u_char     *comma;
-    int64_t     partition;
-    mdm_int_t   rc;
-    mdm_str_t   s;
+    mdm_str_t  s;
 
     if (limit != NULL && !json_is_null(limit)) {
 
@@ -282,55 +271,21 @@ mdm_api_status_query_page(mdm_exchange_t *x, mdm_api_status_query_t *q,
     s.data = (u_char *) json_string_value(cursor);
     s.len = json_string_length(cursor);
 
-    rc = mdm_api_cursor_read(x, &s, &s);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
-
-    if (comma == NULL) {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    q->after.data = comma + 1;
-    q->after.len = (size_t) (s.data + s.len - q->after.data);
-
-    s.len = (size_t) (comma - s.data);
-
-    if (mdm_atoi(&s, &partition) != MDM_OK
-        || partition >= (int64_t) x->settings->partitions)
-    {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    q->partition = (uint32_t) partition;
-
-    return MDM_OK;
+    return mdm_api_scan_read(x, &q->scan, &s);
 }
 
 
 static mdm_int_t
 mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
-    uint32_t    left;
     mdm_str_t   tag, *args;
     mdm_uint_t  i, n;
 
-    left = x->settings->partitions - q->partition;
+    n = mdm_api_scan_round(x, &q->scan, q->rows == q->limit);
 
-    if (left == 0) {
+    if (n == 0) {
         return mdm_api_status_query_answer(x, q);
     }
-
-    if (q->rows == q->limit || q->cost >= MDM_API_STATUS_COST) {
-
-        q->more = 1;
-
-        return mdm_api_status_query_answer(x, q);
-    }
-
-    n = (q->width < left) ? q->width : left;
 
     if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
         return MDM_ERROR;
@@ -338,10 +293,7 @@ mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
 
     for (i = 0; i < n; i++) {
 
-        if (mdm_key_partition(x->arena, &tag, &x->tenant,
-                              q->partition + (uint32_t) i)
-            != MDM_OK)
-        {
+        if (mdm_api_scan_tag(x, &q->scan, i, &tag) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -355,7 +307,7 @@ mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
         args[MDM_ARG_STATUS_QUERY_JSON] = q->value;
 
         if (i == 0) {
-            args[MDM_ARG_STATUS_QUERY_CURSOR] = q->after;
+            args[MDM_ARG_STATUS_QUERY_CURSOR] = q->scan.after;
         }
 
         if (mdm_api_number(x, &args[MDM_ARG_STATUS_QUERY_ROWS],
@@ -375,7 +327,7 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
     size_t              k;
     mdm_str_t           id, value;
-    mdm_uint_t          i, found;
+    mdm_uint_t          i, found, most;
     const mdm_reply_t  *reply;
 
     found = 0;
@@ -389,10 +341,10 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
             return MDM_ERROR;
         }
 
+        mdm_api_scan_count(&q->scan, (int64_t) reply->nelements / 2 - 1);
+
         found += reply->nelements / 2 - 1;
     }
-
-    q->cost += found + MDM_API_STATUS_CALL * x->ncalls;
 
     for (i = 0; i < x->ncalls; i++) {
         reply = x->calls[i].reply;
@@ -403,7 +355,7 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
          */
 
         if (q->rows + reply->nelements / 2 - 1 > q->limit) {
-            q->width = 1;
+            q->scan.width = 1;
 
             return mdm_api_status_query_round(x, q);
         }
@@ -428,27 +380,29 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
         }
 
         if (mdm_reply_int(reply, MDM_RET_STATUS_QUERY_MORE, 0) != 0) {
-            q->after = mdm_reply_str(reply, MDM_RET_STATUS_QUERY_CURSOR);
-            q->width = 1;
+            value = mdm_reply_str(reply, MDM_RET_STATUS_QUERY_CURSOR);
+            mdm_api_scan_stay(&q->scan, &value);
 
             return mdm_api_status_query_round(x, q);
         }
 
-        q->partition++;
-        mdm_str_null(&q->after);
+        mdm_api_scan_leave(&q->scan);
     }
 
     /* as many partitions as will fill the page, if they are like these */
 
-    q->width *= 2;
+    q->scan.width *= 2;
 
-    if (found != 0 && q->width > x->ncalls * (q->limit - q->rows) / found + 1)
-    {
-        q->width = x->ncalls * (q->limit - q->rows) / found + 1;
+    if (found != 0) {
+        most = x->ncalls * (q->limit - q->rows) / found + 1;
+
+        if (q->scan.width > most) {
+            q->scan.width = most;
+        }
     }
 
-    if (q->width > MDM_API_STATUS_WIDTH) {
-        q->width = MDM_API_STATUS_WIDTH;
+    if (q->scan.width > MDM_API_STATUS_WIDTH) {
+        q->scan.width = MDM_API_STATUS_WIDTH;
     }
 
     return mdm_api_status_query_round(x, q);
@@ -458,17 +412,13 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
 static mdm_int_t
 mdm_api_status_query_answer(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
-    mdm_str_t  s, cursor;
+    mdm_str_t  cursor;
 
     mdm_json_close(&q->json, ']');
 
-    if (q->more) {
+    if (q->scan.more) {
 
-        if (mdm_printf(x->arena, &s, "%lu,", (unsigned long) q->partition)
-            != MDM_OK
-            || mdm_api_status_query_join(x, &s, &q->after) != MDM_OK
-            || mdm_api_cursor_write(x->arena, &cursor, &s) != MDM_OK)
-        {
+        if (mdm_api_scan_write(x, &q->scan, &cursor) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -478,30 +428,4 @@ mdm_api_status_query_answer(mdm_exchange_t *x, mdm_api_status_query_t *q)
     mdm_json_close(&q->json, '}');
 
     return mdm_api_json_answer(&q->json, x, 200);
-}
-
-
-/* the script's cursor may hold any byte, which mdm_printf() would end at */
-
-static mdm_int_t
-mdm_api_status_query_join(mdm_exchange_t *x, mdm_str_t *s,
-    const mdm_str_t *tail)
-{
-    u_char  *p;
-
-    p = mdm_arena_alloc(x->arena, s->len + tail->len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    memcpy(p, s->data, s->len);
-
-    if (tail->len != 0) {
-        memcpy(p + s->len, tail->data, tail->len);
-    }
-
-    s->data = p;
-    s->len += tail->len;
-
-    return MDM_OK;
 }
