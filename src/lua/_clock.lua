@@ -1,8 +1,20 @@
 -- Redis' TIME may run backwards: after a failover, after a correction.  What
 -- goes by it is at most imprecise for a while; order never goes by it.
 
+local clock_read
+
+-- seconds and microseconds, of when the script first asked
+local function clock_time()
+    if not clock_read then
+--@include time
+        clock_read = time
+    end
+
+    return clock_read
+end
+
 local function clock()
-    return tonumber(redis.call('TIME')[1])
+    return tonumber(clock_time()[1])
 end
 
 -- is a time from which something is done at most once a minute over?  One

@@ -1,4 +1,5 @@
--- Order by time, but never by a clock: see _clock.lua.
+-- Order by time, but never by a clock: see _clock.lua, which is to be included
+-- before.
 
 -- The newest score of a zset that is ordered by clock_score(), or "0": as
 -- text, in seconds with six decimals.
@@ -12,7 +13,7 @@ end
 -- is there ("floor" counts as such).  Microseconds of this millennium are
 -- exact as a double.
 local function clock_score(key, floor)
-    local time = redis.call('TIME')
+    local time = clock_time()
     local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
     local newest = math.max(tonumber(clock_newest(key)),
                             tonumber(floor or '0'))

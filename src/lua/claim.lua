@@ -16,7 +16,8 @@ if not owner then
 end
 
 if at > 0 then
-    local soonest = tonumber(redis.call('TIME')[1]) + 86400
+--@include time
+    local soonest = tonumber(time[1]) + 86400
 
     redis.call('EXPIREAT', KEYS[1], string.format('%.0f',
                                                   math.max(at, soonest)))

@@ -50,9 +50,10 @@ for ref in string.gmatch(refs, '[^,]+') do
     redis.call('SADD', D .. ':by:' .. ref, id)
 end
 
+--@include time
 redis.call('HSET', key, 'kind', kind, 'type', name, 'payload', payload,
            'vars', vars, 'refs', refs, 'touch', touch,
-           'time', redis.call('TIME')[1], 'token',
+           'time', time[1], 'token',
            redis.sha1hex(name .. '\n' .. payload .. '\n' .. touch))
 redis.call('ZADD', D .. ':ids', 0, id)
 

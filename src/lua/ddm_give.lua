@@ -68,8 +68,7 @@ if #given > 0 then
     end
 end
 
-local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = uuid,
-             body = body}
+local ctx = {now = clock(), uuid = uuid, body = body}
 
 if #given + #taken == 0 then
     ddm_open(T, ctx)

@@ -13,7 +13,8 @@
 -- mode "quit": {1}
 local D, lease = KEYS[1], tonumber(lease)
 local job = D .. ':job'
-local now = tonumber(redis.call('TIME')[1])
+--@include time
+local now = tonumber(time[1])
 local v = redis.call('HMGET', job, 'runner', 'until', 'state', 'kick', 'rev')
 local mine = v[1] == runner
 

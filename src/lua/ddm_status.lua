@@ -39,7 +39,7 @@ end
 
 era_enter(T, id)
 
-local time = redis.call('TIME')
+local time = clock_time()
 local now = tonumber(time[1])
 local newest = redis.call('HMGET', reports, 'l', 'at')
 local list = newest[1] or ''

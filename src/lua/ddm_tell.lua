@@ -11,8 +11,7 @@
 --@include era
 --@include ddm
 local T = KEYS[1]
-local ctx = {now = tonumber(redis.call('TIME')[1]), uuid = uuid,
-             body = body}
+local ctx = {now = clock(), uuid = uuid, body = body}
 local told = {}
 
 for i = ids_at, #ARGV do

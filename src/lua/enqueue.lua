@@ -76,7 +76,7 @@ end
 
 if not old then
     redis.call('HSET', command, 'body', body, 'type', kind,
-               'time', redis.call('TIME')[1])
+               'time', clock())
 
 elseif old ~= body then
     redis.call('HSET', command, 'body', body)

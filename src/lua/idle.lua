@@ -39,7 +39,8 @@ if not v[1] then
     return {0}
 end
 
-local now = tonumber(redis.call('TIME')[1])
+--@include time
+local now = tonumber(time[1])
 local last = tonumber(v[4] or '')
 
 -- as clock_minute() has it, but without making a function at each poll

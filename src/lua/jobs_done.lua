@@ -11,7 +11,8 @@ if not score then
     return {1}
 end
 
-local now = tonumber(redis.call('TIME')[1])
+--@include time
+local now = tonumber(time[1])
 
 -- one that is ahead is of a clock that was wrong: its minute begins now
 

@@ -72,7 +72,7 @@ if v[1] then
     end
 end
 
-local now = redis.call('TIME')[1]
+local now = clock()
 
 if not v[1] then
     redis.call('HSET', e, 'type', kind, 'enabled', 0, 'tally', 0,
@@ -127,7 +127,7 @@ event(T, limit, 'api.Migrate', id,
       {by = who, address = address, message = message,
        outcome = outcome, tally = tally}, raw)
 
-local ctx = {now = tonumber(now), uuid = uuid, body = body}
+local ctx = {now = now, uuid = uuid, body = body}
 local first = 0
 
 if message == 'TokenUpdate' then

@@ -1,0 +1,2 @@
+-- TIME, once a script: it may go on while one runs
+local time = redis.call('TIME')
