@@ -118,7 +118,7 @@ mdm_api_given_list(mdm_exchange_t *x, const char *prefix)
     mdm_json_open(&j, NULL, '[');
 
     for (i = MDM_RET_DDM_GIVEN_FIELDS;
-         i + MDM_NRET_DDM_GIVEN_FIELDS <= reply->nelements;
+         mdm_reply_row(reply, i, MDM_NRET_DDM_GIVEN_FIELDS);
          i += MDM_NRET_DDM_GIVEN_FIELDS)
     {
         s = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
@@ -227,7 +227,7 @@ mdm_api_variables_list(mdm_exchange_t *x)
     mdm_json_open(&j, NULL, '{');
 
     for (i = MDM_RET_DDM_GIVEN_FIELDS;
-         i + MDM_NRET_DDM_GIVEN_FIELDS <= reply->nelements;
+         mdm_reply_row(reply, i, MDM_NRET_DDM_GIVEN_FIELDS);
          i += MDM_NRET_DDM_GIVEN_FIELDS)
     {
         s = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
@@ -483,7 +483,7 @@ mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
     mdm_json_open(j, kind->array, '[');
 
     for (i = MDM_RET_DDM_MANIFEST_LIST;
-         i + MDM_NRET_DDM_MANIFEST_LIST <= reply->nelements;
+         mdm_reply_row(reply, i, MDM_NRET_DDM_MANIFEST_LIST);
          i += MDM_NRET_DDM_MANIFEST_LIST)
     {
         key = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_KEY);

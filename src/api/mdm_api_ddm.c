@@ -205,10 +205,10 @@ mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply)
     mdm_str_t       name;
     mdm_json_out_t  j;
 
-    mdm_json_init(&j, x->arena, 64 + 48 * reply->nelements);
+    mdm_json_init(&j, x->arena, 64 + 48 * mdm_reply_size(reply));
     mdm_json_open(&j, NULL, '[');
 
-    for (i = 0; i < reply->nelements; i++) {
+    for (i = 0; i < mdm_reply_size(reply); i++) {
         name = mdm_reply_str(reply, i);
         mdm_json_id(&j, NULL, &name);
     }

@@ -369,7 +369,7 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
     mdm_uint_t   n;
 
     for (k = MDM_RET_ENQUEUE_FAILED;
-         k + MDM_NRET_ENQUEUE_FAILED <= reply->nelements;
+         mdm_reply_row(reply, k, MDM_NRET_ENQUEUE_FAILED);
          k += MDM_NRET_ENQUEUE_FAILED)
     {
         n = (mdm_uint_t) mdm_reply_int(reply, k + MDM_RET_ENQUEUE_FAILED_I,

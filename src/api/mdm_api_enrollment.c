@@ -209,7 +209,7 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
 
     mdm_json_open(&j, "users", '[');
 
-    for (i = 0; users != NULL && i < users->nelements; i++) {
+    for (i = 0; i < mdm_reply_size(users); i++) {
         s = mdm_reply_str(users, i);
         mdm_json_id(&j, NULL, &s);
     }

@@ -529,7 +529,7 @@ mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
 
     known = (serial.len != 0 || der.len != 0 || unlock->len != 0);
 
-    for (i = MDM_RET_ENROLLMENT_QUERY_ROWS_OS; i < row->nelements; i++) {
+    for (i = MDM_RET_ENROLLMENT_QUERY_ROWS_OS; i < mdm_reply_size(row); i++) {
         known = known || mdm_reply_str(row, i).len != 0;
     }
 

@@ -124,7 +124,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
     size = 256;
 
     for (i = MDM_RET_QUEUE_LIST_COMMANDS;
-         i + MDM_NRET_QUEUE_LIST_COMMANDS <= reply->nelements;
+         mdm_reply_row(reply, i, MDM_NRET_QUEUE_LIST_COMMANDS);
          i += MDM_NRET_QUEUE_LIST_COMMANDS)
     {
         body = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_BODY);
@@ -137,7 +137,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
     mdm_json_open(&j, "commands", '[');
 
     for (i = MDM_RET_QUEUE_LIST_COMMANDS;
-         i + MDM_NRET_QUEUE_LIST_COMMANDS <= reply->nelements;
+         mdm_reply_row(reply, i, MDM_NRET_QUEUE_LIST_COMMANDS);
          i += MDM_NRET_QUEUE_LIST_COMMANDS)
     {
         s = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_UUID);
@@ -207,7 +207,7 @@ mdm_api_queue_cursor_write(mdm_exchange_t *x, const mdm_reply_t *reply,
     n = 0;
     at[n++] = MDM_RET_QUEUE_LIST_NEXT;
 
-    for (i = reply->nelements;
+    for (i = mdm_reply_size(reply);
          i >= MDM_RET_QUEUE_LIST_COMMANDS + MDM_NRET_QUEUE_LIST_COMMANDS
          && n < MDM_API_QUEUE_ANCHORS;
          i -= MDM_NRET_QUEUE_LIST_COMMANDS)
@@ -402,7 +402,7 @@ mdm_api_queue_clear_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
 
         reply = call->reply;
 
-        for (k = 2; k < reply->nelements; k++) {
+        for (k = MDM_RET_QUEUE_CLEAR_UNKNOWN; k < mdm_reply_size(reply); k++) {
             n = mdm_reply_int(reply, k, 0);
             mdm_api_ids_fail(list, chunk, chunk->done + (mdm_uint_t) n,
                              MDM_API_NOT_ENROLLED);

@@ -445,7 +445,7 @@ mdm_api_release_rows(mdm_exchange_t *x, const mdm_call_t *found,
             continue;
         }
 
-        rows = reply->nelements - MDM_RET_ENROLLMENT_QUERY_ROWS;
+        rows = mdm_reply_size(reply) - MDM_RET_ENROLLMENT_QUERY_ROWS;
 
         args = mdm_api_release_call(x, call++, &found[i].key, rows);
         if (args == NULL) {

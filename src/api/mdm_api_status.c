@@ -22,7 +22,8 @@
 #define MDM_API_STATUS_LIMIT_MAX  1000
 #define MDM_API_STATUS_OFFSET     1000000
 
-#define MDM_API_STATUS_LISTS      4    /* of declarations */
+/* of declarations, which stand before the manifest */
+#define MDM_API_STATUS_LISTS      MDM_RET_STATUS_GET_DECLARATIONS_MANIFEST
 
 
 typedef mdm_int_t (*mdm_api_status_pt)(mdm_exchange_t *x, mdm_json_out_t *j,
@@ -376,7 +377,7 @@ mdm_api_status_errors(mdm_exchange_t *x, mdm_json_out_t *j,
 
     (void) x;
 
-    for (i = 0; reply != NULL && i < reply->nelements; i++) {
+    for (i = 0; i < mdm_reply_size(reply); i++) {
         kept = mdm_reply_str(reply, i);
 
         mdm_api_status_split(&s, &kept, &kept);
@@ -405,11 +406,12 @@ mdm_api_status_declarations(mdm_exchange_t *x, mdm_json_out_t *j,
     mdm_api_status_t         s;
     mdm_api_status_token_t  *tokens;
 
-    if (reply == NULL || reply->nelements < MDM_API_STATUS_LISTS) {
+    if (mdm_reply_size(reply) < MDM_API_STATUS_LISTS) {
         return MDM_OK;
     }
 
-    n = (reply->nelements - MDM_API_STATUS_LISTS) / 2;
+    n = (mdm_reply_size(reply) - MDM_API_STATUS_LISTS)
+        / MDM_NRET_STATUS_GET_MANIFEST;
 
     tokens = mdm_arena_zalloc(x->arena,
                               (n + 1) * sizeof(mdm_api_status_token_t));
@@ -418,8 +420,11 @@ mdm_api_status_declarations(mdm_exchange_t *x, mdm_json_out_t *j,
     }
 
     for (i = 0; i < n; i++) {
-        tokens[i].name = mdm_reply_str(reply, MDM_API_STATUS_LISTS + 2 * i);
-        kept = mdm_reply_str(reply, MDM_API_STATUS_LISTS + 2 * i + 1);
+        k = MDM_API_STATUS_LISTS + MDM_NRET_STATUS_GET_MANIFEST * i;
+
+        tokens[i].name = mdm_reply_str(reply,
+                                       k + MDM_RET_STATUS_GET_MANIFEST_KEY);
+        kept = mdm_reply_str(reply, k + MDM_RET_STATUS_GET_MANIFEST_TOKENS);
 
         space = (kept.len != 0) ? memchr(kept.data, ' ', kept.len) : NULL;
 
@@ -583,7 +588,7 @@ mdm_api_status_sorted(mdm_exchange_t *x, const mdm_reply_t *reply, size_t *n)
     mdm_api_status_t  *list;
 
     *n = 0;
-    pairs = (reply != NULL) ? reply->nelements / 2 : 0;
+    pairs = mdm_reply_size(reply) / MDM_NRET_STATUS_GET_VALUES;
 
     list = mdm_arena_alloc(x->arena, (pairs + 1) * sizeof(mdm_api_status_t));
     if (list == NULL) {

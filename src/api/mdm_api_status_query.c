@@ -46,6 +46,7 @@ static mdm_int_t mdm_api_status_query_known(mdm_exchange_t *x,
     json_t *object, const char *path, const char *const *known);
 static mdm_int_t mdm_api_status_query_round(mdm_exchange_t *x,
     mdm_api_status_query_t *q);
+static size_t mdm_api_status_query_rows(const mdm_reply_t *reply);
 static mdm_int_t mdm_api_status_query_replies(mdm_exchange_t *x,
     mdm_api_status_query_t *q);
 static mdm_int_t mdm_api_status_query_answer(mdm_exchange_t *x,
@@ -322,6 +323,14 @@ mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
 }
 
 
+static size_t
+mdm_api_status_query_rows(const mdm_reply_t *reply)
+{
+    return (mdm_reply_size(reply) - MDM_RET_STATUS_QUERY_ROWS)
+           / MDM_NRET_STATUS_QUERY_ROWS;
+}
+
+
 static mdm_int_t
 mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
@@ -335,15 +344,13 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
     for (i = 0; i < x->ncalls; i++) {
         reply = x->calls[i].reply;
 
-        /* two elements, then the rows */
-
-        if (reply == NULL || reply->nelements < MDM_RET_STATUS_QUERY_ROWS) {
+        if (mdm_reply_size(reply) < MDM_RET_STATUS_QUERY_ROWS) {
             return MDM_ERROR;
         }
 
-        mdm_api_scan_count(&q->scan, (int64_t) reply->nelements / 2 - 1);
+        mdm_api_scan_count(&q->scan, mdm_api_status_query_rows(reply));
 
-        found += reply->nelements / 2 - 1;
+        found += mdm_api_status_query_rows(reply);
     }
 
     for (i = 0; i < x->ncalls; i++) {
@@ -354,14 +361,14 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
          * for by now: it is asked again, for as many as there is.
          */
 
-        if (q->rows + reply->nelements / 2 - 1 > q->limit) {
+        if (q->rows + mdm_api_status_query_rows(reply) > q->limit) {
             q->scan.width = 1;
 
             return mdm_api_status_query_round(x, q);
         }
 
         for (k = MDM_RET_STATUS_QUERY_ROWS;
-             k + MDM_NRET_STATUS_QUERY_ROWS <= reply->nelements;
+             mdm_reply_row(reply, k, MDM_NRET_STATUS_QUERY_ROWS);
              k += MDM_NRET_STATUS_QUERY_ROWS)
         {
             id = mdm_reply_str(reply, k + MDM_RET_STATUS_QUERY_ROWS_ID);

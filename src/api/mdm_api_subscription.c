@@ -394,7 +394,7 @@ mdm_api_subscription_show(mdm_exchange_t *x, const mdm_api_subscription_t *s)
     } else {
 
         for (i = MDM_RET_DDM_GIVEN_FIELDS;
-             i + MDM_NRET_DDM_GIVEN_FIELDS <= reply->nelements;
+             mdm_reply_row(reply, i, MDM_NRET_DDM_GIVEN_FIELDS);
              i += MDM_NRET_DDM_GIVEN_FIELDS)
         {
             field = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);

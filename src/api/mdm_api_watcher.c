@@ -264,7 +264,7 @@ mdm_api_watcher_get_step(mdm_exchange_t *x)
     if (x->state != 0) {
         reply = x->calls[0].reply;
 
-        if (reply->nelements == 0) {
+        if (mdm_reply_size(reply) == 0) {
             return mdm_exchange_refuse(x, 404, "there is no such watcher");
         }
 
@@ -317,7 +317,7 @@ mdm_api_watcher_list_step(mdm_exchange_t *x)
     mdm_json_open(&j, NULL, '[');
 
     for (i = MDM_RET_DDM_WATCHER_GET_WATCHERS;
-         i + MDM_NRET_DDM_WATCHER_GET_WATCHERS <= reply->nelements;
+         mdm_reply_row(reply, i, MDM_NRET_DDM_WATCHER_GET_WATCHERS);
          i += MDM_NRET_DDM_WATCHER_GET_WATCHERS)
     {
         name = mdm_reply_str(reply, i + MDM_RET_DDM_WATCHER_GET_WATCHERS_NAME);

@@ -238,24 +238,24 @@ mdm_authenticate_others(mdm_exchange_t *x)
     a->relied = 1;
     a->nothers = 0;
 
-    if (reply->type != MDM_REPLY_ARRAY || reply->nelements == 0) {
+    if (mdm_reply_size(reply) == 0) {
         return MDM_ERROR;
     }
 
     if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, -1)
-        != (int64_t) reply->nelements - MDM_RET_SERIAL_GET_IDS)
+        != (int64_t) mdm_reply_size(reply) - MDM_RET_SERIAL_GET_IDS)
     {
         return mdm_authenticate_refuse(x, "too many enrollments came with "
                                        "this serial number");
     }
 
     a->others = mdm_arena_alloc(x->arena,
-                                reply->nelements * sizeof(mdm_str_t));
+                                mdm_reply_size(reply) * sizeof(mdm_str_t));
     if (a->others == NULL) {
         return MDM_ERROR;
     }
 
-    for (i = MDM_RET_SERIAL_GET_IDS; i < reply->nelements; i++) {
+    for (i = MDM_RET_SERIAL_GET_IDS; i < mdm_reply_size(reply); i++) {
         id = mdm_reply_str(reply, i);
 
         if (id.len != 0 && !mdm_str_eq(&id, &m->en.device_key)) {

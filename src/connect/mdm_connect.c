@@ -279,7 +279,7 @@ mdm_connect_answer(mdm_exchange_t *x)
 
     /* that declarations changed: with their token as it is now */
 
-    if (reply->nelements > MDM_RET_IDLE_TOKEN) {
+    if (mdm_reply_at(reply, MDM_RET_IDLE_TOKEN) != NULL) {
         token = mdm_reply_str(reply, MDM_RET_IDLE_TOKEN);
         time = mdm_reply_str(reply, MDM_RET_IDLE_TIME);
 

@@ -434,7 +434,7 @@ mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
     ro = x->ctx;
 
     rev = mdm_reply_int(ro->since, MDM_RET_DDM_SINCE_REV, 0);
-    n = ro->since->nelements;
+    n = mdm_reply_size(ro->since);
     n = (n > MDM_RET_DDM_SINCE_SETS) ? n - MDM_RET_DDM_SINCE_SETS : 0;
 
     args = mdm_exchange_call(x, i, &mdm_script_ddm_apply, &part->tag, n);

@@ -15,6 +15,7 @@
 
 #include "mdm_base.h"
 #include "mdm_cache.h"
+#include "mdm_reply.h"
 #include "mdm_script.h"
 #include "mdm_secret.h"
 
@@ -32,28 +33,6 @@ typedef struct mdm_endpoint_s  mdm_endpoint_t;
 #define  MDM_CALL        2    /* run x->calls, then call the step again */
 
 typedef mdm_int_t (*mdm_step_pt)(mdm_exchange_t *x);
-
-
-/* A Redis reply (RESP2), read-only for steps. */
-
-typedef enum {
-    MDM_REPLY_NIL = 0,
-    MDM_REPLY_INTEGER,
-    MDM_REPLY_STRING,            /* bulk or status */
-    MDM_REPLY_ARRAY,
-    MDM_REPLY_ERROR              /* str is the error's text */
-} mdm_reply_e;
-
-
-typedef struct mdm_reply_s  mdm_reply_t;
-
-struct mdm_reply_s {
-    mdm_reply_e               type;
-    int64_t                   integer;
-    mdm_str_t                 str;
-    size_t                    nelements;
-    mdm_reply_t             **elements;
-};
 
 
 /* how a call ended; set by the runner before the step is called again */
@@ -396,21 +375,6 @@ mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 /* a line for the error log; out of memory loses the line, nothing else */
 void mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-/* element 0 where that is a script's code, an integer, or "def" */
-int64_t mdm_reply_code(const mdm_reply_t *reply, int64_t def);
-
-/* integer of element i of an array reply, or "def" */
-int64_t mdm_reply_int(const mdm_reply_t *reply, size_t i, int64_t def);
-
-/* the same for what is counted: 0 to "most", else the nearer of them */
-int64_t mdm_reply_count(const mdm_reply_t *reply, size_t i, int64_t most);
-
-/* string of element i of an array reply; empty where it is nil or absent */
-mdm_str_t mdm_reply_str(const mdm_reply_t *reply, size_t i);
-
-/* element i of an array reply, or NULL */
-const mdm_reply_t *mdm_reply_at(const mdm_reply_t *reply, size_t i);
 
 
 #endif /* _MDM_EXCHANGE_H_INCLUDED_ */

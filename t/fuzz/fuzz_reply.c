@@ -62,6 +62,8 @@ static mdm_reply_t *fuzz_new(fuzz_t *f, mdm_reply_e type);
 static void fuzz_string(fuzz_t *f, mdm_reply_t *reply, mdm_call_t *call);
 static mdm_reply_t *fuzz_any(fuzz_t *f, mdm_call_t *call, int depth);
 static mdm_reply_t *fuzz_true(fuzz_t *f, mdm_call_t *call, const char **p);
+static void fuzz_reader(const mdm_reply_t *reply);
+static void fuzz_args(const mdm_call_t *call);
 static void fuzz_answer(fuzz_t *f, mdm_call_t *call);
 static void fuzz_run(fuzz_t *f, mdm_exchange_t *x);
 static void fuzz_device(fuzz_t *f, mdm_exchange_t *x);
@@ -558,6 +560,56 @@ fuzz_true(fuzz_t *f, mdm_call_t *call, const char **p)
 }
 
 
+/* the reader: nothing but what is there, whatever is asked for */
+
+static void
+fuzz_reader(const mdm_reply_t *reply)
+{
+    size_t     i, k, n, size;
+    mdm_str_t  s;
+
+    static const size_t  slots[] = {
+        0, 1, 2, 3, FUZZ_LENGTH, SIZE_MAX / 2, SIZE_MAX - 1, SIZE_MAX
+    };
+
+    size = mdm_reply_size(reply);
+
+    for (k = 0; k < sizeof(slots) / sizeof(slots[0]) + 2; k++) {
+        i = (k < 2) ? size - k : slots[k - 2];
+        n = slots[size % (sizeof(slots) / sizeof(slots[0]))];
+
+        s = mdm_reply_str(reply, i);
+
+        if ((mdm_reply_at(reply, i) != NULL) != (i < size)
+            || mdm_reply_row(reply, i, 0) != (i <= size)
+            || mdm_reply_row(reply, i, 1) != (i < size)
+            || (mdm_reply_row(reply, i, n) && (i > size || n > size))
+            || (i >= size && (s.len != 0 || mdm_reply_int(reply, i, 7) != 7))
+            || mdm_reply_count(reply, i, 3) < 0
+            || mdm_reply_count(reply, i, 3) > 3)
+        {
+            abort();
+        }
+    }
+
+    if (mdm_reply_code(reply, -99) != mdm_reply_int(reply, 0, -99)) {
+        abort();
+    }
+}
+
+
+/* as many as the script declares */
+
+static void
+fuzz_args(const mdm_call_t *call)
+{
+    if (call->nargs < call->script->nargs || call->nargs > call->script->most)
+    {
+        abort();
+    }
+}
+
+
 static void
 fuzz_answer(fuzz_t *f, mdm_call_t *call)
 {
@@ -565,6 +617,8 @@ fuzz_answer(fuzz_t *f, mdm_call_t *call)
     const char   *p, *name[8];
 
     fuzz_replies++;
+
+    fuzz_args(call);
 
     if (f->same != NULL) {
         call->rc = MDM_CALL_OK;
@@ -632,6 +686,7 @@ fuzz_run(fuzz_t *f, mdm_exchange_t *x)
 
         for (i = 0; i < x->ncalls; i++) {
             fuzz_answer(f, &x->calls[i]);
+            fuzz_reader(x->calls[i].reply);
         }
     }
 
