@@ -427,18 +427,18 @@ redisReply *
 mdm_server_eval(mdm_server_t *s, const mdm_script_t *script,
     const mdm_str_t *key, size_t argc, const mdm_str_t *argv)
 {
-    mdm_str_t  args[MDM_ARGS];
+    mdm_str_t  words[MDM_ARGS];
 
-    mdm_str_set(&args[0], "EVAL");
-    args[1] = script->body;
-    mdm_str_set(&args[2], "1");
-    args[3] = *key;
+    mdm_str_set(&words[0], "EVAL");
+    words[1] = script->body;
+    mdm_str_set(&words[2], "1");
+    words[3] = *key;
 
     if (argc != 0) {
-        memcpy(&args[4], argv, argc * sizeof(mdm_str_t));
+        memcpy(&words[4], argv, argc * sizeof(mdm_str_t));
     }
 
-    return mdm_server_command(s, 4 + argc, args);
+    return mdm_server_command(s, 4 + argc, words);
 }
 
 

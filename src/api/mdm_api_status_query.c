@@ -348,7 +348,8 @@ mdm_api_status_query_replies(mdm_exchange_t *x, mdm_api_status_query_t *q)
             return MDM_ERROR;
         }
 
-        mdm_api_scan_count(&q->scan, mdm_api_status_query_rows(reply));
+        mdm_api_scan_count(&q->scan,
+                           (int64_t) mdm_api_status_query_rows(reply));
 
         found += mdm_api_status_query_rows(reply);
     }
