@@ -74,6 +74,9 @@ struct ngx_mdm_ctx_s {
 /* the content handler of mdm_checkin, mdm_connect and mdm_api */
 ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
 
+
+/* ngx_mdm_exchange.c */
+
 /*
  * Makes the context and the exchange of a request, with the settings and the
  * time.  done() is called when an exchange that has waited is done, with the
