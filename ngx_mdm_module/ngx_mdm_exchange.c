@@ -165,7 +165,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
     ngx_mdm_log_notes(ctx);
 
     if (x->job) {
-        ngx_mdm_job_kick(ctx->request, x);
+        ngx_mdm_job_kick(ctx->round.store, x);
     }
 
     return NGX_OK;

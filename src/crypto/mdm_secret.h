@@ -88,6 +88,14 @@ mdm_int_t mdm_secret_key_read(u_char *raw, const mdm_str_t *file,
  */
 mdm_int_t mdm_secret_key_add(mdm_secret_keys_t *keys, const u_char *raw);
 
+/*
+ * The same keys with contexts of their own, for a thread: what they came from
+ * is in use elsewhere meanwhile (but not during this call).  *copy is the
+ * arena's; NULL where "keys" is.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_secret_keys_copy(mdm_arena_t *arena,
+    const mdm_secret_keys_t *keys, const mdm_secret_keys_t **copy);
+
 /* forgets them */
 void mdm_secret_keys_clear(mdm_secret_keys_t *keys);
 

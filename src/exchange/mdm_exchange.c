@@ -15,6 +15,7 @@
 
 
 #define MDM_EXCHANGE_ARENA    3072
+#define MDM_WORK_ARENA        1024
 #define MDM_ERROR_MAX         512
 #define MDM_ACTOR_MAX         255   /* bytes of "who" that are kept */
 
@@ -36,6 +37,8 @@ static mdm_int_t mdm_exchange_behind(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_end(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
     const mdm_str_t *src);
+static void mdm_exchange_work_free(void *data);
+static mdm_int_t mdm_exchange_later(mdm_exchange_t *x, const char *why);
 static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
 static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
     va_list args);
@@ -77,10 +80,17 @@ mdm_exchange_run(mdm_exchange_t *x)
         for (i = 0; i < x->ncalls; i++) {
 
             if (x->calls[i].rc == MDM_CALL_UNAVAILABLE) {
-                return mdm_exchange_unavailable(x);
+                return (x->calls[i].kind == MDM_CALL_KIND_WORK)
+                       ? mdm_exchange_later(x, "too much work waits, try again")
+                       : mdm_exchange_unavailable(x);
             }
 
             if (x->calls[i].rc != MDM_CALL_OK) {
+
+                if (x->calls[i].kind == MDM_CALL_KIND_WORK) {
+                    return mdm_exchange_failed(x, x->calls[i].arena);
+                }
+
                 x->failure = MDM_FAILURE_SCRIPT;
 
                 return mdm_exchange_refuse(x, 500, "the script \"%.*s\" "
@@ -291,6 +301,42 @@ mdm_exchange_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
 
 
 mdm_int_t
+mdm_exchange_work(mdm_exchange_t *x, mdm_uint_t i, mdm_work_pt work,
+    void *data)
+{
+    mdm_call_t  *call;
+
+    call = &x->calls[i];
+
+    call->kind = MDM_CALL_KIND_WORK;
+    call->work = work;
+    call->data = data;
+
+    call->arena = mdm_arena_create(MDM_WORK_ARENA);
+    if (call->arena == NULL) {
+        return mdm_arena_no_memory(x->arena);
+    }
+
+    return mdm_arena_defer(x->arena, mdm_exchange_work_free, call->arena);
+}
+
+
+static void
+mdm_exchange_work_free(void *data)
+{
+    mdm_arena_destroy(data);
+}
+
+
+void
+mdm_call_work(mdm_call_t *call)
+{
+    call->rc = (call->work(call->arena, call->data) == MDM_ERROR)
+               ? MDM_CALL_FAILED : MDM_CALL_OK;
+}
+
+
+mdm_int_t
 mdm_exchange_empty(mdm_exchange_t *x, mdm_uint_t status)
 {
     x->status = status;
@@ -361,6 +407,13 @@ mdm_exchange_unknown(mdm_exchange_t *x, const char *why)
 mdm_int_t
 mdm_exchange_unavailable(mdm_exchange_t *x)
 {
+    return mdm_exchange_later(x, "redis is unavailable, try again");
+}
+
+
+static mdm_int_t
+mdm_exchange_later(mdm_exchange_t *x, const char *why)
+{
     u_char  b;
 
     if (RAND_bytes(&b, 1) != 1) {
@@ -369,7 +422,7 @@ mdm_exchange_unavailable(mdm_exchange_t *x)
 
     x->retry_after = MDM_RETRY_AFTER_MIN + b % MDM_RETRY_AFTER_SPAN;
 
-    return mdm_exchange_refuse(x, 503, "redis is unavailable, try again");
+    return mdm_exchange_refuse(x, 503, "%s", why);
 }
 
 

@@ -40,24 +40,52 @@ typedef mdm_int_t (*mdm_step_pt)(mdm_exchange_t *x);
 typedef enum {
     MDM_CALL_PENDING = 0,
     MDM_CALL_OK,                 /* call->reply is there, not an error */
-    MDM_CALL_UNAVAILABLE,        /* Redis is away, slow, loading, full … */
-    MDM_CALL_FAILED              /* the script itself failed: our fault */
+    MDM_CALL_UNAVAILABLE,        /* Redis is away, slow, loading, full …, or
+                                    too much work waits for a thread */
+    MDM_CALL_FAILED              /* the script or the function itself failed:
+                                    our fault */
 } mdm_call_e;
 
 
+typedef enum {
+    MDM_CALL_KIND_REDIS = 0,
+    MDM_CALL_KIND_WORK
+} mdm_call_kind_e;
+
+
 /*
- * One script call.  It has one key, KEYS[1], which also routes it in a
- * cluster; all other keys that the script touches carry its hash tag.
- * The call, the key and the arguments live in the exchange's arena.
+ * A function that may take long.  It may run in a thread of its own while the
+ * other calls of its round are under way, and reads and writes nothing but
+ * "data", what stays as it is during the round (the body of the request, the
+ * settings), and "arena", where it allocates; no cache, no notes, and no key
+ * but those of mdm_secret_keys_copy().  MDM_ERROR fails the call, the arena
+ * says why; all else that came out is in "data".
+ */
+typedef mdm_int_t (*mdm_work_pt)(mdm_arena_t *arena, void *data);
+
+
+/*
+ * One call: of a script or of a function, as its kind says.
+ *
+ * A script has one key, KEYS[1], which also routes it in a cluster; all other
+ * keys that the script touches carry its hash tag.  The call, the key and the
+ * arguments live in the exchange's arena.
  */
 
 typedef struct {
+    mdm_call_kind_e           kind;
+    mdm_call_e                rc;
+
     const mdm_script_t       *script;
     mdm_str_t                 key;
     mdm_str_t                *args;        /* ARGV */
     mdm_uint_t                nargs;
 
-    mdm_call_e                rc;
+    mdm_work_pt               work;
+    mdm_arena_t              *arena;       /* the work's, with the life of the
+                                              exchange */
+    void                     *data;
+
     mdm_reply_t              *reply;       /* owned by the runner, valid
                                               until the exchange ends */
     mdm_arena_t              *reply_arena; /* runner's */
@@ -220,7 +248,7 @@ struct mdm_exchange_s {
     mdm_uint_t                method;      /* MDM_GET … */
     mdm_str_t                 path;        /* API: from "/v1/" on, still
                                               percent-encoded */
-    mdm_str_t                 param[MDM_PARAMS]; /* what "*" stands for in
+    mdm_str_t                 param[MDM_PARAMS];   /* what "*" stands for in
                                               it, in that order, still
                                               encoded; set with the endpoint */
     mdm_str_t                 query;       /* behind "?", still encoded */
@@ -236,7 +264,8 @@ struct mdm_exchange_s {
     mdm_step_pt               step;
     mdm_int_t                 state;       /* the step's own; 0 at first */
     void                     *ctx;         /* the step's own */
-    mdm_frame_t              *frames;      /* who has entered it, newest first */
+    mdm_frame_t              *frames;      /* who has entered it, the newest
+                                              first */
     mdm_step_pt               behind;      /* entered once the response is
                                               there, and cannot change it */
 
@@ -248,6 +277,9 @@ struct mdm_exchange_s {
                                               of no such device: the runner
                                               asks whether it is the right
                                               store, or answers 503 */
+    unsigned                  lasting:1;   /* the step wants to see the end of
+                                              its calls, and go on, though the
+                                              client goes away meanwhile */
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */
@@ -342,6 +374,13 @@ mdm_str_t *mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i,
  * events are kept.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_exchange_actor(mdm_exchange_t *x);
+
+/* makes call i of the round one of work; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_exchange_work(mdm_exchange_t *x, mdm_uint_t i,
+    mdm_work_pt work, void *data);
+
+/* for runners: runs a call of work, here and now, and sets its rc */
+void mdm_call_work(mdm_call_t *call);
 
 /* all return MDM_DONE */
 

@@ -150,11 +150,17 @@ mdm_int_t
 mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
     const mdm_secret_where_t *where, mdm_str_t *value, mdm_str_t *names)
 {
-    mdm_str_t                 plain;
-    mdm_secret_place_t        place;
-    const mdm_secret_keys_t  *keys;
+    return mdm_where_seal(arena, x->settings->secrets, where, value, names);
+}
 
-    keys = x->settings->secrets;
+
+mdm_int_t
+mdm_where_seal(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
+    const mdm_secret_where_t *where, mdm_str_t *value, mdm_str_t *names)
+{
+    mdm_str_t           plain;
+    mdm_secret_place_t  place;
+
     plain = *value;
 
     memset(&place, 0, sizeof(mdm_secret_place_t));

@@ -55,6 +55,14 @@ mdm_int_t mdm_where_place(mdm_arena_t *arena, const mdm_secret_where_t *where,
 
 
 /*
+ * Seals a value under the keys, in place; NULL: there are none.  For work, with
+ * keys of its own.  "names", if not NULL, is for a script that compares.
+ * MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_where_seal(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
+    const mdm_secret_where_t *where, mdm_str_t *value, mdm_str_t *names);
+
+/*
  * Seals a value, in place.  "names", if not NULL, is for a script that
  * compares.  MDM_OK or MDM_ERROR.
  */

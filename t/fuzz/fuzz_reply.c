@@ -685,6 +685,12 @@ fuzz_run(fuzz_t *f, mdm_exchange_t *x)
         }
 
         for (i = 0; i < x->ncalls; i++) {
+
+            if (x->calls[i].kind == MDM_CALL_KIND_WORK) {
+                mdm_call_work(&x->calls[i]);
+                continue;
+            }
+
             fuzz_answer(f, &x->calls[i]);
             fuzz_reader(x->calls[i].reply);
         }

@@ -264,6 +264,11 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
     for (i = 0; i < x->ncalls; i++) {
         call = &x->calls[i];
 
+        if (call->kind == MDM_CALL_KIND_WORK) {
+            mdm_call_work(call);
+            continue;
+        }
+
         if (redis->fault != NULL) {
             faults[i] = redis->fault(call, redis->calls, redis->fault_data);
         }
@@ -285,6 +290,10 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
 
     for (i = 0; i < x->ncalls; i++) {
         call = &x->calls[i];
+
+        if (call->kind == MDM_CALL_KIND_WORK) {
+            continue;
+        }
 
         switch (faults[i]) {
 
@@ -316,6 +325,11 @@ mdm_call_e
 mdm_unit_redis_eval(mdm_unit_redis_t *redis, mdm_arena_t *arena,
     mdm_call_t *call)
 {
+    if (call->kind == MDM_CALL_KIND_WORK) {
+        mdm_call_work(call);
+        return call->rc;
+    }
+
     redis->calls++;
 
     mdm_unit_redis_send(redis, redis->context, call, 1);

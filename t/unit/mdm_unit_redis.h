@@ -66,7 +66,7 @@ int mdm_unit_redis_teardown(void **state);
 /*
  * Runs an exchange to its end.  Each call goes out as the real client sends
  * it: EVALSHA, after NOSCRIPT EVAL; a script marked read-only by the _RO
- * forms, so that a write in it fails.
+ * forms, so that a write in it fails.  Work is done in place.
  */
 void mdm_unit_redis_run(mdm_unit_redis_t *redis, mdm_exchange_t *x);
 

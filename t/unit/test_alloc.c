@@ -176,6 +176,10 @@ trace_calls(mdm_exchange_t *x)
     for (i = 0; i < x->ncalls; i++) {
         call = &x->calls[i];
 
+        if (call->kind == MDM_CALL_KIND_WORK) {
+            continue;
+        }
+
         alloc_str(&call->script->name);
         alloc_str(&call->key);
 
