@@ -48,6 +48,8 @@ static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
 static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
 static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
+static char *ngx_mdm_merge_threads(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf);
 
 
 #define ngx_mdm_setting(name)                                                 \
@@ -133,6 +135,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
 
     ngx_mdm_identity_create_conf(&conf->identity);
 
+    conf->threads = NGX_CONF_UNSET_PTR;
     conf->tenant = NGX_CONF_UNSET_PTR;
     conf->tenants = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
@@ -168,6 +171,11 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_mdm_merge_settings(prev, conf);
 
     rv = ngx_mdm_merge_store(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    rv = ngx_mdm_merge_threads(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -381,6 +389,70 @@ ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* nginx makes the pool "default" by itself, where one is used */
+
+static char *
+ngx_mdm_merge_threads(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf)
+{
+    if (conf->threads != NGX_CONF_UNSET_PTR) {
+        return NGX_CONF_OK;
+    }
+
+    conf->threads = prev->threads;
+
+    if (conf->threads != NGX_CONF_UNSET_PTR || !ngx_mdm_active(conf)) {
+        return NGX_CONF_OK;
+    }
+
+#if (NGX_THREADS)
+
+    conf->threads = ngx_mdm_work_threads(cf, NULL);
+
+    return (conf->threads != NULL) ? NGX_CONF_OK : NGX_CONF_ERROR;
+
+#else
+
+    conf->threads = NULL;
+
+    return NGX_CONF_OK;
+
+#endif
+}
+
+
+char *
+ngx_mdm_threads(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    ngx_str_t  *value;
+
+    if (mlcf->threads != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        mlcf->threads = NULL;
+        return NGX_CONF_OK;
+    }
+
+#if (NGX_THREADS)
+
+    mlcf->threads = ngx_mdm_work_threads(cf, &value[1]);
+
+    return (mlcf->threads != NULL) ? NGX_CONF_OK : NGX_CONF_ERROR;
+
+#else
+
+    return "needs an nginx that was built with threads";
+
+#endif
 }
 
 

@@ -40,5 +40,8 @@ char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* as ngx_conf_set_sec_slot(), of an ngx_uint_t */
 char *ngx_mdm_conf_sec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* mdm_threads */
+char *ngx_mdm_threads(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 
 #endif /* _NGX_MDM_CONF_H_INCLUDED_ */

@@ -74,6 +74,7 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_done_pt done,
 
     ctx->round.exchange = x;
     ctx->round.store = mlcf->store;
+    ctx->round.threads = mlcf->threads;
     ctx->round.done = ngx_mdm_replies;
     ctx->round.data = ctx;
 
@@ -130,12 +131,16 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 
         rc = mdm_exchange_run(x);
 
+        ngx_log_debug4(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                       "mdm exchange run: \"%V\", rc %d, state %d, %ui calls",
+                       (ngx_str_t *) &x->message, (int) rc, (int) x->state,
+                       (ngx_uint_t) x->ncalls);
+
         if (rc == MDM_DONE) {
             ctx->done = 1;
             break;
         }
 
-        ctx->rounds++;
         ctx->sent = ngx_current_msec;
 
         if (ngx_mdm_round_send(&ctx->round) != 0) {
@@ -175,7 +180,26 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 static void
 ngx_mdm_wait(ngx_mdm_ctx_t *ctx)
 {
-    ctx->request->connection->log->action = "waiting for redis";
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->round.working == 0) {
+        r->connection->log->action = "waiting for redis";
+
+    } else {
+        r->connection->log->action = "waiting for a thread";
+    }
+
+    /*
+     * A thread reads the body of the request, and an exchange that is to last
+     * needs all of it: it stays, even if it is terminated meanwhile.
+     */
+
+    if (ctx->round.working != 0 || ctx->exchange->lasting) {
+        ctx->blocked = 1;
+        r->main->blocked++;
+    }
 }
 
 
@@ -202,7 +226,6 @@ ngx_mdm_checked(void *data, ngx_uint_t lost)
 static void
 ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
 {
-    ngx_int_t            rc;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
@@ -212,17 +235,36 @@ ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
     ngx_http_set_log_request(c->log, r);
     c->log->action = NULL;
 
-    ctx->redis_time += ngx_current_msec - ctx->sent;
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "mdm exchange resume: %M ms, gone:%d",
+                   ngx_current_msec - ctx->sent, ctx->gone);
 
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, c->log, 0, "mdm replies");
-
-    rc = ngx_mdm_run(ctx);
-
-    if (rc == NGX_DONE) {
-        return;
+    if (ctx->round.nredis != 0) {
+        ctx->rounds++;
+        ctx->redis_time += ngx_current_msec - ctx->sent;
     }
 
-    ctx->handler(ctx);
+    if (ctx->blocked) {
+        ctx->blocked = 0;
+        r->main->blocked--;
+    }
+
+    if (!ctx->gone || ctx->exchange->lasting) {
+
+        if (ngx_mdm_run(ctx) == NGX_DONE) {
+            return;
+        }
+    }
+
+    if (ctx->gone) {
+
+        /* it was terminated, and has waited for this */
+
+        ngx_http_finalize_request(r, NGX_ERROR);
+
+    } else {
+        ctx->handler(ctx);
+    }
 
     ngx_http_run_posted_requests(c);
 }
@@ -232,6 +274,16 @@ static void
 ngx_mdm_abandon(void *data)
 {
     ngx_mdm_ctx_t *ctx = data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "mdm exchange abandon: %ui calls pending, blocked:%d",
+                   ctx->round.pending, ctx->blocked);
+
+    ctx->gone = 1;
+
+    if (ctx->blocked && ctx->exchange->lasting) {
+        return;
+    }
 
     ngx_mdm_round_abandon(&ctx->round);
     ngx_mdm_redis_check_abandon(&ctx->check);

@@ -194,6 +194,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, settings.user_authenticate),
       &ngx_mdm_user_authenticate_modes },
 
+    { ngx_string("mdm_threads"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_threads,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("mdm_queue_limit"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

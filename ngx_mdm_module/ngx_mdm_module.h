@@ -29,6 +29,7 @@ typedef struct {
     ngx_array_t              *origins;     /* of ngx_str_t, mdm_api_origin;
                                               NULL: none but our own */
     ngx_mdm_identity_conf_t   identity;
+    ngx_mdm_threads_t        *threads;     /* NULL: work is done in place */
 
     ngx_flag_t                checkin;
     ngx_flag_t                connect;
@@ -66,6 +67,10 @@ struct ngx_mdm_ctx_s {
     unsigned                  first:1;     /* made before the body was read */
     unsigned                  reading:1;   /* which nginx does now */
     unsigned                  identified:1;
+    unsigned                  gone:1;      /* the client: nobody wants an
+                                              answer */
+    unsigned                  blocked:1;   /* nginx keeps the request until
+                                              the round has ended */
 };
 
 
@@ -92,7 +97,7 @@ ngx_int_t ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_done_pt done,
 ngx_int_t ngx_mdm_identify(ngx_mdm_ctx_t *ctx);
 
 /*
- * Runs the exchange until it is done or waits for Redis.  NGX_DONE: it waits,
+ * Runs the exchange until it is done or waits for calls.  NGX_DONE: it waits,
  * and the handler of ctx will be called; NGX_OK: the response is filled in.
  */
 ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);

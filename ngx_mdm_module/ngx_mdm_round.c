@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * One round of an exchange: each call goes to whoever runs its kind.
  */
 
 
@@ -8,7 +10,10 @@
 
 
 static ngx_mdm_redis_kind_e ngx_mdm_round_kind(mdm_exchange_t *x);
+static ngx_int_t ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
+    ngx_mdm_redis_kind_e kind);
 static void ngx_mdm_round_reply(mdm_call_t *call, void *data);
+static void ngx_mdm_round_worked(mdm_call_t *call, void *data);
 static void ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call);
 static void ngx_mdm_round_destroy(void *data);
 
@@ -25,6 +30,8 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
     kind = ngx_mdm_round_kind(x);
 
     round->pending = 0;
+    round->working = 0;
+    round->nredis = 0;
     round->nops = x->ncalls;
 
     round->ops = mdm_arena_zalloc(x->arena,
@@ -41,8 +48,7 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
 
     for (i = 0; i < x->ncalls; i++) {
 
-        rc = ngx_mdm_redis_call(round->store, &x->calls[i], kind,
-                                ngx_mdm_round_reply, round, &round->ops[i]);
+        rc = ngx_mdm_round_call(round, i, kind);
 
         if (rc == NGX_OK) {
             round->pending++;
@@ -56,7 +62,38 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
         }
     }
 
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round: %ui calls, %ui pending, %ui of work",
+                   (ngx_uint_t) x->ncalls, round->pending, round->working);
+
     return round->pending;
+}
+
+
+static ngx_int_t
+ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
+    ngx_mdm_redis_kind_e kind)
+{
+    ngx_int_t    rc;
+    mdm_call_t  *call;
+
+    call = &round->exchange->calls[i];
+
+    if (call->kind == MDM_CALL_KIND_REDIS) {
+        round->nredis++;
+
+        return ngx_mdm_redis_call(round->store, call, kind,
+                                  ngx_mdm_round_reply, round, &round->ops[i]);
+    }
+
+    rc = ngx_mdm_work_call(round->threads, round->exchange->arena, call,
+                           ngx_mdm_round_worked, round);
+
+    if (rc == NGX_OK) {
+        round->working++;
+    }
+
+    return rc;
 }
 
 
@@ -82,6 +119,10 @@ ngx_mdm_round_abandon(ngx_mdm_round_t *round)
 {
     ngx_uint_t  i;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round abandon: %ui pending, %ui of work",
+                   round->pending, round->working);
+
     for (i = 0; i < round->nops; i++) {
 
         if (round->ops[i] != NULL) {
@@ -91,6 +132,7 @@ ngx_mdm_round_abandon(ngx_mdm_round_t *round)
     }
 
     round->nops = 0;
+    round->pending = round->working;
 }
 
 
@@ -99,9 +141,29 @@ ngx_mdm_round_reply(mdm_call_t *call, void *data)
 {
     ngx_mdm_round_t *round = data;
 
+    ngx_log_debug4(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round reply: \"%V\" on \"%V\", rc %d, %ui pending",
+                   (ngx_str_t *) &call->script->name, (ngx_str_t *) &call->key,
+                   (int) call->rc, round->pending);
+
     round->ops[call - round->exchange->calls] = NULL;
 
     ngx_mdm_round_keep(round, call);
+
+    if (--round->pending == 0) {
+        round->done(round->data);
+    }
+}
+
+
+static void
+ngx_mdm_round_worked(mdm_call_t *call, void *data)
+{
+    ngx_mdm_round_t *round = data;
+
+    (void) call;
+
+    round->working--;
 
     if (--round->pending == 0) {
         round->done(round->data);

@@ -1,0 +1,186 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Calls of kind work: handed to a thread pool of nginx's, or done in place.
+ */
+
+
+#include "ngx_mdm_work.h"
+
+#if (NGX_THREADS)
+
+#include <openssl/err.h>
+
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+
+/* milliseconds; a worker that is told to quit stays for as long as it is set */
+#define NGX_MDM_WORK_TIMER    10000
+
+
+typedef struct {
+    ngx_thread_task_t         task;
+    mdm_call_t               *call;
+    ngx_mdm_work_done_pt      done;
+    void                     *data;
+} ngx_mdm_work_t;
+
+
+typedef struct {
+    /* a timer's debug line prints the fourth field of its data as a socket */
+    ngx_event_t              *timer;
+    ngx_uint_t                pending;
+    void                     *unused;
+    ngx_socket_t              fd;
+} ngx_mdm_work_wait_t;
+
+
+static void ngx_mdm_work_thread(void *data, ngx_log_t *log);
+static void ngx_mdm_work_handler(ngx_event_t *ev);
+static void ngx_mdm_work_timer_handler(ngx_event_t *ev);
+
+
+static ngx_event_t          ngx_mdm_work_timer;
+static ngx_mdm_work_wait_t  ngx_mdm_work_wait;
+
+
+ngx_int_t
+ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
+    mdm_call_t *call, ngx_mdm_work_done_pt done, void *data)
+{
+    ngx_mdm_work_t  *work;
+
+    if (threads == NULL) {
+        ngx_log_debug0(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                       "mdm work in place");
+
+        mdm_call_work(call);
+
+        return NGX_DONE;
+    }
+
+    work = mdm_arena_zalloc(arena, sizeof(ngx_mdm_work_t));
+    if (work == NULL) {
+        call->rc = MDM_CALL_UNAVAILABLE;
+        return NGX_DONE;
+    }
+
+    work->call = call;
+    work->done = done;
+    work->data = data;
+
+    work->task.ctx = work;
+    work->task.handler = ngx_mdm_work_thread;
+    work->task.event.handler = ngx_mdm_work_handler;
+    work->task.event.data = work;
+    work->task.event.log = ngx_cycle->log;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm work post: call %p, %ui pending", call,
+                   ngx_mdm_work_wait.pending);
+
+    if (ngx_thread_task_post(threads, &work->task) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_mdm_work_wait.pending++ == 0) {
+        ngx_mdm_work_wait.timer = &ngx_mdm_work_timer;
+        ngx_mdm_work_wait.fd = (ngx_socket_t) -1;
+
+        ngx_mdm_work_timer.handler = ngx_mdm_work_timer_handler;
+        ngx_mdm_work_timer.data = &ngx_mdm_work_wait;
+        ngx_mdm_work_timer.log = ngx_cycle->log;
+
+        ngx_add_timer(&ngx_mdm_work_timer, NGX_MDM_WORK_TIMER);
+    }
+
+    return NGX_OK;
+}
+
+
+/* in the thread: touches the call, its arena and its data only */
+
+static void
+ngx_mdm_work_thread(void *data, ngx_log_t *log)
+{
+    ngx_mdm_work_t *work = data;
+
+    (void) log;
+
+    mdm_call_work(work->call);
+
+    ERR_clear_error();
+}
+
+
+static void
+ngx_mdm_work_handler(ngx_event_t *ev)
+{
+    ngx_mdm_work_t  *work;
+
+    work = ev->data;
+
+    if (--ngx_mdm_work_wait.pending == 0 && ngx_mdm_work_timer.timer_set) {
+        ngx_del_timer(&ngx_mdm_work_timer);
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm work done: call %p, rc %d, %ui pending", work->call,
+                   (int) work->call->rc, ngx_mdm_work_wait.pending);
+
+    work->done(work->call, work->data);
+}
+
+
+static void
+ngx_mdm_work_timer_handler(ngx_event_t *ev)
+{
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm work timer: %ui pending", ngx_mdm_work_wait.pending);
+
+    if (ngx_mdm_work_wait.pending != 0) {
+        ngx_add_timer(ev, NGX_MDM_WORK_TIMER);
+    }
+}
+
+
+ngx_mdm_threads_t *
+ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name)
+{
+    return ngx_thread_pool_add(cf, name);
+}
+
+
+#else
+
+
+ngx_int_t
+ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
+    mdm_call_t *call, ngx_mdm_work_done_pt done, void *data)
+{
+    (void) threads;
+    (void) arena;
+    (void) done;
+    (void) data;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm work in place");
+
+    mdm_call_work(call);
+
+    return NGX_DONE;
+}
+
+
+ngx_mdm_threads_t *
+ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name)
+{
+    (void) cf;
+    (void) name;
+
+    return NULL;
+}
+
+#endif

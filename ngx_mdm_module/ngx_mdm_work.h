@@ -1,0 +1,43 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Functions of the core that take long, on a thread pool of nginx's.
+ */
+
+
+#ifndef _NGX_MDM_WORK_H_INCLUDED_
+#define _NGX_MDM_WORK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "mdm_exchange.h"
+
+
+/* nginx's own type; NULL: work is done in place */
+
+typedef struct ngx_thread_pool_s  ngx_mdm_threads_t;
+
+typedef void (*ngx_mdm_work_done_pt)(mdm_call_t *call, void *data);
+
+
+/*
+ * Runs a call of work.  NGX_OK: it is under way, and done(call, data) will be
+ * called, always: until then the call, "arena" it is kept in, and what the
+ * work reads must stay.  NGX_DONE: it was done in place, or there was no
+ * memory, and call->rc is set; NGX_ERROR: too many wait already.
+ */
+ngx_int_t ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
+    mdm_call_t *call, ngx_mdm_work_done_pt done, void *data);
+
+/*
+ * The pool of this name, which nginx refuses behind the configuration if it is
+ * not defined; NULL as the name: the one that is always there.  NULL: no
+ * memory, or nginx has no threads.
+ */
+ngx_mdm_threads_t *ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name);
+
+
+#endif /* _NGX_MDM_WORK_H_INCLUDED_ */
