@@ -21,12 +21,46 @@
 #define MDM_CONNECT_UNKNOWN   16
 
 
+/*
+ * Bytes of a result from which on it is packed by a call of work: to deflate
+ * and to seal so many takes about a millisecond.
+ */
+#define MDM_CONNECT_LARGE     65536
+
+
+enum {
+    MDM_CONNECT_BEGIN = 0,
+    MDM_CONNECT_ANSWER,
+    MDM_CONNECT_PACKED
+};
+
+
+/* a report on its way to Redis; what mdm_connect_pack() reads and writes */
+
+typedef struct {
+    mdm_str_t                 status;
+    mdm_str_t                 uuid;        /* key form */
+    mdm_str_t                 tag;
+    mdm_str_t                 id;          /* key form */
+    const mdm_secret_keys_t  *keys;
+
+    mdm_str_t                 result;      /* as it came, then as it is kept */
+    mdm_uint_t                compressed;
+    mdm_str_t                 payload;     /* of the event; empty: none */
+} mdm_connect_report_t;
+
+
 static mdm_int_t mdm_connect_status(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_idle(mdm_exchange_t *x);
 static mdm_str_t mdm_connect_console(const mdm_report_t *report);
 static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
     const mdm_str_t *status, const mdm_str_t *uuid_key,
     const mdm_str_t *result);
+static mdm_int_t mdm_connect_work(mdm_exchange_t *x,
+    mdm_connect_report_t *r);
+static mdm_int_t mdm_connect_pack(mdm_arena_t *arena, void *data);
+static mdm_int_t mdm_connect_send(mdm_exchange_t *x,
+    const mdm_connect_report_t *r);
 static mdm_int_t mdm_connect_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid);
 static mdm_int_t mdm_connect_plain(mdm_exchange_t *x, const mdm_str_t *uuid);
@@ -37,11 +71,17 @@ static mdm_int_t mdm_connect_drop(mdm_exchange_t *x, const char *status,
 mdm_int_t
 mdm_connect(mdm_exchange_t *x)
 {
-    if (x->state != 0) {
+    switch (x->state) {
+
+    case MDM_CONNECT_BEGIN:
+        return mdm_connect_status(x);
+
+    case MDM_CONNECT_PACKED:
+        return mdm_connect_send(x, x->calls[0].data);
+
+    default: /* MDM_CONNECT_ANSWER */
         return mdm_connect_answer(x);
     }
-
-    return mdm_connect_status(x);
 }
 
 
@@ -114,7 +154,7 @@ mdm_connect_idle(mdm_exchange_t *x)
     m = x->ctx;
     user = mdm_enrollment_user(&m->en);
 
-    args = mdm_message_call(x, &mdm_script_idle, user, 1);
+    args = mdm_message_call(x, &mdm_script_idle, user, MDM_CONNECT_ANSWER);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -143,10 +183,95 @@ static mdm_int_t
 mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     const mdm_str_t *uuid_key, const mdm_str_t *result)
 {
-    mdm_str_t           *args, *kept, facts[MDM_FACTS_MAX * MDM_FACT_ARGS];
-    mdm_uint_t           n, z;
-    mdm_message_t       *m;
-    mdm_secret_where_t   where;
+    mdm_message_t         *m;
+    mdm_connect_report_t  *r;
+
+    m = x->ctx;
+
+    r = mdm_arena_zalloc(x->arena, sizeof(mdm_connect_report_t));
+    if (r == NULL) {
+        return MDM_ERROR;
+    }
+
+    r->status = *status;
+    r->uuid = *uuid_key;
+    r->tag = m->en.tag;
+    r->id = m->en.id_key;
+    r->result = *result;
+
+    if (x->settings->event_payload) {
+        r->payload = x->body;
+    }
+
+    if (r->result.len > MDM_CONNECT_LARGE
+        || r->payload.len > MDM_CONNECT_LARGE)
+    {
+        return mdm_connect_work(x, r);
+    }
+
+    r->keys = x->settings->secrets;
+
+    return (mdm_connect_pack(x->arena, r) == MDM_OK) ? mdm_connect_send(x, r)
+                                                     : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_connect_work(mdm_exchange_t *x, mdm_connect_report_t *r)
+{
+    if (mdm_secret_keys_copy(x->arena, x->settings->secrets, &r->keys)
+        != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CONNECT_PACKED) != MDM_CALL
+        || mdm_exchange_work(x, 0, mdm_connect_pack, r) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    /* all of it has come: who went away need not send it once more */
+
+    x->lasting = 1;
+
+    return MDM_CALL;
+}
+
+
+/* may run in a thread */
+
+static mdm_int_t
+mdm_connect_pack(mdm_arena_t *arena, void *data)
+{
+    mdm_str_t              plain;
+    mdm_secret_where_t     where;
+    mdm_connect_report_t  *r = data;
+
+    plain = r->result;
+
+    if (mdm_deflate(arena, &plain, &r->result, &r->compressed) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    mdm_where_result(&where, &r->tag, &r->id, &r->uuid, r->compressed);
+
+    if (mdm_where_seal(arena, r->keys, &where, &r->result, NULL) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (r->payload.len == 0) {
+        return MDM_OK;
+    }
+
+    mdm_where_event(&where, &r->tag, &r->id);
+
+    return mdm_where_seal(arena, r->keys, &where, &r->payload, NULL);
+}
+
+
+static mdm_int_t
+mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
+{
+    mdm_str_t      *args, facts[MDM_FACTS_MAX * MDM_FACT_ARGS];
+    mdm_uint_t      n;
+    mdm_message_t  *m;
 
     m = x->ctx;
     n = mdm_report_facts(m->data, facts);
@@ -155,30 +280,18 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_report, n, 1);
+    args = mdm_message_call(x, &mdm_script_report, n, MDM_CONNECT_ANSWER);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_REPORT_STATUS] = *status;
-    args[MDM_ARG_REPORT_UUID] = *uuid_key;
-
-    z = 0;
-    kept = &args[MDM_ARG_REPORT_RESULT];
-
-    if (mdm_deflate(x->arena, result, kept, &z) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    mdm_where_result(&where, &m->en.tag, &m->en.id_key, uuid_key, z);
-
-    if (mdm_exchange_seal(x, x->arena, &where, kept, NULL) != MDM_OK) {
-        return MDM_ERROR;
-    }
+    args[MDM_ARG_REPORT_STATUS] = r->status;
+    args[MDM_ARG_REPORT_UUID] = r->uuid;
+    args[MDM_ARG_REPORT_RESULT] = r->result;
 
     mdm_str_set(&args[MDM_ARG_REPORT_Z], "0");
 
-    if (z) {
+    if (r->compressed) {
         mdm_str_set(&args[MDM_ARG_REPORT_Z], "1");
     }
 
@@ -187,9 +300,6 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         != MDM_OK
         || mdm_message_number(x, &args[MDM_ARG_REPORT_KEPT],
                               x->settings->queue_limit)
-           != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.id_key,
-                               &args[MDM_ARG_REPORT_RAW])
            != MDM_OK
         || mdm_message_number(x, &args[MDM_ARG_REPORT_BUDGET],
                               x->settings->result_bytes)
@@ -204,6 +314,7 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     }
 
     args[MDM_ARG_REPORT_NONCE] = m->once;
+    args[MDM_ARG_REPORT_RAW] = r->payload;
     args[MDM_ARG_REPORT_CONSOLE] = mdm_connect_console(m->data);
 
     if (n != 0) {

@@ -32,11 +32,13 @@ static mdm_settings_t   settings;
 static mdm_exchange_t  *x;
 
 
-/* the first step of a connect; what it returns */
+/* a connect up to the call of Redis; what the step returns */
 
 static mdm_int_t
 connect_raw(const void *body, size_t len)
 {
+    mdm_int_t  rc;
+
     if (x != NULL) {
         mdm_arena_destroy(x->arena);
     }
@@ -60,7 +62,15 @@ connect_raw(const void *body, size_t len)
 
     mdm_endpoint_find(x);
 
-    return mdm_exchange_run(x);
+    rc = mdm_exchange_run(x);
+
+    if (rc == MDM_CALL && x->calls[0].kind == MDM_CALL_KIND_WORK) {
+        mdm_call_work(&x->calls[0]);
+
+        rc = mdm_exchange_run(x);
+    }
+
+    return rc;
 }
 
 
