@@ -169,7 +169,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 
     ngx_mdm_log_notes(ctx);
 
-    if (x->job) {
+    if (x->kick != NULL) {
         ngx_mdm_job_kick(ctx->round.store, x);
     }
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Runs work that no request waits for, several pieces at a time.
  */
 
 
@@ -11,75 +13,121 @@
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_round.h"
 
-#include "mdm_ddm_rollout.h"
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
 
 
-/* milliseconds between two looks at the list of tenants, and after a failure */
+/* milliseconds between two looks at what is due, and after a failure */
 #define NGX_MDM_JOB_POLL      10000
 #define NGX_MDM_JOB_RETRY     1000
 
-/* tenants that wait; what does not fit is in the list in Redis */
-#define NGX_MDM_JOB_TENANTS   64
+/* pieces of work at a time: one of each kind, and these of any */
+#define NGX_MDM_JOB_SPARE     4
+#define NGX_MDM_JOB_SLOTS     (MDM_ENDPOINT_JOBS + NGX_MDM_JOB_SPARE)
 
-#define NGX_MDM_JOB_RUNNER    32
+/* kicks that wait; of one that is lost Redis has an announcement */
+#define NGX_MDM_JOB_KICKS     64
+
+/* behind t of scripts of jobs a worker pauses for so many t, up to a limit */
+#define NGX_MDM_JOB_PAUSE     4
+#define NGX_MDM_JOB_PAUSE_MAX 1000
+
+#define NGX_MDM_JOB_WORK      (MDM_JOB_NAME_MAX + 1 + MDM_TENANT_MAX)
+#define NGX_MDM_JOB_RUNNER    48
 
 
 typedef struct {
     size_t                    len;
-    u_char                    name[MDM_TENANT_MAX];
-    unsigned                  look:1;      /* there is work for sure */
-} ngx_mdm_job_tenant_t;
+    u_char                    data[NGX_MDM_JOB_WORK];
+} ngx_mdm_job_work_t;
 
+
+typedef struct ngx_mdm_runner_s  ngx_mdm_runner_t;
+
+/* a piece of work, or room for one */
 
 typedef struct {
     /* a timer's debug line prints the fourth field of its data as a socket */
-    ngx_mdm_store_t          *store;
-    mdm_exchange_t           *exchange;    /* NULL: nothing is going on */
-    mdm_ddm_rollout_t        *rollout;     /* of it; NULL: a look at the list */
+    ngx_mdm_runner_t         *runner;
+    mdm_exchange_t           *exchange;    /* NULL: it does not run */
+    const mdm_job_kind_t     *kind;        /* NULL: the slot is free */
     ngx_socket_t              fd;
 
-    ngx_log_t                 log;
-    ngx_event_t               start;       /* posted: begin what waits */
-    ngx_event_t               timer;       /* when to look at the list */
-
+    ngx_event_t               pause;       /* when its next round may go */
     ngx_mdm_round_t           round;
+    uint64_t                  sent;        /* microseconds */
 
-    ngx_mdm_job_tenant_t      current;
-    ngx_mdm_job_tenant_t      tenants[NGX_MDM_JOB_TENANTS];
-    ngx_uint_t                ntenants;
+    ngx_mdm_job_work_t        work;
+    int64_t                   again;       /* seconds, with ended */
 
-    unsigned                  again:1;     /* the current one has more work */
-    unsigned                  list:1;      /* look at the list next */
-    unsigned                  failed:1;    /* the log was told */
+    unsigned                  ended:1;     /* Redis is to be told */
+    unsigned                  lost:1;      /* another one may have it */
 } ngx_mdm_job_t;
 
 
+struct ngx_mdm_runner_s {
+    ngx_mdm_store_t          *store;
+    mdm_exchange_t           *exchange;    /* the look under way, or NULL */
+    mdm_job_look_t           *look;        /* of it */
+    ngx_socket_t              fd;
+
+    ngx_log_t                 log;
+    ngx_event_t               start;       /* posted: look at what is due */
+    ngx_event_t               timer;       /* when to look by itself */
+    ngx_mdm_round_t           round;
+
+    ngx_mdm_job_t             jobs[NGX_MDM_JOB_SLOTS];
+    ngx_mdm_job_t            *looked[NGX_MDM_JOB_SLOTS];  /* of look->held */
+    ngx_mdm_job_t            *told[NGX_MDM_JOB_SLOTS];    /* of look->done */
+
+    ngx_mdm_job_work_t        kicks[NGX_MDM_JOB_KICKS];
+    ngx_uint_t                nkicks;
+
+    unsigned                  again:1;     /* look again, when this one is over */
+    unsigned                  failed:1;    /* the log was told */
+};
+
+
+static void ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner,
+    ngx_mdm_store_t *store, ngx_log_t *log);
+static void ngx_mdm_job_kick_add(ngx_mdm_runner_t *runner, u_char *work,
+    size_t len);
 static void ngx_mdm_job_start_handler(ngx_event_t *ev);
-static void ngx_mdm_job_timer_handler(ngx_event_t *ev);
-static void ngx_mdm_job_add(ngx_mdm_job_t *job, u_char *name, size_t len,
-    ngx_uint_t look);
-static ngx_int_t ngx_mdm_job_begin(ngx_mdm_job_t *job);
-static void ngx_mdm_job_run(void *data);
-static void ngx_mdm_job_done(ngx_mdm_job_t *job);
-static void ngx_mdm_job_tenants(ngx_mdm_job_t *job);
-static void ngx_mdm_job_log(ngx_mdm_job_t *job);
-static void ngx_mdm_job_later(ngx_mdm_job_t *job, ngx_msec_t delay);
+static void ngx_mdm_job_pause_handler(ngx_event_t *ev);
+static void ngx_mdm_job_look(ngx_mdm_runner_t *runner);
+static ngx_int_t ngx_mdm_job_look_create(ngx_mdm_runner_t *runner);
+static ngx_int_t ngx_mdm_job_look_jobs(ngx_mdm_runner_t *runner);
+static ngx_int_t ngx_mdm_job_look_wants(ngx_mdm_runner_t *runner);
+static void ngx_mdm_job_look_run(void *data);
+static void ngx_mdm_job_look_done(ngx_mdm_runner_t *runner);
+static void ngx_mdm_job_looked(ngx_mdm_runner_t *runner);
+static void ngx_mdm_job_begin(ngx_mdm_runner_t *runner, mdm_str_t *work);
+static void ngx_mdm_job_replied(void *data);
+static void ngx_mdm_job_run(ngx_mdm_job_t *job);
+static void ngx_mdm_job_end(ngx_mdm_job_t *job);
+static void ngx_mdm_job_log(ngx_mdm_runner_t *runner, mdm_exchange_t *x,
+    const char *what);
+static void ngx_mdm_job_post(ngx_mdm_runner_t *runner);
+static void ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay);
 static void ngx_mdm_job_free(ngx_mdm_job_t *job);
+static uint64_t ngx_mdm_job_clock(void);
 
 
-static ngx_mdm_job_t  *ngx_mdm_jobs;
-static ngx_uint_t      ngx_mdm_njobs;
-static u_char          ngx_mdm_job_runner[NGX_MDM_JOB_RUNNER];
-static size_t          ngx_mdm_job_runner_len;
+static ngx_mdm_runner_t      *ngx_mdm_runners;
+static ngx_uint_t             ngx_mdm_nrunners;
+static const mdm_job_kind_t  *ngx_mdm_job_kinds[MDM_ENDPOINT_JOBS];
+static ngx_uint_t             ngx_mdm_job_nkinds;
+static u_char                 ngx_mdm_job_name[NGX_MDM_JOB_RUNNER];
+static size_t                 ngx_mdm_job_name_len;
+
+/* microseconds: until then no job of this worker sends scripts */
+static uint64_t               ngx_mdm_job_paused;
 
 
 ngx_int_t
 ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
 {
     ngx_uint_t         i;
-    ngx_mdm_job_t     *job;
     ngx_mdm_store_t  **store;
 
     if ((ngx_process != NGX_PROCESS_WORKER
@@ -89,364 +137,725 @@ ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
         return NGX_OK;
     }
 
-    ngx_mdm_jobs = ngx_pcalloc(cycle->pool,
-                               stores->nelts * sizeof(ngx_mdm_job_t));
-    if (ngx_mdm_jobs == NULL) {
+    ngx_mdm_runners = ngx_pcalloc(cycle->pool,
+                                  stores->nelts * sizeof(ngx_mdm_runner_t));
+    if (ngx_mdm_runners == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_mdm_njobs = stores->nelts;
+    ngx_mdm_nrunners = stores->nelts;
+    ngx_mdm_job_nkinds = mdm_endpoint_job_kinds(ngx_mdm_job_kinds);
 
     /* names this worker among all that share the Redis */
 
-    ngx_mdm_job_runner_len = ngx_snprintf(ngx_mdm_job_runner,
-                                          NGX_MDM_JOB_RUNNER,
-                                          "%P-%xD-%xD", ngx_pid,
-                                          (uint32_t) ngx_time(),
-                                          (uint32_t) ngx_random())
-                             - ngx_mdm_job_runner;
+    ngx_mdm_job_name_len = ngx_snprintf(ngx_mdm_job_name, NGX_MDM_JOB_RUNNER,
+                                        "%P-%xD-%xD", ngx_pid,
+                                        (uint32_t) ngx_time(),
+                                        (uint32_t) ngx_random())
+                           - ngx_mdm_job_name;
 
     store = stores->elts;
 
     for (i = 0; i < stores->nelts; i++) {
-        job = &ngx_mdm_jobs[i];
-
-        job->store = store[i];
-        job->round.store = store[i];
-        job->round.done = ngx_mdm_job_run;
-        job->round.data = job;
-        job->fd = (ngx_socket_t) -1;
-        job->log = *cycle->log;
-
-        job->start.handler = ngx_mdm_job_start_handler;
-        job->start.data = job;
-        job->start.log = &job->log;
-
-        job->timer.handler = ngx_mdm_job_timer_handler;
-        job->timer.data = job;
-        job->timer.log = &job->log;
-        job->timer.cancelable = 1;
-
-        if (store[i]->used) {
-            ngx_mdm_job_later(job, NGX_MDM_JOB_RETRY);
-        }
+        ngx_mdm_job_runner_init(&ngx_mdm_runners[i], store[i], cycle->log);
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner, ngx_mdm_store_t *store,
+    ngx_log_t *log)
+{
+    ngx_uint_t      i;
+    ngx_mdm_job_t  *job;
+
+    runner->store = store;
+    runner->fd = (ngx_socket_t) -1;
+    runner->log = *log;
+
+    runner->round.store = store;
+    runner->round.done = ngx_mdm_job_look_run;
+    runner->round.data = runner;
+
+    runner->start.handler = ngx_mdm_job_start_handler;
+    runner->start.data = runner;
+    runner->start.log = &runner->log;
+
+    runner->timer.handler = ngx_mdm_job_start_handler;
+    runner->timer.data = runner;
+    runner->timer.log = &runner->log;
+    runner->timer.cancelable = 1;
+
+    for (i = 0; i < NGX_MDM_JOB_SLOTS; i++) {
+        job = &runner->jobs[i];
+
+        job->runner = runner;
+        job->fd = (ngx_socket_t) -1;
+
+        job->pause.handler = ngx_mdm_job_pause_handler;
+        job->pause.data = job;
+        job->pause.log = &runner->log;
+
+        job->round.store = store;
+        job->round.done = ngx_mdm_job_replied;
+        job->round.data = job;
+    }
+
+    if (store->used) {
+        ngx_mdm_job_later(runner, NGX_MDM_JOB_RETRY);
+    }
 }
 
 
 void
 ngx_mdm_job_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t      i;
-    ngx_mdm_job_t  *job;
+    ngx_uint_t         i, k;
+    ngx_mdm_runner_t  *runner;
 
     (void) cycle;
 
-    for (i = 0; i < ngx_mdm_njobs; i++) {
-        job = &ngx_mdm_jobs[i];
+    for (i = 0; i < ngx_mdm_nrunners; i++) {
+        runner = &ngx_mdm_runners[i];
 
-        if (job->exchange != NULL) {
-            ngx_mdm_job_free(job);
+        for (k = 0; k < NGX_MDM_JOB_SLOTS; k++) {
+            ngx_mdm_job_free(&runner->jobs[k]);
         }
 
-        if (job->timer.timer_set) {
-            ngx_del_timer(&job->timer);
+        if (runner->exchange != NULL) {
+            ngx_mdm_round_abandon(&runner->round);
+            mdm_arena_destroy(runner->exchange->arena);
+            runner->exchange = NULL;
         }
 
-        if (job->start.posted) {
-            ngx_delete_posted_event(&job->start);
+        if (runner->timer.timer_set) {
+            ngx_del_timer(&runner->timer);
+        }
+
+        if (runner->start.posted) {
+            ngx_delete_posted_event(&runner->start);
         }
     }
 
-    ngx_mdm_njobs = 0;
+    ngx_mdm_nrunners = 0;
 }
 
 
 void
 ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 {
-    ngx_mdm_job_t  *job;
+    u_char              *p, *last;
+    ngx_mdm_runner_t    *runner;
+    ngx_mdm_job_work_t   work;
 
-    if (store->index >= ngx_mdm_njobs || !store->used) {
+    if (store->index >= ngx_mdm_nrunners || !store->used) {
         return;
     }
 
-    job = &ngx_mdm_jobs[store->index];
+    runner = &ngx_mdm_runners[store->index];
 
-    ngx_mdm_job_add(job, x->tenant.data, x->tenant.len, 1);
+    last = work.data + NGX_MDM_JOB_WORK;
+    p = ngx_slprintf(work.data, last, "%s %V", x->kick,
+                     (ngx_str_t *) &x->tenant);
+    work.len = p - work.data;
 
-    if (job->exchange == NULL && !ngx_exiting) {
-        ngx_post_event(&job->start, &ngx_posted_events);
-    }
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, &runner->log, 0,
+                   "mdm job kick: store \"%V\" \"%*s\"", &store->name,
+                   work.len, work.data);
+
+    ngx_mdm_job_kick_add(runner, work.data, work.len);
+    ngx_mdm_job_post(runner);
 }
 
 
 static void
-ngx_mdm_job_add(ngx_mdm_job_t *job, u_char *name, size_t len, ngx_uint_t look)
+ngx_mdm_job_kick_add(ngx_mdm_runner_t *runner, u_char *work, size_t len)
 {
-    ngx_uint_t             i;
-    ngx_mdm_job_tenant_t  *tenant;
+    ngx_uint_t           i;
+    ngx_mdm_job_work_t  *kick;
 
-    if (job->rollout != NULL && job->current.len == len
-        && ngx_memcmp(job->current.name, name, len) == 0)
-    {
-        job->again |= look;
-        return;
-    }
+    for (i = 0; i < runner->nkicks; i++) {
+        kick = &runner->kicks[i];
 
-    for (i = 0; i < job->ntenants; i++) {
-        tenant = &job->tenants[i];
-
-        if (tenant->len == len && ngx_memcmp(tenant->name, name, len) == 0) {
-            tenant->look |= look;
+        if (kick->len == len && ngx_memcmp(kick->data, work, len) == 0) {
             return;
         }
     }
 
-    if (job->ntenants == NGX_MDM_JOB_TENANTS || len > MDM_TENANT_MAX) {
-        return;
+    if (runner->nkicks < NGX_MDM_JOB_KICKS) {
+        kick = &runner->kicks[runner->nkicks++];
+        kick->len = len;
+        ngx_memcpy(kick->data, work, len);
     }
-
-    tenant = &job->tenants[job->ntenants++];
-
-    tenant->len = len;
-    tenant->look = look;
-    ngx_memcpy(tenant->name, name, len);
 }
 
 
+/* once the current event is over, or the look that is under way */
+
 static void
-ngx_mdm_job_timer_handler(ngx_event_t *ev)
+ngx_mdm_job_post(ngx_mdm_runner_t *runner)
 {
-    ngx_mdm_job_t  *job;
-
-    job = ev->data;
-    job->list = 1;
-
-    if (job->exchange == NULL) {
-        ngx_mdm_job_start_handler(&job->start);
+    if (runner->exchange != NULL) {
+        runner->again = 1;
+        return;
     }
+
+    ngx_post_event(&runner->start, &ngx_posted_events);
 }
 
 
 static void
 ngx_mdm_job_start_handler(ngx_event_t *ev)
 {
-    ngx_mdm_job_t  *job;
+    ngx_mdm_runner_t  *runner;
 
-    job = ev->data;
+    runner = ev->data;
 
-    if (job->exchange != NULL || ngx_exiting || ngx_terminate) {
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ev->log, 0,
+                   "mdm job start: store \"%V\" timer:%ud busy:%d",
+                   &runner->store->name, ev->timedout,
+                   runner->exchange != NULL);
+
+    if (runner->exchange == NULL) {
+        ngx_mdm_job_look(runner);
+    }
+}
+
+
+static void
+ngx_mdm_job_look(ngx_mdm_runner_t *runner)
+{
+    runner->again = 0;
+
+    if (ngx_mdm_job_look_create(runner) != NGX_OK) {
+
+        if (runner->exchange != NULL) {
+            mdm_arena_destroy(runner->exchange->arena);
+            runner->exchange = NULL;
+        }
+
+        ngx_mdm_job_later(runner, NGX_MDM_JOB_POLL);
         return;
     }
 
-    if (job->ntenants == 0 && !job->list) {
-        ngx_mdm_job_later(job, NGX_MDM_JOB_POLL);
-        return;
-    }
-
-    if (ngx_mdm_job_begin(job) != NGX_OK) {
-        ngx_mdm_job_free(job);
-        ngx_mdm_job_later(job, NGX_MDM_JOB_POLL);
-        return;
-    }
-
-    ngx_mdm_job_run(job);
+    ngx_mdm_job_look_run(runner);
 }
 
 
 static ngx_int_t
-ngx_mdm_job_begin(ngx_mdm_job_t *job)
+ngx_mdm_job_look_create(ngx_mdm_runner_t *runner)
 {
-    mdm_str_t        runner;
+    ngx_uint_t       i;
+    mdm_str_t       *kicks;
+    mdm_job_look_t  *look;
     mdm_exchange_t  *x;
 
-    x = mdm_exchange_create(&job->store->settings);
+    x = mdm_exchange_create(&runner->store->settings);
     if (x == NULL) {
         return NGX_ERROR;
     }
 
-    job->exchange = x;
-    job->round.exchange = x;
-    job->rollout = NULL;
+    runner->exchange = x;
+    runner->round.exchange = x;
 
     x->kind = MDM_KIND_JOB;
     x->now = ngx_time();
+    x->step = mdm_job_look_step;
 
-    if (job->ntenants == 0) {
-        job->list = 0;
-        mdm_str_set(&x->message, "tenants");
-        mdm_endpoint_find(x);
+    look = mdm_arena_zalloc(x->arena, sizeof(mdm_job_look_t));
+    kicks = mdm_arena_alloc(x->arena, NGX_MDM_JOB_KICKS * sizeof(mdm_str_t));
 
-        return NGX_OK;
-    }
-
-    job->current = job->tenants[0];
-    job->ntenants--;
-    ngx_memmove(&job->tenants[0], &job->tenants[1],
-                job->ntenants * sizeof(ngx_mdm_job_tenant_t));
-
-    job->again = 0;
-
-    x->tenant.data = job->current.name;
-    x->tenant.len = job->current.len;
-    mdm_str_set(&x->message, "rollout");
-    mdm_endpoint_find(x);
-
-    runner.data = ngx_mdm_job_runner;
-    runner.len = ngx_mdm_job_runner_len;
-
-    job->rollout = mdm_ddm_rollout_create(x, &runner);
-    if (job->rollout == NULL) {
+    if (look == NULL || kicks == NULL) {
         return NGX_ERROR;
     }
 
-    job->rollout->look = job->current.look;
+    runner->look = look;
+    x->ctx = look;
+
+    look->runner.data = ngx_mdm_job_name;
+    look->runner.len = ngx_mdm_job_name_len;
+
+    if (ngx_mdm_job_look_jobs(runner) != NGX_OK
+        || ngx_mdm_job_look_wants(runner) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* of those that come while this is under way nothing is known yet */
+
+    look->kicks = kicks;
+    look->nkicks = runner->nkicks;
+
+    for (i = 0; i < runner->nkicks; i++) {
+
+        if (mdm_str_dup(x->arena, &kicks[i],
+                        &(mdm_str_t) { runner->kicks[i].len,
+                                       runner->kicks[i].data })
+            != MDM_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    runner->nkicks = 0;
+
+    return NGX_OK;
+}
+
+
+/* what has ended, and what goes on */
+
+static ngx_int_t
+ngx_mdm_job_look_jobs(ngx_mdm_runner_t *runner)
+{
+    ngx_uint_t       i;
+    mdm_str_t        work;
+    mdm_arena_t     *arena;
+    ngx_mdm_job_t   *job;
+    mdm_job_look_t  *look;
+
+    look = runner->look;
+    arena = runner->exchange->arena;
+
+    look->done = mdm_arena_alloc(arena, NGX_MDM_JOB_SLOTS
+                                        * sizeof(mdm_job_done_t));
+    look->held = mdm_arena_alloc(arena, NGX_MDM_JOB_SLOTS
+                                        * sizeof(mdm_job_held_t));
+
+    if (look->done == NULL || look->held == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_MDM_JOB_SLOTS; i++) {
+        job = &runner->jobs[i];
+
+        if (job->kind == NULL) {
+            continue;
+        }
+
+        /* the slot may get other work before the exchange ends */
+
+        work.data = job->work.data;
+        work.len = job->work.len;
+
+        if (mdm_str_dup(arena, &work, &work) != MDM_OK) {
+            return NGX_ERROR;
+        }
+
+        if (job->ended) {
+            look->done[look->ndone].work = work;
+            look->done[look->ndone].again = job->again;
+            runner->told[look->ndone++] = job;
+
+        } else {
+            look->held[look->nheld].work = work;
+            look->held[look->nheld].lease = job->kind->lease;
+            runner->looked[look->nheld++] = job;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* how much of each kind there is room for */
+
+static ngx_int_t
+ngx_mdm_job_look_wants(ngx_mdm_runner_t *runner)
+{
+    ngx_uint_t       i, k, total, busy[MDM_ENDPOINT_JOBS];
+    mdm_job_look_t  *look;
+
+    look = runner->look;
+
+    look->wants = mdm_arena_alloc(runner->exchange->arena,
+                                  MDM_ENDPOINT_JOBS * sizeof(mdm_job_want_t));
+    if (look->wants == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_exiting || ngx_terminate) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(busy, sizeof(busy));
+
+    for (i = 0; i < look->nheld; i++) {
+        for (k = 0; k < ngx_mdm_job_nkinds; k++) {
+            busy[k] += (runner->looked[i]->kind == ngx_mdm_job_kinds[k]);
+        }
+    }
+
+    /* the slot of a kind that has none under way is kept for it */
+
+    total = NGX_MDM_JOB_SPARE;
+
+    for (k = 0; k < ngx_mdm_job_nkinds; k++) {
+        total -= (busy[k] > 1) ? ngx_min(total, busy[k] - 1) : 0;
+    }
+
+    for (k = 0; k < ngx_mdm_job_nkinds; k++) {
+        look->wants[k].kind = ngx_mdm_job_kinds[k];
+        look->wants[k].most = (busy[k] == 0) ? 1 + total : total;
+        look->most += (busy[k] == 0);
+    }
+
+    look->nwants = ngx_mdm_job_nkinds;
+    look->most += total;
 
     return NGX_OK;
 }
 
 
 static void
-ngx_mdm_job_run(void *data)
+ngx_mdm_job_look_run(void *data)
+{
+    ngx_mdm_runner_t *runner = data;
+
+    do {
+        if (mdm_exchange_run(runner->exchange) == MDM_DONE) {
+            ngx_mdm_job_look_done(runner);
+            return;
+        }
+
+    } while (ngx_mdm_round_send(&runner->round) == 0);
+}
+
+
+static void
+ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
+{
+    ngx_uint_t       i, status;
+    ngx_msec_t       delay;
+    mdm_exchange_t  *x;
+    mdm_job_look_t  *look;
+
+    x = runner->exchange;
+    look = runner->look;
+    status = x->status;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, &runner->log, 0,
+                   "mdm job looked: store \"%V\" %ui, %ui taken, next in %L",
+                   &runner->store->name, status, look->ntaken,
+                   (int64_t) look->next);
+
+    ngx_mdm_job_log(runner, x, "looking for work");
+
+    delay = NGX_MDM_JOB_POLL;
+
+    if (status == 200) {
+        ngx_mdm_job_looked(runner);
+
+        if (look->nheld != 0 || look->ntaken != 0) {
+            delay = MDM_JOB_RENEW * 1000;
+        }
+
+        if (look->next >= 0 && look->next < (int64_t) delay
+            && look->ntaken < look->most)
+        {
+            delay = (ngx_msec_t) look->next + NGX_MDM_JOB_RETRY;
+        }
+
+    } else {
+
+        /* all of it is told again */
+
+        for (i = 0; i < look->nkicks; i++) {
+            ngx_mdm_job_kick_add(runner, look->kicks[i].data,
+                                 look->kicks[i].len);
+        }
+
+        delay = (status == 503) ? NGX_MDM_JOB_RETRY : NGX_MDM_JOB_POLL;
+    }
+
+    runner->exchange = NULL;
+    runner->look = NULL;
+
+    for (i = 0; status == 200 && i < look->ntaken; i++) {
+        ngx_mdm_job_begin(runner, &look->taken[i]);
+    }
+
+    mdm_arena_destroy(x->arena);
+
+    if (runner->again && (status == 200 || ngx_exiting)) {
+        ngx_mdm_job_post(runner);
+        return;
+    }
+
+    if (!ngx_exiting && !ngx_terminate) {
+        ngx_mdm_job_later(runner, delay);
+    }
+}
+
+
+static void
+ngx_mdm_job_looked(ngx_mdm_runner_t *runner)
+{
+    ngx_uint_t       i;
+    ngx_mdm_job_t   *job;
+    mdm_job_look_t  *look;
+
+    look = runner->look;
+
+    for (i = 0; i < look->ndone; i++) {
+        runner->told[i]->kind = NULL;
+        runner->told[i]->ended = 0;
+    }
+
+    for (i = 0; i < look->nheld; i++) {
+        job = runner->looked[i];
+
+        if (look->lost[i] && job->exchange != NULL) {
+            ngx_log_error(NGX_LOG_NOTICE, &runner->log, 0,
+                          "mdm store \"%V\": work \"%*s\" was silent for too "
+                          "long, it is another worker's now",
+                          &runner->store->name, job->work.len,
+                          job->work.data);
+
+            job->exchange->stop = 1;
+            job->lost = 1;
+        }
+    }
+}
+
+
+static void
+ngx_mdm_job_begin(ngx_mdm_runner_t *runner, mdm_str_t *work)
+{
+    ngx_uint_t       i;
+    mdm_str_t        tenant;
+    mdm_uint_t       kind;
+    ngx_mdm_job_t   *job;
+    mdm_exchange_t  *x;
+
+    job = NULL;
+
+    for (i = 0; i < NGX_MDM_JOB_SLOTS; i++) {
+        if (runner->jobs[i].kind == NULL) {
+            job = &runner->jobs[i];
+            break;
+        }
+    }
+
+    /* what is not begun is another one's when the lease is over */
+
+    if (job == NULL || work->len > NGX_MDM_JOB_WORK
+        || mdm_job_parse(work, ngx_mdm_job_kinds, ngx_mdm_job_nkinds, &kind,
+                         &tenant)
+           != MDM_OK)
+    {
+        return;
+    }
+
+    x = mdm_exchange_create(&runner->store->settings);
+    if (x == NULL) {
+        return;
+    }
+
+    job->kind = ngx_mdm_job_kinds[kind];
+    job->exchange = x;
+    job->round.exchange = x;
+    job->ended = 0;
+    job->lost = 0;
+
+    job->work.len = work->len;
+    ngx_memcpy(job->work.data, work->data, work->len);
+
+    x->kind = MDM_KIND_JOB;
+    x->now = ngx_time();
+    x->step = job->kind->step;
+    x->message = job->kind->name;
+    x->tenant.data = job->work.data + job->work.len - tenant.len;
+    x->tenant.len = tenant.len;
+
+    ngx_mdm_job_run(job);
+}
+
+
+/* jobs of a worker keep to a share of Redis */
+
+static void
+ngx_mdm_job_replied(void *data)
 {
     ngx_mdm_job_t *job = data;
 
+    uint64_t  now, pause;
+
+    now = ngx_mdm_job_clock();
+    pause = (now - job->sent) * NGX_MDM_JOB_PAUSE;
+
+    ngx_mdm_job_paused = ngx_max(ngx_mdm_job_paused, now)
+                         + ngx_min(pause, NGX_MDM_JOB_PAUSE_MAX * 1000);
+
+    ngx_mdm_job_run(job);
+}
+
+
+static void
+ngx_mdm_job_pause_handler(ngx_event_t *ev)
+{
+    ngx_mdm_job_run(ev->data);
+}
+
+
+static void
+ngx_mdm_job_run(ngx_mdm_job_t *job)
+{
+    uint64_t         now;
+    mdm_exchange_t  *x;
+
+    x = job->exchange;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, &job->runner->log, 0,
+                   "mdm job run: \"%*s\" state %i", job->work.len,
+                   job->work.data, (ngx_int_t) x->state);
+
     do {
-        if (job->rollout != NULL && (ngx_exiting || ngx_terminate)) {
-            job->rollout->stop = 1;
+        if (ngx_exiting || ngx_terminate) {
+            x->stop = 1;
         }
 
-        if (mdm_exchange_run(job->exchange) == MDM_DONE) {
-            ngx_mdm_job_done(job);
+        now = ngx_mdm_job_clock();
+
+        /* timers know no less than a millisecond */
+
+        if (ngx_mdm_job_paused >= now + 1000 && !x->stop) {
+            ngx_add_timer(&job->pause,
+                          (ngx_msec_t) ((ngx_mdm_job_paused - now) / 1000));
             return;
         }
+
+        if (mdm_exchange_run(x) == MDM_DONE) {
+            ngx_mdm_job_end(job);
+            return;
+        }
+
+        job->sent = now;
 
     } while (ngx_mdm_round_send(&job->round) == 0);
 }
 
 
 static void
-ngx_mdm_job_done(ngx_mdm_job_t *job)
+ngx_mdm_job_end(ngx_mdm_job_t *job)
 {
-    ngx_uint_t  status, again, retry;
-
-    ngx_mdm_job_log(job);
-
-    retry = 0;
-    status = job->exchange->status;
-
-    again = job->again;
-    job->again = 0;
-
-    if (job->rollout == NULL) {
-
-        if (status == 200) {
-            ngx_mdm_job_tenants(job);
-        }
-
-    } else if (status >= 500) {
-
-        /* the list in Redis has it still, and others may be luckier */
-
-        retry = 1;
-        again |= job->current.look;
-    }
-
-    ngx_mdm_job_free(job);
-
-    if (again || retry) {
-        ngx_mdm_job_add(job, job->current.name, job->current.len, again);
-    }
-
-    if (ngx_exiting || ngx_terminate) {
-        return;
-    }
-
-    if (status >= 500) {
-        ngx_mdm_job_later(job, (status == 503) ? NGX_MDM_JOB_RETRY
-                                               : NGX_MDM_JOB_POLL);
-        return;
-    }
-
-    if (job->ntenants != 0) {
-        ngx_post_event(&job->start, &ngx_posted_next_events);
-        return;
-    }
-
-    ngx_mdm_job_later(job, NGX_MDM_JOB_POLL);
-}
-
-
-static void
-ngx_mdm_job_tenants(ngx_mdm_job_t *job)
-{
-    size_t              i;
-    mdm_str_t           name;
-    const mdm_reply_t  *reply;
-
-    reply = job->exchange->calls[0].reply;
-
-    for (i = 0; i + 1 < reply->nelements; i += 2) {
-        name = mdm_reply_str(reply, i);
-
-        if (mdm_tenant_check(&name) == MDM_OK) {
-            ngx_mdm_job_add(job, name.data, name.len, 0);
-        }
-    }
-}
-
-
-static void
-ngx_mdm_job_log(ngx_mdm_job_t *job)
-{
-    ngx_uint_t       level;
-    mdm_exchange_t  *x;
+    ngx_uint_t         lost;
+    mdm_exchange_t    *x;
+    ngx_mdm_runner_t  *runner;
 
     x = job->exchange;
+    runner = job->runner;
+
+    ngx_mdm_job_log(runner, x, NULL);
+
+    lost = job->lost;
+
+    switch (x->status) {
+
+    case 202:
+        job->again = 0;
+        break;
+
+    case 503:
+        job->again = NGX_MDM_JOB_RETRY / 1000;
+        break;
+
+    case 500:
+        job->again = NGX_MDM_JOB_POLL / 1000;
+        break;
+
+    default:
+        job->again = (job->kind->poll != 0) ? (int64_t) job->kind->poll : -1;
+    }
+
+    mdm_arena_destroy(x->arena);
+    job->exchange = NULL;
+
+    if (lost) {
+        job->kind = NULL;
+        return;
+    }
+
+    job->ended = 1;
+
+    ngx_mdm_job_post(runner);
+}
+
+
+static void
+ngx_mdm_job_log(ngx_mdm_runner_t *runner, mdm_exchange_t *x, const char *what)
+{
+    ngx_uint_t  level;
 
     /* that Redis is away is said elsewhere; the rest once, until it works */
 
     if (x->status != 500) {
-        job->failed = 0;
+        runner->failed = 0;
         return;
     }
 
-    level = job->failed ? NGX_LOG_INFO : NGX_LOG_ERR;
+    level = runner->failed ? NGX_LOG_INFO : NGX_LOG_ERR;
+    runner->failed = 1;
 
-    ngx_log_error(level, &job->log, 0,
-                  "mdm store \"%V\": rolling out declarations of tenant "
-                  "\"%V\" failed: %V", &job->store->name,
+    if (what != NULL) {
+        ngx_log_error(level, &runner->log, 0,
+                      "mdm store \"%V\": %s failed: %V", &runner->store->name,
+                      what, (ngx_str_t *) &x->error);
+        return;
+    }
+
+    ngx_log_error(level, &runner->log, 0,
+                  "mdm store \"%V\": %V of tenant \"%V\" failed: %V",
+                  &runner->store->name, (ngx_str_t *) &x->message,
                   (ngx_str_t *) &x->tenant, (ngx_str_t *) &x->error);
-
-    job->failed = 1;
 }
 
 
 static void
-ngx_mdm_job_later(ngx_mdm_job_t *job, ngx_msec_t delay)
+ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay)
 {
-    if (job->timer.timer_set) {
-        ngx_del_timer(&job->timer);
+    if (runner->timer.timer_set) {
+        ngx_del_timer(&runner->timer);
     }
 
-    /* workers need not look at the same moment */
+    /* workers need not look at the same moment, but leases are renewed */
 
-    ngx_add_timer(&job->timer, delay + (ngx_msec_t) ngx_random() % delay);
+    if (delay > MDM_JOB_RENEW * 1000) {
+        delay += (ngx_msec_t) ngx_random() % delay;
+
+    } else {
+        delay -= (ngx_msec_t) ngx_random() % (delay / 2 + 1);
+    }
+
+    ngx_add_timer(&runner->timer, delay);
 }
 
 
 static void
 ngx_mdm_job_free(ngx_mdm_job_t *job)
 {
-    ngx_mdm_round_abandon(&job->round);
-
-    job->rollout = NULL;
+    if (job->pause.timer_set) {
+        ngx_del_timer(&job->pause);
+    }
 
     if (job->exchange != NULL) {
+        ngx_mdm_round_abandon(&job->round);
         mdm_arena_destroy(job->exchange->arena);
         job->exchange = NULL;
     }
+
+    job->kind = NULL;
+}
+
+
+static uint64_t
+ngx_mdm_job_clock(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }

@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Work that no request waits for: the rollout of declarations.  A runner for
- * each store in each worker; who does what is settled in Redis.
+ * Work that no request waits for.  It runs kinds of work (mdm_job.h) and names
+ * none: each worker has a runner for each store, which asks Redis what is due
+ * and does several of it at a time.
  */
 
 
@@ -26,8 +27,8 @@ ngx_int_t ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
 void ngx_mdm_job_exit_process(ngx_cycle_t *cycle);
 
 /*
- * The tenant of an exchange has work in this store: it is begun once the
- * current event is over.
+ * The tenant of an exchange has work of kind x->kick: it is begun, here or
+ * elsewhere, once the current event is over.
  */
 void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x);
 

@@ -32,9 +32,35 @@ const mdm_endpoint_t *const  mdm_endpoint_tables[] = {
     mdm_checkin_endpoints,
     mdm_connect_endpoints,
     mdm_api_endpoints,
-    mdm_ddm_endpoints,
     NULL
 };
+
+
+static const mdm_job_kind_t *const  mdm_endpoint_jobs[] = {
+    mdm_ddm_jobs,
+    NULL
+};
+
+
+mdm_uint_t
+mdm_endpoint_job_kinds(const mdm_job_kind_t *kinds[MDM_ENDPOINT_JOBS])
+{
+    mdm_uint_t                    n;
+    const mdm_job_kind_t         *kind;
+    const mdm_job_kind_t *const  *table;
+
+    n = 0;
+
+    for (table = mdm_endpoint_jobs; *table != NULL; table++) {
+        for (kind = *table; kind->step != NULL && n < MDM_ENDPOINT_JOBS;
+             kind++)
+        {
+            kinds[n++] = kind;
+        }
+    }
+
+    return n;
+}
 
 
 void

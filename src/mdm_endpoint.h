@@ -11,7 +11,7 @@
 #define _MDM_ENDPOINT_H_INCLUDED_
 
 
-#include "mdm_exchange.h"
+#include "mdm_job.h"
 
 
 /*
@@ -34,6 +34,13 @@ extern const mdm_endpoint_t *const  mdm_endpoint_tables[];
 
 /* 1 if this Content-Type is a check-in's, 0: a connect's (trap 15) */
 mdm_uint_t mdm_endpoint_is_checkin(const mdm_str_t *content_type);
+
+/* as many kinds of work as there may be */
+#define MDM_ENDPOINT_JOBS     16
+
+/* the kinds of work of all folders; how many there are */
+mdm_uint_t mdm_endpoint_job_kinds(
+    const mdm_job_kind_t *kinds[MDM_ENDPOINT_JOBS]);
 
 
 #endif /* _MDM_ENDPOINT_H_INCLUDED_ */

@@ -141,7 +141,8 @@ for my $try (1 .. 5) {
         ok(rolled_out(), "try $try: too late");
 
     } else {
-        my ($pid) = $now{runner} =~ /^(\d+)-/;
+        my ($pid) = $t->redis('HGET', 'mdm:{work}:state', 'h rollout default')
+                    =~ / (\d+)-/;
 
         ok(scalar(grep { $_ == $pid } $t->workers), 'it is a worker') or last;
         note("$now{done} of $now{partitions} partitions");

@@ -127,7 +127,8 @@ mdm_api_change(mdm_exchange_t *x, const mdm_script_t *script,
     *args = mdm_exchange_call(x, 0, script, &key, 0);
 
     if (*args == NULL
-        || mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) != MDM_OK)
+        || mdm_job_kick_call(x, 1, MDM_DDM_ROLLOUT, MDM_JOB_ANNOUNCE)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -161,7 +162,7 @@ mdm_api_ddm_read(mdm_exchange_t *x, const mdm_script_t *script,
 mdm_int_t
 mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed)
 {
-    x->job = changed ? 1 : 0;
+    x->kick = changed ? MDM_DDM_ROLLOUT : NULL;
 
     return mdm_exchange_empty(x, changed ? 204 : 304);
 }

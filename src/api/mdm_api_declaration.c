@@ -9,6 +9,7 @@
 #include "mdm_api.h"
 #include "mdm_api_ddm.h"
 #include "mdm_ddm_declaration.h"
+#include "mdm_ddm_rollout.h"
 
 
 /* of a PUT, between its rounds */
@@ -163,7 +164,7 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
         return mdm_api_changed(x, changed);
     }
 
-    x->job = changed ? 1 : 0;
+    x->kick = changed ? MDM_DDM_ROLLOUT : NULL;
 
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '{');

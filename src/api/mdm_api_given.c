@@ -6,6 +6,7 @@
 
 #include "mdm_api_ddm.h"
 #include "mdm_api_given.h"
+#include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_key.h"
 
@@ -142,7 +143,7 @@ mdm_api_give_answer(mdm_exchange_t *x)
         || mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0)
            > mdm_reply_int(reply, MDM_RET_DDM_GIVE_REV, -1))
     {
-        x->job = 1;
+        x->kick = MDM_DDM_ROLLOUT;
     }
 
     return mdm_exchange_empty(x,

@@ -208,7 +208,8 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
     memcpy(args + no->nsets, no->declarations,
            no->ndeclarations * sizeof(mdm_str_t));
 
-    return (mdm_ddm_jobs_call(x, 1, &mdm_script_jobs_add) == MDM_OK)
+    return (mdm_job_kick_call(x, 1, MDM_DDM_ROLLOUT, MDM_JOB_ANNOUNCE)
+            == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
 }
 
@@ -231,7 +232,7 @@ mdm_api_notify_forced(mdm_exchange_t *x)
                                    "\"%.*s\"", mdm_fmt(&name));
 
     case 1:
-        x->job = 1;
+        x->kick = MDM_DDM_ROLLOUT;
         break;
 
     default:

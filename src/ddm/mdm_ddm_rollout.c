@@ -38,7 +38,6 @@ enum {
     MDM_DDM_SINCE,
     MDM_DDM_WALKED,
     MDM_DDM_ENDED,
-    MDM_DDM_LISTED,
     MDM_DDM_STOPPED
 };
 
@@ -67,30 +66,10 @@ static mdm_int_t mdm_ddm_rollout_progress(mdm_exchange_t *x, mdm_str_t *args);
 static mdm_int_t mdm_ddm_rollout_end(mdm_exchange_t *x, const char *mode,
     mdm_int_t state);
 static mdm_int_t mdm_ddm_rollout_ended(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_unlist(mdm_exchange_t *x);
 
 
 /* names and values of the progress */
 #define MDM_DDM_PROGRESS      10
-
-
-mdm_ddm_rollout_t *
-mdm_ddm_rollout_create(mdm_exchange_t *x, const mdm_str_t *runner)
-{
-    mdm_ddm_rollout_t  *ro;
-
-    ro = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_rollout_t));
-
-    if (ro == NULL
-        || mdm_str_dup(x->arena, &ro->runner, runner) != MDM_OK)
-    {
-        return NULL;
-    }
-
-    x->ctx = ro;
-
-    return ro;
-}
 
 
 mdm_int_t
@@ -100,16 +79,25 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
     ro = x->ctx;
 
+    if (x->state == MDM_DDM_BEGIN) {
+        ro = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_rollout_t));
+        if (ro == NULL) {
+            return MDM_ERROR;
+        }
+
+        x->ctx = ro;
+    }
+
     /*
      * What is called again and again takes memory until the exchange ends,
      * and replies may never come to an end: another one goes on.
      */
 
     if (++ro->steps > MDM_DDM_STEPS) {
-        ro->stop = 1;
+        x->stop = 1;
     }
 
-    if (ro->stop && x->state != MDM_DDM_BEGIN && x->state != MDM_DDM_STOPPED) {
+    if (x->stop && x->state != MDM_DDM_BEGIN && x->state != MDM_DDM_STOPPED) {
 
         /* whoever comes next need not wait for the end of the lease */
 
@@ -122,8 +110,7 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
 
         if (mdm_key_declarations(x->arena, &ro->key, &x->tenant) != MDM_OK
             || mdm_exchange_calls(x, 1, MDM_DDM_BEGUN) != MDM_CALL
-            || mdm_ddm_rollout_job(x, 0, ro->look ? "begin" : "poll", 0)
-               == NULL)
+            || mdm_ddm_rollout_job(x, 0, "begin", 0) == NULL)
         {
             return MDM_ERROR;
         }
@@ -148,9 +135,6 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
     case MDM_DDM_ENDED:
         return mdm_ddm_rollout_ended(x);
 
-    case MDM_DDM_LISTED:
-        return mdm_exchange_empty(x, 200);
-
     default: /* MDM_DDM_STOPPED */
         return mdm_exchange_empty(x, 202);
     }
@@ -171,17 +155,12 @@ mdm_ddm_rollout_job(mdm_exchange_t *x, mdm_uint_t i, const char *mode,
     if (args == NULL
         || mdm_printf(x->arena, &args[MDM_ARG_DDM_JOB_MODE], "%s", mode)
            != MDM_OK
-        || mdm_printf(x->arena, &args[MDM_ARG_DDM_JOB_LEASE], "%d",
-                      MDM_DDM_LEASE)
-           != MDM_OK
         || mdm_printf(x->arena, &args[MDM_ARG_DDM_JOB_UPTO], "%lld",
                       (long long) ro->rev)
            != MDM_OK)
     {
         return NULL;
     }
-
-    args[MDM_ARG_DDM_JOB_RUNNER] = ro->runner;
 
     return args;
 }
@@ -195,16 +174,7 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
 
     ro = x->ctx;
 
-    switch (mdm_reply_code(x->calls[0].reply, 0)) {
-
-    case 1:
-        break;
-
-    case 3:
-        return mdm_ddm_rollout_unlist(x);
-
-    default:
-        ro->elsewhere = 1;
+    if (mdm_reply_code(x->calls[0].reply, 0) != 1) {
         return mdm_exchange_empty(x, 200);
     }
 
@@ -492,15 +462,6 @@ mdm_ddm_rollout_walked(mdm_exchange_t *x)
 
     ro = x->ctx;
 
-    if (x->ncalls > ro->nactive
-        && mdm_reply_code(x->calls[ro->nactive].reply, 0) != 1)
-    {
-        /* this one was silent for too long */
-
-        ro->elsewhere = 1;
-        return mdm_exchange_empty(x, 200);
-    }
-
     k = 0;
 
     for (i = 0; i < ro->nactive; i++) {
@@ -599,7 +560,7 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
     reply = x->calls[0].reply;
 
     if (mdm_reply_code(reply, 0) != 2) {
-        return mdm_ddm_rollout_unlist(x);
+        return mdm_exchange_empty(x, 200);
     }
 
     /* more was changed meanwhile, or a partition has got its first channel */
@@ -612,43 +573,10 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
 }
 
 
-static mdm_int_t
-mdm_ddm_rollout_unlist(mdm_exchange_t *x)
-{
-    if (mdm_exchange_calls(x, 1, MDM_DDM_LISTED) != MDM_CALL
-        || mdm_ddm_jobs_call(x, 0, &mdm_script_jobs_done) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
-}
-
-
-mdm_int_t
-mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script)
-{
-    mdm_str_t  key, *args;
-
-    mdm_str_set(&key, MDM_DDM_JOBS);
-
-    args = mdm_exchange_call(x, i, script, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    /* that of jobs_done, too */
-
-    args[MDM_ARG_JOBS_ADD_TENANT] = x->tenant;
-
-    return MDM_OK;
-}
-
-
 mdm_int_t
 mdm_ddm_kick(mdm_exchange_t *x)
 {
-    mdm_str_t  key, *args;
+    mdm_str_t  key;
 
     switch (x->state) {
 
@@ -660,12 +588,10 @@ mdm_ddm_kick(mdm_exchange_t *x)
             return MDM_ERROR;
         }
 
-        args = mdm_exchange_call(x, 0, &mdm_script_ddm_job, &key, 0);
-        if (args == NULL) {
+        if (mdm_exchange_call(x, 0, &mdm_script_ddm_rev, &key, 0) == NULL) {
             return MDM_ERROR;
         }
 
-        mdm_str_set(&args[MDM_ARG_DDM_JOB_MODE], "kick");
         x->own_failures = 1;
 
         return MDM_CALL;
@@ -678,12 +604,12 @@ mdm_ddm_kick(mdm_exchange_t *x)
 
         /* a tenant that has no sets */
 
-        if (mdm_reply_code(x->calls[0].reply, 0) != 1) {
+        if (mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_REV_REV, 0) <= 0) {
             return mdm_exchange_leave(x);
         }
 
         if (mdm_exchange_calls(x, 1, MDM_DDM_KICK_LISTED) != MDM_CALL
-            || mdm_ddm_jobs_call(x, 0, &mdm_script_jobs_add) != MDM_OK)
+            || mdm_job_kick_call(x, 0, MDM_DDM_ROLLOUT, 0) != MDM_OK)
         {
             return MDM_ERROR;
         }
@@ -696,28 +622,7 @@ mdm_ddm_kick(mdm_exchange_t *x)
         break;
     }
 
-    x->job = 1;
+    x->kick = MDM_DDM_ROLLOUT;
 
     return mdm_exchange_leave(x);
-}
-
-
-mdm_int_t
-mdm_ddm_jobs_step(mdm_exchange_t *x)
-{
-    mdm_str_t  key;
-
-    if (x->state != 0) {
-        return mdm_exchange_empty(x, 200);
-    }
-
-    mdm_str_set(&key, MDM_DDM_JOBS);
-
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL
-        || mdm_exchange_call(x, 0, &mdm_script_jobs_list, &key, 0) == NULL)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
 }

@@ -14,30 +14,19 @@
 #define _MDM_DDM_ROLLOUT_H_INCLUDED_
 
 
-#include "mdm_exchange.h"
+#include "mdm_job.h"
 
 
-/* seconds that a runner may be silent before another one takes over */
-#define MDM_DDM_LEASE         15
-
-
-/* the list of tenants that may have work, its key */
-#define MDM_DDM_JOBS          "mdm:jobs"
+/* the kind of work, see mdm_job.h */
+#define MDM_DDM_ROLLOUT       "rollout"
 
 
 typedef struct mdm_ddm_part_s  mdm_ddm_part_t;
 
 
-/* x->ctx of both steps, made by mdm_ddm_rollout_create() */
+/* x->ctx of the step, which makes it */
 
 typedef struct {
-    mdm_str_t                 runner;      /* names this worker */
-    mdm_uint_t                look;        /* 1: there is work, even if the
-                                              last rollout was complete */
-    mdm_uint_t                stop;        /* set by the runner between rounds:
-                                              give it up, the worker quits */
-    mdm_uint_t                elsewhere;   /* another worker is at it */
-
     mdm_str_t                 key;         /* "mdm:{tenant/ddm}" */
     int64_t                   rev;         /* to be rolled out */
     mdm_ddm_part_t           *parts;
@@ -57,29 +46,11 @@ typedef struct {
 } mdm_ddm_rollout_t;
 
 
-/* the context, in x->arena; NULL: no memory */
-mdm_ddm_rollout_t *mdm_ddm_rollout_create(mdm_exchange_t *x,
-    const mdm_str_t *runner);
-
 /*
- * The step of a rollout of x->tenant; x->kind is MDM_KIND_JOB.  It ends with
- * 200: all is rolled out, or another worker is at it; 202: it was told to
- * stop; 503: Redis was away, go on later; 500: a script failed.
+ * The step of a rollout of x->tenant, a kind of work: its results are those of
+ * mdm_job.h.
  */
 mdm_int_t mdm_ddm_rollout_step(mdm_exchange_t *x);
-
-/*
- * Step of a look at the list of tenants that may have work: 200 and
- * x->calls[0].reply, an array of tenant and time.
- */
-mdm_int_t mdm_ddm_jobs_step(mdm_exchange_t *x);
-
-/*
- * Call i of a round, on the list of tenants that may have work: jobs_add
- * enters this one, jobs_done takes it off.  MDM_OK or MDM_ERROR.
- */
-mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i,
-    const mdm_script_t *script);
 
 /*
  * A step to be entered where a script said that the partition has no sets yet:
@@ -89,8 +60,8 @@ mdm_int_t mdm_ddm_jobs_call(mdm_exchange_t *x, mdm_uint_t i,
 mdm_int_t mdm_ddm_kick(mdm_exchange_t *x);
 
 
-/* mdm_ddm_endpoint.c */
-extern const mdm_endpoint_t  mdm_ddm_endpoints[];
+/* mdm_ddm_jobs.c: the kinds of work of this folder, closed by a NULL step */
+extern const mdm_job_kind_t  mdm_ddm_jobs[];
 
 
 #endif /* _MDM_DDM_ROLLOUT_H_INCLUDED_ */

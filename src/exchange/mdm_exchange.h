@@ -271,8 +271,10 @@ struct mdm_exchange_s {
 
     mdm_call_t               *calls;       /* of the current round */
     mdm_uint_t                ncalls;
-    unsigned                  job:1;       /* a job of the tenant may have
-                                              work now */
+    const char               *kick;        /* the kind of work that the tenant
+                                              may have now, or NULL */
+    unsigned                  stop:1;      /* a job: set by the runner between
+                                              rounds, it is to end soon */
     unsigned                  unknown:1;   /* refused since the store knows
                                               of no such device: the runner
                                               asks whether it is the right

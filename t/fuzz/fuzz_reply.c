@@ -125,7 +125,6 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "enrollment_get", "[i[ssssssssssss][ssssssssss][iii][(s)*]ss]" },
     { "enrollment_query", "[iis([ssssssssss])*]" },
     { "idle", "[isss]" },
-    { "jobs_list", "[(ss)*]" },
     { "migrate", "[isii]" },
     { "queue_clear", "[ii(i)*]" },
     { "queue_list", "[is(ssss)*]" },
@@ -137,6 +136,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "status_query", "[is(ss)*]" },
     { "status_report", "[ississ]" },
     { "token_update", "[iii]" },
+    { "work_take", "[i[(i)*][(s)*]]" },
     { "", "[i]" },
     { "", "[ii]" },
     { "", "[is]" }
@@ -817,8 +817,12 @@ fuzz_api(fuzz_t *f, mdm_exchange_t *x)
 static void
 fuzz_other(fuzz_t *f, mdm_exchange_t *x)
 {
-    mdm_str_t           runner;
-    mdm_ddm_rollout_t  *ro;
+    mdm_job_look_t  *look;
+
+    static mdm_job_held_t  held[2] = {
+        { mdm_string("rollout default"), 15 },
+        { mdm_string("rollout other"), 15 }
+    };
 
     x->kind = MDM_KIND_JOB;
 
@@ -834,18 +838,22 @@ fuzz_other(fuzz_t *f, mdm_exchange_t *x)
         break;
 
     case 1:
-        x->step = mdm_ddm_jobs_step;
-        break;
-
-    default:
-        mdm_str_set(&runner, "fuzz");
-
-        ro = mdm_ddm_rollout_create(x, &runner);
-        if (ro == NULL) {
+        look = mdm_arena_zalloc(x->arena, sizeof(mdm_job_look_t));
+        if (look == NULL) {
             abort();
         }
 
-        ro->look = fuzz_next(f, 2);
+        mdm_str_set(&look->runner, "fuzz");
+
+        look->most = fuzz_next(f, 4);
+        look->held = held;
+        look->nheld = fuzz_next(f, 3);
+
+        x->ctx = look;
+        x->step = mdm_job_look_step;
+        break;
+
+    default:
         x->step = mdm_ddm_rollout_step;
     }
 }

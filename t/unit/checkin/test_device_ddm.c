@@ -10,18 +10,28 @@
 #include "device.h"
 
 
-/* the first channel of a partition: it has no sets yet, the tenant has */
-
 static mdm_unit_fault_e
 no_kick(mdm_call_t *call, mdm_uint_t n, void *data)
 {
     (void) n;
     (void) data;
 
-    return (call->script == &mdm_script_ddm_job) ? MDM_UNIT_FAULT_BEFORE
+    return (call->script == &mdm_script_ddm_rev) ? MDM_UNIT_FAULT_BEFORE
                                                  : MDM_UNIT_FAULT_NONE;
 }
 
+
+/* when somebody must look, 0: nobody need */
+
+static long long
+due(void **state)
+{
+    return redis_int("EVAL %s 0", "return tonumber(redis.call('ZSCORE', "
+                     "'mdm:{work}', 'rollout default') or '0')");
+}
+
+
+/* the first channel of a partition: it has no sets yet, the tenant has */
 
 static void
 test_first_channel(void **state)
@@ -34,44 +44,42 @@ test_first_channel(void **state)
 
     enroll(state, CERT_A);
     assert_int_equal(redis->rounds, 2);
-    assert_false(x->job);
+    assert_null(x->kick);
     assert_int_equal(redis_int("EXISTS mdm:{default/ddm}:job"), 0);
-    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
+    assert_int_equal(redis_int("EXISTS mdm:{work}"), 0);
 
     redis_int("HSET mdm:{default/ddm}:meta rev 7");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_int_equal(redis->rounds, 3);
-    assert_true(x->job);
-    assert_int_equal(redis_int("HGET mdm:{default/ddm}:job kick"), 1);
-    assert_true(redis_int("ZSCORE mdm:jobs default") > 0);
+    assert_string_equal(x->kick, "rollout");
+    assert_true(due(state) > 0);
 
     /* a worker that ended before it could say so: the device asks again */
 
-    redis_int("DEL mdm:{default/ddm}:job mdm:jobs");
+    redis_int("DEL mdm:{work} mdm:{work}:state");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_int_equal(redis_int("HGET mdm:{default/ddm}:job kick"), 1);
-    assert_true(redis_int("ZSCORE mdm:jobs default") > 0);
+    assert_true(due(state) > 0);
 
     /* the node of the sets is away: that is no reason to refuse a device */
 
     redis->fault = no_kick;
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_true(x->job);
+    assert_string_equal(x->kick, "rollout");
 
     redis->fault = NULL;
 
     /* it has them now */
 
-    redis_int("DEL mdm:{default/ddm}:job mdm:jobs");
+    redis_int("DEL mdm:{work} mdm:{work}:state");
     redis_int("HSET mdm:{default/0}:ddm rev 7");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_int_equal(redis->rounds, 1);
-    assert_false(x->job);
-    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
+    assert_null(x->kick);
+    assert_int_equal(redis_int("EXISTS mdm:{work}"), 0);
 }
 
 

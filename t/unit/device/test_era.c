@@ -155,35 +155,6 @@ test_last_seen(void **state)
 }
 
 
-/* a tenant stays on the list of jobs for a minute, a lease is short */
-
-static void
-test_jobs(void **state)
-{
-    long long  now;
-
-    enroll(state, CERT_A);
-
-    now = redis_int("EVAL %s 0", "return tonumber(redis.call('TIME')[1])");
-
-    redis_int("ZADD mdm:jobs %lld default", now + AHEAD);
-    assert_int_equal(script(state, jobs_done, "mdm:jobs", "default"), 0);
-    assert_in_range(redis_int("ZSCORE mdm:jobs default"), now, now + 60);
-    redis_int("ZADD mdm:jobs %lld default", now - 61);
-    assert_int_equal(script(state, jobs_done, "mdm:jobs", "default"), 1);
-    assert_int_equal(redis_int("EXISTS mdm:jobs"), 0);
-
-#define D  "mdm:{default/ddm}"
-
-    redis_int("HSET " D ":meta rev 1");
-    assert_int_equal(script(state, ddm_job, D, "begin", "one", "15", "0"), 1);
-    assert_int_equal(script(state, ddm_job, D, "begin", "two", "15", "0"), 0);
-    redis_int("HSET " D ":job until %lld", now + AHEAD);
-    assert_int_equal(script(state, ddm_job, D, "begin", "two", "15", "0"), 1);
-    assert_int_equal(script(state, ddm_job, D, "go", "one", "15", "0"), 0);
-}
-
-
 /* a report that comes again soon is a repetition, by TIME alone */
 
 static void
@@ -598,7 +569,6 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_tombstones, clean),
         cmocka_unit_test_setup(test_last_seen, clean),
-        cmocka_unit_test_setup(test_jobs, clean),
         cmocka_unit_test_setup(test_reports, clean),
         cmocka_unit_test_setup(test_thousand, clean),
         cmocka_unit_test_setup(test_touched, clean),
