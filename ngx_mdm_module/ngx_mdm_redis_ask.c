@@ -176,7 +176,9 @@ ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn)
     conn->step = (ask->password->len != 0) ? NGX_MDM_REDIS_ASK_AUTH
                                            : NGX_MDM_REDIS_ASK_QUESTION;
 
-    if (ngx_mdm_redis_write_auth(conn, ask->user, ask->password) != NGX_OK) {
+    if (ngx_mdm_redis_out_auth(&conn->out, ask->user, ask->password)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -60,8 +60,6 @@ static void ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask,
     ngx_str_t *reason);
 static ngx_mdm_redis_node_t *ngx_mdm_redis_cluster_node(
     ngx_mdm_redis_cluster_t *cluster, ngx_str_t *host, in_port_t port);
-static ngx_uint_t ngx_mdm_redis_cluster_starts(mdm_str_t *error,
-    const char *code);
 
 
 static const ngx_str_t  ngx_mdm_redis_cluster_argv[] = {
@@ -164,15 +162,15 @@ ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
 
     redis = node->redis;
 
-    if (ngx_mdm_redis_cluster_starts(error, "MOVED ")) {
+    if (ngx_mdm_redis_begins(error, "MOVED ")) {
         return ngx_mdm_redis_cluster_moved(node, op, error, 0);
     }
 
-    if (ngx_mdm_redis_cluster_starts(error, "ASK ")) {
+    if (ngx_mdm_redis_begins(error, "ASK ")) {
         return ngx_mdm_redis_cluster_moved(node, op, error, 1);
     }
 
-    if (ngx_mdm_redis_cluster_starts(error, "TRYAGAIN")) {
+    if (ngx_mdm_redis_begins(error, "TRYAGAIN")) {
 
         /* the slot is on its way to another node */
 
@@ -189,7 +187,7 @@ ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
         return NGX_OK;
     }
 
-    if (ngx_mdm_redis_cluster_starts(error, "CLUSTERDOWN")) {
+    if (ngx_mdm_redis_begins(error, "CLUSTERDOWN")) {
         ngx_mdm_redis_cluster_refresh(redis->cluster);
     }
 
@@ -289,16 +287,6 @@ ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node, u_char *buf,
     }
 
     return key.len;
-}
-
-
-ngx_uint_t
-ngx_mdm_redis_cluster_elsewhere(mdm_str_t *error)
-{
-    return (ngx_mdm_redis_cluster_starts(error, "MOVED ")
-            || ngx_mdm_redis_cluster_starts(error, "ASK ")
-            || ngx_mdm_redis_cluster_starts(error, "TRYAGAIN")
-            || ngx_mdm_redis_cluster_starts(error, "CLUSTERDOWN"));
 }
 
 
@@ -690,15 +678,4 @@ ngx_mdm_redis_cluster_node(ngx_mdm_redis_cluster_t *cluster, ngx_str_t *host,
     }
 
     return node;
-}
-
-
-static ngx_uint_t
-ngx_mdm_redis_cluster_starts(mdm_str_t *error, const char *code)
-{
-    size_t  len;
-
-    len = ngx_strlen(code);
-
-    return (error->len >= len && ngx_memcmp(error->data, code, len) == 0);
 }

@@ -50,9 +50,6 @@ void ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster);
 size_t ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node, u_char *buf,
     const char *fmt);
 
-/* 1: an error that says that a slot is, or may be, with another node */
-ngx_uint_t ngx_mdm_redis_cluster_elsewhere(mdm_str_t *error);
-
 /* a connection of a node has come up, or could not */
 void ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);

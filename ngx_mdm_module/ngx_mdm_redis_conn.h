@@ -16,6 +16,7 @@
 #include <ngx_event.h>
 
 #include "ngx_mdm_redis.h"
+#include "ngx_mdm_redis_error.h"
 #include "ngx_mdm_redis_resp.h"
 #include "ngx_mdm_redis_target.h"
 #include "ngx_mdm_store.h"
@@ -377,26 +378,12 @@ u_char *ngx_mdm_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len);
 /* writes AUTH, SELECT, CLIENT SETNAME, SCRIPT LOAD … and the meta script */
 ngx_int_t ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn);
 
-/* writes AUTH, unless the password is empty */
-ngx_int_t ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn,
-    ngx_str_t *user, ngx_str_t *password);
-
 /*
  * Takes the next reply of it.  NGX_AGAIN: more are due; NGX_OK: that was the
  * last one; NGX_ERROR: the server is not usable, *reason says why.
  */
 ngx_int_t ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, ngx_str_t *reason);
-
-/*
- * Is this error of the kind that goes away (LOADING, READONLY, OOM …)?  1
- * or 0; *code is its name.
- */
-ngx_uint_t ngx_mdm_redis_unavailable(mdm_str_t *error, ngx_str_t *code);
-
-/* a server's text for the log, without control bytes; buf has "size" */
-void ngx_mdm_redis_text(ngx_str_t *text, mdm_str_t *from, u_char *buf,
-    size_t size);
 
 
 #endif /* _NGX_MDM_REDIS_CONN_H_INCLUDED_ */

@@ -50,25 +50,8 @@ static ngx_int_t ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn,
 static ngx_int_t ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, ngx_str_t *reason);
 static ngx_uint_t ngx_mdm_redis_compared(ngx_mdm_redis_conn_t *conn);
-static ngx_uint_t ngx_mdm_redis_begins(mdm_str_t *s, const char *text,
-    size_t len);
 static void ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     mdm_str_t *text);
-
-
-static ngx_str_t  ngx_mdm_redis_codes[] = {
-    ngx_string("LOADING"),
-    ngx_string("READONLY"),
-    ngx_string("OOM"),
-    ngx_string("MISCONF"),
-    ngx_string("BUSY"),
-    ngx_string("NOREPLICAS"),
-    ngx_string("CLUSTERDOWN"),
-    ngx_string("MASTERDOWN"),
-    ngx_string("NOAUTH"),
-    ngx_string("TRYAGAIN"),
-    ngx_null_string
-};
 
 
 ngx_int_t
@@ -165,8 +148,8 @@ ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
     switch (step) {
 
     case NGX_MDM_REDIS_AUTH:
-        return ngx_mdm_redis_write_auth(conn, &conn->store->user,
-                                        &conn->store->password);
+        return ngx_mdm_redis_out_auth(&conn->out, &conn->store->user,
+                                      &conn->store->password);
 
     case NGX_MDM_REDIS_SELECT:
         return ngx_mdm_redis_write_select(conn);
@@ -193,32 +176,6 @@ ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
                ? ngx_mdm_redis_write_meta(conn)
                : ngx_mdm_redis_write_load(conn, step - NGX_MDM_REDIS_LOAD);
     }
-}
-
-
-ngx_int_t
-ngx_mdm_redis_write_auth(ngx_mdm_redis_conn_t *conn, ngx_str_t *user,
-    ngx_str_t *password)
-{
-    ngx_str_t   argv[3];
-    ngx_uint_t  n;
-
-    if (password->len == 0) {
-        return NGX_OK;
-    }
-
-    n = 0;
-
-    ngx_str_set(&argv[n], "AUTH");
-    n++;
-
-    if (user->len != 0) {
-        argv[n++] = *user;
-    }
-
-    argv[n++] = *password;
-
-    return ngx_mdm_redis_out_command(&conn->out, argv, n);
 }
 
 
@@ -382,8 +339,8 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         /* a name is for people only: go without it where it is refused */
 
         if (reply->type == MDM_REPLY_ERROR
-            && !ngx_mdm_redis_begins(&reply->str, "NOPERM", 6)
-            && !ngx_mdm_redis_begins(&reply->str, "ERR unknown", 11))
+            && !ngx_mdm_redis_begins(&reply->str, "NOPERM")
+            && !ngx_mdm_redis_begins(&reply->str, "ERR unknown"))
         {
             rc = NGX_ERROR;
         }
@@ -482,8 +439,8 @@ ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         return NGX_AGAIN;
     }
 
-    if (!ngx_mdm_redis_begins(&reply->str, "NOPERM", 6)
-        && !ngx_mdm_redis_begins(&reply->str, "ERR unknown", 11))
+    if (!ngx_mdm_redis_begins(&reply->str, "NOPERM")
+        && !ngx_mdm_redis_begins(&reply->str, "ERR unknown"))
     {
         ngx_mdm_redis_quote(conn, reason, &reply->str);
         return NGX_ERROR;
@@ -518,8 +475,8 @@ ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         /* in a cluster one node has the key */
 
         if (conn->store->mode == NGX_MDM_STORE_CLUSTER
-            && (ngx_mdm_redis_begins(&reply->str, "MOVED ", 6)
-                || ngx_mdm_redis_begins(&reply->str, "ASK ", 4)
+            && (ngx_mdm_redis_begins(&reply->str, "MOVED ")
+                || ngx_mdm_redis_begins(&reply->str, "ASK ")
                 || ngx_mdm_redis_compared(conn)))
         {
             return NGX_OK;
@@ -571,79 +528,9 @@ ngx_mdm_redis_compared(ngx_mdm_redis_conn_t *conn)
 }
 
 
-ngx_uint_t
-ngx_mdm_redis_unavailable(mdm_str_t *error, ngx_str_t *code)
-{
-    u_char      buf[32], *data;
-    size_t      n;
-    ngx_str_t  *name;
-
-    for (name = ngx_mdm_redis_codes; name->len != 0; name++) {
-
-        if (error->len >= name->len
-            && ngx_memcmp(error->data, name->data, name->len) == 0
-            && (error->len == name->len || error->data[name->len] == ' '))
-        {
-            *code = *name;
-            return 1;
-        }
-    }
-
-    /* before Redis 7.0 the code of an error in a script is in its text */
-
-    if (!ngx_mdm_redis_begins(error, "ERR Error running script", 24)) {
-        return 0;
-    }
-
-    for (name = ngx_mdm_redis_codes; name->len != 0; name++) {
-
-        buf[0] = '-';
-        ngx_memcpy(buf + 1, name->data, name->len);
-        buf[name->len + 1] = ' ';
-        n = name->len + 2;
-
-        for (data = error->data;
-             (size_t) (error->data + error->len - data) >= n;
-             data++)
-        {
-            if (ngx_memcmp(data, buf, n) == 0) {
-                *code = *name;
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_mdm_redis_begins(mdm_str_t *s, const char *text, size_t len)
-{
-    return (s->len >= len && ngx_memcmp(s->data, text, len) == 0);
-}
-
-
 static void
 ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     mdm_str_t *text)
 {
     ngx_mdm_redis_text(reason, text, conn->reason, NGX_MDM_REDIS_REASON);
-}
-
-
-void
-ngx_mdm_redis_text(ngx_str_t *text, mdm_str_t *from, u_char *buf, size_t size)
-{
-    size_t  i, len;
-
-    len = ngx_min(from->len, size);
-
-    for (i = 0; i < len; i++) {
-        buf[i] = (from->data[i] < 0x20 || from->data[i] >= 0x7f)
-                 ? '?' : from->data[i];
-    }
-
-    text->data = buf;
-    text->len = len;
 }

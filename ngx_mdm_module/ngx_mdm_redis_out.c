@@ -278,6 +278,32 @@ ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out, const ngx_str_t *argv,
 }
 
 
+ngx_int_t
+ngx_mdm_redis_out_auth(ngx_mdm_redis_out_t *out, ngx_str_t *user,
+    ngx_str_t *password)
+{
+    ngx_str_t   argv[3];
+    ngx_uint_t  n;
+
+    if (password->len == 0) {
+        return NGX_OK;
+    }
+
+    n = 0;
+
+    ngx_str_set(&argv[n], "AUTH");
+    n++;
+
+    if (user->len != 0) {
+        argv[n++] = *user;
+    }
+
+    argv[n++] = *password;
+
+    return ngx_mdm_redis_out_command(out, argv, n);
+}
+
+
 /* room in one piece; the caller moves the buffer's end */
 
 static u_char *

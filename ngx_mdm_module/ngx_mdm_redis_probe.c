@@ -54,7 +54,7 @@ ngx_mdm_redis_probe_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     if (reply->type == MDM_REPLY_ERROR) {
 
         if (conn->store->mode == NGX_MDM_STORE_CLUSTER
-            && ngx_mdm_redis_cluster_elsewhere(&reply->str))
+            && ngx_mdm_redis_elsewhere(&reply->str))
         {
             /* its slots are on their way; the next connection asks again */
 

@@ -85,6 +85,10 @@ ngx_int_t ngx_mdm_redis_out_detach(ngx_mdm_redis_out_t *out, void *owner);
 ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out,
     const ngx_str_t *argv, ngx_uint_t argc);
 
+/* writes AUTH, unless the password is empty; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_redis_out_auth(ngx_mdm_redis_out_t *out, ngx_str_t *user,
+    ngx_str_t *password);
+
 /*
  * Sends what there is.  NGX_OK: all of it; NGX_AGAIN: the socket takes no
  * more for now; NGX_BUSY: it would, but others have their turn first;
