@@ -36,7 +36,6 @@ struct ngx_mdm_redis_cluster_s {
     ngx_msec_t                 asked;      /* when the last one was over */
 
     unsigned                   known:1;    /* there is a map */
-    unsigned                   meta:1;     /* "partitions" was compared */
 };
 
 
@@ -136,7 +135,7 @@ ngx_int_t
 ngx_mdm_redis_cluster_route(ngx_mdm_redis_cluster_t *cluster, mdm_str_t *key,
     ngx_mdm_redis_node_t **node)
 {
-    if (!cluster->known || !cluster->meta) {
+    if (!cluster->known || !cluster->redis->meta_checked) {
 
         /* it may be a moment away, or not */
 
@@ -247,17 +246,10 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
 }
 
 
-ngx_uint_t
-ngx_mdm_redis_cluster_compared(ngx_mdm_redis_cluster_t *cluster)
-{
-    return cluster->meta;
-}
-
-
 void
 ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster)
 {
-    cluster->meta = 0;
+    cluster->redis->meta_checked = 0;
 
     ngx_mdm_redis_cluster_refresh(cluster);
 }
@@ -298,13 +290,13 @@ ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
 
     cluster = node->redis->cluster;
 
-    if (!conn->meta || cluster->meta) {
+    if (!conn->meta || cluster->redis->meta_checked) {
         return;
     }
 
     /* the number of partitions is fixed: once compared is enough */
 
-    cluster->meta = 1;
+    cluster->redis->meta_checked = 1;
 
     ngx_mdm_redis_told_up(&cluster->told, "redis",
                           &ngx_mdm_redis_cluster_name);
@@ -321,7 +313,9 @@ ngx_mdm_redis_cluster_down(ngx_mdm_redis_node_t *node)
 
     cluster = node->redis->cluster;
 
-    if (!cluster->meta && ngx_mdm_redis_cluster_hopeless(cluster)) {
+    if (!cluster->redis->meta_checked
+        && ngx_mdm_redis_cluster_hopeless(cluster))
+    {
         ngx_str_set(&reason, "the node of \"mdm:meta\" cannot be used");
 
         ngx_mdm_redis_told_down(&cluster->told, "redis",
@@ -526,12 +520,12 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
 
         ngx_mdm_redis_cluster_later(cluster, NGX_MDM_REDIS_WATCH);
 
-    } else if (cluster->meta && cluster->told.down) {
+    } else if (cluster->redis->meta_checked && cluster->told.down) {
         ngx_mdm_redis_told_up(&cluster->told, "redis",
                               &ngx_mdm_redis_cluster_name);
     }
 
-    if (!cluster->meta) {
+    if (!cluster->redis->meta_checked) {
         ngx_mdm_redis_cluster_compare(cluster);
     }
 

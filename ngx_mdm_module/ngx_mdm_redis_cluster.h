@@ -37,9 +37,6 @@ ngx_int_t ngx_mdm_redis_cluster_route(ngx_mdm_redis_cluster_t *cluster,
 ngx_int_t ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error);
 
-/* 1: "partitions" has been compared, so that no node has to be asked */
-ngx_uint_t ngx_mdm_redis_cluster_compared(ngx_mdm_redis_cluster_t *cluster);
-
 /* it may be another one: nothing is sent until it has been compared again */
 void ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster);
 

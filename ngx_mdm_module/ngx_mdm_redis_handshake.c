@@ -10,8 +10,7 @@
  */
 
 
-#include "ngx_mdm_redis_cluster.h"
-#include "ngx_mdm_redis_id.h"
+#include "ngx_mdm_redis_meta.h"
 #include "ngx_mdm_redis_probe.h"
 
 
@@ -41,15 +40,11 @@ static ngx_int_t ngx_mdm_redis_write_select(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_write_name(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn,
     ngx_uint_t i);
-static ngx_int_t ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_step(ngx_mdm_redis_conn_t *conn);
 static ngx_int_t ngx_mdm_redis_role(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, const mdm_script_t *script, ngx_str_t *reason);
-static ngx_int_t ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn,
-    mdm_reply_t *reply, ngx_str_t *reason);
-static ngx_uint_t ngx_mdm_redis_compared(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     mdm_str_t *text);
 
@@ -173,7 +168,7 @@ ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
         }
 
         return (step == NGX_MDM_REDIS_META)
-               ? ngx_mdm_redis_write_meta(conn)
+               ? ngx_mdm_redis_meta_write(conn)
                : ngx_mdm_redis_write_load(conn, step - NGX_MDM_REDIS_LOAD);
     }
 }
@@ -223,52 +218,6 @@ ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn, ngx_uint_t i)
 }
 
 
-/* by EVAL, so that it does not depend on SCRIPT LOAD */
-
-static ngx_int_t
-ngx_mdm_redis_write_meta(ngx_mdm_redis_conn_t *conn)
-{
-    u_char      buf[NGX_INT_T_LEN], keys[NGX_MDM_STORE_KEYS];
-    u_char      expected[NGX_MDM_STORE_ID], id[NGX_MDM_STORE_ID];
-    mdm_str_t   args[MDM_NARGS_META + MDM_SECRET_KEYS + 1];
-    mdm_call_t  call;
-
-    ngx_memzero(&call, sizeof(mdm_call_t));
-
-    args[MDM_ARG_META_NUMBER].data = buf;
-    args[MDM_ARG_META_NUMBER].len = ngx_sprintf(buf, "%ui",
-                                                conn->store->partitions)
-                                    - buf;
-
-    args[MDM_ARG_META_EXPECTED].data = expected;
-    args[MDM_ARG_META_EXPECTED].len = ngx_mdm_store_id_expected(conn->store,
-                                                                expected);
-
-    if (ngx_mdm_store_id_random(id) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    args[MDM_ARG_META_NEW].data = id;
-    args[MDM_ARG_META_NEW].len = NGX_MDM_STORE_ID;
-
-    mdm_str_set(&args[MDM_ARG_META_RELEASE], MDM_VERSION);
-
-    call.script = &mdm_script_meta;
-    mdm_str_set(&call.key, "mdm:meta");
-    call.args = args;
-    call.nargs = MDM_NARGS_META
-                 + ngx_mdm_store_keys(conn->store, &args[MDM_ARG_META_CHECKS],
-                                      keys);
-
-    if (conn->store->encryption_required) {
-        mdm_str_set(&args[call.nargs], "sealed");
-        call.nargs++;
-    }
-
-    return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
-}
-
-
 /* skips the steps that were not written */
 
 static void
@@ -302,7 +251,7 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     if (step == NGX_MDM_REDIS_META) {
 
-        if (ngx_mdm_redis_meta(conn, reply, reason) != NGX_OK) {
+        if (ngx_mdm_redis_meta_reply(conn, reply, reason) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -463,68 +412,6 @@ ngx_mdm_redis_loaded(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     conn->step++;
 
     return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_mdm_redis_meta(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
-    ngx_str_t *reason)
-{
-    if (reply->type == MDM_REPLY_ERROR) {
-
-        /* in a cluster one node has the key */
-
-        if (conn->store->mode == NGX_MDM_STORE_CLUSTER
-            && (ngx_mdm_redis_begins(&reply->str, "MOVED ")
-                || ngx_mdm_redis_begins(&reply->str, "ASK ")
-                || ngx_mdm_redis_compared(conn)))
-        {
-            return NGX_OK;
-        }
-
-        ngx_mdm_redis_quote(conn, reason, &reply->str);
-        return NGX_ERROR;
-    }
-
-    if (reply->type == MDM_REPLY_STRING) {
-
-        /* the keys do not fit: it says why */
-
-        ngx_mdm_redis_quote(conn, reason, &reply->str);
-        return NGX_ERROR;
-    }
-
-    if (reply->type == MDM_REPLY_ARRAY) {
-
-        if (ngx_mdm_redis_id_reply(conn, reply, reason) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        conn->meta = 1;
-        return NGX_OK;
-    }
-
-    if (reply->type != MDM_REPLY_INTEGER) {
-        ngx_str_set(reason, "the meta script has no reply of its own");
-        return NGX_ERROR;
-    }
-
-    ngx_mdm_redis_conn_reason(conn, reason, "it was set up with %L "
-                              "partitions, but \"partitions\" is %ui",
-                              reply->integer, conn->store->partitions);
-
-    return NGX_ERROR;
-}
-
-
-static ngx_uint_t
-ngx_mdm_redis_compared(ngx_mdm_redis_conn_t *conn)
-{
-    ngx_mdm_redis_node_t  *node;
-
-    node = conn->data;
-
-    return ngx_mdm_redis_cluster_compared(node->redis->cluster);
 }
 
 

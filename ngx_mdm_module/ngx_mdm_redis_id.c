@@ -11,24 +11,13 @@
 
 #include "ngx_mdm_redis_cluster.h"
 #include "ngx_mdm_redis_id.h"
+#include "ngx_mdm_redis_meta.h"
 
 
 /* milliseconds between two questions */
 #define NGX_MDM_REDIS_ID_DELAY  50
 
 
-/* what the first element of the meta script's list says */
-
-#define NGX_MDM_REDIS_META_FITS     0
-#define NGX_MDM_REDIS_META_OTHER    1
-#define NGX_MDM_REDIS_META_VERSION  2
-
-
-static void ngx_mdm_redis_id_other(ngx_mdm_store_t *store, ngx_str_t *name,
-    mdm_str_t *id, mdm_str_t *expected, u_char *buf, ngx_str_t *reason);
-static void ngx_mdm_redis_id_version(ngx_mdm_redis_conn_t *conn,
-    mdm_reply_t *reply, ngx_str_t *reason);
-static ngx_uint_t ngx_mdm_redis_id_known(mdm_str_t *id);
 static void ngx_mdm_redis_id_later(ngx_mdm_redis_id_t *rid);
 static void ngx_mdm_redis_id_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_id_answer(mdm_call_t *call, void *data);
@@ -37,139 +26,6 @@ static ngx_uint_t ngx_mdm_redis_id_same(ngx_mdm_store_t *store,
 static void ngx_mdm_redis_id_tell(ngx_mdm_redis_id_t *rid, ngx_uint_t lost);
 static void ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis,
     mdm_reply_t *reply);
-
-
-ngx_int_t
-ngx_mdm_redis_id_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
-    ngx_str_t *reason)
-{
-    mdm_str_t  id, expected;
-
-    id = mdm_reply_str(reply, 1);
-    expected = mdm_reply_str(reply, 2);
-
-    switch (mdm_reply_int(reply, 0, -1)) {
-
-    case NGX_MDM_REDIS_META_FITS:
-
-        if (ngx_mdm_store_id_learn(conn->store, &expected, &id) != NGX_OK) {
-            ngx_str_set(reason, "another worker knows of another store");
-            return NGX_ERROR;
-        }
-
-        return NGX_OK;
-
-    case NGX_MDM_REDIS_META_OTHER:
-        ngx_mdm_redis_id_other(conn->store, ngx_mdm_redis_conn_name(conn),
-                               &id, &expected, conn->reason, reason);
-        return NGX_ERROR;
-
-    case NGX_MDM_REDIS_META_VERSION:
-        ngx_mdm_redis_id_version(conn, reply, reason);
-        return NGX_ERROR;
-
-    default:
-        ngx_str_set(reason, "the meta script has no reply of its own");
-        return NGX_ERROR;
-    }
-}
-
-
-/* why it is not the store, into "buf", and the alert of it */
-
-static void
-ngx_mdm_redis_id_other(ngx_mdm_store_t *store, ngx_str_t *name,
-    mdm_str_t *id, mdm_str_t *expected, u_char *buf, ngx_str_t *reason)
-{
-    u_char     *p, text[NGX_MAX_ERROR_STR / 2];
-    ngx_str_t   s;
-
-    if (ngx_mdm_redis_id_known(id)) {
-        p = ngx_slprintf(buf, buf + NGX_MDM_REDIS_REASON,
-                         "it is another store: its id is %*s, not %*s",
-                         id->len, id->data, expected->len, expected->data);
-
-    } else {
-        p = ngx_slprintf(buf, buf + NGX_MDM_REDIS_REASON,
-                         "it has no store id, not %*s: it is empty, or "
-                         "another database", expected->len, expected->data);
-    }
-
-    reason->data = buf;
-    reason->len = p - buf;
-
-    p = ngx_slprintf(text, text + sizeof(text),
-                     "redis %V is not the store that it was, requests get 503 "
-                     "(%V): mend \"server\" or \"database\", or bring its "
-                     "data back; if this one is to take its place, with other "
-                     "enrollments or none, say so by \"mdm-store adopt %*s\"",
-                     name, reason, expected->len, expected->data);
-
-    s.data = text;
-    s.len = p - text;
-
-    ngx_mdm_store_id_alert(store, reason, &s);
-}
-
-
-static void
-ngx_mdm_redis_id_version(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
-    ngx_str_t *reason)
-{
-    u_char     text[NGX_MAX_ERROR_STR / 2], version[32], release[64], *p;
-    mdm_str_t  s;
-    ngx_str_t  v, r, t;
-
-    s = mdm_reply_str(reply, 1);
-    ngx_mdm_redis_text(&v, &s, version, sizeof(version));
-
-    s = mdm_reply_str(reply, 2);
-    ngx_mdm_redis_text(&r, &s, release, sizeof(release));
-
-    ngx_mdm_redis_conn_reason(conn, reason, "its keyspace is of version %V, "
-                              "release " MDM_VERSION " knows version 1", &v);
-
-    p = ngx_slprintf(text, text + sizeof(text),
-                     "redis %V cannot be used by this release, requests get "
-                     "503 (%V): it needs ",
-                     ngx_mdm_redis_conn_name(conn), reason);
-
-    if (r.len != 0) {
-        p = ngx_slprintf(p, text + sizeof(text), "release %V or a later one",
-                         &r);
-
-    } else {
-        p = ngx_slprintf(p, text + sizeof(text), "a release that knows "
-                         "version %V", &v);
-    }
-
-    p = ngx_slprintf(p, text + sizeof(text), ", see docs/upgrade.md");
-
-    t.data = text;
-    t.len = p - text;
-
-    ngx_mdm_store_id_alert(conn->store, reason, &t);
-}
-
-
-/* what comes from a server goes into the log only if it looks like an id */
-
-static ngx_uint_t
-ngx_mdm_redis_id_known(mdm_str_t *id)
-{
-    size_t  i;
-
-    for (i = 0; i < id->len; i++) {
-
-        if (!((id->data[i] >= '0' && id->data[i] <= '9')
-              || (id->data[i] >= 'a' && id->data[i] <= 'f')))
-        {
-            return 0;
-        }
-    }
-
-    return (id->len == NGX_MDM_STORE_ID);
-}
 
 
 ngx_mdm_redis_id_t *
@@ -327,7 +183,7 @@ ngx_mdm_redis_id_same(ngx_mdm_store_t *store, mdm_reply_t *reply)
 
     id = mdm_reply_str(reply, 0);
 
-    if (!ngx_mdm_redis_id_known(&id)) {
+    if (!ngx_mdm_redis_meta_id(&id)) {
         return 0;
     }
 
@@ -404,8 +260,9 @@ ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis, mdm_reply_t *reply)
     node = ngx_queue_data(ngx_queue_head(&redis->nodes), ngx_mdm_redis_node_t,
                           queue);
 
-    ngx_mdm_redis_id_other(redis->store, ngx_mdm_redis_conn_name(&node->conn),
-                           &id, &expected, buf, &reason);
+    ngx_mdm_redis_meta_other(redis->store,
+                             ngx_mdm_redis_conn_name(&node->conn), &id,
+                             &expected, buf, &reason);
 
     if (redis->cluster != NULL) {
         ngx_mdm_redis_cluster_doubt(redis->cluster);

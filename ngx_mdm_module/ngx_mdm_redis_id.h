@@ -35,13 +35,5 @@ ngx_mdm_redis_id_t *ngx_mdm_redis_id_create(ngx_mdm_redis_t *redis,
 /* the worker ends: nobody is told any more */
 void ngx_mdm_redis_id_destroy(ngx_mdm_redis_id_t *rid);
 
-/*
- * Takes the list that the meta script has replied with.  NGX_OK; NGX_ERROR:
- * it is not the store that it must be, *reason says so, and an alert what to
- * do.
- */
-ngx_int_t ngx_mdm_redis_id_reply(ngx_mdm_redis_conn_t *conn,
-    mdm_reply_t *reply, ngx_str_t *reason);
-
 
 #endif /* _NGX_MDM_REDIS_ID_H_INCLUDED_ */

@@ -109,6 +109,10 @@ struct ngx_mdm_redis_s {
     time_t                     failed;     /* when a script last failed */
     ngx_uint_t                 failures;   /* not logged since then */
     ngx_uint_t                 full[2];    /* of devices, and of bulk */
+
+    unsigned                   meta_checked:1; /* "partitions" of a cluster
+                                               was compared: no other node
+                                               has to be asked */
 };
 
 
