@@ -12,9 +12,6 @@
 #include "ngx_mdm_redis_sentinel.h"
 
 
-/* milliseconds after which what is parked is tried again */
-#define NGX_MDM_REDIS_RETRY  20
-
 /*
  * Bytes of a call from which on it takes the second connection.  What is
  * behind it on the same one waits until Redis has read it.
@@ -27,8 +24,9 @@ static ngx_int_t ngx_mdm_redis_create(ngx_mdm_redis_t *redis,
 static ngx_mdm_redis_t *ngx_mdm_redis_get(ngx_mdm_store_t *store);
 static ngx_int_t ngx_mdm_redis_send(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op);
+static void ngx_mdm_redis_resend(ngx_mdm_redis_t *redis,
+    ngx_mdm_redis_op_t *op);
 static void ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call);
-static void ngx_mdm_redis_retry_handler(ngx_event_t *ev);
 static mdm_call_e ngx_mdm_redis_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error, ngx_str_t *reset);
 static void ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
@@ -76,7 +74,6 @@ ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
     for (i = 0; i < stores->nelts; i++) {
 
         ngx_queue_init(&redis[i].nodes);
-        ngx_queue_init(&redis[i].parked);
 
         ngx_mdm_redis_nstores++;
 
@@ -99,9 +96,7 @@ ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
     redis->log = *ngx_cycle->log;
     redis->fd = (ngx_socket_t) -1;
 
-    redis->retry.handler = ngx_mdm_redis_retry_handler;
-    redis->retry.data = redis;
-    redis->retry.log = &redis->log;
+    ngx_mdm_redis_park_init(redis, ngx_mdm_redis_resend);
 
     redis->id = ngx_mdm_redis_id_create(redis, ngx_mdm_redis_pool);
     if (redis->id == NULL) {
@@ -146,10 +141,9 @@ ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
 void
 ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t           i;
-    ngx_queue_t         *q;
-    ngx_mdm_redis_t     *redis;
-    ngx_mdm_redis_op_t  *op;
+    ngx_uint_t        i;
+    ngx_queue_t      *q;
+    ngx_mdm_redis_t  *redis;
 
     (void) cycle;
 
@@ -172,20 +166,10 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
                                                    queue));
         }
 
-        while (!ngx_queue_empty(&redis->parked)) {
-            q = ngx_queue_head(&redis->parked);
-            ngx_queue_remove(q);
-
-            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-            ngx_free(op);
-        }
+        ngx_mdm_redis_park_destroy(redis);
 
         if (redis->id != NULL) {
             ngx_mdm_redis_id_destroy(redis->id);
-        }
-
-        if (redis->retry.timer_set) {
-            ngx_del_timer(&redis->retry);
         }
 
         if (redis->gather.event.posted) {
@@ -374,55 +358,18 @@ ngx_mdm_redis_send(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
 }
 
 
-void
-ngx_mdm_redis_park(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
-{
-    op->state = NGX_MDM_REDIS_OP_PARKED;
-    op->conn = NULL;
-
-    ngx_queue_insert_tail(&redis->parked, &op->queue);
-
-    if (!redis->retry.timer_set) {
-        ngx_add_timer(&redis->retry, NGX_MDM_REDIS_RETRY);
-    }
-}
-
-
 static void
-ngx_mdm_redis_retry_handler(ngx_event_t *ev)
+ngx_mdm_redis_resend(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
 {
-    ngx_mdm_redis_unpark(ev->data);
-}
-
-
-void
-ngx_mdm_redis_unpark(ngx_mdm_redis_t *redis)
-{
-    ngx_queue_t          ops, *q;
-    ngx_mdm_redis_op_t  *op;
-
-    /* some of them will be parked again */
-
-    ngx_queue_init(&ops);
-    ngx_queue_add(&ops, &redis->parked);
-    ngx_queue_init(&redis->parked);
-
-    while (!ngx_queue_empty(&ops)) {
-
-        q = ngx_queue_head(&ops);
-        ngx_queue_remove(q);
-
-        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-        op->state = NGX_MDM_REDIS_OP_OFF;
-
-        if ((ngx_msec_int_t) (op->deadline - ngx_current_msec) <= 0
-            || ngx_mdm_redis_send(redis, op) != NGX_OK)
-        {
-            redis->stats.refused++;
-
-            ngx_mdm_redis_done(redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
-        }
+    if (!ngx_mdm_redis_expired(op)
+        && ngx_mdm_redis_send(redis, op) == NGX_OK)
+    {
+        return;
     }
+
+    redis->stats.refused++;
+
+    ngx_mdm_redis_done(redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
 }
 
 

@@ -89,6 +89,10 @@ typedef struct {
 } ngx_mdm_redis_node_t;
 
 
+typedef void (*ngx_mdm_redis_resend_pt)(ngx_mdm_redis_t *redis,
+    ngx_mdm_redis_op_t *op);
+
+
 struct ngx_mdm_redis_s {
     ngx_mdm_store_t           *store;
     ngx_mdm_redis_stats_t      stats;
@@ -102,6 +106,7 @@ struct ngx_mdm_redis_s {
     ngx_mdm_redis_id_t        *id;         /* is it the same store? */
 
     ngx_queue_t                parked;     /* ops that are sent later */
+    ngx_mdm_redis_resend_pt    resend;     /* which does so */
     ngx_event_t                retry;      /* when that is */
     ngx_log_t                  log;
     ngx_socket_t               fd;         /* -1, for debug lines */
@@ -161,7 +166,17 @@ void ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op);
 void ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
 
-/* sends it again when a moment has passed, or its deadline: 503 then */
+
+/* ngx_mdm_redis_park.c */
+
+/* "resend" sends a call again, or ends it */
+void ngx_mdm_redis_park_init(ngx_mdm_redis_t *redis,
+    ngx_mdm_redis_resend_pt resend);
+
+/* frees what is parked without a word to the callers */
+void ngx_mdm_redis_park_destroy(ngx_mdm_redis_t *redis);
+
+/* has the op sent again when a moment has passed */
 void ngx_mdm_redis_park(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op);
 
 /* tries all that is parked now */
