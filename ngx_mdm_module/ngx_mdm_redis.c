@@ -7,9 +7,8 @@
  */
 
 
-#include "ngx_mdm_redis_cluster.h"
 #include "ngx_mdm_redis_id.h"
-#include "ngx_mdm_redis_sentinel.h"
+#include "ngx_mdm_redis_mode.h"
 
 
 /*
@@ -31,6 +30,15 @@ static mdm_call_e ngx_mdm_redis_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error, ngx_str_t *reset);
 static void ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     mdm_call_e rc, mdm_reply_t *reply, mdm_arena_t *arena);
+
+
+/* by store->mode */
+
+static const ngx_mdm_redis_mode_t  *ngx_mdm_redis_modes[] = {
+    &ngx_mdm_redis_single,                 /* NGX_MDM_STORE_SINGLE */
+    &ngx_mdm_redis_sentinel,               /* NGX_MDM_STORE_SENTINEL */
+    &ngx_mdm_redis_cluster                 /* NGX_MDM_STORE_CLUSTER */
+};
 
 
 static ngx_pool_t       *ngx_mdm_redis_pool;
@@ -89,9 +97,6 @@ ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
 static ngx_int_t
 ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
 {
-    ngx_mdm_redis_node_t    *node;
-    ngx_mdm_redis_target_t   target;
-
     redis->store = store;
     redis->log = *ngx_cycle->log;
     redis->fd = (ngx_socket_t) -1;
@@ -105,36 +110,9 @@ ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
 
     ngx_mdm_redis_gather_init(&redis->gather, &redis->stats, &redis->log);
 
-    switch (store->mode) {
+    redis->mode = ngx_mdm_redis_modes[store->mode];
 
-    case NGX_MDM_STORE_CLUSTER:
-
-        /* its nodes come with the slot map */
-
-        redis->cluster = ngx_mdm_redis_cluster_create(redis,
-                                                      ngx_mdm_redis_pool);
-
-        return (redis->cluster == NULL) ? NGX_ERROR : NGX_OK;
-
-    case NGX_MDM_STORE_SENTINEL:
-
-        redis->sentinel = ngx_mdm_redis_sentinel_create(redis,
-                                                        ngx_mdm_redis_pool);
-        if (redis->sentinel == NULL) {
-            return NGX_ERROR;
-        }
-
-        node = ngx_mdm_redis_node_create(redis, NULL);
-        break;
-
-    default: /* NGX_MDM_STORE_SINGLE: it may have several addresses */
-
-        ngx_mdm_redis_target_server(&target, store->servers.elts);
-
-        node = ngx_mdm_redis_node_create(redis, &target);
-    }
-
-    return (node == NULL) ? NGX_ERROR : NGX_OK;
+    return redis->mode->create(redis, ngx_mdm_redis_pool);
 }
 
 
@@ -151,12 +129,8 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
 
         redis = &ngx_mdm_redis_stores[i];
 
-        if (redis->cluster != NULL) {
-            ngx_mdm_redis_cluster_destroy(redis->cluster);
-        }
-
-        if (redis->sentinel != NULL) {
-            ngx_mdm_redis_sentinel_destroy(redis->sentinel);
+        if (redis->data != NULL && redis->mode->destroy != NULL) {
+            redis->mode->destroy(redis);
         }
 
         while (!ngx_queue_empty(&redis->nodes)) {
@@ -244,7 +218,7 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
     o->durable = (call->script->durable && ngx_mdm_redis_has_durable(redis));
     o->bulk = (bulk != 0);
     o->renew = o->bulk;
-    o->pair = (redis->cluster != NULL && !call->script->onekey);
+    o->pair = (redis->mode->slots && !call->script->onekey);
 
     rc = ngx_mdm_redis_send(redis, o);
 
@@ -332,26 +306,17 @@ static ngx_int_t
 ngx_mdm_redis_send(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
 {
     ngx_int_t              rc;
-    ngx_queue_t           *q;
     ngx_mdm_redis_node_t  *node;
 
-    if (redis->cluster != NULL) {
+    rc = redis->mode->route(redis, &op->call->key, &node);
 
-        rc = ngx_mdm_redis_cluster_route(redis->cluster, &op->call->key,
-                                         &node);
+    if (rc == NGX_AGAIN) {
+        ngx_mdm_redis_park(redis, op);
+        return NGX_OK;
+    }
 
-        if (rc == NGX_AGAIN) {
-            ngx_mdm_redis_park(redis, op);
-            return NGX_OK;
-        }
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-    } else {
-        q = ngx_queue_head(&redis->nodes);
-        node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     return ngx_mdm_redis_node_send(node, op);
@@ -432,15 +397,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
         return;
     }
 
-    if (redis->sentinel != NULL) {
-
-        /* there may be another master, for all of them */
-
-        ngx_mdm_redis_node_reset(node, &reset);
-
-    } else {
-        ngx_mdm_redis_conn_reset(conn, &reset);
-    }
+    redis->mode->reset(conn, &reset);
 }
 
 
@@ -453,6 +410,7 @@ static mdm_call_e
 ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
     mdm_str_t *error, ngx_str_t *reset)
 {
+    ngx_int_t              rc;
     ngx_str_t              code;
     ngx_mdm_redis_t       *redis;
     ngx_mdm_redis_conn_t  *conn;
@@ -475,20 +433,19 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
         return MDM_CALL_UNAVAILABLE;
     }
 
-    if (redis->cluster != NULL) {
+    rc = NGX_DECLINED;
 
-        switch (ngx_mdm_redis_cluster_error(node, op, error)) {
+    if (redis->mode->error != NULL) {
+        rc = redis->mode->error(node, op, error);
+    }
 
-        case NGX_OK:
-            return MDM_CALL_PENDING;
+    if (rc == NGX_OK) {
+        return MDM_CALL_PENDING;
+    }
 
-        case NGX_ERROR:
-            redis->stats.unavailable++;
-            return MDM_CALL_UNAVAILABLE;
-
-        default: /* NGX_DECLINED */
-            break;
-        }
+    if (rc == NGX_ERROR) {
+        redis->stats.unavailable++;
+        return MDM_CALL_UNAVAILABLE;
     }
 
     if (ngx_mdm_redis_unavailable(error, &code)) {
@@ -499,14 +456,8 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
 
         /* only a new connection can be authenticated again */
 
-        if (code.len == 6 && ngx_memcmp(code.data, "NOAUTH", 6) == 0) {
-            *reset = code;
-        }
-
-        /* and a Sentinel says where the master is now */
-
-        if (redis->sentinel != NULL
-            && code.len == 8 && ngx_memcmp(code.data, "READONLY", 8) == 0)
+        if (rc == NGX_ABORT
+            || (code.len == 6 && ngx_memcmp(code.data, "NOAUTH", 6) == 0))
         {
             *reset = code;
         }

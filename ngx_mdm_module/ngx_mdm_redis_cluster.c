@@ -2,6 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
+ * "mode cluster": which node has a slot, and what to do when it has not.
+ *
  * The slot map comes by CLUSTER SLOTS from any node that answers; it is
  * asked for at start, when a node is down and when a MOVED says that it is
  * old, by one question at a time.
@@ -9,7 +11,8 @@
 
 
 #include "ngx_mdm_redis_ask.h"
-#include "ngx_mdm_redis_cluster.h"
+#include "ngx_mdm_redis_mode.h"
+#include "ngx_mdm_redis_slots.h"
 
 #include "mdm_key.h"
 
@@ -24,7 +27,7 @@
 #define NGX_MDM_REDIS_WATCH    250
 
 
-struct ngx_mdm_redis_cluster_s {
+typedef struct {
     ngx_mdm_redis_t           *redis;
     ngx_mdm_redis_node_t     **slots;      /* MDM_SLOTS, NULL: nobody's */
     ngx_mdm_redis_node_t     **next;       /* as the answer says */
@@ -36,9 +39,22 @@ struct ngx_mdm_redis_cluster_s {
     ngx_msec_t                 asked;      /* when the last one was over */
 
     unsigned                   known:1;    /* there is a map */
-};
+} ngx_mdm_redis_cluster_t;
 
 
+static ngx_int_t ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis,
+    ngx_pool_t *pool);
+static void ngx_mdm_redis_cluster_destroy(ngx_mdm_redis_t *redis);
+static ngx_int_t ngx_mdm_redis_cluster_route(ngx_mdm_redis_t *redis,
+    mdm_str_t *key, ngx_mdm_redis_node_t **node);
+static ngx_int_t ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_op_t *op, mdm_str_t *error);
+static void ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_t *redis);
+static size_t ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node,
+    u_char *buf, const char *fmt);
+static void ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_cluster_down(ngx_mdm_redis_node_t *node);
 static ngx_int_t ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error, ngx_uint_t ask);
 static void ngx_mdm_redis_cluster_later(ngx_mdm_redis_cluster_t *cluster,
@@ -69,7 +85,23 @@ static const ngx_str_t  ngx_mdm_redis_cluster_argv[] = {
 static ngx_str_t  ngx_mdm_redis_cluster_name = ngx_string("cluster");
 
 
-ngx_mdm_redis_cluster_t *
+const ngx_mdm_redis_mode_t  ngx_mdm_redis_cluster = {
+    ngx_mdm_redis_cluster_create,
+    ngx_mdm_redis_cluster_route,
+    ngx_mdm_redis_cluster_error,
+    ngx_mdm_redis_cluster_up,
+    ngx_mdm_redis_cluster_down,
+    ngx_mdm_redis_resolve,
+    ngx_mdm_redis_conn_reset,
+    ngx_mdm_redis_cluster_doubt,
+    ngx_mdm_redis_cluster_key,
+    ngx_mdm_redis_cluster_destroy,
+    1,
+    0
+};
+
+
+static ngx_int_t
 ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
     ngx_mdm_store_t          *store;
@@ -80,13 +112,13 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 
     cluster = ngx_pcalloc(pool, sizeof(ngx_mdm_redis_cluster_t));
     if (cluster == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     cluster->slots = ngx_pcalloc(pool, 2 * MDM_SLOTS
                                        * sizeof(ngx_mdm_redis_node_t *));
     if (cluster->slots == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     cluster->next = cluster->slots + MDM_SLOTS;
@@ -94,9 +126,10 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     ask = &cluster->ask;
 
     if (ngx_mdm_redis_ask_init(ask, store, pool) != NGX_OK) {
-        return NULL;
+        return NGX_ERROR;
     }
 
+    redis->data = cluster;
     cluster->redis = redis;
     cluster->told.redis = redis;
 
@@ -116,13 +149,17 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 
     ngx_mdm_redis_cluster_ask(cluster);
 
-    return cluster;
+    return NGX_OK;
 }
 
 
-void
-ngx_mdm_redis_cluster_destroy(ngx_mdm_redis_cluster_t *cluster)
+static void
+ngx_mdm_redis_cluster_destroy(ngx_mdm_redis_t *redis)
 {
+    ngx_mdm_redis_cluster_t  *cluster;
+
+    cluster = redis->data;
+
     ngx_mdm_redis_ask_destroy(&cluster->ask);
 
     if (cluster->timer.timer_set) {
@@ -131,10 +168,14 @@ ngx_mdm_redis_cluster_destroy(ngx_mdm_redis_cluster_t *cluster)
 }
 
 
-ngx_int_t
-ngx_mdm_redis_cluster_route(ngx_mdm_redis_cluster_t *cluster, mdm_str_t *key,
+static ngx_int_t
+ngx_mdm_redis_cluster_route(ngx_mdm_redis_t *redis, mdm_str_t *key,
     ngx_mdm_redis_node_t **node)
 {
+    ngx_mdm_redis_cluster_t  *cluster;
+
+    cluster = redis->data;
+
     if (!cluster->known || !cluster->redis->meta_checked) {
 
         /* it may be a moment away, or not */
@@ -153,7 +194,7 @@ ngx_mdm_redis_cluster_route(ngx_mdm_redis_cluster_t *cluster, mdm_str_t *key,
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error)
 {
@@ -187,7 +228,7 @@ ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
     }
 
     if (ngx_mdm_redis_begins(error, "CLUSTERDOWN")) {
-        ngx_mdm_redis_cluster_refresh(redis->cluster);
+        ngx_mdm_redis_cluster_refresh(redis->data);
     }
 
     return NGX_DECLINED;
@@ -205,7 +246,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_node_t     *to;
     ngx_mdm_redis_cluster_t  *cluster;
 
-    cluster = node->redis->cluster;
+    cluster = node->redis->data;
 
     if (ngx_mdm_redis_slots_redirect(error, &slot, &host, &port) != NGX_OK) {
         return NGX_ERROR;
@@ -246,16 +287,16 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
 }
 
 
-void
-ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_cluster_t *cluster)
+static void
+ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_t *redis)
 {
-    cluster->redis->meta_checked = 0;
+    redis->meta_checked = 0;
 
-    ngx_mdm_redis_cluster_refresh(cluster);
+    ngx_mdm_redis_cluster_refresh(redis->data);
 }
 
 
-size_t
+static size_t
 ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node, u_char *buf,
     const char *fmt)
 {
@@ -263,7 +304,7 @@ ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node, u_char *buf,
     ngx_uint_t                n;
     ngx_mdm_redis_cluster_t  *cluster;
 
-    cluster = node->redis->cluster;
+    cluster = node->redis->data;
 
     key.data = buf;
     key.len = 0;
@@ -282,13 +323,13 @@ ngx_mdm_redis_cluster_key(ngx_mdm_redis_node_t *node, u_char *buf,
 }
 
 
-void
+static void
 ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn)
 {
     ngx_mdm_redis_cluster_t  *cluster;
 
-    cluster = node->redis->cluster;
+    cluster = node->redis->data;
 
     if (!conn->meta || cluster->redis->meta_checked) {
         return;
@@ -305,13 +346,13 @@ ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
 }
 
 
-void
+static void
 ngx_mdm_redis_cluster_down(ngx_mdm_redis_node_t *node)
 {
     ngx_str_t                 reason;
     ngx_mdm_redis_cluster_t  *cluster;
 
-    cluster = node->redis->cluster;
+    cluster = node->redis->data;
 
     if (!cluster->redis->meta_checked
         && ngx_mdm_redis_cluster_hopeless(cluster))

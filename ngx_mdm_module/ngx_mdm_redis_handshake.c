@@ -105,6 +105,8 @@ ngx_mdm_redis_rest(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 static ngx_uint_t
 ngx_mdm_redis_wanted(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
 {
+    ngx_mdm_redis_node_t  *node;
+
     switch (step) {
 
     case NGX_MDM_REDIS_AUTH:
@@ -114,7 +116,8 @@ ngx_mdm_redis_wanted(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
         return (conn->store->database != 0);
 
     case NGX_MDM_REDIS_ROLE:
-        return (conn->store->mode == NGX_MDM_STORE_SENTINEL);
+        node = conn->data;
+        return node->redis->mode->role;
 
     case NGX_MDM_REDIS_WAITAOF:
         return (conn->store->durability == NGX_MDM_DURABILITY_WAIT);

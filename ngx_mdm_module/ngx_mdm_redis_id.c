@@ -9,7 +9,6 @@
  */
 
 
-#include "ngx_mdm_redis_cluster.h"
 #include "ngx_mdm_redis_id.h"
 #include "ngx_mdm_redis_meta.h"
 
@@ -257,15 +256,14 @@ ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis, mdm_reply_t *reply)
 
     id = mdm_reply_str(reply, 0);
 
-    node = ngx_queue_data(ngx_queue_head(&redis->nodes), ngx_mdm_redis_node_t,
-                          queue);
+    node = ngx_mdm_redis_node(redis);
 
     ngx_mdm_redis_meta_other(redis->store,
                              ngx_mdm_redis_conn_name(&node->conn), &id,
                              &expected, buf, &reason);
 
-    if (redis->cluster != NULL) {
-        ngx_mdm_redis_cluster_doubt(redis->cluster);
+    if (redis->mode->doubt != NULL) {
+        redis->mode->doubt(redis);
     }
 
     for (q = ngx_queue_head(&redis->nodes);

@@ -81,7 +81,7 @@ ngx_mdm_redis_meta_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
         /* in a cluster one node has the key */
 
-        if (conn->store->mode == NGX_MDM_STORE_CLUSTER
+        if (node->redis->mode->slots
             && (ngx_mdm_redis_begins(&reply->str, "MOVED ")
                 || ngx_mdm_redis_begins(&reply->str, "ASK ")
                 || node->redis->meta_checked))

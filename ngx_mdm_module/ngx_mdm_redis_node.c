@@ -7,8 +7,7 @@
  */
 
 
-#include "ngx_mdm_redis_cluster.h"
-#include "ngx_mdm_redis_sentinel.h"
+#include "ngx_mdm_redis_node.h"
 
 
 static void ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
@@ -94,7 +93,7 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     conn->target = &node->target;
     conn->alive = &node->alive;
 
-    if (node->redis->cluster != NULL) {
+    if (node->redis->mode->slots) {
         conn->gather = &node->redis->gather;
     }
 
@@ -249,8 +248,8 @@ ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
                               ngx_mdm_redis_conn_name(conn));
     }
 
-    if (node->redis->cluster != NULL) {
-        ngx_mdm_redis_cluster_up(node, conn);
+    if (node->redis->mode->up != NULL) {
+        node->redis->mode->up(node, conn);
     }
 }
 
@@ -281,8 +280,8 @@ ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
 refresh:
 
-    if (node->redis->cluster != NULL) {
-        ngx_mdm_redis_cluster_down(node);
+    if (node->redis->mode->down != NULL) {
+        node->redis->mode->down(node);
     }
 }
 
@@ -307,10 +306,5 @@ ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
     node = conn->data;
 
-    if (node->redis->sentinel != NULL) {
-        return ngx_mdm_redis_sentinel_locate(node->redis->sentinel, conn,
-                                             reason);
-    }
-
-    return ngx_mdm_redis_resolve(conn, reason);
+    return node->redis->mode->locate(conn, reason);
 }

@@ -17,10 +17,8 @@
 #include "ngx_mdm_redis_conn.h"
 
 
-typedef struct ngx_mdm_redis_s           ngx_mdm_redis_t;
-typedef struct ngx_mdm_redis_cluster_s   ngx_mdm_redis_cluster_t;
-typedef struct ngx_mdm_redis_sentinel_s  ngx_mdm_redis_sentinel_t;
-typedef struct ngx_mdm_redis_id_s        ngx_mdm_redis_id_t;
+typedef struct ngx_mdm_redis_s     ngx_mdm_redis_t;
+typedef struct ngx_mdm_redis_id_s  ngx_mdm_redis_id_t;
 
 
 /* states that the log is told once each, and their end */
@@ -89,6 +87,62 @@ typedef struct {
 } ngx_mdm_redis_node_t;
 
 
+/*
+ * What "mode" says: where keys are, and how their servers are found.  Whatever
+ * may be NULL is done by none but those that have it.
+ */
+
+typedef struct {
+    /* makes redis->data and the first nodes; NGX_OK or NGX_ERROR */
+    ngx_int_t (*create)(ngx_mdm_redis_t *redis, ngx_pool_t *pool);
+
+    /*
+     * The node of a key.  NGX_OK; NGX_AGAIN: that is not known yet, the call
+     * waits; NGX_DECLINED: nobody has it, or none can be used.
+     */
+    ngx_int_t (*route)(ngx_mdm_redis_t *redis, mdm_str_t *key,
+        ngx_mdm_redis_node_t **node);
+
+    /*
+     * A call was answered with this error.  NGX_OK: the call is on its way
+     * again; NGX_ERROR: it cannot be for now; NGX_ABORT: as any other, but
+     * the server is of no use any more; NGX_DECLINED: as any other.  May be
+     * NULL.
+     */
+    ngx_int_t (*error)(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
+        mdm_str_t *error);
+
+    /* a connection of a node has come up, or could not; may be NULL */
+    void (*up)(ngx_mdm_redis_node_t *node, ngx_mdm_redis_conn_t *conn);
+    void (*down)(ngx_mdm_redis_node_t *node);
+
+    /* that of ngx_mdm_redis_owner_t, for a node's connections */
+    ngx_int_t (*locate)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+
+    /* the server of this connection has to be found, or told, anew */
+    void (*reset)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+
+    /*
+     * It may be another store: nothing is sent until it has been compared
+     * again.  May be NULL: a new connection does.
+     */
+    void (*doubt)(ngx_mdm_redis_t *redis);
+
+    /*
+     * Writes a key that is in a slot of the node, by a format with the number
+     * of its hash tag; where the node has none by now, any key.  Its length.
+     * NULL: any key will do.
+     */
+    size_t (*key)(ngx_mdm_redis_node_t *node, u_char *buf, const char *fmt);
+
+    /* frees what is not of the pool; may be NULL */
+    void (*destroy)(ngx_mdm_redis_t *redis);
+
+    unsigned                   slots:1;    /* keys are spread over nodes */
+    unsigned                   role:1;     /* a server may be no master */
+} ngx_mdm_redis_mode_t;
+
+
 typedef void (*ngx_mdm_redis_resend_pt)(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op);
 
@@ -100,8 +154,8 @@ struct ngx_mdm_redis_s {
     ngx_queue_t                nodes;      /* one, unless a cluster */
     ngx_mdm_redis_gather_t     gather;     /* of a cluster's */
 
-    ngx_mdm_redis_cluster_t   *cluster;    /* NULL: it is none */
-    ngx_mdm_redis_sentinel_t  *sentinel;   /* NULL: there is none */
+    const ngx_mdm_redis_mode_t *mode;
+    void                      *data;       /* of the mode */
 
     ngx_mdm_redis_id_t        *id;         /* is it the same store? */
 
@@ -120,6 +174,11 @@ struct ngx_mdm_redis_s {
                                                has to be asked */
 };
 
+
+/* the only node of a store that is no cluster */
+#define ngx_mdm_redis_node(redis)                                             \
+    ngx_queue_data(ngx_queue_head(&(redis)->nodes), ngx_mdm_redis_node_t,     \
+                   queue)
 
 #define ngx_mdm_redis_has_durable(redis)                                      \
     ((redis)->store->durability == NGX_MDM_DURABILITY_WAIT)

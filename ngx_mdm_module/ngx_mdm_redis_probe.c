@@ -8,7 +8,6 @@
  */
 
 
-#include "ngx_mdm_redis_cluster.h"
 #include "ngx_mdm_redis_probe.h"
 
 #include "mdm_key.h"
@@ -32,10 +31,9 @@ ngx_mdm_redis_probe_write(ngx_mdm_redis_conn_t *conn)
     call.script = &mdm_script_probe;
     mdm_str_set(&call.key, "mdm:probe");
 
-    if (node->redis->cluster != NULL) {
+    if (node->redis->mode->key != NULL) {
         call.key.data = buf;
-        call.key.len = ngx_mdm_redis_cluster_key(node, buf,
-                                                 "mdm:probe:{%ui}");
+        call.key.len = node->redis->mode->key(node, buf, "mdm:probe:{%ui}");
     }
 
     return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
@@ -46,16 +44,18 @@ ngx_int_t
 ngx_mdm_redis_probe_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ngx_str_t *reason)
 {
-    u_char     *p, *last, name[32];
-    size_t      i;
-    mdm_str_t   s;
-    ngx_str_t   text;
+    u_char                *p, *last, name[32];
+    size_t                 i;
+    mdm_str_t              s;
+    ngx_str_t              text;
+    ngx_mdm_redis_node_t  *node;
+
+    node = conn->data;
 
     if (reply->type == MDM_REPLY_ERROR) {
 
-        if (conn->store->mode == NGX_MDM_STORE_CLUSTER
-            && ngx_mdm_redis_elsewhere(&reply->str))
-        {
+        if (node->redis->mode->slots && ngx_mdm_redis_elsewhere(&reply->str)) {
+
             /* its slots are on their way; the next connection asks again */
 
             return NGX_OK;

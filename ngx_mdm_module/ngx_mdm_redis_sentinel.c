@@ -2,6 +2,9 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
+ * "mode sentinel": before each attempt to connect a Sentinel is asked where
+ * the master is.
+ *
  * No subscription: a Sentinel that makes a master of a replica has the
  * clients of the old master disconnected, a dead one loses them anyway, and
  * each new connection asks and verifies ROLE.
@@ -9,48 +12,74 @@
 
 
 #include "ngx_mdm_redis_ask.h"
-#include "ngx_mdm_redis_sentinel.h"
+#include "ngx_mdm_redis_mode.h"
 
 
-struct ngx_mdm_redis_sentinel_s {
+typedef struct {
     ngx_mdm_redis_t           *redis;
     ngx_mdm_redis_ask_t        ask;
     ngx_str_t                  argv[3];
     ngx_mdm_redis_target_t     master;     /* of the last answer */
-};
+} ngx_mdm_redis_sentinel_t;
 
 
+static ngx_int_t ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis,
+    ngx_pool_t *pool);
+static void ngx_mdm_redis_sentinel_destroy(ngx_mdm_redis_t *redis);
+static ngx_int_t ngx_mdm_redis_sentinel_route(ngx_mdm_redis_t *redis,
+    mdm_str_t *key, ngx_mdm_redis_node_t **node);
+static ngx_int_t ngx_mdm_redis_sentinel_error(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_op_t *op, mdm_str_t *error);
+static void ngx_mdm_redis_sentinel_reset(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
+static ngx_int_t ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask,
     mdm_reply_t *reply, ngx_str_t *reason);
 static void ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask);
 static void ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask,
     ngx_str_t *reason);
-static ngx_mdm_redis_node_t *ngx_mdm_redis_sentinel_node(
-    ngx_mdm_redis_sentinel_t *sentinel);
 static void ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
 
 
-ngx_mdm_redis_sentinel_t *
+const ngx_mdm_redis_mode_t  ngx_mdm_redis_sentinel = {
+    ngx_mdm_redis_sentinel_create,
+    ngx_mdm_redis_sentinel_route,
+    ngx_mdm_redis_sentinel_error,
+    NULL,
+    NULL,
+    ngx_mdm_redis_sentinel_locate,
+    ngx_mdm_redis_sentinel_reset,
+    NULL,
+    NULL,
+    ngx_mdm_redis_sentinel_destroy,
+    0,
+    1
+};
+
+
+static ngx_int_t
 ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
-    ngx_mdm_store_t            *store;
-    ngx_mdm_redis_ask_t        *ask;
-    ngx_mdm_redis_sentinel_t   *sentinel;
+    ngx_mdm_store_t           *store;
+    ngx_mdm_redis_ask_t       *ask;
+    ngx_mdm_redis_sentinel_t  *sentinel;
 
     store = redis->store;
 
     sentinel = ngx_pcalloc(pool, sizeof(ngx_mdm_redis_sentinel_t));
     if (sentinel == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     ask = &sentinel->ask;
 
     if (ngx_mdm_redis_ask_init(ask, store, pool) != NGX_OK) {
-        return NULL;
+        return NGX_ERROR;
     }
 
+    redis->data = sentinel;
     sentinel->redis = redis;
 
     ngx_str_set(&sentinel->argv[0], "SENTINEL");
@@ -66,23 +95,76 @@ ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     ask->done = ngx_mdm_redis_sentinel_done;
     ask->failed = ngx_mdm_redis_sentinel_failed;
 
-    return sentinel;
+    /* where it is, the Sentinel says */
+
+    return (ngx_mdm_redis_node_create(redis, NULL) == NULL) ? NGX_ERROR
+                                                            : NGX_OK;
 }
 
 
-void
-ngx_mdm_redis_sentinel_destroy(ngx_mdm_redis_sentinel_t *sentinel)
+static void
+ngx_mdm_redis_sentinel_destroy(ngx_mdm_redis_t *redis)
 {
+    ngx_mdm_redis_sentinel_t  *sentinel;
+
+    sentinel = redis->data;
+
     ngx_mdm_redis_ask_destroy(&sentinel->ask);
     ngx_mdm_redis_target_free(&sentinel->master);
 }
 
 
-ngx_int_t
-ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_sentinel_t *sentinel,
-    ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+static ngx_int_t
+ngx_mdm_redis_sentinel_route(ngx_mdm_redis_t *redis, mdm_str_t *key,
+    ngx_mdm_redis_node_t **node)
 {
-    ngx_mdm_redis_ask_t  *ask;
+    (void) key;
+
+    *node = ngx_mdm_redis_node(redis);
+
+    return NGX_OK;
+}
+
+
+/* the Sentinel says where the master is now, if it is this one no more */
+
+static ngx_int_t
+ngx_mdm_redis_sentinel_error(ngx_mdm_redis_node_t *node,
+    ngx_mdm_redis_op_t *op, mdm_str_t *error)
+{
+    ngx_str_t  code;
+
+    (void) node;
+    (void) op;
+
+    if (ngx_mdm_redis_unavailable(error, &code)
+        && code.len == 8 && ngx_memcmp(code.data, "READONLY", 8) == 0)
+    {
+        return NGX_ABORT;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* there may be another master, for all of them */
+
+static void
+ngx_mdm_redis_sentinel_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_mdm_redis_node_reset(conn->data, reason);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_mdm_redis_ask_t       *ask;
+    ngx_mdm_redis_node_t      *node;
+    ngx_mdm_redis_sentinel_t  *sentinel;
+
+    node = conn->data;
+    sentinel = node->redis->data;
 
     ask = &sentinel->ask;
 
@@ -160,7 +242,7 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
     ngx_mdm_redis_sentinel_t  *sentinel;
 
     sentinel = ask->data;
-    node = ngx_mdm_redis_sentinel_node(sentinel);
+    node = ngx_mdm_redis_node(sentinel->redis);
 
     n = ngx_mdm_redis_node_conns(node, conn);
 
@@ -189,27 +271,17 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
 static void
 ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
 {
-    ngx_uint_t             i, n;
-    ngx_mdm_redis_conn_t  *conn[NGX_MDM_REDIS_CONNS];
+    ngx_uint_t                 i, n;
+    ngx_mdm_redis_conn_t      *conn[NGX_MDM_REDIS_CONNS];
+    ngx_mdm_redis_sentinel_t  *sentinel;
 
-    n = ngx_mdm_redis_node_conns(ngx_mdm_redis_sentinel_node(ask->data), conn);
+    sentinel = ask->data;
+
+    n = ngx_mdm_redis_node_conns(ngx_mdm_redis_node(sentinel->redis), conn);
 
     for (i = 0; i < n; i++) {
         ngx_mdm_redis_sentinel_found(conn[i], reason);
     }
-}
-
-
-/* there is one */
-
-static ngx_mdm_redis_node_t *
-ngx_mdm_redis_sentinel_node(ngx_mdm_redis_sentinel_t *sentinel)
-{
-    ngx_queue_t  *q;
-
-    q = ngx_queue_head(&sentinel->redis->nodes);
-
-    return ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
 }
 
 

@@ -6,7 +6,7 @@
  */
 
 
-#include "ngx_mdm_redis_cluster.h"
+#include "ngx_mdm_redis_slots.h"
 
 #include "mdm_key.h"
 
