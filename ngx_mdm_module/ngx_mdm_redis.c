@@ -7,7 +7,6 @@
  */
 
 
-#include "ngx_mdm_redis_id.h"
 #include "ngx_mdm_redis_mode.h"
 
 
@@ -18,18 +17,35 @@
 #define NGX_MDM_REDIS_BULK   65536
 
 
-static ngx_int_t ngx_mdm_redis_create(ngx_mdm_redis_t *redis,
-    ngx_mdm_store_t *store);
-static ngx_mdm_redis_t *ngx_mdm_redis_get(ngx_mdm_store_t *store);
 static ngx_int_t ngx_mdm_redis_send(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op);
 static void ngx_mdm_redis_resend(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op);
 static void ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call);
+static void ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
+static void ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+static void ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
 static mdm_call_e ngx_mdm_redis_error(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op, mdm_str_t *error, ngx_str_t *reset);
 static void ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     mdm_call_e rc, mdm_reply_t *reply, mdm_arena_t *arena);
+
+
+static const ngx_mdm_redis_owner_t  ngx_mdm_redis_owner = {
+    ngx_mdm_redis_reply,
+    ngx_mdm_redis_drop,
+    ngx_mdm_redis_expire,
+    ngx_mdm_redis_node_up,
+    ngx_mdm_redis_node_down,
+    ngx_mdm_redis_node_replicated,
+    ngx_mdm_redis_node_locate,
+    NULL,
+    ngx_mdm_redis_handshake,
+    ngx_mdm_redis_handshake_reply
+};
 
 
 /* by store->mode */
@@ -41,122 +57,51 @@ static const ngx_mdm_redis_mode_t  *ngx_mdm_redis_modes[] = {
 };
 
 
-static ngx_pool_t       *ngx_mdm_redis_pool;
-static ngx_mdm_redis_t  *ngx_mdm_redis_stores;
-static ngx_uint_t        ngx_mdm_redis_nstores;
+ngx_mdm_redis_t  *ngx_mdm_redis_stores;
+ngx_uint_t        ngx_mdm_redis_nstores;
 
 
 ngx_int_t
-ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores)
-{
-    ngx_uint_t         i;
-    ngx_mdm_redis_t   *redis;
-    ngx_mdm_store_t  **store;
-
-    if ((ngx_process != NGX_PROCESS_WORKER
-         && ngx_process != NGX_PROCESS_SINGLE)
-        || stores->nelts == 0)
-    {
-        return NGX_OK;
-    }
-
-    /* the cached time is that of the master, timers would be early */
-
-    ngx_time_update();
-
-    ngx_mdm_redis_pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cycle->log);
-    if (ngx_mdm_redis_pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    redis = ngx_pcalloc(ngx_mdm_redis_pool,
-                        stores->nelts * sizeof(ngx_mdm_redis_t));
-    if (redis == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_mdm_redis_stores = redis;
-
-    store = stores->elts;
-
-    for (i = 0; i < stores->nelts; i++) {
-
-        ngx_queue_init(&redis[i].nodes);
-
-        ngx_mdm_redis_nstores++;
-
-        if (ngx_mdm_redis_create(&redis[i], store[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_mdm_redis_create(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store)
+ngx_mdm_redis_open(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store,
+    ngx_pool_t *pool)
 {
     redis->store = store;
     redis->log = *ngx_cycle->log;
     redis->fd = (ngx_socket_t) -1;
+    redis->owner = &ngx_mdm_redis_owner;
+
+    ngx_queue_init(&redis->nodes);
 
     ngx_mdm_redis_park_init(redis, ngx_mdm_redis_resend);
-
-    redis->id = ngx_mdm_redis_id_create(redis, ngx_mdm_redis_pool);
-    if (redis->id == NULL) {
-        return NGX_ERROR;
-    }
 
     ngx_mdm_redis_gather_init(&redis->gather, &redis->stats, &redis->log);
 
     redis->mode = ngx_mdm_redis_modes[store->mode];
 
-    return redis->mode->create(redis, ngx_mdm_redis_pool);
+    return redis->mode->create(redis, pool);
 }
 
 
 void
-ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
+ngx_mdm_redis_close(ngx_mdm_redis_t *redis)
 {
-    ngx_uint_t        i;
-    ngx_queue_t      *q;
-    ngx_mdm_redis_t  *redis;
+    ngx_queue_t  *q;
 
-    (void) cycle;
-
-    for (i = 0; i < ngx_mdm_redis_nstores; i++) {
-
-        redis = &ngx_mdm_redis_stores[i];
-
-        if (redis->data != NULL && redis->mode->destroy != NULL) {
-            redis->mode->destroy(redis);
-        }
-
-        while (!ngx_queue_empty(&redis->nodes)) {
-            q = ngx_queue_head(&redis->nodes);
-
-            ngx_mdm_redis_node_free(ngx_queue_data(q, ngx_mdm_redis_node_t,
-                                                   queue));
-        }
-
-        ngx_mdm_redis_park_destroy(redis);
-
-        if (redis->id != NULL) {
-            ngx_mdm_redis_id_destroy(redis->id);
-        }
-
-        if (redis->gather.event.posted) {
-            ngx_delete_posted_event(&redis->gather.event);
-        }
+    if (redis->data != NULL && redis->mode->destroy != NULL) {
+        redis->mode->destroy(redis);
     }
 
-    ngx_mdm_redis_nstores = 0;
-    ngx_mdm_redis_stores = NULL;
+    while (!ngx_queue_empty(&redis->nodes)) {
+        q = ngx_queue_head(&redis->nodes);
 
-    if (ngx_mdm_redis_pool != NULL) {
-        ngx_destroy_pool(ngx_mdm_redis_pool);
-        ngx_mdm_redis_pool = NULL;
+        ngx_mdm_redis_node_free(ngx_queue_data(q, ngx_mdm_redis_node_t,
+                                               queue));
+    }
+
+    ngx_mdm_redis_park_destroy(redis);
+
+    if (redis->gather.event.posted) {
+        ngx_delete_posted_event(&redis->gather.event);
     }
 }
 
@@ -277,14 +222,7 @@ ngx_mdm_redis_stats(ngx_mdm_store_t *store)
 }
 
 
-ngx_mdm_redis_id_t *
-ngx_mdm_redis_id(ngx_mdm_store_t *store)
-{
-    return ngx_mdm_redis_get(store)->id;
-}
-
-
-static ngx_mdm_redis_t *
+ngx_mdm_redis_t *
 ngx_mdm_redis_get(ngx_mdm_store_t *store)
 {
     if (store->index >= ngx_mdm_redis_nstores
@@ -347,7 +285,7 @@ ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call)
 }
 
 
-void
+static void
 ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     mdm_reply_t *reply, mdm_arena_t *arena)
 {
@@ -473,7 +411,7 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
 }
 
 
-void
+static void
 ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
     ngx_mdm_redis_t       *redis;
@@ -490,7 +428,7 @@ ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 }
 
 
-void
+static void
 ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
     void                      *data;

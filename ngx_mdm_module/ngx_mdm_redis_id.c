@@ -67,7 +67,7 @@ ngx_mdm_redis_check(ngx_mdm_store_t *store, ngx_mdm_redis_check_t *check)
 {
     ngx_mdm_redis_id_t  *rid;
 
-    rid = ngx_mdm_redis_id(store);
+    rid = ngx_mdm_redis_get(store)->id;
 
     check->waits = 1;
 

@@ -14,31 +14,10 @@ static void ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);
 static ngx_uint_t ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn,
-    ngx_str_t *reason);
-static void ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn,
-    ngx_uint_t enough, ngx_int_t replicas);
-static ngx_int_t ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn,
-    ngx_str_t *reason);
 
 
 /* calls that the second connection has with the server at a time */
 #define NGX_MDM_REDIS_FLIGHT  8
-
-
-static const ngx_mdm_redis_owner_t  ngx_mdm_redis_node_owner = {
-    ngx_mdm_redis_reply,
-    ngx_mdm_redis_drop,
-    ngx_mdm_redis_expire,
-    ngx_mdm_redis_node_up,
-    ngx_mdm_redis_node_down,
-    ngx_mdm_redis_node_replicated,
-    ngx_mdm_redis_node_locate,
-    NULL,
-    ngx_mdm_redis_handshake,
-    ngx_mdm_redis_handshake_reply
-};
 
 
 ngx_mdm_redis_node_t *
@@ -88,7 +67,7 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
 {
     conn->data = node;
     conn->store = node->redis->store;
-    conn->owner = &ngx_mdm_redis_node_owner;
+    conn->owner = node->redis->owner;
     conn->stats = &node->redis->stats;
     conn->target = &node->target;
     conn->alive = &node->alive;
@@ -221,7 +200,7 @@ ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
 }
 
 
-static void
+void
 ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
 {
     ngx_uint_t             i, n;
@@ -254,7 +233,7 @@ ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
 }
 
 
-static void
+void
 ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
     ngx_mdm_redis_node_t  *node;
@@ -286,7 +265,7 @@ refresh:
 }
 
 
-static void
+void
 ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn, ngx_uint_t enough,
     ngx_int_t replicas)
 {
@@ -299,7 +278,7 @@ ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn, ngx_uint_t enough,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
     ngx_mdm_redis_node_t  *node;

@@ -154,6 +154,7 @@ struct ngx_mdm_redis_s {
     ngx_queue_t                nodes;      /* one, unless a cluster */
     ngx_mdm_redis_gather_t     gather;     /* of a cluster's */
 
+    const ngx_mdm_redis_owner_t *owner;    /* of the nodes' connections */
     const ngx_mdm_redis_mode_t *mode;
     void                      *data;       /* of the mode */
 
@@ -212,18 +213,31 @@ ngx_uint_t ngx_mdm_redis_node_conns(ngx_mdm_redis_node_t *node,
 ngx_int_t ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_op_t *op);
 
+/* what a node's connections tell it: see ngx_mdm_redis_owner_t */
+void ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn);
+void ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+void ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn,
+    ngx_uint_t enough, ngx_int_t replicas);
+ngx_int_t ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
 
-/* ngx_mdm_redis.c: what asks for the id of a store */
-ngx_mdm_redis_id_t *ngx_mdm_redis_id(ngx_mdm_store_t *store);
 
+/* ngx_mdm_redis.c */
 
-/* ngx_mdm_redis.c: callbacks of a node's connections */
+/* the store in this worker, or NULL if this process does not serve */
+ngx_mdm_redis_t *ngx_mdm_redis_get(ngx_mdm_store_t *store);
 
-void ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
-    mdm_reply_t *reply, mdm_arena_t *arena);
-void ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op);
-void ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn,
-    ngx_mdm_redis_op_t *op);
+/*
+ * Opens a store, whose *redis is zeroed, and closes it again: calls on it are
+ * freed without a word.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_mdm_redis_open(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store,
+    ngx_pool_t *pool);
+void ngx_mdm_redis_close(ngx_mdm_redis_t *redis);
+
+/* all of them in this worker, by store->index */
+extern ngx_mdm_redis_t  *ngx_mdm_redis_stores;
+extern ngx_uint_t        ngx_mdm_redis_nstores;
 
 
 /* ngx_mdm_redis_park.c */
