@@ -48,25 +48,25 @@ ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store,
 {
     ngx_uint_t                i, n;
     ngx_mdm_store_server_t   *server;
-    ngx_mdm_redis_target_t   *target, **p;
+    ngx_mdm_peer_target_t    *target, **p;
 
     n = store->servers.nelts;
     server = store->servers.elts;
 
-    target = ngx_pcalloc(pool, n * sizeof(ngx_mdm_redis_target_t));
+    target = ngx_pcalloc(pool, n * sizeof(ngx_mdm_peer_target_t));
     if (target == NULL) {
         return NGX_ERROR;
     }
 
     if (ngx_array_init(&ask->targets, pool, n,
-                       sizeof(ngx_mdm_redis_target_t *))
+                       sizeof(ngx_mdm_peer_target_t *))
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     for (i = 0; i < n; i++) {
-        ngx_mdm_redis_target_server(&target[i], &server[i]);
+        ngx_mdm_peer_target_server(&target[i], &server[i]);
 
         /* there is room */
 
@@ -116,7 +116,7 @@ void
 ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask)
 {
     ngx_uint_t                i;
-    ngx_mdm_redis_target_t  **target;
+    ngx_mdm_peer_target_t   **target;
 
     ngx_mdm_redis_conn_destroy(&ask->conn);
 
@@ -125,7 +125,7 @@ ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask)
     target = ask->targets.elts;
 
     for (i = 0; i < ask->conn.store->servers.nelts; i++) {
-        ngx_mdm_redis_target_free(target[i]);
+        ngx_mdm_peer_target_free(target[i]);
     }
 
     ask->asking = 0;
@@ -136,7 +136,7 @@ static ngx_int_t
 ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
     ngx_mdm_redis_ask_t      *ask;
-    ngx_mdm_redis_target_t  **target;
+    ngx_mdm_peer_target_t   **target;
 
     ask = conn->data;
     target = ask->targets.elts;

@@ -25,7 +25,7 @@ struct ngx_mdm_redis_ask_s {
     ngx_mdm_redis_stats_t      stats;
     void                      *data;       /* the asker's */
 
-    ngx_array_t                targets;    /* of ngx_mdm_redis_target_t *:
+    ngx_array_t                targets;    /* of ngx_mdm_peer_target_t *:
                                               the servers of the store, and
                                               what the asker adds */
     ngx_uint_t                 index;      /* the one that is asked */

@@ -440,7 +440,7 @@ ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster)
 {
     ngx_queue_t              *q;
     ngx_mdm_redis_node_t     *node;
-    ngx_mdm_redis_target_t  **p;
+    ngx_mdm_peer_target_t   **p;
 
     if (cluster->ask.asking) {
         return;
@@ -686,7 +686,7 @@ ngx_mdm_redis_cluster_node(ngx_mdm_redis_cluster_t *cluster, ngx_str_t *host,
 {
     ngx_queue_t             *q;
     ngx_mdm_redis_node_t    *node;
-    ngx_mdm_redis_target_t   target;
+    ngx_mdm_peer_target_t    target;
 
     for (q = ngx_queue_head(&cluster->redis->nodes);
          q != ngx_queue_sentinel(&cluster->redis->nodes);
@@ -702,14 +702,14 @@ ngx_mdm_redis_cluster_node(ngx_mdm_redis_cluster_t *cluster, ngx_str_t *host,
         }
     }
 
-    if (ngx_mdm_redis_target_host(&target, host, port) != NGX_OK) {
+    if (ngx_mdm_peer_target_host(&target, host, port) != NGX_OK) {
         return NULL;
     }
 
     node = ngx_mdm_redis_node_create(cluster->redis, &target);
 
     if (node == NULL) {
-        ngx_mdm_redis_target_free(&target);
+        ngx_mdm_peer_target_free(&target);
     }
 
     return node;

@@ -18,7 +18,7 @@
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_error.h"
 #include "ngx_mdm_redis_resp.h"
-#include "ngx_mdm_redis_target.h"
+#include "ngx_mdm_peer_target.h"
 #include "ngx_mdm_store.h"
 
 
@@ -139,7 +139,7 @@ struct ngx_mdm_redis_conn_s {
     const ngx_mdm_redis_owner_t     *owner;
     ngx_socket_t                     fd;
 
-    ngx_mdm_redis_target_t          *target;   /* its addresses are tried */
+    ngx_mdm_peer_target_t           *target;   /* its addresses are tried */
     ngx_uint_t                       addr;     /* in turn */
     ngx_uint_t                       tried;
     ngx_resolver_ctx_t              *resolving;
@@ -250,7 +250,7 @@ void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
      && ngx_queue_empty(&(conn)->held))
 
 
-/* for ngx_mdm_redis_io.c and ngx_mdm_redis_time.c */
+/* for ngx_mdm_peer.c and ngx_mdm_redis_time.c */
 
 /* the handshake is done: what waits is written */
 void ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn);
@@ -357,7 +357,7 @@ void ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 void ngx_mdm_redis_wait_forget(ngx_mdm_redis_op_t *op);
 
 
-/* ngx_mdm_redis_io.c */
+/* ngx_mdm_peer.c */
 
 /* begins to connect; NGX_OK, or NGX_ERROR with *reason */
 ngx_int_t ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn,

@@ -22,7 +22,7 @@ static ngx_uint_t ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
 
 ngx_mdm_redis_node_t *
 ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
-    ngx_mdm_redis_target_t *target)
+    ngx_mdm_peer_target_t *target)
 {
     ngx_uint_t             i, n;
     ngx_mdm_redis_conn_t  *conns[NGX_MDM_REDIS_CONNS];
@@ -94,7 +94,7 @@ ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node)
         ngx_mdm_redis_conn_destroy(conns[i]);
     }
 
-    ngx_mdm_redis_target_free(&node->target);
+    ngx_mdm_peer_target_free(&node->target);
 
     ngx_free(node);
 }

@@ -68,7 +68,7 @@ typedef struct {
 typedef struct {
     ngx_queue_t                queue;      /* among redis->nodes */
     ngx_mdm_redis_t           *redis;
-    ngx_mdm_redis_target_t     target;
+    ngx_mdm_peer_target_t      target;
 
     ngx_mdm_redis_conn_t       conn;
     ngx_mdm_redis_conn_t       durable;    /* "durability wait": what must
@@ -192,7 +192,7 @@ struct ngx_mdm_redis_s {
  * given, which is taken over.  NULL: no memory.
  */
 ngx_mdm_redis_node_t *ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
-    ngx_mdm_redis_target_t *target);
+    ngx_mdm_peer_target_t *target);
 
 /* frees it with its connections; calls on it are freed without a word */
 void ngx_mdm_redis_node_free(ngx_mdm_redis_node_t *node);

@@ -19,7 +19,7 @@ typedef struct {
     ngx_mdm_redis_t           *redis;
     ngx_mdm_redis_ask_t        ask;
     ngx_str_t                  argv[3];
-    ngx_mdm_redis_target_t     master;     /* of the last answer */
+    ngx_mdm_peer_target_t      master;     /* of the last answer */
 } ngx_mdm_redis_sentinel_t;
 
 
@@ -110,7 +110,7 @@ ngx_mdm_redis_sentinel_destroy(ngx_mdm_redis_t *redis)
     sentinel = redis->data;
 
     ngx_mdm_redis_ask_destroy(&sentinel->ask);
-    ngx_mdm_redis_target_free(&sentinel->master);
+    ngx_mdm_peer_target_free(&sentinel->master);
 }
 
 
@@ -196,7 +196,7 @@ ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
     ngx_int_t                  port, rc;
     ngx_str_t                  host;
     mdm_str_t                  s;
-    ngx_mdm_redis_target_t     master;
+    ngx_mdm_peer_target_t      master;
     ngx_mdm_redis_sentinel_t  *sentinel;
 
     sentinel = ask->data;
@@ -217,7 +217,7 @@ ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
     port = ngx_atoi(s.data, s.len);
 
     rc = (port > 0 && port <= 65535)
-         ? ngx_mdm_redis_target_host(&master, &host, (in_port_t) port)
+         ? ngx_mdm_peer_target_host(&master, &host, (in_port_t) port)
          : NGX_DECLINED;
 
     if (rc != NGX_OK) {
@@ -225,7 +225,7 @@ ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
         return NGX_ERROR;
     }
 
-    ngx_mdm_redis_target_free(&sentinel->master);
+    ngx_mdm_peer_target_free(&sentinel->master);
 
     sentinel->master = master;
 
@@ -256,11 +256,11 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
         }
     }
 
-    ngx_mdm_redis_target_free(&node->target);
+    ngx_mdm_peer_target_free(&node->target);
 
     node->target = sentinel->master;
 
-    ngx_memzero(&sentinel->master, sizeof(ngx_mdm_redis_target_t));
+    ngx_memzero(&sentinel->master, sizeof(ngx_mdm_peer_target_t));
 
     for (i = 0; i < n; i++) {
         ngx_mdm_redis_sentinel_found(conn[i], NULL);

@@ -34,11 +34,11 @@ const ngx_mdm_redis_mode_t  ngx_mdm_redis_single = {
 static ngx_int_t
 ngx_mdm_redis_single_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
-    ngx_mdm_redis_target_t  target;
+    ngx_mdm_peer_target_t   target;
 
     (void) pool;
 
-    ngx_mdm_redis_target_server(&target, redis->store->servers.elts);
+    ngx_mdm_peer_target_server(&target, redis->store->servers.elts);
 
     return (ngx_mdm_redis_node_create(redis, &target) == NULL) ? NGX_ERROR
                                                                : NGX_OK;

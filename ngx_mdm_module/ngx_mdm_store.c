@@ -10,7 +10,7 @@
 
 #include "ngx_mdm.h"
 #include "ngx_mdm_block.h"
-#include "ngx_mdm_redis_tls.h"
+#include "ngx_mdm_peer_tls.h"
 #include "ngx_mdm_store.h"
 
 

@@ -7,8 +7,8 @@
  */
 
 
-#ifndef _NGX_MDM_REDIS_TARGET_H_INCLUDED_
-#define _NGX_MDM_REDIS_TARGET_H_INCLUDED_
+#ifndef _NGX_MDM_PEER_TARGET_H_INCLUDED_
+#define _NGX_MDM_PEER_TARGET_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -29,25 +29,25 @@ typedef struct {
     void                     *text;        /* to be freed with it */
     void                     *resolved;    /* addrs, if they are its own */
     unsigned                  named:1;     /* host is no address */
-} ngx_mdm_redis_target_t;
+} ngx_mdm_peer_target_t;
 
 
 /* a server of the configuration, whose memory is used */
-void ngx_mdm_redis_target_server(ngx_mdm_redis_target_t *target,
+void ngx_mdm_peer_target_server(ngx_mdm_peer_target_t *target,
     ngx_mdm_store_server_t *server);
 
 /*
  * A host, address or name, that Redis has named.  NGX_OK; NGX_DECLINED: it
  * cannot be one; NGX_ERROR: no memory.
  */
-ngx_int_t ngx_mdm_redis_target_host(ngx_mdm_redis_target_t *target,
+ngx_int_t ngx_mdm_peer_target_host(ngx_mdm_peer_target_t *target,
     ngx_str_t *host, in_port_t port);
 
 /* the addresses that a resolver has found; NGX_OK, or NGX_ERROR: no memory */
-ngx_int_t ngx_mdm_redis_target_resolved(ngx_mdm_redis_target_t *target,
+ngx_int_t ngx_mdm_peer_target_resolved(ngx_mdm_peer_target_t *target,
     ngx_resolver_addr_t *addrs, ngx_uint_t naddrs);
 
-void ngx_mdm_redis_target_free(ngx_mdm_redis_target_t *target);
+void ngx_mdm_peer_target_free(ngx_mdm_peer_target_t *target);
 
 
-#endif /* _NGX_MDM_REDIS_TARGET_H_INCLUDED_ */
+#endif /* _NGX_MDM_PEER_TARGET_H_INCLUDED_ */

@@ -17,7 +17,7 @@ ngx_int_t
 ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
     ngx_resolver_ctx_t      *ctx;
-    ngx_mdm_redis_target_t  *target;
+    ngx_mdm_peer_target_t   *target;
 
     target = conn->target;
 
@@ -85,7 +85,7 @@ ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx)
     ngx_str_t               reason, *why;
     ngx_uint_t              later;
     ngx_mdm_redis_conn_t   *conn;
-    ngx_mdm_redis_target_t *target;
+    ngx_mdm_peer_target_t  *target;
 
     conn = ctx->data;
     target = conn->target;
@@ -94,7 +94,7 @@ ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx)
 
     if (state == 0 && ctx->naddrs != 0) {
 
-        if (ngx_mdm_redis_target_resolved(target, ctx->addrs, ctx->naddrs)
+        if (ngx_mdm_peer_target_resolved(target, ctx->addrs, ctx->naddrs)
             != NGX_OK)
         {
             ngx_str_set(&reason, "no memory");

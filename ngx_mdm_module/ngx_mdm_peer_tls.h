@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_MDM_REDIS_TLS_H_INCLUDED_
-#define _NGX_MDM_REDIS_TLS_H_INCLUDED_
+#ifndef _NGX_MDM_PEER_TLS_H_INCLUDED_
+#define _NGX_MDM_PEER_TLS_H_INCLUDED_
 
 
 #include "ngx_mdm_redis_conn.h"
@@ -38,4 +38,4 @@ ngx_int_t ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn);
 void ngx_mdm_redis_tls_close(ngx_connection_t *c);
 
 
-#endif /* _NGX_MDM_REDIS_TLS_H_INCLUDED_ */
+#endif /* _NGX_MDM_PEER_TLS_H_INCLUDED_ */

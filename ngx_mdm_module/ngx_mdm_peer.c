@@ -7,7 +7,7 @@
 
 
 #include "ngx_mdm_redis_conn.h"
-#include "ngx_mdm_redis_tls.h"
+#include "ngx_mdm_peer_tls.h"
 
 
 #define NGX_MDM_REDIS_BUFFER     65536

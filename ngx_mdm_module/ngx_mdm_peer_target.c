@@ -4,18 +4,18 @@
  */
 
 
-#include "ngx_mdm_redis_target.h"
+#include "ngx_mdm_peer_target.h"
 
 
 /* RFC 1035 */
-#define NGX_MDM_REDIS_HOST_MAX  255
+#define NGX_MDM_PEER_HOST_MAX  255
 
 
 void
-ngx_mdm_redis_target_server(ngx_mdm_redis_target_t *target,
+ngx_mdm_peer_target_server(ngx_mdm_peer_target_t *target,
     ngx_mdm_store_server_t *server)
 {
-    ngx_memzero(target, sizeof(ngx_mdm_redis_target_t));
+    ngx_memzero(target, sizeof(ngx_mdm_peer_target_t));
 
     target->name = server->text;
     target->host = server->host;
@@ -33,7 +33,7 @@ ngx_mdm_redis_target_server(ngx_mdm_redis_target_t *target,
 
 
 ngx_int_t
-ngx_mdm_redis_target_host(ngx_mdm_redis_target_t *target, ngx_str_t *host,
+ngx_mdm_peer_target_host(ngx_mdm_peer_target_t *target, ngx_str_t *host,
     in_port_t port)
 {
     u_char      *p;
@@ -48,9 +48,9 @@ ngx_mdm_redis_target_host(ngx_mdm_redis_target_t *target, ngx_str_t *host,
         u_char             text[];
     } *t;
 
-    ngx_memzero(target, sizeof(ngx_mdm_redis_target_t));
+    ngx_memzero(target, sizeof(ngx_mdm_peer_target_t));
 
-    if (host->len == 0 || host->len > NGX_MDM_REDIS_HOST_MAX || port == 0) {
+    if (host->len == 0 || host->len > NGX_MDM_PEER_HOST_MAX || port == 0) {
         return NGX_DECLINED;
     }
 
@@ -123,7 +123,7 @@ ngx_mdm_redis_target_host(ngx_mdm_redis_target_t *target, ngx_str_t *host,
 
 
 ngx_int_t
-ngx_mdm_redis_target_resolved(ngx_mdm_redis_target_t *target,
+ngx_mdm_peer_target_resolved(ngx_mdm_peer_target_t *target,
     ngx_resolver_addr_t *addrs, ngx_uint_t naddrs)
 {
     u_char          *p;
@@ -166,7 +166,7 @@ ngx_mdm_redis_target_resolved(ngx_mdm_redis_target_t *target,
 
 
 void
-ngx_mdm_redis_target_free(ngx_mdm_redis_target_t *target)
+ngx_mdm_peer_target_free(ngx_mdm_peer_target_t *target)
 {
     if (target->resolved != NULL) {
         ngx_free(target->resolved);
@@ -176,5 +176,5 @@ ngx_mdm_redis_target_free(ngx_mdm_redis_target_t *target)
         ngx_free(target->text);
     }
 
-    ngx_memzero(target, sizeof(ngx_mdm_redis_target_t));
+    ngx_memzero(target, sizeof(ngx_mdm_peer_target_t));
 }

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_mdm_redis_tls.h"
+#include "ngx_mdm_peer_tls.h"
 
 #include <openssl/x509v3.h>
 
