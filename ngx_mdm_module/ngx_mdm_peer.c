@@ -578,7 +578,7 @@ ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
 
     before = c->sent;
 
-    rc = ngx_mdm_redis_out_send(&conn->out, c, &conn->stats->sends);
+    rc = ngx_mdm_peer_out_send(&conn->out, c, &conn->stats->sends);
 
     if (rc != NGX_ERROR && (rc != NGX_OK || conn->behind)) {
         ngx_mdm_redis_conn_moved(conn, rc == NGX_OK, c->sent != before);
@@ -676,7 +676,7 @@ ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
         ngx_del_timer(&conn->timer);
     }
 
-    ngx_mdm_redis_out_free(&conn->out);
+    ngx_mdm_peer_out_free(&conn->out);
     ngx_mdm_redis_reader_free(&conn->reader);
 
     c = conn->connection;

@@ -319,14 +319,14 @@ ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op)
 
     if (op->state != NGX_MDM_REDIS_OP_SENT
         || op->size <= NGX_MDM_REDIS_LARGE
-        || ngx_mdm_redis_out_detach(&conn->out, op) == NGX_OK)
+        || ngx_mdm_peer_out_detach(&conn->out, op) == NGX_OK)
     {
         return;
     }
 
     /* the op stays: it is dropped by whoever finds it without a call */
 
-    ngx_mdm_redis_out_free(&conn->out);
+    ngx_mdm_peer_out_free(&conn->out);
 
     ngx_str_set(&reason, "no memory");
     ngx_mdm_redis_conn_reset(conn, &reason);

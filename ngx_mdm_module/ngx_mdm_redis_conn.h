@@ -150,7 +150,7 @@ struct ngx_mdm_redis_conn_s {
     ngx_mdm_redis_conn_state_e       state;
     ngx_uint_t                       step;     /* of the handshake */
 
-    ngx_mdm_redis_out_t              out;
+    ngx_mdm_peer_out_t              out;
     ngx_mdm_redis_reader_t           reader;
 
     ngx_queue_t                      waiting;  /* ops not written yet */

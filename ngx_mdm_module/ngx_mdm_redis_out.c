@@ -2,52 +2,31 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The output of a connection.  What is small is written into blocks, so that
- * the calls of a turn leave in one write; a large argument is sent from where
- * it lies, in pieces.
+ * Calls and commands, as they are written to the output of a connection.
  */
 
 
 #include "ngx_mdm_redis_resp.h"
 
 
-#define NGX_MDM_REDIS_BLOCK       16384
-
 /* an argument of a large call that is not copied, from here on */
 #define NGX_MDM_REDIS_REFER       4096
-
-/* what a connection sends in a turn before others get theirs */
-#define NGX_MDM_REDIS_PIECE       (256 * 1024)
 
 /* "$", a length and two line ends */
 #define NGX_MDM_REDIS_BULK        (1 + NGX_SIZE_T_LEN + 4)
 
 
-typedef struct {
-    ngx_chain_t               link;
-    ngx_buf_t                 buf;
-    void                     *owner;       /* of the bytes, NULL: they are in
-                                              the block */
-} ngx_mdm_redis_block_t;
-
-
 static size_t ngx_mdm_redis_out_size(mdm_call_t *call, ngx_uint_t flags);
 static u_char *ngx_mdm_redis_out_head(u_char *p, mdm_call_t *call,
     ngx_uint_t flags);
-static u_char *ngx_mdm_redis_out_reserve(ngx_mdm_redis_out_t *out,
-    size_t size);
-static void ngx_mdm_redis_out_end(ngx_mdm_redis_out_t *out, u_char *p);
-static ngx_int_t ngx_mdm_redis_out_refer(ngx_mdm_redis_out_t *out,
+static ngx_int_t ngx_mdm_redis_out_refer(ngx_mdm_peer_out_t *out,
     mdm_str_t *arg, void *owner);
-static ngx_mdm_redis_block_t *ngx_mdm_redis_out_block(size_t room);
-static void ngx_mdm_redis_out_add(ngx_mdm_redis_out_t *out, ngx_chain_t *cl);
-static void ngx_mdm_redis_out_sent(ngx_mdm_redis_out_t *out);
 static u_char *ngx_mdm_redis_number(u_char *p, size_t n);
 static u_char *ngx_mdm_redis_bulk(u_char *p, const u_char *data, size_t len);
 
 
 ngx_int_t
-ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
+ngx_mdm_redis_out_call(ngx_mdm_peer_out_t *out, mdm_call_t *call,
     ngx_uint_t flags)
 {
     size_t       size;
@@ -60,7 +39,7 @@ ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
         size += NGX_MDM_REDIS_BULK + call->args[i].len;
     }
 
-    p = ngx_mdm_redis_out_reserve(out, size);
+    p = ngx_mdm_peer_out_reserve(out, size);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -71,46 +50,46 @@ ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
         p = ngx_mdm_redis_bulk(p, call->args[i].data, call->args[i].len);
     }
 
-    ngx_mdm_redis_out_end(out, p);
+    ngx_mdm_peer_out_end(out, p);
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_mdm_redis_out_large(ngx_mdm_redis_out_t *out, mdm_call_t *call,
+ngx_mdm_redis_out_large(ngx_mdm_peer_out_t *out, mdm_call_t *call,
     ngx_uint_t flags, void *owner)
 {
     u_char               *p;
     mdm_str_t            *arg;
     mdm_uint_t            i;
-    ngx_mdm_redis_out_t   large;
+    ngx_mdm_peer_out_t   large;
 
     /* in an output of its own, so that half a call is never written */
 
-    ngx_memzero(&large, sizeof(ngx_mdm_redis_out_t));
+    ngx_memzero(&large, sizeof(ngx_mdm_peer_out_t));
 
-    p = ngx_mdm_redis_out_reserve(&large,
+    p = ngx_mdm_peer_out_reserve(&large,
                                   ngx_mdm_redis_out_size(call, flags));
     if (p == NULL) {
         goto failed;
     }
 
-    ngx_mdm_redis_out_end(&large, ngx_mdm_redis_out_head(p, call, flags));
+    ngx_mdm_peer_out_end(&large, ngx_mdm_redis_out_head(p, call, flags));
 
     for (i = 0; i < call->nargs; i++) {
 
         arg = &call->args[i];
 
         if (arg->len < NGX_MDM_REDIS_REFER) {
-            p = ngx_mdm_redis_out_reserve(&large,
+            p = ngx_mdm_peer_out_reserve(&large,
                                           NGX_MDM_REDIS_BULK + arg->len);
             if (p == NULL) {
                 goto failed;
             }
 
             p = ngx_mdm_redis_bulk(p, arg->data, arg->len);
-            ngx_mdm_redis_out_end(&large, p);
+            ngx_mdm_peer_out_end(&large, p);
             continue;
         }
 
@@ -119,21 +98,13 @@ ngx_mdm_redis_out_large(ngx_mdm_redis_out_t *out, mdm_call_t *call,
         }
     }
 
-    if (out->last != NULL) {
-        out->last->next = large.first;
-
-    } else {
-        out->first = large.first;
-    }
-
-    out->last = large.last;
-    out->queued += large.queued;
+    ngx_mdm_peer_out_join(out, &large);
 
     return NGX_OK;
 
 failed:
 
-    ngx_mdm_redis_out_free(&large);
+    ngx_mdm_peer_out_free(&large);
 
     return NGX_ERROR;
 }
@@ -142,45 +113,30 @@ failed:
 /* "$N", the bytes where they are, and the line end */
 
 static ngx_int_t
-ngx_mdm_redis_out_refer(ngx_mdm_redis_out_t *out, mdm_str_t *arg, void *owner)
+ngx_mdm_redis_out_refer(ngx_mdm_peer_out_t *out, mdm_str_t *arg, void *owner)
 {
-    u_char                 *p;
-    ngx_buf_t              *b;
-    ngx_mdm_redis_block_t  *block;
+    u_char  *p;
 
-    p = ngx_mdm_redis_out_reserve(out, NGX_MDM_REDIS_BULK);
+    p = ngx_mdm_peer_out_reserve(out, NGX_MDM_REDIS_BULK);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     *p++ = '$';
     p = ngx_mdm_redis_number(p, arg->len);
-    ngx_mdm_redis_out_end(out, p);
+    ngx_mdm_peer_out_end(out, p);
 
-    block = ngx_mdm_redis_out_block(0);
-    if (block == NULL) {
+    if (ngx_mdm_peer_out_refer(out, arg->data, arg->len, owner) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    block->owner = owner;
-
-    b = &block->buf;
-    b->start = arg->data;
-    b->pos = arg->data;
-    b->last = arg->data + arg->len;
-    b->end = b->last;
-
-    ngx_mdm_redis_out_add(out, &block->link);
-
-    out->queued += (off_t) arg->len;
-
-    p = ngx_mdm_redis_out_reserve(out, 2);
+    p = ngx_mdm_peer_out_reserve(out, 2);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     *p++ = CR; *p++ = LF;
-    ngx_mdm_redis_out_end(out, p);
+    ngx_mdm_peer_out_end(out, p);
 
     return NGX_OK;
 }
@@ -247,7 +203,7 @@ ngx_mdm_redis_out_head(u_char *p, mdm_call_t *call, ngx_uint_t flags)
 
 
 ngx_int_t
-ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out, const ngx_str_t *argv,
+ngx_mdm_redis_out_command(ngx_mdm_peer_out_t *out, const ngx_str_t *argv,
     ngx_uint_t argc)
 {
     size_t       size;
@@ -260,7 +216,7 @@ ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out, const ngx_str_t *argv,
         size += NGX_MDM_REDIS_BULK + argv[i].len;
     }
 
-    p = ngx_mdm_redis_out_reserve(out, size);
+    p = ngx_mdm_peer_out_reserve(out, size);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -272,14 +228,14 @@ ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out, const ngx_str_t *argv,
         p = ngx_mdm_redis_bulk(p, argv[i].data, argv[i].len);
     }
 
-    ngx_mdm_redis_out_end(out, p);
+    ngx_mdm_peer_out_end(out, p);
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_mdm_redis_out_auth(ngx_mdm_redis_out_t *out, ngx_str_t *user,
+ngx_mdm_redis_out_auth(ngx_mdm_peer_out_t *out, ngx_str_t *user,
     ngx_str_t *password)
 {
     ngx_str_t   argv[3];
@@ -301,252 +257,6 @@ ngx_mdm_redis_out_auth(ngx_mdm_redis_out_t *out, ngx_str_t *user,
     argv[n++] = *password;
 
     return ngx_mdm_redis_out_command(out, argv, n);
-}
-
-
-/* room in one piece; the caller moves the buffer's end */
-
-static u_char *
-ngx_mdm_redis_out_reserve(ngx_mdm_redis_out_t *out, size_t size)
-{
-    ngx_buf_t              *b;
-    ngx_chain_t            *cl;
-    ngx_mdm_redis_block_t  *block;
-
-    if (out->last != NULL) {
-        b = out->last->buf;
-
-        if ((size_t) (b->end - b->last) >= size) {
-            return b->last;
-        }
-    }
-
-    if (out->spare != NULL && size <= NGX_MDM_REDIS_BLOCK) {
-        cl = out->spare;
-        out->spare = NULL;
-
-    } else {
-        block = ngx_mdm_redis_out_block(ngx_max(size, NGX_MDM_REDIS_BLOCK));
-        if (block == NULL) {
-            return NULL;
-        }
-
-        cl = &block->link;
-    }
-
-    ngx_mdm_redis_out_add(out, cl);
-
-    return cl->buf->last;
-}
-
-
-static void
-ngx_mdm_redis_out_end(ngx_mdm_redis_out_t *out, u_char *p)
-{
-    ngx_buf_t  *b;
-
-    b = out->last->buf;
-
-    out->queued += p - b->last;
-    b->last = p;
-}
-
-
-/* with room for so many bytes behind it */
-
-static ngx_mdm_redis_block_t *
-ngx_mdm_redis_out_block(size_t room)
-{
-    ngx_buf_t              *b;
-    ngx_mdm_redis_block_t  *block;
-
-    block = ngx_alloc(sizeof(ngx_mdm_redis_block_t) + room, ngx_cycle->log);
-    if (block == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(block, sizeof(ngx_mdm_redis_block_t));
-
-    b = &block->buf;
-    b->start = (u_char *) block + sizeof(ngx_mdm_redis_block_t);
-    b->pos = b->start;
-    b->last = b->start;
-    b->end = b->start + room;
-    b->temporary = 1;
-
-    block->link.buf = b;
-
-    return block;
-}
-
-
-static void
-ngx_mdm_redis_out_add(ngx_mdm_redis_out_t *out, ngx_chain_t *cl)
-{
-    cl->next = NULL;
-
-    if (out->last != NULL) {
-        out->last->next = cl;
-
-    } else {
-        out->first = cl;
-    }
-
-    out->last = cl;
-}
-
-
-ngx_int_t
-ngx_mdm_redis_out_detach(ngx_mdm_redis_out_t *out, void *owner)
-{
-    size_t                   size;
-    ngx_buf_t               *b;
-    ngx_chain_t             *cl, **p;
-    ngx_mdm_redis_block_t   *block;
-
-    for (p = &out->first; *p != NULL; p = &(*p)->next) {
-
-        cl = *p;
-
-        if (((ngx_mdm_redis_block_t *) cl)->owner != owner) {
-            continue;
-        }
-
-        b = cl->buf;
-        size = b->last - b->pos;
-
-        block = ngx_mdm_redis_out_block(size);
-        if (block == NULL) {
-            return NGX_ERROR;
-        }
-
-        block->buf.last = ngx_cpymem(block->buf.pos, b->pos, size);
-        block->link.next = cl->next;
-
-        *p = &block->link;
-
-        if (out->last == cl) {
-            out->last = &block->link;
-        }
-
-        ngx_free(cl);
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_mdm_redis_out_send(ngx_mdm_redis_out_t *out, ngx_connection_t *c,
-    ngx_uint_t *sends)
-{
-    off_t         end;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *rest;
-
-    end = c->sent + NGX_MDM_REDIS_PIECE;
-
-    while (out->first != NULL) {
-
-        if (!c->write->ready) {
-            return NGX_AGAIN;
-        }
-
-        if (c->sent >= end) {
-            return NGX_BUSY;
-        }
-
-        (*sends)++;
-
-        /* TLS would take a chain as a whole, whatever its limit is */
-
-        if (out->first->next == NULL || c->ssl != NULL) {
-            b = out->first->buf;
-
-            n = c->send(c, b->pos, ngx_min((size_t) (b->last - b->pos),
-                                           NGX_MDM_REDIS_PIECE));
-
-            if (n == NGX_ERROR) {
-                return NGX_ERROR;
-            }
-
-            if (n == NGX_AGAIN) {
-                return NGX_AGAIN;
-            }
-
-            b->pos += n;
-
-        } else {
-            rest = c->send_chain(c, out->first, NGX_MDM_REDIS_PIECE);
-
-            if (rest == NGX_CHAIN_ERROR) {
-                return NGX_ERROR;
-            }
-        }
-
-        ngx_mdm_redis_out_sent(out);
-    }
-
-    return NGX_OK;
-}
-
-
-/* frees blocks that have been sent */
-
-static void
-ngx_mdm_redis_out_sent(ngx_mdm_redis_out_t *out)
-{
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    while (out->first != NULL) {
-        cl = out->first;
-        b = cl->buf;
-
-        if (b->pos != b->last) {
-            return;
-        }
-
-        out->first = cl->next;
-
-        if (out->first == NULL) {
-            out->last = NULL;
-        }
-
-        if (out->spare == NULL
-            && ((ngx_mdm_redis_block_t *) cl)->owner == NULL
-            && b->end - b->start == NGX_MDM_REDIS_BLOCK)
-        {
-            b->pos = b->start;
-            b->last = b->start;
-            out->spare = cl;
-
-        } else {
-            ngx_free(cl);
-        }
-    }
-}
-
-
-void
-ngx_mdm_redis_out_free(ngx_mdm_redis_out_t *out)
-{
-    ngx_chain_t  *cl;
-
-    while (out->first != NULL) {
-        cl = out->first;
-        out->first = cl->next;
-        ngx_free(cl);
-    }
-
-    out->last = NULL;
-    out->queued = 0;
-
-    if (out->spare != NULL) {
-        ngx_free(out->spare);
-        out->spare = NULL;
-    }
 }
 
 

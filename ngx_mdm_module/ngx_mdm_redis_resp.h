@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * RESP: a buffer that calls are written into, and a reader that turns what
- * the server sends into mdm_reply_t.
+ * RESP: how calls are written, and a reader that turns what the server sends
+ * into mdm_reply_t.
  */
 
 
@@ -18,24 +18,11 @@
 #include <hiredis/hiredis.h>
 
 #include "mdm_exchange.h"
+#include "ngx_mdm_peer_out.h"
 
 
 /* a reply may take this much memory, more breaks the connection */
 #define NGX_MDM_REDIS_REPLY_MAX  (64 * 1024 * 1024)
-
-
-/*
- * The output: a chain of blocks.  What is written goes to the last one, and
- * a block is freed once it has been sent; one is kept for the next turn.
- * What "queued" says has left when c->sent of the connection is as much.
- */
-
-typedef struct {
-    ngx_chain_t              *first;
-    ngx_chain_t              *last;
-    ngx_chain_t              *spare;
-    off_t                     queued;      /* bytes, sent ones too */
-} ngx_mdm_redis_out_t;
 
 
 typedef struct {
@@ -64,7 +51,7 @@ typedef struct {
 
 
 /* writes EVALSHA or EVAL; NGX_OK, or NGX_ERROR and nothing is written */
-ngx_int_t ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
+ngx_int_t ngx_mdm_redis_out_call(ngx_mdm_peer_out_t *out, mdm_call_t *call,
     ngx_uint_t flags);
 
 /*
@@ -72,33 +59,16 @@ ngx_int_t ngx_mdm_redis_out_call(ngx_mdm_redis_out_t *out, mdm_call_t *call,
  * they are until they have left, or were detached.  "owner" says whose they
  * are, and is not NULL.
  */
-ngx_int_t ngx_mdm_redis_out_large(ngx_mdm_redis_out_t *out, mdm_call_t *call,
+ngx_int_t ngx_mdm_redis_out_large(ngx_mdm_peer_out_t *out, mdm_call_t *call,
     ngx_uint_t flags, void *owner);
 
-/*
- * The owner goes away: what of its bytes has not left is copied.  NGX_OK;
- * NGX_ERROR: no memory, the output must not be sent any more.
- */
-ngx_int_t ngx_mdm_redis_out_detach(ngx_mdm_redis_out_t *out, void *owner);
-
 /* writes any command; NGX_OK or NGX_ERROR */
-ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_redis_out_t *out,
+ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_peer_out_t *out,
     const ngx_str_t *argv, ngx_uint_t argc);
 
 /* writes AUTH, unless the password is empty; NGX_OK or NGX_ERROR */
-ngx_int_t ngx_mdm_redis_out_auth(ngx_mdm_redis_out_t *out, ngx_str_t *user,
+ngx_int_t ngx_mdm_redis_out_auth(ngx_mdm_peer_out_t *out, ngx_str_t *user,
     ngx_str_t *password);
-
-/*
- * Sends what there is.  NGX_OK: all of it; NGX_AGAIN: the socket takes no
- * more for now; NGX_BUSY: it would, but others have their turn first;
- * NGX_ERROR.  *sends grows by the writes made.
- */
-ngx_int_t ngx_mdm_redis_out_send(ngx_mdm_redis_out_t *out,
-    ngx_connection_t *c, ngx_uint_t *sends);
-
-/* forgets what has not been sent and frees all memory */
-void ngx_mdm_redis_out_free(ngx_mdm_redis_out_t *out);
 
 
 ngx_int_t ngx_mdm_redis_reader_init(ngx_mdm_redis_reader_t *reader);

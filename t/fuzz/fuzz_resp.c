@@ -256,7 +256,7 @@ fuzz_write(const mdm_reply_t *reply)
     mdm_call_t           call;
     mdm_script_t         script;
     ngx_chain_t         *cl;
-    ngx_mdm_redis_out_t  out;
+    ngx_mdm_peer_out_t  out;
 
     memset(&out, 0, sizeof(out));
     memset(&call, 0, sizeof(call));
@@ -302,7 +302,7 @@ fuzz_write(const mdm_reply_t *reply)
         p = ngx_cpymem(p, b->pos, b->last - b->pos);
     }
 
-    ngx_mdm_redis_out_free(&out);
+    ngx_mdm_peer_out_free(&out);
 
     fuzz_read(&run, NULL, 0, wire, len);
 
