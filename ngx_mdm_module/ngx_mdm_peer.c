@@ -2,46 +2,173 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The socket of a connection: what is specific to how bytes come and go.
+ * An outgoing connection: how it comes up, carries bytes, and ends.
  */
 
 
-#include "ngx_mdm_redis_conn.h"
-#include "ngx_mdm_peer_tls.h"
+#include "ngx_mdm_peer.h"
 
 
-#define NGX_MDM_REDIS_BUFFER     65536
+/* between attempts to connect: at first, and at most */
+#define NGX_MDM_PEER_DELAY      100
+#define NGX_MDM_PEER_DELAY_MAX  1000
+
+/* a connection that lasted this long was a good one */
+#define NGX_MDM_PEER_STABLE     1000
+
+/* a worker that quits keeps an idle connection for this long */
+#define NGX_MDM_PEER_LINGER     1000
+
+#define NGX_MDM_PEER_BUFFER     65536
 
 /* reads in a row before other connections get their turn */
-#define NGX_MDM_REDIS_READS      16
+#define NGX_MDM_PEER_READS      16
 
 
-#define ngx_mdm_redis_clear_event()                                           \
+#define ngx_mdm_peer_clear_event()                                            \
     ((ngx_event_flags & NGX_USE_CLEAR_EVENT) ? NGX_CLEAR_EVENT                \
                                              : NGX_LEVEL_EVENT)
 
 
-static ngx_int_t ngx_mdm_redis_conn_nodelay(ngx_mdm_redis_conn_t *conn,
+static void ngx_mdm_peer_timer_handler(ngx_event_t *ev);
+static ngx_int_t ngx_mdm_peer_connect(ngx_mdm_peer_t *peer,
+    ngx_str_t *reason);
+static ngx_int_t ngx_mdm_peer_nodelay(ngx_mdm_peer_t *peer,
     ngx_connection_t *c);
-static ngx_int_t ngx_mdm_redis_conn_connected(ngx_mdm_redis_conn_t *conn);
-static ngx_int_t ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_conn_write_handler(ngx_event_t *wev);
-static void ngx_mdm_redis_conn_read_handler(ngx_event_t *rev);
-static ngx_int_t ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn,
+static ngx_int_t ngx_mdm_peer_connected(ngx_mdm_peer_t *peer);
+static void ngx_mdm_peer_secured(ngx_connection_t *c, ngx_str_t *reason);
+static ngx_int_t ngx_mdm_peer_greeting(ngx_mdm_peer_t *peer);
+static void ngx_mdm_peer_write_handler(ngx_event_t *wev);
+static void ngx_mdm_peer_read_handler(ngx_event_t *rev);
+static ngx_int_t ngx_mdm_peer_read(ngx_mdm_peer_t *peer,
     ngx_connection_t *c);
-static ngx_int_t ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn,
-    const char *text);
-static void ngx_mdm_redis_conn_broken(ngx_mdm_redis_conn_t *conn,
-    const char *text);
-static void ngx_mdm_redis_conn_errno(ngx_mdm_redis_conn_t *conn,
-    ngx_err_t err, ngx_str_t *reason);
+static void ngx_mdm_peer_flush_handler(ngx_event_t *ev);
+static void ngx_mdm_peer_send(ngx_mdm_peer_t *peer);
+static void ngx_mdm_peer_down(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 
 
 /* what has been received is copied by the reader before anything else runs */
 
-static u_char  ngx_mdm_redis_buffer[NGX_MDM_REDIS_BUFFER];
+static u_char  ngx_mdm_peer_buffer[NGX_MDM_PEER_BUFFER];
+
+
+void
+ngx_mdm_peer_init(ngx_mdm_peer_t *peer)
+{
+    peer->fd = (ngx_socket_t) -1;
+
+    peer->log = *ngx_cycle->log;
+    peer->log.handler = ngx_mdm_peer_log_error;
+    peer->log.data = peer;
+    peer->log.action = NULL;
+
+    peer->secured = ngx_mdm_peer_secured;
+
+    peer->flush.handler = ngx_mdm_peer_flush_handler;
+    peer->flush.data = peer;
+    peer->flush.log = &peer->log;
+
+    peer->timer.handler = ngx_mdm_peer_timer_handler;
+    peer->timer.data = peer;
+    peer->timer.log = &peer->log;
+    peer->timer.cancelable = 1;
+}
+
+
+void
+ngx_mdm_peer_open(ngx_mdm_peer_t *peer)
+{
+    peer->tried = 0;
+    peer->delay = 0;
+
+    ngx_mdm_peer_start(peer);
+}
+
+
+void
+ngx_mdm_peer_start(ngx_mdm_peer_t *peer)
+{
+    ngx_int_t  rc;
+    ngx_str_t  reason;
+
+    peer->state = NGX_MDM_PEER_LOCATING;
+    peer->log.action = (char *) peer->handlers->locating;
+
+    rc = peer->handlers->locate(peer, &reason);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer start, located:%i tried:%ui", rc, peer->tried);
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(&peer->timer, peer->conf->connect_timeout);
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_mdm_peer_located(peer, NULL);
+
+    } else {
+        ngx_mdm_peer_failed(peer, &reason);
+    }
+}
+
+
+void
+ngx_mdm_peer_located(ngx_mdm_peer_t *peer, ngx_str_t *reason)
+{
+    ngx_str_t  why;
+
+    if (peer->timer.timer_set) {
+        ngx_del_timer(&peer->timer);
+    }
+
+    if (reason != NULL) {
+        ngx_mdm_peer_failed(peer, reason);
+        return;
+    }
+
+    if (peer->addr >= peer->target->naddrs) {
+        peer->addr = 0;
+    }
+
+    if (ngx_mdm_peer_connect(peer, &why) != NGX_OK) {
+        ngx_mdm_peer_failed(peer, &why);
+    }
+}
+
+
+static void
+ngx_mdm_peer_timer_handler(ngx_event_t *ev)
+{
+    ngx_str_t        reason;
+    ngx_mdm_peer_t  *peer;
+
+    peer = ev->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer timer, state:%d", (int) peer->state);
+
+    switch (peer->state) {
+
+    case NGX_MDM_PEER_CLOSED:
+        ngx_mdm_peer_start(peer);
+        break;
+
+    case NGX_MDM_PEER_LOCATING:
+    case NGX_MDM_PEER_CONNECTING:
+    case NGX_MDM_PEER_SECURING:
+    case NGX_MDM_PEER_GREETING:
+        ngx_mdm_peer_reason(peer, &reason, "%s within %Mms",
+                            ngx_mdm_peer_phase(peer),
+                            peer->conf->connect_timeout);
+
+        ngx_mdm_peer_failed(peer, &reason);
+        break;
+
+    default: /* NGX_MDM_PEER_READY */
+        peer->handlers->quit(peer, 0);
+    }
+}
 
 
 /*
@@ -49,8 +176,8 @@ static u_char  ngx_mdm_redis_buffer[NGX_MDM_REDIS_BUFFER];
  * which wakes the worker up again for each call that is sent.
  */
 
-ngx_int_t
-ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+static ngx_int_t
+ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 {
     int                rc;
     ngx_err_t          err;
@@ -59,14 +186,14 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ngx_socket_t       s;
     ngx_connection_t  *c;
 
-    if (conn->target->naddrs == 0) {
+    if (peer->target->naddrs == 0) {
         ngx_str_set(reason, "its name is not resolved");
         return NGX_ERROR;
     }
 
-    addr = &conn->target->addrs[conn->addr];
+    addr = &peer->target->addrs[peer->addr];
 
-    conn->log.action = "connecting to redis";
+    peer->log.action = (char *) peer->handlers->connecting;
 
     /* the cached time may be that of before something long */
 
@@ -75,15 +202,15 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     s = ngx_socket(addr->sockaddr->sa_family, SOCK_STREAM, 0);
 
     if (s == (ngx_socket_t) -1) {
-        ngx_mdm_redis_conn_errno(conn, ngx_socket_errno, reason);
+        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
         return NGX_ERROR;
     }
 
-    c = ngx_get_connection(s, &conn->log);
+    c = ngx_get_connection(s, &peer->log);
 
     if (c == NULL) {
         if (ngx_close_socket(s) == -1) {
-            ngx_log_error(NGX_LOG_ALERT, &conn->log, ngx_socket_errno,
+            ngx_log_error(NGX_LOG_ALERT, &peer->log, ngx_socket_errno,
                           ngx_close_socket_n " failed");
         }
 
@@ -91,21 +218,21 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
         return NGX_ERROR;
     }
 
-    c->read->log = &conn->log;
-    c->write->log = &conn->log;
-    c->read->handler = ngx_mdm_redis_conn_read_handler;
-    c->write->handler = ngx_mdm_redis_conn_write_handler;
+    c->read->log = &peer->log;
+    c->write->log = &peer->log;
+    c->read->handler = ngx_mdm_peer_read_handler;
+    c->write->handler = ngx_mdm_peer_write_handler;
 
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     c->start_time = ngx_current_msec;
     c->type = SOCK_STREAM;
-    c->data = conn;
+    c->data = peer;
     c->idle = 1;
 
-    conn->log.connection = c->number;
-    conn->connection = c;
-    conn->fd = s;
-    conn->state = NGX_MDM_REDIS_CONN_CONNECTING;
+    peer->log.connection = c->number;
+    peer->connection = c;
+    peer->fd = s;
+    peer->state = NGX_MDM_PEER_CONNECTING;
 
     c->recv = ngx_recv;
     c->send = ngx_send;
@@ -116,29 +243,25 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
     c->log_error = NGX_ERROR_INFO;
 
-    pool = ngx_create_pool(256, &conn->log);
+    pool = ngx_create_pool(256, &peer->log);
     if (pool == NULL) {
         goto nomem;
     }
 
     c->pool = pool;
 
-    if (ngx_mdm_redis_reader_init(&conn->reader) != NGX_OK) {
-        goto nomem;
-    }
-
     if (ngx_nonblocking(s) == -1) {
-        ngx_mdm_redis_conn_errno(conn, ngx_socket_errno, reason);
+        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
         return NGX_ERROR;
     }
 
-    if (ngx_mdm_redis_conn_nodelay(conn, c) != NGX_OK) {
-        ngx_mdm_redis_conn_errno(conn, ngx_socket_errno, reason);
+    if (ngx_mdm_peer_nodelay(peer, c) != NGX_OK) {
+        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
         return NGX_ERROR;
     }
 
-    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &conn->log, 0,
-                   "mdm redis connect to %V, fd:%d #%uA",
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer connect to %V, fd:%d #%uA",
                    &addr->name, s, c->number);
 
     rc = connect(s, addr->sockaddr, addr->socklen);
@@ -147,21 +270,21 @@ ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
         err = ngx_socket_errno;
 
         if (err != NGX_EINPROGRESS) {
-            ngx_mdm_redis_conn_errno(conn, err, reason);
+            ngx_mdm_peer_errno(peer, err, reason);
             return NGX_ERROR;
         }
 
         if (ngx_add_event(c->write, NGX_WRITE_EVENT,
-                          ngx_mdm_redis_clear_event())
+                          ngx_mdm_peer_clear_event())
             != NGX_OK)
         {
             goto failed;
         }
     }
 
-    ngx_add_timer(&conn->timer, conn->store->connect_timeout);
+    ngx_add_timer(&peer->timer, peer->conf->connect_timeout);
 
-    if (rc == 0 && ngx_mdm_redis_conn_connected(conn) != NGX_OK) {
+    if (rc == 0 && ngx_mdm_peer_connected(peer) != NGX_OK) {
         goto failed;
     }
 
@@ -180,12 +303,12 @@ failed:
 
 
 static ngx_int_t
-ngx_mdm_redis_conn_nodelay(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
+ngx_mdm_peer_nodelay(ngx_mdm_peer_t *peer, ngx_connection_t *c)
 {
     int                on;
     struct sockaddr   *sa;
 
-    sa = conn->target->addrs[conn->addr].sockaddr;
+    sa = peer->target->addrs[peer->addr].sockaddr;
 
 #if (NGX_HAVE_UNIX_DOMAIN)
 
@@ -222,28 +345,33 @@ ngx_mdm_redis_conn_nodelay(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
 
 
 static ngx_int_t
-ngx_mdm_redis_conn_connected(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_peer_connected(ngx_mdm_peer_t *peer)
 {
-    return conn->store->tls != NULL ? ngx_mdm_redis_tls_start(conn)
-                                    : ngx_mdm_redis_conn_greet(conn);
+    return (peer->conf->tls != NULL) ? ngx_mdm_peer_tls_start(peer)
+                                     : ngx_mdm_peer_greeting(peer);
 }
 
 
-void
-ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn)
+static void
+ngx_mdm_peer_secured(ngx_connection_t *c, ngx_str_t *reason)
 {
-    ngx_connection_t  *c;
+    ngx_mdm_peer_t  *peer;
 
-    c = conn->connection;
+    peer = c->data;
+
+    if (reason != NULL) {
+        ngx_mdm_peer_failed(peer, reason);
+        return;
+    }
 
     /* the TLS handshake had its own */
 
-    c->read->handler = ngx_mdm_redis_conn_read_handler;
-    c->write->handler = ngx_mdm_redis_conn_write_handler;
+    c->read->handler = ngx_mdm_peer_read_handler;
+    c->write->handler = ngx_mdm_peer_write_handler;
     c->idle = 1;
 
-    if (ngx_mdm_redis_conn_greet(conn) != NGX_OK) {
-        ngx_mdm_redis_conn_broken(conn, "no memory");
+    if (ngx_mdm_peer_greeting(peer) != NGX_OK) {
+        ngx_mdm_peer_broken(peer, "no memory");
         return;
     }
 
@@ -256,22 +384,22 @@ ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn)
 
 
 static ngx_int_t
-ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_peer_greeting(ngx_mdm_peer_t *peer)
 {
     ngx_connection_t  *c;
 
-    c = conn->connection;
+    c = peer->connection;
 
     if (c->write->active
         && ngx_del_event(c->write, NGX_WRITE_EVENT,
-                         ngx_mdm_redis_clear_event())
+                         ngx_mdm_peer_clear_event())
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (!c->read->active
-        && ngx_add_event(c->read, NGX_READ_EVENT, ngx_mdm_redis_clear_event())
+        && ngx_add_event(c->read, NGX_READ_EVENT, ngx_mdm_peer_clear_event())
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -279,10 +407,9 @@ ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn)
 
     c->write->ready = 1;
 
-    conn->log.action = "greeting redis";
-    conn->state = NGX_MDM_REDIS_CONN_GREETING;
+    peer->state = NGX_MDM_PEER_GREETING;
 
-    if (conn->owner->greet(conn) != NGX_OK) {
+    if (peer->handlers->connected(peer) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -291,29 +418,41 @@ ngx_mdm_redis_conn_greet(ngx_mdm_redis_conn_t *conn)
      * ngx_posted_events then waits for the first event of all.
      */
 
-    ngx_post_event(&conn->flush, &ngx_posted_next_events);
+    ngx_post_event(&peer->flush, &ngx_posted_next_events);
 
     return NGX_OK;
 }
 
 
+void
+ngx_mdm_peer_ready(ngx_mdm_peer_t *peer)
+{
+    ngx_del_timer(&peer->timer);
+
+    peer->state = NGX_MDM_PEER_READY;
+    peer->since = ngx_current_msec;
+    peer->tried = 0;
+    peer->down = 0;
+}
+
+
 static void
-ngx_mdm_redis_conn_write_handler(ngx_event_t *wev)
+ngx_mdm_peer_write_handler(ngx_event_t *wev)
 {
     int                    err;
     socklen_t              len;
     ngx_str_t              reason;
     ngx_connection_t      *c;
-    ngx_mdm_redis_conn_t  *conn;
+    ngx_mdm_peer_t  *peer;
 
     c = wev->data;
-    conn = c->data;
+    peer = c->data;
 
     ngx_log_debug1(NGX_LOG_DEBUG_EVENT, c->log, 0,
-                   "mdm redis write handler, state %d", (int) conn->state);
+                   "mdm peer write handler, state %d", (int) peer->state);
 
-    if (conn->state != NGX_MDM_REDIS_CONN_CONNECTING) {
-        ngx_mdm_redis_conn_flush(conn);
+    if (peer->state != NGX_MDM_PEER_CONNECTING) {
+        ngx_mdm_peer_send(peer);
         return;
     }
 
@@ -327,55 +466,52 @@ ngx_mdm_redis_conn_write_handler(ngx_event_t *wev)
     }
 
     if (err) {
-        ngx_mdm_redis_conn_errno(conn, err, &reason);
-        ngx_mdm_redis_conn_failed(conn, &reason);
+        ngx_mdm_peer_errno(peer, err, &reason);
+        ngx_mdm_peer_failed(peer, &reason);
         return;
     }
 
-    if (ngx_mdm_redis_conn_connected(conn) != NGX_OK) {
-        ngx_mdm_redis_conn_broken(conn, "no memory");
+    if (ngx_mdm_peer_connected(peer) != NGX_OK) {
+        ngx_mdm_peer_broken(peer, "no memory");
     }
 }
 
 
 static void
-ngx_mdm_redis_conn_read_handler(ngx_event_t *rev)
+ngx_mdm_peer_read_handler(ngx_event_t *rev)
 {
-    ngx_connection_t      *c;
-    ngx_mdm_redis_conn_t  *conn;
+    ngx_connection_t  *c;
+    ngx_mdm_peer_t    *peer;
 
     c = rev->data;
-    conn = c->data;
+    peer = c->data;
 
     ngx_log_debug1(NGX_LOG_DEBUG_EVENT, c->log, 0,
-                   "mdm redis read handler, state %d", (int) conn->state);
+                   "mdm peer read handler, state %d", (int) peer->state);
 
     if (c->close) {
         c->close = 0;
 
         /* c->error: worker_shutdown_timeout has passed */
 
-        ngx_mdm_redis_conn_quit(conn, c->error);
+        peer->handlers->quit(peer, c->error);
         return;
     }
 
-    if (ngx_mdm_redis_conn_read(conn, c) != NGX_OK) {
+    if (ngx_mdm_peer_read(peer, c) != NGX_OK) {
         return;
     }
 
-    if (ngx_mdm_redis_reader_shrink(&conn->reader) != NGX_OK) {
-        ngx_mdm_redis_conn_broken(conn, "no memory");
-        return;
+    if (peer->handlers->drained(peer) != NGX_OK) {
+        ngx_mdm_peer_broken(peer, "no memory");
     }
-
-    ngx_mdm_redis_conn_settle(conn);
 }
 
 
 /* NGX_OK; NGX_DONE: this connection is gone */
 
 static ngx_int_t
-ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
+ngx_mdm_peer_read(ngx_mdm_peer_t *peer, ngx_connection_t *c)
 {
     ssize_t       n;
     ngx_uint_t    i;
@@ -383,39 +519,25 @@ ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
 
     rev = c->read;
 
-    for (i = 0; i < NGX_MDM_REDIS_READS; i++) {
+    for (i = 0; i < NGX_MDM_PEER_READS; i++) {
 
-        n = c->recv(c, ngx_mdm_redis_buffer, NGX_MDM_REDIS_BUFFER);
+        n = c->recv(c, ngx_mdm_peer_buffer, NGX_MDM_PEER_BUFFER);
 
         if (n == NGX_AGAIN) {
             return NGX_OK;
         }
 
         if (n == NGX_ERROR) {
-            ngx_mdm_redis_conn_broken(conn, "the connection was reset");
+            ngx_mdm_peer_broken(peer, "the connection was reset");
             return NGX_DONE;
         }
 
         if (n == 0) {
-            ngx_mdm_redis_conn_broken(conn, "the server closed the "
-                                            "connection");
+            ngx_mdm_peer_broken(peer, "the server closed the connection");
             return NGX_DONE;
         }
 
-        conn->heard = ngx_current_msec;
-
-        if (conn->alive != NULL) {
-            *conn->alive = ngx_current_msec;
-        }
-
-        if (ngx_mdm_redis_reader_feed(&conn->reader, ngx_mdm_redis_buffer, n)
-            != NGX_OK)
-        {
-            ngx_mdm_redis_conn_garbled(conn, conn->reader.error);
-            return NGX_DONE;
-        }
-
-        if (ngx_mdm_redis_conn_replies(conn) != NGX_OK) {
+        if (peer->handlers->read(peer, ngx_mdm_peer_buffer, n) != NGX_OK) {
             return NGX_DONE;
         }
 
@@ -430,162 +552,43 @@ ngx_mdm_redis_conn_read(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c)
 }
 
 
-static ngx_int_t
-ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
+static void
+ngx_mdm_peer_flush_handler(ngx_event_t *ev)
 {
-    ngx_int_t            rc;
-    ngx_str_t            reason;
-    ngx_uint_t           generation;
-    ngx_queue_t         *q;
-    mdm_reply_t         *reply;
-    mdm_arena_t         *arena;
-    ngx_mdm_redis_op_t  *op;
+    ngx_mdm_peer_t  *peer;
 
-    generation = conn->generation;
+    peer = ev->data;
 
-    for ( ;; ) {
-
-        rc = ngx_mdm_redis_reader_get(&conn->reader, &reply, &arena);
-
-        if (rc == NGX_AGAIN) {
-            return NGX_OK;
-        }
-
-        if (rc == NGX_ERROR) {
-            ngx_mdm_redis_conn_garbled(conn, conn->reader.error);
-            return NGX_DONE;
-        }
-
-        if (conn->state == NGX_MDM_REDIS_CONN_GREETING) {
-
-            rc = conn->owner->greeted(conn, reply, &reason);
-
-            mdm_arena_destroy(arena);
-
-            if (rc == NGX_ERROR) {
-                ngx_mdm_redis_conn_failed(conn, &reason);
-                return NGX_DONE;
-            }
-
-            if (rc == NGX_OK) {
-                ngx_mdm_redis_conn_ready(conn);
-            }
-
-        } else if (ngx_queue_empty(&conn->sent)) {
-
-            if (conn->acks != 0) {
-                ngx_mdm_redis_wait_reply(conn, reply, arena);
-
-                if (conn->generation != generation) {
-                    return NGX_DONE;
-                }
-
-                continue;
-            }
-
-            mdm_arena_destroy(arena);
-            ngx_mdm_redis_conn_garbled(conn, "a reply came that was not "
-                                             "asked for");
-            return NGX_DONE;
-
-        } else {
-            q = ngx_queue_head(&conn->sent);
-            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-
-            if (op->asking) {
-
-                /* ASKING: what it says does not matter, the call's does */
-
-                op->asking = 0;
-                mdm_arena_destroy(arena);
-                continue;
-            }
-
-            if (op->leaving) {
-                mdm_arena_destroy(arena);
-                ngx_mdm_redis_conn_garbled(conn, "a reply came before its "
-                                                 "call had been sent");
-                return NGX_DONE;
-            }
-
-            ngx_queue_remove(q);
-            conn->nsent--;
-
-            if (op->durable && ngx_mdm_redis_waits(conn)
-                && reply->type == MDM_REPLY_ARRAY)
-            {
-                ngx_mdm_redis_wait_hold(conn, op, reply, arena);
-                continue;
-            }
-
-            op->state = NGX_MDM_REDIS_OP_OFF;
-
-            conn->owner->reply(conn, op, reply, arena);
-        }
-
-        /* what has just run may have closed the connection */
-
-        if (conn->generation != generation) {
-            return NGX_DONE;
-        }
-
-        if (conn->limit != 0 && !ngx_queue_empty(&conn->waiting)
-            && conn->state == NGX_MDM_REDIS_CONN_READY)
-        {
-            ngx_mdm_redis_conn_resume(conn);
-
-            if (conn->generation != generation) {
-                return NGX_DONE;
-            }
-        }
-    }
-}
-
-
-void
-ngx_mdm_redis_conn_flush_handler(ngx_event_t *ev)
-{
-    ngx_mdm_redis_conn_t  *conn;
-
-    conn = ev->data;
-
-    conn->stats->flushes++;
-
-    ngx_mdm_redis_conn_clock(conn);
-
-    if (conn->batch && ngx_mdm_redis_waits(conn)
-        && conn->state == NGX_MDM_REDIS_CONN_READY
-        && ngx_mdm_redis_wait_write(conn) != NGX_OK)
-    {
-        ngx_mdm_redis_conn_broken(conn, "no memory");
+    if (peer->handlers->flush(peer) != NGX_OK) {
+        ngx_mdm_peer_broken(peer, "no memory");
         return;
     }
 
-    ngx_mdm_redis_conn_flush(conn);
+    ngx_mdm_peer_send(peer);
 }
 
 
 static void
-ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_peer_send(ngx_mdm_peer_t *peer)
 {
     off_t              before;
     ngx_int_t          rc;
     ngx_event_t       *wev;
     ngx_connection_t  *c;
 
-    c = conn->connection;
+    c = peer->connection;
     wev = c->write;
 
     before = c->sent;
 
-    rc = ngx_mdm_peer_out_send(&conn->out, c, &conn->stats->sends);
+    rc = ngx_mdm_peer_out_send(&peer->out, c, peer->sends);
 
-    if (rc != NGX_ERROR && (rc != NGX_OK || conn->behind)) {
-        ngx_mdm_redis_conn_moved(conn, rc == NGX_OK, c->sent != before);
+    if (rc != NGX_ERROR) {
+        peer->handlers->sent(peer, rc == NGX_OK, c->sent != before);
     }
 
     if (rc == NGX_BUSY) {
-        ngx_post_event(&conn->flush, &ngx_posted_next_events);
+        ngx_post_event(&peer->flush, &ngx_posted_next_events);
         return;
     }
 
@@ -593,7 +596,7 @@ ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
 
         if (wev->active) {
             rc = ngx_del_event(wev, NGX_WRITE_EVENT,
-                               ngx_mdm_redis_clear_event());
+                               ngx_mdm_peer_clear_event());
         }
 
     } else if (rc == NGX_AGAIN) {
@@ -601,99 +604,181 @@ ngx_mdm_redis_conn_flush(ngx_mdm_redis_conn_t *conn)
 
         if (!wev->active) {
             rc = ngx_add_event(wev, NGX_WRITE_EVENT,
-                               ngx_mdm_redis_clear_event());
+                               ngx_mdm_peer_clear_event());
         }
     }
 
     if (rc != NGX_OK) {
-        ngx_mdm_redis_conn_broken(conn, "the connection was reset");
+        ngx_mdm_peer_broken(peer, "the connection was reset");
     }
 }
 
 
-/*
- * What has come cannot be used.  The next connection may well come up, so
- * that nothing else would tell.
- */
-
-static void
-ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn, const char *text)
-{
-    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
-        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
-                      "redis has sent what cannot be used: %s", text);
-    }
-
-    ngx_mdm_redis_conn_broken(conn, text);
-}
-
-
-static void
-ngx_mdm_redis_conn_broken(ngx_mdm_redis_conn_t *conn, const char *text)
+void
+ngx_mdm_peer_broken(ngx_mdm_peer_t *peer, const char *text)
 {
     ngx_str_t  reason;
 
     reason.data = (u_char *) text;
     reason.len = ngx_strlen(text);
 
-    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
-        ngx_mdm_redis_conn_lost(conn, &reason, 0);
+    if (peer->state == NGX_MDM_PEER_READY) {
+        peer->handlers->lost(peer, &reason);
 
     } else {
-        ngx_mdm_redis_conn_failed(conn, &reason);
+        ngx_mdm_peer_failed(peer, &reason);
     }
 }
 
 
 void
-ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_peer_lost(ngx_mdm_peer_t *peer, ngx_str_t *reason, ngx_uint_t level,
+    ngx_uint_t away, ngx_uint_t wanted)
+{
+    ngx_uint_t  stable;
+
+    ngx_log_error(level, &peer->log, 0, "connection to %s is given up: %V",
+                  peer->handlers->name, reason);
+
+    ngx_mdm_peer_close(peer);
+
+    stable = (ngx_msec_int_t) (ngx_current_msec - peer->since)
+             >= NGX_MDM_PEER_STABLE;
+
+    if (stable) {
+        peer->delay = 0;
+    }
+
+    if (away || !stable) {
+        ngx_mdm_peer_down(peer, reason);
+
+    } else if (wanted || !ngx_exiting) {
+        ngx_mdm_peer_start(peer);
+    }
+}
+
+
+void
+ngx_mdm_peer_failed(ngx_mdm_peer_t *peer, ngx_str_t *reason)
+{
+    for ( ;; ) {
+        ngx_log_error(NGX_LOG_INFO, &peer->log, 0,
+                      "connecting to %s has failed: %V",
+                      peer->handlers->name, reason);
+
+        ngx_mdm_peer_close(peer);
+
+        if (peer->target == NULL || ++peer->tried >= peer->target->naddrs) {
+            break;
+        }
+
+        peer->addr = (peer->addr + 1) % peer->target->naddrs;
+
+        if (ngx_mdm_peer_connect(peer, reason) == NGX_OK) {
+            return;
+        }
+    }
+
+    if (peer->handlers->next(peer) == NGX_OK) {
+        peer->tried = 0;
+        peer->addr = 0;
+        ngx_mdm_peer_start(peer);
+        return;
+    }
+
+    ngx_mdm_peer_down(peer, reason);
+
+    peer->handlers->failed(peer);
+}
+
+
+/* until it is ready again */
+
+static void
+ngx_mdm_peer_down(ngx_mdm_peer_t *peer, ngx_str_t *reason)
+{
+    ngx_msec_t  delay;
+
+    peer->down = 1;
+    peer->tried = 0;
+
+    peer->handlers->down(peer, reason);
+
+    /* the next round begins with the next address */
+
+    if (peer->target != NULL && peer->target->naddrs != 0) {
+        peer->addr = (peer->addr + 1) % peer->target->naddrs;
+    }
+
+    peer->delay = (peer->delay == 0) ? NGX_MDM_PEER_DELAY
+                                     : ngx_min(peer->delay * 2,
+                                               NGX_MDM_PEER_DELAY_MAX);
+
+    delay = peer->delay - (ngx_msec_t) ngx_random() % (peer->delay / 4);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer down, next attempt in %M", delay);
+
+    ngx_add_timer(&peer->timer, delay);
+
+    peer->handlers->refuse(peer);
+}
+
+
+void
+ngx_mdm_peer_linger(ngx_mdm_peer_t *peer)
+{
+    if (peer->state == NGX_MDM_PEER_READY) {
+        ngx_add_timer(&peer->timer, NGX_MDM_PEER_LINGER);
+    }
+}
+
+
+void
+ngx_mdm_peer_close(ngx_mdm_peer_t *peer)
 {
     ngx_pool_t        *pool;
     ngx_connection_t  *c;
 
-    conn->state = NGX_MDM_REDIS_CONN_CLOSED;
-    conn->generation++;
-    conn->acks = 0;
-    conn->batch = 0;
-    conn->behind = 0;
+    peer->state = NGX_MDM_PEER_CLOSED;
+    peer->generation++;
 
-    if (conn->resolving != NULL) {
-        ngx_resolve_name_done(conn->resolving);
-        conn->resolving = NULL;
+    if (peer->resolving != NULL) {
+        ngx_resolve_name_done(peer->resolving);
+        peer->resolving = NULL;
     }
 
-    ngx_mdm_redis_gather_forget(conn);
-
-    if (conn->flush.posted) {
-        ngx_delete_posted_event(&conn->flush);
+    if (peer->flush.posted) {
+        ngx_delete_posted_event(&peer->flush);
     }
 
-    if (conn->timer.posted) {
-        ngx_delete_posted_event(&conn->timer);
+    if (peer->timer.posted) {
+        ngx_delete_posted_event(&peer->timer);
     }
 
-    if (conn->timer.timer_set) {
-        ngx_del_timer(&conn->timer);
+    if (peer->timer.timer_set) {
+        ngx_del_timer(&peer->timer);
     }
 
-    ngx_mdm_peer_out_free(&conn->out);
-    ngx_mdm_redis_reader_free(&conn->reader);
+    ngx_mdm_peer_out_free(&peer->out);
 
-    c = conn->connection;
+    peer->handlers->closed(peer);
+
+    c = peer->connection;
 
     if (c == NULL) {
         return;
     }
 
-    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->log, 0,
-                   "mdm redis close connection: %d", c->fd);
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer close connection: %d", c->fd);
 
     if (c->ssl != NULL) {
-        ngx_mdm_redis_tls_close(c);
+        ngx_mdm_peer_tls_close(c);
     }
 
-    conn->connection = NULL;
-    conn->fd = (ngx_socket_t) -1;
+    peer->connection = NULL;
+    peer->fd = (ngx_socket_t) -1;
 
     pool = c->pool;
 
@@ -703,45 +788,5 @@ ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn)
         ngx_destroy_pool(pool);
     }
 
-    conn->log.connection = 0;
-}
-
-
-/* "Connection refused" as "connection refused" */
-
-static void
-ngx_mdm_redis_conn_errno(ngx_mdm_redis_conn_t *conn, ngx_err_t err,
-    ngx_str_t *reason)
-{
-    u_char  *last;
-
-    last = ngx_strerror(err, conn->reason, NGX_MDM_REDIS_REASON);
-
-    reason->data = conn->reason;
-    reason->len = last - conn->reason;
-
-    if (reason->len != 0) {
-        reason->data[0] = ngx_tolower(reason->data[0]);
-    }
-}
-
-
-u_char *
-ngx_mdm_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char                *p;
-    ngx_mdm_redis_conn_t  *conn;
-
-    p = buf;
-
-    if (log->action) {
-        p = ngx_snprintf(p, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
-    }
-
-    conn = log->data;
-
-    return ngx_snprintf(buf, len, ", mdm store: \"%V\", server: %V",
-                        &conn->store->name, ngx_mdm_redis_conn_name(conn));
+    peer->log.connection = 0;
 }

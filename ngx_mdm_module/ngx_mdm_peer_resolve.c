@@ -7,37 +7,40 @@
  */
 
 
-#include "ngx_mdm_redis_conn.h"
+#include "ngx_mdm_peer.h"
 
 
-static void ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx);
+static void ngx_mdm_peer_resolved(ngx_resolver_ctx_t *ctx);
 
 
 ngx_int_t
-ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 {
     ngx_resolver_ctx_t      *ctx;
     ngx_mdm_peer_target_t   *target;
 
-    target = conn->target;
+    target = peer->target;
 
     if (!target->named) {
         return NGX_OK;
     }
 
-    if (conn->store->resolver == NULL) {
+    if (peer->conf->resolver == NULL) {
 
         if (target->naddrs != 0) {
             return NGX_OK;
         }
 
-        ngx_mdm_redis_conn_reason(conn, reason,
+        ngx_mdm_peer_reason(peer, reason,
                                   "no \"resolver\" for the name \"%V\"",
                                   &target->host);
         return NGX_ERROR;
     }
 
-    ctx = ngx_resolve_start(conn->store->resolver, NULL);
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer resolve \"%V\"", &target->host);
+
+    ctx = ngx_resolve_start(peer->conf->resolver, NULL);
 
     if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
         ngx_str_set(reason, "its name cannot be resolved");
@@ -45,21 +48,21 @@ ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     }
 
     ctx->name = target->host;
-    ctx->handler = ngx_mdm_redis_resolved;
-    ctx->data = conn;
-    ctx->timeout = conn->store->connect_timeout;
+    ctx->handler = ngx_mdm_peer_resolved;
+    ctx->data = peer;
+    ctx->timeout = peer->conf->connect_timeout;
 
     /* the handler may run at once, and frees it */
 
-    conn->resolving = ctx;
+    peer->resolving = ctx;
 
     if (ngx_resolve_name(ctx) != NGX_OK) {
-        conn->resolving = NULL;
+        peer->resolving = NULL;
         ngx_str_set(reason, "its name cannot be resolved");
         return NGX_ERROR;
     }
 
-    if (conn->resolving == NULL) {
+    if (peer->resolving == NULL) {
 
         /* it ran; its word has been kept */
 
@@ -67,30 +70,34 @@ ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
             return NGX_OK;
         }
 
-        ngx_mdm_redis_conn_reason(conn, reason, "the name \"%V\" is unknown",
+        ngx_mdm_peer_reason(peer, reason, "the name \"%V\" is unknown",
                                   &target->host);
         return NGX_ERROR;
     }
 
-    conn->later = 1;
+    peer->later = 1;
 
     return NGX_AGAIN;
 }
 
 
 static void
-ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx)
+ngx_mdm_peer_resolved(ngx_resolver_ctx_t *ctx)
 {
     ngx_int_t               state;
     ngx_str_t               reason, *why;
     ngx_uint_t              later;
-    ngx_mdm_redis_conn_t   *conn;
+    ngx_mdm_peer_t         *peer;
     ngx_mdm_peer_target_t  *target;
 
-    conn = ctx->data;
-    target = conn->target;
+    peer = ctx->data;
+    target = peer->target;
     state = ctx->state;
     why = NULL;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer resolved \"%V\", state:%i addrs:%ui",
+                   &target->host, state, ctx->naddrs);
 
     if (state == 0 && ctx->naddrs != 0) {
 
@@ -102,14 +109,14 @@ ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx)
         }
 
     } else {
-        ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
+        ngx_log_error(NGX_LOG_INFO, &peer->log, 0,
                       "\"%V\" could not be resolved (%i: %s)", &target->host,
                       state, ngx_resolver_strerror(state));
 
         /* the addresses that it had may still be right */
 
         if (target->naddrs == 0) {
-            ngx_mdm_redis_conn_reason(conn, &reason,
+            ngx_mdm_peer_reason(peer, &reason,
                                       "the name \"%V\" could not be resolved "
                                       "(%s)", &target->host,
                                       ngx_resolver_strerror(state));
@@ -119,12 +126,12 @@ ngx_mdm_redis_resolved(ngx_resolver_ctx_t *ctx)
 
     ngx_resolve_name_done(ctx);
 
-    later = conn->later;
+    later = peer->later;
 
-    conn->resolving = NULL;
-    conn->later = 0;
+    peer->resolving = NULL;
+    peer->later = 0;
 
     if (later) {
-        ngx_mdm_redis_conn_located(conn, why);
+        ngx_mdm_peer_located(peer, why);
     }
 }

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Where a peer goes: addresses, and the names that become some.
  */
 
 
@@ -9,27 +11,6 @@
 
 /* RFC 1035 */
 #define NGX_MDM_PEER_HOST_MAX  255
-
-
-void
-ngx_mdm_peer_target_server(ngx_mdm_peer_target_t *target,
-    ngx_mdm_store_server_t *server)
-{
-    ngx_memzero(target, sizeof(ngx_mdm_peer_target_t));
-
-    target->name = server->text;
-    target->host = server->host;
-    target->port = server->url.port;
-    target->addrs = server->url.addrs;
-    target->naddrs = server->url.naddrs;
-    target->named = server->named;
-
-    /* as nginx writes it, with the port */
-
-    if (target->naddrs == 1 && !target->named) {
-        target->name = target->addrs[0].name;
-    }
-}
 
 
 ngx_int_t

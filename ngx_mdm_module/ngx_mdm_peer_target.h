@@ -14,8 +14,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "ngx_mdm_store.h"
-
 
 typedef struct {
     ngx_str_t                 name;        /* "host:port", for the log */
@@ -32,13 +30,9 @@ typedef struct {
 } ngx_mdm_peer_target_t;
 
 
-/* a server of the configuration, whose memory is used */
-void ngx_mdm_peer_target_server(ngx_mdm_peer_target_t *target,
-    ngx_mdm_store_server_t *server);
-
 /*
- * A host, address or name, that Redis has named.  NGX_OK; NGX_DECLINED: it
- * cannot be one; NGX_ERROR: no memory.
+ * A host, address or name, that is told while serving.  NGX_OK; NGX_DECLINED:
+ * it cannot be one; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_mdm_peer_target_host(ngx_mdm_peer_target_t *target,
     ngx_str_t *host, in_port_t port);

@@ -1,57 +1,57 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * TLS of a peer: settings, handshake, verification, and the goodbye.
  */
 
 
-#include "ngx_mdm_peer_tls.h"
+#include "ngx_mdm_peer.h"
 
 #include <openssl/x509v3.h>
 
 
 /* certificates between that of the server and the trusted one */
-#define NGX_MDM_REDIS_TLS_DEPTH  8
+#define NGX_MDM_PEER_TLS_DEPTH  8
 
 
-static ngx_int_t ngx_mdm_redis_tls_name(ngx_conf_t *cf,
-    ngx_mdm_store_t *store, ngx_mdm_store_tls_t *tls);
-static ngx_uint_t ngx_mdm_redis_tls_expected(ngx_mdm_redis_conn_t *conn,
+static ngx_uint_t ngx_mdm_peer_tls_expected(ngx_mdm_peer_t *peer,
     ngx_str_t *name);
-static void ngx_mdm_redis_tls_handler(ngx_connection_t *c);
-static ngx_int_t ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn,
+static void ngx_mdm_peer_tls_handler(ngx_connection_t *c);
+static ngx_int_t ngx_mdm_peer_tls_verify(ngx_mdm_peer_t *peer,
+    ngx_connection_t *c, ngx_str_t *reason);
+static ngx_int_t ngx_mdm_peer_tls_protocol(ngx_mdm_peer_t *peer,
     ngx_connection_t *c, ngx_str_t *reason);
 
 
-char *
-ngx_mdm_redis_tls_conf(ngx_conf_t *cf, ngx_mdm_store_t *store)
+ngx_mdm_peer_tls_t *
+ngx_mdm_peer_tls_create(ngx_conf_t *cf, ngx_mdm_peer_tls_conf_t *conf)
 {
-    ngx_pool_cleanup_t   *cln;
-    ngx_mdm_store_tls_t  *tls;
+    u_char              *p;
+    ngx_mdm_peer_tls_t  *tls;
+    ngx_pool_cleanup_t  *cln;
 
-    if (store->tls_trusted_certificate.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"tls on\" but no "
-                           "\"tls_trusted_certificate\"", &store->name);
-        return NGX_CONF_ERROR;
-    }
-
-    if ((store->tls_certificate.len == 0)
-        != (store->tls_certificate_key.len == 0))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has only one of "
-                           "\"tls_certificate\" and \"tls_certificate_key\"",
-                           &store->name);
-        return NGX_CONF_ERROR;
-    }
-
-    tls = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_store_tls_t));
+    tls = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_peer_tls_t));
     if (tls == NULL) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
-    if (ngx_mdm_redis_tls_name(cf, store, tls) != NGX_OK) {
-        return NGX_CONF_ERROR;
+    tls->alpn = conf->alpn;
+
+    if (conf->name.len != 0) {
+
+        /* OpenSSL wants the name with a NUL */
+
+        p = ngx_pnalloc(cf->pool, conf->name.len + 1);
+        if (p == NULL) {
+            return NULL;
+        }
+
+        tls->name.data = p;
+        tls->name.len = conf->name.len;
+
+        p = ngx_cpymem(p, conf->name.data, conf->name.len);
+        *p = '\0';
     }
 
     tls->ssl.log = cf->log;
@@ -59,94 +59,62 @@ ngx_mdm_redis_tls_conf(ngx_conf_t *cf, ngx_mdm_store_t *store)
     if (ngx_ssl_create(&tls->ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL)
         != NGX_OK)
     {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
 
     if (cln == NULL) {
         ngx_ssl_cleanup_ctx(&tls->ssl);
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = &tls->ssl;
 
-    if (store->tls_certificate.len != 0
-        && ngx_ssl_certificate(cf, &tls->ssl, &store->tls_certificate,
-                               &store->tls_certificate_key, NULL)
+    if (conf->certificate.len != 0
+        && ngx_ssl_certificate(cf, &tls->ssl, &conf->certificate,
+                               &conf->certificate_key, NULL)
            != NGX_OK)
     {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     if (ngx_ssl_trusted_certificate(cf, &tls->ssl,
-                                    &store->tls_trusted_certificate,
-                                    NGX_MDM_REDIS_TLS_DEPTH)
+                                    &conf->trusted_certificate,
+                                    NGX_MDM_PEER_TLS_DEPTH)
         != NGX_OK)
     {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
-    store->tls = tls;
+    /* 0 is success here */
 
-    return NGX_CONF_OK;
-}
-
-
-/* the name that the server's certificate must have */
-
-/* OpenSSL wants the name with a NUL */
-
-static ngx_int_t
-ngx_mdm_redis_tls_name(ngx_conf_t *cf, ngx_mdm_store_t *store,
-    ngx_mdm_store_tls_t *tls)
-{
-    u_char                  *p;
-    ngx_uint_t               i;
-    ngx_mdm_store_server_t  *server;
-
-    if (store->tls_name.len != 0) {
-        p = ngx_pnalloc(cf->pool, store->tls_name.len + 1);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        tls->name.data = p;
-        tls->name.len = store->tls_name.len;
-
-        p = ngx_cpymem(p, store->tls_name.data, store->tls_name.len);
-        *p = '\0';
-
-        return NGX_OK;
+    if (conf->alpn.len != 0
+        && SSL_CTX_set_alpn_protos(tls->ssl.ctx, conf->alpn.data,
+                                   (unsigned) conf->alpn.len)
+           != 0)
+    {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "SSL_CTX_set_alpn_protos() failed");
+        return NULL;
     }
 
-    server = store->servers.elts;
-
-    for (i = 0; i < store->servers.nelts; i++) {
-        if (server[i].host.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "mdm store \"%V\" has \"tls on\" and a Unix "
-                               "socket, but no \"tls_name\"", &store->name);
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return tls;
 }
 
 
 /* the name that the server's certificate has to have; 1: it is an address */
 
 static ngx_uint_t
-ngx_mdm_redis_tls_expected(ngx_mdm_redis_conn_t *conn, ngx_str_t *name)
+ngx_mdm_peer_tls_expected(ngx_mdm_peer_t *peer, ngx_str_t *name)
 {
     struct in6_addr  in6;
 
-    *name = conn->store->tls->name;
+    *name = peer->conf->tls->name;
 
     if (name->len == 0) {
-        *name = conn->target->host;
+        *name = peer->target->host;
     }
 
     return (ngx_inet_addr(name->data, name->len) != INADDR_NONE
@@ -155,18 +123,18 @@ ngx_mdm_redis_tls_expected(ngx_mdm_redis_conn_t *conn, ngx_str_t *name)
 
 
 ngx_int_t
-ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer)
 {
     ngx_int_t             rc;
     ngx_str_t             name;
     ngx_connection_t     *c;
-    ngx_mdm_store_tls_t  *tls;
+    ngx_mdm_peer_tls_t  *tls;
 
-    c = conn->connection;
-    tls = conn->store->tls;
+    c = peer->connection;
+    tls = peer->conf->tls;
 
-    conn->log.action = "TLS handshaking with redis";
-    conn->state = NGX_MDM_REDIS_CONN_SECURING;
+    peer->log.action = (char *) peer->handlers->securing;
+    peer->state = NGX_MDM_PEER_SECURING;
 
     if (ngx_ssl_create_connection(&tls->ssl, c, NGX_SSL_CLIENT) != NGX_OK) {
         return NGX_ERROR;
@@ -179,7 +147,7 @@ ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
 
     /* Server Name Indication knows no addresses, RFC 6066 */
 
-    if (!ngx_mdm_redis_tls_expected(conn, &name)
+    if (!ngx_mdm_peer_tls_expected(peer, &name)
         && SSL_set_tlsext_host_name(c->ssl->connection,
                                     (char *) name.data)
            == 0)
@@ -197,41 +165,45 @@ ngx_mdm_redis_tls_start(ngx_mdm_redis_conn_t *conn)
     rc = ngx_ssl_handshake(c);
 
     if (rc == NGX_AGAIN) {
-        c->ssl->handler = ngx_mdm_redis_tls_handler;
+        c->ssl->handler = ngx_mdm_peer_tls_handler;
         return NGX_OK;
     }
 
-    ngx_mdm_redis_tls_handler(c);
+    ngx_mdm_peer_tls_handler(c);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_mdm_redis_tls_handler(ngx_connection_t *c)
+ngx_mdm_peer_tls_handler(ngx_connection_t *c)
 {
-    ngx_str_t              reason;
-    ngx_mdm_redis_conn_t  *conn;
+    ngx_str_t        reason;
+    ngx_mdm_peer_t  *peer;
 
-    conn = c->data;
+    peer = c->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, c->log, 0,
+                   "mdm peer TLS handler, handshaked:%d",
+                   (int) c->ssl->handshaked);
 
     if (!c->ssl->handshaked) {
         ngx_str_set(&reason, "the TLS handshake has failed");
-        ngx_mdm_redis_conn_failed(conn, &reason);
+        peer->secured(c, &reason);
         return;
     }
 
-    if (ngx_mdm_redis_tls_verify(conn, c, &reason) != NGX_OK) {
-        ngx_mdm_redis_conn_failed(conn, &reason);
+    if (ngx_mdm_peer_tls_verify(peer, c, &reason) != NGX_OK) {
+        peer->secured(c, &reason);
         return;
     }
 
-    ngx_mdm_redis_conn_secured(conn);
+    peer->secured(c, NULL);
 }
 
 
 static ngx_int_t
-ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
+ngx_mdm_peer_tls_verify(ngx_mdm_peer_t *peer, ngx_connection_t *c,
     ngx_str_t *reason)
 {
     int         ok;
@@ -242,13 +214,13 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
     rc = SSL_get_verify_result(c->ssl->connection);
 
     if (rc != X509_V_OK) {
-        ngx_mdm_redis_conn_reason(conn, reason,
+        ngx_mdm_peer_reason(peer, reason,
                                   "its certificate is not trusted: %s",
                                   X509_verify_cert_error_string(rc));
         return NGX_ERROR;
     }
 
-    if (ngx_mdm_redis_tls_expected(conn, &name)) {
+    if (ngx_mdm_peer_tls_expected(peer, &name)) {
         ok = 0;
         cert = SSL_get_peer_certificate(c->ssl->connection);
 
@@ -262,10 +234,10 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
     }
 
     if (ok) {
-        return NGX_OK;
+        return ngx_mdm_peer_tls_protocol(peer, c, reason);
     }
 
-    ngx_mdm_redis_conn_reason(conn, reason,
+    ngx_mdm_peer_reason(peer, reason,
                               "its certificate is not for \"%V\"",
                               &name);
 
@@ -273,8 +245,38 @@ ngx_mdm_redis_tls_verify(ngx_mdm_redis_conn_t *conn, ngx_connection_t *c,
 }
 
 
+/* the protocol that is wanted most, or none is */
+
+static ngx_int_t
+ngx_mdm_peer_tls_protocol(ngx_mdm_peer_t *peer, ngx_connection_t *c,
+    ngx_str_t *reason)
+{
+    ngx_str_t             *alpn;
+    unsigned int           len;
+    const unsigned char   *data;
+
+    alpn = &peer->conf->tls->alpn;
+
+    if (alpn->len == 0) {
+        return NGX_OK;
+    }
+
+    SSL_get0_alpn_selected(c->ssl->connection, &data, &len);
+
+    if (len != 0 && len == alpn->data[0] && len < alpn->len
+        && ngx_memcmp(data, alpn->data + 1, len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    ngx_str_set(reason, "it does not speak the protocol (ALPN)");
+
+    return NGX_ERROR;
+}
+
+
 void
-ngx_mdm_redis_tls_close(ngx_connection_t *c)
+ngx_mdm_peer_tls_close(ngx_connection_t *c)
 {
     c->ssl->no_wait_shutdown = 1;
 

@@ -315,7 +315,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
         ngx_str_set(&reset, "a script's reply is no array");
 
-        ngx_log_error(NGX_LOG_ERR, &conn->log, 0,
+        ngx_log_error(NGX_LOG_ERR, &conn->peer.log, 0,
                       "redis has sent what cannot be used: %V", &reset);
 
         rc = MDM_CALL_UNAVAILABLE;
@@ -331,7 +331,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     ngx_mdm_redis_done(redis, op, rc, reply, arena);
 
-    if (reset.len == 0 || conn->state != NGX_MDM_REDIS_CONN_READY) {
+    if (reset.len == 0 || conn->peer.state != NGX_MDM_PEER_READY) {
         return;
     }
 

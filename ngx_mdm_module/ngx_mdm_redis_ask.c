@@ -66,7 +66,7 @@ ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store,
     }
 
     for (i = 0; i < n; i++) {
-        ngx_mdm_peer_target_server(&target[i], &server[i]);
+        ngx_mdm_store_target(&server[i], &target[i]);
 
         /* there is room */
 
@@ -105,10 +105,10 @@ ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
 
     /* not at once: the asker may not be ready for an answer yet */
 
-    ask->conn.delay = 0;
-    ask->conn.tried = 0;
+    ask->conn.peer.delay = 0;
+    ask->conn.peer.tried = 0;
 
-    ngx_post_event(&ask->conn.timer, &ngx_posted_next_events);
+    ngx_post_event(&ask->conn.peer.timer, &ngx_posted_next_events);
 }
 
 
@@ -141,7 +141,7 @@ ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ask = conn->data;
     target = ask->targets.elts;
 
-    conn->target = target[ask->index];
+    conn->peer.target = target[ask->index];
 
     return ngx_mdm_redis_resolve(conn, reason);
 }
@@ -176,13 +176,13 @@ ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn)
     conn->step = (ask->password->len != 0) ? NGX_MDM_REDIS_ASK_AUTH
                                            : NGX_MDM_REDIS_ASK_QUESTION;
 
-    if (ngx_mdm_redis_out_auth(&conn->out, ask->user, ask->password)
+    if (ngx_mdm_redis_out_auth(&conn->peer.out, ask->user, ask->password)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_mdm_redis_out_command(&conn->out, ask->argv, ask->argc);
+    return ngx_mdm_redis_out_command(&conn->peer.out, ask->argv, ask->argc);
 }
 
 
@@ -195,7 +195,7 @@ ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ask = conn->data;
 
     if (reply->type == MDM_REPLY_ERROR) {
-        ngx_mdm_redis_text(reason, &reply->str, conn->reason,
+        ngx_mdm_redis_text(reason, &reply->str, conn->peer.reason,
                            NGX_MDM_REDIS_REASON);
         return NGX_ERROR;
     }
@@ -216,9 +216,9 @@ ngx_mdm_redis_ask_up(ngx_mdm_redis_conn_t *conn)
 
     ask = conn->data;
 
-    ngx_mdm_redis_conn_close(conn);
+    ngx_mdm_peer_close(&conn->peer);
 
-    conn->target = NULL;
+    conn->peer.target = NULL;
     ask->asking = 0;
 
     ask->done(ask);

@@ -385,8 +385,8 @@ ngx_mdm_redis_cluster_hopeless(ngx_mdm_redis_cluster_t *cluster)
     {
         node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
 
-        if (!node->conn.down
-            && node->conn.state != NGX_MDM_REDIS_CONN_READY)
+        if (!node->conn.peer.down
+            && node->conn.peer.state != NGX_MDM_PEER_READY)
         {
             return 0;
         }
@@ -456,7 +456,7 @@ ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster)
     {
         node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
 
-        if (node->conn.state != NGX_MDM_REDIS_CONN_READY) {
+        if (node->conn.peer.state != NGX_MDM_PEER_READY) {
             continue;
         }
 
@@ -511,7 +511,7 @@ ngx_mdm_redis_cluster_range(void *data, ngx_uint_t first, ngx_uint_t last,
     cluster = data;
 
     if (host->len == 0) {
-        host = &cluster->ask.conn.target->host;
+        host = &cluster->ask.conn.peer.target->host;
     }
 
     node = ngx_mdm_redis_cluster_node(cluster, host, port);
@@ -590,7 +590,7 @@ ngx_mdm_redis_cluster_compare(ngx_mdm_redis_cluster_t *cluster)
 
     node = cluster->slots[mdm_key_slot(&key)];
 
-    if (node != NULL && node->conn.state == NGX_MDM_REDIS_CONN_READY
+    if (node != NULL && node->conn.peer.state == NGX_MDM_PEER_READY
         && !node->conn.meta)
     {
         ngx_str_set(&reason, "it has \"mdm:meta\" now");
@@ -641,7 +641,7 @@ ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
         node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
 
         if (node->listed) {
-            down |= node->conn.down;
+            down |= node->conn.peer.down;
             continue;
         }
 

@@ -1,34 +1,67 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Calls on a connection to one server: their queues, from the first byte to
+ * the last reply.
  */
 
 
 #include "ngx_mdm_redis_conn.h"
 
 
-/* between attempts to connect: at first, and at most */
-#define NGX_MDM_REDIS_DELAY      100
-#define NGX_MDM_REDIS_DELAY_MAX  1000
-
-/* a connection that lasted this long was a good one */
-#define NGX_MDM_REDIS_STABLE     1000
-
-/* a call of more bytes than this is sent from where it lies */
-#define NGX_MDM_REDIS_LARGE      16384
-
-/* a worker that quits keeps an idle connection for this long */
-#define NGX_MDM_REDIS_LINGER     1000
-
-static void ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn);
-static ngx_int_t ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn,
-    ngx_mdm_redis_op_t *op);
-static void ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn,
-    ngx_mdm_redis_op_t *op);
-static void ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev);
-static const char *ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_conn_down(ngx_mdm_redis_conn_t *conn,
+static ngx_int_t ngx_mdm_redis_conn_locate(ngx_mdm_peer_t *peer,
     ngx_str_t *reason);
+static ngx_int_t ngx_mdm_redis_conn_next(ngx_mdm_peer_t *peer);
+static ngx_int_t ngx_mdm_redis_conn_connected(ngx_mdm_peer_t *peer);
+static ngx_int_t ngx_mdm_redis_conn_read(ngx_mdm_peer_t *peer, u_char *data,
+    size_t len);
+static ngx_int_t ngx_mdm_redis_conn_drained(ngx_mdm_peer_t *peer);
+static ngx_int_t ngx_mdm_redis_conn_flush(ngx_mdm_peer_t *peer);
+static void ngx_mdm_redis_conn_sent(ngx_mdm_peer_t *peer, ngx_uint_t all,
+    ngx_uint_t progress);
+static void ngx_mdm_redis_conn_closed(ngx_mdm_peer_t *peer);
+static void ngx_mdm_redis_conn_broken(ngx_mdm_peer_t *peer,
+    ngx_str_t *reason);
+static void ngx_mdm_redis_conn_down(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+static void ngx_mdm_redis_conn_refuse(ngx_mdm_peer_t *peer);
+static void ngx_mdm_redis_conn_failed(ngx_mdm_peer_t *peer);
+static void ngx_mdm_redis_conn_quit(ngx_mdm_peer_t *peer, ngx_uint_t now);
+static u_char *ngx_mdm_redis_conn_log(ngx_mdm_peer_t *peer, u_char *buf,
+    size_t len);
+static ngx_int_t ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_conn_confirmed(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, mdm_arena_t *arena);
+static void ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn,
+    const char *text);
+static void ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
+static void ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason, ngx_uint_t timedout);
+static void ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn);
+
+
+static const ngx_mdm_peer_handlers_t  ngx_mdm_redis_conn_handlers = {
+    "redis",
+    "looking for redis",
+    "connecting to redis",
+    "TLS handshaking with redis",
+    ngx_mdm_redis_conn_locate,
+    ngx_mdm_redis_conn_next,
+    ngx_mdm_redis_conn_connected,
+    ngx_mdm_redis_conn_read,
+    ngx_mdm_redis_conn_drained,
+    ngx_mdm_redis_conn_flush,
+    ngx_mdm_redis_conn_sent,
+    ngx_mdm_redis_conn_closed,
+    ngx_mdm_redis_conn_broken,
+    ngx_mdm_redis_conn_down,
+    ngx_mdm_redis_conn_refuse,
+    ngx_mdm_redis_conn_failed,
+    ngx_mdm_redis_conn_quit,
+    ngx_mdm_redis_conn_log
+};
 
 
 void
@@ -38,113 +71,275 @@ ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn)
     ngx_queue_init(&conn->sent);
     ngx_queue_init(&conn->held);
 
-    conn->fd = (ngx_socket_t) -1;
+    conn->peer.data = conn;
+    conn->peer.conf = &conn->store->peer;
+    conn->peer.handlers = &ngx_mdm_redis_conn_handlers;
+    conn->peer.sends = &conn->stats->sends;
 
-    conn->log = *ngx_cycle->log;
-    conn->log.handler = ngx_mdm_redis_conn_log_error;
-    conn->log.data = conn;
-    conn->log.action = NULL;
-
-    conn->flush.handler = ngx_mdm_redis_conn_flush_handler;
-    conn->flush.data = conn;
-    conn->flush.log = &conn->log;
+    ngx_mdm_peer_init(&conn->peer);
 
     conn->timeout.handler = ngx_mdm_redis_conn_timeout_handler;
     conn->timeout.data = conn;
-    conn->timeout.log = &conn->log;
-
-    conn->timer.handler = ngx_mdm_redis_conn_timer_handler;
-    conn->timer.data = conn;
-    conn->timer.log = &conn->log;
-    conn->timer.cancelable = 1;
+    conn->timeout.log = &conn->peer.log;
 }
 
 
-void
-ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn)
+static ngx_int_t
+ngx_mdm_redis_conn_locate(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 {
-    conn->tried = 0;
-    conn->delay = 0;
+    ngx_mdm_redis_conn_t  *conn;
 
-    ngx_mdm_redis_conn_start(conn);
+    conn = peer->data;
+
+    return conn->owner->locate(conn, reason);
 }
 
+
+ngx_int_t
+ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+{
+    return ngx_mdm_peer_resolve(&conn->peer, reason);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_conn_next(ngx_mdm_peer_t *peer)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    return (conn->owner->next != NULL) ? conn->owner->next(conn)
+                                       : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_conn_connected(ngx_mdm_peer_t *peer)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    peer->log.action = "greeting redis";
+
+    if (ngx_mdm_redis_reader_init(&conn->reader) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return conn->owner->greet(conn);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_conn_read(ngx_mdm_peer_t *peer, u_char *data, size_t len)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm redis read %uz, nsent:%ui", len, conn->nsent);
+
+    conn->heard = ngx_current_msec;
+
+    if (conn->alive != NULL) {
+        *conn->alive = ngx_current_msec;
+    }
+
+    if (ngx_mdm_redis_reader_feed(&conn->reader, data, len) != NGX_OK) {
+        ngx_mdm_redis_conn_garbled(conn, conn->reader.error);
+        return NGX_DONE;
+    }
+
+    return ngx_mdm_redis_conn_replies(conn);
+}
+
+
+static ngx_int_t
+ngx_mdm_redis_conn_drained(ngx_mdm_peer_t *peer)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    if (ngx_mdm_redis_reader_shrink(&conn->reader) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_mdm_redis_conn_settle(conn);
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK; NGX_DONE: this connection is gone */
+
+static ngx_int_t
+ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
+{
+    ngx_int_t            rc;
+    ngx_str_t            reason;
+    ngx_uint_t           generation;
+    ngx_queue_t         *q;
+    mdm_reply_t         *reply;
+    mdm_arena_t         *arena;
+    ngx_mdm_redis_op_t  *op;
+
+    generation = conn->peer.generation;
+
+    for ( ;; ) {
+
+        rc = ngx_mdm_redis_reader_get(&conn->reader, &reply, &arena);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (rc == NGX_ERROR) {
+            ngx_mdm_redis_conn_garbled(conn, conn->reader.error);
+            return NGX_DONE;
+        }
+
+        if (conn->peer.state == NGX_MDM_PEER_GREETING) {
+
+            rc = conn->owner->greeted(conn, reply, &reason);
+
+            mdm_arena_destroy(arena);
+
+            if (rc == NGX_ERROR) {
+                ngx_mdm_peer_failed(&conn->peer, &reason);
+                return NGX_DONE;
+            }
+
+            if (rc == NGX_OK) {
+                ngx_mdm_redis_conn_ready(conn);
+            }
+
+        } else if (ngx_queue_empty(&conn->sent)) {
+
+            if (conn->acks != 0) {
+                ngx_mdm_redis_conn_confirmed(conn, reply, arena);
+
+                if (conn->peer.generation != generation) {
+                    return NGX_DONE;
+                }
+
+                continue;
+            }
+
+            mdm_arena_destroy(arena);
+            ngx_mdm_redis_conn_garbled(conn, "a reply came that was not "
+                                             "asked for");
+            return NGX_DONE;
+
+        } else {
+            q = ngx_queue_head(&conn->sent);
+            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+            if (op->asking) {
+
+                /* ASKING: what it says does not matter, the call's does */
+
+                op->asking = 0;
+                mdm_arena_destroy(arena);
+                continue;
+            }
+
+            if (op->leaving) {
+                mdm_arena_destroy(arena);
+                ngx_mdm_redis_conn_garbled(conn, "a reply came before its "
+                                                 "call had been sent");
+                return NGX_DONE;
+            }
+
+            ngx_queue_remove(q);
+            conn->nsent--;
+
+            if (op->durable && ngx_mdm_redis_waits(conn)
+                && reply->type == MDM_REPLY_ARRAY)
+            {
+                ngx_mdm_redis_wait_hold(conn, op, reply, arena);
+                continue;
+            }
+
+            op->state = NGX_MDM_REDIS_OP_OFF;
+
+            conn->owner->reply(conn, op, reply, arena);
+        }
+
+        /* what has just run may have closed the connection */
+
+        if (conn->peer.generation != generation) {
+            return NGX_DONE;
+        }
+
+        if (conn->limit != 0 && !ngx_queue_empty(&conn->waiting)
+            && conn->peer.state == NGX_MDM_PEER_READY)
+        {
+            ngx_mdm_redis_conn_resume(conn);
+
+            if (conn->peer.generation != generation) {
+                return NGX_DONE;
+            }
+        }
+    }
+}
+
+
+/* the reply to WAIT has come */
 
 static void
-ngx_mdm_redis_conn_start(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_conn_confirmed(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    mdm_arena_t *arena)
 {
-    ngx_int_t  rc;
-    ngx_str_t  reason;
+    ngx_uint_t   generation;
+    ngx_queue_t  dead;
 
-    conn->state = NGX_MDM_REDIS_CONN_LOCATING;
-    conn->log.action = "looking for redis";
+    generation = conn->peer.generation;
 
-    rc = conn->owner->locate(conn, &reason);
+    ngx_queue_init(&dead);
 
-    if (rc == NGX_AGAIN) {
-        ngx_add_timer(&conn->timer, conn->store->connect_timeout);
+    if (ngx_mdm_redis_wait_reply(conn, reply, arena, &dead) != NGX_OK) {
         return;
     }
 
-    if (rc == NGX_OK) {
-        ngx_mdm_redis_conn_located(conn, NULL);
+    ngx_mdm_redis_conn_drop(conn, &dead);
 
-    } else {
-        ngx_mdm_redis_conn_failed(conn, &reason);
+    if (conn->peer.generation == generation) {
+        ngx_mdm_redis_conn_resume(conn);
     }
 }
 
 
-void
-ngx_mdm_redis_conn_located(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+/*
+ * What has come cannot be used.  The next connection may well come up, so
+ * that nothing else would tell.
+ */
+
+static void
+ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn, const char *text)
 {
-    ngx_str_t  why;
-
-    if (conn->timer.timer_set) {
-        ngx_del_timer(&conn->timer);
+    if (conn->peer.state == NGX_MDM_PEER_READY) {
+        ngx_log_error(NGX_LOG_ERR, &conn->peer.log, 0,
+                      "redis has sent what cannot be used: %s", text);
     }
 
-    if (reason != NULL) {
-        ngx_mdm_redis_conn_failed(conn, reason);
-        return;
-    }
-
-    if (conn->addr >= conn->target->naddrs) {
-        conn->addr = 0;
-    }
-
-    if (ngx_mdm_redis_conn_connect(conn, &why) != NGX_OK) {
-        ngx_mdm_redis_conn_failed(conn, &why);
-    }
+    ngx_mdm_peer_broken(&conn->peer, text);
 }
 
 
-ngx_str_t *
-ngx_mdm_redis_conn_name(ngx_mdm_redis_conn_t *conn)
-{
-    static ngx_str_t  nowhere = ngx_string("(unknown)");
+/* the handshake is done: what waits is written */
 
-    if (conn->target == NULL) {
-        return &nowhere;
-    }
-
-    return (conn->addr < conn->target->naddrs)
-           ? &conn->target->addrs[conn->addr].name : &conn->target->name;
-}
-
-
-/* the handshake is done */
-
-void
+static void
 ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_del_timer(&conn->timer);
+    ngx_mdm_peer_ready(&conn->peer);
 
-    conn->log.action = "waiting for replies of redis";
-    conn->state = NGX_MDM_REDIS_CONN_READY;
-    conn->since = ngx_current_msec;
-    conn->tried = 0;
-    conn->down = 0;
+    conn->peer.log.action = "waiting for replies of redis";
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis ready, nsent:%ui", conn->nsent);
 
     conn->stats->connects++;
 
@@ -154,7 +349,9 @@ ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
 }
 
 
-void
+/* writes what waits and may, on a connection that is ready */
+
+static void
 ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn)
 {
     ngx_queue_t          dead, *q;
@@ -176,56 +373,24 @@ ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn)
         }
     }
 
-    if (conn->out.first != NULL) {
-        ngx_post_event(&conn->flush, &ngx_posted_events);
+    if (conn->peer.out.first != NULL) {
+        ngx_post_event(&conn->peer.flush, &ngx_posted_events);
     }
 
     ngx_mdm_redis_conn_drop(conn, &dead);
 }
 
 
-static ngx_int_t
-ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
-{
-    ngx_int_t   rc;
-    ngx_uint_t  flags;
-
-    flags = (op->eval ? NGX_MDM_REDIS_EVAL : 0)
-            | (op->pair ? NGX_MDM_REDIS_PAIR : 0)
-            | (op->asking ? NGX_MDM_REDIS_ASKING : 0);
-
-    rc = (op->size > NGX_MDM_REDIS_LARGE)
-         ? ngx_mdm_redis_out_large(&conn->out, op->call, flags, op)
-         : ngx_mdm_redis_out_call(&conn->out, op->call, flags);
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    op->state = NGX_MDM_REDIS_OP_SENT;
-    ngx_queue_insert_tail(&conn->sent, &op->queue);
-    conn->nsent++;
-
-    if (op->durable) {
-        conn->batch = 1;
-    }
-
-    ngx_mdm_redis_conn_written(conn, op);
-
-    return NGX_OK;
-}
-
-
 ngx_int_t
 ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
-    if (conn->down) {
+    if (conn->peer.down) {
         return NGX_DECLINED;
     }
 
     /* behind a WAIT redis would not even read it: it goes with the next */
 
-    if (conn->state == NGX_MDM_REDIS_CONN_READY
+    if (conn->peer.state == NGX_MDM_PEER_READY
         && ngx_mdm_redis_conn_room(conn))
     {
 
@@ -237,17 +402,17 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
             ngx_mdm_redis_gather(conn);
 
         } else {
-            ngx_post_event(&conn->flush, &ngx_posted_events);
+            ngx_post_event(&conn->peer.flush, &ngx_posted_events);
         }
 
     } else {
         ngx_mdm_redis_conn_wait(conn, op);
 
-        if (conn->state == NGX_MDM_REDIS_CONN_CLOSED) {
+        if (conn->peer.state == NGX_MDM_PEER_CLOSED) {
 
             /* closed by a worker that quits: connect once more */
 
-            ngx_post_event(&conn->timer, &ngx_posted_events);
+            ngx_post_event(&conn->peer.timer, &ngx_posted_events);
         }
     }
 
@@ -264,46 +429,59 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 }
 
 
-/* among those that wait devices go first */
+static ngx_int_t
+ngx_mdm_redis_conn_flush(ngx_mdm_peer_t *peer)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm redis flush, nsent:%ui batch:%d",
+                   conn->nsent, (int) conn->batch);
+
+    conn->stats->flushes++;
+
+    ngx_mdm_redis_conn_clock(conn);
+
+    if (conn->batch && ngx_mdm_redis_waits(conn)
+        && conn->peer.state == NGX_MDM_PEER_READY)
+    {
+        return ngx_mdm_redis_wait_write(conn);
+    }
+
+    return NGX_OK;
+}
+
 
 static void
-ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
+ngx_mdm_redis_conn_sent(ngx_mdm_peer_t *peer, ngx_uint_t all,
+    ngx_uint_t progress)
 {
-    ngx_queue_t         *q;
-    ngx_mdm_redis_op_t  *other;
+    ngx_mdm_redis_conn_t  *conn;
 
-    op->state = NGX_MDM_REDIS_OP_WAITING;
+    conn = peer->data;
 
-    if (conn->limit != 0 && !op->renew) {
-
-        /* it has had its turn, but was sent elsewhere */
-
-        ngx_queue_insert_head(&conn->waiting, &op->queue);
-
-    } else if (conn->limit == 0 || op->kind != NGX_MDM_REDIS_DEVICE) {
-        ngx_queue_insert_tail(&conn->waiting, &op->queue);
-
-    } else {
-
-        for (q = ngx_queue_head(&conn->waiting);
-             q != ngx_queue_sentinel(&conn->waiting);
-             q = ngx_queue_next(q))
-        {
-            other = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-
-            if (other->kind != NGX_MDM_REDIS_DEVICE) {
-                break;
-            }
-        }
-
-        /* ahead of that one, or last */
-
-        ngx_queue_insert_tail(q, &op->queue);
+    if (!all || conn->behind) {
+        ngx_mdm_redis_conn_moved(conn, all, progress);
     }
+}
 
-    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
-        ngx_mdm_redis_conn_queued(conn, op);
-    }
+
+static void
+ngx_mdm_redis_conn_closed(ngx_mdm_peer_t *peer)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    conn->acks = 0;
+    conn->batch = 0;
+    conn->behind = 0;
+
+    ngx_mdm_redis_gather_forget(conn);
+
+    ngx_mdm_redis_reader_free(&conn->reader);
 }
 
 
@@ -319,14 +497,14 @@ ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op)
 
     if (op->state != NGX_MDM_REDIS_OP_SENT
         || op->size <= NGX_MDM_REDIS_LARGE
-        || ngx_mdm_peer_out_detach(&conn->out, op) == NGX_OK)
+        || ngx_mdm_peer_out_detach(&conn->peer.out, op) == NGX_OK)
     {
         return;
     }
 
     /* the op stays: it is dropped by whoever finds it without a call */
 
-    ngx_mdm_peer_out_free(&conn->out);
+    ngx_mdm_peer_out_free(&conn->peer.out);
 
     ngx_str_set(&reason, "no memory");
     ngx_mdm_redis_conn_reset(conn, &reason);
@@ -345,72 +523,36 @@ ngx_mdm_redis_conn_remove(ngx_mdm_redis_op_t *op)
 
 
 static void
-ngx_mdm_redis_conn_timer_handler(ngx_event_t *ev)
+ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 {
     ngx_str_t              reason;
+    ngx_queue_t            dead;
     ngx_mdm_redis_conn_t  *conn;
 
     conn = ev->data;
 
-    switch (conn->state) {
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis timeout, nsent:%ui", conn->nsent);
 
-    case NGX_MDM_REDIS_CONN_CLOSED:
-        ngx_mdm_redis_conn_start(conn);
-        break;
+    if (ngx_mdm_redis_conn_silent(conn, &reason)) {
+        conn->stats->timeouts++;
 
-    case NGX_MDM_REDIS_CONN_LOCATING:
-    case NGX_MDM_REDIS_CONN_CONNECTING:
-    case NGX_MDM_REDIS_CONN_SECURING:
-    case NGX_MDM_REDIS_CONN_GREETING:
-        ngx_mdm_redis_conn_reason(conn, &reason, "%s within %Mms",
-                                  ngx_mdm_redis_phase(conn),
-                                  conn->store->connect_timeout);
-
-        ngx_mdm_redis_conn_failed(conn, &reason);
-        break;
-
-    default: /* NGX_MDM_REDIS_CONN_READY */
-        ngx_mdm_redis_conn_quit(conn, 0);
+        ngx_mdm_redis_conn_lost(conn, &reason, 1);
+        return;
     }
-}
 
-
-void
-ngx_mdm_redis_conn_reason(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
-    const char *fmt, ...)
-{
-    u_char   *last;
-    va_list   args;
-
-    va_start(args, fmt);
-    last = ngx_vslprintf(conn->reason, conn->reason + NGX_MDM_REDIS_REASON,
-                         fmt, args);
-    va_end(args);
-
-    reason->data = conn->reason;
-    reason->len = last - conn->reason;
-}
-
-
-/* what has not come in time */
-
-static const char *
-ngx_mdm_redis_phase(ngx_mdm_redis_conn_t *conn)
-{
-    switch (conn->state) {
-
-    case NGX_MDM_REDIS_CONN_LOCATING:
-        return "no address";
-
-    case NGX_MDM_REDIS_CONN_CONNECTING:
-        return "no connection";
-
-    case NGX_MDM_REDIS_CONN_SECURING:
-        return "no TLS handshake";
-
-    default:
-        return "no answer to the handshake";
+    if (ngx_mdm_redis_conn_expire(conn, &conn->held) != NGX_OK
+        || ngx_mdm_redis_conn_expire(conn, &conn->sent) != NGX_OK)
+    {
+        return;
     }
+
+    ngx_queue_init(&dead);
+
+    ngx_mdm_redis_conn_overdue(conn, &dead);
+
+    ngx_mdm_redis_conn_arm(conn);
+    ngx_mdm_redis_conn_drop(conn, &dead);
 }
 
 
@@ -421,133 +563,40 @@ ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 }
 
 
-/*
- * A connection that was ready is gone.  Calls whose reply had not begun are
- * made once more: the scripts may be repeated.
- */
+static void
+ngx_mdm_redis_conn_broken(ngx_mdm_peer_t *peer, ngx_str_t *reason)
+{
+    ngx_mdm_redis_conn_lost(peer->data, reason, 0);
+}
 
-void
+
+/* a connection that was ready is gone */
+
+static void
 ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     ngx_uint_t timedout)
 {
-    ngx_uint_t           level, partial, stable;
-    ngx_queue_t          dead, again, *q;
-    ngx_mdm_redis_op_t  *op;
+    ngx_uint_t   level;
+    ngx_queue_t  dead;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis lost, sent:%ui timedout:%ui ms:%M",
+                   conn->nsent, timedout,
+                   ngx_current_msec - conn->peer.since);
 
     ngx_queue_init(&dead);
-    ngx_queue_init(&again);
 
-    /* what is held may not have reached a replica: it is made again, too */
-
-    for (q = ngx_queue_head(&conn->held);
-         q != ngx_queue_sentinel(&conn->held);
-         q = ngx_queue_next(q))
-    {
-        ngx_mdm_redis_wait_forget(ngx_queue_data(q, ngx_mdm_redis_op_t,
-                                                 queue));
-    }
-
-    partial = ngx_mdm_redis_reader_started(&conn->reader)
-              && ngx_queue_empty(&conn->held);
-
-    if (!ngx_queue_empty(&conn->held)) {
-        ngx_queue_add(&conn->held, &conn->sent);
-        ngx_queue_init(&conn->sent);
-        ngx_queue_add(&conn->sent, &conn->held);
-        ngx_queue_init(&conn->held);
-    }
-
-    while (!ngx_queue_empty(&conn->sent)) {
-
-        q = ngx_queue_head(&conn->sent);
-        ngx_queue_remove(q);
-
-        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-
-        if (timedout || partial || op->call == NULL || op->retried
-            || ngx_mdm_redis_expired(op))
-        {
-            ngx_queue_insert_tail(&dead, q);
-
-        } else {
-            op->state = NGX_MDM_REDIS_OP_WAITING;
-            op->leaving = 0;
-            op->retried = 1;
-            ngx_queue_insert_tail(&again, q);
-
-            conn->stats->retries++;
-        }
-
-        partial = 0;
-    }
-
-    conn->nsent = 0;
-
-    /* ahead of what waits for the end of a batch */
-
-    ngx_queue_add(&again, &conn->waiting);
-    ngx_queue_init(&conn->waiting);
-    ngx_queue_add(&conn->waiting, &again);
+    ngx_mdm_redis_conn_recall(conn, &dead, timedout);
 
     /* that it is down is told by the owner */
 
     level = (ngx_queue_empty(&dead) || timedout) ? NGX_LOG_INFO
                                                  : NGX_LOG_WARN;
 
-    ngx_log_error(level, &conn->log, 0, "connection to redis is given up: %V",
-                  reason);
-
-    ngx_mdm_redis_conn_close(conn);
-
-    stable = (ngx_msec_int_t) (ngx_current_msec - conn->since)
-             >= NGX_MDM_REDIS_STABLE;
-
-    if (stable) {
-        conn->delay = 0;
-    }
-
-    if (timedout || !stable) {
-        ngx_mdm_redis_conn_down(conn, reason);
-
-    } else if (!ngx_queue_empty(&conn->waiting) || !ngx_exiting) {
-        ngx_mdm_redis_conn_start(conn);
-    }
+    ngx_mdm_peer_lost(&conn->peer, reason, level, timedout,
+                      !ngx_queue_empty(&conn->waiting));
 
     ngx_mdm_redis_conn_drop(conn, &dead);
-    ngx_mdm_redis_conn_settle(conn);
-}
-
-
-/* an attempt to connect has failed: on to the next address, if any */
-
-void
-ngx_mdm_redis_conn_failed(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
-{
-    for ( ;; ) {
-        ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
-                      "connecting to redis has failed: %V", reason);
-
-        ngx_mdm_redis_conn_close(conn);
-
-        if (conn->target == NULL || ++conn->tried >= conn->target->naddrs) {
-            break;
-        }
-
-        conn->addr = (conn->addr + 1) % conn->target->naddrs;
-
-        if (ngx_mdm_redis_conn_connect(conn, reason) == NGX_OK) {
-            return;
-        }
-    }
-
-    if (conn->owner->next != NULL && conn->owner->next(conn) == NGX_OK) {
-        conn->tried = 0;
-        conn->addr = 0;
-        ngx_mdm_redis_conn_start(conn);
-        return;
-    }
-
-    ngx_mdm_redis_conn_down(conn, reason);
     ngx_mdm_redis_conn_settle(conn);
 }
 
@@ -555,29 +604,26 @@ ngx_mdm_redis_conn_failed(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 /* calls are refused until it is up again */
 
 static void
-ngx_mdm_redis_conn_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+ngx_mdm_redis_conn_down(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 {
-    ngx_msec_t   delay;
-    ngx_queue_t  dead;
+    ngx_mdm_redis_conn_t  *conn;
 
-    conn->down = 1;
-    conn->tried = 0;
+    conn = peer->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm redis down: %V", reason);
 
     conn->owner->down(conn, reason);
+}
 
-    /* the next round begins with the next address */
 
-    if (conn->target != NULL && conn->target->naddrs != 0) {
-        conn->addr = (conn->addr + 1) % conn->target->naddrs;
-    }
+static void
+ngx_mdm_redis_conn_refuse(ngx_mdm_peer_t *peer)
+{
+    ngx_queue_t            dead;
+    ngx_mdm_redis_conn_t  *conn;
 
-    conn->delay = (conn->delay == 0) ? NGX_MDM_REDIS_DELAY
-                                     : ngx_min(conn->delay * 2,
-                                               NGX_MDM_REDIS_DELAY_MAX);
-
-    delay = conn->delay - (ngx_msec_t) ngx_random() % (conn->delay / 4);
-
-    ngx_add_timer(&conn->timer, delay);
+    conn = peer->data;
 
     ngx_queue_init(&dead);
     ngx_queue_add(&dead, &conn->waiting);
@@ -587,20 +633,28 @@ ngx_mdm_redis_conn_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 }
 
 
-/* the worker quits; now: without waiting for replies */
-
-void
-ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now)
+static void
+ngx_mdm_redis_conn_failed(ngx_mdm_peer_t *peer)
 {
-    ngx_queue_t  dead;
+    ngx_mdm_redis_conn_settle(peer->data);
+}
+
+
+static void
+ngx_mdm_redis_conn_quit(ngx_mdm_peer_t *peer, ngx_uint_t now)
+{
+    ngx_queue_t            dead;
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
 
     if (!ngx_mdm_redis_idle(conn) && !now) {
         return;
     }
 
-    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, &conn->log, 0, "mdm redis quit");
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0, "mdm redis quit");
 
-    ngx_mdm_redis_conn_close(conn);
+    ngx_mdm_peer_close(&conn->peer);
 
     ngx_queue_init(&dead);
     ngx_queue_add(&dead, &conn->held);
@@ -612,10 +666,10 @@ ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now)
     ngx_queue_init(&conn->waiting);
 
     if (now) {
-        conn->down = 1;
+        conn->peer.down = 1;
 
-    } else if (conn->down) {
-        ngx_add_timer(&conn->timer, conn->delay);
+    } else if (conn->peer.down) {
+        ngx_add_timer(&conn->peer.timer, conn->peer.delay);
     }
 
     ngx_mdm_redis_conn_drop(conn, &dead);
@@ -624,37 +678,11 @@ ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now)
 
 
 /*
- * Hands ops that failed to the owner, who frees them.  A caller may abandon
- * another one of them meanwhile, which takes a waiting one off the list.
- */
-
-void
-ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
-{
-    ngx_queue_t         *q;
-    ngx_mdm_redis_op_t  *op;
-
-    while (!ngx_queue_empty(ops)) {
-
-        q = ngx_queue_head(ops);
-        ngx_queue_remove(q);
-
-        op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-        op->state = NGX_MDM_REDIS_OP_OFF;
-
-        ngx_mdm_redis_wait_forget(op);
-
-        conn->owner->drop(conn, op);
-    }
-}
-
-
-/*
  * The timeout stays set when the last call has ended, since the next one is
  * likely to come before it: only a worker that quits must not wait for it.
  */
 
-void
+static void
 ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn)
 {
     if (!ngx_mdm_redis_idle(conn)) {
@@ -674,9 +702,7 @@ ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn)
         ngx_del_timer(&conn->timeout);
     }
 
-    if (conn->state == NGX_MDM_REDIS_CONN_READY) {
-        ngx_add_timer(&conn->timer, NGX_MDM_REDIS_LINGER);
-    }
+    ngx_mdm_peer_linger(&conn->peer);
 }
 
 
@@ -687,7 +713,7 @@ ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
     ngx_queue_t         *q, *queues[3];
     ngx_mdm_redis_op_t  *op;
 
-    ngx_mdm_redis_conn_close(conn);
+    ngx_mdm_peer_close(&conn->peer);
 
     if (conn->timeout.timer_set) {
         ngx_del_timer(&conn->timeout);
@@ -709,4 +735,15 @@ ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
             ngx_free(op);
         }
     }
+}
+
+
+static u_char *
+ngx_mdm_redis_conn_log(ngx_mdm_peer_t *peer, u_char *buf, size_t len)
+{
+    ngx_mdm_redis_conn_t  *conn;
+
+    conn = peer->data;
+
+    return ngx_snprintf(buf, len, ", mdm store: \"%V\"", &conn->store->name);
 }

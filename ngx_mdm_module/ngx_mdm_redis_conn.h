@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * One pipelined connection to one redis server: it connects, greets,
- * reconnects, sends calls in order and hands their replies to its owner.
+ * One pipelined connection to one redis server, on a peer: it greets, sends
+ * calls in order and hands their replies to its owner.
  */
 
 
@@ -15,10 +15,10 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_mdm_peer.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_error.h"
 #include "ngx_mdm_redis_resp.h"
-#include "ngx_mdm_peer_target.h"
 #include "ngx_mdm_store.h"
 
 
@@ -92,8 +92,8 @@ typedef struct {
         ngx_int_t replicas);
 
     /*
-     * Sets conn->target before an attempt to connect.  NGX_OK; NGX_AGAIN:
-     * ngx_mdm_redis_conn_located() follows; NGX_ERROR with *reason.
+     * Sets conn->peer.target before an attempt to connect.  NGX_OK; NGX_AGAIN:
+     * ngx_mdm_peer_located() follows; NGX_ERROR with *reason.
      */
     ngx_int_t (*locate)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 
@@ -119,38 +119,18 @@ typedef struct {
 } ngx_mdm_redis_gather_t;
 
 
-typedef enum {
-    NGX_MDM_REDIS_CONN_CLOSED = 0,
-    NGX_MDM_REDIS_CONN_LOCATING,     /* its address is asked for */
-    NGX_MDM_REDIS_CONN_CONNECTING,
-    NGX_MDM_REDIS_CONN_SECURING,     /* so is that of TLS */
-    NGX_MDM_REDIS_CONN_GREETING,     /* the handshake is under way */
-    NGX_MDM_REDIS_CONN_READY
-} ngx_mdm_redis_conn_state_e;
-
-
-#define NGX_MDM_REDIS_REASON  256
+#define NGX_MDM_REDIS_REASON  NGX_MDM_PEER_REASON
 
 
 struct ngx_mdm_redis_conn_s {
-    /* as in ngx_connection_t: a timer's debug line prints the fourth field */
+    /* first, since a timer's debug line takes it for a connection */
+    ngx_mdm_peer_t                   peer;
+
     void                            *data;     /* the owner's */
     ngx_mdm_store_t                 *store;
     const ngx_mdm_redis_owner_t     *owner;
-    ngx_socket_t                     fd;
 
-    ngx_mdm_peer_target_t           *target;   /* its addresses are tried */
-    ngx_uint_t                       addr;     /* in turn */
-    ngx_uint_t                       tried;
-    ngx_resolver_ctx_t              *resolving;
-
-    ngx_connection_t                *connection;
-    ngx_uint_t                       generation;  /* grows with each close */
-    ngx_log_t                        log;
-    ngx_mdm_redis_conn_state_e       state;
     ngx_uint_t                       step;     /* of the handshake */
-
-    ngx_mdm_peer_out_t              out;
     ngx_mdm_redis_reader_t           reader;
 
     ngx_queue_t                      waiting;  /* ops not written yet */
@@ -172,20 +152,12 @@ struct ngx_mdm_redis_conn_s {
                                                   written at its end */
     ngx_queue_t                      gathered; /* among gather->conns */
 
-    ngx_event_t                      flush;
     ngx_event_t                      timeout;  /* of ops; keeps a worker that
                                                   quits until they ended */
-    ngx_event_t                      timer;    /* connect timeout, the next
-                                                  attempt, or the last idle
-                                                  moment before exit */
-    ngx_msec_t                       delay;    /* before the next attempt */
-    ngx_msec_t                       since;    /* when it became ready */
 
     ngx_mdm_redis_stats_t           *stats;
 
-    unsigned                         down:1;   /* calls are refused */
     unsigned                         noload:1; /* SCRIPT LOAD is refused */
-    unsigned                         later:1;  /* locate() did not know yet */
     unsigned                         durable:1; /* WAIT may follow a batch;
                                                   another one of the node
                                                   asks for its settings */
@@ -196,8 +168,6 @@ struct ngx_mdm_redis_conn_s {
     unsigned                         hasty:1;  /* deadlines do not follow
                                                   each other in order */
     unsigned                         meta:1;   /* "partitions" was compared */
-
-    u_char                           reason[NGX_MDM_REDIS_REASON];
 };
 
 
@@ -208,21 +178,17 @@ struct ngx_mdm_redis_conn_s {
 void ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn);
 
 /* starts to connect a connection that is closed */
-void ngx_mdm_redis_conn_open(ngx_mdm_redis_conn_t *conn);
+#define ngx_mdm_redis_conn_open(conn)  ngx_mdm_peer_open(&(conn)->peer)
 
-/* its target is known now, or with a reason: it is not */
-void ngx_mdm_redis_conn_located(ngx_mdm_redis_conn_t *conn,
-    ngx_str_t *reason);
+/* the server, for the log */
+#define ngx_mdm_redis_conn_name(conn)  ngx_mdm_peer_name(&(conn)->peer)
 
 /*
  * For locate(): has the target's name resolved, if it is one.  NGX_OK;
- * NGX_AGAIN: ngx_mdm_redis_conn_located() will be called; NGX_ERROR.
+ * NGX_AGAIN: ngx_mdm_peer_located() will be called; NGX_ERROR.
  */
 ngx_int_t ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
-
-/* the server, for the log */
-ngx_str_t *ngx_mdm_redis_conn_name(ngx_mdm_redis_conn_t *conn);
 
 /* closes it for good and frees all ops without a word to their callers */
 void ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn);
@@ -250,37 +216,37 @@ void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
      && ngx_queue_empty(&(conn)->held))
 
 
-/* for ngx_mdm_peer.c and ngx_mdm_redis_time.c */
-
-/* the handshake is done: what waits is written */
-void ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn);
-
-/* a connection that was ready is gone */
-void ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
-    ngx_uint_t timedout);
-
-/* an attempt to connect has failed */
-void ngx_mdm_redis_conn_failed(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
-
-/* writes why, into conn->reason */
-void ngx_mdm_redis_conn_reason(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
-    const char *fmt, ...);
-
-/* the worker quits; now: without waiting for replies */
-void ngx_mdm_redis_conn_quit(ngx_mdm_redis_conn_t *conn, ngx_uint_t now);
-
-/* to be called when calls may have ended */
-void ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn);
-
-/* writes what waits and may, on a connection that is ready */
-void ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn);
-
 /* 1 if a call could be written now */
 #define ngx_mdm_redis_conn_room(conn)                                         \
     ((conn)->acks == 0                                                        \
      && ((conn)->limit == 0 || (conn)->nsent < (conn)->limit))
 
-/* hands ops that failed to the owner */
+
+/* ngx_mdm_redis_queue.c */
+
+/* a call of more bytes than this is sent from where it lies */
+#define NGX_MDM_REDIS_LARGE  16384
+
+/* writes a call to the output; NGX_OK, or NGX_ERROR: no memory */
+ngx_int_t ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+
+/* lets a call wait; among those that do devices go first */
+void ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn,
+    ngx_mdm_redis_op_t *op);
+
+/*
+ * A connection that was ready is gone, or a call was not answered in time.
+ * Calls whose reply had not begun wait once more, as the scripts may be
+ * repeated; those that cannot be repeated are appended to "dead".
+ */
+void ngx_mdm_redis_conn_recall(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead,
+    ngx_uint_t timedout);
+
+/*
+ * Hands ops that failed to the owner, who frees them.  A caller may abandon
+ * another one of them meanwhile, which takes a waiting one off the list.
+ */
 void ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops);
 
 
@@ -298,8 +264,23 @@ void ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops);
 #define ngx_mdm_redis_expired(op)                                             \
     ((ngx_msec_int_t) ((op)->deadline - ngx_current_msec) <= 0)
 
-/* the timer of calls: none was answered, or none could wait any longer */
-void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
+/*
+ * 1: the server has said nothing for as long as the oldest call may take,
+ * *reason says so
+ */
+ngx_uint_t ngx_mdm_redis_conn_silent(ngx_mdm_redis_conn_t *conn,
+    ngx_str_t *reason);
+
+/*
+ * Tells callers that cannot wait any more: the op stays, since its reply is
+ * due.  NGX_OK; NGX_DONE: the connection is gone.
+ */
+ngx_int_t ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn,
+    ngx_queue_t *ops);
+
+/* takes calls off that have waited for too long */
+void ngx_mdm_redis_conn_overdue(ngx_mdm_redis_conn_t *conn,
+    ngx_queue_t *dead);
 
 /* an op has been written */
 void ngx_mdm_redis_conn_written(ngx_mdm_redis_conn_t *conn,
@@ -349,28 +330,16 @@ ngx_int_t ngx_mdm_redis_wait_write(ngx_mdm_redis_conn_t *conn);
 void ngx_mdm_redis_wait_hold(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
 
-/* takes the reply to WAIT, and frees its arena */
-void ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
-    mdm_arena_t *arena);
+/*
+ * Takes the reply to WAIT, and frees its arena.  NGX_OK: calls may be written
+ * again, when those in "dead" have been dropped, which would have been part of
+ * the batch; NGX_AGAIN: another reply is due; NGX_DONE: the connection is gone.
+ */
+ngx_int_t ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, mdm_arena_t *arena, ngx_queue_t *dead);
 
 /* drops the reply of a call that is held */
 void ngx_mdm_redis_wait_forget(ngx_mdm_redis_op_t *op);
-
-
-/* ngx_mdm_peer.c */
-
-/* begins to connect; NGX_OK, or NGX_ERROR with *reason */
-ngx_int_t ngx_mdm_redis_conn_connect(ngx_mdm_redis_conn_t *conn,
-    ngx_str_t *reason);
-
-/* closes the socket and forgets what was to be sent */
-void ngx_mdm_redis_conn_close(ngx_mdm_redis_conn_t *conn);
-
-/* TLS is up */
-void ngx_mdm_redis_conn_secured(ngx_mdm_redis_conn_t *conn);
-
-void ngx_mdm_redis_conn_flush_handler(ngx_event_t *ev);
-u_char *ngx_mdm_redis_conn_log_error(ngx_log_t *log, u_char *buf, size_t len);
 
 
 /* ngx_mdm_redis_handshake.c */

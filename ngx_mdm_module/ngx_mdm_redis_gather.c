@@ -94,6 +94,6 @@ ngx_mdm_redis_gather_handler(ngx_event_t *ev)
 
         ngx_mdm_redis_gather_forget(conn);
 
-        ngx_post_event(&conn->flush, &ngx_posted_events);
+        ngx_post_event(&conn->peer.flush, &ngx_posted_events);
     }
 }

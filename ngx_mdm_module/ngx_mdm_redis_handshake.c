@@ -96,7 +96,7 @@ ngx_mdm_redis_rest(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
         return NGX_ERROR;
     }
 
-    ngx_post_event(&conn->flush, &ngx_posted_events);
+    ngx_post_event(&conn->peer.flush, &ngx_posted_events);
 
     return NGX_AGAIN;
 }
@@ -146,7 +146,7 @@ ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
     switch (step) {
 
     case NGX_MDM_REDIS_AUTH:
-        return ngx_mdm_redis_out_auth(&conn->out, &conn->store->user,
+        return ngx_mdm_redis_out_auth(&conn->peer.out, &conn->store->user,
                                       &conn->store->password);
 
     case NGX_MDM_REDIS_SELECT:
@@ -156,13 +156,13 @@ ngx_mdm_redis_write_step(ngx_mdm_redis_conn_t *conn, ngx_uint_t step)
         return ngx_mdm_redis_write_name(conn);
 
     case NGX_MDM_REDIS_ROLE:
-        return ngx_mdm_redis_out_command(&conn->out, &role, 1);
+        return ngx_mdm_redis_out_command(&conn->peer.out, &role, 1);
 
     case NGX_MDM_REDIS_WAITAOF:
 
         /* an error unless the server has it, and an append-only file */
 
-        return ngx_mdm_redis_out_command(&conn->out, waitaof, 4);
+        return ngx_mdm_redis_out_command(&conn->peer.out, waitaof, 4);
 
     default:
 
@@ -188,7 +188,7 @@ ngx_mdm_redis_write_select(ngx_mdm_redis_conn_t *conn)
     argv[1].data = buf;
     argv[1].len = ngx_sprintf(buf, "%ui", conn->store->database) - buf;
 
-    return ngx_mdm_redis_out_command(&conn->out, argv, 2);
+    return ngx_mdm_redis_out_command(&conn->peer.out, argv, 2);
 }
 
 
@@ -203,7 +203,7 @@ ngx_mdm_redis_write_name(ngx_mdm_redis_conn_t *conn)
     ngx_str_set(&argv[1], "SETNAME");
     argv[2] = conn->store->name;
 
-    return ngx_mdm_redis_out_command(&conn->out, argv, 3);
+    return ngx_mdm_redis_out_command(&conn->peer.out, argv, 3);
 }
 
 
@@ -217,7 +217,7 @@ ngx_mdm_redis_write_load(ngx_mdm_redis_conn_t *conn, ngx_uint_t i)
     argv[2].len = mdm_scripts[i]->body.len;
     argv[2].data = mdm_scripts[i]->body.data;
 
-    return ngx_mdm_redis_out_command(&conn->out, argv, 3);
+    return ngx_mdm_redis_out_command(&conn->peer.out, argv, 3);
 }
 
 
@@ -422,5 +422,5 @@ static void
 ngx_mdm_redis_quote(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
     mdm_str_t *text)
 {
-    ngx_mdm_redis_text(reason, text, conn->reason, NGX_MDM_REDIS_REASON);
+    ngx_mdm_redis_text(reason, text, conn->peer.reason, NGX_MDM_REDIS_REASON);
 }

@@ -65,7 +65,7 @@ ngx_mdm_redis_meta_write(ngx_mdm_redis_conn_t *conn)
         call.nargs++;
     }
 
-    return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
+    return ngx_mdm_redis_out_call(&conn->peer.out, &call, NGX_MDM_REDIS_EVAL);
 }
 
 
@@ -89,7 +89,7 @@ ngx_mdm_redis_meta_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
             return NGX_OK;
         }
 
-        ngx_mdm_redis_text(reason, &reply->str, conn->reason,
+        ngx_mdm_redis_text(reason, &reply->str, conn->peer.reason,
                            NGX_MDM_REDIS_REASON);
         return NGX_ERROR;
     }
@@ -98,7 +98,7 @@ ngx_mdm_redis_meta_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
         /* the keys do not fit: it says why */
 
-        ngx_mdm_redis_text(reason, &reply->str, conn->reason,
+        ngx_mdm_redis_text(reason, &reply->str, conn->peer.reason,
                            NGX_MDM_REDIS_REASON);
         return NGX_ERROR;
     }
@@ -118,7 +118,7 @@ ngx_mdm_redis_meta_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         return NGX_ERROR;
     }
 
-    ngx_mdm_redis_conn_reason(conn, reason, "it was set up with %L "
+    ngx_mdm_peer_reason(&conn->peer, reason, "it was set up with %L "
                               "partitions, but \"partitions\" is %ui",
                               reply->integer, conn->store->partitions);
 
@@ -154,7 +154,7 @@ ngx_mdm_redis_meta_list(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     case NGX_MDM_REDIS_META_OTHER:
         ngx_mdm_redis_meta_other(conn->store, ngx_mdm_redis_conn_name(conn),
-                                 &id, &expected, conn->reason, reason);
+                                 &id, &expected, conn->peer.reason, reason);
         return NGX_ERROR;
 
     case NGX_MDM_REDIS_META_VERSION:
@@ -217,7 +217,7 @@ ngx_mdm_redis_meta_version(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     s = mdm_reply_str(reply, 2);
     ngx_mdm_redis_text(&r, &s, release, sizeof(release));
 
-    ngx_mdm_redis_conn_reason(conn, reason, "its keyspace is of version %V, "
+    ngx_mdm_peer_reason(&conn->peer, reason, "its keyspace is of version %V, "
                               "release " MDM_VERSION " knows version 1", &v);
 
     p = ngx_slprintf(text, text + sizeof(text),

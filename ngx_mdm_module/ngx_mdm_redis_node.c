@@ -69,7 +69,7 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     conn->store = node->redis->store;
     conn->owner = node->redis->owner;
     conn->stats = &node->redis->stats;
-    conn->target = &node->target;
+    conn->peer.target = &node->target;
     conn->alive = &node->alive;
 
     if (node->redis->mode->slots) {
@@ -153,7 +153,7 @@ ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op)
 
     /* polls find out first that a server is away: nobody else needs to */
 
-    if (node->conn.down) {
+    if (node->conn.peer.down) {
         return NGX_DECLINED;
     }
 
@@ -171,7 +171,7 @@ ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason)
 
     for (i = 0; i < n; i++) {
 
-        if (conns[i]->state == NGX_MDM_REDIS_CONN_READY) {
+        if (conns[i]->peer.state == NGX_MDM_PEER_READY) {
             ngx_mdm_redis_conn_reset(conns[i], reason);
         }
     }
@@ -191,7 +191,7 @@ ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
 
     for (i = 0; conns[i] != conn; i++) {
 
-        if (conns[i]->down) {
+        if (conns[i]->peer.down) {
             return 0;
         }
     }
@@ -213,8 +213,8 @@ ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
 
     for (i = 0; i < n; i++) {
 
-        if (conns[i]->state != NGX_MDM_REDIS_CONN_READY
-            && (conns[i]->down || !ngx_exiting))
+        if (conns[i]->peer.state != NGX_MDM_PEER_READY
+            && (conns[i]->peer.down || !ngx_exiting))
         {
             break;
         }

@@ -36,7 +36,7 @@ ngx_mdm_redis_probe_write(ngx_mdm_redis_conn_t *conn)
         call.key.len = node->redis->mode->key(node, buf, "mdm:probe:{%ui}");
     }
 
-    return ngx_mdm_redis_out_call(&conn->out, &call, NGX_MDM_REDIS_EVAL);
+    return ngx_mdm_redis_out_call(&conn->peer.out, &call, NGX_MDM_REDIS_EVAL);
 }
 
 
@@ -61,7 +61,7 @@ ngx_mdm_redis_probe_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
             return NGX_OK;
         }
 
-        ngx_mdm_redis_text(reason, &reply->str, conn->reason,
+        ngx_mdm_redis_text(reason, &reply->str, conn->peer.reason,
                            NGX_MDM_REDIS_REASON);
         return NGX_ERROR;
     }
@@ -75,7 +75,7 @@ ngx_mdm_redis_probe_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         return NGX_OK;
     }
 
-    p = conn->reason;
+    p = conn->peer.reason;
     last = p + NGX_MDM_REDIS_REASON;
 
     p = ngx_slprintf(p, last, "its user may not call");
@@ -90,8 +90,8 @@ ngx_mdm_redis_probe_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     p = ngx_slprintf(p, last, ": see \"Redis ACL\" in docs/keyspace.md");
 
-    reason->data = conn->reason;
-    reason->len = p - conn->reason;
+    reason->data = conn->peer.reason;
+    reason->len = p - conn->peer.reason;
 
     return NGX_ERROR;
 }

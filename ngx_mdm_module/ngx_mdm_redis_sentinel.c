@@ -170,18 +170,18 @@ ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
     /* for the log, until there is an answer */
 
-    if (conn->target->name.len == 0) {
-        conn->target->name = sentinel->redis->store->master;
+    if (conn->peer.target->name.len == 0) {
+        conn->peer.target->name = sentinel->redis->store->master;
     }
 
     /* while all of them fail, say so without waiting */
 
-    if (ask->asking && ask->conn.down) {
-        ngx_mdm_redis_conn_reason(conn, reason, "no Sentinel answers");
+    if (ask->asking && ask->conn.peer.down) {
+        ngx_mdm_peer_reason(&conn->peer, reason, "no Sentinel answers");
         return NGX_ERROR;
     }
 
-    conn->later = 1;
+    conn->peer.later = 1;
 
     ngx_mdm_redis_ask(ask);
 
@@ -202,7 +202,7 @@ ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
     sentinel = ask->data;
 
     if (reply->type == MDM_REPLY_NIL) {
-        ngx_mdm_redis_conn_reason(&ask->conn, reason,
+        ngx_mdm_peer_reason(&ask->conn.peer, reason,
                                   "the Sentinel %V knows no master \"%V\"",
                                   ngx_mdm_redis_conn_name(&ask->conn),
                                   &sentinel->argv[2]);
@@ -250,9 +250,9 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
 
         /* it holds on to the name */
 
-        if (conn[i]->resolving != NULL) {
-            ngx_resolve_name_done(conn[i]->resolving);
-            conn[i]->resolving = NULL;
+        if (conn[i]->peer.resolving != NULL) {
+            ngx_resolve_name_done(conn[i]->peer.resolving);
+            conn[i]->peer.resolving = NULL;
         }
     }
 
@@ -293,12 +293,12 @@ ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ngx_int_t  rc;
     ngx_str_t  why;
 
-    if (conn->state != NGX_MDM_REDIS_CONN_LOCATING || !conn->later) {
+    if (conn->peer.state != NGX_MDM_PEER_LOCATING || !conn->peer.later) {
         return;
     }
 
-    conn->later = 0;
-    conn->addr = 0;
+    conn->peer.later = 0;
+    conn->peer.addr = 0;
 
     if (reason == NULL) {
         rc = ngx_mdm_redis_resolve(conn, &why);
@@ -312,5 +312,5 @@ ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
         }
     }
 
-    ngx_mdm_redis_conn_located(conn, reason);
+    ngx_mdm_peer_located(&conn->peer, reason);
 }

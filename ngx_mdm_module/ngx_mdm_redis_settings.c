@@ -61,7 +61,7 @@ ngx_mdm_redis_settings_write(ngx_mdm_redis_conn_t *conn)
         ngx_str_set(&argv[0], "INFO");
         argv[1] = ngx_mdm_redis_sections[i];
 
-        if (ngx_mdm_redis_out_command(&conn->out, argv, 2) != NGX_OK) {
+        if (ngx_mdm_redis_out_command(&conn->peer.out, argv, 2) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -97,7 +97,7 @@ ngx_mdm_redis_settings_reply(ngx_mdm_redis_conn_t *conn, ngx_uint_t i,
         mdm_str_null(&text);
 
         if (reply->type == MDM_REPLY_ERROR) {
-            ngx_log_error(NGX_LOG_INFO, &conn->log, 0,
+            ngx_log_error(NGX_LOG_INFO, &conn->peer.log, 0,
                           "redis does not tell \"INFO %V\": %*s",
                           &ngx_mdm_redis_sections[i], reply->str.len,
                           reply->str.data);

@@ -38,7 +38,7 @@ ngx_mdm_redis_single_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 
     (void) pool;
 
-    ngx_mdm_peer_target_server(&target, redis->store->servers.elts);
+    ngx_mdm_store_target(redis->store->servers.elts, &target);
 
     return (ngx_mdm_redis_node_create(redis, &target) == NULL) ? NGX_ERROR
                                                                : NGX_OK;

@@ -29,51 +29,28 @@
 
 static ngx_msec_t ngx_mdm_redis_conn_due(ngx_mdm_redis_conn_t *conn,
     ngx_msec_t *limit);
-static ngx_int_t ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn,
-    ngx_queue_t *ops);
-static void ngx_mdm_redis_conn_refuse(ngx_mdm_redis_conn_t *conn,
-    ngx_queue_t *dead);
 static void ngx_mdm_redis_conn_left(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
 
 
-void
-ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
+ngx_uint_t
+ngx_mdm_redis_conn_silent(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
-    ngx_str_t              reason;
-    ngx_msec_t             due, limit;
-    ngx_queue_t            dead;
-    ngx_mdm_redis_conn_t  *conn;
+    ngx_msec_t  due, limit;
 
-    conn = ev->data;
-
-    if (!ngx_queue_empty(&conn->held) || !ngx_queue_empty(&conn->sent)) {
-
-        due = ngx_mdm_redis_conn_due(conn, &limit);
-
-        if ((ngx_msec_int_t) (due - ngx_current_msec) <= 0) {
-            ngx_mdm_redis_conn_reason(conn, &reason, "no reply within %Mms",
-                                      limit);
-
-            conn->stats->timeouts++;
-
-            ngx_mdm_redis_conn_lost(conn, &reason, 1);
-            return;
-        }
+    if (ngx_queue_empty(&conn->held) && ngx_queue_empty(&conn->sent)) {
+        return 0;
     }
 
-    if (ngx_mdm_redis_conn_expire(conn, &conn->held) != NGX_OK
-        || ngx_mdm_redis_conn_expire(conn, &conn->sent) != NGX_OK)
-    {
-        return;
+    due = ngx_mdm_redis_conn_due(conn, &limit);
+
+    if ((ngx_msec_int_t) (due - ngx_current_msec) > 0) {
+        return 0;
     }
 
-    ngx_queue_init(&dead);
+    ngx_mdm_peer_reason(&conn->peer, reason, "no reply within %Mms", limit);
 
-    ngx_mdm_redis_conn_refuse(conn, &dead);
-
-    ngx_mdm_redis_conn_arm(conn);
-    ngx_mdm_redis_conn_drop(conn, &dead);
+    return 1;
 }
 
 
@@ -123,19 +100,14 @@ ngx_mdm_redis_conn_due(ngx_mdm_redis_conn_t *conn, ngx_msec_t *limit)
 }
 
 
-/*
- * Tells callers that cannot wait any more: the op stays, since its reply is
- * due.  NGX_OK; NGX_DONE: the connection is gone.
- */
-
-static ngx_int_t
+ngx_int_t
 ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
 {
     ngx_uint_t           generation;
     ngx_queue_t         *q, *next;
     ngx_mdm_redis_op_t  *op;
 
-    generation = conn->generation;
+    generation = conn->peer.generation;
 
     for (q = ngx_queue_head(ops); q != ngx_queue_sentinel(ops); q = next) {
 
@@ -160,7 +132,7 @@ ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
 
         conn->owner->expire(conn, op);
 
-        if (conn->generation != generation) {
+        if (conn->peer.generation != generation) {
             return NGX_DONE;
         }
     }
@@ -169,10 +141,8 @@ ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
 }
 
 
-/* takes calls off that have waited for too long */
-
-static void
-ngx_mdm_redis_conn_refuse(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead)
+void
+ngx_mdm_redis_conn_overdue(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead)
 {
     ngx_queue_t         *q, *next;
     ngx_mdm_redis_op_t  *op;
@@ -206,7 +176,7 @@ void
 ngx_mdm_redis_conn_written(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
     op->left = ngx_current_msec;
-    op->end = conn->out.queued;
+    op->end = conn->peer.out.queued;
 
     if (op->bulk) {
 
@@ -264,7 +234,7 @@ ngx_mdm_redis_conn_clock(ngx_mdm_redis_conn_t *conn)
         return;
     }
 
-    sent = conn->connection->sent;
+    sent = conn->peer.connection->sent;
 
     for (q = ngx_queue_last(&conn->sent);
          q != ngx_queue_sentinel(&conn->sent);
@@ -290,7 +260,7 @@ ngx_mdm_redis_conn_moved(ngx_mdm_redis_conn_t *conn, ngx_uint_t all,
     ngx_queue_t         *q;
     ngx_mdm_redis_op_t  *op;
 
-    sent = conn->connection->sent;
+    sent = conn->peer.connection->sent;
 
     if (progress) {
         conn->moved = ngx_current_msec;

@@ -15,7 +15,8 @@
 
 static ngx_int_t ngx_mdm_redis_wait_command(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *argv, ngx_uint_t argc);
-static void ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn,
+    ngx_queue_t *dead);
 static ngx_int_t ngx_mdm_redis_wait_count(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply);
 
@@ -69,7 +70,7 @@ static ngx_int_t
 ngx_mdm_redis_wait_command(ngx_mdm_redis_conn_t *conn, ngx_str_t *argv,
     ngx_uint_t argc)
 {
-    if (ngx_mdm_redis_out_command(&conn->out, argv, argc) != NGX_OK) {
+    if (ngx_mdm_redis_out_command(&conn->peer.out, argv, argc) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -91,9 +92,9 @@ ngx_mdm_redis_wait_hold(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 }
 
 
-void
+ngx_int_t
 ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
-    mdm_arena_t *arena)
+    mdm_arena_t *arena, ngx_queue_t *dead)
 {
     ngx_int_t            n;
     ngx_uint_t           enough, generation;
@@ -110,8 +111,12 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     conn->replicas = ngx_min(conn->replicas, n);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis wait reply, replicas:%i ms:%M",
+                   n, ngx_current_msec - conn->waited);
+
     if (--conn->acks != 0) {
-        return;
+        return NGX_AGAIN;
     }
 
     enough = (conn->replicas >= (ngx_int_t) conn->store->wait_replicas);
@@ -122,7 +127,7 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ngx_queue_add(&held, &conn->held);
     ngx_queue_init(&conn->held);
 
-    generation = conn->generation;
+    generation = conn->peer.generation;
 
     while (!ngx_queue_empty(&held)) {
 
@@ -150,21 +155,17 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         conn->owner->reply(conn, op, r, a);
     }
 
-    if (conn->generation != generation
-        || conn->state != NGX_MDM_REDIS_CONN_READY)
+    if (conn->peer.generation != generation
+        || conn->peer.state != NGX_MDM_PEER_READY)
     {
-        return;
+        return NGX_DONE;
     }
 
     if (!enough && conn->limit != 0) {
-        ngx_mdm_redis_wait_refuse(conn);
-
-        if (conn->generation != generation) {
-            return;
-        }
+        ngx_mdm_redis_wait_refuse(conn, dead);
     }
 
-    ngx_mdm_redis_conn_resume(conn);
+    return NGX_OK;
 }
 
 
@@ -174,12 +175,10 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
  */
 
 static void
-ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead)
 {
-    ngx_queue_t          dead, *q, *next;
+    ngx_queue_t         *q, *next;
     ngx_mdm_redis_op_t  *op;
-
-    ngx_queue_init(&dead);
 
     for (q = ngx_queue_head(&conn->waiting);
          q != ngx_queue_sentinel(&conn->waiting);
@@ -193,11 +192,9 @@ ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn)
             && (ngx_msec_int_t) (op->called - conn->waited) <= 0)
         {
             ngx_queue_remove(q);
-            ngx_queue_insert_tail(&dead, q);
+            ngx_queue_insert_tail(dead, q);
         }
     }
-
-    ngx_mdm_redis_conn_drop(conn, &dead);
 }
 
 

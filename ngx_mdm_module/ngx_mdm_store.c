@@ -10,7 +10,6 @@
 
 #include "ngx_mdm.h"
 #include "ngx_mdm_block.h"
-#include "ngx_mdm_peer_tls.h"
 #include "ngx_mdm_store.h"
 
 
@@ -52,7 +51,7 @@ static ngx_mdm_block_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("database"), 1, 1, ngx_mdm_block_number,
       offsetof(ngx_mdm_store_t, database), 0, NGX_MAX_INT32_VALUE },
     { ngx_string("connect_timeout"), 1, 1, ngx_mdm_block_msec,
-      offsetof(ngx_mdm_store_t, connect_timeout), 0, 0 },
+      offsetof(ngx_mdm_store_t, peer.connect_timeout), 0, 0 },
     { ngx_string("timeout"), 1, 1, ngx_mdm_block_msec,
       offsetof(ngx_mdm_store_t, timeout), 0, 0 },
     { ngx_string("max_pending"), 1, 1, ngx_mdm_block_number,
@@ -72,13 +71,13 @@ static ngx_mdm_block_command_t  ngx_mdm_store_commands[] = {
     { ngx_string("tls"), 1, 1, ngx_mdm_block_flag,
       offsetof(ngx_mdm_store_t, tls_on), 0, 0 },
     { ngx_string("tls_trusted_certificate"), 1, 1, ngx_mdm_block_text,
-      offsetof(ngx_mdm_store_t, tls_trusted_certificate), 0, 0 },
+      offsetof(ngx_mdm_store_t, tls.trusted_certificate), 0, 0 },
     { ngx_string("tls_certificate"), 1, 1, ngx_mdm_block_text,
-      offsetof(ngx_mdm_store_t, tls_certificate), 0, 0 },
+      offsetof(ngx_mdm_store_t, tls.certificate), 0, 0 },
     { ngx_string("tls_certificate_key"), 1, 1, ngx_mdm_block_text,
-      offsetof(ngx_mdm_store_t, tls_certificate_key), 0, 0 },
+      offsetof(ngx_mdm_store_t, tls.certificate_key), 0, 0 },
     { ngx_string("tls_name"), 1, 1, ngx_mdm_block_text,
-      offsetof(ngx_mdm_store_t, tls_name), 0, 0 },
+      offsetof(ngx_mdm_store_t, tls.name), 0, 0 },
     { ngx_string("durability"), 1, 3, ngx_mdm_store_durability, 0, 0, 0 },
     { ngx_string("encryption_key"), 1, MDM_SECRET_KEYS,
       ngx_mdm_store_encryption_key, 0, 0, 0 },
@@ -130,7 +129,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     store->line = cf->conf_file->line;
     store->mode = NGX_CONF_UNSET_UINT;
     store->database = NGX_CONF_UNSET_UINT;
-    store->connect_timeout = NGX_CONF_UNSET_MSEC;
+    store->peer.connect_timeout = NGX_CONF_UNSET_MSEC;
     store->timeout = NGX_CONF_UNSET_MSEC;
     store->max_pending = NGX_CONF_UNSET_UINT;
     store->partitions = NGX_CONF_UNSET_UINT;
@@ -202,15 +201,16 @@ ngx_mdm_store_resolver(ngx_conf_t *cf, void *block,
 
     (void) cmd;
 
-    if (store->resolver != NULL) {
+    if (store->peer.resolver != NULL) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    store->resolver = ngx_resolver_create(cf, &value[1], cf->args->nelts - 1);
+    store->peer.resolver = ngx_resolver_create(cf, &value[1],
+                                               cf->args->nelts - 1);
 
-    return (store->resolver == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+    return (store->peer.resolver == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 
@@ -424,7 +424,7 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
     ngx_conf_init_uint_value(store->mode, NGX_MDM_STORE_SINGLE);
     ngx_conf_init_uint_value(store->database, 0);
-    ngx_conf_init_msec_value(store->connect_timeout, 1000);
+    ngx_conf_init_msec_value(store->peer.connect_timeout, 1000);
     ngx_conf_init_msec_value(store->timeout, NGX_MDM_TIMEOUT);
     ngx_conf_init_uint_value(store->max_pending, 4096);
     ngx_conf_init_uint_value(store->partitions, NGX_MDM_PARTITIONS);
@@ -483,7 +483,7 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
     ngx_conf_init_uint_value(store->tls_on, 0);
 
-    return store->tls_on ? ngx_mdm_redis_tls_conf(cf, store)
+    return store->tls_on ? ngx_mdm_store_tls_init(cf, store)
                          : ngx_mdm_store_clear(cf, store);
 }
 
@@ -501,11 +501,11 @@ ngx_mdm_store_clear(ngx_conf_t *cf, ngx_mdm_store_t *store)
         size_t       offset;
     } tls[] = {
         { "tls_trusted_certificate",
-          offsetof(ngx_mdm_store_t, tls_trusted_certificate) },
-        { "tls_certificate", offsetof(ngx_mdm_store_t, tls_certificate) },
+          offsetof(ngx_mdm_store_t, tls.trusted_certificate) },
+        { "tls_certificate", offsetof(ngx_mdm_store_t, tls.certificate) },
         { "tls_certificate_key",
-          offsetof(ngx_mdm_store_t, tls_certificate_key) },
-        { "tls_name", offsetof(ngx_mdm_store_t, tls_name) }
+          offsetof(ngx_mdm_store_t, tls.certificate_key) },
+        { "tls_name", offsetof(ngx_mdm_store_t, tls.name) }
     };
 
     for (i = 0; i < sizeof(tls) / sizeof(tls[0]); i++) {

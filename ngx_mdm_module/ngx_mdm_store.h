@@ -17,6 +17,7 @@
 #include "mdm_exchange.h"
 #include "mdm_secret.h"
 #include "ngx_mdm_block.h"
+#include "ngx_mdm_peer.h"
 
 
 #define NGX_MDM_STORE_SINGLE    0
@@ -37,9 +38,6 @@ typedef struct {
 } ngx_mdm_store_server_t;
 
 
-typedef struct ngx_mdm_store_tls_s  ngx_mdm_store_tls_t;
-
-
 /* built while the configuration is read, read-only afterwards */
 
 typedef struct {
@@ -52,8 +50,6 @@ typedef struct {
     ngx_str_t                 sentinel_user;
     ngx_str_t                 sentinel_password;
     ngx_str_t                 sentinel_password_file;
-    ngx_resolver_t           *resolver;    /* NULL: names are resolved at
-                                              start only */
 
     ngx_uint_t                durability;
     ngx_uint_t                wait_replicas;
@@ -65,16 +61,12 @@ typedef struct {
     ngx_uint_t                database;
 
     ngx_uint_t                tls_on;
-    ngx_str_t                 tls_trusted_certificate;
-    ngx_str_t                 tls_certificate;
-    ngx_str_t                 tls_certificate_key;
-    ngx_str_t                 tls_name;
-    ngx_mdm_store_tls_t      *tls;         /* made of them; NULL: off */
+    ngx_mdm_peer_tls_conf_t   tls;         /* what peer.tls is made of */
+    ngx_mdm_peer_conf_t       peer;        /* of its connections */
 
     mdm_secret_keys_t        *secrets;     /* of encryption_key, or NULL */
     ngx_uint_t                encryption_required;
 
-    ngx_msec_t                connect_timeout;
     ngx_msec_t                timeout;
     ngx_uint_t                max_pending; /* calls a worker */
     ngx_uint_t                partitions;
@@ -107,6 +99,16 @@ char *ngx_mdm_store_server(ngx_conf_t *cf, void *block,
  */
 ssize_t ngx_mdm_store_read_file(ngx_conf_t *cf, const char *what,
     ngx_str_t *name, u_char *buf, size_t size);
+
+/*
+ * Checks the settings of a store with "tls on", and makes the context of
+ * them.  NGX_CONF_OK or NGX_CONF_ERROR: the log says why.
+ */
+char *ngx_mdm_store_tls_init(ngx_conf_t *cf, ngx_mdm_store_t *store);
+
+/* the server, as the target of a peer, which uses its memory */
+void ngx_mdm_store_target(ngx_mdm_store_server_t *server,
+    ngx_mdm_peer_target_t *target);
 
 /*
  * Resolves the servers of all stores, once the whole configuration has been

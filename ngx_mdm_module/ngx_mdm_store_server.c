@@ -122,10 +122,10 @@ ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores)
 
     for (i = 0; i < stores->nelts; i++) {
 
-        if (store[i]->resolver == NULL && clcf->resolver != NULL
+        if (store[i]->peer.resolver == NULL && clcf->resolver != NULL
             && ngx_mdm_resolver_has_servers(clcf->resolver))
         {
-            store[i]->resolver = clcf->resolver;
+            store[i]->peer.resolver = clcf->resolver;
         }
 
         server = store[i]->servers.elts;
@@ -157,7 +157,7 @@ ngx_mdm_store_resolve_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
         return NGX_ERROR;
     }
 
-    if (store->resolver != NULL) {
+    if (store->peer.resolver != NULL) {
 
         /* workers ask again before each attempt to connect */
 
@@ -175,4 +175,25 @@ ngx_mdm_store_resolve_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
                        server->url.err, &server->text, &store->name);
 
     return NGX_ERROR;
+}
+
+
+void
+ngx_mdm_store_target(ngx_mdm_store_server_t *server,
+    ngx_mdm_peer_target_t *target)
+{
+    ngx_memzero(target, sizeof(ngx_mdm_peer_target_t));
+
+    target->name = server->text;
+    target->host = server->host;
+    target->port = server->url.port;
+    target->addrs = server->url.addrs;
+    target->naddrs = server->url.naddrs;
+    target->named = server->named;
+
+    /* as nginx writes it, with the port */
+
+    if (target->naddrs == 1 && !target->named) {
+        target->name = target->addrs[0].name;
+    }
 }

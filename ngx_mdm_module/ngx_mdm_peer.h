@@ -1,0 +1,264 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * An outgoing connection that knows no protocol.  It finds the addresses of
+ * its target, connects to one after the other, secures the connection by TLS,
+ * sends what is written to its output once a turn of the event loop, and
+ * hands over what comes in.  Where no address can be used it tries again,
+ * later and later.  What the bytes mean is for its handlers.
+ *
+ * CLOSED -> LOCATING -> CONNECTING -> (SECURING ->) GREETING -> READY
+ */
+
+
+#ifndef _NGX_MDM_PEER_H_INCLUDED_
+#define _NGX_MDM_PEER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "ngx_mdm_peer_out.h"
+#include "ngx_mdm_peer_target.h"
+#include "ngx_mdm_peer_tls.h"
+
+
+typedef struct ngx_mdm_peer_s  ngx_mdm_peer_t;
+
+
+/*
+ * Settings, which several peers may share; they are only read, and outlive
+ * the peers.
+ */
+
+typedef struct {
+    ngx_resolver_t                  *resolver; /* NULL: names are resolved at
+                                                  start only */
+    ngx_msec_t                       connect_timeout; /* of each step up to
+                                                  GREETING, and of that */
+    ngx_mdm_peer_tls_t              *tls;      /* NULL: without */
+} ngx_mdm_peer_conf_t;
+
+
+/*
+ * The protocol above a peer.  None of them is called from within
+ * ngx_mdm_peer_init(); "reason" is valid during the call, and may be in
+ * peer->reason.  A handler that closes the peer, or has it closed, may do so
+ * at any time but in closed().
+ */
+
+typedef struct {
+    const char  *name;                     /* of the server in the log */
+
+    /* actions for the log */
+    const char  *locating;
+    const char  *connecting;
+    const char  *securing;
+
+    /*
+     * Sets peer->target before an attempt to connect.  NGX_OK; NGX_AGAIN:
+     * ngx_mdm_peer_located() follows; NGX_ERROR with *reason.
+     * ngx_mdm_peer_resolve() where peer->target does not change.
+     */
+    ngx_int_t  (*locate)(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+
+    /*
+     * The addresses of the target have failed.  NGX_OK: locate() has another
+     * target to try in this round; NGX_DECLINED: there is none.
+     */
+    ngx_int_t  (*next)(ngx_mdm_peer_t *peer);
+
+    /*
+     * The connection is there, and secured: writes to peer->out what the
+     * protocol begins with.  It is GREETING until ngx_mdm_peer_ready().
+     * NGX_OK; NGX_ERROR: no memory.
+     */
+    ngx_int_t  (*connected)(ngx_mdm_peer_t *peer);
+
+    /*
+     * Bytes have come, and must be read now: the buffer is used again.
+     * NGX_OK; NGX_DONE: the peer was closed meanwhile, or is gone.
+     */
+    ngx_int_t  (*read)(ngx_mdm_peer_t *peer, u_char *data, size_t len);
+
+    /*
+     * All that had come has been read.  NGX_OK; NGX_ERROR: no memory.
+     */
+    ngx_int_t  (*drained)(ngx_mdm_peer_t *peer);
+
+    /*
+     * The output is about to be sent: the last moment to write to it.
+     * NGX_OK; NGX_ERROR: no memory.
+     */
+    ngx_int_t  (*flush)(ngx_mdm_peer_t *peer);
+
+    /* bytes were sent, if "progress": "all" of them, or up to c->sent */
+    void       (*sent)(ngx_mdm_peer_t *peer, ngx_uint_t all,
+                       ngx_uint_t progress);
+
+    /*
+     * The socket is closed, or an attempt was given up, for whatever reason:
+     * what belongs to the connection is freed.
+     */
+    void       (*closed)(ngx_mdm_peer_t *peer);
+
+    /*
+     * A peer that was READY can be used no more, *reason says why.  The
+     * handler ends by ngx_mdm_peer_lost().
+     */
+    void       (*lost)(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+
+    /*
+     * No address of any target could be used in this round, *reason says why
+     * the last one could not.  peer->down is set until it is READY again.
+     */
+    void       (*down)(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+
+    /* behind it, when the next round has its time: ends what waits */
+    void       (*refuse)(ngx_mdm_peer_t *peer);
+
+    /* a round has failed, and all of the above were called */
+    void       (*failed)(ngx_mdm_peer_t *peer);
+
+    /*
+     * The worker quits, or the timer of a peer that is READY has expired:
+     * closes it unless it is in use; "now": even then.
+     */
+    void       (*quit)(ngx_mdm_peer_t *peer, ngx_uint_t now);
+
+    /* appends whose connection it is to a line of the log; may be NULL */
+    u_char    *(*log)(ngx_mdm_peer_t *peer, u_char *buf, size_t len);
+} ngx_mdm_peer_handlers_t;
+
+
+typedef enum {
+    NGX_MDM_PEER_CLOSED = 0,
+    NGX_MDM_PEER_LOCATING,           /* its address is asked for */
+    NGX_MDM_PEER_CONNECTING,
+    NGX_MDM_PEER_SECURING,           /* so is that of TLS */
+    NGX_MDM_PEER_GREETING,           /* the protocol's handshake */
+    NGX_MDM_PEER_READY
+} ngx_mdm_peer_state_e;
+
+
+#define NGX_MDM_PEER_REASON  256
+
+
+struct ngx_mdm_peer_s {
+    /* as in ngx_connection_t: a timer's debug line prints the fourth field */
+    void                            *data;     /* the protocol's */
+    const ngx_mdm_peer_conf_t       *conf;
+    const ngx_mdm_peer_handlers_t   *handlers;
+    ngx_socket_t                     fd;
+
+    ngx_mdm_peer_target_t           *target;   /* its addresses are tried */
+    ngx_uint_t                       addr;     /* in turn */
+    ngx_uint_t                       tried;
+    ngx_resolver_ctx_t              *resolving;
+
+    ngx_connection_t                *connection;
+    ngx_uint_t                       generation;  /* grows with each close */
+    ngx_log_t                        log;
+    ngx_mdm_peer_state_e             state;
+
+    ngx_mdm_peer_out_t               out;
+    ngx_uint_t                      *sends;    /* grows by writes to a socket;
+                                                  not NULL */
+    ngx_mdm_peer_tls_pt              secured;  /* when TLS is up, or is not */
+
+    ngx_event_t                      flush;    /* to be posted when something
+                                                  was written */
+    ngx_event_t                      timer;    /* connect timeout, the next
+                                                  attempt, or the last idle
+                                                  moment before exit */
+    ngx_msec_t                       delay;    /* before the next attempt */
+    ngx_msec_t                       since;    /* when it became ready */
+
+    unsigned                         down:1;   /* no server can be used */
+    unsigned                         later:1;  /* locate() did not know yet */
+
+    u_char                           reason[NGX_MDM_PEER_REASON];
+};
+
+
+/*
+ * Fills in a zeroed peer; data, conf, handlers and sends have been set, and
+ * must outlive it.
+ */
+void ngx_mdm_peer_init(ngx_mdm_peer_t *peer);
+
+/* starts to connect a peer that is closed */
+void ngx_mdm_peer_open(ngx_mdm_peer_t *peer);
+
+/* the same without forgetting what has failed before */
+void ngx_mdm_peer_start(ngx_mdm_peer_t *peer);
+
+/* its target is known now, or with a reason: it is not */
+void ngx_mdm_peer_located(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+
+/* the protocol's handshake is done */
+void ngx_mdm_peer_ready(ngx_mdm_peer_t *peer);
+
+/* an attempt to connect has failed: on to the next address, if any */
+void ngx_mdm_peer_failed(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+
+/* gives the connection up, by lost() or as a failed attempt */
+void ngx_mdm_peer_broken(ngx_mdm_peer_t *peer, const char *text);
+
+/*
+ * Ends what lost() begins: logs it at "level", closes the peer, and connects
+ * once more; in a worker that quits only if it is "wanted".  The peer is down,
+ * and connects later, if "away", or if it was READY for a moment only.
+ */
+void ngx_mdm_peer_lost(ngx_mdm_peer_t *peer, ngx_str_t *reason,
+    ngx_uint_t level, ngx_uint_t away, ngx_uint_t wanted);
+
+/* a worker that quits keeps an idle peer for a moment: see quit() */
+void ngx_mdm_peer_linger(ngx_mdm_peer_t *peer);
+
+/* closes the socket and forgets what was to be sent; nothing is set up */
+void ngx_mdm_peer_close(ngx_mdm_peer_t *peer);
+
+
+/* ngx_mdm_peer_resolve.c */
+
+/*
+ * For locate(): has the target's name resolved, if it is one, without
+ * blocking.  NGX_OK; NGX_AGAIN: ngx_mdm_peer_located() will be called;
+ * NGX_ERROR with *reason.
+ */
+ngx_int_t ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+
+
+/* ngx_mdm_peer_log.c */
+
+/* the server, for the log: an address of the target, or its name */
+ngx_str_t *ngx_mdm_peer_name(ngx_mdm_peer_t *peer);
+
+/* writes why, into peer->reason */
+void ngx_mdm_peer_reason(ngx_mdm_peer_t *peer, ngx_str_t *reason,
+    const char *fmt, ...);
+
+/* the same of an error of the system: "Broken pipe" as "broken pipe" */
+void ngx_mdm_peer_errno(ngx_mdm_peer_t *peer, ngx_err_t err,
+    ngx_str_t *reason);
+
+/* what has not come in time, by its state */
+const char *ngx_mdm_peer_phase(ngx_mdm_peer_t *peer);
+
+/* the handler of peer->log, which is its data */
+u_char *ngx_mdm_peer_log_error(ngx_log_t *log, u_char *buf, size_t len);
+
+
+/* for ngx_mdm_peer_tls.c, whose peer is opaque to its own header */
+
+/*
+ * Starts TLS on a connected socket.  peer->secured is called when it is done,
+ * now or later.  NGX_OK; NGX_ERROR: no memory, and it is not called.
+ */
+ngx_int_t ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer);
+
+
+#endif /* _NGX_MDM_PEER_H_INCLUDED_ */
