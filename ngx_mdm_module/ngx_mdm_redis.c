@@ -183,6 +183,11 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
 
     *op = o;
 
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
+                   "mdm redis call \"%*s\", %uz bytes, pending:%ui",
+                   call->script->name.len, call->script->name.data, size,
+                   redis->stats.pending);
+
     return NGX_OK;
 }
 
@@ -191,6 +196,10 @@ void
 ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op)
 {
     op->call = NULL;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "mdm redis abandon, state:%d ms:%M",
+                   (int) op->state, ngx_current_msec - op->called);
 
     switch (op->state) {
 
@@ -356,6 +365,10 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
     redis = node->redis;
     conn = op->conn;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis error: %*s",
+                   error->len, error->data);
+
     if (error->len >= 8 && ngx_memcmp(error->data, "NOSCRIPT", 8) == 0
         && !op->eval)
     {
@@ -420,6 +433,10 @@ ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
     node = conn->data;
     redis = node->redis;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis drop, ms:%M",
+                   ngx_current_msec - op->called);
+
     if (op->call != NULL) {
         redis->stats.refused++;
     }
@@ -441,6 +458,10 @@ ngx_mdm_redis_expire(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
     data = op->data;
     handler = op->handler;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis expire, ms:%M",
+                   ngx_current_msec - op->called);
+
     /* as if it had been abandoned */
 
     op->call = NULL;
@@ -459,6 +480,10 @@ ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
 {
     mdm_call_t  *call;
     ngx_uint_t   pending;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &redis->log, 0,
+                   "mdm redis done, rc:%d ms:%M",
+                   (int) rc, ngx_current_msec - op->called);
 
     redis->stats.pending--;
 

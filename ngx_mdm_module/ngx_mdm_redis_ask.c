@@ -97,6 +97,10 @@ ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
     }
 
     ask->asking = 1;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &ask->conn.peer.log, 0,
+                   "mdm redis ask \"%V\" of %ui servers",
+                   &ask->argv[0], ask->targets.nelts);
     ask->asked = 0;
 
     /* not always the same one: it may know less than the others */

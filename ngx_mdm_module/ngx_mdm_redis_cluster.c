@@ -290,6 +290,9 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
 static void
 ngx_mdm_redis_cluster_doubt(ngx_mdm_redis_t *redis)
 {
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, &redis->log, 0,
+                   "mdm redis cluster doubt");
+
     redis->meta_checked = 0;
 
     ngx_mdm_redis_cluster_refresh(redis->data);
@@ -331,6 +334,10 @@ ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
 
     cluster = node->redis->data;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis cluster up: %V, meta:%d",
+                   &node->target.name, (int) conn->meta);
+
     if (!conn->meta || cluster->redis->meta_checked) {
         return;
     }
@@ -353,6 +360,10 @@ ngx_mdm_redis_cluster_down(ngx_mdm_redis_node_t *node)
     ngx_mdm_redis_cluster_t  *cluster;
 
     cluster = node->redis->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &node->redis->log, 0,
+                   "mdm redis cluster down: %V",
+                   &node->target.name);
 
     if (!cluster->redis->meta_checked
         && ngx_mdm_redis_cluster_hopeless(cluster))
@@ -431,6 +442,8 @@ ngx_mdm_redis_cluster_later(ngx_mdm_redis_cluster_t *cluster,
 static void
 ngx_mdm_redis_cluster_timer_handler(ngx_event_t *ev)
 {
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "mdm redis cluster timer");
+
     ngx_mdm_redis_cluster_ask(ev->data);
 }
 
@@ -538,6 +551,10 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
     ngx_mdm_redis_cluster_t   *cluster;
 
     cluster = ask->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &ask->conn.peer.log, 0,
+                   "mdm redis cluster map, slots:%ui",
+                   cluster->covered);
 
     slots = cluster->slots;
     cluster->slots = cluster->next;
@@ -668,6 +685,10 @@ ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
     ngx_mdm_redis_cluster_t  *cluster;
 
     cluster = ask->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &ask->conn.peer.log, 0,
+                   "mdm redis cluster map failed: %V",
+                   reason);
 
     /* with a map, each node tells for itself */
 

@@ -71,6 +71,10 @@ ngx_mdm_redis_gather_handler(ngx_event_t *ev)
 
     gather = ev->data;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, ev->log, 0,
+                   "mdm redis gather, calls:%ui turns:%ui",
+                   gather->fresh, gather->turns);
+
     /* a call that is alone has nothing to wait for */
 
     if (gather->fresh != gather->seen

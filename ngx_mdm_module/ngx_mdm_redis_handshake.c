@@ -241,6 +241,10 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     step = conn->step;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis handshake reply, step:%ui type:%d",
+                   step, (int) reply->type);
+
     if (step == NGX_MDM_REDIS_PROBE) {
 
         if (ngx_mdm_redis_probe_reply(conn, reply, reason) != NGX_OK) {

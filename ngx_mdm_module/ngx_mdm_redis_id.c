@@ -71,6 +71,10 @@ ngx_mdm_redis_check(ngx_mdm_store_t *store, ngx_mdm_redis_check_t *check)
 
     check->waits = 1;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &rid->redis->log, 0,
+                   "mdm redis check \"%V\"",
+                   &store->name);
+
     ngx_queue_insert_tail(&rid->waiting, &check->queue);
 
     ngx_mdm_redis_id_later(rid);
@@ -110,6 +114,8 @@ ngx_mdm_redis_id_timer_handler(ngx_event_t *ev)
 
     rid = ev->data;
 
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "mdm redis id timer");
+
     if (ngx_queue_empty(&rid->waiting)) {
 
         /* they have gone away */
@@ -146,6 +152,10 @@ ngx_mdm_redis_id_answer(mdm_call_t *call, void *data)
     ngx_uint_t  told, same;
 
     rid->op = NULL;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &rid->redis->log, 0,
+                   "mdm redis id answer, rc:%d ms:%M",
+                   (int) call->rc, ngx_current_msec - rid->last);
 
     /* what is no answer to the question says nothing about the store */
 

@@ -77,6 +77,10 @@ ngx_mdm_redis_meta_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     node = conn->data;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis meta reply, type:%d",
+                   (int) reply->type);
+
     if (reply->type == MDM_REPLY_ERROR) {
 
         /* in a cluster one node has the key */

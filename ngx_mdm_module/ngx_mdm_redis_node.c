@@ -209,6 +209,10 @@ ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
 
     node = conn->data;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis node up: %V",
+                   ngx_mdm_redis_conn_name(conn));
+
     n = ngx_mdm_redis_node_conns(node, conns);
 
     for (i = 0; i < n; i++) {
@@ -239,6 +243,10 @@ ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ngx_mdm_redis_node_t  *node;
 
     node = conn->data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis node down: %V, %V",
+                   ngx_mdm_redis_conn_name(conn), reason);
 
     /* it is the server's trouble: one of its connections tells it */
 
@@ -272,6 +280,10 @@ ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn, ngx_uint_t enough,
     ngx_mdm_redis_node_t  *node;
 
     node = conn->data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis node replicated, enough:%ui replicas:%i",
+                   enough, replicas);
 
     ngx_mdm_redis_told_replicated(&node->told, ngx_mdm_redis_conn_name(conn),
                                   enough, replicas);

@@ -57,6 +57,10 @@ ngx_mdm_redis_park(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
     op->state = NGX_MDM_REDIS_OP_PARKED;
     op->conn = NULL;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &redis->log, 0,
+                   "mdm redis park, kind:%d ms:%M",
+                   (int) op->kind, ngx_current_msec - op->called);
+
     ngx_queue_insert_tail(&redis->parked, &op->queue);
 
     if (!redis->retry.timer_set) {

@@ -166,6 +166,10 @@ ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     node = conn->data;
     sentinel = node->redis->data;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
+                   "mdm redis sentinel locate \"%V\"",
+                   &node->redis->store->master);
+
     ask = &sentinel->ask;
 
     /* for the log, until there is an answer */
@@ -242,6 +246,10 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
     ngx_mdm_redis_sentinel_t  *sentinel;
 
     sentinel = ask->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &ask->conn.peer.log, 0,
+                   "mdm redis sentinel answer: %V",
+                   &sentinel->master.name);
     node = ngx_mdm_redis_node(sentinel->redis);
 
     n = ngx_mdm_redis_node_conns(node, conn);
@@ -276,6 +284,10 @@ ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
     ngx_mdm_redis_sentinel_t  *sentinel;
 
     sentinel = ask->data;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &ask->conn.peer.log, 0,
+                   "mdm redis sentinel failed: %V",
+                   reason);
 
     n = ngx_mdm_redis_node_conns(ngx_mdm_redis_node(sentinel->redis), conn);
 
