@@ -94,7 +94,7 @@ ngx_mdm_peer_start(ngx_mdm_peer_t *peer)
     peer->state = NGX_MDM_PEER_LOCATING;
     peer->log.action = (char *) peer->handlers->locating;
 
-    rc = peer->handlers->locate(peer, &reason);
+    rc = peer->handlers->resolve_start(peer, &reason);
 
     ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
                    "mdm peer start, located:%i tried:%ui", rc, peer->tried);
@@ -105,7 +105,7 @@ ngx_mdm_peer_start(ngx_mdm_peer_t *peer)
     }
 
     if (rc == NGX_OK) {
-        ngx_mdm_peer_located(peer, NULL);
+        ngx_mdm_peer_resolve_done(peer, NULL);
 
     } else {
         ngx_mdm_peer_failed(peer, &reason);
@@ -114,7 +114,7 @@ ngx_mdm_peer_start(ngx_mdm_peer_t *peer)
 
 
 void
-ngx_mdm_peer_located(ngx_mdm_peer_t *peer, ngx_str_t *reason)
+ngx_mdm_peer_resolve_done(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 {
     ngx_str_t  why;
 

@@ -59,14 +59,14 @@ typedef struct {
 
     /*
      * Sets peer->target before an attempt to connect.  NGX_OK; NGX_AGAIN:
-     * ngx_mdm_peer_located() follows; NGX_ERROR with *reason.
+     * ngx_mdm_peer_resolve_done() follows; NGX_ERROR with *reason.
      * ngx_mdm_peer_resolve() where peer->target does not change.
      */
-    ngx_int_t  (*locate)(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+    ngx_int_t  (*resolve_start)(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 
     /*
-     * The addresses of the target have failed.  NGX_OK: locate() has another
-     * target to try in this round; NGX_DECLINED: there is none.
+     * The addresses of the target have failed.  NGX_OK: resolve_start() has
+     * another target to try in this round; NGX_DECLINED: there is none.
      */
     ngx_int_t  (*next)(ngx_mdm_peer_t *peer);
 
@@ -177,7 +177,9 @@ struct ngx_mdm_peer_s {
     ngx_msec_t                       since;    /* when it became ready */
 
     unsigned                         down:1;   /* no server can be used */
-    unsigned                         later:1;  /* locate() did not know yet */
+    unsigned                         pending_address:1; /* what
+                                                  resolve_start() did not
+                                                  know yet */
 
     u_char                           reason[NGX_MDM_PEER_REASON];
 };
@@ -196,7 +198,7 @@ void ngx_mdm_peer_open(ngx_mdm_peer_t *peer);
 void ngx_mdm_peer_start(ngx_mdm_peer_t *peer);
 
 /* its target is known now, or with a reason: it is not */
-void ngx_mdm_peer_located(ngx_mdm_peer_t *peer, ngx_str_t *reason);
+void ngx_mdm_peer_resolve_done(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 
 /* the protocol's handshake is done */
 void ngx_mdm_peer_ready(ngx_mdm_peer_t *peer);
@@ -225,8 +227,8 @@ void ngx_mdm_peer_close(ngx_mdm_peer_t *peer);
 /* ngx_mdm_peer_resolve.c */
 
 /*
- * For locate(): has the target's name resolved, if it is one, without
- * blocking.  NGX_OK; NGX_AGAIN: ngx_mdm_peer_located() will be called;
+ * For resolve_start(): has the target's name resolved, if it is one, without
+ * blocking.  NGX_OK; NGX_AGAIN: ngx_mdm_peer_resolve_done() will be called;
  * NGX_ERROR with *reason.
  */
 ngx_int_t ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason);

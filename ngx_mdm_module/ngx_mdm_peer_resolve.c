@@ -75,7 +75,7 @@ ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason)
         return NGX_ERROR;
     }
 
-    peer->later = 1;
+    peer->pending_address = 1;
 
     return NGX_AGAIN;
 }
@@ -126,12 +126,12 @@ ngx_mdm_peer_resolved(ngx_resolver_ctx_t *ctx)
 
     ngx_resolve_name_done(ctx);
 
-    later = peer->later;
+    later = peer->pending_address;
 
     peer->resolving = NULL;
-    peer->later = 0;
+    peer->pending_address = 0;
 
     if (later) {
-        ngx_mdm_peer_located(peer, why);
+        ngx_mdm_peer_resolve_done(peer, why);
     }
 }

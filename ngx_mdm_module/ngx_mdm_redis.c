@@ -41,7 +41,7 @@ static const ngx_mdm_redis_owner_t  ngx_mdm_redis_owner = {
     ngx_mdm_redis_node_up,
     ngx_mdm_redis_node_down,
     ngx_mdm_redis_node_replicated,
-    ngx_mdm_redis_node_locate,
+    ngx_mdm_redis_node_resolve_start,
     NULL,
     ngx_mdm_redis_handshake,
     ngx_mdm_redis_handshake_reply
@@ -141,7 +141,7 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
                    : redis->stats.pending - redis->stats.bulk;
 
     if (pending >= store->max_pending) {
-        ngx_mdm_redis_told_full(redis, bulk, pending);
+        ngx_mdm_redis_log_full(redis, bulk, pending);
         ngx_mdm_redis_refuse(redis, call);
         return NGX_DECLINED;
     }
@@ -309,8 +309,8 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     redis->stats.replies++;
 
     if (reply->type == MDM_REPLY_ARRAY) {
-        ngx_mdm_redis_told_well(&node->told, ngx_mdm_redis_conn_name(conn),
-                                op);
+        ngx_mdm_redis_log_recovered(&node->health,
+                                    ngx_mdm_redis_conn_name(conn), op);
 
         ngx_mdm_redis_done(redis, op, MDM_CALL_OK, reply, arena);
         return;
@@ -402,8 +402,8 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
     if (ngx_mdm_redis_unavailable(error, &code)) {
         redis->stats.unavailable++;
 
-        ngx_mdm_redis_told_trouble(&node->told, ngx_mdm_redis_conn_name(conn),
-                                   op, &code, error);
+        ngx_mdm_redis_log_trouble(&node->health, ngx_mdm_redis_conn_name(conn),
+                                  op, &code, error);
 
         /* only a new connection can be authenticated again */
 
@@ -418,7 +418,7 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
 
     redis->stats.errors++;
 
-    ngx_mdm_redis_told_failure(redis, op, error);
+    ngx_mdm_redis_log_failure(redis, op, error);
 
     return MDM_CALL_FAILED;
 }

@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_mdm_redis_ask.h"
+#include "ngx_mdm_redis_query.h"
 #include "ngx_mdm_redis_mode.h"
 #include "ngx_mdm_redis_slots.h"
 
@@ -33,8 +33,8 @@ typedef struct {
     ngx_mdm_redis_node_t     **next;       /* as the answer says */
     ngx_uint_t                 covered;    /* slots of it that have a node */
 
-    ngx_mdm_redis_ask_t        ask;
-    ngx_mdm_redis_told_t       told;
+    ngx_mdm_redis_query_t        ask;
+    ngx_mdm_redis_health_t     health;
     ngx_event_t                timer;      /* the next question */
     ngx_msec_t                 asked;      /* when the last one was over */
 
@@ -64,14 +64,14 @@ static ngx_uint_t ngx_mdm_redis_cluster_hopeless(
 static void ngx_mdm_redis_cluster_refresh(ngx_mdm_redis_cluster_t *cluster);
 static void ngx_mdm_redis_cluster_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster);
-static ngx_int_t ngx_mdm_redis_cluster_answer(ngx_mdm_redis_ask_t *ask,
+static ngx_int_t ngx_mdm_redis_cluster_answer(ngx_mdm_redis_query_t *ask,
     mdm_reply_t *reply, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_cluster_range(void *data, ngx_uint_t first,
     ngx_uint_t last, ngx_str_t *host, in_port_t port);
-static void ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask);
+static void ngx_mdm_redis_cluster_done(ngx_mdm_redis_query_t *ask);
 static void ngx_mdm_redis_cluster_compare(ngx_mdm_redis_cluster_t *cluster);
 static ngx_uint_t ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster);
-static void ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask,
+static void ngx_mdm_redis_cluster_failed(ngx_mdm_redis_query_t *ask,
     ngx_str_t *reason);
 static ngx_mdm_redis_node_t *ngx_mdm_redis_cluster_node(
     ngx_mdm_redis_cluster_t *cluster, ngx_str_t *host, in_port_t port);
@@ -105,7 +105,7 @@ static ngx_int_t
 ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
     ngx_mdm_store_t          *store;
-    ngx_mdm_redis_ask_t      *ask;
+    ngx_mdm_redis_query_t      *ask;
     ngx_mdm_redis_cluster_t  *cluster;
 
     store = redis->store;
@@ -125,13 +125,13 @@ ngx_mdm_redis_cluster_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 
     ask = &cluster->ask;
 
-    if (ngx_mdm_redis_ask_init(ask, store, pool) != NGX_OK) {
+    if (ngx_mdm_redis_query_init(ask, store, pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
     redis->data = cluster;
     cluster->redis = redis;
-    cluster->told.redis = redis;
+    cluster->health.redis = redis;
 
     cluster->timer.handler = ngx_mdm_redis_cluster_timer_handler;
     cluster->timer.data = cluster;
@@ -160,7 +160,7 @@ ngx_mdm_redis_cluster_destroy(ngx_mdm_redis_t *redis)
 
     cluster = redis->data;
 
-    ngx_mdm_redis_ask_destroy(&cluster->ask);
+    ngx_mdm_redis_query_destroy(&cluster->ask);
 
     if (cluster->timer.timer_set) {
         ngx_del_timer(&cluster->timer);
@@ -180,7 +180,7 @@ ngx_mdm_redis_cluster_route(ngx_mdm_redis_t *redis, mdm_str_t *key,
 
         /* it may be a moment away, or not */
 
-        return cluster->told.down ? NGX_DECLINED : NGX_AGAIN;
+        return cluster->health.down ? NGX_DECLINED : NGX_AGAIN;
     }
 
     *node = cluster->slots[mdm_key_slot(key)];
@@ -346,8 +346,8 @@ ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
 
     cluster->redis->meta_checked = 1;
 
-    ngx_mdm_redis_told_up(&cluster->told, "redis",
-                          &ngx_mdm_redis_cluster_name);
+    ngx_mdm_redis_log_up(&cluster->health, "redis",
+                         &ngx_mdm_redis_cluster_name);
 
     ngx_mdm_redis_unpark(cluster->redis);
 }
@@ -370,8 +370,8 @@ ngx_mdm_redis_cluster_down(ngx_mdm_redis_node_t *node)
     {
         ngx_str_set(&reason, "the node of \"mdm:meta\" cannot be used");
 
-        ngx_mdm_redis_told_down(&cluster->told, "redis",
-                                &ngx_mdm_redis_cluster_name, &reason);
+        ngx_mdm_redis_log_down(&cluster->health, "redis",
+                               &ngx_mdm_redis_cluster_name, &reason);
 
         ngx_mdm_redis_unpark(cluster->redis);
     }
@@ -481,12 +481,12 @@ ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster)
         *p = &node->target;
     }
 
-    ngx_mdm_redis_ask(&cluster->ask);
+    ngx_mdm_redis_query(&cluster->ask);
 }
 
 
 static ngx_int_t
-ngx_mdm_redis_cluster_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
+ngx_mdm_redis_cluster_answer(ngx_mdm_redis_query_t *ask, mdm_reply_t *reply,
     ngx_str_t *reason)
 {
     ngx_mdm_redis_cluster_t  *cluster;
@@ -544,7 +544,7 @@ ngx_mdm_redis_cluster_range(void *data, ngx_uint_t first, ngx_uint_t last,
 
 
 static void
-ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
+ngx_mdm_redis_cluster_done(ngx_mdm_redis_query_t *ask)
 {
     ngx_str_t                  reason;
     ngx_mdm_redis_node_t     **slots;
@@ -573,14 +573,14 @@ ngx_mdm_redis_cluster_done(ngx_mdm_redis_ask_t *ask)
     if (cluster->covered < MDM_SLOTS) {
         ngx_str_set(&reason, "slots without a node");
 
-        ngx_mdm_redis_told_down(&cluster->told, "redis",
-                                &ngx_mdm_redis_cluster_name, &reason);
+        ngx_mdm_redis_log_down(&cluster->health, "redis",
+                               &ngx_mdm_redis_cluster_name, &reason);
 
         ngx_mdm_redis_cluster_later(cluster, NGX_MDM_REDIS_WATCH);
 
-    } else if (cluster->redis->meta_checked && cluster->told.down) {
-        ngx_mdm_redis_told_up(&cluster->told, "redis",
-                              &ngx_mdm_redis_cluster_name);
+    } else if (cluster->redis->meta_checked && cluster->health.down) {
+        ngx_mdm_redis_log_up(&cluster->health, "redis",
+                             &ngx_mdm_redis_cluster_name);
     }
 
     if (!cluster->redis->meta_checked) {
@@ -666,7 +666,7 @@ ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
             continue;
         }
 
-        level = node->told.down ? NGX_LOG_NOTICE : NGX_LOG_INFO;
+        level = node->health.down ? NGX_LOG_NOTICE : NGX_LOG_INFO;
 
         ngx_log_error(level, ngx_cycle->log, 0,
                       "mdm store \"%V\": redis %V has no slots any more",
@@ -680,7 +680,7 @@ ngx_mdm_redis_cluster_sweep(ngx_mdm_redis_cluster_t *cluster)
 
 
 static void
-ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
+ngx_mdm_redis_cluster_failed(ngx_mdm_redis_query_t *ask, ngx_str_t *reason)
 {
     ngx_mdm_redis_cluster_t  *cluster;
 
@@ -693,8 +693,8 @@ ngx_mdm_redis_cluster_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
     /* with a map, each node tells for itself */
 
     if (!cluster->known) {
-        ngx_mdm_redis_told_down(&cluster->told, "redis",
-                                &ngx_mdm_redis_cluster_name, reason);
+        ngx_mdm_redis_log_down(&cluster->health, "redis",
+                               &ngx_mdm_redis_cluster_name, reason);
 
         ngx_mdm_redis_unpark(cluster->redis);
     }

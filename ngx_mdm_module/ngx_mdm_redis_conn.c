@@ -10,7 +10,7 @@
 #include "ngx_mdm_redis_conn.h"
 
 
-static ngx_int_t ngx_mdm_redis_conn_locate(ngx_mdm_peer_t *peer,
+static ngx_int_t ngx_mdm_redis_conn_resolve_start(ngx_mdm_peer_t *peer,
     ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_conn_next(ngx_mdm_peer_t *peer);
 static ngx_int_t ngx_mdm_redis_conn_connected(ngx_mdm_peer_t *peer);
@@ -39,7 +39,7 @@ static void ngx_mdm_redis_conn_resume(ngx_mdm_redis_conn_t *conn);
 static void ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason, ngx_uint_t timedout);
-static void ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_conn_update_timers(ngx_mdm_redis_conn_t *conn);
 
 
 static const ngx_mdm_peer_handlers_t  ngx_mdm_redis_conn_handlers = {
@@ -47,7 +47,7 @@ static const ngx_mdm_peer_handlers_t  ngx_mdm_redis_conn_handlers = {
     "looking for redis",
     "connecting to redis",
     "TLS handshaking with redis",
-    ngx_mdm_redis_conn_locate,
+    ngx_mdm_redis_conn_resolve_start,
     ngx_mdm_redis_conn_next,
     ngx_mdm_redis_conn_connected,
     ngx_mdm_redis_conn_read,
@@ -69,7 +69,7 @@ ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn)
 {
     ngx_queue_init(&conn->waiting);
     ngx_queue_init(&conn->sent);
-    ngx_queue_init(&conn->held);
+    ngx_queue_init(&conn->unacked);
 
     conn->peer.data = conn;
     conn->peer.conf = &conn->store->peer;
@@ -85,13 +85,13 @@ ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn)
 
 
 static ngx_int_t
-ngx_mdm_redis_conn_locate(ngx_mdm_peer_t *peer, ngx_str_t *reason)
+ngx_mdm_redis_conn_resolve_start(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 {
     ngx_mdm_redis_conn_t  *conn;
 
     conn = peer->data;
 
-    return conn->owner->locate(conn, reason);
+    return conn->owner->resolve_start(conn, reason);
 }
 
 
@@ -127,7 +127,7 @@ ngx_mdm_redis_conn_connected(ngx_mdm_peer_t *peer)
         return NGX_ERROR;
     }
 
-    return conn->owner->greet(conn);
+    return conn->owner->handshake_send(conn);
 }
 
 
@@ -167,7 +167,7 @@ ngx_mdm_redis_conn_drained(ngx_mdm_peer_t *peer)
         return NGX_ERROR;
     }
 
-    ngx_mdm_redis_conn_settle(conn);
+    ngx_mdm_redis_conn_update_timers(conn);
 
     return NGX_OK;
 }
@@ -203,7 +203,7 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
 
         if (conn->peer.state == NGX_MDM_PEER_GREETING) {
 
-            rc = conn->owner->greeted(conn, reply, &reason);
+            rc = conn->owner->handshake_recv(conn, reply, &reason);
 
             mdm_arena_destroy(arena);
 
@@ -259,7 +259,7 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
             if (op->durable && ngx_mdm_redis_waits(conn)
                 && reply->type == MDM_REPLY_ARRAY)
             {
-                ngx_mdm_redis_wait_hold(conn, op, reply, arena);
+                ngx_mdm_redis_wait_defer(conn, op, reply, arena);
                 continue;
             }
 
@@ -419,7 +419,7 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
     op->conn = conn;
 
     if (!conn->timeout.timer_set) {
-        ngx_mdm_redis_conn_arm(conn);
+        ngx_mdm_redis_conn_set_timeout(conn);
 
     } else {
         ngx_mdm_redis_conn_within(conn, op->deadline);
@@ -518,7 +518,7 @@ ngx_mdm_redis_conn_remove(ngx_mdm_redis_op_t *op)
 
     op->state = NGX_MDM_REDIS_OP_OFF;
 
-    ngx_mdm_redis_conn_settle(op->conn);
+    ngx_mdm_redis_conn_update_timers(op->conn);
 }
 
 
@@ -541,7 +541,7 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_mdm_redis_conn_expire(conn, &conn->held) != NGX_OK
+    if (ngx_mdm_redis_conn_expire(conn, &conn->unacked) != NGX_OK
         || ngx_mdm_redis_conn_expire(conn, &conn->sent) != NGX_OK)
     {
         return;
@@ -551,7 +551,7 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
 
     ngx_mdm_redis_conn_overdue(conn, &dead);
 
-    ngx_mdm_redis_conn_arm(conn);
+    ngx_mdm_redis_conn_set_timeout(conn);
     ngx_mdm_redis_conn_drop(conn, &dead);
 }
 
@@ -597,7 +597,7 @@ ngx_mdm_redis_conn_lost(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason,
                       !ngx_queue_empty(&conn->waiting));
 
     ngx_mdm_redis_conn_drop(conn, &dead);
-    ngx_mdm_redis_conn_settle(conn);
+    ngx_mdm_redis_conn_update_timers(conn);
 }
 
 
@@ -636,7 +636,7 @@ ngx_mdm_redis_conn_refuse(ngx_mdm_peer_t *peer)
 static void
 ngx_mdm_redis_conn_failed(ngx_mdm_peer_t *peer)
 {
-    ngx_mdm_redis_conn_settle(peer->data);
+    ngx_mdm_redis_conn_update_timers(peer->data);
 }
 
 
@@ -657,8 +657,8 @@ ngx_mdm_redis_conn_quit(ngx_mdm_peer_t *peer, ngx_uint_t now)
     ngx_mdm_peer_close(&conn->peer);
 
     ngx_queue_init(&dead);
-    ngx_queue_add(&dead, &conn->held);
-    ngx_queue_init(&conn->held);
+    ngx_queue_add(&dead, &conn->unacked);
+    ngx_queue_init(&conn->unacked);
     ngx_queue_add(&dead, &conn->sent);
     ngx_queue_init(&conn->sent);
     conn->nsent = 0;
@@ -673,7 +673,7 @@ ngx_mdm_redis_conn_quit(ngx_mdm_peer_t *peer, ngx_uint_t now)
     }
 
     ngx_mdm_redis_conn_drop(conn, &dead);
-    ngx_mdm_redis_conn_settle(conn);
+    ngx_mdm_redis_conn_update_timers(conn);
 }
 
 
@@ -683,12 +683,12 @@ ngx_mdm_redis_conn_quit(ngx_mdm_peer_t *peer, ngx_uint_t now)
  */
 
 static void
-ngx_mdm_redis_conn_settle(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_conn_update_timers(ngx_mdm_redis_conn_t *conn)
 {
     if (!ngx_mdm_redis_idle(conn)) {
 
         if (!conn->timeout.timer_set) {
-            ngx_mdm_redis_conn_arm(conn);
+            ngx_mdm_redis_conn_set_timeout(conn);
         }
 
         return;
@@ -719,7 +719,7 @@ ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
         ngx_del_timer(&conn->timeout);
     }
 
-    queues[0] = &conn->held;
+    queues[0] = &conn->unacked;
     queues[1] = &conn->sent;
     queues[2] = &conn->waiting;
 
@@ -731,7 +731,7 @@ ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
 
             op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
 
-            ngx_mdm_redis_wait_forget(op);
+            ngx_mdm_redis_wait_discard(op);
             ngx_free(op);
         }
     }

@@ -28,7 +28,7 @@ typedef struct ngx_mdm_redis_conn_s  ngx_mdm_redis_conn_t;
 typedef enum {
     NGX_MDM_REDIS_OP_WAITING = 0,    /* not written yet */
     NGX_MDM_REDIS_OP_SENT,           /* written, a reply is due */
-    NGX_MDM_REDIS_OP_HELD,           /* replied, that of WAIT is due */
+    NGX_MDM_REDIS_OP_UNACKED,           /* replied, that of WAIT is due */
     NGX_MDM_REDIS_OP_PARKED,         /* with its owner, to be sent later */
     NGX_MDM_REDIS_OP_OFF             /* none of them */
 } ngx_mdm_redis_op_state_e;
@@ -51,7 +51,7 @@ struct ngx_mdm_redis_op_s {
                                               it has not: was written */
     off_t                      end;        /* where that is in the output */
     ngx_mdm_redis_op_state_e   state;
-    mdm_reply_t               *reply;      /* while it is held */
+    mdm_reply_t               *reply;      /* while it is unacked */
     mdm_arena_t               *arena;
     unsigned                   eval:1;     /* send the script's body */
     unsigned                   retried:1;
@@ -93,16 +93,16 @@ typedef struct {
 
     /*
      * Sets conn->peer.target before an attempt to connect.  NGX_OK; NGX_AGAIN:
-     * ngx_mdm_peer_located() follows; NGX_ERROR with *reason.
+     * ngx_mdm_peer_resolve_done() follows; NGX_ERROR with *reason.
      */
-    ngx_int_t (*locate)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
+    ngx_int_t (*resolve_start)(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 
     /* NGX_OK: there is another target to try in this round; may be NULL */
     ngx_int_t (*next)(ngx_mdm_redis_conn_t *conn);
 
     /* writes the handshake, and takes the replies to it one by one */
-    ngx_int_t (*greet)(ngx_mdm_redis_conn_t *conn);
-    ngx_int_t (*greeted)(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    ngx_int_t (*handshake_send)(ngx_mdm_redis_conn_t *conn);
+    ngx_int_t (*handshake_recv)(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         ngx_str_t *reason);
 } ngx_mdm_redis_owner_t;
 
@@ -113,9 +113,9 @@ typedef struct {
     ngx_queue_t                conns;      /* with calls kept back */
     ngx_mdm_redis_stats_t     *stats;
     ngx_event_t                event;
-    ngx_uint_t                 fresh;      /* how many these are */
-    ngx_uint_t                 seen;       /* and were a turn ago */
-    ngx_uint_t                 turns;      /* how long they have waited */
+    ngx_uint_t                 added;      /* how many these are */
+    ngx_uint_t                 previous;   /* and were a turn ago */
+    ngx_uint_t                 ticks;      /* how long they have waited */
 } ngx_mdm_redis_gather_t;
 
 
@@ -135,7 +135,7 @@ struct ngx_mdm_redis_conn_s {
 
     ngx_queue_t                      waiting;  /* ops not written yet */
     ngx_queue_t                      sent;     /* ops whose reply is due */
-    ngx_queue_t                      held;     /* ops that have it, while the
+    ngx_queue_t                      unacked;  /* ops that have it, while the
                                                   replicas have not */
     ngx_uint_t                       nsent;    /* how many are sent */
     ngx_uint_t                       limit;    /* of them, 0: none */
@@ -165,8 +165,9 @@ struct ngx_mdm_redis_conn_s {
     unsigned                         batch:1;  /* no WAIT was sent yet */
     unsigned                         behind:1; /* a call has not left */
     unsigned                         gathering:1;
-    unsigned                         hasty:1;  /* deadlines do not follow
-                                                  each other in order */
+    unsigned                         early_deadline:1; /* deadlines do not
+                                                  follow each other in
+                                                  order */
     unsigned                         meta:1;   /* "partitions" was compared */
 };
 
@@ -184,8 +185,8 @@ void ngx_mdm_redis_conn_init(ngx_mdm_redis_conn_t *conn);
 #define ngx_mdm_redis_conn_name(conn)  ngx_mdm_peer_name(&(conn)->peer)
 
 /*
- * For locate(): has the target's name resolved, if it is one.  NGX_OK;
- * NGX_AGAIN: ngx_mdm_peer_located() will be called; NGX_ERROR.
+ * For resolve_start(): has the target's name resolved, if it is one.  NGX_OK;
+ * NGX_AGAIN: ngx_mdm_peer_resolve_done() will be called; NGX_ERROR.
  */
 ngx_int_t ngx_mdm_redis_resolve(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
@@ -213,7 +214,7 @@ void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 /* 1 if no call is on it */
 #define ngx_mdm_redis_idle(conn)                                              \
     (ngx_queue_empty(&(conn)->sent) && ngx_queue_empty(&(conn)->waiting)      \
-     && ngx_queue_empty(&(conn)->held))
+     && ngx_queue_empty(&(conn)->unacked))
 
 
 /* 1 if a call could be written now */
@@ -298,7 +299,7 @@ void ngx_mdm_redis_conn_moved(ngx_mdm_redis_conn_t *conn, ngx_uint_t all,
     ngx_uint_t progress);
 
 /* sets the timer for the first op that cannot wait any more */
-void ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn);
+void ngx_mdm_redis_conn_set_timeout(ngx_mdm_redis_conn_t *conn);
 
 /* moves it to an earlier time if it has to be */
 void ngx_mdm_redis_conn_within(ngx_mdm_redis_conn_t *conn, ngx_msec_t until);
@@ -327,7 +328,7 @@ void ngx_mdm_redis_gather_forget(ngx_mdm_redis_conn_t *conn);
 ngx_int_t ngx_mdm_redis_wait_write(ngx_mdm_redis_conn_t *conn);
 
 /* holds a call back until the replicas have confirmed it */
-void ngx_mdm_redis_wait_hold(ngx_mdm_redis_conn_t *conn,
+void ngx_mdm_redis_wait_defer(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
 
 /*
@@ -338,8 +339,8 @@ void ngx_mdm_redis_wait_hold(ngx_mdm_redis_conn_t *conn,
 ngx_int_t ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, mdm_arena_t *arena, ngx_queue_t *dead);
 
-/* drops the reply of a call that is held */
-void ngx_mdm_redis_wait_forget(ngx_mdm_redis_op_t *op);
+/* drops the reply of a call that is unacked */
+void ngx_mdm_redis_wait_discard(ngx_mdm_redis_op_t *op);
 
 
 /* ngx_mdm_redis_handshake.c */

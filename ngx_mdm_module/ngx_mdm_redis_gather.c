@@ -41,7 +41,7 @@ ngx_mdm_redis_gather(ngx_mdm_redis_conn_t *conn)
     ngx_mdm_redis_gather_t  *gather;
 
     gather = conn->gather;
-    gather->fresh++;
+    gather->added++;
 
     if (!conn->gathering) {
         conn->gathering = 1;
@@ -73,23 +73,23 @@ ngx_mdm_redis_gather_handler(ngx_event_t *ev)
 
     ngx_log_debug2(NGX_LOG_DEBUG_EVENT, ev->log, 0,
                    "mdm redis gather, calls:%ui turns:%ui",
-                   gather->fresh, gather->turns);
+                   gather->added, gather->ticks);
 
     /* a call that is alone has nothing to wait for */
 
-    if (gather->fresh != gather->seen
-        && gather->fresh < NGX_MDM_REDIS_ENOUGH
-        && gather->turns++ < NGX_MDM_REDIS_TURNS
+    if (gather->added != gather->previous
+        && gather->added < NGX_MDM_REDIS_ENOUGH
+        && gather->ticks++ < NGX_MDM_REDIS_TURNS
         && gather->stats->pending > 1)
     {
-        gather->seen = gather->fresh;
+        gather->previous = gather->added;
         ngx_post_event(ev, &ngx_posted_next_events);
         return;
     }
 
-    gather->fresh = 0;
-    gather->seen = 0;
-    gather->turns = 0;
+    gather->added = 0;
+    gather->previous = 0;
+    gather->ticks = 0;
 
     while (!ngx_queue_empty(&gather->conns)) {
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What the error log is told of redis: a line when a state begins, one when
+ * What the error log is health of redis: a line when a state begins, one when
  * it ends, and never one a request.
  */
 
@@ -15,44 +15,44 @@
 
 
 void
-ngx_mdm_redis_told_up(ngx_mdm_redis_told_t *told, const char *what,
+ngx_mdm_redis_log_up(ngx_mdm_redis_health_t *health, const char *what,
     ngx_str_t *name)
 {
     ngx_mdm_redis_t  *redis;
 
-    redis = told->redis;
+    redis = health->redis;
 
-    if (!told->down) {
+    if (!health->down) {
         ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                       "mdm store \"%V\": connected to %s %V",
                       &redis->store->name, what, name);
         return;
     }
 
-    told->down = 0;
-    told->reason.len = 0;
+    health->down = 0;
+    health->reason.len = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "mdm store \"%V\": %s %V is up again after %Ts, "
                   "%ui calls were refused",
-                  &redis->store->name, what, name, ngx_time() - told->since,
-                  redis->stats.refused - told->refused);
+                  &redis->store->name, what, name, ngx_time() - health->since,
+                  redis->stats.refused - health->refused);
 }
 
 
 /* tells the log once, and again when the reason is another one */
 
 void
-ngx_mdm_redis_told_down(ngx_mdm_redis_told_t *told, const char *what,
+ngx_mdm_redis_log_down(ngx_mdm_redis_health_t *health, const char *what,
     ngx_str_t *name, ngx_str_t *reason)
 {
     ngx_mdm_redis_t  *redis;
 
-    redis = told->redis;
+    redis = health->redis;
 
-    if (told->down
-        && told->reason.len == reason->len
-        && ngx_memcmp(told->reason.data, reason->data, reason->len) == 0)
+    if (health->down
+        && health->reason.len == reason->len
+        && ngx_memcmp(health->reason.data, reason->data, reason->len) == 0)
     {
         return;
     }
@@ -60,52 +60,52 @@ ngx_mdm_redis_told_down(ngx_mdm_redis_told_t *told, const char *what,
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "mdm store \"%V\": %s %V is %sdown (%V), requests get 503",
                   &redis->store->name, what, name,
-                  told->down ? "still " : "", reason);
+                  health->down ? "still " : "", reason);
 
-    told->reason.data = told->buffer;
-    told->reason.len = ngx_min(reason->len, NGX_MDM_REDIS_REASON);
+    health->reason.data = health->buffer;
+    health->reason.len = ngx_min(reason->len, NGX_MDM_REDIS_REASON);
 
-    ngx_memcpy(told->reason.data, reason->data, told->reason.len);
+    ngx_memcpy(health->reason.data, reason->data, health->reason.len);
 
-    if (!told->down) {
-        told->down = 1;
-        told->since = ngx_time();
-        told->refused = redis->stats.refused;
+    if (!health->down) {
+        health->down = 1;
+        health->since = ngx_time();
+        health->refused = redis->stats.refused;
     }
 }
 
 
 void
-ngx_mdm_redis_told_trouble(ngx_mdm_redis_told_t *told, ngx_str_t *name,
+ngx_mdm_redis_log_trouble(ngx_mdm_redis_health_t *health, ngx_str_t *name,
     ngx_mdm_redis_op_t *op, ngx_str_t *code, mdm_str_t *error)
 {
     u_char     buf[NGX_MDM_REDIS_REASON];
     ngx_str_t  text;
 
-    told->answered++;
-    told->last = ngx_time();
+    health->answered++;
+    health->last = ngx_time();
 
-    if (told->trouble && told->code.data == code->data) {
+    if (health->trouble && health->code.data == code->data) {
 
         if (!op->write) {
-            told->write = 0;
+            health->write = 0;
         }
 
         return;
     }
 
-    told->trouble = 1;
-    told->write = op->write;
-    told->code = *code;
-    told->script = (op->call != NULL) ? op->call->script : NULL;
-    told->answered = 1;
+    health->trouble = 1;
+    health->write = op->write;
+    health->code = *code;
+    health->script = (op->call != NULL) ? op->call->script : NULL;
+    health->answered = 1;
 
     ngx_mdm_redis_text(&text, error, buf, sizeof(buf));
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "mdm store \"%V\": redis %V answers %V, requests get 503 "
                   "(%V)",
-                  &told->redis->store->name, name, code, &text);
+                  &health->redis->store->name, name, code, &text);
 }
 
 
@@ -116,48 +116,48 @@ ngx_mdm_redis_told_trouble(ngx_mdm_redis_told_t *told, ngx_str_t *name,
  */
 
 void
-ngx_mdm_redis_told_well(ngx_mdm_redis_told_t *told, ngx_str_t *name,
+ngx_mdm_redis_log_recovered(ngx_mdm_redis_health_t *health, ngx_str_t *name,
     ngx_mdm_redis_op_t *op)
 {
-    if (!told->trouble) {
+    if (!health->trouble) {
         return;
     }
 
-    if (told->write) {
+    if (health->write) {
 
         if (!op->write) {
             return;
         }
 
-        if ((op->call == NULL || op->call->script != told->script)
-            && ngx_time() - told->last < NGX_MDM_REDIS_QUIET)
+        if ((op->call == NULL || op->call->script != health->script)
+            && ngx_time() - health->last < NGX_MDM_REDIS_QUIET)
         {
             return;
         }
     }
 
-    told->trouble = 0;
+    health->trouble = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "mdm store \"%V\": redis %V does not answer %V any more, "
                   "%ui calls got it",
-                  &told->redis->store->name, name, &told->code,
-                  told->answered);
+                  &health->redis->store->name, name, &health->code,
+                  health->answered);
 }
 
 
 void
-ngx_mdm_redis_told_replicated(ngx_mdm_redis_told_t *told, ngx_str_t *name,
+ngx_mdm_redis_log_replicated(ngx_mdm_redis_health_t *health, ngx_str_t *name,
     ngx_uint_t enough, ngx_int_t replicas)
 {
     ngx_mdm_store_t  *store;
 
-    store = told->redis->store;
+    store = health->redis->store;
 
     if (!enough) {
-        told->redis->stats.unconfirmed++;
+        health->redis->stats.unconfirmed++;
 
-        if (told->unconfirmed++ != 0) {
+        if (health->unconfirmed++ != 0) {
             return;
         }
 
@@ -178,21 +178,21 @@ ngx_mdm_redis_told_replicated(ngx_mdm_redis_told_t *told, ngx_str_t *name,
         return;
     }
 
-    if (told->unconfirmed == 0) {
+    if (health->unconfirmed == 0) {
         return;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "mdm store \"%V\": writes to redis %V are confirmed again, "
                   "%ui batches were not",
-                  &store->name, name, told->unconfirmed);
+                  &store->name, name, health->unconfirmed);
 
-    told->unconfirmed = 0;
+    health->unconfirmed = 0;
 }
 
 
 void
-ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
+ngx_mdm_redis_log_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
     ngx_uint_t pending)
 {
     if (redis->full[bulk]) {
@@ -211,7 +211,7 @@ ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
 /* a script has failed: at most a line a second */
 
 void
-ngx_mdm_redis_told_failure(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
+ngx_mdm_redis_log_failure(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
     mdm_str_t *error)
 {
     u_char     *p, buf[NGX_MDM_REDIS_REASON], more[64];

@@ -34,7 +34,7 @@ ngx_mdm_redis_node_create(ngx_mdm_redis_t *redis,
     }
 
     node->redis = redis;
-    node->told.redis = redis;
+    node->health.redis = redis;
 
     if (target != NULL) {
         node->target = *target;
@@ -227,8 +227,8 @@ ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
     /* the last one tells it */
 
     if (i == n) {
-        ngx_mdm_redis_told_up(&node->told, "redis",
-                              ngx_mdm_redis_conn_name(conn));
+        ngx_mdm_redis_log_up(&node->health, "redis",
+                             ngx_mdm_redis_conn_name(conn));
     }
 
     if (node->redis->mode->up != NULL) {
@@ -254,15 +254,15 @@ ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
         /* another one has said so in other words, such as reset for closed */
 
-        if (node->told.down && node->teller != conn) {
+        if (node->health.down && node->teller != conn) {
             node->teller = conn;
             goto refresh;
         }
 
         node->teller = conn;
 
-        ngx_mdm_redis_told_down(&node->told, "redis",
-                                ngx_mdm_redis_conn_name(conn), reason);
+        ngx_mdm_redis_log_down(&node->health, "redis",
+                               ngx_mdm_redis_conn_name(conn), reason);
     }
 
 refresh:
@@ -285,13 +285,13 @@ ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn, ngx_uint_t enough,
                    "mdm redis node replicated, enough:%ui replicas:%i",
                    enough, replicas);
 
-    ngx_mdm_redis_told_replicated(&node->told, ngx_mdm_redis_conn_name(conn),
-                                  enough, replicas);
+    ngx_mdm_redis_log_replicated(&node->health, ngx_mdm_redis_conn_name(conn),
+                                 enough, replicas);
 }
 
 
 ngx_int_t
-ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+ngx_mdm_redis_node_resolve_start(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
     ngx_mdm_redis_node_t  *node;
 

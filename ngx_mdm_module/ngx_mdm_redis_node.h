@@ -45,7 +45,7 @@ typedef struct {
     unsigned                   write:1;    /* and only of scripts that write */
 
     u_char                     buffer[NGX_MDM_REDIS_REASON];
-} ngx_mdm_redis_told_t;
+} ngx_mdm_redis_health_t;
 
 
 /* settings of a server, while the replies that tell them come in */
@@ -80,7 +80,7 @@ typedef struct {
     ngx_msec_t                 alive;      /* when bytes came at last */
     ngx_mdm_redis_conn_t      *teller;     /* told that it is down */
 
-    ngx_mdm_redis_told_t       told;
+    ngx_mdm_redis_health_t     health;
     ngx_mdm_redis_settings_t   settings;
 
     unsigned                   listed:1;   /* in the last slot map */
@@ -218,7 +218,7 @@ void ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn);
 void ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 void ngx_mdm_redis_node_replicated(ngx_mdm_redis_conn_t *conn,
     ngx_uint_t enough, ngx_int_t replicas);
-ngx_int_t ngx_mdm_redis_node_locate(ngx_mdm_redis_conn_t *conn,
+ngx_int_t ngx_mdm_redis_node_resolve_start(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
 
 
@@ -261,26 +261,26 @@ void ngx_mdm_redis_unpark(ngx_mdm_redis_t *redis);
  * of whom, such as "redis 127.0.0.1:6379".
  */
 
-void ngx_mdm_redis_told_up(ngx_mdm_redis_told_t *told, const char *what,
+void ngx_mdm_redis_log_up(ngx_mdm_redis_health_t *health, const char *what,
     ngx_str_t *name);
-void ngx_mdm_redis_told_down(ngx_mdm_redis_told_t *told, const char *what,
+void ngx_mdm_redis_log_down(ngx_mdm_redis_health_t *health, const char *what,
     ngx_str_t *name, ngx_str_t *reason);
 
 /* it answers an error that goes away, such as LOADING */
-void ngx_mdm_redis_told_trouble(ngx_mdm_redis_told_t *told, ngx_str_t *name,
+void ngx_mdm_redis_log_trouble(ngx_mdm_redis_health_t *health, ngx_str_t *name,
     ngx_mdm_redis_op_t *op, ngx_str_t *code, mdm_str_t *error);
 
 /* it has answered a call well, which may be the end of that */
-void ngx_mdm_redis_told_well(ngx_mdm_redis_told_t *told, ngx_str_t *name,
-    ngx_mdm_redis_op_t *op);
+void ngx_mdm_redis_log_recovered(ngx_mdm_redis_health_t *health,
+    ngx_str_t *name, ngx_mdm_redis_op_t *op);
 
 /* replicas have confirmed a batch, or too few have */
-void ngx_mdm_redis_told_replicated(ngx_mdm_redis_told_t *told,
+void ngx_mdm_redis_log_replicated(ngx_mdm_redis_health_t *health,
     ngx_str_t *name, ngx_uint_t enough, ngx_int_t replicas);
 
-void ngx_mdm_redis_told_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
+void ngx_mdm_redis_log_full(ngx_mdm_redis_t *redis, ngx_uint_t bulk,
     ngx_uint_t pending);
-void ngx_mdm_redis_told_failure(ngx_mdm_redis_t *redis,
+void ngx_mdm_redis_log_failure(ngx_mdm_redis_t *redis,
     ngx_mdm_redis_op_t *op, mdm_str_t *error);
 
 

@@ -95,22 +95,22 @@ ngx_mdm_redis_conn_recall(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead,
 
     /* what is held may not have reached a replica: it is made again, too */
 
-    for (q = ngx_queue_head(&conn->held);
-         q != ngx_queue_sentinel(&conn->held);
+    for (q = ngx_queue_head(&conn->unacked);
+         q != ngx_queue_sentinel(&conn->unacked);
          q = ngx_queue_next(q))
     {
-        ngx_mdm_redis_wait_forget(ngx_queue_data(q, ngx_mdm_redis_op_t,
-                                                 queue));
+        ngx_mdm_redis_wait_discard(ngx_queue_data(q, ngx_mdm_redis_op_t,
+                                                  queue));
     }
 
     partial = ngx_mdm_redis_reader_started(&conn->reader)
-              && ngx_queue_empty(&conn->held);
+              && ngx_queue_empty(&conn->unacked);
 
-    if (!ngx_queue_empty(&conn->held)) {
-        ngx_queue_add(&conn->held, &conn->sent);
+    if (!ngx_queue_empty(&conn->unacked)) {
+        ngx_queue_add(&conn->unacked, &conn->sent);
         ngx_queue_init(&conn->sent);
-        ngx_queue_add(&conn->sent, &conn->held);
-        ngx_queue_init(&conn->held);
+        ngx_queue_add(&conn->sent, &conn->unacked);
+        ngx_queue_init(&conn->unacked);
     }
 
     while (!ngx_queue_empty(&conn->sent)) {
@@ -161,7 +161,7 @@ ngx_mdm_redis_conn_drop(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
         op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
         op->state = NGX_MDM_REDIS_OP_OFF;
 
-        ngx_mdm_redis_wait_forget(op);
+        ngx_mdm_redis_wait_discard(op);
 
         conn->owner->drop(conn, op);
     }

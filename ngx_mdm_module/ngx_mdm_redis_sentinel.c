@@ -11,13 +11,13 @@
  */
 
 
-#include "ngx_mdm_redis_ask.h"
+#include "ngx_mdm_redis_query.h"
 #include "ngx_mdm_redis_mode.h"
 
 
 typedef struct {
     ngx_mdm_redis_t           *redis;
-    ngx_mdm_redis_ask_t        ask;
+    ngx_mdm_redis_query_t        ask;
     ngx_str_t                  argv[3];
     ngx_mdm_peer_target_t      master;     /* of the last answer */
 } ngx_mdm_redis_sentinel_t;
@@ -34,10 +34,10 @@ static void ngx_mdm_redis_sentinel_reset(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
 static ngx_int_t ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
-static ngx_int_t ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask,
+static ngx_int_t ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_query_t *ask,
     mdm_reply_t *reply, ngx_str_t *reason);
-static void ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask);
-static void ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask,
+static void ngx_mdm_redis_sentinel_done(ngx_mdm_redis_query_t *ask);
+static void ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_query_t *ask,
     ngx_str_t *reason);
 static void ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
@@ -63,7 +63,7 @@ static ngx_int_t
 ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 {
     ngx_mdm_store_t           *store;
-    ngx_mdm_redis_ask_t       *ask;
+    ngx_mdm_redis_query_t       *ask;
     ngx_mdm_redis_sentinel_t  *sentinel;
 
     store = redis->store;
@@ -75,7 +75,7 @@ ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
 
     ask = &sentinel->ask;
 
-    if (ngx_mdm_redis_ask_init(ask, store, pool) != NGX_OK) {
+    if (ngx_mdm_redis_query_init(ask, store, pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -109,7 +109,7 @@ ngx_mdm_redis_sentinel_destroy(ngx_mdm_redis_t *redis)
 
     sentinel = redis->data;
 
-    ngx_mdm_redis_ask_destroy(&sentinel->ask);
+    ngx_mdm_redis_query_destroy(&sentinel->ask);
     ngx_mdm_peer_target_free(&sentinel->master);
 }
 
@@ -159,7 +159,7 @@ ngx_mdm_redis_sentinel_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 static ngx_int_t
 ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
-    ngx_mdm_redis_ask_t       *ask;
+    ngx_mdm_redis_query_t       *ask;
     ngx_mdm_redis_node_t      *node;
     ngx_mdm_redis_sentinel_t  *sentinel;
 
@@ -185,16 +185,16 @@ ngx_mdm_redis_sentinel_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
         return NGX_ERROR;
     }
 
-    conn->peer.later = 1;
+    conn->peer.pending_address = 1;
 
-    ngx_mdm_redis_ask(ask);
+    ngx_mdm_redis_query(ask);
 
     return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
+ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_query_t *ask, mdm_reply_t *reply,
     ngx_str_t *reason)
 {
     ngx_int_t                  port, rc;
@@ -238,7 +238,7 @@ ngx_mdm_redis_sentinel_answer(ngx_mdm_redis_ask_t *ask, mdm_reply_t *reply,
 
 
 static void
-ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
+ngx_mdm_redis_sentinel_done(ngx_mdm_redis_query_t *ask)
 {
     ngx_uint_t                 i, n;
     ngx_mdm_redis_node_t      *node;
@@ -277,7 +277,7 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_ask_t *ask)
 
 
 static void
-ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_ask_t *ask, ngx_str_t *reason)
+ngx_mdm_redis_sentinel_failed(ngx_mdm_redis_query_t *ask, ngx_str_t *reason)
 {
     ngx_uint_t                 i, n;
     ngx_mdm_redis_conn_t      *conn[NGX_MDM_REDIS_CONNS];
@@ -305,11 +305,13 @@ ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
     ngx_int_t  rc;
     ngx_str_t  why;
 
-    if (conn->peer.state != NGX_MDM_PEER_LOCATING || !conn->peer.later) {
+    if (conn->peer.state != NGX_MDM_PEER_LOCATING
+        || !conn->peer.pending_address)
+    {
         return;
     }
 
-    conn->peer.later = 0;
+    conn->peer.pending_address = 0;
     conn->peer.addr = 0;
 
     if (reason == NULL) {
@@ -324,5 +326,5 @@ ngx_mdm_redis_sentinel_found(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
         }
     }
 
-    ngx_mdm_peer_located(&conn->peer, reason);
+    ngx_mdm_peer_resolve_done(&conn->peer, reason);
 }

@@ -254,12 +254,12 @@ ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
 
     hash = ngx_crc32_short(weak.data, weak.len);
 
-    if (weak.len == 0 || node->told.settings == hash) {
-        node->told.settings = hash;
+    if (weak.len == 0 || node->health.settings == hash) {
+        node->health.settings = hash;
         return;
     }
 
-    node->told.settings = hash;
+    node->health.settings = hash;
 
     weak.data += 2;
     weak.len -= 2;
@@ -291,7 +291,7 @@ ngx_mdm_redis_settings_unknown(ngx_mdm_redis_conn_t *conn,
 
     node = conn->data;
 
-    if (node->told.unknown) {
+    if (node->health.unknown) {
         return;
     }
 
@@ -324,7 +324,7 @@ ngx_mdm_redis_settings_unknown(ngx_mdm_redis_conn_t *conn,
         return;
     }
 
-    node->told.unknown = 1;
+    node->health.unknown = 1;
 
     what.data = text + 2;
     what.len = p - what.data;

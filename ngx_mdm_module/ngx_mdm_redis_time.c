@@ -38,7 +38,7 @@ ngx_mdm_redis_conn_silent(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
     ngx_msec_t  due, limit;
 
-    if (ngx_queue_empty(&conn->held) && ngx_queue_empty(&conn->sent)) {
+    if (ngx_queue_empty(&conn->unacked) && ngx_queue_empty(&conn->sent)) {
         return 0;
     }
 
@@ -66,8 +66,8 @@ ngx_mdm_redis_conn_due(ngx_mdm_redis_conn_t *conn, ngx_msec_t *limit)
     ngx_queue_t         *q;
     ngx_mdm_redis_op_t  *op;
 
-    q = ngx_queue_empty(&conn->held) ? ngx_queue_head(&conn->sent)
-                                     : ngx_queue_head(&conn->held);
+    q = ngx_queue_empty(&conn->unacked) ? ngx_queue_head(&conn->sent)
+                                     : ngx_queue_head(&conn->unacked);
 
     op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
 
@@ -121,7 +121,7 @@ ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
 
         if (!ngx_mdm_redis_expired(op)) {
 
-            if (conn->hasty) {
+            if (conn->early_deadline) {
                 continue;
             }
 
@@ -157,7 +157,7 @@ ngx_mdm_redis_conn_overdue(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead)
 
         if (!ngx_mdm_redis_expired(op)) {
 
-            if (conn->hasty) {
+            if (conn->early_deadline) {
                 continue;
             }
 
@@ -190,7 +190,7 @@ ngx_mdm_redis_conn_written(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
         /* it has waited, been somewhere else before, or is large */
 
-        conn->hasty = 1;
+        conn->early_deadline = 1;
     }
 }
 
@@ -205,7 +205,7 @@ ngx_mdm_redis_conn_queued(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
         op->deadline = ngx_current_msec
                        + NGX_MDM_REDIS_TURN * conn->store->timeout;
 
-        conn->hasty = 1;
+        conn->early_deadline = 1;
     }
 }
 
@@ -345,10 +345,10 @@ ngx_mdm_redis_conn_within(ngx_mdm_redis_conn_t *conn, ngx_msec_t until)
 
 
 void
-ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_conn_set_timeout(ngx_mdm_redis_conn_t *conn)
 {
     ngx_msec_t           limit;
-    ngx_uint_t           i, hasty;
+    ngx_uint_t           i, early_deadline;
     ngx_queue_t         *q, *queues[3];
     ngx_msec_int_t       left, n;
     ngx_mdm_redis_op_t  *op;
@@ -357,19 +357,19 @@ ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
         return;
     }
 
-    queues[0] = &conn->held;
+    queues[0] = &conn->unacked;
     queues[1] = &conn->sent;
     queues[2] = &conn->waiting;
 
     left = (ngx_msec_int_t) conn->store->timeout;
 
-    if (!ngx_queue_empty(&conn->held) || !ngx_queue_empty(&conn->sent)) {
+    if (!ngx_queue_empty(&conn->unacked) || !ngx_queue_empty(&conn->sent)) {
         n = (ngx_msec_int_t) (ngx_mdm_redis_conn_due(conn, &limit)
                               - ngx_current_msec);
         left = ngx_min(left, n);
     }
 
-    hasty = 0;
+    early_deadline = 0;
 
     for (i = 0; i < 3; i++) {
 
@@ -388,10 +388,10 @@ ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
             left = ngx_min(left, n);
 
             if (op->deadline != op->left + conn->store->timeout) {
-                hasty = 1;
+                early_deadline = 1;
             }
 
-            if (!conn->hasty) {
+            if (!conn->early_deadline) {
 
                 /* the first one is the oldest */
 
@@ -400,8 +400,8 @@ ngx_mdm_redis_conn_arm(ngx_mdm_redis_conn_t *conn)
         }
     }
 
-    if (conn->hasty) {
-        conn->hasty = hasty;
+    if (conn->early_deadline) {
+        conn->early_deadline = early_deadline;
     }
 
     ngx_add_timer(&conn->timeout, (left > 0) ? (ngx_msec_t) left : 1);

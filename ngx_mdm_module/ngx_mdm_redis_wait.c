@@ -81,14 +81,14 @@ ngx_mdm_redis_wait_command(ngx_mdm_redis_conn_t *conn, ngx_str_t *argv,
 
 
 void
-ngx_mdm_redis_wait_hold(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
+ngx_mdm_redis_wait_defer(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     mdm_reply_t *reply, mdm_arena_t *arena)
 {
-    op->state = NGX_MDM_REDIS_OP_HELD;
+    op->state = NGX_MDM_REDIS_OP_UNACKED;
     op->reply = reply;
     op->arena = arena;
 
-    ngx_queue_insert_tail(&conn->held, &op->queue);
+    ngx_queue_insert_tail(&conn->unacked, &op->queue);
 }
 
 
@@ -124,8 +124,8 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     conn->owner->replicated(conn, enough, conn->replicas);
 
     ngx_queue_init(&held);
-    ngx_queue_add(&held, &conn->held);
-    ngx_queue_init(&conn->held);
+    ngx_queue_add(&held, &conn->unacked);
+    ngx_queue_init(&conn->unacked);
 
     generation = conn->peer.generation;
 
@@ -141,7 +141,7 @@ ngx_mdm_redis_wait_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
             /* it may have been done, or not: the caller has to repeat it */
 
-            ngx_mdm_redis_wait_forget(op);
+            ngx_mdm_redis_wait_discard(op);
             conn->owner->drop(conn, op);
             continue;
         }
@@ -222,7 +222,7 @@ ngx_mdm_redis_wait_count(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply)
 
 
 void
-ngx_mdm_redis_wait_forget(ngx_mdm_redis_op_t *op)
+ngx_mdm_redis_wait_discard(ngx_mdm_redis_op_t *op)
 {
     mdm_arena_destroy(op->arena);
 

@@ -4,46 +4,46 @@
  */
 
 
-#include "ngx_mdm_redis_ask.h"
+#include "ngx_mdm_redis_query.h"
 
 
 /* steps of its handshake */
 
-#define NGX_MDM_REDIS_ASK_AUTH      0
-#define NGX_MDM_REDIS_ASK_QUESTION  1
+#define NGX_MDM_REDIS_QUERY_AUTH      0
+#define NGX_MDM_REDIS_QUERY_QUESTION  1
 
 
-static void ngx_mdm_redis_ask_reply(ngx_mdm_redis_conn_t *conn,
+static void ngx_mdm_redis_query_reply(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op, mdm_reply_t *reply, mdm_arena_t *arena);
-static void ngx_mdm_redis_ask_drop(ngx_mdm_redis_conn_t *conn,
+static void ngx_mdm_redis_query_drop(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
-static void ngx_mdm_redis_ask_up(ngx_mdm_redis_conn_t *conn);
-static void ngx_mdm_redis_ask_down(ngx_mdm_redis_conn_t *conn,
+static void ngx_mdm_redis_query_up(ngx_mdm_redis_conn_t *conn);
+static void ngx_mdm_redis_query_down(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
-static ngx_int_t ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn,
+static ngx_int_t ngx_mdm_redis_query_resolve_start(ngx_mdm_redis_conn_t *conn,
     ngx_str_t *reason);
-static ngx_int_t ngx_mdm_redis_ask_next(ngx_mdm_redis_conn_t *conn);
-static ngx_int_t ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn);
-static ngx_int_t ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn,
+static ngx_int_t ngx_mdm_redis_query_next(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_query_handshake_send(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_query_handshake_recv(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, ngx_str_t *reason);
 
 
-static const ngx_mdm_redis_owner_t  ngx_mdm_redis_ask_owner = {
-    ngx_mdm_redis_ask_reply,
-    ngx_mdm_redis_ask_drop,
+static const ngx_mdm_redis_owner_t  ngx_mdm_redis_query_owner = {
+    ngx_mdm_redis_query_reply,
+    ngx_mdm_redis_query_drop,
     NULL,
-    ngx_mdm_redis_ask_up,
-    ngx_mdm_redis_ask_down,
+    ngx_mdm_redis_query_up,
+    ngx_mdm_redis_query_down,
     NULL,
-    ngx_mdm_redis_ask_locate,
-    ngx_mdm_redis_ask_next,
-    ngx_mdm_redis_ask_greet,
-    ngx_mdm_redis_ask_greeted
+    ngx_mdm_redis_query_resolve_start,
+    ngx_mdm_redis_query_next,
+    ngx_mdm_redis_query_handshake_send,
+    ngx_mdm_redis_query_handshake_recv
 };
 
 
 ngx_int_t
-ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store,
+ngx_mdm_redis_query_init(ngx_mdm_redis_query_t *ask, ngx_mdm_store_t *store,
     ngx_pool_t *pool)
 {
     ngx_uint_t                i, n;
@@ -80,7 +80,7 @@ ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store,
 
     ask->conn.data = ask;
     ask->conn.store = store;
-    ask->conn.owner = &ngx_mdm_redis_ask_owner;
+    ask->conn.owner = &ngx_mdm_redis_query_owner;
     ask->conn.stats = &ask->stats;
 
     ngx_mdm_redis_conn_init(&ask->conn);
@@ -90,7 +90,7 @@ ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask, ngx_mdm_store_t *store,
 
 
 void
-ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
+ngx_mdm_redis_query(ngx_mdm_redis_query_t *ask)
 {
     if (ask->asking) {
         return;
@@ -117,7 +117,7 @@ ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask)
 
 
 void
-ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask)
+ngx_mdm_redis_query_destroy(ngx_mdm_redis_query_t *ask)
 {
     ngx_uint_t                i;
     ngx_mdm_peer_target_t   **target;
@@ -137,9 +137,9 @@ ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask)
 
 
 static ngx_int_t
-ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+ngx_mdm_redis_query_resolve_start(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
-    ngx_mdm_redis_ask_t      *ask;
+    ngx_mdm_redis_query_t      *ask;
     ngx_mdm_peer_target_t   **target;
 
     ask = conn->data;
@@ -152,9 +152,9 @@ ngx_mdm_redis_ask_locate(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 
 
 static ngx_int_t
-ngx_mdm_redis_ask_next(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_query_next(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_mdm_redis_ask_t  *ask;
+    ngx_mdm_redis_query_t  *ask;
 
     ask = conn->data;
 
@@ -171,14 +171,14 @@ ngx_mdm_redis_ask_next(ngx_mdm_redis_conn_t *conn)
 
 
 static ngx_int_t
-ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_query_handshake_send(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_mdm_redis_ask_t  *ask;
+    ngx_mdm_redis_query_t  *ask;
 
     ask = conn->data;
 
-    conn->step = (ask->password->len != 0) ? NGX_MDM_REDIS_ASK_AUTH
-                                           : NGX_MDM_REDIS_ASK_QUESTION;
+    conn->step = (ask->password->len != 0) ? NGX_MDM_REDIS_QUERY_AUTH
+                                           : NGX_MDM_REDIS_QUERY_QUESTION;
 
     if (ngx_mdm_redis_out_auth(&conn->peer.out, ask->user, ask->password)
         != NGX_OK)
@@ -191,10 +191,10 @@ ngx_mdm_redis_ask_greet(ngx_mdm_redis_conn_t *conn)
 
 
 static ngx_int_t
-ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
-    ngx_str_t *reason)
+ngx_mdm_redis_query_handshake_recv(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, ngx_str_t *reason)
 {
-    ngx_mdm_redis_ask_t  *ask;
+    ngx_mdm_redis_query_t  *ask;
 
     ask = conn->data;
 
@@ -204,8 +204,8 @@ ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
         return NGX_ERROR;
     }
 
-    if (conn->step == NGX_MDM_REDIS_ASK_AUTH) {
-        conn->step = NGX_MDM_REDIS_ASK_QUESTION;
+    if (conn->step == NGX_MDM_REDIS_QUERY_AUTH) {
+        conn->step = NGX_MDM_REDIS_QUERY_QUESTION;
         return NGX_AGAIN;
     }
 
@@ -214,9 +214,9 @@ ngx_mdm_redis_ask_greeted(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
 
 static void
-ngx_mdm_redis_ask_up(ngx_mdm_redis_conn_t *conn)
+ngx_mdm_redis_query_up(ngx_mdm_redis_conn_t *conn)
 {
-    ngx_mdm_redis_ask_t  *ask;
+    ngx_mdm_redis_query_t  *ask;
 
     ask = conn->data;
 
@@ -230,9 +230,9 @@ ngx_mdm_redis_ask_up(ngx_mdm_redis_conn_t *conn)
 
 
 static void
-ngx_mdm_redis_ask_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
+ngx_mdm_redis_query_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 {
-    ngx_mdm_redis_ask_t  *ask;
+    ngx_mdm_redis_query_t  *ask;
 
     ask = conn->data;
 
@@ -243,7 +243,7 @@ ngx_mdm_redis_ask_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
 /* it carries no calls */
 
 static void
-ngx_mdm_redis_ask_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
+ngx_mdm_redis_query_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     mdm_reply_t *reply, mdm_arena_t *arena)
 {
     (void) conn;
@@ -255,7 +255,7 @@ ngx_mdm_redis_ask_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
 
 static void
-ngx_mdm_redis_ask_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
+ngx_mdm_redis_query_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
     (void) conn;
 

@@ -8,8 +8,8 @@
  */
 
 
-#ifndef _NGX_MDM_REDIS_ASK_H_INCLUDED_
-#define _NGX_MDM_REDIS_ASK_H_INCLUDED_
+#ifndef _NGX_MDM_REDIS_QUERY_H_INCLUDED_
+#define _NGX_MDM_REDIS_QUERY_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -18,9 +18,9 @@
 #include "ngx_mdm_redis_conn.h"
 
 
-typedef struct ngx_mdm_redis_ask_s  ngx_mdm_redis_ask_t;
+typedef struct ngx_mdm_redis_query_s  ngx_mdm_redis_query_t;
 
-struct ngx_mdm_redis_ask_s {
+struct ngx_mdm_redis_query_s {
     ngx_mdm_redis_conn_t       conn;
     ngx_mdm_redis_stats_t      stats;
     void                      *data;       /* the asker's */
@@ -40,14 +40,14 @@ struct ngx_mdm_redis_ask_s {
      * Keeps of the reply what it needs.  NGX_OK; NGX_ERROR with *reason:
      * the next server is asked.
      */
-    ngx_int_t                (*answer)(ngx_mdm_redis_ask_t *ask,
+    ngx_int_t                (*answer)(ngx_mdm_redis_query_t *ask,
                                        mdm_reply_t *reply, ngx_str_t *reason);
 
     /* the question is over, with an answer */
-    void                     (*done)(ngx_mdm_redis_ask_t *ask);
+    void                     (*done)(ngx_mdm_redis_query_t *ask);
 
     /* no server has answered, for now */
-    void                     (*failed)(ngx_mdm_redis_ask_t *ask,
+    void                     (*failed)(ngx_mdm_redis_query_t *ask,
                                        ngx_str_t *reason);
 
     unsigned                   asking:1;
@@ -58,13 +58,13 @@ struct ngx_mdm_redis_ask_s {
  * Fills in a zeroed one, whose targets are the servers of the store; all from
  * "user" on is for the asker to set.  NGX_OK, or NGX_ERROR: no memory.
  */
-ngx_int_t ngx_mdm_redis_ask_init(ngx_mdm_redis_ask_t *ask,
+ngx_int_t ngx_mdm_redis_query_init(ngx_mdm_redis_query_t *ask,
     ngx_mdm_store_t *store, ngx_pool_t *pool);
 
 /* asks, unless it does so already; targets must stay until it is over */
-void ngx_mdm_redis_ask(ngx_mdm_redis_ask_t *ask);
+void ngx_mdm_redis_query(ngx_mdm_redis_query_t *ask);
 
-void ngx_mdm_redis_ask_destroy(ngx_mdm_redis_ask_t *ask);
+void ngx_mdm_redis_query_destroy(ngx_mdm_redis_query_t *ask);
 
 
-#endif /* _NGX_MDM_REDIS_ASK_H_INCLUDED_ */
+#endif /* _NGX_MDM_REDIS_QUERY_H_INCLUDED_ */
