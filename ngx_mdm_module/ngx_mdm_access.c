@@ -77,6 +77,10 @@ ngx_mdm_access_done(ngx_mdm_ctx_t *ctx)
 
     r = ctx->request;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm access done: %ui",
+                   (ngx_uint_t) ctx->exchange->status);
+
     /* the phases go on with the access handler, which finds the result */
 
     r->write_event_handler = ngx_http_core_run_phases;

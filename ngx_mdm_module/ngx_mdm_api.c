@@ -25,6 +25,10 @@ ngx_mdm_api_request(ngx_http_request_t *r, mdm_exchange_t *x)
 
     ngx_mdm_api_path(r, &x->path);
     ngx_mdm_api_actor(r, x);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm api request: \"%V\" by \"%V\"",
+                   (ngx_str_t *) &x->path, (ngx_str_t *) &x->remote_user);
 }
 
 

@@ -215,6 +215,9 @@ ngx_mdm_checked(void *data, ngx_uint_t lost)
 {
     ngx_mdm_ctx_t *ctx = data;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "mdm exchange checked: lost:%ui", lost);
+
     if (lost) {
         (void) mdm_exchange_unavailable(ctx->exchange);
     }

@@ -197,6 +197,10 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm body handler: %O bytes, first:%d", r->request_length,
+                   ctx != NULL && ctx->first);
+
     if (ctx != NULL && ctx->first) {
         ctx->reading = 0;
         ctx->exchange->now = ngx_time();
@@ -237,6 +241,9 @@ ngx_mdm_request_done(ngx_mdm_ctx_t *ctx)
     ngx_http_request_t  *r;
 
     r = ctx->request;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm request done");
 
     ngx_http_finalize_request(r, ngx_mdm_send(r, ctx->exchange));
 }
@@ -310,6 +317,10 @@ ngx_mdm_request_line(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
 
     ngx_mdm_method(r, x);
     ngx_mdm_kind(r, mlcf, x);
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "mdm request: kind %d, method %xi, \"%V\"", (int) x->kind,
+                   (ngx_int_t) x->method, (ngx_str_t *) &x->content_type);
 }
 
 

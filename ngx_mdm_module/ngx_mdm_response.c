@@ -25,6 +25,10 @@ ngx_mdm_send(ngx_http_request_t *r, mdm_exchange_t *x)
 
     log = r->connection->log;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
+                   "mdm send: %ui, %uz bytes", (ngx_uint_t) x->status,
+                   x->response.len);
+
     log->action = "sending mdm response to client";
 
     rc = ngx_mdm_send_response(r, x);

@@ -161,7 +161,9 @@ ngx_mdm_round_worked(mdm_call_t *call, void *data)
 {
     ngx_mdm_round_t *round = data;
 
-    (void) call;
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round worked: rc %d, %ui pending, %ui of work",
+                   (int) call->rc, round->pending, round->working);
 
     round->working--;
 
