@@ -13,6 +13,10 @@ static mdm_int_t mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
     const mdm_str_t *segment, mdm_uint_t encoded);
 static mdm_uint_t mdm_api_ids_find(mdm_api_ids_t *list,
     const mdm_api_id_t *id);
+static mdm_int_t mdm_api_ids_round(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_api_ids_calls_t *calls);
+static void mdm_api_ids_replies(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_api_ids_calls_t *calls);
 static uint32_t *mdm_api_ids_place(const mdm_api_ids_t *list,
     const mdm_str_t *key);
 
@@ -434,4 +438,120 @@ mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
     mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, status);
+}
+
+
+mdm_int_t
+mdm_api_ids_step(mdm_exchange_t *x, mdm_uint_t n,
+    const mdm_api_ids_calls_t *calls)
+{
+    mdm_int_t       rc;
+    mdm_api_ids_t  *list;
+
+    if (x->state != 0) {
+        list = x->ctx;
+
+        mdm_api_ids_replies(x, list, calls);
+
+        return mdm_api_ids_round(x, list, calls);
+    }
+
+    list = mdm_arena_alloc(x->arena, sizeof(mdm_api_ids_t));
+    if (list == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = list;
+
+    rc = mdm_api_ids_read(x, n, list);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_api_ids_group(x, list, calls->size) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_ids_round(x, list, calls);
+}
+
+
+static mdm_int_t
+mdm_api_ids_round(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_api_ids_calls_t *calls)
+{
+    mdm_str_t        *args;
+    mdm_uint_t        i, k, n;
+    mdm_api_chunk_t  *chunk;
+
+    n = 0;
+
+    for (i = 0; i < list->nchunks && n < MDM_API_ROUND; i++) {
+        n += (list->chunks[i].done < list->chunks[i].n);
+    }
+
+    if (n == 0) {
+        return mdm_api_ids_answer(x, list);
+    }
+
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    chunk = list->chunks;
+
+    for (i = 0; i < n; chunk++) {
+
+        if (chunk->done == chunk->n) {
+            continue;
+        }
+
+        args = calls->call(x, i++, &chunk->tag, chunk->n - chunk->done);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        for (k = chunk->done; k < chunk->n; k++) {
+            *args++ = chunk->ids[k]->key;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static void
+mdm_api_ids_replies(mdm_exchange_t *x, mdm_api_ids_t *list,
+    const mdm_api_ids_calls_t *calls)
+{
+    int64_t           n;
+    mdm_uint_t        i;
+    mdm_call_t       *call;
+    mdm_api_chunk_t  *chunk;
+
+    chunk = list->chunks;
+
+    for (i = 0; i < x->ncalls; chunk++) {
+
+        if (chunk->done == chunk->n) {
+            continue;
+        }
+
+        call = &x->calls[i++];
+
+        if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
+            continue;
+        }
+
+        n = calls->reply(list, chunk, call->reply);
+
+        if (n < 1 || n > (int64_t) (chunk->n - chunk->done)) {
+            mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
+            continue;
+        }
+
+        chunk->done += (mdm_uint_t) n;
+    }
 }

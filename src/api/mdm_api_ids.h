@@ -108,4 +108,32 @@ mdm_uint_t mdm_api_ids_status(const mdm_api_ids_t *list);
 mdm_int_t mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list);
 
 
+/*
+ * A call for each chunk of a list, until each id has its outcome.  What a
+ * script leaves of a chunk goes into the next round.
+ */
+
+typedef struct {
+    mdm_uint_t                size;        /* ids in a call, at most */
+
+    /* makes call i; the place for its ids, NULL: no memory */
+    mdm_str_t              *(*call)(mdm_exchange_t *x, mdm_uint_t i,
+                                    const mdm_str_t *tag, mdm_uint_t nids);
+
+    /* gives ids their errors; returns how many have their outcome now, of
+       those that the call was for, chunk->done being the first.  What is no
+       such number fails the rest. */
+    int64_t                 (*reply)(mdm_api_ids_t *list,
+                                     mdm_api_chunk_t *chunk,
+                                     const mdm_reply_t *reply);
+} mdm_api_ids_calls_t;
+
+/*
+ * The whole step of such an endpoint, whose ids are in parameter n of the
+ * path: its context is the list, its answer mdm_api_ids_answer().
+ */
+mdm_int_t mdm_api_ids_step(mdm_exchange_t *x, mdm_uint_t n,
+    const mdm_api_ids_calls_t *calls);
+
+
 #endif /* _MDM_API_IDS_H_INCLUDED_ */

@@ -29,10 +29,10 @@ static mdm_int_t mdm_api_queue_cursor_read(mdm_exchange_t *x,
     const mdm_str_t *cursor, mdm_str_t *anchors, mdm_uint_t *n);
 static mdm_int_t mdm_api_queue_cursor_write(mdm_exchange_t *x,
     const mdm_reply_t *reply, mdm_str_t *cursor);
-static mdm_int_t mdm_api_queue_clear_round(mdm_exchange_t *x,
-    mdm_api_ids_t *list);
-static void mdm_api_queue_clear_replies(mdm_exchange_t *x,
-    mdm_api_ids_t *list);
+static mdm_str_t *mdm_api_queue_clear_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_str_t *tag, mdm_uint_t nids);
+static int64_t mdm_api_queue_clear_reply(mdm_api_ids_t *list,
+    mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
 
 
 mdm_int_t
@@ -290,132 +290,45 @@ mdm_api_queue_cursor_read(mdm_exchange_t *x, const mdm_str_t *cursor,
 mdm_int_t
 mdm_api_queue_clear_step(mdm_exchange_t *x)
 {
-    mdm_int_t       rc;
-    mdm_api_ids_t  *list;
+    static const mdm_api_ids_calls_t  calls = {
+        MDM_API_CLEAR_IDS, mdm_api_queue_clear_call, mdm_api_queue_clear_reply
+    };
 
-    if (x->state != 0) {
-        list = x->ctx;
-
-        mdm_api_queue_clear_replies(x, list);
-
-        return mdm_api_queue_clear_round(x, list);
-    }
-
-    list = mdm_arena_alloc(x->arena, sizeof(mdm_api_ids_t));
-    if (list == NULL) {
-        return MDM_ERROR;
-    }
-
-    x->ctx = list;
-
-    rc = mdm_api_ids_read(x, 0, list);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (mdm_api_ids_group(x, list, MDM_API_CLEAR_IDS) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    return mdm_api_queue_clear_round(x, list);
+    return mdm_api_ids_step(x, 0, &calls);
 }
 
 
-/*
- * A script stops after some thousand commands and says how far it came; the
- * rest of its ids go into the next round.
- */
-
-static mdm_int_t
-mdm_api_queue_clear_round(mdm_exchange_t *x, mdm_api_ids_t *list)
+static mdm_str_t *
+mdm_api_queue_clear_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_str_t *tag, mdm_uint_t nids)
 {
-    mdm_str_t        *args;
-    mdm_uint_t        i, k, n;
-    mdm_api_chunk_t  *chunk;
+    mdm_str_t  *args;
 
-    n = 0;
-
-    for (i = 0; i < list->nchunks && n < MDM_API_ROUND; i++) {
-        n += (list->chunks[i].done < list->chunks[i].n);
+    args = mdm_exchange_call(x, i, &mdm_script_queue_clear, tag, nids);
+    if (args == NULL) {
+        return NULL;
     }
 
-    if (n == 0) {
-        return mdm_api_ids_answer(x, list);
-    }
+    mdm_str_set(&args[MDM_ARG_QUEUE_CLEAR_BUDGET], MDM_API_CLEAR_BUDGET);
 
-    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    x->own_failures = 1;
-
-    chunk = list->chunks;
-
-    for (i = 0; i < n; chunk++) {
-
-        if (chunk->done == chunk->n) {
-            continue;
-        }
-
-        args = mdm_exchange_call(x, i++, &mdm_script_queue_clear, &chunk->tag,
-                                 chunk->n - chunk->done);
-        if (args == NULL) {
-            return MDM_ERROR;
-        }
-
-        mdm_str_set(&args[MDM_ARG_QUEUE_CLEAR_BUDGET], MDM_API_CLEAR_BUDGET);
-
-        args += MDM_ARG_QUEUE_CLEAR_IDS;
-
-        for (k = chunk->done; k < chunk->n; k++) {
-            *args++ = chunk->ids[k]->key;
-        }
-    }
-
-    return MDM_CALL;
+    return args + MDM_ARG_QUEUE_CLEAR_IDS;
 }
 
 
-static void
-mdm_api_queue_clear_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
+/* a script stops after some thousand commands and says how far it came */
+
+static int64_t
+mdm_api_queue_clear_reply(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
+    const mdm_reply_t *reply)
 {
-    size_t              k;
-    int64_t             n, left;
-    mdm_uint_t          i;
-    mdm_call_t         *call;
-    mdm_api_chunk_t    *chunk;
-    const mdm_reply_t  *reply;
+    size_t   k;
+    int64_t  n;
 
-    chunk = list->chunks;
-
-    for (i = 0; i < x->ncalls; chunk++) {
-
-        if (chunk->done == chunk->n) {
-            continue;
-        }
-
-        call = &x->calls[i++];
-
-        if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
-            continue;
-        }
-
-        reply = call->reply;
-
-        for (k = MDM_RET_QUEUE_CLEAR_UNKNOWN; k < mdm_reply_size(reply); k++) {
-            n = mdm_reply_int(reply, k, 0);
-            mdm_api_ids_fail(list, chunk, chunk->done + (mdm_uint_t) n,
-                             MDM_API_NOT_ENROLLED);
-        }
-
-        n = mdm_reply_int(reply, MDM_RET_QUEUE_CLEAR_HANDLED, 0);
-        left = (int64_t) (chunk->n - chunk->done);
-
-        if (n < 1 || n > left) {
-            mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
-            continue;
-        }
-
-        chunk->done += (mdm_uint_t) n;
+    for (k = MDM_RET_QUEUE_CLEAR_UNKNOWN; k < mdm_reply_size(reply); k++) {
+        n = mdm_reply_int(reply, k, 0);
+        mdm_api_ids_fail(list, chunk, chunk->done + (mdm_uint_t) n,
+                         MDM_API_NOT_ENROLLED);
     }
+
+    return mdm_reply_int(reply, MDM_RET_QUEUE_CLEAR_HANDLED, 0);
 }

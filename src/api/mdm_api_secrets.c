@@ -31,10 +31,8 @@ typedef struct {
 } mdm_api_release_t;
 
 
-static mdm_int_t mdm_api_release_list(mdm_exchange_t *x,
-    mdm_api_ids_t *list);
-static void mdm_api_release_list_replies(mdm_exchange_t *x,
-    mdm_api_ids_t *list);
+static int64_t mdm_api_release_reply(mdm_api_ids_t *list,
+    mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
 static mdm_str_t *mdm_api_release_call(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_str_t *tag, mdm_uint_t nids);
 
@@ -57,122 +55,36 @@ static mdm_int_t mdm_api_release_cursor(mdm_exchange_t *x,
 mdm_int_t
 mdm_api_secrets_release_step(mdm_exchange_t *x)
 {
-    mdm_int_t       rc;
-    mdm_api_ids_t  *list;
+    static const mdm_api_ids_calls_t  calls = {
+        MDM_API_RELEASE_IDS, mdm_api_release_call, mdm_api_release_reply
+    };
 
-    if (x->state != MDM_API_RELEASE_BEGIN) {
-        list = x->ctx;
-
-        mdm_api_release_list_replies(x, list);
-
-        return mdm_api_release_list(x, list);
-    }
-
-    list = mdm_arena_alloc(x->arena, sizeof(mdm_api_ids_t));
-    if (list == NULL) {
-        return MDM_ERROR;
-    }
-
-    x->ctx = list;
-
-    rc = mdm_api_ids_read(x, 0, list);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (mdm_api_ids_group(x, list, MDM_API_RELEASE_IDS) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    return mdm_api_release_list(x, list);
+    return mdm_api_ids_step(x, 0, &calls);
 }
 
 
-static mdm_int_t
-mdm_api_release_list(mdm_exchange_t *x, mdm_api_ids_t *list)
+/* whatever was not enrolled, all of the chunk is done with */
+
+static int64_t
+mdm_api_release_reply(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
+    const mdm_reply_t *reply)
 {
-    mdm_str_t        *args;
-    mdm_uint_t        i, k, n;
-    mdm_api_chunk_t  *chunk;
+    size_t   k;
+    int64_t  n;
 
-    n = 0;
+    for (k = MDM_RET_SECRETS_RELEASE_UNKNOWN;
+         mdm_reply_at(reply, k) != NULL;
+         k++)
+    {
+        n = mdm_reply_int(reply, k, -1);
 
-    for (i = 0; i < list->nchunks && n < MDM_API_ROUND; i++) {
-        n += (list->chunks[i].done < list->chunks[i].n);
-    }
-
-    if (n == 0) {
-        return mdm_api_ids_answer(x, list);
-    }
-
-    if (mdm_exchange_calls(x, n, MDM_API_RELEASE_DONE) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    x->own_failures = 1;
-
-    chunk = list->chunks;
-
-    for (i = 0; i < n; chunk++) {
-
-        if (chunk->done == chunk->n) {
-            continue;
-        }
-
-        args = mdm_api_release_call(x, i++, &chunk->tag, chunk->n);
-        if (args == NULL) {
-            return MDM_ERROR;
-        }
-
-        for (k = 0; k < chunk->n; k++) {
-            args[k] = chunk->ids[k]->key;
+        if (n >= 0 && n < (int64_t) chunk->n) {
+            mdm_api_ids_fail(list, chunk, (mdm_uint_t) n,
+                             MDM_API_NOT_ENROLLED);
         }
     }
 
-    return MDM_CALL;
-}
-
-
-static void
-mdm_api_release_list_replies(mdm_exchange_t *x, mdm_api_ids_t *list)
-{
-    size_t              k;
-    int64_t             n;
-    mdm_uint_t          i;
-    mdm_call_t         *call;
-    mdm_api_chunk_t    *chunk;
-    const mdm_reply_t  *reply;
-
-    chunk = list->chunks;
-
-    for (i = 0; i < x->ncalls; chunk++) {
-
-        if (chunk->done == chunk->n) {
-            continue;
-        }
-
-        call = &x->calls[i++];
-
-        if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
-            continue;
-        }
-
-        reply = call->reply;
-
-        for (k = MDM_RET_SECRETS_RELEASE_UNKNOWN;
-             mdm_reply_at(reply, k) != NULL;
-             k++)
-        {
-            n = mdm_reply_int(reply, k, -1);
-
-            if (n >= 0 && n < (int64_t) chunk->n) {
-                mdm_api_ids_fail(list, chunk, (mdm_uint_t) n,
-                                 MDM_API_NOT_ENROLLED);
-            }
-        }
-
-        chunk->done = chunk->n;
-    }
+    return (int64_t) (chunk->n - chunk->done);
 }
 
 
