@@ -11,7 +11,7 @@
 #include <ngx_event.h>
 
 #include "ngx_mdm_job.h"
-#include "ngx_mdm_round.h"
+#include "ngx_mdm_job_look.h"
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
@@ -21,83 +21,18 @@
 #define NGX_MDM_JOB_POLL      10000
 #define NGX_MDM_JOB_RETRY     1000
 
-/* pieces of work at a time: one of each kind, and these of any */
-#define NGX_MDM_JOB_SPARE     4
-#define NGX_MDM_JOB_SLOTS     (MDM_ENDPOINT_JOBS + NGX_MDM_JOB_SPARE)
-
-/* kicks that wait; of one that is lost Redis has an announcement */
-#define NGX_MDM_JOB_KICKS     64
-
 /* behind t of scripts of jobs a worker pauses for so many t, up to a limit */
 #define NGX_MDM_JOB_PAUSE     4
 #define NGX_MDM_JOB_PAUSE_MAX 1000
 
-#define NGX_MDM_JOB_WORK      (MDM_JOB_NAME_MAX + 1 + MDM_TENANT_MAX)
 #define NGX_MDM_JOB_RUNNER    48
-
-
-typedef struct {
-    size_t                    len;
-    u_char                    data[NGX_MDM_JOB_WORK];
-} ngx_mdm_job_work_t;
-
-
-typedef struct ngx_mdm_runner_s  ngx_mdm_runner_t;
-
-/* a piece of work, or room for one */
-
-typedef struct {
-    /* a timer's debug line prints the fourth field of its data as a socket */
-    ngx_mdm_runner_t         *runner;
-    mdm_exchange_t           *exchange;    /* NULL: it does not run */
-    const mdm_job_kind_t     *kind;        /* NULL: the slot is free */
-    ngx_socket_t              fd;
-
-    ngx_event_t               pause;       /* when its next round may go */
-    ngx_mdm_round_t           round;
-    uint64_t                  sent;        /* microseconds */
-
-    ngx_mdm_job_work_t        work;
-    int64_t                   again;       /* seconds, with ended */
-
-    unsigned                  ended:1;     /* Redis is to be told */
-    unsigned                  lost:1;      /* another one may have it */
-} ngx_mdm_job_t;
-
-
-struct ngx_mdm_runner_s {
-    ngx_mdm_store_t          *store;
-    mdm_exchange_t           *exchange;    /* the look under way, or NULL */
-    mdm_job_look_t           *look;        /* of it */
-    ngx_socket_t              fd;
-
-    ngx_log_t                 log;
-    ngx_event_t               start;       /* posted: look at what is due */
-    ngx_event_t               timer;       /* when to look by itself */
-    ngx_mdm_round_t           round;
-
-    ngx_mdm_job_t             jobs[NGX_MDM_JOB_SLOTS];
-    ngx_mdm_job_t            *looked[NGX_MDM_JOB_SLOTS];  /* of look->held */
-    ngx_mdm_job_t            *told[NGX_MDM_JOB_SLOTS];    /* of look->done */
-
-    ngx_mdm_job_work_t        kicks[NGX_MDM_JOB_KICKS];
-    ngx_uint_t                nkicks;
-
-    unsigned                  again:1;     /* look again, when this one is over */
-    unsigned                  failed:1;    /* the log was told */
-};
 
 
 static void ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner,
     ngx_mdm_store_t *store, ngx_log_t *log);
-static void ngx_mdm_job_kick_add(ngx_mdm_runner_t *runner, u_char *work,
-    size_t len);
 static void ngx_mdm_job_start_handler(ngx_event_t *ev);
 static void ngx_mdm_job_pause_handler(ngx_event_t *ev);
 static void ngx_mdm_job_look(ngx_mdm_runner_t *runner);
-static ngx_int_t ngx_mdm_job_look_create(ngx_mdm_runner_t *runner);
-static ngx_int_t ngx_mdm_job_look_jobs(ngx_mdm_runner_t *runner);
-static ngx_int_t ngx_mdm_job_look_wants(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_look_run(void *data);
 static void ngx_mdm_job_look_done(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_looked(ngx_mdm_runner_t *runner);
@@ -172,6 +107,10 @@ ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner, ngx_mdm_store_t *store,
     ngx_mdm_job_t  *job;
 
     runner->store = store;
+    runner->kinds = ngx_mdm_job_kinds;
+    runner->nkinds = ngx_mdm_job_nkinds;
+    runner->name.data = ngx_mdm_job_name;
+    runner->name.len = ngx_mdm_job_name_len;
     runner->fd = (ngx_socket_t) -1;
     runner->log = *log;
 
@@ -270,28 +209,6 @@ ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 }
 
 
-static void
-ngx_mdm_job_kick_add(ngx_mdm_runner_t *runner, u_char *work, size_t len)
-{
-    ngx_uint_t           i;
-    ngx_mdm_job_work_t  *kick;
-
-    for (i = 0; i < runner->nkicks; i++) {
-        kick = &runner->kicks[i];
-
-        if (kick->len == len && ngx_memcmp(kick->data, work, len) == 0) {
-            return;
-        }
-    }
-
-    if (runner->nkicks < NGX_MDM_JOB_KICKS) {
-        kick = &runner->kicks[runner->nkicks++];
-        kick->len = len;
-        ngx_memcpy(kick->data, work, len);
-    }
-}
-
-
 /* once the current event is over, or the look that is under way */
 
 static void
@@ -341,171 +258,6 @@ ngx_mdm_job_look(ngx_mdm_runner_t *runner)
     }
 
     ngx_mdm_job_look_run(runner);
-}
-
-
-static ngx_int_t
-ngx_mdm_job_look_create(ngx_mdm_runner_t *runner)
-{
-    ngx_uint_t       i;
-    mdm_str_t       *kicks;
-    mdm_job_look_t  *look;
-    mdm_exchange_t  *x;
-
-    x = mdm_exchange_create(&runner->store->settings);
-    if (x == NULL) {
-        return NGX_ERROR;
-    }
-
-    runner->exchange = x;
-    runner->round.exchange = x;
-
-    x->kind = MDM_KIND_JOB;
-    x->now = ngx_time();
-    x->step = mdm_job_look_step;
-
-    look = mdm_arena_zalloc(x->arena, sizeof(mdm_job_look_t));
-    kicks = mdm_arena_alloc(x->arena, NGX_MDM_JOB_KICKS * sizeof(mdm_str_t));
-
-    if (look == NULL || kicks == NULL) {
-        return NGX_ERROR;
-    }
-
-    runner->look = look;
-    x->ctx = look;
-
-    look->runner.data = ngx_mdm_job_name;
-    look->runner.len = ngx_mdm_job_name_len;
-
-    if (ngx_mdm_job_look_jobs(runner) != NGX_OK
-        || ngx_mdm_job_look_wants(runner) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* of those that come while this is under way nothing is known yet */
-
-    look->kicks = kicks;
-    look->nkicks = runner->nkicks;
-
-    for (i = 0; i < runner->nkicks; i++) {
-
-        if (mdm_str_dup(x->arena, &kicks[i],
-                        &(mdm_str_t) { runner->kicks[i].len,
-                                       runner->kicks[i].data })
-            != MDM_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    runner->nkicks = 0;
-
-    return NGX_OK;
-}
-
-
-/* what has ended, and what goes on */
-
-static ngx_int_t
-ngx_mdm_job_look_jobs(ngx_mdm_runner_t *runner)
-{
-    ngx_uint_t       i;
-    mdm_str_t        work;
-    mdm_arena_t     *arena;
-    ngx_mdm_job_t   *job;
-    mdm_job_look_t  *look;
-
-    look = runner->look;
-    arena = runner->exchange->arena;
-
-    look->done = mdm_arena_alloc(arena, NGX_MDM_JOB_SLOTS
-                                        * sizeof(mdm_job_done_t));
-    look->held = mdm_arena_alloc(arena, NGX_MDM_JOB_SLOTS
-                                        * sizeof(mdm_job_held_t));
-
-    if (look->done == NULL || look->held == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < NGX_MDM_JOB_SLOTS; i++) {
-        job = &runner->jobs[i];
-
-        if (job->kind == NULL) {
-            continue;
-        }
-
-        /* the slot may get other work before the exchange ends */
-
-        work.data = job->work.data;
-        work.len = job->work.len;
-
-        if (mdm_str_dup(arena, &work, &work) != MDM_OK) {
-            return NGX_ERROR;
-        }
-
-        if (job->ended) {
-            look->done[look->ndone].work = work;
-            look->done[look->ndone].again = job->again;
-            runner->told[look->ndone++] = job;
-
-        } else {
-            look->held[look->nheld].work = work;
-            look->held[look->nheld].lease = job->kind->lease;
-            runner->looked[look->nheld++] = job;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* how much of each kind there is room for */
-
-static ngx_int_t
-ngx_mdm_job_look_wants(ngx_mdm_runner_t *runner)
-{
-    ngx_uint_t       i, k, total, busy[MDM_ENDPOINT_JOBS];
-    mdm_job_look_t  *look;
-
-    look = runner->look;
-
-    look->wants = mdm_arena_alloc(runner->exchange->arena,
-                                  MDM_ENDPOINT_JOBS * sizeof(mdm_job_want_t));
-    if (look->wants == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_exiting || ngx_terminate) {
-        return NGX_OK;
-    }
-
-    ngx_memzero(busy, sizeof(busy));
-
-    for (i = 0; i < look->nheld; i++) {
-        for (k = 0; k < ngx_mdm_job_nkinds; k++) {
-            busy[k] += (runner->looked[i]->kind == ngx_mdm_job_kinds[k]);
-        }
-    }
-
-    /* the slot of a kind that has none under way is kept for it */
-
-    total = NGX_MDM_JOB_SPARE;
-
-    for (k = 0; k < ngx_mdm_job_nkinds; k++) {
-        total -= (busy[k] > 1) ? ngx_min(total, busy[k] - 1) : 0;
-    }
-
-    for (k = 0; k < ngx_mdm_job_nkinds; k++) {
-        look->wants[k].kind = ngx_mdm_job_kinds[k];
-        look->wants[k].most = (busy[k] == 0) ? 1 + total : total;
-        look->most += (busy[k] == 0);
-    }
-
-    look->nwants = ngx_mdm_job_nkinds;
-    look->most += total;
-
-    return NGX_OK;
 }
 
 
