@@ -9,6 +9,8 @@
 
 #include "ngx_mdm_redis_meta.h"
 
+#include "mdm_key.h"
+
 
 /* what the first element of the meta script's list says */
 
@@ -211,30 +213,37 @@ static void
 ngx_mdm_redis_meta_version(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
     ngx_str_t *reason)
 {
-    u_char     text[NGX_MAX_ERROR_STR / 2], version[32], release[64], *p;
-    mdm_str_t  s;
-    ngx_str_t  v, r, t;
+    u_char      text[NGX_MAX_ERROR_STR / 2], version[32], release[64], *p;
+    mdm_str_t   s;
+    ngx_str_t   v, r, t;
+    ngx_uint_t  older;
 
-    s = mdm_reply_str(reply, 1);
+    s = mdm_reply_str(reply, MDM_RET_META_VERSION);
+    older = mdm_str_is(&s, "1");
     ngx_mdm_redis_text(&v, &s, version, sizeof(version));
 
-    s = mdm_reply_str(reply, 2);
+    s = mdm_reply_str(reply, MDM_RET_META_RELEASE);
     ngx_mdm_redis_text(&r, &s, release, sizeof(release));
 
     ngx_mdm_peer_reason(&conn->peer, reason, "its keyspace is of version %V, "
-                              "release " MDM_VERSION " knows version 1", &v);
+                              "release " MDM_VERSION " knows version "
+                              MDM_KEYSPACE_VERSION, &v);
 
     p = ngx_slprintf(text, text + sizeof(text),
                      "redis %V cannot be used by this release, requests get "
-                     "503 (%V): it needs ",
+                     "503 (%V): it ",
                      ngx_mdm_redis_conn_name(conn), reason);
 
-    if (r.len != 0) {
-        p = ngx_slprintf(p, text + sizeof(text), "release %V or a later one",
-                         &r);
+    if (older) {
+        p = ngx_slprintf(p, text + sizeof(text), "is of before the first "
+                         "release, set up a new store");
+
+    } else if (r.len != 0) {
+        p = ngx_slprintf(p, text + sizeof(text), "needs release %V or a later "
+                         "one", &r);
 
     } else {
-        p = ngx_slprintf(p, text + sizeof(text), "a release that knows "
+        p = ngx_slprintf(p, text + sizeof(text), "needs a release that knows "
                          "version %V", &v);
     }
 

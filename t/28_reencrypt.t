@@ -373,7 +373,7 @@ my $tls = MDM::Redis->new(dir => "$dir/tls", auth => 0, args => [ '--tls-port', 
     '--tls-ca-cert-file', $ca->{file}, '--tls-auth-clients', 'no' ]);
 
 $tls->start;
-$tls->cmd('HSET', 'mdm:meta', 'partitions', 8);
+$tls->cmd('HSET', 'mdm:meta', 'partitions', 8, 'version', 2);
 $tls->cmd('HSET', 'mdm:{default/1}:u:X', 'unlock', 'token');
 
 tool_is('TLS', [ '-s', "127.0.0.1:$port", '--tls-ca', $ca->{file}, '-k',

@@ -272,15 +272,31 @@ $t->{test_problem} = '';
 $t->write_conf(store => '');
 $t->expect_log(qr/\[alert\] .* cannot be used by this release/);
 $from = $t->log_size;
-$redis->cmd('HSET', 'mdm:meta', 'version', 2, 'release', '9.9');
+$redis->cmd('HSET', 'mdm:meta', 'version', 3, 'release', '9.9');
 $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 ok(settled(503), 'another version: 503');
 is($d->idle->status, 503, 'for each device');
 wait_for(5, sub { alerts($from) });
 is(scalar(@one = alerts($from)), 1, 'one alert');
-like($one[0], qr/its keyspace is of version 2, release 0\.\S+ knows version 1\): it needs release 9\.9 or a later one, see docs\/upgrade\.md/,
+like($one[0], qr/its keyspace is of version 3, release 0\.\S+ knows version 2\): it needs release 9\.9 or a later one, see docs\/upgrade\.md/,
      'which says what is needed');
-$redis->cmd('HSET', 'mdm:meta', 'version', 1);
+$redis->cmd('HSET', 'mdm:meta', 'version', 2);
 ok(wait_for(5, sub { $d->idle->status == 200 }), 'the known one again');
+
+# one of before the first release, with the field and without
+
+for my $what ('version', 'none') {
+    $from = $t->log_size;
+    $redis->cmd('HSET', 'mdm:meta', 'version', 1, 'release', '0.1.0');
+    $redis->cmd('HDEL', 'mdm:meta', 'version') if $what eq 'none';
+    $redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    ok(settled(503), "$what: 503");
+    wait_for(5, sub { alerts($from) });
+    is(scalar(@one = alerts($from)), 1, "$what: one alert");
+    like($one[0], qr/its keyspace is of version 1, release 0\.\S+ knows version 2\): it is of before the first release, set up a new store, see docs\/upgrade\.md/,
+         "$what: which says what is needed");
+    $redis->cmd('HSET', 'mdm:meta', 'version', 2);
+    ok(wait_for(5, sub { $d->idle->status == 200 }), "$what: and again");
+}
 
 finish;

@@ -133,7 +133,7 @@ $redis->cmd(HDEL => 'mdm:meta', 'keys');
 
 $redis->cmd(HSET => 'mdm:meta', version => 9);
 fails('a version', qr/^fail .*: version: the keyspace has version 9/m);
-$redis->cmd(HSET => 'mdm:meta', version => 1);
+$redis->cmd(HSET => 'mdm:meta', version => 2);
 
 $redis->cmd(ACL => SETUSER => $redis->{user}, '-hset', '-zadd');
 fails('commands that the user may not call',

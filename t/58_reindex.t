@@ -116,7 +116,7 @@ reindex_is('no number', [ $server, '--wait', 'x' ], 2,
     $other->cmd('HSET', 'mdm:meta', 'partitions', '16', 'version', '9');
     reindex_is('a later keyspace', [ 'unix:' . $other->socket ], 2,
                'mdm-store: its keyspace is of version 9, .*');
-    $other->cmd('HSET', 'mdm:meta', 'partitions', '0', 'version', '1');
+    $other->cmd('HSET', 'mdm:meta', 'partitions', '0', 'version', '2');
     reindex_is('no partitions', [ 'unix:' . $other->socket ], 2,
                'mdm-store: mdm:meta has "0" for partitions');
     $other->stop;

@@ -10,12 +10,13 @@
 #define _MDM_STORE_H_INCLUDED_
 
 
+#include "mdm_key.h"
 #include "mdm_server.h"
 
 
 /* "version" of mdm:meta that this release knows */
 
-#define MDM_STORE_VERSION     "1"
+#define MDM_STORE_VERSION     MDM_KEYSPACE_VERSION
 
 
 typedef struct {

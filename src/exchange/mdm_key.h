@@ -17,6 +17,9 @@
 
 
 #define MDM_PARTITIONS_MAX    16384
+/* of the keyspace, as meta.lua writes and knows it; see docs/upgrade.md */
+#define MDM_KEYSPACE_VERSION  "2"
+
 #define MDM_TENANT_MAX        64
 
 

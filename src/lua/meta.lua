@@ -22,8 +22,8 @@ local sealed = #ARGV >= checks_at and ARGV[#ARGV] == 'sealed'
                and table.remove(ARGV)
 local partitions, known, id = v[1], v[2] or '', v[4]
 
-if v[3] and v[3] ~= '1' then
-    return {2, v[3], v[6] or ''}
+if (v[3] or partitions and '1' or '2') ~= '2' then
+    return {2, v[3] or '1', v[6] or ''}
 end
 
 -- one that takes the place of another says of which
@@ -78,7 +78,7 @@ elseif #ARGV >= checks_at and not partitions then
 end
 
 if not partitions then
-    redis.call('HSET', meta, 'partitions', number, 'version', 1,
+    redis.call('HSET', meta, 'partitions', number, 'version', 2,
                'release', release)
 end
 
