@@ -7,6 +7,7 @@
  */
 
 
+#include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_mode.h"
 
 

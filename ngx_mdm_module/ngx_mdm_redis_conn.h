@@ -16,8 +16,8 @@
 #include <ngx_event.h>
 
 #include "ngx_mdm_peer.h"
-#include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_error.h"
+#include "ngx_mdm_redis_op.h"
 #include "ngx_mdm_redis_resp.h"
 #include "ngx_mdm_store.h"
 

@@ -9,6 +9,7 @@
  */
 
 
+#include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_id.h"
 #include "ngx_mdm_redis_meta.h"
 

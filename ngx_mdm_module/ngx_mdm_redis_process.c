@@ -6,6 +6,7 @@
  */
 
 
+#include "ngx_mdm_redis.h"
 #include "ngx_mdm_redis_id.h"
 #include "ngx_mdm_redis_node.h"
 

@@ -170,7 +170,7 @@ is($d->enroll->idle->status, 200, 'a device');
 ($rc, $said) = $t->mdm_store('show', @server);
 is($rc, 0, 'show');
 like($said, qr/^store_id $id[1]$/m, 'show: the id');
-like($said, qr/^version 1$/m, 'show: the version');
+like($said, qr/^version 2$/m, 'show: the version');
 
 
 # emptied while connected
