@@ -272,7 +272,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     }
 
     return (mdm_reply_int(reply, MDM_RET_MIGRATE_FIRST, 0) == 1)
-           ? mdm_exchange_enter(x, mdm_ddm_kick, x->ctx,
+           ? mdm_exchange_enter(x, mdm_ddm_ensure_sets, x->ctx,
                                 MDM_API_MIGRATION_KICKED)
            : mdm_exchange_empty(x, 200);
 }

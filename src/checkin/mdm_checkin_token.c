@@ -116,7 +116,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     /* the device says it once more, should this be the end of the worker */
 
-    return mdm_exchange_enter(x, mdm_ddm_kick, x->ctx, MDM_TOKEN_KICKED);
+    return mdm_exchange_enter(x, mdm_ddm_ensure_sets, x->ctx, MDM_TOKEN_KICKED);
 }
 
 

@@ -10,39 +10,39 @@
 
 
 /* partitions asked in one round */
-#define MDM_DDM_LOOK          128
+#define MDM_DDM_PROBE         128
 
 /*
  * Partitions worked on at a time and channels a call: together what Redis
  * is kept from other clients for, a few milliseconds.
  */
 #define MDM_DDM_WIDTH         4
-#define MDM_DDM_WALK          100
+#define MDM_DDM_SCAN          100
 
-/* rounds between two words of progress, and of one exchange */
-#define MDM_DDM_ROUNDS        8
+/* rounds between two heartbeats, and of one exchange */
+#define MDM_DDM_HEARTBEAT     8
 #define MDM_DDM_STEPS         20000
 
 
 enum {
-    MDM_DDM_KICK_BEGIN = 0,
-    MDM_DDM_KICK_ASKED,
-    MDM_DDM_KICK_LISTED
+    MDM_DDM_ENSURE_BEGIN = 0,
+    MDM_DDM_ENSURE_ASKED,
+    MDM_DDM_ENSURE_LISTED
 };
 
 
 enum {
     MDM_DDM_BEGIN = 0,
     MDM_DDM_BEGUN,
-    MDM_DDM_LOOKED,
-    MDM_DDM_SINCE,
-    MDM_DDM_WALKED,
+    MDM_DDM_PROBED,
+    MDM_DDM_CHANGES,
+    MDM_DDM_SCANNED,
     MDM_DDM_ENDED,
     MDM_DDM_STOPPED
 };
 
 
-struct mdm_ddm_part_s {
+struct mdm_ddm_partition_s {
     mdm_str_t                 tag;         /* KEYS[1] */
     int64_t                   rev;         /* it has; -1: none yet */
     unsigned                  behind:1;
@@ -53,15 +53,15 @@ struct mdm_ddm_part_s {
 static mdm_str_t *mdm_ddm_rollout_job(mdm_exchange_t *x, mdm_uint_t i,
     const char *mode, mdm_uint_t more);
 static mdm_int_t mdm_ddm_rollout_begun(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_look(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_looked(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_since(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_probe(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_probed(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_changes(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_round(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i,
-    mdm_ddm_part_t *part);
-static mdm_int_t mdm_ddm_rollout_walk(mdm_exchange_t *x, mdm_uint_t i,
-    mdm_ddm_part_t *part);
-static mdm_int_t mdm_ddm_rollout_walked(mdm_exchange_t *x);
+    mdm_ddm_partition_t *partition);
+static mdm_int_t mdm_ddm_rollout_scan(mdm_exchange_t *x, mdm_uint_t i,
+    mdm_ddm_partition_t *partition);
+static mdm_int_t mdm_ddm_rollout_scanned(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_progress(mdm_exchange_t *x, mdm_str_t *args);
 static mdm_int_t mdm_ddm_rollout_end(mdm_exchange_t *x, const char *mode,
     mdm_int_t state);
@@ -120,17 +120,17 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
     case MDM_DDM_BEGUN:
         return mdm_ddm_rollout_begun(x);
 
-    case MDM_DDM_LOOKED:
-        return mdm_ddm_rollout_looked(x);
+    case MDM_DDM_PROBED:
+        return mdm_ddm_rollout_probed(x);
 
-    case MDM_DDM_SINCE:
-        ro->since = x->calls[0].reply;
+    case MDM_DDM_CHANGES:
+        ro->changes = x->calls[0].reply;
 
-        return (mdm_reply_at(ro->since, MDM_RET_DDM_SINCE_REV) != NULL)
+        return (mdm_reply_at(ro->changes, MDM_RET_DDM_CHANGES_REV) != NULL)
                ? mdm_ddm_rollout_round(x) : mdm_exchange_odd(x, 0);
 
-    case MDM_DDM_WALKED:
-        return mdm_ddm_rollout_walked(x);
+    case MDM_DDM_SCANNED:
+        return mdm_ddm_rollout_scanned(x);
 
     case MDM_DDM_ENDED:
         return mdm_ddm_rollout_ended(x);
@@ -180,59 +180,60 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
 
     ro->rev = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_REV, 0);
 
-    ro->parts = mdm_arena_zalloc(x->arena, x->settings->partitions
-                                           * sizeof(mdm_ddm_part_t));
+    ro->partitions = mdm_arena_zalloc(x->arena, x->settings->partitions
+                                                * sizeof(mdm_ddm_partition_t));
     ro->active = mdm_arena_alloc(x->arena,
-                                 MDM_DDM_WIDTH * sizeof(mdm_ddm_part_t *));
+                                 MDM_DDM_WIDTH
+                                 * sizeof(mdm_ddm_partition_t *));
 
-    if (ro->parts == NULL || ro->active == NULL) {
+    if (ro->partitions == NULL || ro->active == NULL) {
         return MDM_ERROR;
     }
 
     for (p = 0; p < x->settings->partitions; p++) {
 
-        if (mdm_key_partition(x->arena, &ro->parts[p].tag, &x->tenant, p)
+        if (mdm_key_partition(x->arena, &ro->partitions[p].tag, &x->tenant, p)
             != MDM_OK)
         {
             return MDM_ERROR;
         }
     }
 
-    ro->asked = 0;
+    ro->probed = 0;
     ro->done = 0;
 
-    return mdm_ddm_rollout_look(x);
+    return mdm_ddm_rollout_probe(x);
 }
 
 
 /* which partitions are behind? */
 
 static mdm_int_t
-mdm_ddm_rollout_look(mdm_exchange_t *x)
+mdm_ddm_rollout_probe(mdm_exchange_t *x)
 {
     mdm_uint_t          i, n;
     mdm_ddm_rollout_t  *ro;
 
     ro = x->ctx;
 
-    n = x->settings->partitions - ro->asked;
+    n = x->settings->partitions - ro->probed;
 
     if (n == 0) {
-        return mdm_ddm_rollout_since(x);
+        return mdm_ddm_rollout_changes(x);
     }
 
-    if (n > MDM_DDM_LOOK) {
-        n = MDM_DDM_LOOK;
+    if (n > MDM_DDM_PROBE) {
+        n = MDM_DDM_PROBE;
     }
 
-    if (mdm_exchange_calls(x, n, MDM_DDM_LOOKED) != MDM_CALL) {
+    if (mdm_exchange_calls(x, n, MDM_DDM_PROBED) != MDM_CALL) {
         return MDM_ERROR;
     }
 
     for (i = 0; i < n; i++) {
 
         if (mdm_exchange_call(x, i, &mdm_script_ddm_state,
-                              &ro->parts[ro->asked + i].tag, 0)
+                              &ro->partitions[ro->probed + i].tag, 0)
             == NULL)
         {
             return MDM_ERROR;
@@ -244,38 +245,38 @@ mdm_ddm_rollout_look(mdm_exchange_t *x)
 
 
 static mdm_int_t
-mdm_ddm_rollout_looked(mdm_exchange_t *x)
+mdm_ddm_rollout_probed(mdm_exchange_t *x)
 {
-    int64_t             to, enrollments;
-    mdm_uint_t          i;
-    mdm_ddm_part_t     *part;
-    mdm_ddm_rollout_t  *ro;
-    const mdm_reply_t  *reply;
+    int64_t               to, enrollments;
+    mdm_uint_t            i;
+    mdm_ddm_partition_t  *partition;
+    mdm_ddm_rollout_t    *ro;
+    const mdm_reply_t    *reply;
 
     ro = x->ctx;
 
     for (i = 0; i < x->ncalls; i++) {
         reply = x->calls[i].reply;
-        part = &ro->parts[ro->asked + i];
+        partition = &ro->partitions[ro->probed + i];
 
-        part->rev = mdm_reply_int(reply, MDM_RET_DDM_STATE_REV, -1);
+        partition->rev = mdm_reply_int(reply, MDM_RET_DDM_STATE_REV, -1);
         to = mdm_reply_int(reply, MDM_RET_DDM_STATE_REPLICA, -1);
         enrollments = mdm_reply_int(reply, MDM_RET_DDM_STATE_ENROLLMENTS, 0);
 
         /* one without channels gets its copy when the first one comes */
 
-        part->behind = (part->rev < ro->rev || to > part->rev)
-                       && (part->rev >= 0 || enrollments > 0);
-        part->applied = 0;
+        partition->behind = (partition->rev < ro->rev || to > partition->rev)
+                            && (partition->rev >= 0 || enrollments > 0);
+        partition->applied = 0;
 
-        if (!part->behind) {
+        if (!partition->behind) {
             ro->done++;
         }
     }
 
-    ro->asked += x->ncalls;
+    ro->probed += x->ncalls;
 
-    return mdm_ddm_rollout_look(x);
+    return mdm_ddm_rollout_probe(x);
 }
 
 
@@ -285,49 +286,49 @@ mdm_ddm_rollout_looked(mdm_exchange_t *x)
  */
 
 static mdm_int_t
-mdm_ddm_rollout_since(mdm_exchange_t *x)
+mdm_ddm_rollout_changes(mdm_exchange_t *x)
 {
-    int64_t             rev;
-    mdm_str_t          *args;
-    mdm_uint_t          i, n;
-    mdm_ddm_part_t     *part;
-    mdm_ddm_rollout_t  *ro;
+    int64_t               rev;
+    mdm_str_t            *args;
+    mdm_uint_t            i, n;
+    mdm_ddm_partition_t  *partition;
+    mdm_ddm_rollout_t    *ro;
 
     ro = x->ctx;
 
-    part = NULL;
+    partition = NULL;
     n = x->settings->partitions;
 
     for (i = 0; i < n; i++) {
 
-        if (ro->parts[i].behind
-            && (part == NULL || ro->parts[i].rev < part->rev))
+        if (ro->partitions[i].behind
+            && (partition == NULL || ro->partitions[i].rev < partition->rev))
         {
-            part = &ro->parts[i];
+            partition = &ro->partitions[i];
         }
     }
 
-    if (part == NULL) {
+    if (partition == NULL) {
         return mdm_ddm_rollout_end(x, "end", MDM_DDM_ENDED);
     }
 
-    rev = part->rev;
+    rev = partition->rev;
 
-    ro->group = (mdm_uint_t) (part - ro->parts);
+    ro->group = (mdm_uint_t) (partition - ro->partitions);
     ro->next = ro->group;
     ro->nactive = 0;
 
-    if (mdm_exchange_calls(x, 1, MDM_DDM_SINCE) != MDM_CALL) {
+    if (mdm_exchange_calls(x, 1, MDM_DDM_CHANGES) != MDM_CALL) {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_since, &ro->key, 0);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_changes, &ro->key, 0);
 
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    return mdm_printf(x->arena, &args[MDM_ARG_DDM_SINCE_SINCE], "%lld",
+    return mdm_printf(x->arena, &args[MDM_ARG_DDM_CHANGES_SINCE], "%lld",
                       (long long) (rev < 0 ? 0 : rev)) == MDM_OK
            ? MDM_CALL : MDM_ERROR;
 }
@@ -338,48 +339,50 @@ mdm_ddm_rollout_since(mdm_exchange_t *x)
 static mdm_int_t
 mdm_ddm_rollout_round(mdm_exchange_t *x)
 {
-    mdm_str_t          *args;
-    mdm_int_t           rc;
-    mdm_uint_t          i, word;
-    mdm_ddm_part_t     *part;
-    mdm_ddm_rollout_t  *ro;
+    mdm_str_t            *args;
+    mdm_int_t             rc;
+    mdm_uint_t            i, heartbeat;
+    mdm_ddm_partition_t  *partition;
+    mdm_ddm_rollout_t    *ro;
 
     ro = x->ctx;
 
     while (ro->nactive < MDM_DDM_WIDTH
            && ro->next < x->settings->partitions)
     {
-        part = &ro->parts[ro->next++];
+        partition = &ro->partitions[ro->next++];
 
-        if (part->behind && part->rev == ro->parts[ro->group].rev) {
-            ro->active[ro->nactive++] = part;
+        if (partition->behind
+            && partition->rev == ro->partitions[ro->group].rev)
+        {
+            ro->active[ro->nactive++] = partition;
         }
     }
 
     if (ro->nactive == 0) {
-        return mdm_ddm_rollout_since(x);
+        return mdm_ddm_rollout_changes(x);
     }
 
-    word = (++ro->rounds >= MDM_DDM_ROUNDS);
+    heartbeat = (++ro->rounds >= MDM_DDM_HEARTBEAT);
 
-    if (mdm_exchange_calls(x, ro->nactive + word, MDM_DDM_WALKED)
+    if (mdm_exchange_calls(x, ro->nactive + heartbeat, MDM_DDM_SCANNED)
         != MDM_CALL)
     {
         return MDM_ERROR;
     }
 
     for (i = 0; i < ro->nactive; i++) {
-        part = ro->active[i];
+        partition = ro->active[i];
 
-        rc = part->applied ? mdm_ddm_rollout_walk(x, i, part)
-                           : mdm_ddm_rollout_apply(x, i, part);
+        rc = partition->applied ? mdm_ddm_rollout_scan(x, i, partition)
+                                : mdm_ddm_rollout_apply(x, i, partition);
 
         if (rc != MDM_OK) {
             return MDM_ERROR;
         }
     }
 
-    if (word) {
+    if (heartbeat) {
         ro->rounds = 0;
 
         args = mdm_ddm_rollout_job(x, i, "go", MDM_DDM_PROGRESS);
@@ -394,7 +397,8 @@ mdm_ddm_rollout_round(mdm_exchange_t *x)
 
 
 static mdm_int_t
-mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
+mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i,
+    mdm_ddm_partition_t *partition)
 {
     size_t              k, n;
     int64_t             rev;
@@ -403,11 +407,11 @@ mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 
     ro = x->ctx;
 
-    rev = mdm_reply_int(ro->since, MDM_RET_DDM_SINCE_REV, 0);
-    n = mdm_reply_size(ro->since);
-    n = (n > MDM_RET_DDM_SINCE_SETS) ? n - MDM_RET_DDM_SINCE_SETS : 0;
+    rev = mdm_reply_int(ro->changes, MDM_RET_DDM_CHANGES_REV, 0);
+    n = mdm_reply_size(ro->changes);
+    n = (n > MDM_RET_DDM_CHANGES_SETS) ? n - MDM_RET_DDM_CHANGES_SETS : 0;
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_apply, &part->tag, n);
+    args = mdm_exchange_call(x, i, &mdm_script_ddm_apply, &partition->tag, n);
 
     if (args == NULL
         || mdm_printf(x->arena, &args[MDM_ARG_DDM_APPLY_REV], "%lld",
@@ -417,13 +421,13 @@ mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_DDM_APPLY_WATCHERS] = mdm_reply_str(ro->since,
-                                                 MDM_RET_DDM_SINCE_WATCHERS);
+    args[MDM_ARG_DDM_APPLY_WATCHERS] = mdm_reply_str(ro->changes,
+                                                 MDM_RET_DDM_CHANGES_WATCHERS);
 
     args += MDM_ARG_DDM_APPLY_SETS;
 
     for (k = 0; k < n; k++) {
-        args[k] = mdm_reply_str(ro->since, MDM_RET_DDM_SINCE_SETS + k);
+        args[k] = mdm_reply_str(ro->changes, MDM_RET_DDM_CHANGES_SETS + k);
     }
 
     return MDM_OK;
@@ -431,18 +435,19 @@ mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 
 
 static mdm_int_t
-mdm_ddm_rollout_walk(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
+mdm_ddm_rollout_scan(mdm_exchange_t *x, mdm_uint_t i,
+    mdm_ddm_partition_t *partition)
 {
     mdm_str_t  *args;
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_walk, &part->tag, 0);
+    args = mdm_exchange_call(x, i, &mdm_script_ddm_scan, &partition->tag, 0);
 
     if (args == NULL
-        || mdm_printf(x->arena, &args[MDM_ARG_DDM_WALK_MOST], "%d",
-                      MDM_DDM_WALK)
+        || mdm_printf(x->arena, &args[MDM_ARG_DDM_SCAN_MOST], "%d",
+                      MDM_DDM_SCAN)
            != MDM_OK
-        || mdm_ddm_notify_args(x, &part->tag, &args[MDM_ARG_DDM_WALK_UUID],
-                               &args[MDM_ARG_DDM_WALK_BODY])
+        || mdm_ddm_notify_args(x, &partition->tag, &args[MDM_ARG_DDM_SCAN_UUID],
+                               &args[MDM_ARG_DDM_SCAN_BODY])
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -453,40 +458,40 @@ mdm_ddm_rollout_walk(mdm_exchange_t *x, mdm_uint_t i, mdm_ddm_part_t *part)
 
 
 static mdm_int_t
-mdm_ddm_rollout_walked(mdm_exchange_t *x)
+mdm_ddm_rollout_scanned(mdm_exchange_t *x)
 {
-    mdm_uint_t          i, k;
-    mdm_ddm_part_t     *part;
-    mdm_ddm_rollout_t  *ro;
-    const mdm_reply_t  *reply;
+    mdm_uint_t            i, k;
+    mdm_ddm_partition_t  *partition;
+    mdm_ddm_rollout_t    *ro;
+    const mdm_reply_t    *reply;
 
     ro = x->ctx;
 
     k = 0;
 
     for (i = 0; i < ro->nactive; i++) {
-        part = ro->active[i];
+        partition = ro->active[i];
         reply = x->calls[i].reply;
 
-        if (!part->applied) {
-            part->applied = 1;
-            ro->active[k++] = part;
+        if (!partition->applied) {
+            partition->applied = 1;
+            ro->active[k++] = partition;
             continue;
         }
 
-        ro->seen += mdm_reply_count(reply, MDM_RET_DDM_WALK_SEEN,
-                                    MDM_DDM_WALK);
-        ro->changed += mdm_reply_count(reply, MDM_RET_DDM_WALK_CHANGED,
-                                       MDM_DDM_WALK);
-        ro->queued += mdm_reply_count(reply, MDM_RET_DDM_WALK_QUEUED,
-                                      MDM_DDM_WALK);
+        ro->seen += mdm_reply_count(reply, MDM_RET_DDM_SCAN_SEEN,
+                                    MDM_DDM_SCAN);
+        ro->changed += mdm_reply_count(reply, MDM_RET_DDM_SCAN_CHANGED,
+                                       MDM_DDM_SCAN);
+        ro->queued += mdm_reply_count(reply, MDM_RET_DDM_SCAN_QUEUED,
+                                      MDM_DDM_SCAN);
 
-        if (mdm_reply_int(reply, MDM_RET_DDM_WALK_MORE, 0)) {
-            ro->active[k++] = part;
+        if (mdm_reply_int(reply, MDM_RET_DDM_SCAN_MORE, 0)) {
+            ro->active[k++] = partition;
             continue;
         }
 
-        part->behind = 0;
+        partition->behind = 0;
         ro->done++;
     }
 
@@ -566,24 +571,24 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
     /* more was changed meanwhile, or a partition has got its first channel */
 
     ro->rev = mdm_reply_int(reply, MDM_RET_DDM_JOB_REV, 0);
-    ro->asked = 0;
+    ro->probed = 0;
     ro->done = 0;
 
-    return mdm_ddm_rollout_look(x);
+    return mdm_ddm_rollout_probe(x);
 }
 
 
 mdm_int_t
-mdm_ddm_kick(mdm_exchange_t *x)
+mdm_ddm_ensure_sets(mdm_exchange_t *x)
 {
     mdm_str_t  key;
 
     switch (x->state) {
 
-    case MDM_DDM_KICK_BEGIN:
+    case MDM_DDM_ENSURE_BEGIN:
 
         if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
-            || mdm_exchange_calls(x, 1, MDM_DDM_KICK_ASKED) != MDM_CALL)
+            || mdm_exchange_calls(x, 1, MDM_DDM_ENSURE_ASKED) != MDM_CALL)
         {
             return MDM_ERROR;
         }
@@ -596,7 +601,7 @@ mdm_ddm_kick(mdm_exchange_t *x)
 
         return MDM_CALL;
 
-    case MDM_DDM_KICK_ASKED:
+    case MDM_DDM_ENSURE_ASKED:
 
         if (x->calls[0].rc != MDM_CALL_OK) {
             break;
@@ -608,7 +613,7 @@ mdm_ddm_kick(mdm_exchange_t *x)
             return mdm_exchange_leave(x);
         }
 
-        if (mdm_exchange_calls(x, 1, MDM_DDM_KICK_LISTED) != MDM_CALL
+        if (mdm_exchange_calls(x, 1, MDM_DDM_ENSURE_LISTED) != MDM_CALL
             || mdm_job_kick_call(x, 0, MDM_DDM_ROLLOUT, 0) != MDM_OK)
         {
             return MDM_ERROR;
@@ -618,7 +623,7 @@ mdm_ddm_kick(mdm_exchange_t *x)
 
         return MDM_CALL;
 
-    default: /* MDM_DDM_KICK_LISTED */
+    default: /* MDM_DDM_ENSURE_LISTED */
         break;
     }
 

@@ -21,7 +21,7 @@
 #define MDM_DDM_ROLLOUT       "rollout"
 
 
-typedef struct mdm_ddm_part_s  mdm_ddm_part_t;
+typedef struct mdm_ddm_partition_s  mdm_ddm_partition_t;
 
 
 /* x->ctx of the step, which makes it */
@@ -29,16 +29,16 @@ typedef struct mdm_ddm_part_s  mdm_ddm_part_t;
 typedef struct {
     mdm_str_t                 key;         /* "mdm:{tenant/ddm}" */
     int64_t                   rev;         /* to be rolled out */
-    mdm_ddm_part_t           *parts;
-    mdm_uint_t                asked;       /* partitions that were looked at */
+    mdm_ddm_partition_t      *partitions;
+    mdm_uint_t                probed;      /* partitions that were asked */
     mdm_uint_t                done;        /* that are up to date */
     mdm_uint_t                group;       /* those that get the same sets */
-    mdm_uint_t                next;        /* of parts, to be begun */
-    mdm_uint_t                rounds;      /* since the last word */
+    mdm_uint_t                next;        /* of partitions, to be begun */
+    mdm_uint_t                rounds;      /* since the last heartbeat */
     mdm_uint_t                steps;       /* since the start */
-    mdm_ddm_part_t          **active;      /* of the round, in its order */
+    mdm_ddm_partition_t     **active;      /* of the round, in its order */
     mdm_uint_t                nactive;
-    const mdm_reply_t        *since;       /* the sets, as D gave them */
+    const mdm_reply_t        *changes;     /* the sets, as D gave them */
 
     int64_t                   seen;        /* channels looked at */
     int64_t                   changed;     /* that have other declarations */
@@ -54,10 +54,10 @@ mdm_int_t mdm_ddm_rollout_step(mdm_exchange_t *x);
 
 /*
  * A step to be entered where a script said that the partition has no sets yet:
- * sees to it that it gets those of the tenant, whatever happens to this worker
+ * ensures that it gets those of the tenant, whatever happens to this worker
  * once it has answered (where Redis was away, this worker alone knows).
  */
-mdm_int_t mdm_ddm_kick(mdm_exchange_t *x);
+mdm_int_t mdm_ddm_ensure_sets(mdm_exchange_t *x);
 
 
 /* mdm_ddm_jobs.c: the kinds of work of this folder, closed by a NULL step */

@@ -4,7 +4,7 @@
 -- script call: now (Unix seconds); to tell: uuid, body.  What was read of the
 -- replica and computed is kept in it, so that channels with the same sets cost
 -- one manifest; cost counts the declarations of the others.
--- walk: 1 if only what the replica changed is looked for.
+-- scan: 1 if only what the replica changed is looked for.
 
 local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
                    m = 'management'}
@@ -46,7 +46,7 @@ local function ddm_open(T, ctx)
     ctx.defs, ctx.bases, ctx.changed, ctx.left = {}, {}, {}, {}
     ctx.from = tonumber(v[3] or '-1')
 
-    -- a walk is under way: what it is to tell
+    -- a scan is under way: what it is to tell
 
     if v[2] and v[2] ~= v[1] then
 
@@ -302,7 +302,7 @@ local function ddm_hold(T, m)
     redis.call('PERSIST', key)
 end
 
--- has a walk that is under way anything for this channel?
+-- has a scan that is under way anything for this channel?
 local function ddm_touched(T, ctx, who, names, mine)
     for _, set in ipairs(names) do
         if ctx.changed[set] then
@@ -319,7 +319,7 @@ local function ddm_touched(T, ctx, who, names, mine)
     return false
 end
 
--- does a walk that is under way want this channel to be told?
+-- does a scan that is under way want this channel to be told?
 local function ddm_wanted(T, ctx, who, names, mine, m, changed)
     if next(ctx.changed) == nil then
         return false
@@ -349,7 +349,7 @@ local function ddm_wanted(T, ctx, who, names, mine, m, changed)
 end
 
 -- Computes the manifest of a channel and keeps it: has it changed, its token
--- (false: it is empty), does a walk want it to be told.
+-- (false: it is empty), does a scan want it to be told.
 local function ddm_refresh(T, id, ctx)
     ddm_open(T, ctx)
     era_enter(T, id)
@@ -396,7 +396,7 @@ local function ddm_refresh(T, id, ctx)
         end
     end
 
-    if ctx.walk and not ddm_touched(T, ctx, who, names, mine) then
+    if ctx.scan and not ddm_touched(T, ctx, who, names, mine) then
         return false, v[3], false
     end
 

@@ -1,6 +1,6 @@
 --@args rev watchers sets...
 --@returns code
--- Takes changed sets into the replica of a partition; ddm_walk carries them
+-- Takes changed sets into the replica of a partition; ddm_scan carries them
 -- to the channels.
 -- watchers: JSON; sets: set, definition (JSON), …
 -- {1}: done; {0}: the replica is at this rev, or a later one
@@ -13,7 +13,7 @@ if rev <= to then
     return {0}
 end
 
--- a walk that is not at its end starts again, with what is new
+-- a scan that is not at its end starts again, with what is new
 
 local sets, filters, left, known = {}, {}, {}, {}
 

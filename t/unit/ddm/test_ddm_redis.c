@@ -3,7 +3,7 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * Declarations, sets and watchers through a real redis-server: the API's
- * answers, what partitions get of it (ddm_since, ddm_body), and that neither
+ * answers, what partitions get of it (ddm_changes, ddm_body), and that neither
  * the order of changes nor a lost reply makes a difference.
  */
 
@@ -137,7 +137,7 @@ since(const char *from)
     static char   text[65536];
     mdm_reply_t  *reply;
 
-    reply = script(&mdm_script_ddm_since, 1, from, NULL);
+    reply = script(&mdm_script_ddm_changes, 1, from, NULL);
     text[0] = '\0';
 
     for (i = 1; i < reply->nelements; i++) {

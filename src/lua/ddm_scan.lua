@@ -11,7 +11,7 @@
 --@include era
 --@include ddm
 local T, most = KEYS[1], tonumber(most)
-local ctx = {now = clock(), uuid = uuid, body = body, walk = 1, cost = 0}
+local ctx = {now = clock(), uuid = uuid, body = body, scan = 1, cost = 0}
 local key = T .. ':ddm'
 local v = redis.call('HMGET', key, 'rev', 'to', 'after')
 
