@@ -167,7 +167,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
         return NGX_DONE;
     }
 
-    ngx_mdm_log_notes(ctx);
+    ngx_mdm_log_exchange(ctx);
 
     if (x->kick != NULL) {
         ngx_mdm_job_kick(ctx->round.store, x);

@@ -15,7 +15,7 @@
 /* milliseconds between two lines about stray requests */
 #define NGX_MDM_LOG_STRAY     60000
 
-/* seconds between two lines of MDM_NOTE_ALERT_RARE */
+/* seconds between two lines of MDM_LOG_ALERT_RARE */
 #define NGX_MDM_LOG_RARE      60
 
 #define NGX_MDM_LOG_INVALID   0xffffffff
@@ -70,13 +70,13 @@ static ngx_mdm_log_stray_t  ngx_mdm_stray;
 
 
 void
-ngx_mdm_log_notes(ngx_mdm_ctx_t *ctx)
+ngx_mdm_log_exchange(ngx_mdm_ctx_t *ctx)
 {
     ngx_log_t       *log;
     ngx_str_t        text, id;
     ngx_uint_t       level, stray;
     ngx_pool_t      *pool;
-    mdm_note_t      *note;
+    mdm_log_t       *line;
     mdm_exchange_t  *x;
 
     x = ctx->exchange;
@@ -88,19 +88,19 @@ ngx_mdm_log_notes(ngx_mdm_ctx_t *ctx)
         NGX_LOG_ALERT, NGX_LOG_ALERT
     };
 
-    for (note = x->notes; note != NULL; note = note->next) {
+    for (line = x->log; line != NULL; line = line->next) {
 
-        if (note->level == MDM_NOTE_ALERT_RARE && ngx_mdm_log_again()) {
+        if (line->level == MDM_LOG_ALERT_RARE && ngx_mdm_log_again()) {
             continue;
         }
 
-        text = ngx_mdm_printable(pool, (ngx_str_t *) &note->text, 0);
+        text = ngx_mdm_printable(pool, (ngx_str_t *) &line->text, 0);
 
-        ngx_log_error(levels[note->level], log, 0, "%V", &text);
+        ngx_log_error(levels[line->level], log, 0, "%V", &text);
     }
 
-    x->notes = NULL;
-    x->last_note = &x->notes;
+    x->log = NULL;
+    x->last_log = &x->log;
 
     if (x->error.len == 0) {
         return;

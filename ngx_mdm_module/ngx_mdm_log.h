@@ -18,11 +18,11 @@
 
 
 /*
- * Logs the notes of an exchange that has ended, and why the request was
+ * Logs the lines of an exchange that has ended, and why the request was
  * refused, if it was.  One of whoever is there without a certificate is a line
  * of level info, and counted: ngx_mdm_log_stray().
  */
-void ngx_mdm_log_notes(ngx_mdm_ctx_t *ctx);
+void ngx_mdm_log_exchange(ngx_mdm_ctx_t *ctx);
 
 /*
  * src with what a line of a log must not hold written as \xNN, byte by byte:

@@ -427,7 +427,7 @@ ngx_mdm_origin_refuse(ngx_http_request_t *r)
 
     (void) mdm_exchange_refuse(ctx->exchange, NGX_HTTP_FORBIDDEN,
                                "cross-site request");
-    ngx_mdm_log_notes(ctx);
+    ngx_mdm_log_exchange(ctx);
 
     ngx_http_finalize_request(r, ngx_mdm_send(r, ctx->exchange));
 

@@ -223,10 +223,10 @@ mdm_api_audit_log(mdm_exchange_t *x, mdm_int_t rc)
             return MDM_ERROR;
         }
 
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "%s of \"%.*s\" is read by "
-                          "\"%.*s\" from %.*s", a->what, mdm_fmt(&ids),
-                          mdm_fmt(&x->actor[MDM_ARG_WHO]),
-                          mdm_fmt(&x->actor[MDM_ARG_ADDRESS]));
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "%s of \"%.*s\" is read by "
+                         "\"%.*s\" from %.*s", a->what, mdm_fmt(&ids),
+                         mdm_fmt(&x->actor[MDM_ARG_WHO]),
+                         mdm_fmt(&x->actor[MDM_ARG_ADDRESS]));
     }
 
     return rc;

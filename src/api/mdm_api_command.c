@@ -381,8 +381,8 @@ mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
     rc = mdm_inflate(x->arena, &z, result);
 
     if (rc != MDM_OK) {
-        mdm_exchange_note(x, MDM_NOTE_ERROR, "a result that is kept "
-                          "compressed cannot be read");
+        mdm_exchange_log(x, MDM_LOG_ERROR, "a result that is kept "
+                         "compressed cannot be read");
     }
 
     return rc;

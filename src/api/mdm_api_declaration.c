@@ -155,9 +155,9 @@ mdm_api_declaration_put_answer(mdm_exchange_t *x)
     changed = (mdm_reply_code(reply, 0) == 1);
 
     for (w = put->schema.warnings; w != NULL; w = w->next) {
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "declaration \"%s\": %.*s",
-                          mdm_api_shown(x, &put->id, &quote),
-                          mdm_fmt(&w->text));
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "declaration \"%s\": %.*s",
+                         mdm_api_shown(x, &put->id, &quote),
+                         mdm_fmt(&w->text));
     }
 
     if (!put->warnings) {

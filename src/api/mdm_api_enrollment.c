@@ -296,8 +296,8 @@ mdm_api_pin_reset_step(mdm_exchange_t *x)
             return mdm_exchange_refuse(x, 404, "no certificate is pinned");
         }
 
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "the pinned certificate was "
-                          "reset by an administrator");
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "the pinned certificate was "
+                         "reset by an administrator");
 
         return mdm_exchange_empty(x, 204);
     }

@@ -380,8 +380,8 @@ mdm_api_ids_call(mdm_exchange_t *x, mdm_api_ids_t *list,
         return MDM_DECLINED;
     }
 
-    mdm_exchange_note(x, MDM_NOTE_ERROR, "the script \"%.*s\" failed",
-                      mdm_fmt(&call->script->name));
+    mdm_exchange_log(x, MDM_LOG_ERROR, "the script \"%.*s\" failed",
+                     mdm_fmt(&call->script->name));
     mdm_api_ids_fail_chunk(list, chunk, MDM_API_FAILED);
 
     return MDM_DECLINED;

@@ -256,8 +256,8 @@ mdm_api_migration_answer(mdm_exchange_t *x)
     outcome = mdm_reply_str(reply, MDM_RET_MIGRATE_OUTCOME);
 
     if (mdm_str_is(&outcome, "kept")) {
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "migration changed nothing: "
-                          "the device itself has enrolled here since");
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "migration changed nothing: "
+                         "the device itself has enrolled here since");
         return mdm_exchange_empty(x, 200);
     }
 

@@ -215,9 +215,9 @@ mdm_api_serial_replies(mdm_exchange_t *x, mdm_api_query_t *q)
         if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, 0)
             > MDM_API_SERIAL_IDS)
         {
-            mdm_exchange_note(x, MDM_NOTE_WARN, "serial number \"%.*s\" has "
-                              "more than %d devices: some are not found",
-                              mdm_fmt(serial), MDM_API_SERIAL_IDS);
+            mdm_exchange_log(x, MDM_LOG_WARN, "serial number \"%.*s\" has "
+                             "more than %d devices: some are not found",
+                             mdm_fmt(serial), MDM_API_SERIAL_IDS);
         }
 
         for (k = MDM_RET_SERIAL_GET_IDS; mdm_reply_at(reply, k) != NULL; k++) {

@@ -134,8 +134,8 @@ mdm_api_status_report_answer(mdm_exchange_t *x)
         z = body;
 
         if (mdm_inflate(x->arena, &z, &body) != MDM_OK) {
-            mdm_exchange_note(x, MDM_NOTE_ERROR, "a status report that is "
-                              "kept compressed cannot be read");
+            mdm_exchange_log(x, MDM_LOG_ERROR, "a status report that is "
+                             "kept compressed cannot be read");
             return MDM_ERROR;
         }
     }

@@ -488,20 +488,20 @@ mdm_authenticate_end(mdm_exchange_t *x)
             return MDM_ERROR;
         }
 
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "the certificate of \"%.*s\" "
-                          "was replaced: %.*s by %.*s",
-                          mdm_fmt(&m->en.device_key), mdm_fmt(&old),
-                          mdm_fmt(&x->identity.sha256));
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "the certificate of \"%.*s\" "
+                         "was replaced: %.*s by %.*s",
+                         mdm_fmt(&m->en.device_key), mdm_fmt(&old),
+                         mdm_fmt(&x->identity.sha256));
     }
 
     if (mdm_reply_int(x->calls[0].reply, MDM_RET_AUTHENTICATE_WITHHELD, 0)
         == 1)
     {
-        mdm_exchange_note(x, MDM_NOTE_WARN, "the secrets of \"%.*s\" are "
-                          "withheld: its new certificate %.*s has another "
-                          "subject and does not name the device",
-                          mdm_fmt(&m->en.device_key),
-                          mdm_fmt(&x->identity.sha256));
+        mdm_exchange_log(x, MDM_LOG_WARN, "the secrets of \"%.*s\" are "
+                         "withheld: its new certificate %.*s has another "
+                         "subject and does not name the device",
+                         mdm_fmt(&m->en.device_key),
+                         mdm_fmt(&x->identity.sha256));
     }
 
     return mdm_authenticate_drop(x);

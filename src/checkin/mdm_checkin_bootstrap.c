@@ -182,10 +182,10 @@ mdm_checkin_get_bootstrap_token(mdm_exchange_t *x)
         if (mdm_reply_int(x->calls[0].reply, MDM_RET_BOOTSTRAP_GET_WITHHELD, 0)
             == 1)
         {
-            mdm_exchange_note(x, MDM_NOTE_NOTICE, "the bootstrap token of "
-                              "\"%.*s\" is not given out: it is withheld, or "
-                              "the device has checked out",
-                              mdm_fmt(&m->en.device_key));
+            mdm_exchange_log(x, MDM_LOG_NOTICE, "the bootstrap token of "
+                             "\"%.*s\" is not given out: it is withheld, or "
+                             "the device has checked out",
+                             mdm_fmt(&m->en.device_key));
         }
 
         return mdm_exchange_empty(x, 200);

@@ -413,8 +413,8 @@ static mdm_int_t
 mdm_checkin_ddm_lost(mdm_exchange_t *x, const char *what,
     const mdm_str_t *key)
 {
-    mdm_exchange_note(x, MDM_NOTE_ERROR, "%s \"%.*s\" is not in redis, or "
-                      "cannot be read", what, mdm_fmt(key));
+    mdm_exchange_log(x, MDM_LOG_ERROR, "%s \"%.*s\" is not in redis, or "
+                     "cannot be read", what, mdm_fmt(key));
 
     return mdm_exchange_unavailable(x);
 }

@@ -120,15 +120,15 @@ mdm_connect_status(mdm_exchange_t *x)
      */
 
     if (report->uuid.len == 0) {
-        mdm_exchange_note(x, MDM_NOTE_WARN, "a result of \"%.*s\" without a "
-                          "usable CommandUUID", mdm_fmt(&m->en.id_key));
+        mdm_exchange_log(x, MDM_LOG_WARN, "a result of \"%.*s\" without a "
+                         "usable CommandUUID", mdm_fmt(&m->en.id_key));
 
     } else if (report->status == MDM_REPORT_UNREADABLE) {
-        mdm_exchange_note(x, MDM_NOTE_WARN, "the result of command \"%.*s\" "
-                          "for \"%.*s\" is unreadable, it is kept as it "
-                          "came: %s", mdm_fmt(&key), mdm_fmt(&m->en.id_key),
-                          (report->broken != NULL) ? report->broken
-                                                   : "no known Status");
+        mdm_exchange_log(x, MDM_LOG_WARN, "the result of command \"%.*s\" "
+                         "for \"%.*s\" is unreadable, it is kept as it "
+                         "came: %s", mdm_fmt(&key), mdm_fmt(&m->en.id_key),
+                         (report->broken != NULL) ? report->broken
+                                                  : "no known Status");
     }
 
     /* what is not kept is not sent either */
@@ -410,9 +410,9 @@ mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid)
 
     m = x->ctx;
 
-    mdm_exchange_note(x, MDM_NOTE_ERROR, "the body of command \"%.*s\" for "
-                      "\"%.*s\" is gone from redis: check maxmemory-policy",
-                      mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
+    mdm_exchange_log(x, MDM_LOG_ERROR, "the body of command \"%.*s\" for "
+                     "\"%.*s\" is gone from redis: check maxmemory-policy",
+                     mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
 
     return mdm_connect_drop(x, "Drop", uuid);
 }
@@ -427,10 +427,10 @@ mdm_connect_plain(mdm_exchange_t *x, const mdm_str_t *uuid)
 
     m = x->ctx;
 
-    mdm_exchange_note(x, MDM_NOTE_ALERT, "command \"%.*s\" for \"%.*s\" in "
-                      "redis is not encrypted, though \"encryption_required\" "
-                      "is on: it is not delivered, and dropped",
-                      mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
+    mdm_exchange_log(x, MDM_LOG_ALERT, "command \"%.*s\" for \"%.*s\" in "
+                     "redis is not encrypted, though \"encryption_required\" "
+                     "is on: it is not delivered, and dropped",
+                     mdm_fmt(uuid), mdm_fmt(&m->en.id_key));
 
     return mdm_connect_drop(x, "DropPlain", uuid);
 }

@@ -110,9 +110,9 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     }
 
     if (rc == MDM_DECLINED) {
-        mdm_exchange_note(x, MDM_NOTE_WARN, "a status report of \"%.*s\" is "
-                          "kept but not understood: %s",
-                          mdm_fmt(&m->en.id_key), why);
+        mdm_exchange_log(x, MDM_LOG_WARN, "a status report of \"%.*s\" is "
+                         "kept but not understood: %s",
+                         mdm_fmt(&m->en.id_key), why);
 
         memset(report, 0, sizeof(mdm_ddm_report_t));
 
@@ -120,11 +120,11 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     }
 
     if (report->skipped != 0) {
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "%lu values in a status report "
-                          "of \"%.*s\" are left out: a name that is too "
-                          "long, or a wrong type",
-                          (unsigned long) report->skipped,
-                          mdm_fmt(&m->en.id_key));
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "%lu values in a status report "
+                         "of \"%.*s\" are left out: a name that is too "
+                         "long, or a wrong type",
+                         (unsigned long) report->skipped,
+                         mdm_fmt(&m->en.id_key));
     }
 
     return MDM_OK;
@@ -320,9 +320,9 @@ mdm_ddm_status_answer(mdm_exchange_t *x)
     dropped = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_STATUS_DROPPED, 0);
 
     if (dropped != 0) {
-        mdm_exchange_note(x, MDM_NOTE_WARN, "%lld new values in a status "
-                          "report of \"%.*s\" are left out: it has too many",
-                          (long long) dropped, mdm_fmt(&m->en.id_key));
+        mdm_exchange_log(x, MDM_LOG_WARN, "%lld new values in a status "
+                         "report of \"%.*s\" are left out: it has too many",
+                         (long long) dropped, mdm_fmt(&m->en.id_key));
     }
 
     return mdm_exchange_empty(x, 200);

@@ -375,10 +375,10 @@ mdm_message_pin_end(mdm_exchange_t *x)
     switch (code) {
 
     case MDM_CODE_NONE:
-        mdm_exchange_note(x, MDM_NOTE_NOTICE, "certificate %.*s was pinned "
-                          "to the migrated device \"%.*s\"",
-                          mdm_fmt(&x->identity.sha256),
-                          mdm_fmt(&m->en.device_key));
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "certificate %.*s was pinned "
+                         "to the migrated device \"%.*s\"",
+                         mdm_fmt(&x->identity.sha256),
+                         mdm_fmt(&m->en.device_key));
         break;
 
     case MDM_CODE_CHANGED:

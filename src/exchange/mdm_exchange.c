@@ -63,7 +63,7 @@ mdm_exchange_create(const mdm_settings_t *settings)
 
     x->arena = arena;
     x->settings = settings;
-    x->last_note = &x->notes;
+    x->last_log = &x->log;
 
     return x;
 }
@@ -472,24 +472,24 @@ mdm_exchange_error_body(mdm_exchange_t *x)
 
 
 void
-mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level, const char *fmt, ...)
+mdm_exchange_log(mdm_exchange_t *x, mdm_log_e level, const char *fmt, ...)
 {
-    va_list      args;
-    mdm_note_t  *note;
+    va_list     args;
+    mdm_log_t  *line;
 
-    note = mdm_arena_zalloc(x->arena, sizeof(mdm_note_t));
-    if (note == NULL) {
+    line = mdm_arena_zalloc(x->arena, sizeof(mdm_log_t));
+    if (line == NULL) {
         return;
     }
 
     va_start(args, fmt);
-    mdm_format(x->arena, &note->text, fmt, args);
+    mdm_format(x->arena, &line->text, fmt, args);
     va_end(args);
 
-    note->level = level;
+    line->level = level;
 
-    *x->last_note = note;
-    x->last_note = &note->next;
+    *x->last_log = line;
+    x->last_log = &line->next;
 }
 
 

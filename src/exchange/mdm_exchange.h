@@ -57,7 +57,7 @@ typedef enum {
  * A function that may take long.  It may run in a thread of its own while the
  * other calls of its round are under way, and reads and writes nothing but
  * "data", what stays as it is during the round (the body of the request, the
- * settings), and "arena", where it allocates; no cache, no notes, and no key
+ * settings), and "arena", where it allocates; no cache, no log, and no key
  * but those of mdm_secret_keys_copy().  MDM_ERROR fails the call, the arena
  * says why; all else that came out is in "data".
  */
@@ -202,27 +202,27 @@ struct mdm_endpoint_s {
 
 
 typedef enum {
-    MDM_NOTE_INFO = 0,
-    MDM_NOTE_NOTICE,
-    MDM_NOTE_WARN,
-    MDM_NOTE_ERROR,
-    MDM_NOTE_ALERT,
-    MDM_NOTE_ALERT_RARE          /* an alert, one line a minute at most */
-} mdm_note_e;
+    MDM_LOG_INFO = 0,
+    MDM_LOG_NOTICE,
+    MDM_LOG_WARN,
+    MDM_LOG_ERROR,
+    MDM_LOG_ALERT,
+    MDM_LOG_ALERT_RARE           /* an alert, one line a minute at most */
+} mdm_log_e;
 
 
 /* a line for the error log; the runner adds client and request */
 
-typedef struct mdm_note_s     mdm_note_t;
+typedef struct mdm_log_s      mdm_log_t;
 typedef struct mdm_frame_s    mdm_frame_t;
 typedef struct mdm_rewrite_s  mdm_rewrite_t;
 typedef struct mdm_api_audit_s  mdm_api_audit_t;
 typedef struct mdm_header_s   mdm_header_t;
 
-struct mdm_note_s {
-    mdm_note_e                level;
+struct mdm_log_s {
+    mdm_log_e                 level;
     mdm_str_t                 text;
-    mdm_note_t               *next;
+    mdm_log_t                *next;
 };
 
 
@@ -315,8 +315,8 @@ struct mdm_exchange_s {
     mdm_str_t                 mdm_status;  /* Idle, Acknowledged … */
     mdm_str_t                 command_uuid;
     mdm_str_t                 request_type;
-    mdm_note_t               *notes;
-    mdm_note_t              **last_note;
+    mdm_log_t                *log;
+    mdm_log_t               **last_log;
 };
 
 
@@ -414,7 +414,7 @@ mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 
 /* a line for the error log; out of memory loses the line, nothing else */
-void mdm_exchange_note(mdm_exchange_t *x, mdm_note_e level,
+void mdm_exchange_log(mdm_exchange_t *x, mdm_log_e level,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 

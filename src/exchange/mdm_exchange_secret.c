@@ -248,9 +248,9 @@ mdm_exchange_unopened(mdm_exchange_t *x, const mdm_secret_where_t *where,
 
     /* a device comes again: the value may be mended until then */
 
-    mdm_exchange_note(x, MDM_NOTE_ERROR, "%s of %.*s in redis cannot be "
-                      "opened: %.*s", where->field, mdm_fmt(&place.key),
-                      mdm_fmt(why));
+    mdm_exchange_log(x, MDM_LOG_ERROR, "%s of %.*s in redis cannot be "
+                     "opened: %.*s", where->field, mdm_fmt(&place.key),
+                     mdm_fmt(why));
 
     (void) mdm_exchange_unavailable(x);
 
@@ -277,10 +277,10 @@ mdm_exchange_foreign(mdm_exchange_t *x, const mdm_secret_where_t *where,
     }
 
     if (strcmp(where->kind, ":u:") == 0) {
-        mdm_exchange_note(x, MDM_NOTE_ALERT_RARE, "%s of %.*s in redis is not "
-                          "encrypted, though \"encryption_required\" is on: "
-                          "it is taken for absent", where->field,
-                          mdm_fmt(&place.key));
+        mdm_exchange_log(x, MDM_LOG_ALERT_RARE, "%s of %.*s in redis is not "
+                         "encrypted, though \"encryption_required\" is on: "
+                         "it is taken for absent", where->field,
+                         mdm_fmt(&place.key));
         return MDM_OK;
     }
 
@@ -508,8 +508,8 @@ mdm_exchange_rewritten(mdm_exchange_t *x)
     /* that redis is away is said elsewhere */
 
     if (failed != 0) {
-        mdm_exchange_note(x, MDM_NOTE_WARN, "values of an older key could not "
-                          "be written back under the newest one");
+        mdm_exchange_log(x, MDM_LOG_WARN, "values of an older key could not "
+                         "be written back under the newest one");
     }
 
     return mdm_exchange_leave(x);

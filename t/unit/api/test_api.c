@@ -426,7 +426,7 @@ test_enqueue_codes(void **state)
 
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 500);
-    assert_non_null(x->notes);
+    assert_non_null(x->log);
     done(x);
 }
 

@@ -91,7 +91,7 @@ test_migrate(void **state)
 
     assert_int_equal(run(MDM_PUT, "/migration",
                          TOKEN_UPDATE("A", UNLOCK, "b2xk")), 200);
-    assert_non_null(x->notes);
+    assert_non_null(x->log);
     assert_string_equal(mdm_unit_redis_str(redis, x->arena,
                                            "HGET %s:e:A token", tag("A")),
                         "own");

@@ -474,7 +474,7 @@ test_command(void **state)
                                            tag("A"), packed,
                                            (size_t) len - 5));
     assert_int_equal(run(MDM_GET, "/v1/queue/A/U8", ""), 500);
-    assert_non_null(x->notes);
+    assert_non_null(x->log);
 
     freeReplyObject(mdm_unit_redis_command(redis, "ZADD %s:done:A 1736222686 "
                                            "U9", tag("A")));

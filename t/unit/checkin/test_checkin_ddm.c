@@ -213,7 +213,7 @@ test_lists(void **state)
     assert_int_equal(ask_for("declaration-items"), MDM_CALL);
     assert_int_equal(answer(-5, NULL), MDM_DONE);
     assert_int_equal(x->status, 503);
-    assert_non_null(x->notes);
+    assert_non_null(x->log);
 }
 
 
@@ -274,7 +274,7 @@ test_declaration(void **state)
 
     assert_int_equal(answer(0, NULL), MDM_DONE);
     assert_int_equal(x->status, 503);
-    assert_non_null(x->notes);
+    assert_non_null(x->log);
 
     /* variables that cannot be read */
 

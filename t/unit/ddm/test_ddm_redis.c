@@ -325,9 +325,9 @@ test_validate(void **state)
                      204);
 
     assert_int_equal(put(BODY("b", "configuration.new", "{}")), 204);
-    assert_non_null(x->notes);
-    assert_int_equal(x->notes->level, MDM_NOTE_NOTICE);
-    assert_true(mdm_str_is(&x->notes->text, "declaration \"b\": Type: unknown "
+    assert_non_null(x->log);
+    assert_int_equal(x->log->level, MDM_LOG_NOTICE);
+    assert_true(mdm_str_is(&x->log->text, "declaration \"b\": Type: unknown "
                            "type \"com.apple.configuration.new\""));
 
     for (i = 0; i < 2; i++) {

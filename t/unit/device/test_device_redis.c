@@ -608,8 +608,8 @@ test_lost_body(void **state)
 
     idle(state, CERT_A, id_is(UDID));
     got("u2");
-    assert_non_null(x->notes);
-    assert_int_equal(x->notes->level, MDM_NOTE_ERROR);
+    assert_non_null(x->log);
+    assert_int_equal(x->log->level, MDM_LOG_ERROR);
 }
 
 
