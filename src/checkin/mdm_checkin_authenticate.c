@@ -402,7 +402,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
 
     if (mdm_checkin_fields_authenticate(x->arena, m->plist, &pairs, &n)
         != MDM_OK
-        || mdm_message_once(x, m) != MDM_OK
+        || mdm_message_nonce(x, m) != MDM_OK
         || mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_END) != MDM_CALL)
     {
         return MDM_ERROR;
@@ -417,7 +417,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     args[MDM_ARG_AUTHENTICATE_CERT] = x->identity.digest;
     args[MDM_ARG_AUTHENTICATE_CHECKED] = m->pin.digest;
     args[MDM_ARG_AUTHENTICATE_KIND] = mdm_type_name(m->en.type);
-    args[MDM_ARG_AUTHENTICATE_NONCE] = m->once;
+    args[MDM_ARG_AUTHENTICATE_NONCE] = m->nonce;
 
     if (x->settings->keep_certificate) {
         args[MDM_ARG_AUTHENTICATE_DER] = x->identity.der;

@@ -60,7 +60,7 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 
     if (mdm_checkin_fields_token_update(x->arena, m->plist, &pairs, &n)
         != MDM_OK
-        || mdm_message_once(x, m) != MDM_OK)
+        || mdm_message_nonce(x, m) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -72,7 +72,7 @@ mdm_checkin_token_update(mdm_exchange_t *x)
     }
 
     args[MDM_ARG_TOKEN_UPDATE_KIND] = mdm_type_name(m->en.type);
-    args[MDM_ARG_TOKEN_UPDATE_NONCE] = m->once;
+    args[MDM_ARG_TOKEN_UPDATE_NONCE] = m->nonce;
 
     mdm_str_set(&args[MDM_ARG_TOKEN_UPDATE_AWAITING], "0");
 

@@ -276,7 +276,7 @@ mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
     m = x->ctx;
     n = mdm_report_facts(m->data, facts);
 
-    if (mdm_message_once(x, m) != MDM_OK) {
+    if (mdm_message_nonce(x, m) != MDM_OK) {
         return MDM_ERROR;
     }
 
@@ -313,7 +313,7 @@ mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_REPORT_NONCE] = m->once;
+    args[MDM_ARG_REPORT_NONCE] = m->nonce;
     args[MDM_ARG_REPORT_RAW] = r->payload;
     args[MDM_ARG_REPORT_CONSOLE] = mdm_connect_console(m->data);
 

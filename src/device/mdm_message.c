@@ -84,23 +84,23 @@ mdm_message_read(mdm_exchange_t *x)
 
 
 mdm_int_t
-mdm_message_once(mdm_exchange_t *x, mdm_message_t *m)
+mdm_message_nonce(mdm_exchange_t *x, mdm_message_t *m)
 {
-    if (m->once.len != 0) {
+    if (m->nonce.len != 0) {
         return MDM_OK;
     }
 
-    m->once.data = mdm_arena_alloc(x->arena, MDM_ONCE);
+    m->nonce.data = mdm_arena_alloc(x->arena, MDM_MESSAGE_NONCE);
 
-    if (m->once.data == NULL) {
+    if (m->nonce.data == NULL) {
         return MDM_ERROR;
     }
 
-    if (RAND_bytes(m->once.data, MDM_ONCE) != 1) {
+    if (RAND_bytes(m->nonce.data, MDM_MESSAGE_NONCE) != 1) {
         return mdm_arena_failed(x->arena, "RAND_bytes");
     }
 
-    m->once.len = MDM_ONCE;
+    m->nonce.len = MDM_MESSAGE_NONCE;
 
     return MDM_OK;
 }

@@ -29,9 +29,9 @@
 #define  MDM_CODE_PLAIN       -20    /* a plain value is kept: seal it */
 
 
-/* bytes of mdm_message_t.once: random, so that no two messages share them */
+/* bytes of mdm_message_t.nonce: random, so that no two messages share them */
 
-#define MDM_ONCE              8
+#define MDM_MESSAGE_NONCE     8
 
 
 /* x->ctx of every device exchange */
@@ -39,7 +39,7 @@
 typedef struct {
     plist_t                   plist;       /* NULL: a report of connect */
     mdm_enrollment_t          en;
-    mdm_str_t                 once;        /* names this very message */
+    mdm_str_t                 nonce;       /* names this very message */
 
     mdm_uint_t                pinned;      /* 1: the pin was tried */
     mdm_uint_t                claimed;     /* 1: we made the claim */
@@ -64,7 +64,7 @@ mdm_int_t mdm_message_create(mdm_exchange_t *x);
 mdm_int_t mdm_message_read(mdm_exchange_t *x);
 
 /* the name of this message for scripts: the same when a call is repeated */
-mdm_int_t mdm_message_once(mdm_exchange_t *x, mdm_message_t *m);
+mdm_int_t mdm_message_nonce(mdm_exchange_t *x, mdm_message_t *m);
 
 /*
  * Starts a round of one call on the device's partition, as most messages
