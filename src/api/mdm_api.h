@@ -58,7 +58,7 @@ mdm_int_t mdm_api_version_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_push_step(mdm_exchange_t *x);
 
 
-/* what an enrollment is given: mdm_api_assignment.c, _subscription.c */
+/* what is assigned to one: mdm_api_enrollment_ddm.c, _subscription.c */
 
 mdm_int_t mdm_api_enrollment_sets_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_enrollment_sets_all_step(mdm_exchange_t *x);

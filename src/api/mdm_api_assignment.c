@@ -1,515 +1,174 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
- *
- * What an enrollment gets: its sets, tags and variables, and the manifest
- * that comes of them.  An enrollment need not be there yet: what it was given
- * counts from when it enrolls.
  */
 
 
-#include "mdm_api.h"
-#include "mdm_api_given.h"
-#include "mdm_api_json.h"
+#include "mdm_api_assignment.h"
+#include "mdm_api_ddm.h"
+#include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_key.h"
 
 
-#define MDM_API_VARIABLE_MAX  1024    /* bytes of a value */
-#define MDM_API_VARIABLE_NAME 64      /* and of a name */
-#define MDM_API_VARIABLES     128     /* that one call changes */
-
-
-typedef struct {
-    const char               *kind;
-    const char               *array;       /* Apple's name */
-} mdm_api_kind_t;
-
-
-static mdm_int_t mdm_api_given_names(mdm_exchange_t *x, const char *arg,
-    const char *prefix, const char *event);
-static mdm_int_t mdm_api_given_list(mdm_exchange_t *x, const char *prefix);
-static mdm_int_t mdm_api_variables_list(mdm_exchange_t *x);
-static mdm_int_t mdm_api_variables_put(mdm_exchange_t *x,
-    mdm_api_give_t *give);
-static mdm_int_t mdm_api_variables_body(mdm_exchange_t *x,
-    mdm_api_give_t *give, json_t *json);
-static mdm_int_t mdm_api_variable(mdm_exchange_t *x, mdm_api_give_t *give,
-    const mdm_str_t *name, const mdm_str_t *value);
-static mdm_uint_t mdm_api_variable_name(const mdm_str_t *name);
-static mdm_int_t mdm_api_manifest_answer(mdm_exchange_t *x);
-static void mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
-    const mdm_api_kind_t *kind);
-
-
-static const mdm_api_kind_t  mdm_api_kinds[] = {
-    { "activation", "Activations" },
-    { "asset", "Assets" },
-    { "configuration", "Configurations" },
-    { "management", "Management" },
-    { NULL, NULL }
-};
-
-
 mdm_int_t
-mdm_api_enrollment_sets_step(mdm_exchange_t *x)
+mdm_api_assign_arg(mdm_exchange_t *x, const char *name, const char *prefix,
+    mdm_str_t *field)
 {
-    return mdm_api_given_names(x, "set", "s:", "api.EnrollmentSets");
+    mdm_int_t  rc;
+    mdm_str_t  key;
+
+    rc = mdm_api_arg_name(x, name, MDM_API_SET, &key);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    return mdm_printf(x->arena, field, "%s%.*s", prefix, mdm_fmt(&key));
 }
 
 
 mdm_int_t
-mdm_api_enrollment_tags_step(mdm_exchange_t *x)
+mdm_api_assign_init(mdm_exchange_t *x, mdm_api_assign_t *assign,
+    const char *event, mdm_uint_t n)
 {
-    return mdm_api_given_names(x, "tag", "t:", "api.EnrollmentTags");
+    assign->event = event;
+    assign->nops = 0;
+    assign->ops = mdm_arena_zalloc(x->arena, n * 3 * sizeof(mdm_str_t));
+
+    return (assign->ops == NULL) ? MDM_ERROR : MDM_OK;
 }
 
 
-static mdm_int_t
-mdm_api_given_names(mdm_exchange_t *x, const char *arg, const char *prefix,
-    const char *event)
+void
+mdm_api_assign_add(mdm_api_assign_t *assign, const char *op,
+    const mdm_str_t *field, const mdm_str_t *value)
 {
-    mdm_int_t        rc;
-    mdm_str_t        field, one;
-    mdm_api_give_t   give;
+    mdm_str_t  *ops;
 
-    if (x->state != 0) {
-        return (x->method == MDM_GET) ? mdm_api_given_list(x, prefix)
-                                      : mdm_api_give_answer(x);
+    ops = &assign->ops[assign->nops];
+
+    ops[0].data = (u_char *) op;
+    ops[0].len = strlen(op);
+    ops[1] = *field;
+
+    if (value != NULL) {
+        ops[2] = *value;
     }
 
-    rc = mdm_api_enrollment(x, 0, &give.en);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (x->method == MDM_GET) {
-        return mdm_api_given_call(x, &give.en, 1);
-    }
-
-    rc = mdm_api_given_arg(x, arg, prefix, &field);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (mdm_api_give_init(x, &give, event, 1) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    mdm_str_set(&one, "1");
-    mdm_api_give_add(&give, (x->method == MDM_PUT) ? "set" : "delete",
-                     &field, &one);
-
-    return mdm_api_give_call(x, &give, 1);
-}
-
-
-static mdm_int_t
-mdm_api_given_list(mdm_exchange_t *x, const char *prefix)
-{
-    size_t              i;
-    mdm_str_t           s;
-    mdm_json_out_t      j;
-    const mdm_reply_t  *reply;
-
-    reply = x->calls[0].reply;
-
-    mdm_json_init(&j, x->arena, 256);
-    mdm_json_open(&j, NULL, '[');
-
-    for (i = MDM_RET_DDM_GIVEN_FIELDS;
-         mdm_reply_row(reply, i, MDM_NRET_DDM_GIVEN_FIELDS);
-         i += MDM_NRET_DDM_GIVEN_FIELDS)
-    {
-        s = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
-
-        if (s.len < 2 || memcmp(s.data, prefix, 2) != 0) {
-            continue;
-        }
-
-        s.data += 2;
-        s.len -= 2;
-
-        mdm_json_id(&j, NULL, &s);
-    }
-
-    mdm_json_close(&j, ']');
-
-    return mdm_api_json_answer(&j, x, 200);
+    assign->nops += 3;
 }
 
 
 mdm_int_t
-mdm_api_enrollment_sets_all_step(mdm_exchange_t *x)
+mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
+    mdm_int_t state)
 {
-    mdm_int_t        rc;
-    mdm_str_t        field;
-    mdm_api_give_t   give;
-
-    if (x->state != 0) {
-        return mdm_api_give_answer(x);
-    }
-
-    rc = mdm_api_enrollment(x, 0, &give.en);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (mdm_api_give_init(x, &give, "api.EnrollmentSets", 1) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    mdm_str_set(&field, "s:");
-    mdm_api_give_add(&give, "clear", &field, NULL);
-
-    return mdm_api_give_call(x, &give, 1);
-}
-
-
-mdm_int_t
-mdm_api_enrollment_variables_step(mdm_exchange_t *x)
-{
-    mdm_int_t        rc;
-    mdm_str_t        name, field;
-    mdm_api_give_t   give;
-
-    if (x->state != 0) {
-        return (x->method == MDM_GET) ? mdm_api_variables_list(x)
-                                      : mdm_api_give_answer(x);
-    }
-
-    rc = mdm_api_enrollment(x, 0, &give.en);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (x->method == MDM_GET) {
-        return mdm_api_given_call(x, &give.en, 1);
-    }
-
-    if (mdm_api_give_init(x, &give, "api.EnrollmentVariables",
-                          MDM_API_VARIABLES) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    rc = mdm_api_arg(x, "variable", &name);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (x->method == MDM_PUT) {
-        rc = mdm_api_variables_put(x, &give);
-
-    } else if (name.len != 0) {
-        rc = mdm_api_variable(x, &give, &name, NULL);
-
-    } else {
-        mdm_str_set(&field, "v:");
-        mdm_api_give_add(&give, "clear", &field, NULL);
-    }
-
-    return (rc != MDM_OK) ? rc : mdm_api_give_call(x, &give, 1);
-}
-
-
-static mdm_int_t
-mdm_api_variables_list(mdm_exchange_t *x)
-{
-    size_t              i;
-    mdm_str_t           s, value;
-    mdm_json_out_t      j;
-    const mdm_reply_t  *reply;
-
-    reply = x->calls[0].reply;
-
-    mdm_json_init(&j, x->arena, 256);
-    mdm_json_open(&j, NULL, '{');
-
-    for (i = MDM_RET_DDM_GIVEN_FIELDS;
-         mdm_reply_row(reply, i, MDM_NRET_DDM_GIVEN_FIELDS);
-         i += MDM_NRET_DDM_GIVEN_FIELDS)
-    {
-        s = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
-        value = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_VALUE);
-
-        if (s.len > 2 && memcmp(s.data, "v:", 2) == 0) {
-            s.data += 2;
-            s.len -= 2;
-
-            mdm_json_key(&j, &s);
-            mdm_json_str(&j, NULL, &value);
-        }
-    }
-
-    mdm_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, 200);
-}
-
-
-/* one by ?variable=&value=, or a JSON object of them */
-
-static mdm_int_t
-mdm_api_variables_put(mdm_exchange_t *x, mdm_api_give_t *give)
-{
-    json_t     *json;
     mdm_int_t   rc;
-    mdm_str_t   name, value;
+    mdm_str_t   key, *args;
+    mdm_uint_t  quiet;
 
-    rc = mdm_api_arg(x, "variable", &name);
+    quiet = 0;
 
-    if (rc == MDM_OK && name.len != 0) {
-        rc = mdm_api_arg(x, "value", &value);
-
-        return (rc != MDM_OK) ? rc : mdm_api_variable(x, give, &name, &value);
-    }
-
+    rc = mdm_api_arg_flag(x, "nonotify", &quiet);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    rc = mdm_api_body(x, "JSON", &json);
-    if (rc != MDM_OK) {
-        return rc;
-    }
+    /* the master's rev: has the partition all that this channel is to get? */
 
-    if (!json_is_object(json)) {
-        return mdm_exchange_refuse(x, 400, "the body is not a JSON object");
-    }
-
-    if (json_object_size(json) > MDM_API_VARIABLES) {
-        return mdm_exchange_refuse(x, 400, "more than %d variables",
-                                   MDM_API_VARIABLES);
-    }
-
-    return mdm_api_variables_body(x, give, json);
-}
-
-
-static mdm_int_t
-mdm_api_variables_body(mdm_exchange_t *x, mdm_api_give_t *give, json_t *json)
-{
-    void       *iter;
-    json_t     *value;
-    mdm_int_t   rc;
-    mdm_str_t   name, s;
-
-    for (iter = json_object_iter(json);
-         iter != NULL;
-         iter = json_object_iter_next(json, iter))
+    if (mdm_exchange_calls(x, 2, state) != MDM_CALL
+        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0) == NULL)
     {
-        name.data = (u_char *) json_object_iter_key(iter);
-        name.len = strlen((char *) name.data);
-
-        value = json_object_iter_value(iter);
-
-        if (json_is_string(value)) {
-            s.data = (u_char *) json_string_value(value);
-            s.len = json_string_length(value);
-
-            rc = mdm_api_variable(x, give, &name, &s);
-
-        } else if (json_is_null(value)) {
-            rc = mdm_api_variable(x, give, &name, NULL);
-
-        } else {
-            rc = mdm_exchange_refuse(x, 400, "the variable \"%.*s\" is "
-                                     "neither a string nor null",
-                                     mdm_fmt(&name));
-        }
-
-        if (rc != MDM_OK) {
-            return rc;
-        }
-    }
-
-    return MDM_OK;
-}
-
-
-/* "value" is NULL: it is taken away */
-
-static mdm_int_t
-mdm_api_variable(mdm_exchange_t *x, mdm_api_give_t *give,
-    const mdm_str_t *name, const mdm_str_t *value)
-{
-    mdm_str_t  field;
-
-    if (!mdm_api_variable_name(name)) {
-        return mdm_exchange_refuse(x, 400, "the variable \"%.*s\" is not 1 "
-                                   "to %d letters, digits, \"-\", \".\" or "
-                                   "\"_\"", mdm_fmt(name),
-                                   MDM_API_VARIABLE_NAME);
-    }
-
-    if (value != NULL
-        && (value->len > MDM_API_VARIABLE_MAX || !mdm_utf8_valid(value)))
-    {
-        return mdm_exchange_refuse(x, 400, "the variable \"%.*s\" is longer "
-                                   "than %d bytes, or not UTF-8",
-                                   mdm_fmt(name), MDM_API_VARIABLE_MAX);
-    }
-
-    if (mdm_printf(x->arena, &field, "v:%.*s", mdm_fmt(name)) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    mdm_api_give_add(give, (value != NULL) ? "set" : "delete", &field, value);
-
-    return MDM_OK;
-}
-
-
-static mdm_uint_t
-mdm_api_variable_name(const mdm_str_t *name)
-{
-    /* the same letters as of a tenant, and as many */
-
-    return mdm_tenant_check(name) == MDM_OK;
-}
-
-
-mdm_int_t
-mdm_api_enrollment_declarations_step(mdm_exchange_t *x)
-{
-    mdm_int_t          rc;
-    mdm_str_t         *args;
-    mdm_enrollment_t   en;
-
-    if (x->state != 0) {
-        return mdm_api_manifest_answer(x);
-    }
-
-    rc = mdm_api_enrollment(x, 0, &en);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_manifest, &en.tag, 0);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_assign, &assign->en.tag,
+                             assign->nops);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_DDM_MANIFEST_ID] = en.id_key;
+    x->own_failures = 1;
+
+    args[MDM_ARG_DDM_ASSIGN_ID] = assign->en.id_key;
+    args[MDM_ARG_DDM_ASSIGN_TELL] = mdm_api_flag(!quiet);
+    args[MDM_ARG_DDM_ASSIGN_WHAT].data = (u_char *) assign->event;
+    args[MDM_ARG_DDM_ASSIGN_WHAT].len = strlen(assign->event);
+
+    if (mdm_ddm_notify_args(x, &assign->en.tag, &args[MDM_ARG_DDM_ASSIGN_UUID],
+                            &args[MDM_ARG_DDM_ASSIGN_BODY])
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    memcpy(&args[MDM_ARG_DDM_ASSIGN_OPS], assign->ops,
+           assign->nops * sizeof(mdm_str_t));
 
     return MDM_CALL;
 }
 
 
-static mdm_int_t
-mdm_api_manifest_answer(mdm_exchange_t *x)
+mdm_int_t
+mdm_api_assign_answer(mdm_exchange_t *x)
 {
-    size_t                 i;
-    json_t                *subs, *item;
-    mdm_int_t              rc;
-    mdm_str_t              s;
-    json_error_t           error;
-    mdm_json_out_t         j;
-    const mdm_reply_t     *reply;
-    const mdm_api_kind_t  *kind;
+    mdm_str_t           prefix;
+    const char         *what;
+    const mdm_reply_t  *reply;
+
+    if (x->calls[0].rc == MDM_CALL_UNAVAILABLE) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    if (x->calls[0].rc != MDM_CALL_OK) {
+        return MDM_ERROR;
+    }
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_code(reply, 0) == 0) {
-        return mdm_api_not_enrolled(x);
+    if (mdm_reply_code(reply, -1) != 0) {
+        prefix = mdm_reply_str(reply, MDM_RET_DDM_ASSIGN_PREFIX);
+
+        what = mdm_str_is(&prefix, "s:") ? "100 sets"
+               : mdm_str_is(&prefix, "t:") ? "64 tags"
+               : "64 variables";
+
+        return mdm_exchange_refuse(x, 409, "an enrollment has at most %s",
+                                   what);
     }
 
-    mdm_json_init(&j, x->arena, 1024);
-    mdm_json_open(&j, NULL, '{');
+    /* the channel was told what its partition knows: let it hear the rest */
 
-    mdm_json_open(&j, "Declarations", '{');
-
-    for (kind = mdm_api_kinds; kind->kind != NULL; kind++) {
-        mdm_api_manifest_kind(&j, reply, kind);
+    if (x->calls[1].rc != MDM_CALL_OK
+        || mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0)
+           > mdm_reply_int(reply, MDM_RET_DDM_ASSIGN_REV, -1))
+    {
+        x->kick = MDM_DDM_ROLLOUT;
     }
 
-    mdm_json_close(&j, '}');
-
-    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_TOKEN);
-
-    if (s.len == 0) {
-        mdm_str_set(&s, MDM_DDM_EMPTY_TOKEN);
-    }
-
-    mdm_json_str(&j, "DeclarationsToken", &s);
-
-    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_TIME);
-    mdm_json_opt_time(&j, "Timestamp", &s);
-
-    mdm_json_open(&j, "StatusItems", '[');
-
-    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_SUBS);
-
-    if (s.len != 0) {
-        rc = mdm_json_read(x->arena, &s, 0, &subs, &error);
-        if (rc != MDM_OK) {
-            return MDM_ERROR;
-        }
-
-        json_array_foreach(subs, i, item) {
-
-            if (json_is_string(item)) {
-                mdm_json_text(&j, NULL, json_string_value(item));
-            }
-        }
-    }
-
-    mdm_json_close(&j, ']');
-
-    mdm_json_bool(&j, "notification_queued",
-                  mdm_reply_int(reply, MDM_RET_DDM_MANIFEST_WAITS, 0)
-                  == 1);
-    mdm_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, 200);
+    return mdm_exchange_empty(x, mdm_reply_int(reply,
+                                               MDM_RET_DDM_ASSIGN_CHANGED, 0)
+                                 ? 204 : 304);
 }
 
 
-static void
-mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
-    const mdm_api_kind_t *kind)
+mdm_int_t
+mdm_api_assignment_call(mdm_exchange_t *x, const mdm_enrollment_t *en,
+    mdm_int_t state)
 {
-    u_char     *blank;
-    size_t      i, len;
-    mdm_str_t   key, tokens;
+    mdm_str_t  *args;
 
-    len = strlen(kind->kind);
-
-    mdm_json_open(j, kind->array, '[');
-
-    for (i = MDM_RET_DDM_MANIFEST_LIST;
-         mdm_reply_row(reply, i, MDM_NRET_DDM_MANIFEST_LIST);
-         i += MDM_NRET_DDM_MANIFEST_LIST)
-    {
-        key = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_KEY);
-
-        if (key.len <= len || key.data[len] != '/'
-            || memcmp(key.data, kind->kind, len) != 0)
-        {
-            continue;
-        }
-
-        key.data += len + 1;
-        key.len -= len + 1;
-
-        tokens = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_TOKENS);
-        blank = (tokens.len != 0) ? memchr(tokens.data, ' ', tokens.len)
-                                  : NULL;
-
-        if (blank != NULL) {
-            tokens.len = (size_t) (blank - tokens.data);
-        }
-
-        mdm_json_open(j, NULL, '{');
-        mdm_json_id(j, "Identifier", &key);
-        mdm_json_str(j, "ServerToken", &tokens);
-        mdm_json_close(j, '}');
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
+        return MDM_ERROR;
     }
 
-    mdm_json_close(j, ']');
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_assignment, &en->tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_DDM_ASSIGNMENT_ID] = en->id_key;
+
+    return MDM_CALL;
 }

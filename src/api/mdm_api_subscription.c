@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 #include "mdm_api.h"
+#include "mdm_api_assignment.h"
 #include "mdm_api_ddm.h"
-#include "mdm_api_given.h"
 #include "mdm_ddm_declaration.h"
 #include "mdm_ddm_item.h"
 #include "mdm_key.h"
@@ -279,26 +279,28 @@ mdm_api_subscription_go(mdm_exchange_t *x, mdm_api_subscription_t *s)
 static mdm_int_t
 mdm_api_subscription_enrollment(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
-    mdm_str_t        field;
-    mdm_api_give_t   give;
+    mdm_str_t         field;
+    mdm_api_assign_t  assign;
 
     x->enrollment_id = s->en.id;
 
     if (x->method == MDM_GET) {
-        return mdm_api_given_call(x, &s->en, MDM_API_SUBSCRIPTION_DONE);
+        return mdm_api_assignment_call(x, &s->en, MDM_API_SUBSCRIPTION_DONE);
     }
 
-    give.en = s->en;
+    assign.en = s->en;
 
-    if (mdm_api_give_init(x, &give, "api.StatusSubscriptions", 1) != MDM_OK) {
+    if (mdm_api_assign_init(x, &assign, "api.StatusSubscriptions", 1)
+        != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
     mdm_str_set(&field, "sub");
-    mdm_api_give_add(&give, (s->json.len != 0) ? "set" : "delete", &field,
-                     &s->json);
+    mdm_api_assign_add(&assign, (s->json.len != 0) ? "set" : "delete", &field,
+                       &s->json);
 
-    return mdm_api_give_call(x, &give, MDM_API_SUBSCRIPTION_DONE);
+    return mdm_api_assign_call(x, &assign, MDM_API_SUBSCRIPTION_DONE);
 }
 
 
@@ -364,7 +366,7 @@ mdm_api_subscription_done(mdm_exchange_t *x)
         rc = mdm_api_changed(x, code == 1);
 
     } else {
-        rc = mdm_api_give_answer(x);
+        rc = mdm_api_assign_answer(x);
     }
 
     if (rc == MDM_DONE && s->nwarnings != 0
@@ -393,15 +395,16 @@ mdm_api_subscription_show(mdm_exchange_t *x, const mdm_api_subscription_t *s)
 
     } else {
 
-        for (i = MDM_RET_DDM_GIVEN_FIELDS;
-             mdm_reply_row(reply, i, MDM_NRET_DDM_GIVEN_FIELDS);
-             i += MDM_NRET_DDM_GIVEN_FIELDS)
+        for (i = MDM_RET_DDM_ASSIGNMENT_FIELDS;
+             mdm_reply_row(reply, i, MDM_NRET_DDM_ASSIGNMENT_FIELDS);
+             i += MDM_NRET_DDM_ASSIGNMENT_FIELDS)
         {
-            field = mdm_reply_str(reply, i + MDM_RET_DDM_GIVEN_FIELDS_NAME);
+            field = mdm_reply_str(reply,
+                                  i + MDM_RET_DDM_ASSIGNMENT_FIELDS_NAME);
 
             if (mdm_str_is(&field, "sub")) {
                 json = mdm_reply_str(reply,
-                                     i + MDM_RET_DDM_GIVEN_FIELDS_VALUE);
+                                     i + MDM_RET_DDM_ASSIGNMENT_FIELDS_VALUE);
             }
         }
     }

@@ -2,7 +2,7 @@
 --@args id
 --@returns known fields...
 --@row fields name value
--- What an administrator gave a channel.
+-- What an administrator assigned to a channel.
 -- {1: it is enrolled, field, value, …}, in the order of fields
 local T = KEYS[1]
 local all = redis.call('HGETALL', T .. ':d:' .. id)

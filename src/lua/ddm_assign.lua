@@ -1,7 +1,7 @@
 --@args who address limit id tell uuid body what ops...
 --@returns code changed|prefix queued rev
--- Changes what an administrator gave a channel, which need not be enrolled
--- yet, and what follows from it.
+-- Changes what an administrator assigned to a channel, which need not be
+-- enrolled yet, and what follows from it.
 -- tell: 1: it is told by the command uuid, body; what: name of the event; ops:
 -- op, field, value, …; op "set", "delete", or "clear": all fields that begin
 -- so

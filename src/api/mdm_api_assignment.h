@@ -2,13 +2,13 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What an administrator gives an enrollment for its declarations: sets, tags,
- * variables, subscriptions.  The calls that read and change it.
+ * What an administrator assigns to an enrollment for its declarations: sets,
+ * tags, variables, subscriptions.  The calls that read and change it.
  */
 
 
-#ifndef _MDM_API_GIVEN_H_INCLUDED_
-#define _MDM_API_GIVEN_H_INCLUDED_
+#ifndef _MDM_API_ASSIGNMENT_H_INCLUDED_
+#define _MDM_API_ASSIGNMENT_H_INCLUDED_
 
 
 #include "mdm_api_util.h"
@@ -21,37 +21,37 @@ typedef struct {
     const char               *event;
     mdm_str_t                *ops;         /* op, field, value, … */
     mdm_uint_t                nops;        /* counts all three */
-} mdm_api_give_t;
+} mdm_api_assign_t;
 
 
 /*
  * The name in an argument of the query: *field is "prefix" and its key form.
  * MDM_OK; MDM_DONE: it is missing or unusable, 400; MDM_ERROR.
  */
-mdm_int_t mdm_api_given_arg(mdm_exchange_t *x, const char *name,
+mdm_int_t mdm_api_assign_arg(mdm_exchange_t *x, const char *name,
     const char *prefix, mdm_str_t *field);
 
 /* room for n changes; MDM_OK or MDM_ERROR */
-mdm_int_t mdm_api_give_init(mdm_exchange_t *x, mdm_api_give_t *give,
+mdm_int_t mdm_api_assign_init(mdm_exchange_t *x, mdm_api_assign_t *assign,
     const char *event, mdm_uint_t n);
 
 /* "set", "delete" or "clear" (all fields that begin so) */
-void mdm_api_give_add(mdm_api_give_t *give, const char *op,
+void mdm_api_assign_add(mdm_api_assign_t *assign, const char *op,
     const mdm_str_t *field, const mdm_str_t *value);
 
 /*
  * Starts the round that makes the change; ?nonotify=1 is read here.  Returns
  * what a step returns.
  */
-mdm_int_t mdm_api_give_call(mdm_exchange_t *x, mdm_api_give_t *give,
+mdm_int_t mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
     mdm_int_t state);
 
 /* its answer: 204, 304 where nothing changed, 409 where a limit is hit */
-mdm_int_t mdm_api_give_answer(mdm_exchange_t *x);
+mdm_int_t mdm_api_assign_answer(mdm_exchange_t *x);
 
-/* starts the round that reads what enrollment "en" was given */
-mdm_int_t mdm_api_given_call(mdm_exchange_t *x, const mdm_enrollment_t *en,
+/* starts the round that reads what is assigned to enrollment "en" */
+mdm_int_t mdm_api_assignment_call(mdm_exchange_t *x, const mdm_enrollment_t *en,
     mdm_int_t state);
 
 
-#endif /* _MDM_API_GIVEN_H_INCLUDED_ */
+#endif /* _MDM_API_ASSIGNMENT_H_INCLUDED_ */
