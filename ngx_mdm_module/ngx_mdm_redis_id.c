@@ -23,7 +23,7 @@ static void ngx_mdm_redis_id_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_redis_id_answer(mdm_call_t *call, void *data);
 static ngx_uint_t ngx_mdm_redis_id_same(ngx_mdm_store_t *store,
     mdm_reply_t *reply);
-static void ngx_mdm_redis_id_tell(ngx_mdm_redis_id_t *rid, ngx_uint_t lost);
+static void ngx_mdm_redis_id_notify(ngx_mdm_redis_id_t *rid, ngx_uint_t lost);
 static void ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis,
     mdm_reply_t *reply);
 
@@ -140,7 +140,7 @@ ngx_mdm_redis_id_timer_handler(ngx_event_t *ev)
         != NGX_OK)
     {
         rid->op = NULL;
-        ngx_mdm_redis_id_tell(rid, 1);
+        ngx_mdm_redis_id_notify(rid, 1);
     }
 }
 
@@ -174,7 +174,7 @@ ngx_mdm_redis_id_answer(mdm_call_t *call, void *data)
 
     /* where nobody could be asked, it is not known who is unknown */
 
-    ngx_mdm_redis_id_tell(rid, !same);
+    ngx_mdm_redis_id_notify(rid, !same);
 
     if (!ngx_queue_empty(&rid->waiting)) {
         ngx_mdm_redis_id_later(rid);
@@ -226,7 +226,7 @@ ngx_mdm_redis_id_same(ngx_mdm_store_t *store, mdm_reply_t *reply)
 /* a handler may end another one that waits */
 
 static void
-ngx_mdm_redis_id_tell(ngx_mdm_redis_id_t *rid, ngx_uint_t lost)
+ngx_mdm_redis_id_notify(ngx_mdm_redis_id_t *rid, ngx_uint_t lost)
 {
     ngx_queue_t            *q, told;
     ngx_mdm_redis_check_t  *check;

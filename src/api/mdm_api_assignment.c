@@ -92,7 +92,7 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
     x->own_failures = 1;
 
     args[MDM_ARG_DDM_ASSIGN_ID] = assign->en.id_key;
-    args[MDM_ARG_DDM_ASSIGN_TELL] = mdm_api_flag(!quiet);
+    args[MDM_ARG_DDM_ASSIGN_NOTIFY] = mdm_api_flag(!quiet);
     args[MDM_ARG_DDM_ASSIGN_WHAT].data = (u_char *) assign->event;
     args[MDM_ARG_DDM_ASSIGN_WHAT].len = strlen(assign->event);
 

@@ -37,7 +37,7 @@ static mdm_int_t mdm_api_notify_arg(mdm_exchange_t *x, mdm_api_notify_t *no,
 static mdm_int_t mdm_api_notify_force(mdm_exchange_t *x,
     mdm_api_notify_t *no);
 static mdm_int_t mdm_api_notify_forced(mdm_exchange_t *x);
-static mdm_int_t mdm_api_notify_tell(mdm_exchange_t *x, mdm_api_notify_t *no);
+static mdm_int_t mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no);
 
 
 mdm_int_t
@@ -62,15 +62,15 @@ mdm_api_notify_step(mdm_exchange_t *x)
         }
 
         return (no->nsets + no->ndeclarations != 0)
-               ? mdm_api_notify_force(x, no) : mdm_api_notify_tell(x, no);
+               ? mdm_api_notify_force(x, no) : mdm_api_notify_chunks(x, no);
 
     case 1:
         rc = mdm_api_notify_forced(x);
 
-        return (rc == MDM_OK) ? mdm_api_notify_tell(x, x->ctx) : rc;
+        return (rc == MDM_OK) ? mdm_api_notify_chunks(x, x->ctx) : rc;
 
     default:
-        return mdm_api_notify_tell(x, x->ctx);
+        return mdm_api_notify_chunks(x, x->ctx);
     }
 }
 
@@ -244,7 +244,7 @@ mdm_api_notify_forced(mdm_exchange_t *x)
 
 
 static mdm_int_t
-mdm_api_notify_tell(mdm_exchange_t *x, mdm_api_notify_t *no)
+mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no)
 {
     mdm_str_t        *args;
     mdm_uint_t        i, k, n;
@@ -267,19 +267,20 @@ mdm_api_notify_tell(mdm_exchange_t *x, mdm_api_notify_t *no)
     for (i = 0; i < n; i++) {
         chunk = &no->ids.chunks[no->next++];
 
-        args = mdm_exchange_call(x, i, &mdm_script_ddm_tell, &chunk->tag,
+        args = mdm_exchange_call(x, i, &mdm_script_ddm_notify, &chunk->tag,
                                  chunk->n);
 
         if (args == NULL
-            || mdm_ddm_notify_args(x, &chunk->tag, &args[MDM_ARG_DDM_TELL_UUID],
-                                   &args[MDM_ARG_DDM_TELL_BODY])
+            || mdm_ddm_notify_args(x, &chunk->tag,
+                                   &args[MDM_ARG_DDM_NOTIFY_UUID],
+                                   &args[MDM_ARG_DDM_NOTIFY_BODY])
                != MDM_OK)
         {
             return MDM_ERROR;
         }
 
         for (k = 0; k < chunk->n; k++) {
-            args[MDM_ARG_DDM_TELL_IDS + k] = chunk->ids[k]->key;
+            args[MDM_ARG_DDM_NOTIFY_IDS + k] = chunk->ids[k]->key;
         }
     }
 

@@ -1,10 +1,10 @@
---@args who address limit id tell uuid body what ops...
+--@args who address limit id notify uuid body what ops...
 --@returns code changed|prefix queued rev
 -- Changes what an administrator assigned to a channel, which need not be
 -- enrolled yet, and what follows from it.
--- tell: 1: it is told by the command uuid, body; what: name of the event; ops:
--- op, field, value, …; op "set", "delete", or "clear": all fields that begin
--- so
+-- notify: 1: it is told by the command uuid, body; what: name of the event;
+-- ops: op, field, value, …; op "set", "delete", or "clear": all fields that
+-- begin so
 -- {0, 1: something changed, 1: a command was queued, rev of the replica (-1:
 -- there is none)}; {-1, prefix}: too many of these
 --@include event
@@ -90,7 +90,7 @@ end
 local changed, _, wanted = ddm_refresh(T, id, ctx)
 local queued = 0
 
-if changed and tell == '1' or wanted then
+if changed and notify == '1' or wanted then
     queued = ddm_notify(T, id, ctx)
 end
 
