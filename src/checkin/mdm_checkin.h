@@ -25,15 +25,43 @@ mdm_int_t mdm_checkin_return_to_service(mdm_exchange_t *x);
 mdm_int_t mdm_checkin_declarative_management(mdm_exchange_t *x);
 
 
+/* the beginning of an answer that is always the same */
+
+#define MDM_CHECKIN_PLIST                                                     \
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"                            \
+    "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "                 \
+    "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"                   \
+    "<plist version=\"1.0\">\n"
+
+
+/* a value of a message that is kept in the enrollment hash */
+
+typedef struct {
+    const char               *key;         /* Apple's */
+    mdm_str_t                 field;       /* of the enrollment hash */
+    mdm_uint_t                data;        /* 1: data, 0: a string */
+} mdm_checkin_field_t;
+
+
+/*
+ * The pin check alone, for messages that change nothing.  MDM_OK: the
+ * certificate is the device's; else what the step is to return.
+ */
+mdm_int_t mdm_checkin_auth(mdm_exchange_t *x);
+
 /*
  * What is kept of a message in the enrollment hash, as field, value, field,
- * value …; *n counts both.  Values of another type or longer than
- * MDM_FIELD_MAX are left out.  MDM_OK or MDM_ERROR.
+ * value …, by a table that a NULL key closes; *n counts both.  Values of
+ * another type or longer than MDM_FIELD_MAX are left out.  MDM_OK or MDM_ERROR.
  */
 
 #define MDM_FIELD_MAX         255     /* bytes */
 #define MDM_FIELDS            32      /* entries that the arrays hold */
 
+mdm_int_t mdm_checkin_fields(mdm_arena_t *arena, plist_t message,
+    const mdm_checkin_field_t *field, mdm_str_t **pairs, mdm_uint_t *n);
+
+/* the same of these two messages */
 mdm_int_t mdm_checkin_fields_authenticate(mdm_arena_t *arena,
     plist_t message, mdm_str_t **pairs, mdm_uint_t *n);
 mdm_int_t mdm_checkin_fields_token_update(mdm_arena_t *arena,

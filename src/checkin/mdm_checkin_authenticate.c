@@ -59,6 +59,21 @@ enum {
 };
 
 
+static const mdm_checkin_field_t  mdm_authenticate_fields[] = {
+    { "Topic", mdm_string("topic"), 0 },
+    { "SerialNumber", mdm_string("serial"), 0 },
+    { "DeviceName", mdm_string("name"), 0 },
+    { "Model", mdm_string("model"), 0 },
+    { "ModelName", mdm_string("model_name"), 0 },
+    { "ProductName", mdm_string("product"), 0 },
+    { "OSVersion", mdm_string("os"), 0 },
+    { "BuildVersion", mdm_string("build"), 0 },
+    { "IMEI", mdm_string("imei"), 0 },
+    { "MEID", mdm_string("meid"), 0 },
+    { NULL, mdm_null_string, 0 }
+};
+
+
 mdm_int_t
 mdm_checkin_authenticate(mdm_exchange_t *x)
 {
@@ -553,4 +568,13 @@ mdm_authenticate_refuse(mdm_exchange_t *x, const char *why)
     /* refused after all, by a race: the claim is not to stay */
 
     return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
+}
+
+
+mdm_int_t
+mdm_checkin_fields_authenticate(mdm_arena_t *arena, plist_t message,
+    mdm_str_t **pairs, mdm_uint_t *n)
+{
+    return mdm_checkin_fields(arena, message, mdm_authenticate_fields, pairs,
+                              n);
 }

@@ -26,6 +26,16 @@ static mdm_int_t mdm_checkin_token_stored(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
 
 
+static const mdm_checkin_field_t  mdm_token_update_fields[] = {
+    { "Topic", mdm_string("topic"), 0 },
+    { "PushMagic", mdm_string("magic"), 0 },
+    { "Token", mdm_string("token"), 1 },
+    { "UserShortName", mdm_string("short_name"), 0 },
+    { "UserLongName", mdm_string("long_name"), 0 },
+    { NULL, mdm_null_string, 0 }
+};
+
+
 mdm_int_t
 mdm_checkin_token_update(mdm_exchange_t *x)
 {
@@ -156,4 +166,38 @@ mdm_checkin_end(mdm_exchange_t *x)
     }
 
     return mdm_exchange_empty(x, 200);
+}
+
+
+mdm_int_t
+mdm_checkin_fields_token_update(mdm_arena_t *arena, plist_t message,
+    mdm_str_t **pairs, mdm_uint_t *n)
+{
+    return mdm_checkin_fields(arena, message, mdm_token_update_fields, pairs,
+                              n);
+}
+
+
+const char *
+mdm_checkin_token_missing(plist_t message)
+{
+    mdm_str_t           value;
+    const mdm_checkin_field_t  *field;
+
+    /* the first three: Topic, PushMagic, Token */
+
+    for (field = mdm_token_update_fields;
+         field < &mdm_token_update_fields[3];
+         field++)
+    {
+        if ((field->data ? mdm_plist_data(message, field->key, &value)
+                         : mdm_plist_string(message, field->key, &value))
+            != MDM_OK
+            || value.len == 0 || value.len > MDM_FIELD_MAX)
+        {
+            return field->key;
+        }
+    }
+
+    return NULL;
 }
