@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Finds the certificate of the device that made a request, and verifies it.
  */
 
 

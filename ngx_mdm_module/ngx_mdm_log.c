@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * What the error log is told of requests, written so that it is safe to read.
  */
 
 

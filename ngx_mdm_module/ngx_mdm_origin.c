@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Refuses requests to the API that come from pages of other web sites.
  */
 
 

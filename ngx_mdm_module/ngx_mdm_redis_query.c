@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Asks one of several servers a question, over a connection of its own.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Writes calls in RESP and reads the replies of a server into mdm_reply_t.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * mdm-store: main program, options and the table of subcommands.
  */
 
 

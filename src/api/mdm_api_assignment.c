@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * The calls that read and change what is assigned to an enrollment.
  */
 
 

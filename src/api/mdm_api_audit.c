@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Writes down which secrets an administrator reads, before they are shown.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Lists of enrollment ids, grouped by partition in linear time.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Enters all devices of a tenant in the index of serial numbers, in rounds.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * What the API's steps share: arguments, cursors, bodies and answers.
  */
 
 

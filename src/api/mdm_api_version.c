@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * /v1/version, and the calls that are not there yet.
  */
 
 

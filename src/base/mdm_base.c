@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Strings with a length, the arena, and hex, base64 and percent-encoding.
  */
 
 

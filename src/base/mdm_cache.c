@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * A bounded cache: what was not asked for longest is dropped first.
  */
 
 

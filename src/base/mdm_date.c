@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Turns dates of JSON (RFC 3339) into those of a plist, and times into both.
  */
 
 

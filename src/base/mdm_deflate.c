@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Compresses by zlib what Redis keeps, and expands it within a limit.
  */
 
 

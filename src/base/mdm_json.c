@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Reads JSON by jansson, after a check of the text.
  */
 
 

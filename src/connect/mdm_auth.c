@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * mdm_auth: tells whether a certificate belongs to an enrolled device.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Connect: stores the result of a command and delivers the next one.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Reads a report by its top level: the status, the command, what it brings.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Picks from a result what an enrollment keeps of the device.
  */
 
 

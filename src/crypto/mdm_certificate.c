@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Reads certificates, finds the names in them, and verifies them.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Verifies Mdm-Signature, a detached CMS signature of the body.
  */
 
 

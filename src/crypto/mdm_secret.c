@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Seals and opens what is secret in Redis, by AES-256-GCM.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Makes a declaration what a device gets: fills in its variables.
  */
 
 

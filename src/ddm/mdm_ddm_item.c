@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Looks up status items in the table that is made of Apple's schema.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Finds the usual mistakes in the predicate of an activation.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Takes a status report apart into places and their values.
  */
 
 

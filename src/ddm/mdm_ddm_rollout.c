@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * The job that carries changed declarations to partitions and channels.
  */
 
 

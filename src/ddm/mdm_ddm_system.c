@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * The systems of Apple's schema, and which one a device has.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * The DeclarationsToken: its answer, and the command that carries it.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Reads and checks a command that an administrator sends.
  */
 
 

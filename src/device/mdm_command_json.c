@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Turns the JSON form of a command into an XML plist.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Resolves the identity keys of a message to an enrollment.
  */
 
 

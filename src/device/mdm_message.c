@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * What all messages of a device share: who speaks, the pin, the refusals.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Decides which certificate may take the place of a pinned one.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Runs the steps of an exchange, and what they build calls and answers with.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Seals and opens the secrets of an exchange, and writes old ones anew.
  */
 
 

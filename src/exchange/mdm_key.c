@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Computes partitions and builds the keys of Redis.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * The guarded plist reader: checks a plist, then has libplist read it.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * What both readers of a plist need: UTF-8, and a look for keys that are twice.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Finds commands, declarations and keys in the tables of a schema.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Writes the path of a value that a schema refuses, for people to read.
  */
 
 

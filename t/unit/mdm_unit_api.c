@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Sends requests to the admin API, and looks into their JSON answers.
  */
 
 

@@ -1,6 +1,8 @@
 
 /*
  * Copyright (C) ngx_mdm_module authors
+ *
+ * Starts a redis-server, and runs exchanges against it.
  */
 
 
