@@ -33,6 +33,8 @@
 static void ngx_mdm_peer_timer_handler(ngx_event_t *ev);
 static ngx_int_t ngx_mdm_peer_connect(ngx_mdm_peer_t *peer,
     ngx_str_t *reason);
+static ngx_connection_t *ngx_mdm_peer_socket(ngx_mdm_peer_t *peer,
+    ngx_addr_t *addr, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_peer_nodelay(ngx_mdm_peer_t *peer,
     ngx_connection_t *c);
 static ngx_int_t ngx_mdm_peer_connected(ngx_mdm_peer_t *peer);
@@ -182,8 +184,6 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
     int                rc;
     ngx_err_t          err;
     ngx_addr_t        *addr;
-    ngx_pool_t        *pool;
-    ngx_socket_t       s;
     ngx_connection_t  *c;
 
     if (peer->target->naddrs == 0) {
@@ -192,6 +192,62 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
     }
 
     addr = &peer->target->addrs[peer->addr];
+
+    c = ngx_mdm_peer_socket(peer, addr, reason);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_nonblocking(c->fd) == -1
+        || ngx_mdm_peer_nodelay(peer, c) != NGX_OK)
+    {
+        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
+        return NGX_ERROR;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
+                   "mdm peer connect to %V, fd:%d #%uA",
+                   &addr->name, c->fd, c->number);
+
+    rc = connect(c->fd, addr->sockaddr, addr->socklen);
+    if (rc == -1) {
+        err = ngx_socket_errno;
+
+        if (err != NGX_EINPROGRESS) {
+            ngx_mdm_peer_errno(peer, err, reason);
+            return NGX_ERROR;
+        }
+
+        if (ngx_add_event(c->write, NGX_WRITE_EVENT,
+                          ngx_mdm_peer_clear_event())
+            != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    ngx_add_timer(&peer->timer, peer->conf->connect_timeout);
+
+    if (rc == 0 && ngx_mdm_peer_connected(peer) != NGX_OK) {
+        goto failed;
+    }
+
+    return NGX_OK;
+
+failed:
+
+    ngx_str_set(reason, "it cannot be waited for");
+    return NGX_ERROR;
+}
+
+
+/* NULL: see *reason; what is there of the connection is closed by the caller */
+
+static ngx_connection_t *
+ngx_mdm_peer_socket(ngx_mdm_peer_t *peer, ngx_addr_t *addr, ngx_str_t *reason)
+{
+    ngx_socket_t       s;
+    ngx_connection_t  *c;
 
     peer->log.action = (char *) peer->handlers->connecting;
 
@@ -203,7 +259,7 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 
     if (s == (ngx_socket_t) -1) {
         ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
-        return NGX_ERROR;
+        return NULL;
     }
 
     c = ngx_get_connection(s, &peer->log);
@@ -215,7 +271,7 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
         }
 
         ngx_str_set(reason, "no free worker connections");
-        return NGX_ERROR;
+        return NULL;
     }
 
     c->read->log = &peer->log;
@@ -243,62 +299,14 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 
     c->log_error = NGX_ERROR_INFO;
 
-    pool = ngx_create_pool(256, &peer->log);
-    if (pool == NULL) {
-        goto nomem;
+    c->pool = ngx_create_pool(256, &peer->log);
+
+    if (c->pool == NULL) {
+        ngx_str_set(reason, "no memory");
+        return NULL;
     }
 
-    c->pool = pool;
-
-    if (ngx_nonblocking(s) == -1) {
-        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
-        return NGX_ERROR;
-    }
-
-    if (ngx_mdm_peer_nodelay(peer, c) != NGX_OK) {
-        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
-        return NGX_ERROR;
-    }
-
-    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
-                   "mdm peer connect to %V, fd:%d #%uA",
-                   &addr->name, s, c->number);
-
-    rc = connect(s, addr->sockaddr, addr->socklen);
-
-    if (rc == -1) {
-        err = ngx_socket_errno;
-
-        if (err != NGX_EINPROGRESS) {
-            ngx_mdm_peer_errno(peer, err, reason);
-            return NGX_ERROR;
-        }
-
-        if (ngx_add_event(c->write, NGX_WRITE_EVENT,
-                          ngx_mdm_peer_clear_event())
-            != NGX_OK)
-        {
-            goto failed;
-        }
-    }
-
-    ngx_add_timer(&peer->timer, peer->conf->connect_timeout);
-
-    if (rc == 0 && ngx_mdm_peer_connected(peer) != NGX_OK) {
-        goto failed;
-    }
-
-    return NGX_OK;
-
-nomem:
-
-    ngx_str_set(reason, "no memory");
-    return NGX_ERROR;
-
-failed:
-
-    ngx_str_set(reason, "it cannot be waited for");
-    return NGX_ERROR;
+    return c;
 }
 
 

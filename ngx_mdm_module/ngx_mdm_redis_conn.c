@@ -30,6 +30,8 @@ static void ngx_mdm_redis_conn_quit(ngx_mdm_peer_t *peer, ngx_uint_t now);
 static u_char *ngx_mdm_redis_conn_log(ngx_mdm_peer_t *peer, u_char *buf,
     size_t len);
 static ngx_int_t ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn);
+static ngx_int_t ngx_mdm_redis_conn_reply(ngx_mdm_redis_conn_t *conn,
+    mdm_reply_t *reply, mdm_arena_t *arena);
 static void ngx_mdm_redis_conn_confirmed(ngx_mdm_redis_conn_t *conn,
     mdm_reply_t *reply, mdm_arena_t *arena);
 static void ngx_mdm_redis_conn_garbled(ngx_mdm_redis_conn_t *conn,
@@ -181,10 +183,8 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
     ngx_int_t            rc;
     ngx_str_t            reason;
     ngx_uint_t           generation;
-    ngx_queue_t         *q;
     mdm_reply_t         *reply;
     mdm_arena_t         *arena;
-    ngx_mdm_redis_op_t  *op;
 
     generation = conn->peer.generation;
 
@@ -234,38 +234,15 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
             return NGX_DONE;
 
         } else {
-            q = ngx_queue_head(&conn->sent);
-            op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+            rc = ngx_mdm_redis_conn_reply(conn, reply, arena);
 
-            if (op->asking) {
-
-                /* ASKING: what it says does not matter, the call's does */
-
-                op->asking = 0;
-                mdm_arena_destroy(arena);
-                continue;
-            }
-
-            if (op->leaving) {
-                mdm_arena_destroy(arena);
-                ngx_mdm_redis_conn_garbled(conn, "a reply came before its "
-                                                 "call had been sent");
+            if (rc == NGX_ERROR) {
                 return NGX_DONE;
             }
 
-            ngx_queue_remove(q);
-            conn->nsent--;
-
-            if (op->durable && ngx_mdm_redis_waits(conn)
-                && reply->type == MDM_REPLY_ARRAY)
-            {
-                ngx_mdm_redis_wait_defer(conn, op, reply, arena);
+            if (rc == NGX_AGAIN) {
                 continue;
             }
-
-            op->state = NGX_MDM_REDIS_OP_OFF;
-
-            conn->owner->reply(conn, op, reply, arena);
         }
 
         /* what has just run may have closed the connection */
@@ -284,6 +261,56 @@ ngx_mdm_redis_conn_replies(ngx_mdm_redis_conn_t *conn)
             }
         }
     }
+}
+
+
+/*
+ * Gives the reply to the first call that was sent.  NGX_OK: its handler has
+ * run; NGX_AGAIN: there is nothing to run yet; NGX_ERROR: the connection was
+ * closed, as the reply cannot be.
+ */
+
+static ngx_int_t
+ngx_mdm_redis_conn_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
+    mdm_arena_t *arena)
+{
+    ngx_queue_t         *q;
+    ngx_mdm_redis_op_t  *op;
+
+    q = ngx_queue_head(&conn->sent);
+    op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
+
+    if (op->asking) {
+
+        /* ASKING: what it says does not matter, the call's does */
+
+        op->asking = 0;
+        mdm_arena_destroy(arena);
+        return NGX_AGAIN;
+    }
+
+    if (op->leaving) {
+        mdm_arena_destroy(arena);
+        ngx_mdm_redis_conn_garbled(conn, "a reply came before its "
+                                         "call had been sent");
+        return NGX_ERROR;
+    }
+
+    ngx_queue_remove(q);
+    conn->nsent--;
+
+    if (op->durable && ngx_mdm_redis_waits(conn)
+        && reply->type == MDM_REPLY_ARRAY)
+    {
+        ngx_mdm_redis_wait_defer(conn, op, reply, arena);
+        return NGX_AGAIN;
+    }
+
+    op->state = NGX_MDM_REDIS_OP_OFF;
+
+    conn->owner->reply(conn, op, reply, arena);
+
+    return NGX_OK;
 }
 
 

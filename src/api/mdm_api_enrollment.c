@@ -15,6 +15,12 @@
 
 static mdm_int_t mdm_api_enrollment_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_enrollment_answer(mdm_exchange_t *x);
+static void mdm_api_enrollment_channel(mdm_json_out_t *j,
+    const mdm_reply_t *own);
+static void mdm_api_enrollment_state(mdm_json_out_t *j,
+    const mdm_reply_t *own);
+static void mdm_api_enrollment_counts(mdm_exchange_t *x, mdm_json_out_t *j,
+    const mdm_reply_t *counts);
 static mdm_uint_t mdm_api_enrollment_has(mdm_exchange_t *x,
     const mdm_reply_t *counts, size_t i);
 static void mdm_api_enrollment_device(mdm_json_out_t *j,
@@ -83,7 +89,6 @@ static mdm_int_t
 mdm_api_enrollment_answer(mdm_exchange_t *x)
 {
     size_t               i;
-    int64_t              tally;
     mdm_int_t            rc;
     mdm_str_t            s, unlock, *id;
     mdm_json_out_t       j;
@@ -134,78 +139,9 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     }
 
     mdm_api_enrollment_device(&j, reply, &unlock);
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_SHORT_NAME);
-
-    if (s.len != 0
-        || mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LONG_NAME).len != 0)
-    {
-        mdm_json_open(&j, "user", '{');
-        mdm_json_opt_str(&j, "user_short_name", &s);
-
-        s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LONG_NAME);
-        mdm_json_opt_str(&j, "user_long_name", &s);
-        mdm_json_close(&j, '}');
-    }
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_ENABLED);
-    mdm_json_bool(&j, "enabled", mdm_str_is(&s, "1"));
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TALLY);
-
-    if (mdm_atoi(&s, &tally) != MDM_OK) {
-        tally = 0;
-    }
-
-    mdm_json_int(&j, "token_update_tally", tally);
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LAST_SEEN);
-    mdm_json_opt_time(&j, "last_seen", &s);
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_ENROLLED);
-    mdm_json_opt_time(&j, "enrolled", &s);
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_UPDATED);
-    mdm_json_opt_time(&j, "updated", &s);
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_AWAITING);
-    mdm_json_bool(&j, "awaiting_configuration", mdm_str_is(&s, "1"));
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_CONSOLE);
-
-    if (mdm_str_is(&s, "1")) {
-        mdm_json_bool(&j, "not_on_console", 1);
-    }
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_MIGRATED);
-    mdm_json_bool(&j, "migrated", mdm_str_is(&s, "1"));
-
-    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TOPIC);
-    mdm_json_opt_str(&j, "topic", &s);
-
-    mdm_json_int(&j, "queue_length",
-                 mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_QUEUE,
-                               0));
-
-    mdm_json_bool(&j, "has_bootstrap_token",
-                  mdm_api_enrollment_has(x, counts,
-                            MDM_RET_ENROLLMENT_GET_COUNTS_BOOTSTRAP));
-
-    mdm_json_bool(&j, "has_unlock_token",
-                  mdm_api_enrollment_has(x, counts,
-                            MDM_RET_ENROLLMENT_GET_COUNTS_UNLOCK));
-
-    if (mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_BOOTSTRAP_HELD, 0)
-        != 0)
-    {
-        mdm_json_bool(&j, "bootstrap_token_withheld", 1);
-    }
-
-    if (mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_UNLOCK_HELD, 0)
-        != 0)
-    {
-        mdm_json_bool(&j, "unlock_token_withheld", 1);
-    }
+    mdm_api_enrollment_channel(&j, own);
+    mdm_api_enrollment_state(&j, own);
+    mdm_api_enrollment_counts(x, &j, counts);
 
     mdm_json_open(&j, "users", '[');
 
@@ -218,6 +154,99 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     mdm_json_close(&j, '}');
 
     return mdm_api_audited(x, mdm_api_json_answer(&j, x, 200));
+}
+
+
+static void
+mdm_api_enrollment_channel(mdm_json_out_t *j, const mdm_reply_t *own)
+{
+    mdm_str_t  s;
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_SHORT_NAME);
+
+    if (s.len != 0
+        || mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LONG_NAME).len != 0)
+    {
+        mdm_json_open(j, "user", '{');
+        mdm_json_opt_str(j, "user_short_name", &s);
+
+        s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LONG_NAME);
+        mdm_json_opt_str(j, "user_long_name", &s);
+        mdm_json_close(j, '}');
+    }
+}
+
+
+static void
+mdm_api_enrollment_state(mdm_json_out_t *j, const mdm_reply_t *own)
+{
+    int64_t    tally;
+    mdm_str_t  s;
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_ENABLED);
+    mdm_json_bool(j, "enabled", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TALLY);
+
+    if (mdm_atoi(&s, &tally) != MDM_OK) {
+        tally = 0;
+    }
+
+    mdm_json_int(j, "token_update_tally", tally);
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_LAST_SEEN);
+    mdm_json_opt_time(j, "last_seen", &s);
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_ENROLLED);
+    mdm_json_opt_time(j, "enrolled", &s);
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_UPDATED);
+    mdm_json_opt_time(j, "updated", &s);
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_AWAITING);
+    mdm_json_bool(j, "awaiting_configuration", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_CONSOLE);
+
+    if (mdm_str_is(&s, "1")) {
+        mdm_json_bool(j, "not_on_console", 1);
+    }
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_MIGRATED);
+    mdm_json_bool(j, "migrated", mdm_str_is(&s, "1"));
+
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_TOPIC);
+    mdm_json_opt_str(j, "topic", &s);
+}
+
+
+static void
+mdm_api_enrollment_counts(mdm_exchange_t *x, mdm_json_out_t *j,
+    const mdm_reply_t *counts)
+{
+    mdm_json_int(j, "queue_length",
+                 mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_QUEUE,
+                               0));
+
+    mdm_json_bool(j, "has_bootstrap_token",
+                  mdm_api_enrollment_has(x, counts,
+                            MDM_RET_ENROLLMENT_GET_COUNTS_BOOTSTRAP));
+
+    mdm_json_bool(j, "has_unlock_token",
+                  mdm_api_enrollment_has(x, counts,
+                            MDM_RET_ENROLLMENT_GET_COUNTS_UNLOCK));
+
+    if (mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_BOOTSTRAP_HELD, 0)
+        != 0)
+    {
+        mdm_json_bool(j, "bootstrap_token_withheld", 1);
+    }
+
+    if (mdm_reply_int(counts, MDM_RET_ENROLLMENT_GET_COUNTS_UNLOCK_HELD, 0)
+        != 0)
+    {
+        mdm_json_bool(j, "unlock_token_withheld", 1);
+    }
 }
 
 

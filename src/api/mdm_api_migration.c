@@ -29,6 +29,10 @@ enum {
 
 
 static mdm_int_t mdm_api_migration_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_migration_message(mdm_exchange_t *x,
+    plist_t *message, mdm_enrollment_t *en);
+static mdm_int_t mdm_api_migration_token(mdm_exchange_t *x, plist_t message,
+    mdm_str_t *unlock, mdm_uint_t *awaiting);
 static mdm_str_t mdm_api_migration_serial_of(const mdm_str_t *args,
     mdm_uint_t n);
 static mdm_int_t mdm_api_migration_serial(mdm_exchange_t *x,
@@ -66,38 +70,15 @@ mdm_api_migration_call(mdm_exchange_t *x)
     mdm_int_t            rc;
     mdm_str_t            unlock, *args, *pairs;
     mdm_uint_t           n, awaiting, token;
-    const char          *why;
     mdm_enrollment_t     en;
     mdm_secret_where_t   where;
-    mdm_limits_t   limits;
 
-    if (x->body.len == 0) {
-        return mdm_exchange_refuse(x, 400, "the body is empty, a check-in "
-                                   "message is expected");
-    }
+    message = NULL;
+    memset(&en, 0, sizeof(mdm_enrollment_t));
 
-    limits.depth = x->settings->plist_depth;
-    limits.nodes = x->settings->plist_nodes;
-
-    rc = mdm_plist_parse(x->arena, &x->body, &limits, &message, &why);
-
-    if (rc == MDM_OK) {
-        rc = mdm_enrollment_resolve(x->arena, message, &x->tenant,
-                                    x->settings->partitions, &en, &why);
-    }
-
-    if (rc == MDM_DECLINED) {
-        return mdm_exchange_refuse(x, 400, "%s", why);
-    }
-
+    rc = mdm_api_migration_message(x, &message, &en);
     if (rc != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    x->enrollment_id = en.id;
-
-    if (mdm_plist_string(message, "MessageType", &x->message) != MDM_OK) {
-        return mdm_exchange_refuse(x, 400, "MessageType is missing");
+        return rc;
     }
 
     if (mdm_str_is(&x->message, "SetBootstrapToken")) {
@@ -117,21 +98,10 @@ mdm_api_migration_call(mdm_exchange_t *x)
     awaiting = 0;
 
     if (token) {
-        why = mdm_checkin_token_missing(message);
-
-        if (why != NULL) {
-            return mdm_exchange_refuse(x, 400, "%s is missing, of another "
-                                       "type, or too long", why);
+        rc = mdm_api_migration_token(x, message, &unlock, &awaiting);
+        if (rc != MDM_OK) {
+            return rc;
         }
-
-        if (mdm_plist_data(message, "UnlockToken", &unlock) == MDM_ERROR
-            || unlock.len > MDM_API_MIGRATE_UNLOCK)
-        {
-            return mdm_exchange_refuse(x, 400, "UnlockToken is not data, or "
-                                       "too long");
-        }
-
-        (void) mdm_plist_bool(message, "AwaitingConfiguration", &awaiting);
 
         rc = mdm_checkin_fields_token_update(x->arena, message, &pairs, &n);
 
@@ -151,8 +121,7 @@ mdm_api_migration_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_migrate, &en.tag,
-                             n);
+    args = mdm_exchange_call(x, 0, &mdm_script_migrate, &en.tag, n);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -182,6 +151,80 @@ mdm_api_migration_call(mdm_exchange_t *x)
     memcpy(&args[MDM_ARG_MIGRATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
+}
+
+
+/*
+ * The message in the body, and whose it is: x->message and x->enrollment_id
+ * are set.  MDM_OK; else what the step is to return.
+ */
+
+static mdm_int_t
+mdm_api_migration_message(mdm_exchange_t *x, plist_t *message,
+    mdm_enrollment_t *en)
+{
+    mdm_int_t     rc;
+    const char   *why;
+    mdm_limits_t  limits;
+
+    if (x->body.len == 0) {
+        return mdm_exchange_refuse(x, 400, "the body is empty, a check-in "
+                                   "message is expected");
+    }
+
+    limits.depth = x->settings->plist_depth;
+    limits.nodes = x->settings->plist_nodes;
+
+    rc = mdm_plist_parse(x->arena, &x->body, &limits, message, &why);
+
+    if (rc == MDM_OK) {
+        rc = mdm_enrollment_resolve(x->arena, *message, &x->tenant,
+                                    x->settings->partitions, en, &why);
+    }
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_refuse(x, 400, "%s", why);
+    }
+
+    if (rc != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    x->enrollment_id = en->id;
+
+    if (mdm_plist_string(*message, "MessageType", &x->message) != MDM_OK) {
+        return mdm_exchange_refuse(x, 400, "MessageType is missing");
+    }
+
+    return MDM_OK;
+}
+
+
+/* what a TokenUpdate brings beside its fields; results as above */
+
+static mdm_int_t
+mdm_api_migration_token(mdm_exchange_t *x, plist_t message,
+    mdm_str_t *unlock, mdm_uint_t *awaiting)
+{
+    const char  *why;
+
+    why = mdm_checkin_token_missing(message);
+
+    if (why != NULL) {
+        return mdm_exchange_refuse(x, 400, "%s is missing, of another "
+                                   "type, or too long", why);
+    }
+
+    if (mdm_plist_data(message, "UnlockToken", unlock) == MDM_ERROR
+        || unlock->len > MDM_API_MIGRATE_UNLOCK)
+    {
+        return mdm_exchange_refuse(x, 400, "UnlockToken is not data, or "
+                                   "too long");
+    }
+
+    (void) mdm_plist_bool(message, "AwaitingConfiguration", awaiting);
+
+    return MDM_OK;
 }
 
 

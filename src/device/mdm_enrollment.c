@@ -12,6 +12,11 @@
 
 static void mdm_enrollment_name(plist_t message, const char *key,
     mdm_enrollment_name_t *name);
+static mdm_int_t mdm_enrollment_by_udid(const mdm_enrollment_names_t *names,
+    mdm_enrollment_t *en, mdm_str_t *user, mdm_str_t **channel,
+    const char **why);
+static mdm_int_t mdm_enrollment_by_enrollment(mdm_enrollment_t *en,
+    mdm_str_t *user, mdm_str_t **channel, const char **why);
 static mdm_int_t mdm_enrollment_key(const mdm_enrollment_name_t *name,
     mdm_str_t *value, const char **why);
 static mdm_uint_t mdm_enrollment_id_valid(const mdm_str_t *id);
@@ -68,12 +73,12 @@ mdm_enrollment_resolve_names(mdm_arena_t *arena,
     const mdm_enrollment_names_t *names, const mdm_str_t *tenant,
     uint32_t partitions, mdm_enrollment_t *en, const char **why)
 {
-    mdm_str_t  user, euser, name, *channel;
+    mdm_int_t   rc;
+    mdm_str_t   user, euser, *channel;
 
     memset(en, 0, sizeof(mdm_enrollment_t));
     mdm_str_null(&user);
     mdm_str_null(&euser);
-    mdm_str_null(&name);
 
     if (mdm_enrollment_key(&names->udid, &en->udid, why) != MDM_OK
         || mdm_enrollment_key(&names->enrollment, &en->enrollment, why)
@@ -98,37 +103,7 @@ mdm_enrollment_resolve_names(mdm_arena_t *arena,
             return MDM_DECLINED;
         }
 
-        en->device = en->udid;
-        en->type = MDM_TYPE_DEVICE;
-
-        if (user.data != NULL) {
-            en->type = MDM_TYPE_USER;
-            channel = &user;
-
-            if (mdm_str_is(&user, MDM_SHARED_IPAD_USER)) {
-
-                /* all users of a Shared iPad have this one UserID */
-
-                en->type = MDM_TYPE_SHARED_IPAD;
-                channel = &name;
-
-                if (mdm_enrollment_key(&names->short_name, channel, why)
-                    != MDM_OK)
-                {
-                    return MDM_DECLINED;
-                }
-
-                if (channel->len == 0) {
-                    *why = "UserShortName is missing";
-                    return MDM_DECLINED;
-                }
-            }
-
-            if (channel->len == 0) {
-                *why = "UserID is empty";
-                return MDM_DECLINED;
-            }
-        }
+        rc = mdm_enrollment_by_udid(names, en, &user, &channel, why);
 
     } else if (en->enrollment.len != 0) {
 
@@ -137,22 +112,15 @@ mdm_enrollment_resolve_names(mdm_arena_t *arena,
             return MDM_DECLINED;
         }
 
-        en->device = en->enrollment;
-        en->type = MDM_TYPE_USER_ENROLLMENT_DEVICE;
-
-        if (euser.data != NULL) {
-            en->type = MDM_TYPE_USER_ENROLLMENT;
-            channel = &euser;
-
-            if (channel->len == 0) {
-                *why = "EnrollmentUserID is empty";
-                return MDM_DECLINED;
-            }
-        }
+        rc = mdm_enrollment_by_enrollment(en, &euser, &channel, why);
 
     } else {
         *why = "neither UDID nor EnrollmentID";
         return MDM_DECLINED;
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     /* the device's part of "device:user" must be unambiguous */
@@ -178,6 +146,77 @@ mdm_enrollment_resolve_names(mdm_arena_t *arena,
     }
 
     return mdm_enrollment_keys(arena, tenant, partitions, en);
+}
+
+
+/*
+ * A device that says its UDID, and the user that came with it.  *channel is
+ * what names the user channel, or stays NULL.
+ */
+
+static mdm_int_t
+mdm_enrollment_by_udid(const mdm_enrollment_names_t *names,
+    mdm_enrollment_t *en, mdm_str_t *user, mdm_str_t **channel,
+    const char **why)
+{
+    en->device = en->udid;
+    en->type = MDM_TYPE_DEVICE;
+
+    if (user->data == NULL) {
+        return MDM_OK;
+    }
+
+    en->type = MDM_TYPE_USER;
+    *channel = user;
+
+    if (mdm_str_is(user, MDM_SHARED_IPAD_USER)) {
+
+        /* all users of a Shared iPad have this one UserID */
+
+        en->type = MDM_TYPE_SHARED_IPAD;
+        mdm_str_null(user);
+
+        if (mdm_enrollment_key(&names->short_name, user, why) != MDM_OK) {
+            return MDM_DECLINED;
+        }
+
+        if (user->len == 0) {
+            *why = "UserShortName is missing";
+            return MDM_DECLINED;
+        }
+    }
+
+    if (user->len == 0) {
+        *why = "UserID is empty";
+        return MDM_DECLINED;
+    }
+
+    return MDM_OK;
+}
+
+
+/* one that says its EnrollmentID instead: the same */
+
+static mdm_int_t
+mdm_enrollment_by_enrollment(mdm_enrollment_t *en, mdm_str_t *user,
+    mdm_str_t **channel, const char **why)
+{
+    en->device = en->enrollment;
+    en->type = MDM_TYPE_USER_ENROLLMENT_DEVICE;
+
+    if (user->data == NULL) {
+        return MDM_OK;
+    }
+
+    en->type = MDM_TYPE_USER_ENROLLMENT;
+    *channel = user;
+
+    if (user->len == 0) {
+        *why = "EnrollmentUserID is empty";
+        return MDM_DECLINED;
+    }
+
+    return MDM_OK;
 }
 
 
