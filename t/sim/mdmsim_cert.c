@@ -19,6 +19,7 @@
 #define SIM_CERT_CACHE  20000      /* devices; more are made when needed */
 
 
+static const uint8_t *sim_cert_algorithm(const sim_ca_t *ca, size_t *len);
 static void sim_device_scalar(sim_ca_t *ca, const sim_fleet_t *f,
     uint32_t number, BIGNUM *d);
 
@@ -61,35 +62,8 @@ sim_cert_der(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
         0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03,
         0x02
     };
-    static const uint8_t  ecdsa[] = {
-        0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03,
-        0x02
-    };
-    static const uint8_t  rsa[] = {
-        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
-        0x01, 0x0b, 0x05, 0x00
-    };
-    static const uint8_t  ed25519[] = {
-        0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70
-    };
 
-    switch (ca->type) {
-
-    case SIM_CA_P256:
-        alg = ecdsa;
-        alg_len = sizeof(ecdsa);
-        break;
-
-    case SIM_CA_RSA:
-        alg = rsa;
-        alg_len = sizeof(rsa);
-        break;
-
-    default:
-        alg = ed25519;
-        alg_len = sizeof(ed25519);
-        break;
-    }
+    alg = sim_cert_algorithm(ca, &alg_len);
 
     sim_device(f, number, &dev);
 
@@ -164,6 +138,47 @@ sim_cert_der(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
     sim_der_head(&w, 0x30, sizeof(w.data));
     der->len = 0;
     sim_buf_add(der, w.data + w.pos, sizeof(w.data) - w.pos);
+}
+
+
+/* the AlgorithmIdentifier of the CA's signatures */
+
+static const uint8_t *
+sim_cert_algorithm(const sim_ca_t *ca, size_t *len)
+{
+    const uint8_t  *alg;
+
+    static const uint8_t  ecdsa[] = {
+        0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03,
+        0x02
+    };
+    static const uint8_t  rsa[] = {
+        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
+        0x01, 0x0b, 0x05, 0x00
+    };
+    static const uint8_t  ed25519[] = {
+        0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70
+    };
+
+    switch (ca->type) {
+
+    case SIM_CA_P256:
+        alg = ecdsa;
+        *len = sizeof(ecdsa);
+        break;
+
+    case SIM_CA_RSA:
+        alg = rsa;
+        *len = sizeof(rsa);
+        break;
+
+    default:
+        alg = ed25519;
+        *len = sizeof(ed25519);
+        break;
+    }
+
+    return alg;
 }
 
 

@@ -24,6 +24,8 @@ typedef enum {
 
 static int sim_http_head(sim_http_t *h, sim_buf_t *buf, uint64_t max_body);
 static int sim_http_header(sim_http_t *h, const char *line, size_t len);
+static int sim_http_chunk_size(const char *line, size_t len,
+    uint64_t max_body, uint64_t *size);
 static int sim_http_chunks(sim_http_t *h, sim_buf_t *buf,
     uint64_t max_body);
 static int sim_http_line(sim_http_t *h, sim_buf_t *buf, char **line,
@@ -358,9 +360,9 @@ sim_http_line(sim_http_t *h, sim_buf_t *buf, char **line, size_t *len)
 static int
 sim_http_chunks(sim_http_t *h, sim_buf_t *buf, uint64_t max_body)
 {
-    int       rc, digit;
+    int       rc;
     char     *line;
-    size_t    i, len, n;
+    size_t    len, n;
     uint64_t  size;
 
     for ( ;; ) {
@@ -373,23 +375,7 @@ sim_http_chunks(sim_http_t *h, sim_buf_t *buf, uint64_t max_body)
                 return rc;
             }
 
-            for (i = 0, size = 0; i < len; i++) {
-                digit = line[i] >= '0' && line[i] <= '9' ? line[i] - '0'
-                        : line[i] >= 'a' && line[i] <= 'f' ? line[i] - 'a' + 10
-                        : line[i] >= 'A' && line[i] <= 'F' ? line[i] - 'A' + 10
-                        : -1;
-
-                if (digit < 0) {
-                    break;
-                }
-
-                size = size * 16 + (uint64_t) digit;
-                if (size > max_body) {
-                    return SIM_ERROR;
-                }
-            }
-
-            if (i == 0 || (i < len && line[i] != ';' && line[i] != ' ')) {
+            if (sim_http_chunk_size(line, len, max_body, &size) != SIM_OK) {
                 return SIM_ERROR;
             }
 
@@ -459,4 +445,35 @@ sim_http_chunks(sim_http_t *h, sim_buf_t *buf, uint64_t max_body)
             return SIM_ERROR;
         }
     }
+}
+
+
+static int
+sim_http_chunk_size(const char *line, size_t len, uint64_t max_body,
+    uint64_t *size)
+{
+    int     digit;
+    size_t  i;
+
+    for (i = 0, *size = 0; i < len; i++) {
+        digit = line[i] >= '0' && line[i] <= '9' ? line[i] - '0'
+                : line[i] >= 'a' && line[i] <= 'f' ? line[i] - 'a' + 10
+                : line[i] >= 'A' && line[i] <= 'F' ? line[i] - 'A' + 10
+                : -1;
+
+        if (digit < 0) {
+            break;
+        }
+
+        *size = *size * 16 + (uint64_t) digit;
+        if (*size > max_body) {
+            return SIM_ERROR;
+        }
+    }
+
+    if (i == 0 || (i < len && line[i] != ';' && line[i] != ' ')) {
+        return SIM_ERROR;
+    }
+
+    return SIM_OK;
 }

@@ -48,12 +48,17 @@ typedef struct {
 
 static void sim_usage(FILE *f);
 static const sim_spec_t *sim_spec(const char *name, size_t len);
+static void sim_option_list(sim_option_t *opt, const sim_spec_t *spec,
+    const char *value);
+static int sim_option_word(sim_option_t *opt, sim_type_e type,
+    const char *value);
 static void sim_option_set(sim_option_t *opt, const sim_spec_t *spec,
     const char *value);
 static uint64_t sim_number(const char *name, const char *value,
     uint64_t max);
 static double sim_real(const char *name, const char *value, double max);
 static void sim_option_default(sim_option_t *opt);
+static void sim_option_check_run(sim_option_t *opt);
 static void sim_option_check(sim_option_t *opt);
 static void sim_option_check_identity(const sim_option_t *opt);
 static int sim_token(const char *s);
@@ -436,6 +441,50 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
         break;
 
     case SIM_T_URL:
+    case SIM_T_SEND:
+    case SIM_T_PID:
+        sim_option_list(opt, spec, value);
+        return;
+
+    case SIM_T_KINDS:
+        if (sim_kinds_parse(&opt->fleet, value) == SIM_OK) {
+            return;
+        }
+
+        break;
+
+    case SIM_T_CHANNELS:
+    case SIM_T_TLS:
+    case SIM_T_MODE:
+    case SIM_T_FORMAT:
+        if (sim_option_word(opt, spec->type, value) == SIM_OK) {
+            return;
+        }
+
+        break;
+
+    case SIM_T_TOPIC:
+        if (value[0] == '\0' || strlen(value) >= sizeof(opt->fleet.topic)) {
+            sim_die("\"--topic\": 1 to %zu bytes are needed",
+                    sizeof(opt->fleet.topic) - 1);
+        }
+
+        strcpy(opt->fleet.topic, value);
+        return;
+    }
+
+    sim_die("bad value \"%s\" of \"--%s\"", value, spec->name);
+}
+
+
+/* what may be given several times */
+
+static void
+sim_option_list(sim_option_t *opt, const sim_spec_t *spec, const char *value)
+{
+    switch (spec->type) {
+
+    case SIM_T_URL:
         if (opt->nurls == SIM_MAX_URLS) {
             sim_die("at most %d times \"--url\"", SIM_MAX_URLS);
         }
@@ -460,27 +509,33 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
             (uint32_t) sim_number(spec->name, value, INT32_MAX);
         return;
 
-    case SIM_T_KINDS:
-        if (sim_kinds_parse(&opt->fleet, value) == SIM_OK) {
-            return;
-        }
+    default:
+        return;
+    }
+}
 
-        break;
+
+/* one word of a few; SIM_ERROR: another one */
+
+static int
+sim_option_word(sim_option_t *opt, sim_type_e type, const char *value)
+{
+    switch (type) {
 
     case SIM_T_CHANNELS:
         if (strcmp(value, "device") == 0) {
             opt->channels = SIM_CHANNEL_DEVICE;
-            return;
+            return SIM_OK;
         }
 
         if (strcmp(value, "user") == 0) {
             opt->channels = SIM_CHANNEL_USER;
-            return;
+            return SIM_OK;
         }
 
         if (strcmp(value, "all") == 0) {
             opt->channels = SIM_CHANNEL_DEVICE|SIM_CHANNEL_USER;
-            return;
+            return SIM_OK;
         }
 
         break;
@@ -489,7 +544,7 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
         if (strcmp(value, "1.2") == 0 || strcmp(value, "1.3") == 0) {
             opt->tls12 = value[2] == '2';
             opt->tls13 = value[2] == '3';
-            return;
+            return SIM_OK;
         }
 
         break;
@@ -497,7 +552,7 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
     case SIM_T_MODE:
         if (strcmp(value, "poll") == 0 || strcmp(value, "session") == 0) {
             opt->session = value[0] == 's';
-            return;
+            return SIM_OK;
         }
 
         break;
@@ -505,22 +560,16 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
     case SIM_T_FORMAT:
         if (strcmp(value, "pem") == 0 || strcmp(value, "rfc9440") == 0) {
             opt->rfc9440 = value[0] == 'r';
-            return;
+            return SIM_OK;
         }
 
         break;
 
-    case SIM_T_TOPIC:
-        if (value[0] == '\0' || strlen(value) >= sizeof(opt->fleet.topic)) {
-            sim_die("\"--topic\": 1 to %zu bytes are needed",
-                    sizeof(opt->fleet.topic) - 1);
-        }
-
-        strcpy(opt->fleet.topic, value);
-        return;
+    default:
+        break;
     }
 
-    sim_die("bad value \"%s\" of \"--%s\"", value, spec->name);
+    return SIM_ERROR;
 }
 
 
@@ -625,6 +674,29 @@ sim_option_check(sim_option_t *opt)
         sim_die("\"--out\" is needed");
     }
 
+    sim_option_check_run(opt);
+
+    if (opt->cmd == SIM_CMD_DDM) {
+
+        if (opt->check && opt->api_url == NULL) {
+            sim_die("\"--api-url\" is needed for \"--check\"");
+        }
+
+        /* the rest is as in "run" */
+
+        opt->cmd = SIM_CMD_RUN;
+        opt->ddm = 1;
+    }
+
+    sim_option_check_identity(opt);
+}
+
+
+/* what speaks to a server, and for how long */
+
+static void
+sim_option_check_run(sim_option_t *opt)
+{
     if ((opt->cmd & SIM_NET) != 0) {
 
         if (opt->nurls == 0) {
@@ -669,20 +741,6 @@ sim_option_check(sim_option_t *opt)
             sim_die("\"--churn\" must be less than \"--count\"");
         }
     }
-
-    if (opt->cmd == SIM_CMD_DDM) {
-
-        if (opt->check && opt->api_url == NULL) {
-            sim_die("\"--api-url\" is needed for \"--check\"");
-        }
-
-        /* the rest is as in "run" */
-
-        opt->cmd = SIM_CMD_RUN;
-        opt->ddm = 1;
-    }
-
-    sim_option_check_identity(opt);
 }
 
 

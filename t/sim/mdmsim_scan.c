@@ -31,6 +31,9 @@ static int sim_xml_skip(sim_xml_t *x, const char *mark);
 static int sim_xml_is(const sim_xml_t *x, const char *name);
 static int sim_xml_text(sim_xml_t *x, sim_buf_t *text);
 static int sim_xml_entity(sim_xml_t *x, sim_buf_t *text);
+static int sim_xml_type(const sim_xml_t *x);
+static int sim_xml_leaf(const sim_xml_t *x, int leaf, int in_command,
+    int in_queries, const sim_buf_t *key, sim_buf_t *text, sim_command_t *cmd);
 static int sim_xml_command(const char *data, size_t len,
     sim_command_t *cmd);
 
@@ -476,12 +479,8 @@ sim_xml_command(const char *data, size_t len, sim_command_t *cmd)
 
                 x.depth--;
 
-                if (x.depth == 1) {
-                    in_command = 0;
-
-                } else if (x.depth == 2) {
-                    in_queries = 0;
-                }
+                in_command = in_command && x.depth != 1;
+                in_queries = in_queries && x.depth != 2;
 
             } else if (!x.empty) {
                 if (x.depth == SIM_SCAN_DEPTH
@@ -514,52 +513,17 @@ sim_xml_command(const char *data, size_t len, sim_command_t *cmd)
                 continue;
             }
 
-            if (sim_xml_is(&x, "string")) {
-                leaf = 's';
+            leaf = sim_xml_type(&x);
 
-            } else if (sim_xml_is(&x, "data")) {
-                leaf = 'd';
-
-            } else if (sim_xml_is(&x, "integer") || sim_xml_is(&x, "real")
-                       || sim_xml_is(&x, "true") || sim_xml_is(&x, "false")
-                       || sim_xml_is(&x, "date"))
-            {
-                leaf = 'o';
-
-            } else {
-                break;
-            }
-
-            if (sim_xml_text(&x, &text) != SIM_OK) {
+            if (leaf == 0 || sim_xml_text(&x, &text) != SIM_OK) {
                 break;
             }
         }
 
-        if (leaf == 's') {
-            if (x.depth == 1 && strcmp(key.data, "CommandUUID") == 0) {
-                if (sim_scan_keep(&cmd->uuid, &text) != SIM_OK) {
-                    break;
-                }
-
-            } else if (x.depth == 2 && in_command
-                       && strcmp(key.data, "RequestType") == 0)
-            {
-                if (sim_scan_keep(&cmd->type, &text) != SIM_OK) {
-                    break;
-                }
-
-            } else if (x.depth == 3 && in_queries) {
-                if (sim_scan_query(cmd, &text) != SIM_OK) {
-                    break;
-                }
-            }
-
-        } else if (leaf == 'd' && x.depth == 2 && in_command
-                   && strcmp(key.data, "Data") == 0)
+        if (sim_xml_leaf(&x, leaf, in_command, in_queries, &key, &text, cmd)
+            != SIM_OK)
         {
-            if (sim_scan_base64(&cmd->data, text.data, text.len) != SIM_OK) {
-                break;
-            }
+            break;
         }
 
         if (x.depth < 3 || !in_queries) {
@@ -572,6 +536,63 @@ sim_xml_command(const char *data, size_t len, sim_command_t *cmd)
     sim_buf_free(&key);
 
     return rc == SIM_AGAIN && x.depth == 0 ? SIM_OK : SIM_ERROR;
+}
+
+
+/* of the element that begins: 's' a string, 'd' data, 'o' other; 0: none */
+
+static int
+sim_xml_type(const sim_xml_t *x)
+{
+    if (sim_xml_is(x, "string")) {
+        return 's';
+    }
+
+    if (sim_xml_is(x, "data")) {
+        return 'd';
+    }
+
+    return (sim_xml_is(x, "integer") || sim_xml_is(x, "real")
+            || sim_xml_is(x, "true") || sim_xml_is(x, "false")
+            || sim_xml_is(x, "date"))
+           ? 'o' : 0;
+}
+
+
+/* keeps what is looked for: 's' a string, 'd' data */
+
+static int
+sim_xml_leaf(const sim_xml_t *x, int leaf, int in_command, int in_queries,
+    const sim_buf_t *key, sim_buf_t *text, sim_command_t *cmd)
+{
+    if (leaf == 's') {
+        if (x->depth == 1 && strcmp(key->data, "CommandUUID") == 0) {
+            if (sim_scan_keep(&cmd->uuid, text) != SIM_OK) {
+                return SIM_ERROR;
+            }
+
+        } else if (x->depth == 2 && in_command
+                   && strcmp(key->data, "RequestType") == 0)
+        {
+            if (sim_scan_keep(&cmd->type, text) != SIM_OK) {
+                return SIM_ERROR;
+            }
+
+        } else if (x->depth == 3 && in_queries) {
+            if (sim_scan_query(cmd, text) != SIM_OK) {
+                return SIM_ERROR;
+            }
+        }
+
+    } else if (leaf == 'd' && x->depth == 2 && in_command
+               && strcmp(key->data, "Data") == 0)
+    {
+        if (sim_scan_base64(&cmd->data, text->data, text->len) != SIM_OK) {
+            return SIM_ERROR;
+        }
+    }
+
+    return SIM_OK;
 }
 
 

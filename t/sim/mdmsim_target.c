@@ -14,6 +14,8 @@
 
 
 static int sim_loopback(const struct sockaddr *sa);
+static void sim_target_resolve(const sim_option_t *opt, sim_target_t *t,
+    const char *port);
 
 
 static int
@@ -41,12 +43,10 @@ sim_loopback(const struct sockaddr *sa)
 void
 sim_target_parse(const sim_option_t *opt, const char *url, sim_target_t *t)
 {
-    int               rc;
-    char              port[8];
-    size_t            n, len;
-    unsigned          digits;
-    const char       *p, *host, *end;
-    struct addrinfo   hints, *res, *ai;
+    char         port[8];
+    size_t       n, len;
+    unsigned     digits;
+    const char  *p, *host, *end;
 
     memset(t, 0, sizeof(sim_target_t));
 
@@ -133,6 +133,20 @@ sim_target_parse(const sim_option_t *opt, const char *url, sim_target_t *t)
         snprintf(t->host, sizeof(t->host), "%s:%s", t->name, port);
     }
 
+    sim_target_resolve(opt, t, port);
+
+    if (strcmp(t->address, t->name) == 0 || strchr(t->name, ':') != NULL) {
+        t->name[0] = '\0';
+    }
+}
+
+
+static void
+sim_target_resolve(const sim_option_t *opt, sim_target_t *t, const char *port)
+{
+    int               rc;
+    struct addrinfo   hints, *res, *ai;
+
     memset(&hints, 0, sizeof(hints));
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
@@ -178,8 +192,4 @@ sim_target_parse(const sim_option_t *opt, const char *url, sim_target_t *t)
     }
 
     freeaddrinfo(res);
-
-    if (strcmp(t->address, t->name) == 0 || strchr(t->name, ':') != NULL) {
-        t->name[0] = '\0';
-    }
 }
