@@ -42,7 +42,6 @@ static ngx_uint_t *ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
     const ngx_mdm_setting_t *setting);
 static void ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
-static void ngx_mdm_store_settings(mdm_settings_t *s, ngx_mdm_store_t *store);
 static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
@@ -130,7 +129,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->store = NULL;
      *     conf->store_name = { 0, NULL };
-     *     conf->settings.partitions and what else is the store's = 0;
+     *     conf->settings.store = NULL;
      */
 
     ngx_mdm_identity_create_conf(&conf->identity);
@@ -212,7 +211,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->store != NULL) {
-        ngx_mdm_store_settings(&conf->settings, conf->store);
+        conf->settings.store = &conf->store->core;
         conf->store->used |= conf->checkin || conf->connect || conf->api;
     }
 
@@ -243,19 +242,6 @@ ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev, ngx_mdm_loc_conf_t *conf)
 }
 
 
-/* what belongs to the store alone, whoever uses it */
-
-static void
-ngx_mdm_store_settings(mdm_settings_t *s, ngx_mdm_store_t *store)
-{
-    s->partitions = (uint32_t) store->partitions;
-    s->secrets = store->secrets;
-    s->encryption_required = store->encryption_required;
-    s->status_index = store->status_index->elts;
-    s->nstatus_index = store->status_index->nelts;
-}
-
-
 void
 ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 {
@@ -281,7 +267,7 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
         s = &store[i]->settings;
 
         *s = conf.settings;
-        ngx_mdm_store_settings(s, store[i]);
+        s->store = &store[i]->core;
 
         if (store[i]->queue_limit != NGX_CONF_UNSET_UINT) {
             s->queue_limit = store[i]->queue_limit;

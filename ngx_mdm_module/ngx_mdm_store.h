@@ -78,6 +78,7 @@ typedef struct {
     ngx_uint_t                event_limit; /* not the http level's */
     ngx_uint_t                result_ttl;  /* seconds */
     mdm_settings_t            settings;    /* of jobs, see ngx_mdm_conf.h */
+    mdm_store_settings_t      core;        /* the above, as the core knows it */
     ngx_uint_t                used;        /* 1: a location serves it */
 
     u_char                   *file;        /* where it was written, for */
@@ -126,7 +127,8 @@ char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, void *block,
 /*
  * Setters of "mdm_status_index" (conf is ngx_mdm_main_conf_t) and of
  * "status_index" in the block; stores without one get "index", or what is
- * indexed by itself where that is NULL.
+ * indexed by itself where that is NULL, when all of http has been read; what
+ * the core is to know of each is complete then.
  */
 char *ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_store_status_index(ngx_conf_t *cf, void *block,

@@ -58,8 +58,9 @@ ngx_mdm_store_status_index(ngx_conf_t *cf, void *block,
 void
 ngx_mdm_store_index_init(ngx_array_t *stores, ngx_array_t *index)
 {
-    ngx_uint_t         i;
-    ngx_mdm_store_t  **store;
+    ngx_uint_t              i;
+    ngx_mdm_store_t       **store;
+    mdm_store_settings_t   *core;
 
     store = stores->elts;
 
@@ -69,6 +70,14 @@ ngx_mdm_store_index_init(ngx_array_t *stores, ngx_array_t *index)
             store[i]->status_index = (index != NULL)
                                      ? index : &ngx_mdm_store_index_default;
         }
+
+        core = &store[i]->core;
+
+        core->partitions = (uint32_t) store[i]->partitions;
+        core->secrets = store[i]->secrets;
+        core->encryption_required = store[i]->encryption_required;
+        core->status_index = store[i]->status_index->elts;
+        core->nstatus_index = store[i]->status_index->nelts;
     }
 }
 

@@ -26,6 +26,7 @@
 typedef struct {
     mdm_nodes_t              *nodes;
     mdm_settings_t            settings;
+    mdm_store_settings_t      store;
     useconds_t                wait;
     mdm_str_t                *tenants;     /* in order */
     size_t                    ntenants;
@@ -154,7 +155,8 @@ mdm_reindex_meta(mdm_reindex_t *r)
                     reply->element[0]->str);
     }
 
-    r->settings.partitions = (uint32_t) partitions;
+    r->store.partitions = (uint32_t) partitions;
+    r->settings.store = &r->store;
 
     freeReplyObject(reply);
 }

@@ -279,7 +279,7 @@ mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
     mdm_str_t           *body;
     mdm_secret_where_t   where;
 
-    if (x->settings->secrets == NULL) {
+    if (x->settings->store->secrets == NULL) {
         return MDM_OK;
     }
 
@@ -327,7 +327,7 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
             /* what somebody else has put there is not sealed for him */
 
-            if (x->settings->encryption_required) {
+            if (x->settings->store->encryption_required) {
                 mdm_api_ids_fail_chunk(list, chunk, "the command that redis "
                                        "has under this CommandUUID is not "
                                        "encrypted");

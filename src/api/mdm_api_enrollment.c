@@ -259,7 +259,8 @@ mdm_api_enrollment_has(mdm_exchange_t *x, const mdm_reply_t *counts, size_t i)
 
     there = mdm_reply_int(counts, i, 0);
 
-    return there == 1 || (there != 0 && !x->settings->encryption_required);
+    return there == 1
+           || (there != 0 && !x->settings->store->encryption_required);
 }
 
 

@@ -181,7 +181,7 @@ mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
         rc = (device.len != 0 && device.len + 1 != segment->len)
              ? MDM_OK : MDM_DECLINED;
 
-        id->partition = mdm_partition(&device, x->settings->partitions);
+        id->partition = mdm_partition(&device, x->settings->store->partitions);
 
     } else {
 
@@ -189,7 +189,7 @@ mdm_api_ids_parse(mdm_exchange_t *x, mdm_api_ids_t *list,
 
         if (rc == MDM_OK) {
             rc = mdm_enrollment_from_id(x->arena, &id->name, &x->tenant,
-                                        x->settings->partitions, &en);
+                                        x->settings->store->partitions, &en);
         }
 
         if (rc == MDM_OK) {
@@ -274,7 +274,7 @@ mdm_api_ids_group(mdm_exchange_t *x, mdm_api_ids_t *list, mdm_uint_t size)
     mdm_api_id_t     **sorted;
     mdm_api_chunk_t   *chunk;
 
-    partitions = x->settings->partitions;
+    partitions = x->settings->store->partitions;
 
     /* a counting sort */
 

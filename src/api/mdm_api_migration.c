@@ -179,7 +179,7 @@ mdm_api_migration_message(mdm_exchange_t *x, plist_t *message,
 
     if (rc == MDM_OK) {
         rc = mdm_enrollment_resolve(x->arena, *message, &x->tenant,
-                                    x->settings->partitions, en, &why);
+                                    x->settings->store->partitions, en, &why);
     }
 
     if (rc == MDM_DECLINED) {

@@ -65,7 +65,7 @@ mdm_api_reindex_scan(mdm_exchange_t *x)
 
     re = x->ctx;
 
-    if (re->partition >= x->settings->partitions) {
+    if (re->partition >= x->settings->store->partitions) {
         return mdm_exchange_empty(x, 200);
     }
 

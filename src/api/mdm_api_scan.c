@@ -15,7 +15,7 @@ mdm_api_scan_round(mdm_exchange_t *x, mdm_api_scan_t *scan, mdm_uint_t full)
 {
     uint32_t  left;
 
-    left = x->settings->partitions - scan->partition;
+    left = x->settings->store->partitions - scan->partition;
 
     if (left == 0) {
         return 0;
@@ -130,7 +130,7 @@ mdm_api_scan_read(mdm_exchange_t *x, mdm_api_scan_t *scan,
     number.len = (size_t) (comma - s.data);
 
     if (mdm_atoi(&number, &partition) != MDM_OK
-        || partition >= (int64_t) x->settings->partitions)
+        || partition >= (int64_t) x->settings->store->partitions)
     {
         return mdm_api_cursor_refuse(x);
     }

@@ -285,7 +285,7 @@ mdm_api_serial_add(mdm_exchange_t *x, mdm_api_query_t *q,
     ids->name = *serial;
     ids->key = *key;
     ids->error = NULL;
-    ids->partition = mdm_partition(&raw, x->settings->partitions);
+    ids->partition = mdm_partition(&raw, x->settings->store->partitions);
 
     return MDM_OK;
 }

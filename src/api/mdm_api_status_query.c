@@ -183,8 +183,8 @@ mdm_api_status_query_item(mdm_exchange_t *x, mdm_api_status_query_t *q,
     q->item.data = (u_char *) json_string_value(item);
     q->item.len = json_string_length(item);
 
-    for (i = 0; i < x->settings->nstatus_index; i++) {
-        if (mdm_str_eq(&x->settings->status_index[i], &q->item)) {
+    for (i = 0; i < x->settings->store->nstatus_index; i++) {
+        if (mdm_str_eq(&x->settings->store->status_index[i], &q->item)) {
             return MDM_OK;
         }
     }

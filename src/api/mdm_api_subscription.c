@@ -176,7 +176,7 @@ mdm_api_subscription_name(mdm_exchange_t *x, mdm_api_subscription_t *s)
     s->set = raw.len <= MDM_API_SET;
 
     rc = mdm_enrollment_from_id(x->arena, &raw, &x->tenant,
-                                x->settings->partitions, &s->en);
+                                x->settings->store->partitions, &s->en);
     if (rc == MDM_ERROR) {
         return MDM_ERROR;
     }

@@ -33,7 +33,7 @@ mdm_api_enrollment(mdm_exchange_t *x, mdm_uint_t i, mdm_enrollment_t *en)
 
     if (rc == MDM_OK) {
         rc = mdm_enrollment_from_id(x->arena, &id, &x->tenant,
-                                    x->settings->partitions, en);
+                                    x->settings->store->partitions, en);
     }
 
     if (rc == MDM_DECLINED) {

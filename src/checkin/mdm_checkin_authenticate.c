@@ -292,7 +292,7 @@ mdm_authenticate_others(mdm_exchange_t *x)
 
         if (mdm_unescape(x->arena, &raw, &a->others[i]) != MDM_OK
             || mdm_enrollment_from_id(x->arena, &raw, &x->tenant,
-                                      x->settings->partitions, &en)
+                                      x->settings->store->partitions, &en)
                != MDM_OK)
         {
             return MDM_ERROR;

@@ -64,7 +64,7 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
 
     /* whoever has put it there: it is none that the new one may repeat */
 
-    if (x->settings->encryption_required) {
+    if (x->settings->store->encryption_required) {
         return mdm_checkin_bootstrap_call(x);
     }
 
@@ -125,7 +125,7 @@ mdm_checkin_bootstrap_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    if (m->tries != 0 && x->settings->encryption_required) {
+    if (m->tries != 0 && x->settings->store->encryption_required) {
         mdm_str_null(names);
     }
 

@@ -91,7 +91,7 @@ mdm_auth_device(mdm_exchange_t *x)
 
     if (mdm_unescape(x->arena, &id, &owner) != MDM_OK
         || mdm_enrollment_from_id(x->arena, &id, &x->tenant,
-                                  x->settings->partitions, &en)
+                                  x->settings->store->partitions, &en)
            != MDM_OK
         || mdm_exchange_calls(x, 1, 2) != MDM_CALL)
     {

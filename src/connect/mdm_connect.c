@@ -211,7 +211,7 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         return mdm_connect_work(x, r);
     }
 
-    r->keys = x->settings->secrets;
+    r->keys = x->settings->store->secrets;
 
     return (mdm_connect_pack(x->arena, r) == MDM_OK) ? mdm_connect_send(x, r)
                                                      : MDM_ERROR;
@@ -221,7 +221,7 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
 static mdm_int_t
 mdm_connect_work(mdm_exchange_t *x, mdm_connect_report_t *r)
 {
-    if (mdm_secret_keys_copy(x->arena, x->settings->secrets, &r->keys)
+    if (mdm_secret_keys_copy(x->arena, x->settings->store->secrets, &r->keys)
         != MDM_OK
         || mdm_exchange_calls(x, 1, MDM_CONNECT_PACKED) != MDM_CALL
         || mdm_exchange_work(x, 0, mdm_connect_pack, r) != MDM_OK)

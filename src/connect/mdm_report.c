@@ -239,7 +239,8 @@ mdm_report_message(mdm_exchange_t *x)
     }
 
     rc = mdm_enrollment_resolve_names(x->arena, &report->names, &x->tenant,
-                                      x->settings->partitions, &m->en, &why);
+                                      x->settings->store->partitions, &m->en,
+                                      &why);
 
     if (rc == MDM_DECLINED) {
 

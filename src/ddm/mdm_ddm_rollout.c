@@ -182,7 +182,7 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
 
     ro->rev = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_REV, 0);
 
-    ro->partitions = mdm_arena_zalloc(x->arena, x->settings->partitions
+    ro->partitions = mdm_arena_zalloc(x->arena, x->settings->store->partitions
                                                 * sizeof(mdm_ddm_partition_t));
     ro->active = mdm_arena_alloc(x->arena,
                                  MDM_DDM_WIDTH
@@ -192,7 +192,7 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    for (p = 0; p < x->settings->partitions; p++) {
+    for (p = 0; p < x->settings->store->partitions; p++) {
 
         if (mdm_key_partition(x->arena, &ro->partitions[p].tag, &x->tenant, p)
             != MDM_OK)
@@ -218,7 +218,7 @@ mdm_ddm_rollout_probe(mdm_exchange_t *x)
 
     ro = x->ctx;
 
-    n = x->settings->partitions - ro->probed;
+    n = x->settings->store->partitions - ro->probed;
 
     if (n == 0) {
         return mdm_ddm_rollout_changes(x);
@@ -299,7 +299,7 @@ mdm_ddm_rollout_changes(mdm_exchange_t *x)
     ro = x->ctx;
 
     partition = NULL;
-    n = x->settings->partitions;
+    n = x->settings->store->partitions;
 
     for (i = 0; i < n; i++) {
 
@@ -350,7 +350,7 @@ mdm_ddm_rollout_round(mdm_exchange_t *x)
     ro = x->ctx;
 
     while (ro->nactive < MDM_DDM_WIDTH
-           && ro->next < x->settings->partitions)
+           && ro->next < x->settings->store->partitions)
     {
         partition = &ro->partitions[ro->next++];
 
@@ -515,7 +515,7 @@ mdm_ddm_rollout_progress(mdm_exchange_t *x, mdm_str_t *args)
         const char  *name;
         int64_t      value;
     } fields[MDM_DDM_PROGRESS / 2] = {
-        { "partitions", x->settings->partitions },
+        { "partitions", x->settings->store->partitions },
         { "done", (int64_t) ro->done },
         { "seen", ro->seen },
         { "changed", ro->changed },

@@ -54,7 +54,7 @@ mdm_ddm_status_call(mdm_exchange_t *x)
     }
 
     args = mdm_message_call(x, &mdm_script_ddm_status,
-                            1 + x->settings->nstatus_index
+                            1 + x->settings->store->nstatus_index
                             + 1 + report.nerrors + 3 * report.nvalues, 1);
     if (args == NULL) {
         return MDM_ERROR;
@@ -231,7 +231,7 @@ mdm_ddm_status_names(mdm_exchange_t *x, const mdm_str_t *data,
 
     m = x->ctx;
 
-    if (x->settings->secrets != NULL) {
+    if (x->settings->store->secrets != NULL) {
 
         /* no report has this name, so that nothing is sealed for it */
 
@@ -241,7 +241,7 @@ mdm_ddm_status_names(mdm_exchange_t *x, const mdm_str_t *data,
             return MDM_ERROR;
         }
 
-        return mdm_secret_digests(x->arena, x->settings->secrets, &place,
+        return mdm_secret_digests(x->arena, x->settings->store->secrets, &place,
                                   data, MDM_DDM_DIGEST / 2, names);
     }
 
@@ -272,14 +272,14 @@ mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
 
     static const char  types[] = "=-@[";
 
-    n = x->settings->nstatus_index;
+    n = x->settings->store->nstatus_index;
 
     if (mdm_message_number(x, args++, n) != MDM_OK) {
         return MDM_ERROR;
     }
 
     for (i = 0; i < n; i++) {
-        *args++ = x->settings->status_index[i];
+        *args++ = x->settings->store->status_index[i];
     }
 
     if (mdm_message_number(x, args++, report->nerrors) != MDM_OK) {

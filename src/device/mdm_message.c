@@ -69,7 +69,8 @@ mdm_message_read(mdm_exchange_t *x)
 
     if (rc == MDM_OK) {
         rc = mdm_enrollment_resolve(x->arena, m->plist, &x->tenant,
-                                    x->settings->partitions, &m->en, &why);
+                                    x->settings->store->partitions, &m->en,
+                                    &why);
     }
 
     if (rc == MDM_DECLINED) {

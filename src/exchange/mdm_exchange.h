@@ -112,10 +112,22 @@ typedef enum {
 } mdm_user_authenticate_e;
 
 
-/* settings of the location, read-only while serving */
+/* settings of a store, whoever uses it; read-only while serving */
 
 typedef struct {
     uint32_t                  partitions;      /* P, 1 .. 16384 */
+    const mdm_str_t          *status_index;    /* items that queries find */
+    mdm_uint_t                nstatus_index;
+    const mdm_secret_keys_t  *secrets;         /* NULL: nothing is sealed */
+    mdm_uint_t                encryption_required; /* 1: what is plain in
+                                                  Redis is not believed */
+} mdm_store_settings_t;
+
+
+/* settings of a location or of jobs, read-only while serving */
+
+typedef struct {
+    const mdm_store_settings_t  *store;
     mdm_uint_t                validate;        /* mdm_validate_e */
     mdm_uint_t                reenroll;        /* mdm_reenroll_e */
     mdm_uint_t                user_authenticate;
@@ -133,13 +145,8 @@ typedef struct {
     mdm_uint_t                api_ids;         /* ids a call */
     mdm_uint_t                status_reports;  /* raw ones kept a channel */
     mdm_uint_t                status_errors;   /* kept a channel */
-    const mdm_str_t          *status_index;    /* items that queries find */
-    mdm_uint_t                nstatus_index;
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
-    const mdm_secret_keys_t  *secrets;         /* NULL: nothing is sealed */
-    mdm_uint_t                encryption_required; /* 1: what is plain in
-                                                  Redis is not believed */
 } mdm_settings_t;
 
 

@@ -74,7 +74,7 @@ mdm_int_t mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
  * opened, the response (503 to a device, 500 to an administrator) is filled
  * in; MDM_ERROR.
  *
- * With settings->encryption_required a plain value is none of ours.  A token
+ * With store->encryption_required a plain value is none of ours.  A token
  * is then empty, as one that is absent, with an alert in the log; a command
  * for a device is MDM_DECLINED: the caller drops it; what an administrator
  * reads is refused with 500, MDM_DONE.

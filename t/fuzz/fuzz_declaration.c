@@ -26,8 +26,12 @@ static void fuzz_call(const mdm_str_t *in, const char *path);
 static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
                                                  MDM_PLIST_NODES };
 
+static const mdm_store_settings_t  fuzz_store = {
+    .partitions = 4
+};
+
 static const mdm_settings_t  fuzz_settings = {
-    .partitions = 4,
+    .store = &fuzz_store,
     .validate = MDM_VALIDATE_WARN,
     .api_ids = 100,
     .plist_depth = MDM_PLIST_DEPTH,

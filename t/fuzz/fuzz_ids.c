@@ -36,8 +36,12 @@ static void fuzz_api(mdm_uint_t method, const char *before,
 
 static const mdm_str_t  fuzz_tenant = mdm_string("tenant-1");
 
+static const mdm_store_settings_t  fuzz_store = {
+    .partitions = 251
+};
+
 static const mdm_settings_t  fuzz_settings = {
-    .partitions = 251,
+    .store = &fuzz_store,
     .queue_limit = 1000,
     .result_ttl = 3600,
     .api_ids = 20,
@@ -66,7 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_escape(arena, &raw);
 
     if (mdm_enrollment_from_id(arena, &raw, &fuzz_tenant,
-                               fuzz_settings.partitions, &en)
+                               fuzz_store.partitions, &en)
         == MDM_OK)
     {
         fuzz_enrollment(arena, &en);
@@ -185,7 +189,7 @@ fuzz_enrollment(mdm_arena_t *arena, const mdm_enrollment_t *en)
         abort();
     }
 
-    if (en->partition >= fuzz_settings.partitions
+    if (en->partition >= fuzz_store.partitions
         || mdm_key_partition(arena, &tag, &fuzz_tenant, en->partition)
            != MDM_OK
         || !mdm_str_eq(&tag, &en->tag))
@@ -215,7 +219,7 @@ fuzz_enrollment(mdm_arena_t *arena, const mdm_enrollment_t *en)
     /* an administrator finds it by the same id */
 
     if (mdm_enrollment_from_id(arena, &en->id, &fuzz_tenant,
-                               fuzz_settings.partitions, &other)
+                               fuzz_store.partitions, &other)
         != MDM_OK
         || !mdm_str_eq(&other.id_key, &en->id_key)
         || !mdm_str_eq(&other.device_key, &en->device_key)
@@ -259,7 +263,7 @@ fuzz_message(mdm_arena_t *arena, const mdm_str_t *lines)
     why = NULL;
 
     rc = mdm_enrollment_resolve(arena, message, &fuzz_tenant,
-                                fuzz_settings.partitions, &en, &why);
+                                fuzz_store.partitions, &en, &why);
 
     if (rc == MDM_OK) {
         fuzz_enrollment(arena, &en);

@@ -28,8 +28,12 @@ static void fuzz_valid(const mdm_str_t *json);
 static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH,
                                                  MDM_PLIST_NODES };
 
+static const mdm_store_settings_t  fuzz_store = {
+    .partitions = 4
+};
+
 static const mdm_settings_t  fuzz_settings = {
-    .partitions = 4,
+    .store = &fuzz_store,
     .validate = MDM_VALIDATE_WARN,
     .queue_limit = 1000,
     .result_ttl = 3600,

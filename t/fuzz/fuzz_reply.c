@@ -79,8 +79,14 @@ static mdm_step_pt    fuzz_planted;
 
 static const mdm_str_t  fuzz_index[] = { mdm_string("device.model.family") };
 
-static mdm_settings_t  fuzz_settings = {
+static mdm_store_settings_t  fuzz_store = {
     .partitions = 4,
+    .status_index = fuzz_index,
+    .nstatus_index = 1
+};
+
+static mdm_settings_t  fuzz_settings = {
+    .store = &fuzz_store,
     .queue_limit = 1000,
     .result_ttl = 3600,
     .event_limit = 1000,
@@ -88,8 +94,6 @@ static mdm_settings_t  fuzz_settings = {
     .api_ids = 100,
     .status_reports = 10,
     .status_errors = 10,
-    .status_index = fuzz_index,
-    .nstatus_index = 1,
     .plist_depth = 32,
     .plist_nodes = 5000
 };

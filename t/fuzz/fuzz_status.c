@@ -32,15 +32,19 @@ static const mdm_limits_t  fuzz_limits = { MDM_PLIST_DEPTH, 5000 };
 
 static const mdm_str_t  fuzz_index[] = { mdm_string("device.model.family") };
 
-static const mdm_settings_t  fuzz_settings = {
+static const mdm_store_settings_t  fuzz_store = {
     .partitions = 4,
+    .status_index = fuzz_index,
+    .nstatus_index = 1
+};
+
+static const mdm_settings_t  fuzz_settings = {
+    .store = &fuzz_store,
     .queue_limit = 1000,
     .result_ttl = 3600,
     .api_ids = 100,
     .status_reports = 10,
     .status_errors = 10,
-    .status_index = fuzz_index,
-    .nstatus_index = 1,
     .plist_depth = MDM_PLIST_DEPTH,
     .plist_nodes = 5000
 };

@@ -127,7 +127,8 @@ tag(const char *id)
     s.len = strcspn(id, ":");
 
     (void) snprintf(buf, sizeof(buf), "mdm:{default/%lu}",
-                    (unsigned long) mdm_partition(&s, settings.partitions));
+                    (unsigned long) mdm_partition(&s,
+                                                  mdm_unit_store.partitions));
 
     return buf;
 }

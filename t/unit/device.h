@@ -37,8 +37,12 @@
 #define id_is(name)  "<key>UDID</key><string>" name "</string>"
 
 
+static mdm_store_settings_t  store_settings = {
+    .partitions = 1
+};
+
 static mdm_settings_t  settings = {
-    .partitions = 1,
+    .store = &store_settings,
     .queue_limit = 20,
     .result_ttl = 3600,
     .event_limit = 1000,

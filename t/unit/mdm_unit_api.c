@@ -16,6 +16,9 @@
 static void mdm_unit_api_free(void *data);
 
 
+mdm_store_settings_t  mdm_unit_store;
+
+
 mdm_settings_t
 mdm_unit_api_settings(void)
 {
@@ -23,7 +26,8 @@ mdm_unit_api_settings(void)
 
     memset(&s, 0, sizeof(mdm_settings_t));
 
-    s.partitions = 4;
+    mdm_unit_store.partitions = 4;
+    s.store = &mdm_unit_store;
     s.validate = MDM_VALIDATE_WARN;
     s.queue_limit = 1000;
     s.result_ttl = 3600;

@@ -18,7 +18,10 @@
 #define MDM_UNIT_NOW          1700000000
 
 
-/* settings that tests start from */
+/* that of the settings below */
+extern mdm_store_settings_t  mdm_unit_store;
+
+/* settings that tests start from, with 4 partitions */
 mdm_settings_t mdm_unit_api_settings(void);
 
 /*

@@ -86,8 +86,14 @@ typedef struct {
 
 static const mdm_str_t  status_item = mdm_string("device.model.family");
 
-static mdm_settings_t  settings = {
+static mdm_store_settings_t  store_settings = {
     .partitions = 4,
+    .status_index = &status_item,
+    .nstatus_index = 1
+};
+
+static mdm_settings_t  settings = {
+    .store = &store_settings,
     .validate = MDM_VALIDATE_WARN,
     .user_authenticate = MDM_USER_AUTHENTICATE_ACCEPT,
     .queue_limit = 20,
@@ -98,8 +104,6 @@ static mdm_settings_t  settings = {
     .api_ids = 100,
     .status_reports = 10,
     .status_errors = 10,
-    .status_index = &status_item,
-    .nstatus_index = 1,
     .plist_depth = 32,
     .plist_nodes = 100000
 };

@@ -98,11 +98,13 @@ op_call(void *data)
     mdm_settings_t   settings;
     mdm_exchange_t  *x;
 
+    static const mdm_store_settings_t  store_settings = { .partitions = 4 };
+
     p = data;
 
     memset(&settings, 0, sizeof(mdm_settings_t));
 
-    settings.partitions = 4;
+    settings.store = &store_settings;
     settings.validate = p->validate;
     settings.event_limit = 1000;
     settings.plist_depth = MDM_PLIST_DEPTH;

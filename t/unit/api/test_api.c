@@ -205,7 +205,7 @@ test_ids(void **state)
 
     (void) state;
 
-    settings.partitions = 7;
+    mdm_unit_store.partitions = 7;
 
     x = request(MDM_PUT, "/v1/enqueue/A,B,A,a%2cb,,%zz,%2,:u,u:,D:U,D%3AU,%41,"
                 "h%C3%A9,%00,A", "");
@@ -330,7 +330,7 @@ test_enqueue_codes(void **state)
 
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
 
     /* all is well: no status, the fields in NanoMDM's order */
 
@@ -388,7 +388,7 @@ test_enqueue_codes(void **state)
 
     /* Redis away: for all 503, for some 207 */
 
-    settings.partitions = 16;
+    mdm_unit_store.partitions = 16;
 
     x = enqueue("A,B,C,D,E,F");
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
@@ -503,7 +503,7 @@ test_enqueue_large(void **state)
 
     (void) state;
 
-    settings.partitions = 64;
+    mdm_unit_store.partitions = 64;
     settings.validate = MDM_VALIDATE_OFF;
 
     p = uri + sprintf(uri, "/v1/enqueue/0");

@@ -25,7 +25,7 @@ test_migrate(void **state)
 
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
 
     /* a user before its device */
 

@@ -555,7 +555,7 @@ test_model(void **state)
     redis = *state;
 
     admin = mdm_unit_api_settings();
-    admin.partitions = PARTITIONS;
+    mdm_unit_store.partitions = PARTITIONS;
     admin.queue_limit = LIMIT;
 
     device = admin;

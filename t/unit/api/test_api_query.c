@@ -94,7 +94,7 @@ put(const char *id, const char *type, const char *more)
     s.data = (u_char *) id;
     s.len = strcspn(id, ":");
 
-    p = mdm_partition(&s, settings.partitions);
+    p = mdm_partition(&s, mdm_unit_store.partitions);
 
     assert_int_equal(redisAppendCommand(redis->context, "ZADD "
                      "mdm:{default/%lu}:ids 0 %s", (unsigned long) p, id),
@@ -224,13 +224,13 @@ test_pages(void **state)
 
     (void) state;
 
-    settings.partitions = 8;
+    mdm_unit_store.partitions = 8;
     assert_int_equal(query("", ""), 200);
     assert_true(mdm_str_is(&x->response, "{\"enrollments\":[]}"));
 
     for (i = 0; i < 4; i++) {
         mdm_unit_redis_clean(redis);
-        settings.partitions = partitions[i];
+        mdm_unit_store.partitions = partitions[i];
         all = fleet();
 
         for (mdm_uint_t k = (i == 0) ? 0 : 1; k < 5; k++) {
@@ -257,7 +257,7 @@ test_filters(void **state)
 
     (void) state;
 
-    settings.partitions = 8;
+    mdm_unit_store.partitions = 8;
     (void) fleet();
 
     assert_int_equal(walk("?limit=100", "{\"filter\":{\"enabled\":false}}",
@@ -322,7 +322,7 @@ test_options(void **state)
 
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
 
     put("d", "Device", "serial=S enabled=1");
     put("e%0A", "Device", "serial=T");
@@ -368,7 +368,7 @@ test_bounds(void **state)
 
     for (p = 1; p <= 256; p *= 256) {
         mdm_unit_redis_clean(redis);
-        settings.partitions = (uint32_t) p;
+        mdm_unit_store.partitions = (uint32_t) p;
 
         for (i = 0; i < 45000; i++) {
             (void) snprintf(id, sizeof(id), "d%05lu", (unsigned long) i);
@@ -466,7 +466,7 @@ test_serials(void **state)
 {
     (void) state;
 
-    settings.partitions = 8;
+    mdm_unit_store.partitions = 8;
     (void) fleet();
 
     get("?serial=S20&serial=S21&serial=S20");
@@ -522,7 +522,7 @@ test_serial_users(void **state)
 
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
 
     for (i = 0; i < 5; i++) {
         (void) snprintf(id, sizeof(id), "d%lu", (unsigned long) i);
@@ -555,7 +555,7 @@ test_reindex(void **state)
 
     (void) state;
 
-    settings.partitions = 8;
+    mdm_unit_store.partitions = 8;
     (void) fleet();
 
     freeReplyObject(mdm_unit_redis_command(redis, "EVAL %s 0",
@@ -601,7 +601,7 @@ test_serial_many(void **state)
 
     (void) state;
 
-    settings.partitions = 256;
+    mdm_unit_store.partitions = 256;
 
     body = malloc(200000);
     assert_non_null(body);

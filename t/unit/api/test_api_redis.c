@@ -29,7 +29,7 @@ test_enqueue(void **state)
 
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
 
     enroll("A");
     enroll("B");
@@ -317,7 +317,7 @@ test_queue_clear(void **state)
 
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
 
     enroll("A");
     enroll("B");
@@ -661,7 +661,7 @@ test_events(void **state)
 {
     (void) state;
 
-    settings.partitions = 1;
+    mdm_unit_store.partitions = 1;
     settings.event_payload = 0;
 
     enroll("A");

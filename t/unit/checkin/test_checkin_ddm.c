@@ -21,8 +21,12 @@
 #define REPLY_MAX  6
 
 
+static mdm_store_settings_t  store_settings = {
+    .partitions = 1
+};
+
 static mdm_settings_t   settings = {
-    .partitions = 1,
+    .store = &store_settings,
     .plist_depth = 32,
     .plist_nodes = 1000
 };

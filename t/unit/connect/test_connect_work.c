@@ -134,7 +134,7 @@ test_large(void **state)
 
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 
-        settings.secrets = sizes[i].sealed ? &keys : NULL;
+        store_settings.secrets = sizes[i].sealed ? &keys : NULL;
 
         (void) snprintf(uuid, sizeof(uuid), "u-%zu", i);
         assert_true(enqueue(state, UDID, uuid));
@@ -157,7 +157,7 @@ test_large(void **state)
         free(body);
     }
 
-    settings.secrets = NULL;
+    store_settings.secrets = NULL;
 }
 
 

@@ -28,6 +28,8 @@
 static const mdm_limits_t  limits = { MDM_PLIST_DEPTH,
                                             MDM_PLIST_NODES };
 
+static const mdm_store_settings_t  store_settings = { .partitions = 1 };
+
 static mdm_settings_t   settings;
 static mdm_exchange_t  *x;
 
@@ -44,7 +46,7 @@ connect_raw(const void *body, size_t len)
     }
 
     memset(&settings, 0, sizeof(mdm_settings_t));
-    settings.partitions = 1;
+    settings.store = &store_settings;
     settings.plist_depth = MDM_PLIST_DEPTH;
     settings.plist_nodes = MDM_PLIST_NODES;
 

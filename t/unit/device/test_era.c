@@ -298,8 +298,8 @@ test_thousand(void **state)
     int        i;
     long long  n, time, most;
 
-    settings.status_index = &(mdm_str_t) mdm_string("a.b");
-    settings.nstatus_index = 1;
+    store_settings.status_index = &(mdm_str_t) mdm_string("a.b");
+    store_settings.nstatus_index = 1;
 
     enroll(state, CERT_A);
     users(state, 1000, 1000);
@@ -347,7 +347,7 @@ test_thousand(void **state)
     assert_int_equal(redis_int("HGET " T ":dm:m refs"), 0);
     assert_int_equal(redis_int("HGET " T ":e:" UDID ":V777 tally"), 0);
 
-    settings.nstatus_index = 0;
+    store_settings.nstatus_index = 0;
 }
 
 

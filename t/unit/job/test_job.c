@@ -31,7 +31,11 @@
 static mdm_int_t never(mdm_exchange_t *x);
 
 
-static const mdm_settings_t  settings = { .partitions = 1 };
+static const mdm_store_settings_t  store_settings = {
+    .partitions = 1
+};
+
+static const mdm_settings_t  settings = { .store = &store_settings };
 
 static const mdm_job_kind_t  kind_a = { mdm_string("a"), never, 0, 15 };
 static const mdm_job_kind_t  kind_b = { mdm_string("b"), never, 0, 40 };
