@@ -14,6 +14,7 @@
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_redis_resp.h"
 
 
 static void ngx_mdm_wait(ngx_mdm_ctx_t *ctx);
@@ -60,7 +61,7 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_done_pt done,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    x = mdm_exchange_create(&mlcf->settings);
+    x = mdm_exchange_create_from(&ngx_mdm_redis_arenas, &mlcf->settings);
     if (x == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

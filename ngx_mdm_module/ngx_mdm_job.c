@@ -12,6 +12,7 @@
 
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_job_look.h"
+#include "ngx_mdm_redis_resp.h"
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
@@ -401,7 +402,8 @@ ngx_mdm_job_begin(ngx_mdm_runner_t *runner, mdm_str_t *work)
         return;
     }
 
-    x = mdm_exchange_create(&runner->store->settings);
+    x = mdm_exchange_create_from(&ngx_mdm_redis_arenas,
+                                 &runner->store->settings);
     if (x == NULL) {
         return;
     }

@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_job_look.h"
+#include "ngx_mdm_redis_resp.h"
 
 
 static ngx_int_t ngx_mdm_job_look_jobs(ngx_mdm_runner_t *runner);
@@ -21,7 +22,8 @@ ngx_mdm_job_look_create(ngx_mdm_runner_t *runner)
     mdm_job_look_t  *look;
     mdm_exchange_t  *x;
 
-    x = mdm_exchange_create(&runner->store->settings);
+    x = mdm_exchange_create_from(&ngx_mdm_redis_arenas,
+                                 &runner->store->settings);
     if (x == NULL) {
         return NGX_ERROR;
     }

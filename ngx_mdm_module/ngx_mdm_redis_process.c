@@ -93,4 +93,6 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
         ngx_destroy_pool(ngx_mdm_redis_pool);
         ngx_mdm_redis_pool = NULL;
     }
+
+    mdm_arena_pool_clear(&ngx_mdm_redis_arenas);
 }

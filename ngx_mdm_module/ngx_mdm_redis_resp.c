@@ -58,6 +58,9 @@ static redisReplyObjectFunctions  ngx_mdm_redis_functions = {
 };
 
 
+mdm_arena_pool_t  ngx_mdm_redis_arenas = { NULL, 0, NGX_MDM_REDIS_ARENAS };
+
+
 ngx_int_t
 ngx_mdm_redis_reader_init(ngx_mdm_redis_reader_t *reader)
 {
@@ -320,8 +323,8 @@ ngx_mdm_redis_create(const redisReadTask *task, mdm_reply_e type, size_t size)
                ? size / sizeof(mdm_reply_t *) * NGX_MDM_REDIS_ELEMENT
                : 0;
 
-        reader->arena = mdm_arena_create(room
-                                      + ngx_min(more, NGX_MDM_REDIS_ROOM));
+        reader->arena = mdm_arena_create_from(&ngx_mdm_redis_arenas,
+                                 room + ngx_min(more, NGX_MDM_REDIS_ROOM));
         if (reader->arena == NULL) {
             return NULL;
         }

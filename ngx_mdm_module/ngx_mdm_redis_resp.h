@@ -25,6 +25,10 @@
 #define NGX_MDM_REDIS_REPLY_MAX  (64 * 1024 * 1024)
 
 
+/* what arenas of a worker give back is kept for the next ones, so many bytes */
+#define NGX_MDM_REDIS_ARENAS     (1024 * 1024)
+
+
 typedef struct {
     redisReader              *hiredis;
     mdm_arena_t              *arena;       /* of the reply being read */
@@ -69,6 +73,10 @@ ngx_int_t ngx_mdm_redis_out_command(ngx_mdm_peer_out_t *out,
 /* writes AUTH, unless the password is empty; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_mdm_redis_out_auth(ngx_mdm_peer_out_t *out, ngx_str_t *user,
     ngx_str_t *password);
+
+
+/* of this worker: arenas of replies and of exchanges, on the event loop only */
+extern mdm_arena_pool_t  ngx_mdm_redis_arenas;
 
 
 ngx_int_t ngx_mdm_redis_reader_init(ngx_mdm_redis_reader_t *reader);

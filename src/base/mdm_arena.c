@@ -15,6 +15,17 @@
 #define MDM_ARENA_BLOCK       4096
 
 
+/* where use after free is looked for, nothing is used anew */
+
+#if (MDM_DEBUG_ALLOC)
+#define MDM_ARENA_DEBUG       1
+#elif defined(__SANITIZE_ADDRESS__)
+#define MDM_ARENA_DEBUG       1
+#else
+#define MDM_ARENA_DEBUG       0
+#endif
+
+
 typedef struct mdm_block_s    mdm_block_t;
 typedef struct mdm_cleanup_s  mdm_cleanup_t;
 
@@ -40,6 +51,7 @@ struct mdm_arena_s {
     mdm_block_t              *blocks;      /* further ones, newest first */
     mdm_cleanup_t            *cleanups;
     size_t                    size;        /* of the next block */
+    mdm_arena_pool_t         *pool;        /* NULL: blocks are not kept */
     mdm_failure_e             failure;     /* the last one */
     const char               *what;
 };
@@ -49,13 +61,15 @@ struct mdm_arena_s {
     (((n) + (MDM_ARENA_ALIGN - 1)) & ~((size_t) MDM_ARENA_ALIGN - 1))
 
 
+static void mdm_arena_init(mdm_arena_t *arena, size_t size);
 static void *mdm_arena_block(mdm_arena_t *arena, size_t size);
+static void *mdm_arena_pool_get(mdm_arena_pool_t *pool);
+static void mdm_arena_pool_put(mdm_arena_pool_t *pool, void *block);
 
 
 mdm_arena_t *
 mdm_arena_create(size_t size)
 {
-    u_char       *p;
     mdm_arena_t  *arena;
 
     size = mdm_align(size);
@@ -65,17 +79,49 @@ mdm_arena_create(size_t size)
         return NULL;
     }
 
-    p = (u_char *) arena;
+    mdm_arena_init(arena, size);
 
-    arena->pos = p + mdm_align(sizeof(mdm_arena_t));
+    return arena;
+}
+
+
+mdm_arena_t *
+mdm_arena_create_from(mdm_arena_pool_t *pool, size_t size)
+{
+    size_t        room;
+    mdm_arena_t  *arena;
+
+    room = MDM_ARENA_BLOCK - mdm_align(sizeof(mdm_arena_t));
+
+    if (MDM_ARENA_DEBUG || size > room) {
+        return mdm_arena_create(size);
+    }
+
+    arena = mdm_arena_pool_get(pool);
+    if (arena == NULL) {
+        return NULL;
+    }
+
+    mdm_arena_init(arena, room);
+
+    arena->size = MDM_ARENA_BLOCK - mdm_align(sizeof(mdm_block_t));
+    arena->pool = pool;
+
+    return arena;
+}
+
+
+static void
+mdm_arena_init(mdm_arena_t *arena, size_t size)
+{
+    arena->pos = (u_char *) arena + mdm_align(sizeof(mdm_arena_t));
     arena->end = arena->pos + size;
     arena->blocks = NULL;
     arena->cleanups = NULL;
+    arena->pool = NULL;
     arena->failure = MDM_FAILURE_NONE;
     arena->what = NULL;
     arena->size = (size < MDM_ARENA_BLOCK) ? MDM_ARENA_BLOCK : size;
-
-    return arena;
 }
 
 
@@ -95,10 +141,69 @@ mdm_arena_destroy(mdm_arena_t *arena)
 
     for (block = arena->blocks; block != NULL; block = next) {
         next = block->next;
+
+        if (arena->pool != NULL && block->size == arena->size) {
+            mdm_arena_pool_put(arena->pool, block);
+
+        } else {
+            free(block);
+        }
+    }
+
+    if (arena->pool != NULL) {
+        mdm_arena_pool_put(arena->pool, arena);
+
+    } else {
+        free(arena);
+    }
+}
+
+
+static void *
+mdm_arena_pool_get(mdm_arena_pool_t *pool)
+{
+    void  *block;
+
+    block = pool->free;
+
+    if (block == NULL) {
+        return malloc(MDM_ARENA_BLOCK);
+    }
+
+    pool->free = *(void **) block;
+    pool->size -= MDM_ARENA_BLOCK;
+
+    return block;
+}
+
+
+static void
+mdm_arena_pool_put(mdm_arena_pool_t *pool, void *block)
+{
+    if (pool->size + MDM_ARENA_BLOCK > pool->most) {
+        free(block);
+        return;
+    }
+
+    *(void **) block = pool->free;
+
+    pool->free = block;
+    pool->size += MDM_ARENA_BLOCK;
+}
+
+
+void
+mdm_arena_pool_clear(mdm_arena_pool_t *pool)
+{
+    void  *block;
+
+    while (pool->free != NULL) {
+        block = pool->free;
+        pool->free = *(void **) block;
         free(block);
     }
 
-    free(arena);
+    pool->size = 0;
 }
 
 
@@ -151,7 +256,8 @@ mdm_arena_block(mdm_arena_t *arena, size_t size)
 
 #endif
 
-    block = malloc(head + room);
+    block = (arena->pool != NULL && room == arena->size)
+            ? mdm_arena_pool_get(arena->pool) : malloc(head + room);
     if (block == NULL) {
         arena->failure = MDM_FAILURE_MEMORY;
         return NULL;

@@ -68,6 +68,27 @@ typedef void (*mdm_cleanup_pt)(void *data);
 /* creates an arena; the first block holds "size" bytes; NULL: no memory */
 mdm_arena_t *mdm_arena_create(size_t size);
 
+/*
+ * Blocks that arenas have given back, for the next ones.  Zeroed, but for
+ * "most", the bytes that are kept at most.  A pool, and all arenas made from
+ * it, are used by one thread.
+ */
+
+typedef struct {
+    void                     *free;        /* the first block, or NULL */
+    size_t                    size;        /* bytes in the list */
+    size_t                    most;
+} mdm_arena_pool_t;
+
+/*
+ * The same, with blocks of the pool, which must outlive the arena; the first
+ * one may hold more.
+ */
+mdm_arena_t *mdm_arena_create_from(mdm_arena_pool_t *pool, size_t size);
+
+/* frees what is kept; arenas that are in use may give back still */
+void mdm_arena_pool_clear(mdm_arena_pool_t *pool);
+
 /* runs the deferred cleanups, last first, and frees all; NULL is allowed */
 void mdm_arena_destroy(mdm_arena_t *arena);
 

@@ -49,10 +49,19 @@ static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
 mdm_exchange_t *
 mdm_exchange_create(const mdm_settings_t *settings)
 {
+    return mdm_exchange_create_from(NULL, settings);
+}
+
+
+mdm_exchange_t *
+mdm_exchange_create_from(mdm_arena_pool_t *pool,
+    const mdm_settings_t *settings)
+{
     mdm_arena_t     *arena;
     mdm_exchange_t  *x;
 
-    arena = mdm_arena_create(MDM_EXCHANGE_ARENA);
+    arena = (pool != NULL) ? mdm_arena_create_from(pool, MDM_EXCHANGE_ARENA)
+                           : mdm_arena_create(MDM_EXCHANGE_ARENA);
     if (arena == NULL) {
         return NULL;
     }

@@ -333,6 +333,10 @@ struct mdm_exchange_s {
  */
 mdm_exchange_t *mdm_exchange_create(const mdm_settings_t *settings);
 
+/* the same with an arena of the pool; NULL: of none */
+mdm_exchange_t *mdm_exchange_create_from(mdm_arena_pool_t *pool,
+    const mdm_settings_t *settings);
+
 /*
  * Calls the step once.  MDM_CALL: run x->calls in parallel, set rc and reply
  * of each, call again.  MDM_DONE: the response is there.  Never MDM_ERROR:
