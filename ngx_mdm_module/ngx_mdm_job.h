@@ -27,8 +27,8 @@ ngx_int_t ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
 void ngx_mdm_job_exit_process(ngx_cycle_t *cycle);
 
 /*
- * The tenant of an exchange has work of kind x->kick: it is begun, here or
- * elsewhere, once the current event is over.
+ * The tenant of the exchange has work of kind x->kick.  This or another worker
+ * begins it after the current event.
  */
 void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x);
 

@@ -19,21 +19,22 @@
 
 /*
  * Logs the lines of an exchange that has ended, and why the request was
- * refused, if it was.  One of whoever is there without a certificate is a line
- * of level info, and counted: ngx_mdm_log_stray().
+ * refused, if it was.  A refused request without a certificate is logged at
+ * level info, and counted: ngx_mdm_log_stray().
  */
 void ngx_mdm_log_exchange(ngx_mdm_ctx_t *ctx);
 
 /*
- * src with what a line of a log must not hold written as \xNN, byte by byte:
- * control characters, characters that cannot be seen or that turn the
- * direction of text, what is not UTF-8; and quotes and backslashes, if quote
- * is not 0.  src itself, if there is nothing of the kind; "no memory".
+ * Returns src with all that must not stand in a line of a log written as \xNN,
+ * byte by byte: control characters, invisible characters, those that change
+ * the direction of text, and what is not UTF-8; if quote is not 0, quotes and
+ * backslashes, too.  Returns src itself if there is nothing of the kind, and
+ * the text "no memory" where there is none.
  */
 ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
     ngx_uint_t quote);
 
-/* tells what was counted and not told yet */
+/* logs what was counted and not logged yet */
 void ngx_mdm_log_exit_process(ngx_cycle_t *cycle);
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The API among web pages: who else's page may speak to it.
+ * Protects the API from requests of web pages of other sites.
  */
 
 

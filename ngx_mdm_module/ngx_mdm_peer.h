@@ -227,7 +227,7 @@ void ngx_mdm_peer_open(ngx_mdm_peer_t *peer);
 /* the same without forgetting what has failed before */
 void ngx_mdm_peer_start(ngx_mdm_peer_t *peer);
 
-/* its target is known now, or with a reason: it is not */
+/* the target is resolved; with a reason: it could not be */
 void ngx_mdm_peer_resolve_done(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 
 /* the protocol's handshake is done */
@@ -240,9 +240,10 @@ void ngx_mdm_peer_failed(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 void ngx_mdm_peer_broken(ngx_mdm_peer_t *peer, const char *text);
 
 /*
- * Ends what lost() begins: logs it at "level", closes the peer, and connects
- * once more; in a worker that quits only if it is "wanted".  The peer is down,
- * and connects later, if "away", or if it was READY for a moment only.
+ * To be called by lost(): logs the loss at "level", closes the peer, and
+ * connects again; a worker that quits does so only if it is "wanted".  If
+ * "away", or if it was READY only for a moment, the peer is down and connects
+ * later.
  */
 void ngx_mdm_peer_lost(ngx_mdm_peer_t *peer, ngx_str_t *reason,
     ngx_uint_t level, ngx_uint_t away, ngx_uint_t wanted);
@@ -277,7 +278,7 @@ void ngx_mdm_peer_reason(ngx_mdm_peer_t *peer, ngx_str_t *reason,
 void ngx_mdm_peer_errno(ngx_mdm_peer_t *peer, ngx_err_t err,
     ngx_str_t *reason);
 
-/* what has not come in time, by its state */
+/* what did not come in time, by the state of the peer */
 const char *ngx_mdm_peer_phase(ngx_mdm_peer_t *peer);
 
 /* the handler of peer->log, which is its data */

@@ -36,9 +36,10 @@ void ngx_mdm_redis_abandon(ngx_mdm_redis_op_t *op);
 
 
 /*
- * Somebody who was told of no device waits to hear whether the store is still
- * the one that it was.  The handler is never called from within
- * ngx_mdm_redis_check(); lost: it is not, or cannot be asked.
+ * A request for a device that the store does not know waits for the answer
+ * whether this is still the same store.  The handler is never called from
+ * within ngx_mdm_redis_check().  "lost" is 1 if the store is another one, or if
+ * it cannot be asked.
  */
 typedef struct {
     ngx_queue_t                queue;

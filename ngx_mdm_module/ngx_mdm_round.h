@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The calls of an exchange on their way to whoever runs their kind: all of a
- * round at once, of a request or of a job.
+ * Runs the calls of an exchange, of a request or of a job: all calls of a round
+ * at the same time, each by what its kind needs.
  */
 
 
@@ -38,16 +38,16 @@ typedef struct {
 
 
 /*
- * Sends the calls of round->exchange; what is above ops has been set.  The
- * number that will be answered; 0: done() is not called, and the exchange may
- * run again at once.
+ * Sends the calls of round->exchange; the caller has set the members above
+ * "ops".  Returns how many calls are under way; 0: done() is not called, and
+ * the exchange can be run again at once.
  */
 ngx_uint_t ngx_mdm_round_send(ngx_mdm_round_t *round);
 
 /*
- * Lets those go that Redis has not answered.  Work goes on: if there is some,
- * round->working, done() is called when it has ended, and the exchange must
- * stay until then; else done() is not called any more.
+ * Abandons the calls that Redis has not answered.  Work cannot be abandoned: if
+ * there is some (round->working), done() is called when it has ended, and the
+ * exchange must stay until then.  Otherwise done() is not called any more.
  */
 void ngx_mdm_round_abandon(ngx_mdm_round_t *round);
 

@@ -126,9 +126,9 @@ char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, void *block,
 
 /*
  * Setters of "mdm_status_index" (conf is ngx_mdm_main_conf_t) and of
- * "status_index" in the block; stores without one get "index", or what is
- * indexed by itself where that is NULL, when all of http has been read; what
- * the core is to know of each is complete then.
+ * "status_index" in the block.  A store without one gets "index", or the
+ * default list if that is NULL, when all of http has been read; what the core
+ * is to know of each store is complete then.
  */
 char *ngx_mdm_status_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_store_status_index(ngx_conf_t *cf, void *block,
@@ -166,14 +166,14 @@ ngx_int_t ngx_mdm_store_id_random(u_char *id);
 size_t ngx_mdm_store_id_expected(ngx_mdm_store_t *store, u_char *id);
 
 /*
- * A server has this id, which fits "expected", the one that it was asked for
- * (it may be empty).  NGX_OK: it is remembered; NGX_DECLINED: another worker
- * knows of another one by now, or it is no id.
+ * Remembers the id of a server, which matches "expected", the id that it was
+ * asked for (it may be empty).  NGX_OK; NGX_DECLINED: another worker has
+ * remembered a different one meanwhile, or it is not an id.
  */
 ngx_int_t ngx_mdm_store_id_learn(ngx_mdm_store_t *store, mdm_str_t *expected,
     mdm_str_t *id);
 
-/* one alert of all workers, until a server fits again or the reason changes */
+/* one alert for all workers, until the id matches or the reason changes */
 void ngx_mdm_store_id_alert(ngx_mdm_store_t *store, ngx_str_t *reason,
     ngx_str_t *text);
 

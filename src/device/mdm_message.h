@@ -63,7 +63,7 @@ mdm_int_t mdm_message_create(mdm_exchange_t *x);
  */
 mdm_int_t mdm_message_read(mdm_exchange_t *x);
 
-/* the name of this message for scripts: the same when a call is repeated */
+/* makes m->nonce if it is not made yet: a repeated call has the same one */
 mdm_int_t mdm_message_nonce(mdm_exchange_t *x, mdm_message_t *m);
 
 /*
@@ -97,15 +97,16 @@ mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
 mdm_int_t mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i);
 
 /*
- * The answer is there, x->status set; but a claim that this request has made,
- * and did not use, is taken back first.  Returns what a step returns, and the
+ * Takes back a claim that this request made and did not use, before it is
+ * answered with the x->status that is set.  Returns what a step returns; the
  * step is called again in "state", to end with mdm_exchange_empty().
  */
 mdm_int_t mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state);
 
 /*
- * The setting "event_payload": the message for the outbox, sealed, or empty.
- * "id" is whom the event is about.  MDM_OK or MDM_ERROR.
+ * The message for the event in the outbox, sealed; empty if the setting
+ * "event_payload" is off.  "id" is the enrollment that the event is about.
+ * MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
     const mdm_str_t *id, mdm_str_t *dst);

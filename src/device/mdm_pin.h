@@ -15,7 +15,7 @@
 #include "mdm_exchange.h"
 
 
-/* what stands in redis of a device, as authenticate_check.lua tells it */
+/* what Redis knows of a device, as authenticate_check.lua answers it */
 
 typedef struct {
     mdm_uint_t                known;       /* 1: there is such a device */

@@ -25,8 +25,8 @@ typedef struct mdm_endpoint_s  mdm_endpoint_t;
 
 
 /*
- * What a step function returns; MDM_ERROR is answered 500, x->failure is what
- * mdm_arena_failure() says then.
+ * What a step function returns.  After MDM_ERROR the runner answers 500, and
+ * sets x->failure to what mdm_arena_failure() says.
  */
 
 #define  MDM_DONE        1    /* the response is filled in */
@@ -55,11 +55,11 @@ typedef enum {
 
 /*
  * A function that may take long.  It may run in a thread of its own while the
- * other calls of its round are under way, and reads and writes nothing but
- * "data", what stays as it is during the round (the body of the request, the
- * settings), and "arena", where it allocates; no cache, no log, and no key
- * but those of mdm_secret_keys_copy().  MDM_ERROR fails the call, the arena
- * says why; all else that came out is in "data".
+ * other calls of its round are under way.  So it touches only "data", "arena"
+ * (where it allocates), and what does not change during the round, such as the
+ * body of the request and the settings.  It uses no cache and no log, and only
+ * keys made by mdm_secret_keys_copy().  Results go into "data".  MDM_ERROR
+ * fails the call, and the arena says why.
  */
 typedef mdm_int_t (*mdm_work_pt)(mdm_arena_t *arena, void *data);
 
@@ -173,7 +173,7 @@ typedef enum {
     MDM_KIND_CONNECT,
     MDM_KIND_API,
     MDM_KIND_AUTH,               /* mdm_auth: the certificate only */
-    MDM_KIND_JOB                 /* no request: work that goes on behind */
+    MDM_KIND_JOB                 /* no request: work in the background */
 } mdm_kind_e;
 
 
@@ -265,7 +265,7 @@ struct mdm_exchange_s {
     mdm_str_t                 remote_user; /* API: who, for the audit */
     mdm_str_t                 remote_addr;
 
-    /* the way of it */
+    /* its progress */
 
     const mdm_endpoint_t     *endpoint;
     mdm_step_pt               step;
@@ -374,17 +374,17 @@ mdm_int_t mdm_exchange_calls(mdm_exchange_t *x, mdm_uint_t n,
 /*
  * Fills in call i of the round: the script, KEYS[1] and room for ARGV, those
  * that the script always has and "more": what may be absent, or a list at the
- * end.  They are empty, but for those that every script has that writes events:
- * these are filled in.  Returns the args, or NULL: no memory, or more than the
- * script takes.
+ * end.  All are empty, except the ones that every script that writes events
+ * has: these are filled in.  Returns the args, or NULL: no memory, or more than
+ * the script takes.
  */
 mdm_str_t *mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_script_t *script, const mdm_str_t *key, mdm_uint_t more);
 
 /*
- * Fills in x->actor, which is indexed by MDM_ARG_WHO … MDM_ARG_LIMIT: who is
- * behind a request of the API, as events and the log name him, and how many
- * events are kept.  MDM_OK or MDM_ERROR.
+ * Fills in x->actor, which is indexed by MDM_ARG_WHO … MDM_ARG_LIMIT: who made
+ * the API request, as events and the log name him, and how many events are
+ * kept.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_exchange_actor(mdm_exchange_t *x);
 
@@ -421,7 +421,7 @@ mdm_int_t mdm_exchange_header(mdm_exchange_t *x, const char *name,
 /* 503 with Retry-After, jittered so that a fleet does not come back at once */
 mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
 
-/* 500, MDM_FAILURE_SCRIPT: call i was answered what its script never says */
+/* 500, MDM_FAILURE_SCRIPT: the reply to call i is none of its script's */
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 
 /* a line for the error log; out of memory loses the line, nothing else */

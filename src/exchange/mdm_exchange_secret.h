@@ -3,10 +3,10 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * Secrets of an exchange: sealed on their way to Redis, opened on their way
- * back.  What was kept under an older key, or plain although there is a key,
- * is written back under the newest one: when the step has filled in the
- * response, one more round of calls does it, and how they end changes
- * nothing.
+ * back.  A value that was kept under an older key, or plain although there is a
+ * key, is written back under the newest key, by one more round of calls after
+ * the step has filled in the response.  The response does not depend on how
+ * these calls end.
  */
 
 
@@ -74,19 +74,19 @@ mdm_int_t mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
  * opened, the response (503 to a device, 500 to an administrator) is filled
  * in; MDM_ERROR.
  *
- * With store->encryption_required a plain value is none of ours.  A token
- * is then empty, as one that is absent, with an alert in the log; a command
- * for a device is MDM_DECLINED: the caller drops it; what an administrator
- * reads is refused with 500, MDM_DONE.
+ * With store->encryption_required a plain value is not trusted.  A token is
+ * then empty, as if it were absent, with an alert in the log.  For a command to
+ * a device the result is MDM_DECLINED, and the caller drops it.  A read by an
+ * administrator is refused with 500, MDM_DONE.
  */
 mdm_int_t mdm_exchange_open(mdm_exchange_t *x,
     const mdm_secret_where_t *where, mdm_str_t *value);
 
 /*
- * Fills in call i: the plain value that a script answered, "kept", is sealed
- * in its place, so that the script can be called again and compare.  Its reply
- * is {1}, or {0} where another one is there meanwhile.  There must be keys.
- * MDM_OK or MDM_ERROR.
+ * Fills in call i, which replaces the plain value "kept", as a script answered
+ * it, by the sealed one, so that the script can be called again and compare.
+ * The reply is {1}, or {0} if the value was changed meanwhile.  There must be
+ * keys.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_secret_where_t *where, const mdm_str_t *kept);

@@ -2,10 +2,11 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Work that no request waits for.  A kind of work is a step; which of it is
- * due, and who does it, stands in Redis: "mdm:{work}" holds "kind tenant" by
- * when somebody must look.  Taking it leases it by moving its time ahead, so
- * that a crash costs one lease; a kick that got lost costs latency only.
+ * Work that no request waits for.  A kind of work is a step.  Redis knows what
+ * is due and who does it: "mdm:{work}" has members "kind tenant", scored by the
+ * time when a worker must look at them.  A worker that takes one leases it by
+ * moving this time ahead, so a crash costs one lease; a kick that got lost
+ * costs latency only.
  */
 
 
@@ -23,8 +24,8 @@
 #define MDM_JOB_RENEW         5
 
 /*
- * Seconds after which somebody looks once more at what a change was announced
- * for: it is made by then, and whoever made it may be gone.
+ * A change is announced before it is made.  Seconds after which a worker looks
+ * again: the change is made by then, and who made it may have crashed.
  */
 #define MDM_JOB_ANNOUNCE      60
 
@@ -37,10 +38,10 @@
 
 /*
  * The step of a kind runs with x->kind MDM_KIND_JOB and x->tenant set.  It
- * looks itself what there is to do, and may find nothing.  It ends with 200:
- * all is done; 202: there is more, at once; 503: Redis was away; 500: it
- * failed, and x->error says why.  When x->stop is set between two rounds, it
- * ends soon with 202 and leaves everything as a crash might.
+ * finds out by itself what there is to do, which may be nothing.  It ends with
+ * 200: all is done; 202: there is more to do at once; 503: Redis was away; 500:
+ * it failed, and x->error says why.  When x->stop is set between two rounds, it
+ * ends soon with 202, and may leave its work as unfinished as a crash would.
  */
 
 typedef struct {
@@ -99,15 +100,15 @@ typedef struct {
 
 
 /*
- * A step: ends, kicks, renews and takes, in this order, in one round.  200;
- * 503: Redis was away, all of it may have been done or not, and may be done
- * once more; 500: a script failed.
+ * A step: ends, kicks, renews and takes, in this order, in one round.  200:
+ * done; 503: Redis was away, so each part may have been done or not, and can be
+ * repeated; 500: a script failed.
  */
 mdm_int_t mdm_job_look_step(mdm_exchange_t *x);
 
 /*
- * Call i of a round: somebody must look at work of this kind for x->tenant,
- * in "delay" seconds at the latest.  MDM_OK or MDM_ERROR.
+ * Fills in call i: a worker is to look at work of this kind for x->tenant in
+ * "delay" seconds at the latest.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_job_kick_call(mdm_exchange_t *x, mdm_uint_t i, const char *kind,
     mdm_uint_t delay);
@@ -117,8 +118,8 @@ mdm_int_t mdm_job_work(mdm_arena_t *arena, mdm_str_t *work,
     const mdm_str_t *kind, const mdm_str_t *tenant);
 
 /*
- * Takes it apart: the place of the kind among n, and the tenant, which points
- * into "work".  MDM_DECLINED: there is no such kind, or it is no tenant.
+ * Splits "kind tenant" into the index of the kind among n, and the tenant,
+ * which points into "work".  MDM_DECLINED: no such kind, or not a tenant.
  */
 mdm_int_t mdm_job_parse(const mdm_str_t *work,
     const mdm_job_kind_t *const *kinds, mdm_uint_t n, mdm_uint_t *kind,
