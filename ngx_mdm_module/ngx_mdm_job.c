@@ -22,7 +22,7 @@
 #define NGX_MDM_JOB_POLL      10000
 #define NGX_MDM_JOB_RETRY     1000
 
-/* behind t of scripts of jobs a worker pauses for so many t, up to a limit */
+/* after t of job scripts a worker pauses for so many t, up to a limit */
 #define NGX_MDM_JOB_PAUSE     4
 #define NGX_MDM_JOB_PAUSE_MAX 1000
 
@@ -392,7 +392,7 @@ ngx_mdm_job_begin(ngx_mdm_runner_t *runner, mdm_str_t *work)
         }
     }
 
-    /* what is not begun is another one's when the lease is over */
+    /* work that is not begun goes to another worker when its lease ends */
 
     if (job == NULL || work->len > NGX_MDM_JOB_WORK
         || mdm_job_parse(work, ngx_mdm_job_kinds, ngx_mdm_job_nkinds, &kind,

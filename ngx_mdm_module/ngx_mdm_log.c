@@ -109,9 +109,9 @@ ngx_mdm_log_exchange(ngx_mdm_ctx_t *ctx)
     }
 
     /*
-     * Why a device was refused is for the operator; what an API client did
-     * wrong it was told; that Redis is away was said once already.  Anybody
-     * may come without a certificate, as often as he likes.
+     * The operator must see why a device was refused.  An API client was told
+     * what it did wrong, and the log says once that Redis is away.  Requests
+     * without a certificate can come from anybody, in any number.
      */
 
     level = NGX_LOG_WARN;

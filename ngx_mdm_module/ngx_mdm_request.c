@@ -104,9 +104,9 @@ ngx_mdm_refuse_large(ngx_http_request_t *r)
 
 
 /*
- * Where no signature can come with the body, who has no certificate is refused
- * before it is read: it may be large, and go to a temporary file.
- * NGX_DECLINED: the body is wanted; else what the handler returns.
+ * If the body cannot bring a signature, a request without a certificate is
+ * refused before the body is read, which may be large and go to a temporary
+ * file.  NGX_DECLINED: read the body; else what the handler returns.
  */
 
 static ngx_int_t

@@ -387,7 +387,7 @@ mdm_message_pin_end(mdm_exchange_t *x)
     case MDM_CODE_CHANGED:
     case MDM_CODE_UNPINNED:
 
-        /* what the policy was asked about is not there any more */
+        /* the pin that the policy decided about has changed */
 
         if (++m->tries < MDM_MESSAGE_PIN_TRIES) {
             x->state = MDM_MESSAGE_PIN_LOOK;

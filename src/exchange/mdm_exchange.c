@@ -145,7 +145,7 @@ mdm_exchange_failed(mdm_exchange_t *x, const mdm_arena_t *arena)
 }
 
 
-/* the response is there: what fails from here on is nobody's but the log's */
+/* the response is there: failures from here on matter to the log only */
 
 static mdm_int_t
 mdm_exchange_behind(mdm_exchange_t *x)

@@ -81,7 +81,7 @@ mdm_where_result(mdm_secret_where_t *where, const mdm_str_t *tag,
     where->uuid = *uuid;
     where->field = "body";
 
-    /* field "z" says it too, but anybody could turn it over */
+    /* field "z" says it too, but anybody with access to Redis can flip it */
 
     if (compressed) {
         mdm_str_set(&where->form, "z");
@@ -114,7 +114,7 @@ mdm_where_status(mdm_secret_where_t *where, const mdm_str_t *tag,
 }
 
 
-/* an entry's id is not known before it is there: bound to whom it is about */
+/* an entry has no id yet: its value is bound to the one that it is about */
 
 void
 mdm_where_event(mdm_secret_where_t *where, const mdm_str_t *tag,
@@ -168,7 +168,7 @@ mdm_where_seal(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
 
     memset(&place, 0, sizeof(mdm_secret_place_t));
 
-    /* without a key there is no use for it */
+    /* useless without a key */
 
     if (keys != NULL && plain.len != 0
         && mdm_where_place(arena, where, &place) != MDM_OK)
@@ -261,7 +261,7 @@ mdm_exchange_unopened(mdm_exchange_t *x, const mdm_secret_where_t *where,
 }
 
 
-/* a plain value where all are sealed: somebody else has put it there */
+/* a plain value where all are sealed: we did not write it */
 
 static mdm_int_t
 mdm_exchange_foreign(mdm_exchange_t *x, const mdm_secret_where_t *where,
@@ -311,7 +311,7 @@ mdm_exchange_renew(mdm_exchange_t *x, const mdm_secret_where_t *where,
         n++;
     }
 
-    /* the rest has its turn when it is read again */
+    /* the rest is rewritten when it is read again */
 
     if (n == MDM_REWRITES || (n != 0 && bytes + value->len > MDM_REWRITE_BYTES))
     {

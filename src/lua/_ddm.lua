@@ -1,10 +1,10 @@
--- The declarations of a channel: which they are, and telling it that they
--- changed.  Include event, clock,
--- queue, status and era before.  "ctx" belongs to one
--- script call: now (Unix seconds); to tell: uuid, body.  What was read of the
--- replica and computed is kept in it, so that channels with the same sets cost
--- one manifest; cost counts the declarations of the others.
--- scan: 1 if only what the replica changed is looked for.
+-- The declarations of a channel: which they are, and how it is told that they
+-- changed.  Include event, clock, queue, status and era before.
+-- "ctx" is made for each script call.  It has now (Unix seconds), and uuid and
+-- body of the command that tells channels; scan is 1 if only changes of the
+-- replica matter.  It keeps what was read of the replica and computed, so that
+-- channels with the same sets cost one manifest; cost counts the declarations
+-- of all others.
 
 local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
                    m = 'management'}
@@ -19,7 +19,7 @@ local function ddm_unescape(s)
     end))
 end
 
--- order by bytes: Lua's "<" goes by the locale of the server
+-- order by bytes: Lua's "<" depends on the locale of the server
 local function ddm_before(a, b)
     for i = 1, math.min(#a, #b) do
         local x, y = string.byte(a, i), string.byte(b, i)
@@ -46,7 +46,7 @@ local function ddm_open(T, ctx)
     ctx.defs, ctx.bases, ctx.changed, ctx.left = {}, {}, {}, {}
     ctx.from = tonumber(v[3] or '-1')
 
-    -- a scan is under way: what it is to tell
+    -- a scan is under way: what it has to tell
 
     if v[2] and v[2] ~= v[1] then
 
@@ -302,7 +302,7 @@ local function ddm_hold(T, m)
     redis.call('PERSIST', key)
 end
 
--- has a scan that is under way anything for this channel?
+-- does a scan that is under way have anything for this channel?
 local function ddm_touched(T, ctx, who, names, mine)
     for _, set in ipairs(names) do
         if ctx.changed[set] then
@@ -335,7 +335,7 @@ local function ddm_wanted(T, ctx, who, names, mine, m, changed)
         end
     end
 
-    -- a set that was left, because its filter is another one
+    -- a set that the channel left because the filter changed
 
     for set, filter in pairs(changed and ctx.left or {}) do
         local def = not mine[set] and ddm_set(T, ctx, set)
@@ -348,8 +348,8 @@ local function ddm_wanted(T, ctx, who, names, mine, m, changed)
     return false
 end
 
--- Computes the manifest of a channel and keeps it: has it changed, its token
--- (false: it is empty), does a scan want it to be told.
+-- Computes the manifest of a channel and keeps it.  Returns whether it changed,
+-- its token (false: it is empty), and whether a scan wants it to be told.
 local function ddm_refresh(T, id, ctx)
     ddm_open(T, ctx)
     era_enter(T, id)
@@ -433,7 +433,7 @@ local function ddm_refresh(T, id, ctx)
         ddm_drop(T, v[3])
     end
 
-    -- what was handed out stays to be fetched until the next manifest is
+    -- what was handed out can be fetched until the next manifest is
 
     if last[2] and last[2] == m.token then
         redis.call('HDEL', e, 'dm')
@@ -449,8 +449,8 @@ local function ddm_refresh(T, id, ctx)
 end
 
 -- Queues the command that makes a channel ask for its declarations, unless
--- one waits already: 1 if it was queued, else 0.  A full queue takes it, too:
--- it is one at most, and nobody would try again.
+-- such a command waits already.  Returns 1 if it was queued, else 0.  Even a
+-- full queue takes it: there is at most one, and nobody would try again.
 local function ddm_notify(T, id, ctx)
     local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc',
                          'parent', 'era')
@@ -476,8 +476,8 @@ local function ddm_notify(T, id, ctx)
     return 1
 end
 
--- A channel that can be told from now on, or said something new of itself:
--- 1 if the partition never had a replica, else 0.
+-- A channel can be told from now on, or has said something new of itself.
+-- Returns 1 if the partition never had a replica, else 0.
 local function ddm_enabled(T, id, ctx, limit, fresh)
     local changed, token, wanted = ddm_refresh(T, id, ctx)
 
@@ -495,7 +495,7 @@ local function ddm_enabled(T, id, ctx, limit, fresh)
     return ctx.rev and 0 or 1
 end
 
--- A channel starts anew, or is gone.  What an administrator gave it stays.
+-- A channel starts anew, or is gone.  What was assigned to it stays.
 local function ddm_forget(T, id)
     local e = T .. ':e:' .. id
     local token = redis.call('HGET', e, 'dt')

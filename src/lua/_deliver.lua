@@ -1,9 +1,9 @@
--- The reply that hands out a command: {1, uuid, RequestType, body}; {0}
--- where there is none; {-5, uuid} where the body is gone, which only
--- eviction or a hand in the keys can do: the caller says so and drops it.
--- That a channel's declarations changed is told with what they are now:
--- {1, uuid, RequestType, body, DeclarationsToken ("": no declarations), its
--- time}; another change makes another command from here on.
+-- The reply that delivers a command: {1, uuid, RequestType, body}; {0} if
+-- there is none; {-5, uuid} if its body is gone, which only eviction or a
+-- change by hand can cause: the caller logs it and drops the command.
+-- The command that says that declarations changed comes with their present
+-- state: {1, uuid, RequestType, body, DeclarationsToken ("": no declarations),
+-- its time}.  A later change needs another command.
 local function deliver(T, id, uuid)
     if not uuid then
         return {0}

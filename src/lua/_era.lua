@@ -1,11 +1,12 @@
--- Users belong to an era of their device: each Authenticate of it begins one,
--- named by its "gen", and each CheckOut another, "gen.1" and so on.  A user
--- of another era than its device's counts as cleared, and is cleared when a
--- script next writes to it.  Include clock, queue and status before.
+-- Users belong to an era of their device.  Each Authenticate of the device
+-- begins an era, named by its "gen", and each CheckOut another one, "gen.1" and
+-- so on.  A user whose era is not that of the device counts as cleared, and is
+-- cleared when a script next writes to it.  Include clock, queue and status
+-- before.
 --@include score
 --@include era_of
 
--- how long a manifest that no channel has stays: a device may be reading it
+-- how long a manifest that no channel has is kept: a device may be reading it
 local ddm_old = 86400
 
 local function ddm_drop(T, token)
@@ -16,8 +17,8 @@ local function ddm_drop(T, token)
     end
 end
 
--- the newest tombstone of a channel, or what was before: enqueue takes none up
--- to it for a command that is done
+-- the newest tombstone of a channel, or "before": enqueue does not take
+-- those up to it for commands that are done
 local function era_fence(T, id, before)
     local newest = clock_newest(T .. ':done:' .. id)
 
@@ -62,8 +63,8 @@ local function era_enter(T, id)
     status_forget(T, id)
 end
 
--- A new era of a device has begun: its users are cleared, the first ones now.
--- How many they are.
+-- A new era of a device has begun: clears its users, some of them now, and
+-- returns how many there are.
 local function era_begin(T, device, name)
     local users = redis.call('SMEMBERS', T .. ':users:' .. device)
     local args
@@ -95,7 +96,7 @@ local function era_begin(T, device, name)
     return #users
 end
 
--- takes away some of what is of no use any more, the oldest first
+-- deletes some of what is not needed any more, the oldest first
 local function old_sweep(T)
     while old_room > 0 do
         local member = redis.call('ZRANGE', T .. ':old', 0, 0)[1]

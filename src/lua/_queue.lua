@@ -2,7 +2,7 @@
 -- rest a list; q is absent only if the list is empty.
 --@include old
 
--- drops n references to a command; the last one takes it away
+-- drops n references to a command, and deletes it with the last one
 local function command_release(T, uuid, n)
     local key = T .. ':c:' .. uuid
 
@@ -30,7 +30,7 @@ local function queue_push(T, id, uuid)
     end
 end
 
--- takes it out wherever it stands; the reference is the caller's to drop
+-- removes it from any place; the caller drops the reference
 local function queue_remove(T, id, uuid)
     local e, list = T .. ':e:' .. id, T .. ':q:' .. id
 
@@ -52,8 +52,8 @@ local function queue_remove(T, id, uuid)
     return true
 end
 
--- Empties it.  A long one is set aside, and its references are dropped bit by
--- bit; until then a command of it keeps its body.
+-- Empties the queue.  A long one is set aside, and its references are dropped
+-- bit by bit; until then its commands keep their bodies.
 local function queue_clear(T, id)
     local e, list = T .. ':e:' .. id, T .. ':q:' .. id
     local head = redis.call('HGET', e, 'q')

@@ -1,20 +1,21 @@
--- What all scripts of mdm:{work} go by: a zset of "kind tenant" by when
--- somebody must look at it (Unix seconds), and the hash mdm:{work}:state: "h
--- <member>": since when it is leased and by whom; "k <member>": when it was
--- kicked last; "n <member>": when somebody must look although it was looked
--- at, for whoever said so may not have made his change then.
+-- What all scripts of mdm:{work} share.  mdm:{work} is a zset of "kind tenant",
+-- scored by the time when a worker must look at it (Unix seconds).  The hash
+-- mdm:{work}:state has the fields "h <member>": since when it is leased, and by
+-- whom; "k <member>": when it was last kicked; "n <member>": when a worker must
+-- look again even if one has looked, because a change that was announced may
+-- not have been made by then.
 
 --@include time
 local work_now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
--- seconds that a lease, and the wait behind an announced change, are at most
+-- at most so many seconds of a lease, and until an announced change is made
 local work_lease_max = 600
 
 local function work_time(seconds)
     return string.format('%.6f', seconds)
 end
 
--- since when and by whom a member is leased, nil: it is not
+-- since when and by whom a member is leased; nil: it is not leased
 local function work_held(W, member)
     local held = redis.call('HGET', W .. ':state', 'h ' .. member)
 

@@ -1,8 +1,8 @@
 --@volatile
 --@args id device cert console?
 --@returns code uuid type body token time
--- Connect, Idle: the poll.  Read-only but for last_seen, once a minute.
--- console: of a user NotOnConsole (0 or 1)
+-- Connect, Idle: the poll.  It writes nothing but last_seen, once a minute.
+-- console: NotOnConsole of a user (0 or 1)
 -- a reply of deliver(), or {code of auth()}
 local T = KEYS[1]
 local e = T .. ':e:' .. id

@@ -121,7 +121,7 @@ elseif status == 'Drop' or status == 'DropPlain' then
 elseif fresh() then
     local kind = ''
 
-    -- results that name no command are not each other's repetition
+    -- results that name no command are never taken for repetitions
 
     if uuid == '' then
         redis.call('HSET', e, 'once', nonce)
@@ -147,7 +147,7 @@ elseif fresh() then
                'body', result, 'z', z, 'known', known and 1 or 0)
     redis.call('EXPIRE', key, ttl)
 
-    -- the oldest must go first, whatever TIME says
+    -- the oldest must be dropped first, even if TIME ran backwards
 
     redis.call('ZADD', done, clock_score(done, v[5]), uuid)
     redis.call('EXPIRE', done, ttl)
@@ -165,7 +165,7 @@ elseif fresh() then
         redis.call('HSET', key, 'not_on_console', 1)
     end
 
-    -- what it says counts as the answer to that command only
+    -- facts are believed only in the answer to that command
 
     local last = status == 'Acknowledged' and known and #ARGV - 2 or 0
 

@@ -34,7 +34,7 @@ for i = kinds, #ARGV - 2, 3 do
     leases[ARGV[i]] = ARGV[i + 2]
 end
 
--- a lease that ends later than one from now is of a clock that was wrong
+-- a lease that ends too late was made when the clock was wrong
 
 local last = redis.call('ZRANGE', W, -8, -1, 'WITHSCORES')
 
