@@ -21,6 +21,14 @@
 #define MDM_API_FORMAT_BASE64     1
 #define MDM_API_FORMAT_PLIST      2
 #define MDM_API_FORMAT_JSON       3
+#define MDM_API_COMMAND_INFLATED  4     /* as ctx->format says */
+
+
+/*
+ * Bytes of a compressed result from which on a call of work inflates it: it
+ * takes about a millisecond.
+ */
+#define MDM_API_COMMAND_LARGE     16384
 
 
 #define MDM_API_CHAIN_NODES       1000   /* values of an ErrorChain */
@@ -32,8 +40,23 @@
 #define MDM_API_COMMAND_FINISHED  3
 
 
+/* x->ctx: what mdm_api_command_inflate() reads and writes */
+
+typedef struct {
+    mdm_call_t               *call;        /* that of the script */
+    mdm_int_t                 format;
+    mdm_str_t                 z;
+    mdm_str_t                 result;
+    mdm_int_t                 rc;
+} mdm_api_command_t;
+
+
 static mdm_int_t mdm_api_command_get_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_command_get_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_api_command_plist(mdm_exchange_t *x, int64_t code,
+    const mdm_str_t *result, const mdm_str_t *dropped);
+static mdm_int_t mdm_api_command_ctx(mdm_exchange_t *x,
+    mdm_api_command_t **ctx);
 static mdm_int_t mdm_api_command_members(mdm_exchange_t *x,
     mdm_json_out_t *j, const mdm_str_t *result, plist_t tree);
 static mdm_int_t mdm_api_command_tree(mdm_exchange_t *x,
@@ -44,7 +67,10 @@ static mdm_int_t mdm_api_command_chain(mdm_exchange_t *x, mdm_json_out_t *j,
 static const char *mdm_api_command_state(int64_t code,
     const mdm_str_t *status);
 static mdm_int_t mdm_api_command_result(mdm_exchange_t *x,
-    const mdm_reply_t *reply, mdm_str_t *result);
+    mdm_api_command_t *c);
+static mdm_int_t mdm_api_command_inflate(mdm_arena_t *arena, void *data);
+static mdm_int_t mdm_api_command_inflated(mdm_exchange_t *x,
+    mdm_api_command_t *c, const mdm_arena_t *arena);
 
 
 mdm_int_t
@@ -115,9 +141,15 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
     mdm_str_t           s, status, result, dropped;
     plist_t             tree;
     mdm_json_out_t      j;
+    mdm_api_command_t  *c;
     const mdm_reply_t  *reply;
 
-    reply = x->calls[0].reply;
+    rc = mdm_api_command_ctx(x, &c);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    reply = c->call->reply;
     code = mdm_reply_code(reply, -1);
 
     if (code < 0) {
@@ -138,34 +170,19 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
 
     if (code == MDM_API_COMMAND_RESULT) {
 
-        rc = mdm_api_command_result(x, reply, &result);
-        if (rc != MDM_OK) {
-            return rc;
+        if (x->calls == c->call) {
+            rc = mdm_api_command_result(x, c);
+            if (rc != MDM_OK) {
+                return rc;
+            }
         }
 
+        result = c->result;
         x->mdm_status = status;
     }
 
     if (x->state == MDM_API_FORMAT_PLIST) {
-
-        if (code != MDM_API_COMMAND_RESULT) {
-            return mdm_exchange_refuse(x, 404, "there is no result");
-        }
-
-        if (dropped.len != 0) {
-            return mdm_exchange_refuse(x, 410, "the result, %.*s bytes, had no "
-                                       "room: see \"mdm_result_bytes\"",
-                                       mdm_fmt(&dropped));
-        }
-
-        /*
-         * These bytes are the device's: no type under which a browser would
-         * run what is in them.
-         */
-
-        return mdm_api_audited(x, mdm_exchange_body(x, 200,
-                                                    "application/x-plist",
-                                                    &result));
+        return mdm_api_command_plist(x, code, &result, &dropped);
     }
 
     if (x->state == MDM_API_FORMAT_JSON && dropped.len == 0) {
@@ -211,6 +228,61 @@ mdm_api_command_get_answer(mdm_exchange_t *x)
 }
 
 
+static mdm_int_t
+mdm_api_command_plist(mdm_exchange_t *x, int64_t code,
+    const mdm_str_t *result, const mdm_str_t *dropped)
+{
+    if (code != MDM_API_COMMAND_RESULT) {
+        return mdm_exchange_refuse(x, 404, "there is no result");
+    }
+
+    if (dropped->len != 0) {
+        return mdm_exchange_refuse(x, 410, "the result, %.*s bytes, had no "
+                                   "room: see \"mdm_result_bytes\"",
+                                   mdm_fmt(dropped));
+    }
+
+    /*
+     * These bytes are the device's: no type under which a browser would run
+     * what is in them.
+     */
+
+    return mdm_api_audited(x, mdm_exchange_body(x, 200, "application/x-plist",
+                                                result));
+}
+
+
+/* makes x->ctx of the script's call, or finds it behind one of work */
+
+static mdm_int_t
+mdm_api_command_ctx(mdm_exchange_t *x, mdm_api_command_t **ctx)
+{
+    mdm_api_command_t  *c;
+
+    if (x->state == MDM_API_COMMAND_INFLATED) {
+        c = x->ctx;
+        x->state = c->format;
+
+        *ctx = c;
+
+        return mdm_api_command_inflated(x, c, x->calls[0].arena);
+    }
+
+    c = mdm_arena_zalloc(x->arena, sizeof(mdm_api_command_t));
+    if (c == NULL) {
+        return MDM_ERROR;
+    }
+
+    c->call = &x->calls[0];
+    c->format = x->state;
+
+    x->ctx = c;
+    *ctx = c;
+
+    return MDM_OK;
+}
+
+
 /* the members of a result; MDM_DECLINED: it is too large as JSON */
 
 static mdm_int_t
@@ -219,9 +291,11 @@ mdm_api_command_members(mdm_exchange_t *x, mdm_json_out_t *j,
 {
     mdm_int_t           rc;
     mdm_str_t           s;
+    mdm_api_command_t  *c;
     const mdm_reply_t  *reply;
 
-    reply = x->calls[0].reply;
+    c = x->ctx;
+    reply = c->call->reply;
 
     mdm_json_str(j, "status", &x->mdm_status);
 
@@ -347,45 +421,82 @@ mdm_api_command_state(int64_t code, const mdm_str_t *status)
 }
 
 
+/* MDM_OK: c->result is set; MDM_CALL: it will be */
+
 static mdm_int_t
-mdm_api_command_result(mdm_exchange_t *x, const mdm_reply_t *reply,
-    mdm_str_t *result)
+mdm_api_command_result(mdm_exchange_t *x, mdm_api_command_t *c)
 {
     mdm_int_t            rc;
     mdm_str_t            z, *id, *uuid;
     mdm_uint_t           compressed;
     mdm_secret_where_t   where;
 
-    *result = mdm_reply_str(reply, MDM_RET_COMMAND_GET_BODY);
-    z = mdm_reply_str(reply, MDM_RET_COMMAND_GET_Z);
+    c->result = mdm_reply_str(c->call->reply, MDM_RET_COMMAND_GET_BODY);
+    z = mdm_reply_str(c->call->reply, MDM_RET_COMMAND_GET_Z);
 
     compressed = mdm_str_is(&z, "1");
 
-    id = &x->calls[0].args[MDM_ARG_COMMAND_GET_ID];
-    uuid = &x->calls[0].args[MDM_ARG_COMMAND_GET_UUID];
+    id = &c->call->args[MDM_ARG_COMMAND_GET_ID];
+    uuid = &c->call->args[MDM_ARG_COMMAND_GET_UUID];
 
-    mdm_where_result(&where, &x->calls[0].key, id, uuid, compressed);
+    mdm_where_result(&where, &c->call->key, id, uuid, compressed);
 
-    rc = mdm_exchange_open(x, &where, result);
+    rc = mdm_exchange_open(x, &where, &c->result);
 
-    if (rc == MDM_OK && x->settings->audit_reads && result->len != 0) {
-        rc = mdm_api_audit(x, &x->calls[0].key, "result", id, uuid);
+    if (rc == MDM_OK && x->settings->audit_reads && c->result.len != 0) {
+        rc = mdm_api_audit(x, &c->call->key, "result", id, uuid);
     }
 
     if (rc != MDM_OK || !compressed) {
         return rc;
     }
 
-    z = *result;
+    c->z = c->result;
 
-    rc = mdm_inflate(x->arena, &z, result);
+    if (c->z.len < MDM_API_COMMAND_LARGE) {
+        (void) mdm_api_command_inflate(x->arena, c);
 
-    if (rc != MDM_OK) {
-        mdm_exchange_log(x, MDM_LOG_ERROR, "a result that is kept "
-                         "compressed cannot be read");
+        return mdm_api_command_inflated(x, c, x->arena);
     }
 
-    return rc;
+    if (mdm_exchange_calls(x, 1, MDM_API_COMMAND_INFLATED) != MDM_CALL
+        || mdm_exchange_work(x, 0, mdm_api_command_inflate, c) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+/* may run in a thread; what fails is looked at behind it */
+
+static mdm_int_t
+mdm_api_command_inflate(mdm_arena_t *arena, void *data)
+{
+    mdm_api_command_t *c = data;
+
+    c->rc = mdm_inflate(arena, &c->z, &c->result);
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_command_inflated(mdm_exchange_t *x, mdm_api_command_t *c,
+    const mdm_arena_t *arena)
+{
+    const char  *what;
+
+    if (c->rc == MDM_OK) {
+        return MDM_OK;
+    }
+
+    mdm_exchange_log(x, MDM_LOG_ERROR, "a result that is kept "
+                     "compressed cannot be read");
+
+    return (mdm_arena_failure(arena, &what) == MDM_FAILURE_MEMORY)
+           ? mdm_arena_no_memory(x->arena) : mdm_arena_failed(x->arena, what);
 }
 
 
