@@ -40,6 +40,7 @@ typedef struct {
 
 static ngx_uint_t *ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
     const ngx_mdm_setting_t *setting);
+static void ngx_mdm_unset_settings(ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
@@ -116,7 +117,6 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
 void *
 ngx_mdm_create_loc_conf(ngx_conf_t *cf)
 {
-    ngx_uint_t           i;
     ngx_mdm_loc_conf_t  *conf;
 
     conf = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_loc_conf_t));
@@ -143,10 +143,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->api = NGX_CONF_UNSET;
     conf->auth = NGX_CONF_UNSET;
 
-    for (i = 0; i < NGX_MDM_SETTINGS; i++) {
-        *ngx_mdm_setting_value(conf, &ngx_mdm_settings[i])
-            = NGX_CONF_UNSET_UINT;
-    }
+    ngx_mdm_unset_settings(conf);
 
     return conf;
 }
@@ -228,6 +225,18 @@ ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
 
 
 static void
+ngx_mdm_unset_settings(ngx_mdm_loc_conf_t *conf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_MDM_SETTINGS; i++) {
+        *ngx_mdm_setting_value(conf, &ngx_mdm_settings[i])
+            = NGX_CONF_UNSET_UINT;
+    }
+}
+
+
+static void
 ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev, ngx_mdm_loc_conf_t *conf)
 {
     ngx_uint_t  i, *value;
@@ -254,10 +263,7 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 
     ngx_memzero(&conf, sizeof(ngx_mdm_loc_conf_t));
 
-    for (i = 0; i < NGX_MDM_SETTINGS; i++) {
-        *ngx_mdm_setting_value(&conf, &ngx_mdm_settings[i])
-            = NGX_CONF_UNSET_UINT;
-    }
+    ngx_mdm_unset_settings(&conf);
 
     ngx_mdm_merge_settings(http, &conf);
 
