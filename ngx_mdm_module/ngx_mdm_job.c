@@ -186,9 +186,8 @@ ngx_mdm_job_exit_process(ngx_cycle_t *cycle)
 void
 ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 {
-    u_char              *p, *last;
-    ngx_mdm_runner_t    *runner;
-    ngx_mdm_job_work_t   work;
+    mdm_str_t          kind, work;
+    ngx_mdm_runner_t  *runner;
 
     if (store->index >= ngx_mdm_nrunners || !store->used) {
         return;
@@ -196,14 +195,20 @@ ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 
     runner = &ngx_mdm_runners[store->index];
 
-    last = work.data + NGX_MDM_JOB_WORK;
-    p = ngx_slprintf(work.data, last, "%s %V", x->kick,
-                     (ngx_str_t *) &x->tenant);
-    work.len = p - work.data;
+    kind.data = (u_char *) x->kick;
+    kind.len = ngx_strlen(x->kick);
 
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, &runner->log, 0,
-                   "mdm job kick: store \"%V\" \"%*s\"", &store->name,
-                   work.len, work.data);
+    /* of a kick that is lost Redis has an announcement */
+
+    if (mdm_job_work(x->arena, &work, &kind, &x->tenant) != MDM_OK
+        || work.len > NGX_MDM_JOB_WORK)
+    {
+        return;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, &runner->log, 0,
+                   "mdm job kick: store \"%V\" \"%V\"", &store->name,
+                   (ngx_str_t *) &work);
 
     ngx_mdm_job_kick_add(runner, work.data, work.len);
     ngx_mdm_job_post(runner);

@@ -79,7 +79,7 @@ mdm_endpoint_find(mdm_exchange_t *x)
         mdm_endpoint_device(x);
         break;
 
-    default: /* MDM_KIND_AUTH, MDM_KIND_JOB */
+    default: /* MDM_KIND_AUTH */
 
         ep = mdm_endpoint_named(x->kind, &x->message);
 

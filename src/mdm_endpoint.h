@@ -16,9 +16,9 @@
 
 /*
  * Finds the endpoint of an exchange whose request is filled in, and sets
- * x->endpoint, x->step and x->param.  The access check and a job are found by
- * x->message.  What does not fit gets a step that answers the error (404, 405
- * with Allow, 400): always leaves a step to run.
+ * x->endpoint, x->step and x->param.  The access check is found by x->message;
+ * jobs are kinds of work, see below.  What does not fit gets a step that
+ * answers the error (404, 405 with Allow, 400): always leaves a step to run.
  */
 void mdm_endpoint_find(mdm_exchange_t *x);
 

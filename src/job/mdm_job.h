@@ -32,9 +32,6 @@
 /* of a kind's name, bytes */
 #define MDM_JOB_NAME_MAX      16
 
-/* what one look takes, renews or ends at most */
-#define MDM_JOB_MOST          32
-
 
 /*
  * The step of a kind runs with x->kind MDM_KIND_JOB and x->tenant set.  It
@@ -92,9 +89,8 @@ typedef struct {
                                               -1: nothing is known of */
     unsigned char            *lost;        /* of each held: 1, somebody else
                                               may have it now */
-    mdm_str_t                *taken;       /* "kind tenant", MDM_JOB_MOST at
-                                              most, valid until the exchange
-                                              ends */
+    mdm_str_t                *taken;       /* "kind tenant", valid until the
+                                              exchange ends */
     mdm_uint_t                ntaken;
 } mdm_job_look_t;
 

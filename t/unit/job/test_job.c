@@ -22,6 +22,7 @@
 #include "mdm_unit_redis.h"
 
 
+#define MOST   32                /* in one look */
 #define W      "mdm:{work}"
 #define AHEAD  100000000         /* seconds: a clock that was wrong */
 
@@ -43,10 +44,10 @@ static const mdm_job_kind_t  kind_b = { mdm_string("b"), never, 0, 40 };
 static mdm_exchange_t  *x;
 static mdm_job_look_t   look;
 static mdm_job_want_t   wants[2];
-static mdm_job_done_t   done[MDM_JOB_MOST];
-static mdm_job_held_t   held[MDM_JOB_MOST];
-static mdm_str_t        kicks[MDM_JOB_MOST];
-static char             text[2 * MDM_JOB_MOST][64];
+static mdm_job_done_t   done[MOST];
+static mdm_job_held_t   held[MOST];
+static mdm_str_t        kicks[MOST];
+static char             text[2 * MOST][64];
 static int              ntext;
 
 
@@ -336,13 +337,13 @@ test_starved(void **state)
         for (i = 0; i < (int) n; i++) {
             (void) snprintf(work, sizeof(work), "%.*s",
                             mdm_fmt(&look.taken[i]));
-            (void) snprintf(text[MDM_JOB_MOST + i], sizeof(text[0]), "%s",
+            (void) snprintf(text[MOST + i], sizeof(text[0]), "%s",
                             work);
             seen[atoi(work + 3)]++;
         }
 
         for (i = 0; i < (int) n; i++) {
-            end(state, runner, text[MDM_JOB_MOST + i], -1);
+            end(state, runner, text[MOST + i], -1);
         }
 
         /* those in front never have enough */
