@@ -370,8 +370,12 @@ for my $case (
     [ 'too few', 'echo 1..2; echo "ok 1"', 'x 1 1 0' ],
     [ 'nothing', 'exit 0', 'x 0 1 0' ],
     [ 'all passed', 'echo 1..2; echo "ok 1"; echo "ok 2"', 'x 2 0 0' ],
+    [ 'passes the second time', 'echo 1..1; [ -f $0.2 ] && echo "ok 1" && exit;'
+      . 'touch $0.2; echo "not ok 1"; exit 1', 'x 1 0 0', '--again' ],
+    [ 'never passes', 'echo 1..1; echo "not ok 1"; exit 1', 'x 0 1 0',
+      '--again' ],
 ) {
-    my ($name, $script, $counts) = @$case;
+    my ($name, $script, $counts, @again) = @$case;
 
     my $tally = $t->dir . '/tally';
     my $file = write_file($t->dir . '/program', "#!/bin/sh\n$script\n");
@@ -380,10 +384,11 @@ for my $case (
     unlink $tally;
 
     my $pid = spawn({ out => $t->dir . '/runner.log' }, $^X, 't/lib/runner.pl',
-                    'x', $tally, 1, $file);
+                    @again, 'x', $tally, 1, $file);
     my $rc = wait_exit($pid, 60);
 
-    is(read_file($tally), "$counts\n", "runner: $name: the counts");
+    is(read_file($tally), (@again ? "again $file\n" : '') . "$counts\n",
+       "runner: $name: the counts");
     is($rc ? 'failed' : 'passed', $counts =~ / 0 0$/ ? 'passed' : 'failed',
        "runner: $name: the exit code");
 }

@@ -7,6 +7,10 @@
 # TALLY.  A file that breaks off, dies or runs no test is a failure by
 # itself.
 #
+# runner.pl --again NAME TALLY JOBS FILE ...: the same, and a file that fails is
+# run once more: for those that watch the clock, on machines that others use as
+# well.  Each that needed it is told, and is a line "again FILE" of TALLY.
+#
 # runner.pl --cmocka PROGRAM: its TAP, put right.
 
 use strict;
@@ -16,6 +20,7 @@ use TAP::Harness;
 
 cmocka($ARGV[1]) if ($ARGV[0] // '') eq '--cmocka';
 
+my $again = ($ARGV[0] // '') eq '--again' && shift @ARGV;
 my ($name, $tally, $jobs, @files) = @ARGV;
 
 die "usage: runner.pl NAME TALLY JOBS FILE ...\n" unless @files;
@@ -35,31 +40,52 @@ my $harness = TAP::Harness->new({
     },
 });
 
-my $aggregate = $harness->runtests(@files);
 my ($passed, $failed, $skipped) = (0, 0, 0);
+my @lines;
 
-for my $parser ($aggregate->parsers($aggregate->descriptions)) {
-    my $bad = $parser->failed;
+my $aggregate = $harness->runtests(@files);
+my %parser;
+
+@parser{$aggregate->descriptions} =
+    $aggregate->parsers($aggregate->descriptions);
+
+if ($again) {
+    for my $file (grep { failures($parser{$_}) } sort keys %parser) {
+        print "\n$file failed: once more\n";
+
+        my $second = $harness->runtests($file);
+
+        ($parser{$file}) = $second->parsers($second->descriptions);
+        push @lines, "again $file\n";
+    }
+}
+
+for my $parser (values %parser) {
     my $skip = () = $parser->skipped;
 
     $skipped += $skip;
     $passed += $parser->passed - $skip;
-
-    # a file may go wrong although each of its tests was well, and one that
-    # was skipped as a whole has told us nothing
-
-    if (!$bad && ($parser->has_problems || $parser->tests_run == 0)) {
-        $bad = 1;
-    }
-
-    $failed += $bad;
+    $failed += failures($parser);
 }
 
 open my $fh, '>>', $tally or die "$tally: $!\n";
-print $fh "$name $passed $failed $skipped\n";
+print $fh @lines, "$name $passed $failed $skipped\n";
 close $fh or die "$tally: $!\n";
 
 exit($failed || !$passed ? 1 : 0);
+
+
+# a file may go wrong although each of its tests was well, and one that was
+# skipped as a whole has told us nothing
+
+sub failures {
+    my ($parser) = @_;
+
+    my $bad = $parser->failed;
+
+    return 1 if !$bad && ($parser->has_problems || $parser->tests_run == 0);
+    return $bad;
+}
 
 
 # cmocka calls a test that was skipped "not ok N # SKIP", which is a failure
