@@ -676,8 +676,11 @@ for my $reply ('+OK', ':1', '$-1', "\$1\r\nx", '*-1', '*0', "*1\r\n\$1\r\nx",
 
     } else {
         is($status, 503, "reply $name: TokenUpdate");
+
+        # once a connection; the next one may be there already
+
         ok(grep({ /cannot be used: a script's reply is no array/ }
-                told($f, $from)) == 1, "reply $name: the log says so")
+                told($f, $from)) >= 1, "reply $name: the log says so")
             or diag(map { "$_\n" } told($f, $from));
     }
 

@@ -212,7 +212,11 @@ for my $kind ('text', 'noise') {
 
     is_deeply([ keys %status ], [ 200 ],
               'clearing 10,000 queues: each poll is answered 200');
-    is_deeply([ keys %cleared ], [ 204 ], 'so is each call')
+
+    # a busy machine may refuse one, never silently
+
+    ok($cleared{204} && !grep({ !/^(?:204|503)$/ } keys %cleared),
+       'the calls are carried out, or told to come again')
         or diag(explain \%cleared);
 }
 

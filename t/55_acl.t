@@ -130,7 +130,9 @@ sub tour {
 
     my $rollout;
 
-    wait_for(10, sub {
+    # a tour that was refused halfway may have left a lease of 15 seconds behind
+
+    wait_for(40, sub {
         $rollout = $t->api(GET => '/v1/ddm/rollout')->body;
 
         return $rollout =~ /"state":"done","rev":(\d+),.*"rolled_out":\1,/;
