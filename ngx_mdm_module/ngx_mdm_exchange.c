@@ -104,7 +104,7 @@ ngx_mdm_identify(ngx_mdm_ctx_t *ctx)
     ngx_str_null(&why);
 
     rc = ngx_mdm_identity(ctx->request, &mlcf->identity, ctx->exchange,
-                          &status, &why);
+                          &ctx->signature, &status, &why);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -130,7 +130,20 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 
     while (!ctx->done) {
 
-        rc = mdm_exchange_run(x);
+        switch (ngx_mdm_round_step(&ctx->round, &rc)) {
+
+        case NGX_DONE:
+            ngx_mdm_wait(ctx);
+
+            return NGX_DONE;
+
+        case NGX_ERROR:
+            rc = mdm_exchange_busy(x);
+            break;
+
+        default: /* NGX_OK */
+            break;
+        }
 
         ngx_log_debug4(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
                        "mdm exchange run: \"%V\", rc %d, state %d, %ui calls",

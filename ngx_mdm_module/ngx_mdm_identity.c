@@ -30,7 +30,8 @@ static ngx_int_t ngx_mdm_identity_header(ngx_http_request_t *r,
     mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
 static ngx_int_t ngx_mdm_identity_signature(ngx_http_request_t *r,
     ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
-    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why);
+    ngx_mdm_signature_t *signature, mdm_identity_t *identity,
+    ngx_uint_t *status, ngx_str_t *why);
 static ngx_int_t ngx_mdm_identity_find_header(ngx_http_request_t *r,
     ngx_str_t *name, ngx_table_elt_t **header);
 static ngx_int_t ngx_mdm_identity_trusted_peer(ngx_http_request_t *r,
@@ -58,7 +59,8 @@ static ngx_str_t  ngx_mdm_identity_peer_name =
 
 ngx_int_t
 ngx_mdm_identity(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
-    mdm_exchange_t *x, ngx_uint_t *status, ngx_str_t *why)
+    mdm_exchange_t *x, ngx_mdm_signature_t *signature, ngx_uint_t *status,
+    ngx_str_t *why)
 {
     ngx_int_t       rc;
     mdm_identity_t  identity;
@@ -93,7 +95,8 @@ ngx_mdm_identity(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
     if ((conf->sources & NGX_MDM_CERTIFICATE_SIGNATURE)
         && x->kind != MDM_KIND_AUTH)
     {
-        rc = ngx_mdm_identity_signature(r, conf, x, &identity, status, why);
+        rc = ngx_mdm_identity_signature(r, conf, x, signature, &identity,
+                                        status, why);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -328,11 +331,10 @@ ngx_mdm_identity_header(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
 static ngx_int_t
 ngx_mdm_identity_signature(ngx_http_request_t *r,
     ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
-    mdm_identity_t *identity, ngx_uint_t *status, ngx_str_t *why)
+    ngx_mdm_signature_t *signature, mdm_identity_t *identity,
+    ngx_uint_t *status, ngx_str_t *why)
 {
-    X509             *signer;
     ngx_int_t         rc;
-    const char       *reason;
     ngx_table_elt_t  *h;
 
     identity->source = MDM_IDENTITY_NONE;
@@ -349,13 +351,15 @@ ngx_mdm_identity_signature(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    switch (mdm_cms_verify(x->arena, (mdm_str_t *) &h->value, &x->body,
-                           conf->trusted, x->now, &signer, &reason))
-    {
+    if (!signature->checked) {
+        ngx_mdm_identity_verify(conf, x, (mdm_str_t *) &h->value, signature);
+    }
+
+    switch (signature->rc) {
 
     case MDM_OK:
-        return ngx_mdm_identity_certified(x, signer, MDM_IDENTITY_SIGNATURE,
-                                          identity);
+        return ngx_mdm_identity_certified(x, signature->signer,
+                                          MDM_IDENTITY_SIGNATURE, identity);
 
     case MDM_CMS_MALFORMED:
         *status = NGX_HTTP_BAD_REQUEST;
@@ -369,13 +373,43 @@ ngx_mdm_identity_signature(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (mdm_printf(x->arena, (mdm_str_t *) why, "Mdm-Signature: %s", reason)
+    if (mdm_printf(x->arena, (mdm_str_t *) why, "Mdm-Signature: %s",
+                   signature->reason)
         != MDM_OK)
     {
         return NGX_ERROR;
     }
 
     return NGX_DECLINED;
+}
+
+
+void
+ngx_mdm_identity_signed(ngx_http_request_t *r, ngx_mdm_identity_conf_t *conf,
+    mdm_str_t *signature)
+{
+    ngx_table_elt_t  *h;
+
+    mdm_str_null(signature);
+
+    if ((conf->sources & NGX_MDM_CERTIFICATE_SIGNATURE)
+        && ngx_mdm_identity_find_header(r, &ngx_mdm_identity_signature_name,
+                                        &h)
+           == NGX_OK
+        && h != NULL)
+    {
+        ngx_mdm_str_copy(signature, &h->value);
+    }
+}
+
+
+void
+ngx_mdm_identity_verify(ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
+    const mdm_str_t *signature, ngx_mdm_signature_t *result)
+{
+    result->rc = mdm_cms_verify(x->arena, signature, &x->body, conf->trusted,
+                                x->now, &result->signer, &result->reason);
+    result->checked = 1;
 }
 
 

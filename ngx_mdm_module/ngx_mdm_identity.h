@@ -39,6 +39,16 @@ typedef struct {
 } ngx_mdm_identity_conf_t;
 
 
+/* what the check of a signature has found; freed with the exchange */
+
+typedef struct {
+    ngx_uint_t                checked;     /* 0: not yet */
+    mdm_int_t                 rc;          /* of mdm_cms_verify() */
+    X509                     *signer;
+    const char               *reason;
+} ngx_mdm_signature_t;
+
+
 /* setters of mdm_certificate, mdm_trusted_certificate, mdm_trusted_proxy */
 char *ngx_mdm_identity_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -79,10 +89,25 @@ char *ngx_mdm_identity_check_conf(ngx_conf_t *cf,
     ngx_mdm_identity_conf_t *conf);
 
 /*
+ * The Mdm-Signature of a request, where one is looked at and it came once;
+ * else empty.
+ */
+void ngx_mdm_identity_signed(ngx_http_request_t *r,
+    ngx_mdm_identity_conf_t *conf, mdm_str_t *signature);
+
+/*
+ * Checks that it is one of x->body.  May run in a thread: touches x->arena and
+ * *result only.
+ */
+void ngx_mdm_identity_verify(ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
+    const mdm_str_t *signature, ngx_mdm_signature_t *result);
+
+/*
  * Finds the verified certificate of a request and fills in x->identity,
  * allocated from x->arena or kept with the TLS connection, which outlives
  * the request.  x->kind, x->now and, but for mdm_auth, x->body must be set;
- * mdm_auth does not look at a signature, as it reads no body.
+ * mdm_auth does not look at a signature, as it reads no body.  "signature"
+ * is the check's result, which is made here if it was not yet.
  * NGX_OK: x->identity.source tells (MDM_IDENTITY_NONE: there is none, also no
  * unverified one: that is refused unless another source has one).
  * NGX_DECLINED: what came is refused; *status is the HTTP status (400: not
@@ -90,8 +115,8 @@ char *ngx_mdm_identity_check_conf(ngx_conf_t *cf,
  * a text for the log.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_mdm_identity(ngx_http_request_t *r,
-    ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x, ngx_uint_t *status,
-    ngx_str_t *why);
+    ngx_mdm_identity_conf_t *conf, mdm_exchange_t *x,
+    ngx_mdm_signature_t *signature, ngx_uint_t *status, ngx_str_t *why);
 
 
 #endif /* _NGX_MDM_IDENTITY_H_INCLUDED_ */

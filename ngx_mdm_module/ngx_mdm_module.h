@@ -50,12 +50,15 @@ typedef struct {
 typedef struct ngx_mdm_ctx_s  ngx_mdm_ctx_t;
 
 typedef void (*ngx_mdm_done_pt)(ngx_mdm_ctx_t *ctx);
+typedef void (*ngx_mdm_body_pt)(ngx_mdm_ctx_t *ctx, ngx_int_t rc);
 
 struct ngx_mdm_ctx_s {
     ngx_http_request_t       *request;
     mdm_exchange_t           *exchange;
     ngx_mdm_done_pt           handler;     /* the exchange that has waited is
                                               done */
+
+    ngx_mdm_signature_t       signature;   /* of the body */
 
     ngx_mdm_round_t           round;       /* the current one */
     ngx_mdm_redis_check_t     check;       /* of the store, behind them */
@@ -70,7 +73,8 @@ struct ngx_mdm_ctx_s {
     unsigned                  gone:1;      /* the client: nobody wants an
                                               answer */
     unsigned                  blocked:1;   /* nginx keeps the request until
-                                              the round has ended */
+                                              the round or the thread that has
+                                              it has ended */
 };
 
 
@@ -78,6 +82,17 @@ struct ngx_mdm_ctx_s {
 
 /* the content handler of mdm_checkin, mdm_connect and mdm_api */
 ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
+
+
+/* ngx_mdm_body.c */
+
+/*
+ * Sets x->body once nginx has read it, and checks the signature of a large one.
+ * NGX_OK: it is there, or the exchange is done, 503; NGX_DONE: a thread is at
+ * it, and handler(ctx, rc) will be called with NGX_OK, an HTTP status, or
+ * NGX_ERROR if a client of the API has gone meanwhile; or an HTTP status.
+ */
+ngx_int_t ngx_mdm_body(ngx_mdm_ctx_t *ctx, ngx_mdm_body_pt handler);
 
 
 /* ngx_mdm_exchange.c */

@@ -19,11 +19,12 @@
 static ngx_int_t ngx_mdm_refuse_large(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_refuse_first(ngx_http_request_t *r);
 static void ngx_mdm_body_handler(ngx_http_request_t *r);
+static void ngx_mdm_request_body(ngx_mdm_ctx_t *ctx, ngx_int_t rc);
 static void ngx_mdm_request_done(ngx_mdm_ctx_t *ctx);
 static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
+static ngx_int_t ngx_mdm_find(ngx_mdm_ctx_t *ctx);
 static void ngx_mdm_request_line(ngx_http_request_t *r,
     ngx_mdm_loc_conf_t *mlcf, mdm_exchange_t *x);
-static ngx_int_t ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body);
 static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     mdm_exchange_t *x);
 static void ngx_mdm_method(ngx_http_request_t *r, mdm_exchange_t *x);
@@ -214,20 +215,49 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
         rc = ngx_mdm_start(r, ctx);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_mdm_run(ctx);
-    }
-
     if (rc == NGX_DONE) {
 
-        /* waits for Redis; the reference that the body took is kept */
+        /* a thread reads it; the reference that the body took is kept */
 
         r->read_event_handler = ngx_http_test_reading;
 
         return;
     }
 
+    ngx_mdm_request_body(ctx, rc);
+}
+
+
+/* the body is there */
+
+static void
+ngx_mdm_request_body(ngx_mdm_ctx_t *ctx, ngx_int_t rc)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (rc == NGX_OK && !ctx->done) {
+        rc = ngx_mdm_find(ctx);
+    }
+
     if (rc == NGX_OK) {
+        rc = ngx_mdm_run(ctx);
+    }
+
+    if (rc == NGX_DONE) {
+
+        /* waits for Redis or for a thread; the reference is kept as well */
+
+        r->read_event_handler = ngx_http_test_reading;
+
+        return;
+    }
+
+    if (ctx->gone) {
+        rc = NGX_ERROR;
+
+    } else if (rc == NGX_OK) {
         rc = ngx_mdm_send(r, ctx->exchange);
     }
 
@@ -252,16 +282,12 @@ ngx_mdm_request_done(ngx_mdm_ctx_t *ctx)
 static ngx_int_t
 ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
 {
-    ngx_int_t            rc;
-    mdm_exchange_t      *x;
     ngx_mdm_loc_conf_t  *mlcf;
 
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
-    x = ctx->exchange;
-
     if (!ctx->first) {
-        ngx_mdm_request_line(r, mlcf, x);
+        ngx_mdm_request_line(r, mlcf, ctx->exchange);
 
         if (ngx_mdm_tenant_find(ctx) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -272,10 +298,23 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
         }
     }
 
-    rc = ngx_mdm_body(r, &x->body);
-    if (rc != NGX_OK) {
-        return rc;
-    }
+    return ngx_mdm_body(ctx, ngx_mdm_request_body);
+}
+
+
+/* who has sent it, and what for; NGX_OK, or an HTTP status */
+
+static ngx_int_t
+ngx_mdm_find(ngx_mdm_ctx_t *ctx)
+{
+    mdm_exchange_t      *x;
+    ngx_http_request_t  *r;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    r = ctx->request;
+    x = ctx->exchange;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
     if (x->kind == MDM_KIND_API) {
         ngx_mdm_api_request(r, x);
@@ -289,17 +328,12 @@ ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx)
             return NGX_OK;
         }
 
-        mdm_endpoint_find(x);
-
-        return NGX_OK;
-    }
-
-    if (!ctx->identified && ngx_mdm_identify(ctx) != NGX_OK) {
+    } else if (!ctx->identified && ngx_mdm_identify(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (!ctx->done) {
-        mdm_endpoint_find(x);
+        x->step = mdm_endpoint_step;
     }
 
     return NGX_OK;
@@ -321,84 +355,6 @@ ngx_mdm_request_line(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "mdm request: kind %d, method %xi, \"%V\"", (int) x->kind,
                    (ngx_int_t) x->method, (ngx_str_t *) &x->content_type);
-}
-
-
-static ngx_int_t
-ngx_mdm_body(ngx_http_request_t *r, mdm_str_t *body)
-{
-    off_t         size;
-    size_t        len;
-    u_char       *p;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_log_t    *log;
-    ngx_chain_t  *cl;
-
-    mdm_str_null(body);
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && !cl->buf->in_file) {
-        body->data = cl->buf->pos;
-        body->len = cl->buf->last - cl->buf->pos;
-        return NGX_OK;
-    }
-
-    /* in several buffers, or spooled to a file */
-
-    size = 0;
-
-    for ( /* void */ ; cl != NULL; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    p = ngx_pnalloc(r->pool, (size_t) size);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    body->data = p;
-    body->len = (size_t) size;
-
-    log = r->connection->log;
-    log->action = "reading mdm request body";
-
-    for (cl = r->request_body->bufs; cl != NULL; cl = cl->next) {
-
-        b = cl->buf;
-        len = (size_t) ngx_buf_size(b);
-
-        /* the last one may be empty, and have no memory at all */
-
-        if (!b->in_file && len != 0) {
-            p = ngx_cpymem(p, b->pos, len);
-            continue;
-        }
-
-        /* just written, so it comes from the page cache */
-
-        while (len != 0) {
-
-            n = ngx_read_file(b->file, p, len,
-                              b->file_last - (off_t) len);
-
-            if (n == NGX_ERROR || n == 0) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-            p += n;
-            len -= (size_t) n;
-        }
-    }
-
-    log->action = NULL;
-
-    return NGX_OK;
 }
 
 

@@ -9,6 +9,8 @@
 #include "ngx_mdm_round.h"
 
 
+static mdm_int_t ngx_mdm_round_run(mdm_arena_t *arena, void *data);
+static void ngx_mdm_round_ran(mdm_call_t *call, void *data);
 static ngx_mdm_redis_kind_e ngx_mdm_round_kind(mdm_exchange_t *x);
 static ngx_int_t ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
     ngx_mdm_redis_kind_e kind);
@@ -16,6 +18,96 @@ static void ngx_mdm_round_reply(mdm_call_t *call, void *data);
 static void ngx_mdm_round_worked(mdm_call_t *call, void *data);
 static void ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call);
 static void ngx_mdm_round_destroy(void *data);
+
+
+ngx_int_t
+ngx_mdm_round_step(ngx_mdm_round_t *round, mdm_int_t *rc)
+{
+    mdm_exchange_t  *x;
+
+    x = round->exchange;
+
+    if (round->stepped) {
+        round->stepped = 0;
+        *rc = round->rc;
+
+        return NGX_OK;
+    }
+
+    if (round->threads == NULL
+        || !mdm_exchange_heavy(x)
+        || mdm_exchange_away(x) != MDM_OK)
+    {
+        *rc = mdm_exchange_run(x);
+
+        return NGX_OK;
+    }
+
+    round->step.kind = MDM_CALL_KIND_WORK;
+    round->step.work = ngx_mdm_round_run;
+    round->step.data = round;
+
+    round->nops = 0;
+    round->nredis = 0;
+
+    switch (ngx_mdm_work_call(round->threads, x->arena, &round->step,
+                              ngx_mdm_round_ran, round))
+    {
+
+    case NGX_OK:
+        round->pending = 1;
+        round->working = 1;
+
+        return NGX_DONE;
+
+    case NGX_ERROR:
+        mdm_exchange_back(x);
+
+        return NGX_ERROR;
+
+    default: /* NGX_DONE: no memory for a task */
+        mdm_exchange_back(x);
+
+        *rc = mdm_exchange_run(x);
+
+        return NGX_OK;
+    }
+}
+
+
+/* in a thread */
+
+static mdm_int_t
+ngx_mdm_round_run(mdm_arena_t *arena, void *data)
+{
+    ngx_mdm_round_t *round = data;
+
+    (void) arena;
+
+    round->rc = mdm_exchange_run(round->exchange);
+
+    return MDM_OK;
+}
+
+
+static void
+ngx_mdm_round_ran(mdm_call_t *call, void *data)
+{
+    ngx_mdm_round_t *round = data;
+
+    (void) call;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round ran: rc %d", (int) round->rc);
+
+    mdm_exchange_back(round->exchange);
+
+    round->pending = 0;
+    round->working = 0;
+    round->stepped = 1;
+
+    round->done(round->data);
+}
 
 
 ngx_uint_t
@@ -181,6 +273,8 @@ ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call)
     if (call->reply_arena == NULL) {
         return;
     }
+
+    call->bytes = mdm_arena_used(call->reply_arena);
 
     if (mdm_arena_defer(round->exchange->arena, ngx_mdm_round_destroy,
                         call->reply_arena)

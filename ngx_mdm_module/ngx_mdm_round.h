@@ -34,7 +34,20 @@ typedef struct {
     ngx_uint_t                pending;
     ngx_uint_t                working;     /* of them those of work */
     ngx_uint_t                nredis;      /* that went to Redis */
+
+    mdm_call_t                step;        /* the step, run in a thread */
+    mdm_int_t                 rc;          /* what it has returned */
+    ngx_uint_t                stepped;     /* 1: rc was not looked at yet */
 } ngx_mdm_round_t;
+
+
+/*
+ * Runs the step of round->exchange: here, or in a thread if it takes long.
+ * NGX_OK: *rc is what mdm_exchange_run() has returned.  NGX_DONE: a thread is
+ * at it, and done() will be called: call this once more then.  NGX_ERROR: too
+ * much waits for a thread already, and nothing was done.
+ */
+ngx_int_t ngx_mdm_round_step(ngx_mdm_round_t *round, mdm_int_t *rc);
 
 
 /*

@@ -94,6 +94,15 @@ mdm_endpoint_find(mdm_exchange_t *x)
 }
 
 
+mdm_int_t
+mdm_endpoint_step(mdm_exchange_t *x)
+{
+    mdm_endpoint_find(x);
+
+    return x->step(x);
+}
+
+
 static const mdm_endpoint_t *
 mdm_endpoint_named(mdm_kind_e kind, const mdm_str_t *name)
 {

@@ -23,6 +23,12 @@
 void mdm_endpoint_find(mdm_exchange_t *x);
 
 /*
+ * A step that does so and goes on with the step that it has found: to find it
+ * means to read the body, which may take long.
+ */
+mdm_int_t mdm_endpoint_step(mdm_exchange_t *x);
+
+/*
  * 1 if GET (and HEAD) of this path of the API does nothing but read, or there
  * is no such call; 0 if it does something.
  */

@@ -52,7 +52,7 @@ my $t = MDM->new(
             mdm_threads one;
             location /outer/in { $mdm }
         }
-        location /api/ { mdm_api on; }
+        location /api/ { mdm_api on; mdm_threads default; }
 END
 
 my $d = $t->device('WORK')->enroll;

@@ -25,10 +25,10 @@
 
 
 /*
- * Bytes of a compressed result from which on a call of work inflates it: it
- * takes about a millisecond.
+ * Bytes of a compressed result from which on a call of work inflates it: they
+ * may become a thousand times as many.
  */
-#define MDM_API_COMMAND_LARGE     16384
+#define MDM_API_COMMAND_LARGE     1024
 
 
 #define MDM_API_CHAIN_NODES       1000   /* values of an ErrorChain */
@@ -453,7 +453,7 @@ mdm_api_command_result(mdm_exchange_t *x, mdm_api_command_t *c)
 
     c->z = c->result;
 
-    if (c->z.len < MDM_API_COMMAND_LARGE) {
+    if (x->away || c->z.len < MDM_API_COMMAND_LARGE) {
         (void) mdm_api_command_inflate(x->arena, c);
 
         return mdm_api_command_inflated(x, c, x->arena);
@@ -464,6 +464,10 @@ mdm_api_command_result(mdm_exchange_t *x, mdm_api_command_t *c)
     {
         return MDM_ERROR;
     }
+
+    /* it may be megabytes: to find its errors and to write it takes long, too */
+
+    x->heavy = 1;
 
     return MDM_CALL;
 }

@@ -279,7 +279,7 @@ mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
     mdm_str_t           *body;
     mdm_secret_where_t   where;
 
-    if (x->settings->store->secrets == NULL) {
+    if (mdm_exchange_secrets(x) == NULL) {
         return MDM_OK;
     }
 

@@ -51,6 +51,8 @@ struct mdm_arena_s {
     mdm_block_t              *blocks;      /* further ones, newest first */
     mdm_cleanup_t            *cleanups;
     size_t                    size;        /* of the next block */
+    size_t                    used;        /* bytes that were asked for */
+    unsigned                  away:1;      /* the pool is in other hands */
     mdm_arena_pool_t         *pool;        /* NULL: blocks are not kept */
     mdm_failure_e             failure;     /* the last one */
     const char               *what;
@@ -119,6 +121,8 @@ mdm_arena_init(mdm_arena_t *arena, size_t size)
     arena->blocks = NULL;
     arena->cleanups = NULL;
     arena->pool = NULL;
+    arena->used = 0;
+    arena->away = 0;
     arena->failure = MDM_FAILURE_NONE;
     arena->what = NULL;
     arena->size = (size < MDM_ARENA_BLOCK) ? MDM_ARENA_BLOCK : size;
@@ -219,6 +223,8 @@ mdm_arena_alloc(mdm_arena_t *arena, size_t size)
         return NULL;
     }
 
+    arena->used += size;
+
 #if !(MDM_DEBUG_ALLOC)
 
     size = (size == 0) ? MDM_ARENA_ALIGN : mdm_align(size);
@@ -256,7 +262,7 @@ mdm_arena_block(mdm_arena_t *arena, size_t size)
 
 #endif
 
-    block = (arena->pool != NULL && room == arena->size)
+    block = (arena->pool != NULL && !arena->away && room == arena->size)
             ? mdm_arena_pool_get(arena->pool) : malloc(head + room);
     if (block == NULL) {
         arena->failure = MDM_FAILURE_MEMORY;
@@ -275,6 +281,20 @@ mdm_arena_block(mdm_arena_t *arena, size_t size)
     }
 
     return p;
+}
+
+
+size_t
+mdm_arena_used(const mdm_arena_t *arena)
+{
+    return arena->used;
+}
+
+
+void
+mdm_arena_away(mdm_arena_t *arena, mdm_uint_t away)
+{
+    arena->away = (away != 0);
 }
 
 

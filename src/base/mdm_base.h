@@ -98,6 +98,15 @@ void *mdm_arena_alloc(mdm_arena_t *arena, size_t size);
 /* the same, zeroed */
 void *mdm_arena_zalloc(mdm_arena_t *arena, size_t size);
 
+/* bytes that were allocated of it so far */
+size_t mdm_arena_used(const mdm_arena_t *arena);
+
+/*
+ * 1: the arena goes to another thread, and must not take blocks of a pool that
+ * stays behind; 0: it has come back.
+ */
+void mdm_arena_away(mdm_arena_t *arena, mdm_uint_t away);
+
 /*
  * Runs handler(data) when the arena is destroyed.  On MDM_ERROR (no memory)
  * the handler has been run at once, so nothing leaks either way.

@@ -298,9 +298,7 @@ mdm_checkin_ddm_found(mdm_exchange_t *x)
 
     /* an entry is: type, line end, payload */
 
-    if (x->cache != NULL
-        && mdm_cache_get(x->cache, &f->cached, &value) == MDM_OK)
-    {
+    if (mdm_exchange_cache_get(x, &f->cached, &value) == MDM_OK) {
         end = memchr(value.data, '\n', value.len);
 
         if (end != NULL) {
@@ -363,7 +361,7 @@ mdm_checkin_ddm_fetched(mdm_exchange_t *x)
             return MDM_ERROR;
         }
 
-        (void) mdm_cache_put(x->cache, &f->cached, &value);
+        mdm_exchange_cache_put(x, &f->cached, &value);
     }
 
     return mdm_checkin_ddm_send(x, f, &body);

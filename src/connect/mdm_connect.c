@@ -23,30 +23,18 @@
 #define MDM_CONNECT_UNKNOWN   16
 
 
-/*
- * Bytes of a result from which on it is packed by a call of work: to deflate
- * and to seal so many takes about a millisecond.
- */
-#define MDM_CONNECT_LARGE     65536
-
-
 enum {
     MDM_CONNECT_BEGIN = 0,
-    MDM_CONNECT_ANSWER,
-    MDM_CONNECT_PACKED
+    MDM_CONNECT_ANSWER
 };
 
 
-/* a report on its way to Redis; what mdm_connect_pack() reads and writes */
+/* what goes to Redis of a report */
 
 typedef struct {
     mdm_str_t                 status;
     mdm_str_t                 uuid;        /* key form */
-    mdm_str_t                 tag;
-    mdm_str_t                 id;          /* key form */
-    const mdm_secret_keys_t  *keys;
-
-    mdm_str_t                 result;      /* as it came, then as it is kept */
+    mdm_str_t                 result;      /* as it is kept */
     mdm_uint_t                compressed;
     mdm_str_t                 payload;     /* of the event; empty: none */
 } mdm_connect_report_t;
@@ -58,9 +46,6 @@ static mdm_str_t mdm_connect_console(const mdm_report_t *report);
 static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
     const mdm_str_t *status, const mdm_str_t *uuid_key,
     const mdm_str_t *result);
-static mdm_int_t mdm_connect_work(mdm_exchange_t *x,
-    mdm_connect_report_t *r);
-static mdm_int_t mdm_connect_pack(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_connect_send(mdm_exchange_t *x,
     const mdm_connect_report_t *r);
 static mdm_int_t mdm_connect_answer(mdm_exchange_t *x);
@@ -77,9 +62,6 @@ mdm_connect(mdm_exchange_t *x)
 
     case MDM_CONNECT_BEGIN:
         return mdm_connect_status(x);
-
-    case MDM_CONNECT_PACKED:
-        return mdm_connect_send(x, x->calls[0].data);
 
     default: /* MDM_CONNECT_ANSWER */
         return mdm_connect_answer(x);
@@ -186,85 +168,35 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     const mdm_str_t *uuid_key, const mdm_str_t *result)
 {
     mdm_message_t         *m;
-    mdm_connect_report_t  *r;
+    mdm_secret_where_t     where;
+    mdm_connect_report_t   r;
 
     m = x->ctx;
 
-    r = mdm_arena_zalloc(x->arena, sizeof(mdm_connect_report_t));
-    if (r == NULL) {
+    r.status = *status;
+    r.uuid = *uuid_key;
+
+    if (mdm_deflate(x->arena, result, &r.result, &r.compressed) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    r->status = *status;
-    r->uuid = *uuid_key;
-    r->tag = m->en.tag;
-    r->id = m->en.id_key;
-    r->result = *result;
+    mdm_where_result(&where, &m->en.tag, &m->en.id_key, &r.uuid,
+                     r.compressed);
 
-    if (x->settings->event_payload) {
-        r->payload = x->body;
-    }
-
-    if (r->result.len > MDM_CONNECT_LARGE
-        || r->payload.len > MDM_CONNECT_LARGE)
-    {
-        return mdm_connect_work(x, r);
-    }
-
-    r->keys = x->settings->store->secrets;
-
-    return (mdm_connect_pack(x->arena, r) == MDM_OK) ? mdm_connect_send(x, r)
-                                                     : MDM_ERROR;
-}
-
-
-static mdm_int_t
-mdm_connect_work(mdm_exchange_t *x, mdm_connect_report_t *r)
-{
-    if (mdm_secret_keys_copy(x->arena, x->settings->store->secrets, &r->keys)
-        != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CONNECT_PACKED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_connect_pack, r) != MDM_OK)
+    if (mdm_exchange_seal(x, x->arena, &where, &r.result, NULL) != MDM_OK
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &r.payload)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    /* all of it has come: who went away need not send it once more */
+    /* all of it has come: who went away need not send so much once more */
 
-    x->lasting = 1;
-
-    return MDM_CALL;
-}
-
-
-/* may run in a thread */
-
-static mdm_int_t
-mdm_connect_pack(mdm_arena_t *arena, void *data)
-{
-    mdm_str_t              plain;
-    mdm_secret_where_t     where;
-    mdm_connect_report_t  *r = data;
-
-    plain = r->result;
-
-    if (mdm_deflate(arena, &plain, &r->result, &r->compressed) != MDM_OK) {
-        return MDM_ERROR;
+    if (x->body.len > MDM_EXCHANGE_LARGE) {
+        x->lasting = 1;
     }
 
-    mdm_where_result(&where, &r->tag, &r->id, &r->uuid, r->compressed);
-
-    if (mdm_where_seal(arena, r->keys, &where, &r->result, NULL) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    if (r->payload.len == 0) {
-        return MDM_OK;
-    }
-
-    mdm_where_event(&where, &r->tag, &r->id);
-
-    return mdm_where_seal(arena, r->keys, &where, &r->payload, NULL);
+    return mdm_connect_send(x, &r);
 }
 
 

@@ -231,7 +231,7 @@ mdm_ddm_status_names(mdm_exchange_t *x, const mdm_str_t *data,
 
     m = x->ctx;
 
-    if (x->settings->store->secrets != NULL) {
+    if (mdm_exchange_secrets(x) != NULL) {
 
         /* no report has this name, so that nothing is sealed for it */
 
@@ -241,7 +241,7 @@ mdm_ddm_status_names(mdm_exchange_t *x, const mdm_str_t *data,
             return MDM_ERROR;
         }
 
-        return mdm_secret_digests(x->arena, x->settings->store->secrets, &place,
+        return mdm_secret_digests(x->arena, mdm_exchange_secrets(x), &place,
                                   data, MDM_DDM_DIGEST / 2, names);
     }
 

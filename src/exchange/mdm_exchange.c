@@ -92,8 +92,7 @@ mdm_exchange_run(mdm_exchange_t *x)
 
             if (x->calls[i].rc == MDM_CALL_UNAVAILABLE) {
                 return (x->calls[i].kind == MDM_CALL_KIND_WORK)
-                       ? mdm_exchange_later(x, "too much work waits, try again")
-                       : mdm_exchange_unavailable(x);
+                       ? mdm_exchange_busy(x) : mdm_exchange_unavailable(x);
             }
 
             if (x->calls[i].rc != MDM_CALL_OK) {
@@ -111,6 +110,8 @@ mdm_exchange_run(mdm_exchange_t *x)
         }
     }
 
+    x->heavy = 0;
+
     rc = x->step(x);
 
     if (rc == MDM_DONE && x->behind != NULL) {
@@ -122,6 +123,13 @@ mdm_exchange_run(mdm_exchange_t *x)
     }
 
     return mdm_exchange_failed(x, x->arena);
+}
+
+
+const mdm_secret_keys_t *
+mdm_exchange_secrets(const mdm_exchange_t *x)
+{
+    return x->away ? x->secrets : x->settings->store->secrets;
 }
 
 
@@ -419,6 +427,13 @@ mdm_int_t
 mdm_exchange_unavailable(mdm_exchange_t *x)
 {
     return mdm_exchange_later(x, "redis is unavailable, try again");
+}
+
+
+mdm_int_t
+mdm_exchange_busy(mdm_exchange_t *x)
+{
+    return mdm_exchange_later(x, "too much work waits, try again");
 }
 
 

@@ -89,6 +89,7 @@ typedef struct {
     mdm_reply_t              *reply;       /* owned by the runner, valid
                                               until the exchange ends */
     mdm_arena_t              *reply_arena; /* runner's */
+    size_t                    bytes;       /* of the reply, about; runner's */
 } mdm_call_t;
 
 
@@ -248,6 +249,9 @@ struct mdm_exchange_s {
     mdm_str_t                 tenant;      /* checked by the runner */
     int64_t                   now;         /* Unix time, seconds */
     mdm_cache_t              *cache;       /* the runner's, or NULL */
+    const mdm_secret_keys_t  *secrets;     /* see mdm_exchange_secrets() */
+    mdm_str_t                 cache_key;   /* to be put into the cache */
+    mdm_str_t                 cache_value;
 
     /* the request */
 
@@ -289,6 +293,9 @@ struct mdm_exchange_s {
     unsigned                  lasting:1;   /* the step wants to see the end of
                                               its calls, and go on, though the
                                               client goes away meanwhile */
+    unsigned                  heavy:1;     /* the step says so: its next run
+                                              takes long */
+    unsigned                  away:1;      /* see mdm_exchange_away() */
     unsigned                  own_failures:1;  /* the step looks at rc of
                                               each call; else a failed call
                                               is 503 without asking it */
@@ -344,6 +351,26 @@ mdm_exchange_t *mdm_exchange_create_from(mdm_arena_pool_t *pool,
  */
 mdm_int_t mdm_exchange_run(mdm_exchange_t *x);
 
+/*
+ * Does the next run take long?  1 if the step has said so, or has more than
+ * MDM_EXCHANGE_LARGE bytes before it: the body, at first, then the replies.
+ * The runner should have a thread do it.
+ */
+mdm_uint_t mdm_exchange_heavy(const mdm_exchange_t *x);
+
+#define MDM_EXCHANGE_LARGE  32768
+
+/*
+ * Takes the exchange out of the hands of who made it, so that another thread
+ * may run the step: it gets keys of its own, and neither uses the cache nor
+ * takes memory of a pool until it is back.  One thread at a time may have it;
+ * what else it reads (body, settings, replies) must not change.
+ *
+ * away: MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_away(mdm_exchange_t *x);
+void mdm_exchange_back(mdm_exchange_t *x);
+
 
 /* for steps */
 
@@ -388,6 +415,22 @@ mdm_str_t *mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i,
  */
 mdm_int_t mdm_exchange_actor(mdm_exchange_t *x);
 
+/*
+ * From the cache, as mdm_cache_get(), MDM_OK or MDM_DECLINED, and into it, both
+ * wherever the step runs now.  The value is valid until the step returns; what
+ * is put stays with the arena.
+ */
+mdm_int_t mdm_exchange_cache_get(mdm_exchange_t *x, const mdm_str_t *key,
+    mdm_str_t *value);
+void mdm_exchange_cache_put(mdm_exchange_t *x, const mdm_str_t *key,
+    const mdm_str_t *value);
+
+/*
+ * The keys that the step may use where it runs now; NULL: there are none, and
+ * nothing is sealed.
+ */
+const mdm_secret_keys_t *mdm_exchange_secrets(const mdm_exchange_t *x);
+
 /* makes call i of the round one of work; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_exchange_work(mdm_exchange_t *x, mdm_uint_t i,
     mdm_work_pt work, void *data);
@@ -410,6 +453,9 @@ mdm_int_t mdm_exchange_body(mdm_exchange_t *x, mdm_uint_t status,
  */
 mdm_int_t mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* 503: too much waits for a thread */
+mdm_int_t mdm_exchange_busy(mdm_exchange_t *x);
 
 /* the same, 403, and x->unknown is set */
 mdm_int_t mdm_exchange_unknown(mdm_exchange_t *x, const char *why);

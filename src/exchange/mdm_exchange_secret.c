@@ -152,7 +152,7 @@ mdm_int_t
 mdm_exchange_seal(mdm_exchange_t *x, mdm_arena_t *arena,
     const mdm_secret_where_t *where, mdm_str_t *value, mdm_str_t *names)
 {
-    return mdm_where_seal(arena, x->settings->store->secrets, where, value,
+    return mdm_where_seal(arena, mdm_exchange_secrets(x), where, value,
                           names);
 }
 
@@ -195,7 +195,7 @@ mdm_exchange_open(mdm_exchange_t *x, const mdm_secret_where_t *where,
     mdm_secret_place_t        place;
     const mdm_secret_keys_t  *keys;
 
-    keys = x->settings->store->secrets;
+    keys = mdm_exchange_secrets(x);
     kept = *value;
 
     memset(&place, 0, sizeof(mdm_secret_place_t));
@@ -378,7 +378,7 @@ mdm_exchange_swap_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
         return MDM_ERROR;
     }
 
-    return mdm_secret_seal(x->arena, x->settings->store->secrets, place, value,
+    return mdm_secret_seal(x->arena, mdm_exchange_secrets(x), place, value,
                            &args[MDM_ARG_SECRET_SWAP_NEW]);
 }
 
@@ -419,7 +419,7 @@ mdm_exchange_report_args(mdm_exchange_t *x, const mdm_secret_where_t *where,
         return MDM_ERROR;
     }
 
-    return mdm_secret_seal(x->arena, x->settings->store->secrets, &place, value,
+    return mdm_secret_seal(x->arena, mdm_exchange_secrets(x), &place, value,
                            &args[MDM_ARG_STATUS_REPORT_SWAP_NEW]);
 }
 
@@ -433,7 +433,7 @@ mdm_exchange_swap(mdm_exchange_t *x, mdm_uint_t i,
     mdm_secret_place_t   place;
 
     if (mdm_where_place(x->arena, where, &place) != MDM_OK
-        || mdm_secret_open(x->arena, x->settings->store->secrets, &place, kept,
+        || mdm_secret_open(x->arena, mdm_exchange_secrets(x), &place, kept,
                            &value, &under, &why)
            != MDM_OK)
     {

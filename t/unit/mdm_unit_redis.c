@@ -7,6 +7,7 @@
 
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -219,6 +220,39 @@ mdm_unit_redis_teardown(void **state)
 }
 
 
+/* a step that takes long runs in a thread of its own, as in nginx */
+
+static void *
+mdm_unit_redis_thread(void *data)
+{
+    return (void *) (intptr_t) mdm_exchange_run(data);
+}
+
+
+static mdm_int_t
+mdm_unit_redis_step(mdm_unit_redis_t *redis, mdm_exchange_t *x)
+{
+    void       *rc = NULL;
+    pthread_t   thread;
+
+    if (!mdm_exchange_heavy(x) || mdm_exchange_away(x) != MDM_OK) {
+        return mdm_exchange_run(x);
+    }
+
+    redis->threads++;
+
+    if (pthread_create(&thread, NULL, mdm_unit_redis_thread, x) != 0
+        || pthread_join(thread, &rc) != 0)
+    {
+        mdm_unit_redis_die(redis, "a thread");
+    }
+
+    mdm_exchange_back(x);
+
+    return (mdm_int_t) (intptr_t) rc;
+}
+
+
 void
 mdm_unit_redis_run(mdm_unit_redis_t *redis, mdm_exchange_t *x)
 {
@@ -226,9 +260,10 @@ mdm_unit_redis_run(mdm_unit_redis_t *redis, mdm_exchange_t *x)
 
     redis->rounds = 0;
     redis->round_calls = 0;
+    redis->threads = 0;
 
     for ( ;; ) {
-        rc = mdm_exchange_run(x);
+        rc = mdm_unit_redis_step(redis, x);
 
         if (rc == MDM_DONE) {
             return;
@@ -407,6 +442,7 @@ static void
 mdm_unit_redis_read(mdm_unit_redis_t *redis, mdm_arena_t *arena,
     mdm_call_t *call)
 {
+    size_t       used;
     redisReply  *reply;
 
     reply = mdm_unit_redis_reply(redis, redis->context);
@@ -432,7 +468,9 @@ mdm_unit_redis_read(mdm_unit_redis_t *redis, mdm_arena_t *arena,
         call->rc = MDM_CALL_OK;
     }
 
+    used = mdm_arena_used(arena);
     call->reply = mdm_unit_redis_convert(redis, arena, reply);
+    call->bytes = mdm_arena_used(arena) - used;
 
     freeReplyObject(reply);
 }

@@ -49,6 +49,7 @@ struct mdm_unit_redis_s {
     size_t                    bytes;       /* keys and arguments */
     mdm_uint_t                rounds;      /* of the last exchange */
     mdm_uint_t                round_calls; /* the most calls in one */
+    mdm_uint_t                threads;     /* steps that a thread has run */
     char                      error[256];  /* last error of a script */
 };
 

@@ -2,15 +2,17 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Connect with a large result: it is packed by a call of work, and what is
- * kept is the same as of a small one.
+ * Connect with a large result: a thread reads and packs it, and what is kept is
+ * the same as of a small one.  Runs under ThreadSanitizer, too.
  */
 
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "device.h"
 #include "mdm_deflate.h"
+#include "mdm_endpoint.h"
 #include "mdm_exchange_secret.h"
 
 
@@ -114,18 +116,18 @@ test_large(void **state)
 
     static const struct {
         size_t       bytes;
-        mdm_uint_t   rounds;
+        mdm_uint_t   threads;
         mdm_uint_t   sealed;
 
     } sizes[] = {
-        { 100, 1, 0 },
-        { 64000, 1, 0 },
-        { 66000, 2, 0 },
-        { 1000000, 2, 0 },
-        { 100, 1, 1 },
-        { 64000, 1, 1 },
-        { 66000, 2, 1 },
-        { 1000000, 2, 1 }
+        { 100, 0, 0 },
+        { 32000, 0, 0 },
+        { 33000, 1, 0 },
+        { 1000000, 1, 0 },
+        { 100, 0, 1 },
+        { 32000, 0, 1 },
+        { 33000, 1, 1 },
+        { 1000000, 1, 1 }
     };
 
     redis = *state;
@@ -143,8 +145,9 @@ test_large(void **state)
 
         assert_int_equal(send_raw(state, MDM_KIND_CONNECT, CERT_A, body),
                          200);
-        assert_int_equal(redis->rounds, sizes[i].rounds);
-        assert_int_equal(x->lasting, sizes[i].rounds == 2);
+        assert_int_equal(redis->rounds, 1);
+        assert_int_equal(redis->threads, sizes[i].threads);
+        assert_int_equal(x->lasting, sizes[i].threads);
 
         kept(state, uuid, body, sizes[i].sealed);
 
@@ -161,62 +164,116 @@ test_large(void **state)
 }
 
 
-/* the work does not get its turn, or fails */
+static mdm_exchange_t *
+exchange(const char *body)
+{
+    mdm_exchange_t  *new;
+
+    new = mdm_exchange_create(&settings);
+    assert_non_null(new);
+
+    new->kind = MDM_KIND_CONNECT;
+    new->method = MDM_PUT;
+    mdm_str_set(&new->tenant, "default");
+    new->body.data = (u_char *) (uintptr_t) body;
+    new->body.len = strlen(body);
+    new->identity.source = MDM_IDENTITY_TLS;
+    mdm_str_set(&new->identity.digest, CERT_A);
+    new->identity.sha256 = new->identity.digest;
+    new->step = mdm_endpoint_step;
+
+    return new;
+}
+
+
+static void *
+run(void *data)
+{
+    return (void *) (intptr_t) mdm_exchange_run(data);
+}
+
+
+/* four at once, while the keys that they share are in use elsewhere */
+
+static void
+test_threads(void **state)
+{
+    char            *body;
+    void            *rc;
+    size_t           i;
+    pthread_t        threads[4];
+    mdm_str_t       *args, *first;
+    mdm_exchange_t  *xs[5];
+
+    (void) state;
+
+    body = large("u-1", 300000);
+    store_settings.secrets = &keys;
+
+    for (i = 0; i < 5; i++) {
+        xs[i] = exchange(body);
+        assert_true(mdm_exchange_heavy(xs[i]));
+    }
+
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(mdm_exchange_away(xs[i]), MDM_OK);
+        assert_int_equal(pthread_create(&threads[i], NULL, run, xs[i]), 0);
+    }
+
+    assert_int_equal(mdm_exchange_run(xs[4]), MDM_CALL);
+
+    first = &xs[4]->calls[0].args[MDM_ARG_REPORT_RESULT];
+    assert_true(first->len > 100);
+
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &rc), 0);
+        assert_int_equal((intptr_t) rc, MDM_CALL);
+        mdm_exchange_back(xs[i]);
+
+        /* in the same place, the same is sealed alike */
+
+        args = xs[i]->calls[0].args;
+        assert_true(mdm_str_eq(&args[MDM_ARG_REPORT_RESULT], first));
+        assert_false(mdm_exchange_heavy(xs[i]));
+
+        mdm_arena_destroy(xs[i]->arena);
+    }
+
+    mdm_arena_destroy(xs[4]->arena);
+
+    store_settings.secrets = NULL;
+
+    free(body);
+}
+
+
+/* there is no thread for it, or it is as large by what it has said itself */
 
 static void
 test_trouble(void **state)
 {
-    char  *body;
+    char            *body;
+    mdm_exchange_t  *one;
 
     (void) state;
 
     body = large("u-1", 100000);
+    one = exchange(body);
 
-    /* enrolled or not is not asked yet */
+    assert_true(mdm_exchange_heavy(one));
+    assert_int_equal(mdm_exchange_busy(one), MDM_DONE);
+    assert_int_equal(one->status, 503);
+    assert_true(one->retry_after != 0);
+    assert_int_equal(one->failure, MDM_FAILURE_NONE);
 
-    x = mdm_exchange_create(&settings);
-    assert_non_null(x);
+    one->body.len = 100;
+    assert_false(mdm_exchange_heavy(one));
+    one->heavy = 1;
+    assert_true(mdm_exchange_heavy(one));
+    assert_int_equal(mdm_exchange_run(one), MDM_DONE);
+    assert_false(one->heavy);
 
-    x->kind = MDM_KIND_CONNECT;
-    x->method = MDM_PUT;
-    mdm_str_set(&x->tenant, "default");
-    x->body.data = (u_char *) body;
-    x->body.len = strlen(body);
-    x->identity.source = MDM_IDENTITY_TLS;
-    mdm_str_set(&x->identity.digest, CERT_A);
-    x->identity.sha256 = x->identity.digest;
-
-    mdm_endpoint_find(x);
-
-    assert_int_equal(mdm_exchange_run(x), MDM_CALL);
-    assert_int_equal(x->ncalls, 1);
-    assert_int_equal(x->calls[0].kind, MDM_CALL_KIND_WORK);
-
-    x->calls[0].rc = MDM_CALL_UNAVAILABLE;
-
-    assert_int_equal(mdm_exchange_run(x), MDM_DONE);
-    assert_int_equal(x->status, 503);
-    assert_true(x->retry_after != 0);
-    assert_int_equal(x->failure, MDM_FAILURE_NONE);
-
-    /* the same exchange, as if it were new */
-
-    x->state = 0;
-    x->ncalls = 0;
-
-    assert_int_equal(mdm_exchange_run(x), MDM_CALL);
-
-    (void) mdm_arena_failed(x->calls[0].arena, "compress2");
-    x->calls[0].rc = MDM_CALL_FAILED;
-
-    assert_int_equal(mdm_exchange_run(x), MDM_DONE);
-    assert_int_equal(x->status, 500);
-    assert_int_equal(x->failure, MDM_FAILURE_LIBRARY);
-    assert_true(mdm_str_is(&x->error, "a library failed: compress2()"));
-
-    mdm_arena_destroy(x->arena);
-    x = NULL;
-
+    mdm_arena_destroy(one->arena);
     free(body);
 }
 
@@ -228,6 +285,7 @@ main(void)
 
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_large, clean),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_trouble),
     };
 
