@@ -18,10 +18,12 @@ typedef struct {
     ngx_mdm_identity_conf_t  *conf;
     ngx_err_t                 err;         /* of reading */
     unsigned                  failed:1;
+    unsigned                  last:1;      /* nobody reads the file again */
     mdm_call_t                call;
 } ngx_mdm_body_t;
 
 
+static ngx_uint_t ngx_mdm_body_last(ngx_http_request_t *r);
 static mdm_int_t ngx_mdm_body_work(mdm_arena_t *arena, void *data);
 static void ngx_mdm_body_worked(mdm_call_t *call, void *data);
 static mdm_int_t ngx_mdm_body_copy(mdm_arena_t *arena, ngx_mdm_body_t *b,
@@ -77,6 +79,7 @@ ngx_mdm_body(ngx_mdm_ctx_t *ctx, ngx_mdm_body_pt handler)
     b->handler = handler;
     b->bufs = r->request_body->bufs;
     b->conf = &mlcf->identity;
+    b->last = ngx_mdm_body_last(r);
 
     if (x->kind != MDM_KIND_API) {
         ngx_mdm_identity_signed(r, &mlcf->identity, &b->signature);
@@ -125,6 +128,25 @@ ngx_mdm_body(ngx_mdm_ctx_t *ctx, ngx_mdm_body_pt handler)
     r->main->blocked++;
 
     return NGX_DONE;
+}
+
+
+/*
+ * Is the temporary file read by nobody but us?  To free its pages, which nginx
+ * does when it closes the file, takes milliseconds.
+ */
+
+static ngx_uint_t
+ngx_mdm_body_last(ngx_http_request_t *r)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    return (!r->request_body_in_persistent_file
+            && r == r->main
+            && r->subrequests == NGX_HTTP_MAX_SUBREQUESTS + 1
+            && clcf->post_action.data == NULL);
 }
 
 
@@ -204,6 +226,15 @@ ngx_mdm_body_copy(mdm_arena_t *arena, ngx_mdm_body_t *b, mdm_str_t *body)
             p += n;
             offset += n;
             len -= (size_t) n;
+        }
+    }
+
+    for (cl = b->bufs; b->last && cl != NULL; cl = cl->next) {
+
+        /* if it fails, it just takes its time later */
+
+        if (cl->buf->in_file && ftruncate(cl->buf->file->fd, 0) != 0) {
+            break;
         }
     }
 

@@ -67,7 +67,7 @@ ngx_mdm_create_ctx(ngx_http_request_t *r, ngx_mdm_done_pt done,
     }
 
     cln->handler = ngx_mdm_destroy;
-    cln->data = x;
+    cln->data = ctx;
 
     ctx->request = r;
     ctx->exchange = x;
@@ -310,7 +310,7 @@ ngx_mdm_abandon(void *data)
 static void
 ngx_mdm_destroy(void *data)
 {
-    mdm_exchange_t *x = data;
+    ngx_mdm_ctx_t *ctx = data;
 
-    mdm_arena_destroy(x->arena);
+    ngx_mdm_work_destroy(ctx->round.threads, ctx->exchange->arena);
 }

@@ -16,6 +16,9 @@
 #include <ngx_thread_pool.h>
 
 
+/* bytes of a block that it takes long to give back: to unmap a page, 2 us */
+#define NGX_MDM_WORK_LARGE    (512 * 1024)
+
 /* milliseconds; a worker that is told to quit stays for as long as it is set */
 #define NGX_MDM_WORK_TIMER    10000
 
@@ -37,6 +40,14 @@ typedef struct {
 } ngx_mdm_work_wait_t;
 
 
+typedef struct {
+    ngx_thread_task_t         task;
+    mdm_block_t              *blocks;
+} ngx_mdm_work_free_t;
+
+
+static void ngx_mdm_work_free_thread(void *data, ngx_log_t *log);
+static void ngx_mdm_work_free_handler(ngx_event_t *ev);
 static void ngx_mdm_work_thread(void *data, ngx_log_t *log);
 static void ngx_mdm_work_handler(ngx_event_t *ev);
 static void ngx_mdm_work_timer_handler(ngx_event_t *ev);
@@ -146,6 +157,66 @@ ngx_mdm_work_timer_handler(ngx_event_t *ev)
 }
 
 
+void
+ngx_mdm_work_destroy(ngx_mdm_threads_t *threads, mdm_arena_t *arena)
+{
+    mdm_block_t          *blocks;
+    ngx_mdm_work_free_t  *work;
+
+    if (threads == NULL) {
+        mdm_arena_destroy(arena);
+        return;
+    }
+
+    blocks = mdm_arena_destroy_small(arena, NGX_MDM_WORK_LARGE);
+
+    if (blocks == NULL) {
+        return;
+    }
+
+    work = ngx_calloc(sizeof(ngx_mdm_work_free_t), ngx_cycle->log);
+
+    if (work != NULL) {
+        work->blocks = blocks;
+
+        work->task.ctx = work;
+        work->task.handler = ngx_mdm_work_free_thread;
+        work->task.event.handler = ngx_mdm_work_free_handler;
+        work->task.event.data = work;
+        work->task.event.log = ngx_cycle->log;
+
+        if (ngx_thread_task_post(threads, &work->task) == NGX_OK) {
+            return;
+        }
+
+        ngx_free(work);
+    }
+
+    mdm_blocks_free(blocks);
+}
+
+
+static void
+ngx_mdm_work_free_thread(void *data, ngx_log_t *log)
+{
+    ngx_mdm_work_free_t *work = data;
+
+    (void) log;
+
+    mdm_blocks_free(work->blocks);
+}
+
+
+static void
+ngx_mdm_work_free_handler(ngx_event_t *ev)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm work free handler");
+
+    ngx_free(ev->data);
+}
+
+
 ngx_mdm_threads_t *
 ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name)
 {
@@ -171,6 +242,15 @@ ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
     mdm_call_work(call);
 
     return NGX_DONE;
+}
+
+
+void
+ngx_mdm_work_destroy(ngx_mdm_threads_t *threads, mdm_arena_t *arena)
+{
+    (void) threads;
+
+    mdm_arena_destroy(arena);
 }
 
 

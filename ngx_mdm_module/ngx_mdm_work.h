@@ -33,6 +33,12 @@ ngx_int_t ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
     mdm_call_t *call, ngx_mdm_work_done_pt done, void *data);
 
 /*
+ * Destroys an arena.  What it has of large blocks, such as the body of a large
+ * request, a thread gives back to the system.
+ */
+void ngx_mdm_work_destroy(ngx_mdm_threads_t *threads, mdm_arena_t *arena);
+
+/*
  * The pool of this name, which nginx refuses behind the configuration if it is
  * not defined; NULL as the name: the one that is always there.  NULL: no
  * memory, or nginx has no threads.

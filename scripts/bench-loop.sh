@@ -1,7 +1,8 @@
 # Copyright (C) ngx_mdm_module authors
 #
 # scripts/bench loop; sourced by scripts/bench.  How long the event loop is
-# held by large results: polls at a fixed rate, alone and beside a sender.
+# held by large results: polls at a fixed rate, alone and beside a sender, and
+# then, with a module that tells of it, the longest handler (t/sim/looptime.c).
 
 
 # loop_poll NAME FIRST: polls of eight devices, 500 a second
@@ -20,10 +21,67 @@ loop_poll() {
 }
 
 
+# loop_send FIRST COUNT SECONDS: results of 15 MB, one device after the other
+
+loop_send() {
+    "$sim" bench --mode session --dir "$dir/ca" --first "$1" --count "$2" \
+           --shared-key --connections 1 --cpu 1 --slice 0.2 --duration "$3" \
+           --inventory-size 15000000 --timeout 60 --quiet \
+           --url "$url/mdm" 9>&- > "$dir/sender.out" 2>&1
+}
+
+
+loop_results() {
+    redis eval "return #redis.call('KEYS', 'mdm:*:r:*')" 0
+}
+
+
+# the longest handler: built and run apart, since to look costs time
+
+loop_handler() {
+    local n=$1 file place rest
+
+    scripts/build loop >&2
+
+    stack_module=$root/build/loop/objs/ngx_mdm_module.so
+    stack_env="LD_PRELOAD=$root/build/loop/looptime.so MDM_LOOPTIME=$dir/looptime"
+
+    rm -f "$dir"/looptime.*
+
+    start
+    enroll $((n + 8))
+    queue 0 $n
+    loop_send 0 $n "$seconds" || fail "$(cat "$dir/sender.out")"
+    figure loop_handler_results "$(loop_results)" results
+    stack_stop
+
+    stack_module=
+    stack_env=
+
+    file=$(ls -S "$dir"/looptime.* | head -n 1)
+
+    echo "handler, longest in us, how many over 1, 2, 5, 10 ms:" >&2
+
+    # a worker that starts or ends holds up nobody
+
+    while read -r place rest; do
+        echo "$(addr2line -fse "$root/build/loop/objs/ngx_mdm_module.so" \
+                          "0x$place" | head -n 1) $rest"
+    done < "$file" | grep -v '_process \|_conf ' | tee "$dir/handlers" >&2
+
+    figure loop_handler_max "$(awk '$2 > n { n = $2 } END { print n + 0 }' \
+                               "$dir/handlers")" us
+}
+
+
 bench_loop() {
     local n=200 results pid
 
     [ $quick = 0 ] || n=40
+
+    # threads would share its core with a worker that is bound to it
+
+    affinity=
 
     start
     enroll $((n + 8))
@@ -31,14 +89,11 @@ bench_loop() {
 
     loop_poll alone $n
 
-    results=$(redis eval "return #redis.call('KEYS', 'mdm:*:r:*')" 0)
+    results=$(loop_results)
 
     # for longer than the polls last, so that they are never alone
 
-    "$sim" bench --mode session --dir "$dir/ca" --count $n --shared-key \
-           --connections 1 --cpu 1 --slice 0.2 --duration $((seconds + 2)) \
-           --inventory-size 15000000 --timeout 60 --quiet \
-           --url "$url/mdm" 9>&- > "$dir/sender.out" 2>&1 &
+    loop_send 0 $n $((seconds + 2)) &
     pid=$!
 
     sleep 1
@@ -46,14 +101,13 @@ bench_loop() {
 
     wait "$pid" || fail "$(cat "$dir/sender.out")"
 
-    results=$(($(redis eval "return #redis.call('KEYS', 'mdm:*:r:*')" 0) \
-               - results))
-
-    figure loop_results "$results" results
+    figure loop_results $(($(loop_results) - results)) results
 
     awk -v a="$(value latency_p99 "$dir/beside.out")" \
         -v b="$(value latency_p99 "$dir/alone.out")" \
         'BEGIN { printf "loop_p99_ratio %.2f x\n", a / b }'
 
     stack_stop
+
+    loop_handler $n
 }

@@ -144,7 +144,7 @@ stack_conf() {
     fi
 
     cat <<CONF
-load_module $root/build/ngx_mdm_module.so;
+load_module ${stack_module:-$root/build/ngx_mdm_module.so};
 
 daemon    off;
 pid       $dir/nginx.pid;
@@ -184,7 +184,7 @@ CONF
 stack_nginx() {
     local i
 
-    nginx -p "$dir" -c "$dir/nginx.conf" 9>&- &
+    env ${stack_env-} nginx -p "$dir" -c "$dir/nginx.conf" 9>&- &
     nginx_pid=$!
 
     for i in $(seq 100); do

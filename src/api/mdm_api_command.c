@@ -465,7 +465,7 @@ mdm_api_command_result(mdm_exchange_t *x, mdm_api_command_t *c)
         return MDM_ERROR;
     }
 
-    /* it may be megabytes: to find its errors and to write it takes long, too */
+    /* it may be megabytes, which take their time behind that, too */
 
     x->heavy = 1;
 

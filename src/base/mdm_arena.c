@@ -26,7 +26,6 @@
 #endif
 
 
-typedef struct mdm_block_s    mdm_block_t;
 typedef struct mdm_cleanup_s  mdm_cleanup_t;
 
 
@@ -132,12 +131,19 @@ mdm_arena_init(mdm_arena_t *arena, size_t size)
 void
 mdm_arena_destroy(mdm_arena_t *arena)
 {
-    mdm_block_t    *block, *next;
+    if (arena != NULL) {
+        (void) mdm_arena_destroy_small(arena, SIZE_MAX);
+    }
+}
+
+
+mdm_block_t *
+mdm_arena_destroy_small(mdm_arena_t *arena, size_t size)
+{
+    mdm_block_t    *block, *next, *large;
     mdm_cleanup_t  *cln;
 
-    if (arena == NULL) {
-        return;
-    }
+    large = NULL;
 
     for (cln = arena->cleanups; cln != NULL; cln = cln->next) {
         cln->handler(cln->data);
@@ -146,7 +152,11 @@ mdm_arena_destroy(mdm_arena_t *arena)
     for (block = arena->blocks; block != NULL; block = next) {
         next = block->next;
 
-        if (arena->pool != NULL && block->size == arena->size) {
+        if (block->size >= size) {
+            block->next = large;
+            large = block;
+
+        } else if (arena->pool != NULL && block->size == arena->size) {
             mdm_arena_pool_put(arena->pool, block);
 
         } else {
@@ -159,6 +169,20 @@ mdm_arena_destroy(mdm_arena_t *arena)
 
     } else {
         free(arena);
+    }
+
+    return large;
+}
+
+
+void
+mdm_blocks_free(mdm_block_t *blocks)
+{
+    mdm_block_t  *next;
+
+    for ( /* void */ ; blocks != NULL; blocks = next) {
+        next = blocks->next;
+        free(blocks);
     }
 }
 

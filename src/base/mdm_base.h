@@ -92,6 +92,16 @@ void mdm_arena_pool_clear(mdm_arena_pool_t *pool);
 /* runs the deferred cleanups, last first, and frees all; NULL is allowed */
 void mdm_arena_destroy(mdm_arena_t *arena);
 
+/*
+ * The same, but blocks of at least "size" bytes are left: to give many pages
+ * back to the system takes long, and another thread may do it, by
+ * mdm_blocks_free().  NULL: there is none.
+ */
+typedef struct mdm_block_s  mdm_block_t;
+
+mdm_block_t *mdm_arena_destroy_small(mdm_arena_t *arena, size_t size);
+void mdm_blocks_free(mdm_block_t *blocks);
+
 /* aligned for any type; contents undefined; NULL: no memory; size 0 is ok */
 void *mdm_arena_alloc(mdm_arena_t *arena, size_t size);
 
