@@ -862,7 +862,8 @@ is_deeply([ map { shown($_) } grep {
     !/^mdm:(?: meta
              | \{default\/cert:[0-9a-f]{64}\}
              | \{default\/serial:$safe+\}
-             | jobs | \{default\/ddm\}:[a-z]+(?::$safe+)*
+             | \{work\}:(?: state | due:[a-z]+ )
+             | \{default\/ddm\}:[a-z]+(?::$safe+)*
              | \{default\/[0-9]+\}:(?: ids | events | ddm | dd | dm:[0-9a-f]{40}
                  | old(?::[0-9]+)?
                  | (?:e|users|q|nn|c|u|crt|done|d|rk|ru|rb):$safe+(?::(?:$safe|:)*)?

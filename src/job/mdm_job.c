@@ -50,7 +50,7 @@ mdm_job_look_calls(mdm_exchange_t *x, mdm_job_look_t *look)
         }
 
         args[MDM_ARG_WORK_DONE_RUNNER] = look->runner;
-        args[MDM_ARG_WORK_DONE_MEMBER] = done->work;
+        args[MDM_ARG_WORK_DONE_WORK] = done->work;
 
         if (done->again >= 0
             && mdm_printf(x->arena, &args[MDM_ARG_WORK_DONE_AGAIN], "%lld",
@@ -68,7 +68,7 @@ mdm_job_look_calls(mdm_exchange_t *x, mdm_job_look_t *look)
             return MDM_ERROR;
         }
 
-        args[MDM_ARG_WORK_KICK_MEMBER] = look->kicks[i];
+        args[MDM_ARG_WORK_KICK_WORK] = look->kicks[i];
         mdm_str_set(&args[MDM_ARG_WORK_KICK_DELAY], "0");
     }
 
@@ -190,7 +190,7 @@ mdm_job_kick_call(mdm_exchange_t *x, mdm_uint_t i, const char *kind,
     args = mdm_job_call(x, i, &mdm_script_work_kick, 0);
 
     if (args == NULL
-        || mdm_job_work(x->arena, &args[MDM_ARG_WORK_KICK_MEMBER], &name,
+        || mdm_job_work(x->arena, &args[MDM_ARG_WORK_KICK_WORK], &name,
                         &x->tenant)
            != MDM_OK)
     {

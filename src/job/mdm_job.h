@@ -3,7 +3,7 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * Work that no request waits for.  A kind of work is a step.  Redis knows what
- * is due and who does it: "mdm:{work}" has members "kind tenant", scored by the
+ * is due and who does it: "mdm:{work}:due:<kind>" has tenants, scored by the
  * time when a worker must look at them.  A worker that takes one leases it by
  * moving this time ahead, so a crash costs one lease; a kick that got lost
  * costs latency only.
@@ -85,8 +85,9 @@ typedef struct {
 
     /* with 200 */
 
-    int64_t                   next;        /* milliseconds until more is due,
-                                              -1: nothing is known of */
+    int64_t                   next;        /* milliseconds until more is due of
+                                              what there is room for, -1:
+                                              nothing is known of */
     unsigned char            *lost;        /* of each held: 1, somebody else
                                               may have it now */
     mdm_str_t                *taken;       /* "kind tenant", valid until the

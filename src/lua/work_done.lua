@@ -1,20 +1,21 @@
 --@onekey
---@args runner member again
+--@args runner work again
 --@returns code
 -- A runner is through with what it has leased.
--- KEYS[1]: mdm:{work}; member: "kind tenant"; again: seconds until somebody
--- must look again, "": nobody need
+-- KEYS[1]: mdm:{work}; work: "kind tenant"; again: seconds until somebody must
+-- look again, "": nobody need
 -- {1}; {0}: it is not its own any more
 --@include work
 local W, again = KEYS[1], tonumber(again)
 local state = W .. ':state'
-local since, who = work_held(W, member)
+local due, tenant = work_place(W, work)
+local since, who = work_held(W, work)
 
 if who ~= runner then
     return {0}
 end
 
-local v = redis.call('HMGET', state, 'k ' .. member, 'n ' .. member)
+local v = redis.call('HMGET', state, 'k ' .. work, 'n ' .. work)
 local kicked, announced = tonumber(v[1] or '-1'), tonumber(v[2] or '-1')
 local at = again and work_now + again
 
@@ -29,16 +30,16 @@ elseif announced > work_now then
     at = math.min(at or announced, announced)
 end
 
-redis.call('HDEL', state, 'h ' .. member, 'k ' .. member)
+redis.call('HDEL', state, 'h ' .. work, 'k ' .. work)
 
 if announced <= work_now then
-    redis.call('HDEL', state, 'n ' .. member)
+    redis.call('HDEL', state, 'n ' .. work)
 end
 
 if at then
-    redis.call('ZADD', W, work_time(at), member)
+    redis.call('ZADD', due, work_time(at), tenant)
 else
-    redis.call('ZREM', W, member)
+    redis.call('ZREM', due, tenant)
 end
 
 return {1}

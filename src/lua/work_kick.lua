@@ -1,31 +1,32 @@
 --@onekey
---@args member delay
+--@args work delay
 --@returns code
 -- Somebody must look: now, or at the latest in some seconds, by when a change
 -- that is about to be made is there.
--- KEYS[1]: mdm:{work}; member: "kind tenant"; delay: seconds
+-- KEYS[1]: mdm:{work}; work: "kind tenant"; delay: seconds
 -- {1}
 --@include work
 local W, delay = KEYS[1], tonumber(delay)
+local due, tenant = work_place(W, work)
 local at = work_now + math.min(delay, work_lease_max)
-local score = tonumber(redis.call('ZSCORE', W, member) or 'inf')
+local score = tonumber(redis.call('ZSCORE', due, tenant) or 'inf')
 
 if delay > 0 then
-    redis.call('HSET', W .. ':state', 'n ' .. member, work_time(at))
+    redis.call('HSET', W .. ':state', 'n ' .. work, work_time(at))
 else
-    redis.call('HSET', W .. ':state', 'k ' .. member, work_time(work_now))
+    redis.call('HSET', W .. ':state', 'k ' .. work, work_time(work_now))
 end
 
 -- who has it sees the kick when it is done
 
-if work_held(W, member) and score > work_now
+if work_held(W, work) and score > work_now
     and score <= work_now + work_lease_max
 then
     return {1}
 end
 
 if score > at then
-    redis.call('ZADD', W, work_time(at), member)
+    redis.call('ZADD', due, work_time(at), tenant)
 end
 
 return {1}

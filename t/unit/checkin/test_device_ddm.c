@@ -27,7 +27,7 @@ static long long
 due(void **state)
 {
     return redis_int("EVAL %s 0", "return tonumber(redis.call('ZSCORE', "
-                     "'mdm:{work}', 'rollout default') or '0')");
+                     "'mdm:{work}:due:rollout', 'default') or '0')");
 }
 
 
@@ -46,7 +46,7 @@ test_first_channel(void **state)
     assert_int_equal(redis->rounds, 2);
     assert_null(x->kick);
     assert_int_equal(redis_int("EXISTS mdm:{default/ddm}:job"), 0);
-    assert_int_equal(redis_int("EXISTS mdm:{work}"), 0);
+    assert_int_equal(redis_int("EXISTS mdm:{work}:due:rollout"), 0);
 
     redis_int("HSET mdm:{default/ddm}:meta rev 7");
 
@@ -57,7 +57,7 @@ test_first_channel(void **state)
 
     /* a worker that ended before it could say so: the device asks again */
 
-    redis_int("DEL mdm:{work} mdm:{work}:state");
+    redis_int("DEL mdm:{work}:due:rollout mdm:{work}:state");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_true(due(state) > 0);
@@ -73,13 +73,13 @@ test_first_channel(void **state)
 
     /* it has them now */
 
-    redis_int("DEL mdm:{work} mdm:{work}:state");
+    redis_int("DEL mdm:{work}:due:rollout mdm:{work}:state");
     redis_int("HSET mdm:{default/0}:ddm rev 7");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_int_equal(redis->rounds, 1);
     assert_null(x->kick);
-    assert_int_equal(redis_int("EXISTS mdm:{work}"), 0);
+    assert_int_equal(redis_int("EXISTS mdm:{work}:due:rollout"), 0);
 }
 
 

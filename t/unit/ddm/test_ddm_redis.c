@@ -716,7 +716,8 @@ test_audit(void **state)
 
     /* the tenant is on the list of those that may have work */
 
-    assert_int_equal(mdm_unit_redis_int(redis, "EXISTS mdm:{work}"), 1);
+    assert_int_equal(mdm_unit_redis_int(redis,
+                                        "EXISTS mdm:{work}:due:rollout"), 1);
 }
 
 

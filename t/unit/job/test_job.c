@@ -151,20 +151,20 @@ end(void **state, const char *runner, const char *work, int64_t again)
 /* milliseconds until somebody must look, -1: nobody need */
 
 static long long
-due(void **state, const char *work)
+due(void **state, const char *kind, const char *tenant)
 {
-    return redis_int("EVAL %s 0 %s",
+    return redis_int("EVAL %s 0 %s %s",
         "local t = redis.call('TIME') "
-        "local s = redis.call('ZSCORE', '" W "', ARGV[1]) "
+        "local s = redis.call('ZSCORE', '" W ":due:' .. ARGV[1], ARGV[2]) "
         "return s and math.max(0, math.floor((tonumber(s) - tonumber(t[1]) "
-        "- tonumber(t[2]) / 1000000) * 1000)) or -1", work);
+        "- tonumber(t[2]) / 1000000) * 1000)) or -1", kind, tenant);
 }
 
 
 static void
-overdue(void **state, const char *work)
+overdue(void **state, const char *kind, const char *tenant)
 {
-    redis_int("ZADD " W " 1 %s", work);
+    redis_int("ZADD " W ":due:%s 1 %s", kind, tenant);
 }
 
 
@@ -179,19 +179,19 @@ test_lease(void **state)
 
     assert_int_equal(take(state, "one", 1), 1);
     assert_true(mdm_str_is(&look.taken[0], "a t1"));
-    assert_in_range(due(state, "a t1"), 14000, 15000);
+    assert_in_range(due(state, "a", "t1"), 14000, 15000);
 
     /* one has it, the other kind is left; its lease is its own */
 
     assert_int_equal(take(state, "two", 4), 1);
     assert_true(mdm_str_is(&look.taken[0], "b t1"));
-    assert_in_range(due(state, "b t1"), 39000, 40000);
+    assert_in_range(due(state, "b", "t1"), 39000, 40000);
     assert_in_range(look.next, 13000, 15000);
     assert_int_equal(take(state, "two", 4), 0);
 
     /* renewed by who has it only */
 
-    redis_int("ZINCRBY " W " -10 %s", "a t1");
+    redis_int("ZINCRBY " W ":due:a -10 t1");
 
     begin("two", 0);
     held[0].work = keep("a t1");
@@ -199,7 +199,7 @@ test_lease(void **state)
     look.nheld = 1;
     assert_int_equal(run(state), 200);
     assert_int_equal(look.lost[0], 1);
-    assert_in_range(due(state, "a t1"), 3000, 5000);
+    assert_in_range(due(state, "a", "t1"), 3000, 5000);
 
     begin("one", 0);
     held[0].work = keep("a t1");
@@ -207,34 +207,35 @@ test_lease(void **state)
     look.nheld = 1;
     assert_int_equal(run(state), 200);
     assert_int_equal(look.lost[0], 0);
-    assert_in_range(due(state, "a t1"), 14000, 15000);
+    assert_in_range(due(state, "a", "t1"), 14000, 15000);
 
     /* a crash costs a lease; who was silent has lost it, and ends nothing */
 
-    overdue(state, "a t1");
+    overdue(state, "a", "t1");
     assert_int_equal(take(state, "two", 4), 1);
 
     end(state, "one", "a t1", -1);
-    assert_in_range(due(state, "a t1"), 14000, 15000);
+    assert_in_range(due(state, "a", "t1"), 14000, 15000);
 
     end(state, "two", "a t1", -1);
-    assert_int_equal(due(state, "a t1"), -1);
+    assert_int_equal(due(state, "a", "t1"), -1);
 
     /* told once more, as the reply was lost */
 
     end(state, "two", "a t1", -1);
     end(state, "two", "b t1", 100);
-    assert_in_range(due(state, "b t1"), 99000, 100000);
+    assert_in_range(due(state, "b", "t1"), 99000, 100000);
 
     end(state, "two", "b t1", -1);
-    assert_in_range(due(state, "b t1"), 99000, 100000);
+    assert_in_range(due(state, "b", "t1"), 99000, 100000);
 
     /* nothing is left of what ended */
 
-    overdue(state, "b t1");
+    overdue(state, "b", "t1");
     assert_int_equal(take(state, "two", 4), 1);
     end(state, "two", "b t1", -1);
-    assert_int_equal(redis_int("EXISTS " W " " W ":state"), 0);
+    assert_int_equal(redis_int("EXISTS " W ":due:a " W ":due:b " W ":state"),
+                     0);
 }
 
 
@@ -256,7 +257,7 @@ test_kick(void **state)
     assert_int_equal(look.ntaken, 1);
 
     end(state, "one", "a t1", -1);
-    assert_int_equal(due(state, "a t1"), -1);
+    assert_int_equal(due(state, "a", "t1"), -1);
 
     /* a change was announced, and is looked for a minute later, too */
 
@@ -266,18 +267,19 @@ test_kick(void **state)
     assert_int_equal(mdm_job_kick_call(x, 0, "a", MDM_JOB_ANNOUNCE), MDM_OK);
     assert_int_equal(mdm_unit_redis_eval(*state, x->arena, &x->calls[0]),
                      MDM_CALL_OK);
-    assert_in_range(due(state, "a t1"), 59000, 60000);
+    assert_in_range(due(state, "a", "t1"), 59000, 60000);
 
     kick(state, "a t1");
     assert_int_equal(take(state, "one", 4), 1);
     end(state, "one", "a t1", -1);
-    assert_in_range(due(state, "a t1"), 55000, 60000);
+    assert_in_range(due(state, "a", "t1"), 55000, 60000);
 
     redis_int("HSET " W ":state %s 1", "n a t1");
-    overdue(state, "a t1");
+    overdue(state, "a", "t1");
     assert_int_equal(take(state, "one", 4), 1);
     end(state, "one", "a t1", -1);
-    assert_int_equal(redis_int("EXISTS " W " " W ":state"), 0);
+    assert_int_equal(redis_int("EXISTS " W ":due:a " W ":due:b " W ":state"),
+                     0);
 
     /* of a kind that others know: left to them */
 
@@ -293,20 +295,20 @@ test_clock(void **state)
 {
     kick(state, "a t1");
     assert_int_equal(take(state, "one", 4), 1);
-    redis_int("ZINCRBY " W " %d %s", AHEAD, "a t1");
+    redis_int("ZINCRBY " W ":due:a %d t1", AHEAD);
 
     assert_int_equal(take(state, "two", 4), 1);
     end(state, "two", "a t1", -1);
-    assert_int_equal(due(state, "a t1"), -1);
+    assert_int_equal(due(state, "a", "t1"), -1);
 
-    redis_int("ZADD " W " 9999999999 %s", "a t1");
+    redis_int("ZADD " W ":due:a 9999999999 t1");
     kick(state, "a t1");
-    assert_int_equal(due(state, "a t1"), 0);
+    assert_int_equal(due(state, "a", "t1"), 0);
 
     redis_int("HSET " W ":state %s 9999999999", "n a t1");
     assert_int_equal(take(state, "one", 4), 1);
     end(state, "one", "a t1", -1);
-    assert_in_range(due(state, "a t1"), 1, 600000);
+    assert_in_range(due(state, "a", "t1"), 1, 600000);
 }
 
 
@@ -361,6 +363,60 @@ test_starved(void **state)
     for (i = 0; i < 1000; i++) {
         assert_true(seen[i] > 0);
     }
+}
+
+
+/*
+ * What a worker has no room for hides nothing: neither a kind whose slots are
+ * taken, nor one that no release knows any more, however many tenants are due.
+ */
+
+static void
+test_hidden(void **state)
+{
+    int   i;
+    char  work[32];
+
+    for (i = 0; i < 300; i++) {
+        (void) snprintf(work, sizeof(work), "a t%d", i);
+        kick(state, work);
+        (void) snprintf(work, sizeof(work), "gone t%d", i);
+        kick(state, work);
+    }
+
+    kick(state, "b t1");
+    kick(state, "b t2");
+
+    begin("one", 4);
+    wants[0].most = 0;
+    assert_int_equal(run(state), 200);
+    assert_int_equal(look.ntaken, 2);
+    assert_true(mdm_str_is(&look.taken[0], "b t1"));
+    assert_true(mdm_str_is(&look.taken[1], "b t2"));
+
+    /* nothing else is its to do: it need not look again at once */
+
+    assert_in_range(look.next, 30000, 40000);
+
+    /* one that has room for both begins with what is due for longer */
+
+    overdue(state, "b", "t1");
+    begin("two", 3);
+    wants[0].most = 2;
+    assert_int_equal(run(state), 200);
+    assert_int_equal(look.ntaken, 3);
+    assert_true(mdm_str_is(&look.taken[0], "b t1"));
+    assert_true(mdm_str_is(&look.taken[1], "a t0"));
+    assert_true(mdm_str_is(&look.taken[2], "a t1"));
+    assert_in_range(look.next, 25000, 40000);
+
+    /* the same when a kind has less room than there is in all */
+
+    begin("two", 4);
+    wants[0].most = 1;
+    assert_int_equal(run(state), 200);
+    assert_int_equal(look.ntaken, 1);
+    assert_true(mdm_str_is(&look.taken[0], "a t2"));
 }
 
 
@@ -450,6 +506,7 @@ main(void)
         cmocka_unit_test_setup(test_kick, clean),
         cmocka_unit_test_setup(test_clock, clean),
         cmocka_unit_test_setup(test_starved, clean),
+        cmocka_unit_test_setup(test_hidden, clean),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_kinds)
     };
