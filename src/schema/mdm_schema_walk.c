@@ -508,3 +508,32 @@ mdm_schema_refuse(mdm_schema_walk_t *walk, const mdm_schema_path_t *path,
 
     return MDM_DECLINED;
 }
+
+
+mdm_int_t
+mdm_schema_warn(mdm_arena_t *arena, mdm_schema_result_t *result,
+    const mdm_str_t *text)
+{
+    mdm_schema_warning_t  *warning, **last;
+
+    if (result->nwarnings >= MDM_SCHEMA_WARNINGS) {
+        return MDM_OK;
+    }
+
+    warning = mdm_arena_alloc(arena, sizeof(mdm_schema_warning_t));
+    if (warning == NULL) {
+        return MDM_ERROR;
+    }
+
+    warning->text = *text;
+    warning->next = NULL;
+
+    for (last = &result->warnings; *last != NULL; last = &(*last)->next) {
+        /* void */
+    }
+
+    *last = warning;
+    result->nwarnings++;
+
+    return MDM_OK;
+}
