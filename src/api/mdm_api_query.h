@@ -16,6 +16,9 @@
 #include "mdm_key.h"
 
 
+#define MDM_API_QUERY_OFFSET  1000000000
+
+
 typedef struct {
     mdm_uint_t                by_id;       /* the filter names ids */
     mdm_api_ids_t             ids;
@@ -69,18 +72,12 @@ mdm_int_t mdm_api_query_read_args(mdm_exchange_t *x, mdm_api_query_t *q);
 #define MDM_API_STATE_DEVICE  101
 #define MDM_API_STATE_STALE   102
 
-/*
- * Reads the arguments "serial", of which there must be one.  MDM_OK, MDM_DONE
- * or MDM_ERROR.
- */
-mdm_int_t mdm_api_serial_args(mdm_exchange_t *x, mdm_api_query_t *q);
-
 /* begins with q->serials, and goes on in these states; as a step */
 mdm_int_t mdm_api_serial_start(mdm_exchange_t *x, mdm_api_query_t *q);
 mdm_int_t mdm_api_serial_step(mdm_exchange_t *x, mdm_api_query_t *q);
 
 
-/* mdm_api_query.c */
+/* mdm_api_query_row.c: calls and rows, for both ways */
 
 /*
  * Call i of a round, and its arguments; returns the place for "nids" more;
@@ -96,6 +93,7 @@ mdm_uint_t mdm_api_query_width(const mdm_api_query_t *q, mdm_uint_t n);
 mdm_int_t mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q,
     const mdm_str_t *tag, const mdm_reply_t *row);
 
+/* ends the answer; MDM_DONE or MDM_ERROR */
 mdm_int_t mdm_api_query_answer(mdm_exchange_t *x, mdm_api_query_t *q);
 
 

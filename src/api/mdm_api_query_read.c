@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Reads and checks the body of a query for enrollments.
+ * Reads and checks what a query for enrollments asks for: its body, or the
+ * arguments of GET.
  */
 
 
@@ -21,6 +22,9 @@ static mdm_int_t mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q,
     json_t *filter);
 static mdm_int_t mdm_api_query_serials(mdm_exchange_t *x, mdm_api_query_t *q,
     json_t *list);
+static mdm_int_t mdm_api_query_serial_args(mdm_exchange_t *x,
+    mdm_api_query_t *q);
+static mdm_int_t mdm_api_query_no_serial(mdm_exchange_t *x);
 static mdm_int_t mdm_api_query_bool(mdm_exchange_t *x, json_t *object,
     const char *path, const char *key, mdm_int_t *value);
 
@@ -351,7 +355,7 @@ mdm_api_query_read_args(mdm_exchange_t *x, mdm_api_query_t *q)
     mdm_int_t   rc;
     mdm_uint_t  i;
 
-    rc = mdm_api_serial_args(x, q);
+    rc = mdm_api_query_serial_args(x, q);
 
     if (rc == MDM_OK) {
         rc = mdm_api_arg_flag(x, "include_device_cert", &q->include_cert);
@@ -378,6 +382,78 @@ mdm_api_query_read_args(mdm_exchange_t *x, mdm_api_query_t *q)
     q->nfilter = MDM_API_QUERY_LISTS;
 
     return MDM_OK;
+}
+
+
+/* the arguments "serial", of which there must be one */
+
+static mdm_int_t
+mdm_api_query_serial_args(mdm_exchange_t *x, mdm_api_query_t *q)
+{
+    u_char      *p, *end, *amp;
+    size_t       len;
+    mdm_int_t    rc;
+    mdm_str_t    raw;
+    mdm_uint_t   n;
+
+    if (x->query.len == 0) {
+        return mdm_api_query_no_serial(x);
+    }
+
+    n = 1;
+    len = sizeof("serial=") - 1;
+    end = x->query.data + x->query.len;
+
+    for (p = x->query.data; p != end; p++) {
+        n += (*p == '&');
+    }
+
+    q->serials = mdm_arena_alloc(x->arena, n * sizeof(mdm_str_t));
+    if (q->serials == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (p = x->query.data; p != end; p = (amp == end) ? end : amp + 1) {
+
+        amp = memchr(p, '&', (size_t) (end - p));
+        amp = (amp != NULL) ? amp : end;
+
+        if ((size_t) (amp - p) <= len || memcmp(p, "serial=", len) != 0) {
+            continue;
+        }
+
+        raw.data = p + len;
+        raw.len = (size_t) (amp - raw.data);
+
+        rc = mdm_unescape(x->arena, &q->serials[q->nserials++], &raw);
+
+        if (rc == MDM_DECLINED) {
+            return mdm_exchange_refuse(x, 400, "the argument \"serial\" is a "
+                                       "broken percent-encoding");
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    if (q->nserials == 0) {
+        return mdm_api_query_no_serial(x);
+    }
+
+    if (q->nserials > x->settings->api_ids) {
+        return mdm_exchange_refuse(x, 400, "serial: at most %lu are allowed",
+                                   (unsigned long) x->settings->api_ids);
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_query_no_serial(mdm_exchange_t *x)
+{
+    return mdm_exchange_refuse(x, 400, "the argument \"serial\" is missing");
 }
 
 

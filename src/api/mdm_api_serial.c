@@ -19,7 +19,6 @@
 #define MDM_API_SERIAL_STALE  64      /* taken off by one request */
 
 
-static mdm_int_t mdm_api_serial_missing(mdm_exchange_t *x);
 static mdm_int_t mdm_api_serial_round(mdm_exchange_t *x, mdm_api_query_t *q);
 static mdm_int_t mdm_api_serial_replies(mdm_exchange_t *x,
     mdm_api_query_t *q);
@@ -33,76 +32,6 @@ static mdm_int_t mdm_api_serial_row(mdm_exchange_t *x, mdm_api_query_t *q,
 static void mdm_api_serial_stale(mdm_api_query_t *q,
     const mdm_api_chunk_t *chunk, const mdm_str_t *key);
 static mdm_int_t mdm_api_serial_drop(mdm_exchange_t *x, mdm_api_query_t *q);
-
-
-mdm_int_t
-mdm_api_serial_args(mdm_exchange_t *x, mdm_api_query_t *q)
-{
-    u_char      *p, *end, *amp;
-    size_t       len;
-    mdm_int_t    rc;
-    mdm_str_t    raw;
-    mdm_uint_t   n;
-
-    if (x->query.len == 0) {
-        return mdm_api_serial_missing(x);
-    }
-
-    n = 1;
-    len = sizeof("serial=") - 1;
-    end = x->query.data + x->query.len;
-
-    for (p = x->query.data; p != end; p++) {
-        n += (*p == '&');
-    }
-
-    q->serials = mdm_arena_alloc(x->arena, n * sizeof(mdm_str_t));
-    if (q->serials == NULL) {
-        return MDM_ERROR;
-    }
-
-    for (p = x->query.data; p != end; p = (amp == end) ? end : amp + 1) {
-
-        amp = memchr(p, '&', (size_t) (end - p));
-        amp = (amp != NULL) ? amp : end;
-
-        if ((size_t) (amp - p) <= len || memcmp(p, "serial=", len) != 0) {
-            continue;
-        }
-
-        raw.data = p + len;
-        raw.len = (size_t) (amp - raw.data);
-
-        rc = mdm_unescape(x->arena, &q->serials[q->nserials++], &raw);
-
-        if (rc == MDM_DECLINED) {
-            return mdm_exchange_refuse(x, 400, "the argument \"serial\" is a "
-                                       "broken percent-encoding");
-        }
-
-        if (rc != MDM_OK) {
-            return rc;
-        }
-    }
-
-    if (q->nserials == 0) {
-        return mdm_api_serial_missing(x);
-    }
-
-    if (q->nserials > x->settings->api_ids) {
-        return mdm_exchange_refuse(x, 400, "serial: at most %lu are allowed",
-                                   (unsigned long) x->settings->api_ids);
-    }
-
-    return MDM_OK;
-}
-
-
-static mdm_int_t
-mdm_api_serial_missing(mdm_exchange_t *x)
-{
-    return mdm_exchange_refuse(x, 400, "the argument \"serial\" is missing");
-}
 
 
 mdm_int_t
