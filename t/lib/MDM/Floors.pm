@@ -7,8 +7,8 @@ package MDM::Floors;
 #
 #     floors()            the core: a file includes its own floor and lower ones
 #     rooms()             the same for the nginx side, and calls go down, too
-#     circles()           files of the nginx side that call each other, and
-#                         headers that include each other
+#     circles()           on each side: files that call each other, and headers
+#                         that include each other
 #     headers()           each external is declared in a header of its room
 
 use strict;
@@ -148,7 +148,7 @@ sub _groups {
 
 
 sub floors {
-    my (@bad, %includes);
+    my @bad;
     my @all = files(qr/\.[ch]$/, 'src');
     my %where = map { basename($_) => $_ } @all;
 
@@ -188,8 +188,6 @@ sub floors {
                 next;
             }
 
-            $includes{$f}{$to} = 1 if $to =~ /\.h$/;
-
             my $its = $floor_of->($to);
 
             if (defined $its && $its > $own) {
@@ -198,7 +196,7 @@ sub floors {
         }
     }
 
-    return @bad, _header_circles(\%includes);
+    return @bad;
 }
 
 
@@ -253,8 +251,15 @@ sub rooms {
 
 
 sub circles {
+    return map { _circles_of($_) } qw(ngx_mdm_module src);
+}
+
+
+sub _circles_of {
+    my ($side) = @_;
+
     my (@bad, %includes);
-    my @all = files(qr/\.[ch]$/, 'ngx_mdm_module');
+    my @all = files(qr/\.[ch]$/, $side);
     my %where = map { basename($_) => $_ } @all;
     my $calls = _calls(grep { /\.c$/ } @all);
 
