@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What several check-in messages need: the pin check, and fields to keep.
+ * What several check-in messages need: the pin check, their end, and fields to
+ * keep.
  */
 
 
@@ -22,6 +23,21 @@ mdm_checkin_auth(mdm_exchange_t *x)
     code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
 
     return (code == MDM_CODE_NONE) ? MDM_OK : mdm_message_refused(x, code);
+}
+
+
+mdm_int_t
+mdm_checkin_end(mdm_exchange_t *x)
+{
+    int64_t  code;
+
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, code);
+    }
+
+    return mdm_exchange_empty(x, 200);
 }
 
 

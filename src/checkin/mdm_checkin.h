@@ -49,6 +49,9 @@ typedef struct {
  */
 mdm_int_t mdm_checkin_auth(mdm_exchange_t *x);
 
+/* ends by the code in the reply of the first call: an empty 200, or refused */
+mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
+
 /*
  * What is kept of a message in the enrollment hash, as field, value, field,
  * value …, by a table that a NULL key closes; *n counts both.  Values of

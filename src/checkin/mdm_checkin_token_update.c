@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * TokenUpdate and CheckOut.
+ * TokenUpdate: what a push to a channel needs, and the UnlockToken.
  */
 
 
@@ -23,7 +23,6 @@ enum {
 
 
 static mdm_int_t mdm_checkin_token_stored(mdm_exchange_t *x);
-static mdm_int_t mdm_checkin_end(mdm_exchange_t *x);
 
 
 static const mdm_checkin_field_t  mdm_token_update_fields[] = {
@@ -127,45 +126,6 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     /* the device says it once more, should this be the end of the worker */
 
     return mdm_exchange_enter(x, mdm_ddm_ensure_sets, x->ctx, MDM_TOKEN_KICKED);
-}
-
-
-mdm_int_t
-mdm_checkin_checkout(mdm_exchange_t *x)
-{
-    mdm_str_t      *args;
-    mdm_message_t  *m;
-
-    if (x->state != 0) {
-        return mdm_checkin_end(x);
-    }
-
-    m = x->ctx;
-
-    args = mdm_message_call(x, &mdm_script_checkout, 0, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    return (mdm_message_payload(x, &m->en.tag, &m->en.id_key,
-                                &args[MDM_ARG_CHECKOUT_RAW])
-            == MDM_OK)
-           ? MDM_CALL : MDM_ERROR;
-}
-
-
-static mdm_int_t
-mdm_checkin_end(mdm_exchange_t *x)
-{
-    int64_t  code;
-
-    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
-
-    if (code != MDM_CODE_NONE) {
-        return mdm_message_refused(x, code);
-    }
-
-    return mdm_exchange_empty(x, 200);
 }
 
 
