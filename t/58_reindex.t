@@ -14,73 +14,21 @@ use Time::HiRes qw(sleep time);
 
 use MDM;
 use MDM::Redis;
-use MDM::Util qw(read_file spawn wait_exit write_file);
+use MDM::Reindex;
+use MDM::Util qw(read_file spawn wait_exit);
 
 
 my $t = MDM->new(redis => {}, store => 'timeout 20s; partitions 16;',
-                 locations => <<'END')->start;
-        location /mdm { mdm_checkin on; mdm_connect on; }
-        location /api/ { mdm_api on; }
-        location /b/mdm { mdm_tenant b; mdm_checkin on; mdm_connect on; }
-        location /b/api/ { mdm_tenant b; mdm_api on; }
-END
+                 locations => $MDM::Reindex::locations)->start;
 
 my $redis = $t->redis_server;
 my $dir = $t->dir;
+my $tool = MDM::Reindex->new($t);
 
-
-# the user of docs/keyspace.md
-
-my ($rules) = read_file("$MDM::root/docs/keyspace.md")
-    =~ /^ {4}ACL SETUSER mdm-reindex (.*)$/m or die;
-
-write_file("$dir/reindex.pass", "secret\n");
-
-sub user_of {
-    my ($node) = @_;
-
-    $node->cmd('ACL', 'SETUSER', 'mdm-reindex', split ' ', $rules);
-
-    return;
-}
-
-user_of($redis);
-
-sub tool {
-    my ($server, @args) = @_;
-
-    return $t->mdm_store('reindex', '-s', $server, '-u', 'mdm-reindex', '-p',
-                         "$dir/reindex.pass", @args);
-}
-
-sub reindex_is {
-    my ($what, $args, $rc, @lines) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my ($got, $said) = tool(@$args);
-
-    is($got, $rc, "$what: ends with $rc") or diag($said);
-    like($said, qr/^$_$/m, "$what: $_") for @lines;
-
-    return $said;
-}
+$tool->allow($redis);
 
 my $server = 'unix:' . $redis->socket;
 
-
-# devices by serial number, as the API finds them
-
-sub found {
-    my ($path, @serials) = @_;
-
-    my $r = $t->request('GET', "$path/api/v1/enrollments?"
-                               . join '&', map { "serial=$_" } @serials);
-
-    return [ $r->status ] if $r->status != 200;
-
-    return [ sort map { $_->{id} } @{$r->json->{enrollments}} ];
-}
 
 sub index_keys { return sort @{$redis->cmd('KEYS', 'mdm:{*/serial:*}')} }
 
@@ -93,11 +41,11 @@ sub lose_index {
 
 # no store yet is none, wrong arguments are named
 
-reindex_is('an argument', [ $server, 'more' ], 2, 'usage: mdm-store .*');
-reindex_is('no tenant', [ $server, '--tenant', 'a/b' ], 2,
-           'mdm-store: "a/b" is no name of a tenant');
-reindex_is('no number', [ $server, '--wait', 'x' ], 2,
-           'mdm-store: "x" is not a number');
+$tool->ends('an argument', [ $server, 'more' ], 2, 'usage: mdm-store .*');
+$tool->ends('no tenant', [ $server, '--tenant', 'a/b' ], 2,
+            'mdm-store: "a/b" is no name of a tenant');
+$tool->ends('no number', [ $server, '--wait', 'x' ], 2,
+            'mdm-store: "x" is not a number');
 
 {
     my ($rc, $said) = $t->mdm_store('show', '--tenant', 'b', '-s', $server);
@@ -109,21 +57,21 @@ reindex_is('no number', [ $server, '--wait', 'x' ], 2,
     my $other = MDM::Redis->new(dir => "$dir/other");
 
     $other->start;
-    user_of($other);
-    reindex_is('an empty Redis', [ 'unix:' . $other->socket ], 2,
-               'mdm-store: there is no mdm:meta, so no store');
+    $tool->allow($other);
+    $tool->ends('an empty Redis', [ 'unix:' . $other->socket ], 2,
+                'mdm-store: there is no mdm:meta, so no store');
 
     $other->cmd('HSET', 'mdm:meta', 'partitions', '16', 'version', '9');
-    reindex_is('a later keyspace', [ 'unix:' . $other->socket ], 2,
-               'mdm-store: its keyspace is of version 9, .*');
+    $tool->ends('a later keyspace', [ 'unix:' . $other->socket ], 2,
+                'mdm-store: its keyspace is of version 9, .*');
     $other->cmd('HSET', 'mdm:meta', 'partitions', '0', 'version', '2');
-    reindex_is('no partitions', [ 'unix:' . $other->socket ], 2,
-               'mdm-store: mdm:meta has "0" for partitions');
+    $tool->ends('no partitions', [ 'unix:' . $other->socket ], 2,
+                'mdm-store: mdm:meta has "0" for partitions');
     $other->stop;
 }
 
-reindex_is('a store without devices', [ $server ], 0, 'devices 0',
-           'entered 0', 'complete yes');
+$tool->ends('a store without devices', [ $server ], 0, 'devices 0',
+            'entered 0', 'complete yes');
 
 
 # two tenants
@@ -149,10 +97,10 @@ my @keys = index_keys();
 
 is(@keys, $n + 6, 'all have an entry from the first');
 
-my $said = reindex_is('nothing to do', [ $server ], 0,
-                      "tenant b devices 6 entered 0",
-                      "tenant default devices $n entered 0",
-                      'devices ' . ($n + 6), 'entered 0', 'complete yes');
+my $said = $tool->ends('nothing to do', [ $server ], 0,
+                       "tenant b devices 6 entered 0",
+                       "tenant default devices $n entered 0",
+                       'devices ' . ($n + 6), 'entered 0', 'complete yes');
 
 is(() = $said =~ /^tenant /mg, 2, 'two tenants');
 
@@ -160,21 +108,22 @@ is(() = $said =~ /^tenant /mg, 2, 'two tenants');
 # the index is lost
 
 lose_index();
-is_deeply(found('', 'SA1', 'SA2', 'SA30'), [], 'without an index: nobody');
+is_deeply($tool->found('', 'SA1', 'SA2', 'SA30'), [],
+          'without an index: nobody');
 
-reindex_is('one tenant', [ $server, '--tenant', 'b' ], 0,
-           'tenant b devices 6 entered 6', 'devices 6', 'entered 6',
-           'complete yes');
-is_deeply(found('', 'SA1'), [], 'the other one has none still');
-is_deeply(found('/b', 'SA1', 'SB2'), [ 'B-2', 'B-6' ], 'that one has');
+$tool->ends('one tenant', [ $server, '--tenant', 'b' ], 0,
+            'tenant b devices 6 entered 6', 'devices 6', 'entered 6',
+            'complete yes');
+is_deeply($tool->found('', 'SA1'), [], 'the other one has none still');
+is_deeply($tool->found('/b', 'SA1', 'SB2'), [ 'B-2', 'B-6' ], 'that one has');
 
-reindex_is('all', [ $server ], 0, 'tenant b devices 6 entered 0',
-           "tenant default devices $n entered $n", 'devices ' . ($n + 6),
-           "entered $n", 'complete yes');
-is_deeply(found('', 'SA2', 'SA30', 'SA10'), [ 'A-10', 'A-2', 'A-30' ],
+$tool->ends('all', [ $server ], 0, 'tenant b devices 6 entered 0',
+            "tenant default devices $n entered $n", 'devices ' . ($n + 6),
+            "entered $n", 'complete yes');
+is_deeply($tool->found('', 'SA2', 'SA30', 'SA10'), [ 'A-10', 'A-2', 'A-30' ],
           'they are found again');
-is_deeply(found('', 'SA1'), [ 'A-1', $user->id ], 'users, too');
-is_deeply(found('/b', 'SA1'), [ 'B-6' ], 'each in its tenant');
+is_deeply($tool->found('', 'SA1'), [ 'A-1', $user->id ], 'users, too');
+is_deeply($tool->found('/b', 'SA1'), [ 'B-6' ], 'each in its tenant');
 is_deeply([ index_keys() ], \@keys, 'the index is what it was');
 
 {
@@ -185,8 +134,8 @@ is_deeply([ index_keys() ], \@keys, 'the index is what it was');
               [ 'A-3', 'A-4' ], 'a filter finds them');
 }
 
-reindex_is('a tenant that is none', [ $server, '--tenant', 'nobody' ], 0,
-           'tenant nobody devices 0 entered 0', 'complete yes');
+$tool->ends('a tenant that is none', [ $server, '--tenant', 'nobody' ], 0,
+            'tenant nobody devices 0 entered 0', 'complete yes');
 
 
 # keys that look alike, an id whose enrollment is gone
@@ -196,8 +145,8 @@ $redis->cmd('SET', $_, 'x')
         'mdm:{x/y}:ids', 'mdm:{x/1}:e:}:ids', 'mdm:{x/1/2}:ids';
 $redis->cmd('ZADD', 'mdm:{default/3}:ids', 0, 'GONE');
 
-$said = reindex_is('keys that look alike', [ $server ], 0,
-                   "tenant default devices $n entered 0", 'complete yes');
+$said = $tool->ends('keys that look alike', [ $server ], 0,
+                    "tenant default devices $n entered 0", 'complete yes');
 is(() = $said =~ /^tenant /mg, 2, 'still two tenants');
 
 
@@ -205,10 +154,10 @@ is(() = $said =~ /^tenant /mg, 2, 'still two tenants');
 
 $redis->cmd('DEL', 'mdm:{default/serial:SA5}');
 $redis->cmd('SADD', 'mdm:{default/serial:SA5}', 'A-6', 'GONE');
-reindex_is('beside stale ones', [ $server ], 0, 'entered 1');
+$tool->ends('beside stale ones', [ $server ], 0, 'entered 1');
 is_deeply([ sort @{$redis->cmd('SMEMBERS', 'mdm:{default/serial:SA5}')} ],
           [ 'A-5', 'A-6', 'GONE' ], 'the right one is added');
-is_deeply(found('', 'SA5'), [ 'A-5' ], 'and found alone');
+is_deeply($tool->found('', 'SA5'), [ 'A-5' ], 'and found alone');
 is_deeply($redis->cmd('SMEMBERS', 'mdm:{default/serial:SA5}'), [ 'A-5' ],
           'the others have gone');
 
@@ -229,8 +178,7 @@ END
 
 {
     my $pid = spawn({ out => "$dir/tool.log" },
-                    "$MDM::root/build/mdm-store", 'reindex', '-s', $server,
-                    '-u', 'mdm-reindex', '-p', "$dir/reindex.pass",
+                    "$MDM::root/build/mdm-store", $tool->args($server),
                     '--wait', 30, '--tenant', 'many');
 
     ok(wait_for(10, sub {
@@ -247,23 +195,23 @@ END
     like(read_file("$dir/tool.log"), qr/^complete no$/m, 'and says so');
 }
 
-reindex_is('once more', [ $server ], 0, "tenant many devices $many .*",
-           'devices ' . ($many + $n + 7), 'complete yes');
+$tool->ends('once more', [ $server ], 0, "tenant many devices $many .*",
+            'devices ' . ($many + $n + 7), 'complete yes');
 is(@{$redis->cmd('KEYS', 'mdm:{many/serial:*}')}, $many, 'all are entered');
 
 
 # a user who may not
 
 $redis->cmd('ACL', 'SETUSER', 'mdm-reindex', '-cluster|slots');
-reindex_is('without CLUSTER SLOTS', [ $server ], 2,
-           'mdm-store: \S+: CLUSTER SLOTS: NOPERM .*');
-user_of($redis);
+$tool->ends('without CLUSTER SLOTS', [ $server ], 2,
+            'mdm-store: \S+: CLUSTER SLOTS: NOPERM .*');
+$tool->allow($redis);
 $redis->cmd('ACL', 'SETUSER', 'mdm-reindex', '-scan');
-reindex_is('without SCAN', [ $server ], 2, 'mdm-store: \S+: NOPERM .*');
-reindex_is('of one tenant', [ $server, '--tenant', 'b' ], 0, 'complete yes');
-user_of($redis);
+$tool->ends('without SCAN', [ $server ], 2, 'mdm-store: \S+: NOPERM .*');
+$tool->ends('of one tenant', [ $server, '--tenant', 'b' ], 0, 'complete yes');
+$tool->allow($redis);
 $redis->cmd('ACL', 'SETUSER', 'mdm-reindex', '-sadd');
 lose_index();
-reindex_is('without SADD', [ $server ], 2, 'mdm-store: \S+: .*');
+$tool->ends('without SADD', [ $server ], 2, 'mdm-store: \S+: .*');
 
 finish;
