@@ -226,6 +226,72 @@ op_command(void *data)
 }
 
 
+static const struct {
+    const char           *name;
+    alloc_rc_e            rc;
+    mdm_uint_t            json;
+    mdm_uint_t            validate;
+    const char           *text;
+} command_cases[] = {
+
+    { "command", ALLOC_OK, 0, MDM_VALIDATE_WARN,
+      PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
+            "<string>ProfileList</string></dict><key>CommandUUID</key>"
+            "<string>C-1</string></dict>") },
+
+    { "command, UUID made", ALLOC_OK, 0, MDM_VALIDATE_WARN,
+      PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
+            "<string>ProfileList</string></dict></dict>") },
+
+    { "command, warnings", ALLOC_OK, 0, MDM_VALIDATE_WARN,
+      PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
+            "<string>DeviceInformation</string><key>Queries</key><array>"
+            "<string>Nothing</string><string>UDID</string></array>"
+            "<key>New</key><array><dict/></array></dict><key>More</key>"
+            "<true/><key>CommandUUID</key><string>C-1</string></dict>") },
+
+    { "command, strict", ALLOC_REFUSED, 0, MDM_VALIDATE_STRICT,
+      PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
+            "<string>Nothing</string></dict><key>CommandUUID</key>"
+            "<string>C-1</string></dict>") },
+
+    { "command, beside, strict", ALLOC_REFUSED, 0, MDM_VALIDATE_STRICT,
+      PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
+            "<string>ProfileList</string></dict><key>More</key><true/>"
+            "<key>CommandUUID</key><string>C-1</string></dict>") },
+
+    { "command, a key missing", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN,
+      PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
+            "<string>InstallProfile</string></dict><key>CommandUUID</key>"
+            "<string>C-1</string></dict>") },
+
+    { "command, no RequestType", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN,
+      PLIST("<dict><key>Command</key><dict/></dict>") },
+
+    { "command, no plist", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN, "x" },
+
+    { "JSON", ALLOC_OK, 1, MDM_VALIDATE_WARN,
+      "{\"RequestType\":\"DeviceInformation\",\"Queries\":[\"UDID\","
+      "\"Nothing\"]}" },
+
+    { "JSON, UUID", ALLOC_OK, 1, MDM_VALIDATE_WARN,
+      "{\"CommandUUID\":\"C-1\",\"Command\":{\"RequestType\":"
+      "\"InstallProfile\",\"Payload\":\"AAEC\"},\"More\":[1,2.5,true,"
+      "{\"a\":{\"$date\":\"2025-01-07T04:04:46Z\"}}]}" },
+
+    { "JSON, null", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN,
+      "{\"RequestType\":\"X\",\"a\":[{\"b\":null}]}" },
+
+    { "JSON, broken", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN,
+      "{\"RequestType\":\"X\",\"a\":[{\"b\":1}" },
+
+    { "JSON, twice", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN,
+      "{\"RequestType\":\"X\",\"RequestType\":\"Y\"}" },
+
+    { "JSON, no object", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN, "[1]" }
+};
+
+
 static void
 test_command(void **state)
 {
@@ -237,79 +303,14 @@ test_command(void **state)
     mdm_uint_t    n;
     mdm_str_t     type;
 
-    static const struct {
-        const char           *name;
-        alloc_rc_e            rc;
-        mdm_uint_t            json;
-        mdm_uint_t            validate;
-        const char           *text;
-    } cases[] = {
-
-        { "command", ALLOC_OK, 0, MDM_VALIDATE_WARN,
-          PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
-                "<string>ProfileList</string></dict><key>CommandUUID</key>"
-                "<string>C-1</string></dict>") },
-
-        { "command, UUID made", ALLOC_OK, 0, MDM_VALIDATE_WARN,
-          PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
-                "<string>ProfileList</string></dict></dict>") },
-
-        { "command, warnings", ALLOC_OK, 0, MDM_VALIDATE_WARN,
-          PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
-                "<string>DeviceInformation</string><key>Queries</key><array>"
-                "<string>Nothing</string><string>UDID</string></array>"
-                "<key>New</key><array><dict/></array></dict><key>More</key>"
-                "<true/><key>CommandUUID</key><string>C-1</string></dict>") },
-
-        { "command, strict", ALLOC_REFUSED, 0, MDM_VALIDATE_STRICT,
-          PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
-                "<string>Nothing</string></dict><key>CommandUUID</key>"
-                "<string>C-1</string></dict>") },
-
-        { "command, beside, strict", ALLOC_REFUSED, 0, MDM_VALIDATE_STRICT,
-          PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
-                "<string>ProfileList</string></dict><key>More</key><true/>"
-                "<key>CommandUUID</key><string>C-1</string></dict>") },
-
-        { "command, a key missing", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN,
-          PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
-                "<string>InstallProfile</string></dict><key>CommandUUID</key>"
-                "<string>C-1</string></dict>") },
-
-        { "command, no RequestType", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN,
-          PLIST("<dict><key>Command</key><dict/></dict>") },
-
-        { "command, no plist", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN, "x" },
-
-        { "JSON", ALLOC_OK, 1, MDM_VALIDATE_WARN,
-          "{\"RequestType\":\"DeviceInformation\",\"Queries\":[\"UDID\","
-          "\"Nothing\"]}" },
-
-        { "JSON, UUID", ALLOC_OK, 1, MDM_VALIDATE_WARN,
-          "{\"CommandUUID\":\"C-1\",\"Command\":{\"RequestType\":"
-          "\"InstallProfile\",\"Payload\":\"AAEC\"},\"More\":[1,2.5,true,"
-          "{\"a\":{\"$date\":\"2025-01-07T04:04:46Z\"}}]}" },
-
-        { "JSON, null", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN,
-          "{\"RequestType\":\"X\",\"a\":[{\"b\":null}]}" },
-
-        { "JSON, broken", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN,
-          "{\"RequestType\":\"X\",\"a\":[{\"b\":1}" },
-
-        { "JSON, twice", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN,
-          "{\"RequestType\":\"X\",\"RequestType\":\"Y\"}" },
-
-        { "JSON, no object", ALLOC_REFUSED, 1, MDM_VALIDATE_WARN, "[1]" }
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        input(&p, cases[i].text);
-        p.json = cases[i].json;
-        p.validate = cases[i].validate;
+    for (i = 0; i < sizeof(command_cases) / sizeof(command_cases[0]); i++) {
+        input(&p, command_cases[i].text);
+        p.json = command_cases[i].json;
+        p.validate = command_cases[i].validate;
 
-        alloc_each(cases[i].name, cases[i].rc, op_command, &p);
+        alloc_each(command_cases[i].name, command_cases[i].rc, op_command, &p);
     }
 
     /* the largest that the schema knows: Settings with all it may hold */

@@ -325,7 +325,6 @@ test_cursor(void **state)
 static void
 test_enqueue_codes(void **state)
 {
-    mdm_uint_t       i;
     mdm_exchange_t  *x;
 
     (void) state;
@@ -385,8 +384,18 @@ test_enqueue_codes(void **state)
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 500);
     done(x);
+}
 
-    /* Redis away: for all 503, for some 207 */
+
+/* Redis away: for all 503, for some 207 */
+
+static void
+test_enqueue_away(void **state)
+{
+    mdm_uint_t       i;
+    mdm_exchange_t  *x;
+
+    (void) state;
 
     mdm_unit_store.partitions = 16;
 
@@ -877,6 +886,7 @@ main(void)
         cmocka_unit_test_setup(test_ids, setup),
         cmocka_unit_test_setup(test_cursor, setup),
         cmocka_unit_test_setup(test_enqueue_codes, setup),
+        cmocka_unit_test_setup(test_enqueue_away, setup),
         cmocka_unit_test_setup(test_enqueue_input, setup),
         cmocka_unit_test_setup(test_enqueue_large, setup),
         cmocka_unit_test_setup(test_plain, setup),

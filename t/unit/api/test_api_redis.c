@@ -144,14 +144,24 @@ test_bytes(void **state)
 }
 
 
+/* "A" with the commands U00 to U24 */
+
+static void
+fill_queue(void)
+{
+    char        uuid[32];
+    mdm_uint_t  i;
+
+    for (i = 0; i < 25; i++) {
+        (void) snprintf(uuid, sizeof(uuid), "U%02lu", (unsigned long) i);
+        assert_int_equal(enqueue("A", uuid), 200);
+    }
+}
+
+
 static void
 test_queue_list(void **state)
 {
-    char          uuid[32], uri[1024], cursor[512];
-    mdm_uint_t    i, n, page;
-    mdm_uint_t    seen[40];
-    json_t       *root, *commands;
-
     (void) state;
 
     assert_int_equal(run(MDM_GET, "/v1/queue/A", ""), 404);
@@ -161,10 +171,7 @@ test_queue_list(void **state)
     assert_int_equal(run(MDM_GET, "/v1/queue/A", ""), 200);
     assert_true(mdm_str_is(&x->response, "{\"commands\":[]}"));
 
-    for (i = 0; i < 25; i++) {
-        (void) snprintf(uuid, sizeof(uuid), "U%02lu", (unsigned long) i);
-        assert_int_equal(enqueue("A", uuid), 200);
-    }
+    fill_queue();
 
     assert_int_equal(run(MDM_GET, "/v1/queue/A?limit=25", ""), 200);
     assert_null(json_object_get(mdm_unit_api_json(x), "next_cursor"));
@@ -176,10 +183,37 @@ test_queue_list(void **state)
     assert_int_equal(run(MDM_GET, "/v1/queue/A?offset=25", ""), 200);
     assert_true(mdm_str_is(&x->response, "{\"commands\":[]}"));
 
-    /*
-     * Pages of 4 while the queue moves under them: what was there at the
-     * first page and is still there at the last was shown.
-     */
+    /* a NotNow shows */
+
+    freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:nn:A U15 "
+                                           "1736222686:2", tag("A")));
+    assert_int_equal(run(MDM_GET, "/v1/queue/A?limit=2&offset=14", ""), 200);
+    assert_string_equal(mdm_unit_api_text(x, "commands/1/not_now/first"),
+                        "2025-01-07T04:04:46Z");
+    assert_int_equal(run(MDM_GET, "/v1/queue/A/U15", ""), 200);
+    assert_string_equal(mdm_unit_api_text(x, "state"), "not_now");
+    assert_int_equal(json_integer_value(mdm_unit_api_at(mdm_unit_api_json(x),
+                                        "not_now/tally")), 2);
+}
+
+
+/*
+ * Pages of 4 while the queue moves under them: what was there at the first
+ * page and is still there at the last was shown.
+ */
+
+static void
+test_queue_list_moves(void **state)
+{
+    char         uri[1024], cursor[512];
+    mdm_uint_t   i, n, page;
+    mdm_uint_t   seen[40];
+    json_t      *root, *commands;
+
+    (void) state;
+
+    enroll("A");
+    fill_queue();
 
     memset(seen, 0, sizeof(seen));
     strcpy(uri, "/v1/queue/A?limit=4");
@@ -249,18 +283,6 @@ test_queue_list(void **state)
     }
 
     assert_int_equal(seen[30], 1);
-
-    /* a NotNow shows */
-
-    freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:nn:A U15 "
-                                           "1736222686:2", tag("A")));
-    assert_int_equal(run(MDM_GET, "/v1/queue/A?limit=2", ""), 200);
-    assert_string_equal(mdm_unit_api_text(x, "commands/1/not_now/first"),
-                        "2025-01-07T04:04:46Z");
-    assert_int_equal(run(MDM_GET, "/v1/queue/A/U15", ""), 200);
-    assert_string_equal(mdm_unit_api_text(x, "state"), "not_now");
-    assert_int_equal(json_integer_value(mdm_unit_api_at(mdm_unit_api_json(x),
-                                        "not_now/tally")), 2);
 }
 
 
@@ -381,12 +403,8 @@ test_queue_clear(void **state)
 static void
 test_command(void **state)
 {
-    char      *text;
-    u_char    *plain, packed[4096];
-    size_t     i;
-    uLongf     len;
-    json_t    *data;
-    mdm_str_t  s, back;
+    char    *text;
+    json_t  *data;
 
     (void) state;
 
@@ -426,8 +444,22 @@ test_command(void **state)
     assert_string_equal(text, "U3");
     assert_int_equal(count("*:q:*"), 0);
     assert_int_equal(count("*:c:*"), 1);
+}
 
-    /* results: plain, compressed, damaged, and a tombstone alone */
+
+/* results: plain, compressed, damaged, and a tombstone alone */
+
+static void
+test_command_result(void **state)
+{
+    u_char    *plain, packed[4096];
+    size_t     i;
+    uLongf     len;
+    mdm_str_t  s, back;
+
+    (void) state;
+
+    enroll("A");
 
     freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:r:A:U7 status "
         "Acknowledged type ProfileList time 1736222686 body %b z 0 known 1",
@@ -687,10 +719,13 @@ main(void)
         cmocka_unit_test_setup_teardown(test_enqueue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queue_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_queue_list_moves, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_queue_list_large, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_queue_clear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_result, setup, teardown),
         cmocka_unit_test_setup_teardown(test_enrollment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_replies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events, setup, teardown)

@@ -145,8 +145,17 @@ test_binary_bombs(void **state)
     repeat("0123456789abcdef", MB / 16);
     end_binary(1);
     measure("1 MB shared 14 times", NULL);
+}
 
-    /* many strings over the same bytes */
+
+/* many objects over the same bytes */
+
+static void
+test_binary_overlaps(void **state)
+{
+    uint32_t  k;
+
+    (void) state;
 
     start_binary(); root(2);
     object("\xaf\x11\x03\xe8", 4);
@@ -163,9 +172,10 @@ test_binary_bombs(void **state)
     end_binary(2);
     measure("strings that overlap", "too many bytes");
 
-    /* many arrays over the same references */
-
-    /* the bytes of a header are references to objects that are no arrays */
+    /*
+     * many arrays over the same references: the bytes of a header are
+     * references to objects that are no arrays
+     */
 
     start_binary(); root(1);
     object("\xaf\x10\xf0", 3);
@@ -270,85 +280,86 @@ test_binary_keys(void **state)
 }
 
 
+static const struct {
+    const char  *object;
+    size_t       len;
+    const char  *why;
+} broken_objects[] = {
+    { "\xdf\x13\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "bad count" },
+    { "\xdf\x13\x80\x00\x00\x00\x00\x00\x00\x00", 10, "bad count" },
+    { "\xaf\x13\xff\xff\xff\xff\xff\xff\xff\xff", 10, "bad count" },
+    { "\xaf\x13\x80\x00\x00\x00\x00\x00\x00\x00", 10, "bad count" },
+    { "\xaf\x14\x00\x00\x00\x00\x00\x00\x00\x00"
+      "\x00\x00\x00\x00\x00\x00\x00\x00", 18, "bad count" },
+    { "\xaf\x1f", 2, "bad count" },
+    { "\xaf\x23\x00\x00\x00\x00\x00\x00\x00\x00", 10, "bad count" },
+    { "\xaf", 1, "bad count" },
+    { "\xaf\x13\x00", 3, "bad count" },
+    { "\xae", 1, "bad count" },
+    { "\xd2\x01\x01\x01", 4, "bad count" },
+    { "\x5f\x13\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
+    { "\x5f\x13\xff\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
+    { "\x6f\x13\x80\x00\x00\x00\x00\x00\x00\x01", 10, "bad string" },
+    { "\x6f\x13\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
+    { "\x4f\x13\xff\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
+    { "\x4f\x10\x02\x01", 4, "bad string" },
+    { "\x52\x61", 2, "bad string" },
+    { "\x62\x00\x61\x00", 4, "bad string" },
+    { "\x60", 1, "bad string" },
+    { "\x52\xff\xff", 3, "UTF-8" },
+    { "\x52\x61\x00", 3, "UTF-8" },
+    { "\x61\x00\x00", 3, "NUL" },
+    { "\x61\xd8\x00", 3, "UTF-16" },
+    { "\x61\xdc\x00", 3, "UTF-16" },
+    { "\x62\xd8\x00\x00\x61", 5, "UTF-16" },
+    { "\x62\xd8\x00\xd8\x00", 5, "UTF-16" },
+    { "\x15\x00", 2, "bad integer" },
+    { "\x1f\x00", 2, "bad integer" },
+    { "\x13\x00\x00", 3, "bad integer" },
+    { "\x14\x00\x00\x00\x00\x00\x00\x00\x01"
+      "\x00\x00\x00\x00\x00\x00\x00\x00", 17, "out of range" },
+    { "\x20\x00", 2, "bad real" },
+    { "\x23\x00\x00", 3, "bad real" },
+    { "\x24\x00\x00\x00\x00\x00\x00\x00\x00"
+      "\x00\x00\x00\x00\x00\x00\x00\x00", 17, "bad real" },
+    { "\x32\x00\x00\x00\x00", 5, "bad date" },
+    { "\x33\x00\x00\x00\x00", 5, "bad date" },
+    { "\x33\x7f\xf0\x00\x00\x00\x00\x00\x00", 9, "date out of" },
+    { "\x33\x7f\xf8\x00\x00\x00\x00\x00\x00", 9, "date out of" },
+    { "\x33\xff\xef\xff\xff\xff\xff\xff\xff", 9, "date out of" },
+    { "\x33\x42\x70\x00\x00\x00\x00\x00\x00", 9, "date out of" },
+    { "\x8f\x00\x00\x00\x00\x00\x00\x00\x00"
+      "\x00\x00\x00\x00\x00\x00\x00\x00", 17, "bad UID" },
+    { "\x87\x00\x00\x00\x01\x00\x00\x00\x00", 9, "bad UID" },
+    { "\x83\x00", 2, "bad UID" },
+    { "\x00", 1, "unknown object" },
+    { "\x0f", 1, "unknown object" },
+    { "\x70", 1, "unknown object" },
+    { "\xb0", 1, "unknown object" },
+    { "\xc1\x01", 2, "unknown object" },
+    { "\xe0", 1, "unknown object" },
+    { "\xa1\x09", 2, "reference to no" },
+    { "\xa1\x02", 2, "contains itself" },
+    { "\xa1\x00", 2, "contains itself" },
+    { "\xd1\x01\x00", 3, "contains itself" },
+    { "\xd1\x00\x01", 3, "not a string" },
+    { "\xd1\x02\x01", 3, "not a string" },
+    { "\xd2\x01\x01\x01\x01", 5, "same key twice" },
+};
+
+
 static void
 test_binary_broken(void **state)
 {
-    size_t  i, table;
-
-    static const struct {
-        const char  *object;
-        size_t       len;
-        const char  *why;
-    } bad[] = {
-        { "\xdf\x13\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "bad count" },
-        { "\xdf\x13\x80\x00\x00\x00\x00\x00\x00\x00", 10, "bad count" },
-        { "\xaf\x13\xff\xff\xff\xff\xff\xff\xff\xff", 10, "bad count" },
-        { "\xaf\x13\x80\x00\x00\x00\x00\x00\x00\x00", 10, "bad count" },
-        { "\xaf\x14\x00\x00\x00\x00\x00\x00\x00\x00"
-          "\x00\x00\x00\x00\x00\x00\x00\x00", 18, "bad count" },
-        { "\xaf\x1f", 2, "bad count" },
-        { "\xaf\x23\x00\x00\x00\x00\x00\x00\x00\x00", 10, "bad count" },
-        { "\xaf", 1, "bad count" },
-        { "\xaf\x13\x00", 3, "bad count" },
-        { "\xae", 1, "bad count" },
-        { "\xd2\x01\x01\x01", 4, "bad count" },
-        { "\x5f\x13\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
-        { "\x5f\x13\xff\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
-        { "\x6f\x13\x80\x00\x00\x00\x00\x00\x00\x01", 10, "bad string" },
-        { "\x6f\x13\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
-        { "\x4f\x13\xff\xff\xff\xff\xff\xff\xff\xff", 10, "bad string" },
-        { "\x4f\x10\x02\x01", 4, "bad string" },
-        { "\x52\x61", 2, "bad string" },
-        { "\x62\x00\x61\x00", 4, "bad string" },
-        { "\x60", 1, "bad string" },
-        { "\x52\xff\xff", 3, "UTF-8" },
-        { "\x52\x61\x00", 3, "UTF-8" },
-        { "\x61\x00\x00", 3, "NUL" },
-        { "\x61\xd8\x00", 3, "UTF-16" },
-        { "\x61\xdc\x00", 3, "UTF-16" },
-        { "\x62\xd8\x00\x00\x61", 5, "UTF-16" },
-        { "\x62\xd8\x00\xd8\x00", 5, "UTF-16" },
-        { "\x15\x00", 2, "bad integer" },
-        { "\x1f\x00", 2, "bad integer" },
-        { "\x13\x00\x00", 3, "bad integer" },
-        { "\x14\x00\x00\x00\x00\x00\x00\x00\x01"
-          "\x00\x00\x00\x00\x00\x00\x00\x00", 17, "out of range" },
-        { "\x20\x00", 2, "bad real" },
-        { "\x23\x00\x00", 3, "bad real" },
-        { "\x24\x00\x00\x00\x00\x00\x00\x00\x00"
-          "\x00\x00\x00\x00\x00\x00\x00\x00", 17, "bad real" },
-        { "\x32\x00\x00\x00\x00", 5, "bad date" },
-        { "\x33\x00\x00\x00\x00", 5, "bad date" },
-        { "\x33\x7f\xf0\x00\x00\x00\x00\x00\x00", 9, "date out of" },
-        { "\x33\x7f\xf8\x00\x00\x00\x00\x00\x00", 9, "date out of" },
-        { "\x33\xff\xef\xff\xff\xff\xff\xff\xff", 9, "date out of" },
-        { "\x33\x42\x70\x00\x00\x00\x00\x00\x00", 9, "date out of" },
-        { "\x8f\x00\x00\x00\x00\x00\x00\x00\x00"
-          "\x00\x00\x00\x00\x00\x00\x00\x00", 17, "bad UID" },
-        { "\x87\x00\x00\x00\x01\x00\x00\x00\x00", 9, "bad UID" },
-        { "\x83\x00", 2, "bad UID" },
-        { "\x00", 1, "unknown object" },
-        { "\x0f", 1, "unknown object" },
-        { "\x70", 1, "unknown object" },
-        { "\xb0", 1, "unknown object" },
-        { "\xc1\x01", 2, "unknown object" },
-        { "\xe0", 1, "unknown object" },
-        { "\xa1\x09", 2, "reference to no" },
-        { "\xa1\x02", 2, "contains itself" },
-        { "\xa1\x00", 2, "contains itself" },
-        { "\xd1\x01\x00", 3, "contains itself" },
-        { "\xd1\x00\x01", 3, "not a string" },
-        { "\xd1\x02\x01", 3, "not a string" },
-        { "\xd2\x01\x01\x01\x01", 5, "same key twice" },
-    };
+    size_t  i;
 
     (void) state;
 
-    for (i = 0; i < count(bad); i++) {
+    for (i = 0; i < count(broken_objects); i++) {
         start_binary(); root(1);
-        object(bad[i].object, bad[i].len);
+        object(broken_objects[i].object, broken_objects[i].len);
         end_binary(1);
-        measure("one bad object", bad[i].why);
+        measure("one bad object", broken_objects[i].why);
     }
 
     start_binary(); object("\xd1\x01\x02", 3); object("\x10\x05", 2);
@@ -380,32 +391,45 @@ test_binary_broken(void **state)
     start_binary(); root(1); object("\x09", 1); doc.offsets[2] = 7;
     end_binary(1);
     measure("an object in the header", "outside");
+}
+
+
+/* the last "table" is a factor of where the table is */
+
+static const struct {
+    uint64_t     objects, offset_size, ref_size, first, table;
+    const char  *why;
+} broken_trailers[] = {
+    { 0, 4, 1, 0, 1, "bad object count" },
+    { 3, 0, 1, 0, 1, "bad sizes" },
+    { 3, 4, 0, 0, 1, "bad sizes" },
+    { 3, 9, 1, 0, 1, "bad sizes" },
+    { 3, 4, 255, 0, 1, "bad sizes" },
+    { 4, 4, 1, 0, 1, "bad object count" },
+    { UINT64_MAX, 8, 1, 0, 1, "bad object count" },
+    { 3, 4, 1, 3, 1, "bad root" },
+    { 3, 4, 1, 0, 0, "bad offset table" },
+};
+
+
+static void
+test_binary_trailer(void **state)
+{
+    size_t  i, table;
+
+    (void) state;
 
     start_binary(); root(1); object("\x09", 1); end_binary(1);
     measure("a good one", NULL);
 
     table = doc.len - 32 - 3 * 4;
 
-    for (i = 0; i < 9; i++) {
-        static const struct {
-            uint64_t     objects, offset_size, ref_size, first, table;
-            const char  *why;
-        } t[] = {
-            { 0, 4, 1, 0, 1, "bad object count" },
-            { 3, 0, 1, 0, 1, "bad sizes" },
-            { 3, 4, 0, 0, 1, "bad sizes" },
-            { 3, 9, 1, 0, 1, "bad sizes" },
-            { 3, 4, 255, 0, 1, "bad sizes" },
-            { 4, 4, 1, 0, 1, "bad object count" },
-            { UINT64_MAX, 8, 1, 0, 1, "bad object count" },
-            { 3, 4, 1, 3, 1, "bad root" },
-            { 3, 4, 1, 0, 0, "bad offset table" },
-        };
-
+    for (i = 0; i < count(broken_trailers); i++) {
         doc.len -= 32;
-        trailer(t[i].objects, t[i].offset_size, t[i].ref_size, t[i].first,
-                t[i].table * table);
-        measure("a bad trailer", t[i].why);
+        trailer(broken_trailers[i].objects, broken_trailers[i].offset_size,
+                broken_trailers[i].ref_size, broken_trailers[i].first,
+                broken_trailers[i].table * table);
+        measure("a bad trailer", broken_trailers[i].why);
     }
 
     doc.len -= 32;
@@ -578,8 +602,10 @@ main(void)
 {
     static const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_binary_bombs, setup),
+        cmocka_unit_test_setup(test_binary_overlaps, setup),
         cmocka_unit_test_setup(test_binary_keys, setup),
         cmocka_unit_test_setup(test_binary_broken, setup),
+        cmocka_unit_test_setup(test_binary_trailer, setup),
         cmocka_unit_test_setup(test_mutations, setup),
         cmocka_unit_test_setup(test_no_memory, setup),
     };

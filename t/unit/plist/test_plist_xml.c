@@ -99,9 +99,6 @@ test_xml_depth(void **state)
 static void
 test_xml_counts(void **state)
 {
-    char    text[64];
-    size_t  i;
-
     (void) state;
 
     start(); add(HEAD "<array>"); repeat("<true/>", 99997);
@@ -155,6 +152,16 @@ test_xml_counts(void **state)
     start(); add(HEAD "<array>"); repeat("<data>AAAA</data>", 99990);
     add("</array>" TAIL);
     measure("short data", NULL);
+}
+
+
+static void
+test_xml_keys(void **state)
+{
+    char    text[64];
+    size_t  i;
+
+    (void) state;
 
     start(); add("<plist><dict>");
 
@@ -228,11 +235,6 @@ test_xml_counts(void **state)
 static void
 test_xml_text(void **state)
 {
-    mdm_str_t     in, s;
-    plist_t       plist;
-    const char   *why;
-    mdm_arena_t  *arena;
-
     (void) state;
 
     start(); repeat("<", MB);
@@ -287,6 +289,20 @@ test_xml_text(void **state)
         "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;\">\n]>\n"
         HEAD "<string>&c;</string>" TAIL);
     measure("billion laughs", "internal subset");
+}
+
+
+/* large texts, data and numbers */
+
+static void
+test_xml_scalars(void **state)
+{
+    mdm_str_t     in, s;
+    plist_t       plist;
+    const char   *why;
+    mdm_arena_t  *arena;
+
+    (void) state;
 
     start(); add(HEAD "<data>"); repeat("abcdefgh", 5 * MB / 8);
     add("</data>" TAIL);
@@ -405,7 +421,9 @@ main(void)
         cmocka_unit_test_setup(test_meters, setup),
         cmocka_unit_test_setup(test_xml_depth, setup),
         cmocka_unit_test_setup(test_xml_counts, setup),
+        cmocka_unit_test_setup(test_xml_keys, setup),
         cmocka_unit_test_setup(test_xml_text, setup),
+        cmocka_unit_test_setup(test_xml_scalars, setup),
         cmocka_unit_test_setup(test_real, setup),
     };
 
