@@ -182,13 +182,12 @@ sub keys_of {
     return grep { /:\Q$id\E/ } @{$redis->cmd('KEYS', "mdm:{*}:$kind:*")};
 }
 
-sub look {
-    my ($place) = @_;
+# three directives at once: which header, CA and proxy are believed
 
-    my $id = 'I' . ++$serial;
-    my (%is, @who, @let_in);
+sub believed {
+    my ($place, $id) = @_;
 
-    # three directives at once: which header, CA and proxy are believed
+    my @let_in;
 
     for my $ca (map { [ $_, $_->issue(cn => $id) ] } $t->ca, $other) {
         for my $name ('A-Cert', 'B-Cert') {
@@ -205,9 +204,47 @@ sub look {
     }
 
     is(scalar @let_in, 1, "$place->[0]$place->[1]: one identity is believed")
-        or return {};
+        or return;
 
-    my $who = $let_in[0];
+    return $let_in[0];
+}
+
+
+# what the API says of a command: of its text, its ids and the queue's length
+
+sub look_at_api {
+    my ($place, $id, $is) = @_;
+
+    my $enqueue = sub {
+        my ($uuid, $type, @ids) = @_;
+
+        return ask($place, 'PUT', '/api/v1/enqueue/' . join(',', @ids),
+                   body => plist($t->command($uuid, $type)));
+    };
+
+    my $r = $enqueue->('v', 'NoSuchType', $id);
+
+    $is->{validate} = $r->status == 400 ? 'strict'
+        : $r->json->{warnings} ? 'warn' : 'off';
+    $is->{api_ids} = $enqueue->('i', 'ProfileList', $id, 'x', 'y')->status;
+
+    $is->{api_body} = ask($place, 'POST', '/api/v1/enrollments/query',
+                          body => ' ' x 25000 . '{}')->status;
+
+    ask($place, 'DELETE', "/api/v1/queue/$id");
+    $is->{queue_limit} = grep { $enqueue->("q$_", 'ProfileList', $id)->status
+                                == 200 } 1 .. 5;
+
+    return;
+}
+
+
+sub look {
+    my ($place) = @_;
+
+    my $id = 'I' . ++$serial;
+    my $who = believed($place, $id) or return {};
+    my %is;
 
     @is{qw(certificate trusted_proxy)} = @$who[0, 1];
     $is{trusted_certificate} = $who->[3]{name};
@@ -236,27 +273,7 @@ sub look {
     $is{plist_nodes} = device(@mdm, { MessageType => 'ReturnToService',
                               map { ("k$_" => 'v') } 1 .. 60 }, id => $id);
 
-    # the API
-
-    my $enqueue = sub {
-        my ($uuid, $type, @ids) = @_;
-
-        return ask($place, 'PUT', '/api/v1/enqueue/' . join(',', @ids),
-                   body => plist($t->command($uuid, $type)));
-    };
-
-    my $r = $enqueue->('v', 'NoSuchType', $id);
-
-    $is{validate} = $r->status == 400 ? 'strict'
-        : $r->json->{warnings} ? 'warn' : 'off';
-    $is{api_ids} = $enqueue->('i', 'ProfileList', $id, 'x', 'y')->status;
-
-    $is{api_body} = ask($place, 'POST', '/api/v1/enrollments/query',
-                        body => ' ' x 25000 . '{}')->status;
-
-    ask($place, 'DELETE', "/api/v1/queue/$id");
-    $is{queue_limit} = grep { $enqueue->("q$_", 'ProfileList', $id)->status
-                              == 200 } 1 .. 5;
+    look_at_api($place, $id, \%is);
 
     device(@mdm, { Status => 'Acknowledged', CommandUUID => 'q1' },
            id => $id);

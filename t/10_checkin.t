@@ -151,9 +151,11 @@ sub refused {
 }
 
 
-sub near { my ($time) = @_;
-           return defined $time && $time =~ /^\d+$/
-               && abs(time - $time) <= 120 }
+sub near {
+    my ($time) = @_;
+
+    return defined $time && $time =~ /^\d+$/ && abs(time - $time) <= 120;
+}
 
 
 # The five forms of an id.  Each has all of a life: enrolled, asked, checked

@@ -112,6 +112,31 @@ sub tour {
     $step->('clear', $t->api(DELETE => "/v1/queue/$id"), 204);
     $step->('query', $t->api(POST => '/v1/enrollments/query', body => '{}'));
 
+    push @bad, tour_of_declarations($id, $d, $step);
+
+    # a queue that is too long to be emptied at once
+
+    $step->('one more', $queue->('u9'));
+
+    my ($e) = @{$t->redis('KEYS', "mdm:{*}:e:$id")};
+
+    $t->redis('RPUSH', $e =~ s/:e:/:q:/r, map { "long$_" } 1 .. 600) if $e;
+    $step->('Authenticate anew', $d->authenticate);
+
+    $step->('CheckOut', $d->checkout);
+    $step->('reset', $t->api(DELETE => "/v1/enrollments/$id/certificate"),
+            204);
+
+    return @bad;
+}
+
+
+# what is in a set gets to a device, and what that says of it
+
+sub tour_of_declarations {
+    my ($id, $d, $step) = @_;
+
+    my @bad;
     my $conf = sub {
         return $step->('a declaration', $t->api(PUT => '/v1/declarations',
             body => qq({"Identifier":"c-$n","Type":"com.apple.configuration.)
@@ -160,21 +185,9 @@ sub tour {
     $step->('errors', $t->api(GET => "/v1/status-errors/$id"));
     $step->('report', $t->api(GET => "/v1/status-report/$id?index=0"));
 
-    # a queue that is too long to be emptied at once
-
-    $step->('one more', $queue->('u9'));
-
-    my ($e) = @{$t->redis('KEYS', "mdm:{*}:e:$id")};
-
-    $t->redis('RPUSH', $e =~ s/:e:/:q:/r, map { "long$_" } 1 .. 600) if $e;
-    $step->('Authenticate anew', $d->authenticate);
-
-    $step->('CheckOut', $d->checkout);
-    $step->('reset', $t->api(DELETE => "/v1/enrollments/$id/certificate"),
-            204);
-
     return @bad;
 }
+
 
 sub refused {
     my %seen = map { $_->{object} => 1 } map { my %e = @$_; \%e }
