@@ -147,7 +147,7 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
         return NGX_DECLINED;
     }
 
-    o = ngx_calloc(sizeof(ngx_mdm_redis_op_t), ngx_cycle->log);
+    o = ngx_mdm_redis_op_create();
     if (o == NULL) {
         return NGX_ERROR;
     }
@@ -169,7 +169,7 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
     rc = ngx_mdm_redis_send(redis, o);
 
     if (rc != NGX_OK) {
-        ngx_free(o);
+        ngx_mdm_redis_op_free(o);
 
         if (rc == NGX_DECLINED) {
             ngx_mdm_redis_refuse(redis, call);
@@ -516,5 +516,5 @@ ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
         op->handler(call, op->data);
     }
 
-    ngx_free(op);
+    ngx_mdm_redis_op_free(op);
 }

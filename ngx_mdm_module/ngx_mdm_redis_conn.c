@@ -759,7 +759,7 @@ ngx_mdm_redis_conn_destroy(ngx_mdm_redis_conn_t *conn)
             op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
 
             ngx_mdm_redis_wait_discard(op);
-            ngx_free(op);
+            ngx_mdm_redis_op_free(op);
         }
     }
 }

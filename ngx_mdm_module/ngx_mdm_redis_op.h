@@ -62,4 +62,12 @@ typedef struct {
 typedef void (*ngx_mdm_redis_handler_pt)(mdm_call_t *call, void *data);
 
 
+/* zeroed; NULL: no memory.  Those that are freed are kept for later calls. */
+ngx_mdm_redis_op_t *ngx_mdm_redis_op_create(void);
+void ngx_mdm_redis_op_free(ngx_mdm_redis_op_t *op);
+
+/* when the worker ends: none is kept */
+void ngx_mdm_redis_op_clear(void);
+
+
 #endif /* _NGX_MDM_REDIS_OP_H_INCLUDED_ */

@@ -42,7 +42,7 @@ ngx_mdm_redis_park_destroy(ngx_mdm_redis_t *redis)
         ngx_queue_remove(q);
 
         op = ngx_queue_data(q, ngx_mdm_redis_op_t, queue);
-        ngx_free(op);
+        ngx_mdm_redis_op_free(op);
     }
 
     if (redis->retry.timer_set) {

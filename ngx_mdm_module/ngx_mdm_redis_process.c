@@ -94,5 +94,6 @@ ngx_mdm_redis_exit_process(ngx_cycle_t *cycle)
         ngx_mdm_redis_pool = NULL;
     }
 
+    ngx_mdm_redis_op_clear();
     mdm_arena_pool_clear(&ngx_mdm_redis_arenas);
 }

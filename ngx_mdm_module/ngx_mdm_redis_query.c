@@ -261,5 +261,5 @@ ngx_mdm_redis_query_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
     (void) conn;
 
-    ngx_free(op);
+    ngx_mdm_redis_op_free(op);
 }

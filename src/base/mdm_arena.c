@@ -15,17 +15,6 @@
 #define MDM_ARENA_BLOCK       4096
 
 
-/* where use after free is looked for, nothing is used anew */
-
-#if (MDM_DEBUG_ALLOC)
-#define MDM_ARENA_DEBUG       1
-#elif defined(__SANITIZE_ADDRESS__)
-#define MDM_ARENA_DEBUG       1
-#else
-#define MDM_ARENA_DEBUG       0
-#endif
-
-
 typedef struct mdm_cleanup_s  mdm_cleanup_t;
 
 
@@ -94,7 +83,7 @@ mdm_arena_create_from(mdm_arena_pool_t *pool, size_t size)
 
     room = MDM_ARENA_BLOCK - mdm_align(sizeof(mdm_arena_t));
 
-    if (MDM_ARENA_DEBUG || size > room) {
+    if (!MDM_RECYCLE || size > room) {
         return mdm_arena_create(size);
     }
 

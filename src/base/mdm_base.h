@@ -68,6 +68,14 @@ typedef void (*mdm_cleanup_pt)(void *data);
 /* creates an arena; the first block holds "size" bytes; NULL: no memory */
 mdm_arena_t *mdm_arena_create(size_t size);
 
+/* where use after free is looked for, nothing is used anew */
+
+#if (MDM_DEBUG_ALLOC) || defined(__SANITIZE_ADDRESS__)
+#define MDM_RECYCLE           0
+#else
+#define MDM_RECYCLE           1
+#endif
+
 /*
  * Blocks that arenas have given back, for the next ones.  Zeroed, but for
  * "most", the bytes that are kept at most.  A pool, and all arenas made from
