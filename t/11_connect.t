@@ -728,6 +728,12 @@ sub stored {
         for 'r:' . $d->id . ':brief', 'done:' . $d->id;
     gets($d, $d->report('Acknowledged', 'brief'), '',
          'mdm_result_ttl 1s: reported after that');
+
+    # tests behind this one compare what is in Redis
+
+    ok(wait_for(20, sub {
+        return !$t->redis('EXISTS', map { T . ":$_:" . $d->id } qw(rb ru)) }),
+       'mdm_result_ttl 1s: what was reported after that expired, too');
 }
 
 # results kept are bounded; the oldest goes, by the order in which they came
