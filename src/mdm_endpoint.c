@@ -172,7 +172,7 @@ mdm_endpoint_device(mdm_exchange_t *x)
 
     if (ep->secret && x->identity.source == MDM_IDENTITY_SIGNATURE) {
 
-        /* who recorded the message could have it answered again */
+        /* anyone who has recorded the message could send it again */
 
         (void) mdm_exchange_refuse(x, 403, "a signature alone does not "
                                    "open a secret");

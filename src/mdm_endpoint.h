@@ -38,7 +38,7 @@ mdm_uint_t mdm_endpoint_get_is_safe(const mdm_str_t *path);
 extern const mdm_endpoint_t *const  mdm_endpoint_tables[];
 
 
-/* 1 if this Content-Type is a check-in's, 0: a connect's (trap 15) */
+/* 1 if a body of this Content-Type is a check-in, 0: a report of connect */
 mdm_uint_t mdm_endpoint_is_checkin(const mdm_str_t *content_type);
 
 /* as many kinds of work as there may be */

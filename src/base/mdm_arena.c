@@ -263,13 +263,13 @@ mdm_arena_block(mdm_arena_t *arena, size_t size)
 
     head = mdm_align(sizeof(mdm_block_t));
 
-    /* what is large gets a block of its own; the current one stays in use */
+    /* what is large gets its own block; the current block stays in use */
 
     room = (size > arena->size / 4) ? size : arena->size;
 
 #if (MDM_DEBUG_ALLOC)
 
-    /* each has one: its end is seen by a sanitizer, and each may fail */
+    /* each gets its own block: sanitizers see its end, tests let it fail */
 
     room = size;
 

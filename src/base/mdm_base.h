@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Floor 1 of the core: strings with a length, result codes, the arena, and
+ * The ground of the core: strings with a length, result codes, the arena, and
  * the small codecs (hex, base64, percent) that everything above needs.
  */
 
@@ -68,7 +68,7 @@ typedef void (*mdm_cleanup_pt)(void *data);
 /* creates an arena; the first block holds "size" bytes; NULL: no memory */
 mdm_arena_t *mdm_arena_create(size_t size);
 
-/* where use after free is looked for, nothing is used anew */
+/* 0: a sanitizer looks for use after free, so no memory is used again */
 
 #if (MDM_DEBUG_ALLOC) || defined(__SANITIZE_ADDRESS__)
 #define MDM_RECYCLE           0
@@ -165,10 +165,10 @@ mdm_int_t mdm_str_dup(mdm_arena_t *arena, mdm_str_t *dst,
 /* 1 if equal byte for byte, else 0 */
 mdm_uint_t mdm_str_eq(const mdm_str_t *a, const mdm_str_t *b);
 
-/* the order of their bytes, as strcmp() tells it */
+/* compares them byte by byte; the result is as that of strcmp() */
 int mdm_str_cmp(const mdm_str_t *a, const mdm_str_t *b);
 
-/* for qsort(): arrays of mdm_str_t in that order */
+/* the same for qsort() of an array of mdm_str_t */
 int mdm_str_order(const void *one, const void *two);
 
 /* 1 if equal to the C string "text", else 0 */

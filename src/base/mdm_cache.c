@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * A bounded cache: what was not asked for longest is dropped first.
+ * A bounded cache: the entry that was not used for the longest time goes first.
  */
 
 
@@ -14,16 +14,17 @@
 
 #define MDM_CACHE_BUCKETS_MIN  16
 #define MDM_CACHE_BUCKETS_MAX  65536
-#define MDM_CACHE_ENTRY        1024   /* bytes of one, for the buckets */
+#define MDM_CACHE_ENTRY        1024   /* bytes of an entry, roughly: it decides
+                                         how many buckets there are */
 
 
 typedef struct mdm_cache_entry_s  mdm_cache_entry_t;
 
 struct mdm_cache_entry_s {
-    mdm_cache_entry_t        *next;        /* of its bucket */
-    mdm_cache_entry_t        *newer;       /* by use */
+    mdm_cache_entry_t        *next;        /* in its bucket */
+    mdm_cache_entry_t        *newer;       /* in the order of use */
     mdm_cache_entry_t        *older;
-    size_t                    size;        /* all of it */
+    size_t                    size;        /* of all of it, bytes */
     uint32_t                  hash;
     mdm_str_t                 key;         /* both behind this struct */
     mdm_str_t                 value;
@@ -190,7 +191,7 @@ mdm_cache_used(const mdm_cache_t *cache)
 }
 
 
-/* who names declarations is not trusted with where they fall */
+/* keyed, as keys come from outside: nobody may choose a bucket for them */
 
 static uint32_t
 mdm_cache_hash(const mdm_cache_t *cache, const mdm_str_t *key)

@@ -11,7 +11,7 @@
 #include "mdm_date.h"
 
 
-/* from the start of year 0, as mdm_date_days() counts */
+/* seconds to 1970 from the start of year 0, where mdm_date_days() begins */
 #define MDM_DATE_UNIX         (mdm_date_days(1970, 1, 1) * 86400)
 
 
@@ -38,7 +38,7 @@ mdm_date_utc(u_char *dst, const mdm_str_t *text)
 mdm_int_t
 mdm_date_unix(u_char *dst, int64_t seconds)
 {
-    /* no year of those, and no overflow */
+    /* beyond the years 1 to 9999; what follows must not overflow */
 
     if (seconds < -MDM_DATE_UNIX || seconds > 10000 * 366LL * 86400) {
         return MDM_DECLINED;
@@ -48,7 +48,7 @@ mdm_date_unix(u_char *dst, int64_t seconds)
 }
 
 
-/* of seconds since the start of year 0 */
+/* writes the date that is so many seconds behind the start of year 0 */
 
 static mdm_int_t
 mdm_date_write(u_char *dst, int64_t seconds)
@@ -86,7 +86,7 @@ mdm_date_write(u_char *dst, int64_t seconds)
 }
 
 
-/* seconds since the start of year 0 */
+/* reads a date, as seconds since the start of year 0 */
 
 static mdm_int_t
 mdm_date_parse(const mdm_str_t *text, int64_t *seconds)
@@ -119,7 +119,7 @@ mdm_date_parse(const mdm_str_t *text, int64_t *seconds)
         return MDM_DECLINED;
     }
 
-    /* before the first day of the next month */
+    /* a day that the month does not have would be in the next month */
 
     if (mdm_date_days(year, month, day)
         >= mdm_date_days(year + month / 12, month % 12 + 1, 1))
@@ -212,7 +212,7 @@ mdm_date_days(int64_t year, int64_t month, int64_t day)
 
     leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-    /* leap years before this one; year 0 is one */
+    /* leap years before this one; year 0 is one of them */
 
     before = (year == 0) ? 0 : (year - 1) / 4 - (year - 1) / 100
                                + (year - 1) / 400 + 1;

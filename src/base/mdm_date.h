@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Dates as JSON has them (RFC 3339), made into what a plist has, and the time
- * as both have it.
+ * Dates as JSON has them (RFC 3339), made into those of a plist, and times
+ * written in the form that both have.
  */
 
 

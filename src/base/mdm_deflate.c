@@ -93,7 +93,7 @@ mdm_deflate_worth(const mdm_str_t *src)
                MDM_DEFLATE_PIECE);
     }
 
-    /* with less room than it has it fails where it saves too little */
+    /* with room for nine tenths it fails if it saves less than one tenth */
 
     len = sizeof(out) - sizeof(out) / 10;
 
@@ -157,7 +157,7 @@ mdm_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
             break;
         }
 
-        /* not at its end although there was room: it is cut off */
+        /* it stopped before its end although there was room: it is cut off */
 
         if (rc != Z_OK || z->avail_out != 0 || size > MDM_INFLATE_MAX / 2)
         {

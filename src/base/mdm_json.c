@@ -17,19 +17,19 @@
 
 #define MDM_JSON_ARRAY        128
 #define MDM_JSON_OBJECT       248
-#define MDM_JSON_STRING       72      /* and its bytes */
+#define MDM_JSON_STRING       72      /* without its bytes */
 #define MDM_JSON_NUMBER       32
-#define MDM_JSON_ELEMENT      24      /* of an array, or of an object */
-#define MDM_JSON_PAIR         32      /* of an object, above its key */
+#define MDM_JSON_ELEMENT      24      /* a further element, or member */
+#define MDM_JSON_PAIR         32      /* a member, beside its key */
 
-/* what reading a text may take: so many times its size, and so much more */
+/* memory that reading may take: so many times the text, and so much more */
 
 #define MDM_JSON_TIMES        16
 #define MDM_JSON_FREE         (1024 * 1024)
 #define MDM_JSON_ITSELF       4096
 
 
-/* a look at a text */
+/* what a scan of a text has found so far */
 
 typedef struct {
     const mdm_limits_t  *limits;
@@ -50,9 +50,8 @@ static void mdm_json_free(void *data);
 
 
 /*
- * Depth, number of values and what they cost before jansson sees them: it
- * spends some hundred bytes for each, which may be two bytes of text, and a
- * nested value costs stack
+ * Checks depth, number and cost of values before jansson sees them: it spends
+ * some hundred bytes on a value of two bytes, and stack on each level.
  */
 
 mdm_json_scan_e
@@ -89,7 +88,10 @@ mdm_json_scan(const mdm_str_t *json, const mdm_limits_t *limits)
             }
         }
 
-        /* a string that grows: twice the old one, which is still there */
+        /*
+         * the buffer of a string grows to twice its size, with the old one
+         * beside it
+         */
 
         if (look.nodes > limits->nodes
             || look.cost + 3 * (uint64_t) look.longest > most)
@@ -102,7 +104,7 @@ mdm_json_scan(const mdm_str_t *json, const mdm_limits_t *limits)
 }
 
 
-/* a byte outside of strings */
+/* looks at a byte outside of strings */
 
 static mdm_json_scan_e
 mdm_json_mark(mdm_json_look_t *look, u_char c)
@@ -144,7 +146,7 @@ mdm_json_mark(mdm_json_look_t *look, u_char c)
 
     default:
 
-        /* words are jansson's own */
+        /* jansson has true, false and null only once */
 
         if (!look->scalar && (c == '-' || (c >= '0' && c <= '9'))) {
             look->cost += MDM_JSON_NUMBER;
@@ -161,7 +163,7 @@ mdm_json_mark(mdm_json_look_t *look, u_char c)
 }
 
 
-/* over a string: what follows its end */
+/* passes over a string; returns what follows it */
 
 static const u_char *
 mdm_json_skip(mdm_json_look_t *look, const u_char *p, const u_char *last)
@@ -232,7 +234,7 @@ mdm_json_read(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
 }
 
 
-/* nobody else calls json_loadb() */
+/* the one place that calls json_loadb() */
 
 static mdm_int_t
 mdm_json_parse(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
@@ -242,7 +244,7 @@ mdm_json_parse(mdm_arena_t *arena, const mdm_str_t *json, size_t flags,
 
     if (*root == NULL) {
 
-        /* jansson has no words for a lack of memory */
+        /* for lack of memory jansson has no text */
 
         return (error->text[0] == '\0') ? mdm_arena_no_memory(arena)
                                         : MDM_DECLINED;

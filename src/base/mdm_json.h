@@ -37,7 +37,7 @@ typedef enum {
 mdm_json_scan_e mdm_json_scan(const mdm_str_t *json,
     const mdm_limits_t *limits);
 
-/* 1 if a text begins as an object does, perhaps behind spaces */
+/* 1 if a text begins as an object does, white space before it aside */
 mdm_uint_t mdm_json_looks(const mdm_str_t *json);
 
 /*

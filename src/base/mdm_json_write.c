@@ -166,7 +166,7 @@ mdm_json_quote(mdm_json_out_t *j, const mdm_str_t *value)
     size_t       i, n;
     mdm_uint_t   valid;
 
-    /* what is not UTF-8 loses its bytes above 0x7f, nothing else */
+    /* in what is not UTF-8 only the bytes above 0x7f are replaced */
 
     valid = 1;
     n = 0;
@@ -447,7 +447,7 @@ mdm_json_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
         return MDM_ERROR;
     }
 
-    s = *src;               /* "dst" may be the same */
+    s = *src;               /* "dst" may be "src" */
     dst->data = p;
 
     for (i = 0; i < s.len; i++) {
@@ -475,8 +475,9 @@ mdm_json_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 
 
 /*
- * Into a buffer that is large enough: where jansson has to find memory for a
- * text on its way, it may lose a key and say nothing.
+ * Writes into a buffer that is large enough: where jansson must allocate memory
+ * for the text itself and finds none, it may leave out a key and report no
+ * error.
  */
 
 mdm_int_t

@@ -21,7 +21,8 @@ typedef struct {
     u_char                   *start;
     u_char                   *pos;
     u_char                   *end;
-    mdm_uint_t                failed;      /* out of memory, told at last */
+    mdm_uint_t                failed;      /* out of memory; reported at the
+                                              end */
 } mdm_json_out_t;
 
 
@@ -66,10 +67,7 @@ void mdm_json_opt_time(mdm_json_out_t *j, const char *name,
 void mdm_json_id(mdm_json_out_t *j, const char *name,
     const mdm_str_t *key);
 
-/*
- * What was written; MDM_OK, or MDM_ERROR: there was no memory for it at some
- * time.
- */
+/* What was written.  MDM_OK, or MDM_ERROR: memory was lacking at some point. */
 mdm_int_t mdm_json_end(mdm_json_out_t *j, mdm_str_t *json);
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Text from outside in messages: what is shown of it.
+ * Shows text from outside in messages.
  */
 
 
@@ -53,8 +53,8 @@ mdm_quote(mdm_quote_t *quote, const char *text, size_t len)
 
 
 /*
- * The length of the character, 1 to 4; 0: a control character, or no UTF-8.
- * What overlongs and surrogates are is left to mdm_utf8_valid().
+ * The length of a character, 1 to 4; 0: a control character, or no UTF-8.
+ * Overlong forms and surrogates are left to mdm_utf8_valid().
  */
 
 static size_t

@@ -19,18 +19,18 @@
 
 #define MDM_AUTHENTICATE_TRIES   3
 
-/* enrollments with one serial number that are looked at */
+/* enrollments with the same serial number that are looked at, at most */
 #define MDM_AUTHENTICATE_OTHERS  "32"
 
 
 /* m->data */
 
 typedef struct {
-    mdm_str_t                 serial;      /* of the message, or empty */
+    mdm_str_t                 serial;      /* that of the message, or empty */
     mdm_str_t                 key;         /* of its index */
     mdm_str_t                *others;      /* devices in it, key form */
     mdm_uint_t                nothers;
-    mdm_uint_t                relied;      /* 1: the pin rests on it */
+    mdm_uint_t                relied;      /* 1: the pin relies on it */
 } mdm_authenticate_t;
 
 
@@ -487,7 +487,7 @@ mdm_authenticate_end(mdm_exchange_t *x)
 
     if (code == MDM_CODE_CHANGED) {
 
-        /* two Authenticates at once: look again at what the other one did */
+        /* another Authenticate came in between: look again at what it did */
 
         if (++m->tries == MDM_AUTHENTICATE_TRIES) {
             return mdm_exchange_unavailable(x);
@@ -545,7 +545,7 @@ mdm_authenticate_drop(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    /* if this fails, whoever reads the index finds out */
+    /* if this fails, readers of the index find it out themselves */
 
     x->own_failures = 1;
 

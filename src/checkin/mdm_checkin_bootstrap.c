@@ -13,7 +13,8 @@
 
 #define MDM_BOOTSTRAP_TOKEN_MAX  65536
 
-#define MDM_BOOTSTRAP_TRIES      4       /* to seal a plain one */
+#define MDM_BOOTSTRAP_TRIES      4       /* attempts to seal one that is kept
+                                            plain */
 
 
 enum {
@@ -56,13 +57,13 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
         return mdm_message_refused(x, code);
     }
 
-    /* one that changes all the time: the device comes again */
+    /* it changes all the time: the device is to try again */
 
     if (m->tries++ == MDM_BOOTSTRAP_TRIES) {
         return mdm_exchange_unavailable(x);
     }
 
-    /* whoever has put it there: it is none that the new one may repeat */
+    /* whoever stored it in the clear: the new one is no repetition of it */
 
     if (x->settings->store->encryption_required) {
         return mdm_checkin_bootstrap_call(x);

@@ -175,7 +175,7 @@ mdm_checkin_ddm_declaration(mdm_exchange_t *x, const mdm_str_t *rest)
         return MDM_ERROR;
     }
 
-    /* some devices may send it percent-encoded: what is there decides */
+    /* some devices may percent-encode it: whatever is found was meant */
 
     if (memchr(id.data, '%', id.len) == NULL) {
         return MDM_CALL;
@@ -405,7 +405,7 @@ mdm_checkin_ddm_send(mdm_exchange_t *x, const mdm_ddm_fetch_t *f,
 }
 
 
-/* ours to repair: a 404 would make the device drop what it has */
+/* 503, not 404: that would make the device drop what it has */
 
 static mdm_int_t
 mdm_checkin_ddm_lost(mdm_exchange_t *x, const char *what,
@@ -432,7 +432,7 @@ mdm_checkin_ddm_fetch(mdm_exchange_t *x, const mdm_reply_t *reply,
 
     if (slash == NULL) {
 
-        /* the other one, where there was none */
+        /* the reply for the second spelling, when there was only one */
 
         return MDM_DECLINED;
     }

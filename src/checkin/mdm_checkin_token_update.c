@@ -123,7 +123,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
         return mdm_checkin_end(x);
     }
 
-    /* the device says it once more, should this be the end of the worker */
+    /* if the worker ends here, the device repeats its TokenUpdate */
 
     return mdm_exchange_enter(x, mdm_ddm_ensure_sets, x->ctx, MDM_TOKEN_KICKED);
 }

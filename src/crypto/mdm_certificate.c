@@ -22,7 +22,7 @@
 #define MDM_CERTIFICATE_DEPTH  10
 
 
-/* what a certificate is compared to */
+/* what a certificate is compared with */
 
 typedef struct {
     const mdm_str_t          *udid;
@@ -228,7 +228,10 @@ mdm_certificate_memory(int mark)
 
     if (mark) {
 
-        /* behind errors of somebody else: one cannot look at all of ours */
+        /*
+         * errors of somebody else come before ours, so only the last one is
+         * looked at
+         */
 
         return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
     }
@@ -340,7 +343,7 @@ mdm_certificate_skew(int ok, X509_STORE_CTX *ctx)
     param = X509_STORE_CTX_get0_param(ctx);
     time = X509_VERIFY_PARAM_get_time(param) + MDM_CERTIFICATE_SKEW;
 
-    /* -1: not after "time"; 0 is an error */
+    /* -1: it is not after "time"; 0: an error */
 
     if (X509_cmp_time(X509_get0_notBefore(cert), &time) != -1) {
         return 0;

@@ -17,7 +17,7 @@
 
 
 #define MDM_SECRET_MAGIC      3
-#define MDM_SECRET_ESCAPED    0       /* versions */
+#define MDM_SECRET_ESCAPED    0       /* the two versions */
 #define MDM_SECRET_SEALED     1
 
 #define MDM_SECRET_AAD        5
@@ -56,7 +56,7 @@ mdm_secret_key_read(u_char *raw, const mdm_str_t *file, const char **why)
 
     text = *file;
 
-    /* 32 bytes are the key itself, whatever the last one is */
+    /* 32 bytes are the key itself, even if the last one is a line end */
 
     if (text.len == MDM_SECRET_RAW) {
         memcpy(raw, text.data, MDM_SECRET_RAW);
@@ -121,7 +121,7 @@ mdm_secret_key_text(u_char *raw, const mdm_str_t *text)
         return mdm_secret_unhex(raw, text);
     }
 
-    /* 32 bytes are 43 digits and one "="; the decoder overlooks much else */
+    /* 32 bytes are 43 digits and one "="; the decoder would accept others */
 
     if (text->len != 44 || text->data[43] != '=') {
         return MDM_DECLINED;
@@ -264,7 +264,7 @@ done:
 static void
 mdm_secret_key_clear(mdm_secret_key_t *key)
 {
-    /* they wipe the keys that they hold */
+    /* these functions wipe the keys that the contexts hold */
 
     EVP_CIPHER_CTX_free(key->seal);
     EVP_CIPHER_CTX_free(key->open);
@@ -772,7 +772,7 @@ mdm_secret_gcm(EVP_CIPHER_CTX *ctx, const u_char *nonce, const mdm_str_t *aad,
         return MDM_ERROR;
     }
 
-    /* it writes nothing: this is a stream cipher */
+    /* nothing is left to be written: GCM is a stream cipher */
 
     if (EVP_CipherFinal_ex(ctx, dst, &n) != 1) {
 

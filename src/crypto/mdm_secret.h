@@ -29,7 +29,7 @@
 #include "mdm_base.h"
 
 
-#define MDM_SECRET_KEYS       8       /* that one store may have */
+#define MDM_SECRET_KEYS       8       /* at most, of one store */
 
 #define MDM_SECRET_RAW        32      /* bytes of a key */
 #define MDM_SECRET_FILE       256     /* bytes of a key file at most */
@@ -96,7 +96,7 @@ mdm_int_t mdm_secret_key_add(mdm_secret_keys_t *keys, const u_char *raw);
 mdm_int_t mdm_secret_keys_copy(mdm_arena_t *arena,
     const mdm_secret_keys_t *keys, const mdm_secret_keys_t **copy);
 
-/* forgets them */
+/* frees them, and wipes what they hold */
 void mdm_secret_keys_clear(mdm_secret_keys_t *keys);
 
 /*
@@ -115,26 +115,29 @@ mdm_int_t mdm_secret_open(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
     mdm_int_t *under, mdm_str_t *why);
 
 /*
- * How a script finds out that the same value is kept under an older key: the
- * MDM_SECRET_NAME bytes that it would begin with, under each key.  Whether a
- * plain one is the same they do not say: nothing does that could be told to
- * Redis, a script leaves it to its caller.  Empty where "keys" is NULL: then
- * only the same bytes are the same value.  MDM_OK or MDM_ERROR.
+ * Lets a script find out that the same value is kept under an older key: the
+ * MDM_SECRET_NAME bytes that it would begin with, under each key.  They do not
+ * tell whether a plain value is the same: whatever did must not be given to
+ * Redis, so a script leaves that to its caller.  Empty where "keys" is NULL:
+ * then only equal bytes are the same value.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_secret_names(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
     const mdm_secret_place_t *place, const mdm_str_t *value,
     mdm_str_t *names);
 
 /*
- * Names of a value where scripts keep it by a digest: "len" bytes, at most 32,
- * in hex under each key, the newest first, without a separator.  "place" must
- * be none that a value is sealed for.  MDM_OK or MDM_ERROR.
+ * Names of a value that scripts find by a digest: under each key, the newest
+ * first, "len" bytes, at most 32, in hex, without a separator.  "place" must
+ * not be one that a value is sealed for.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_secret_digests(mdm_arena_t *arena,
     const mdm_secret_keys_t *keys, const mdm_secret_place_t *place,
     const mdm_str_t *value, size_t len, mdm_str_t *digests);
 
-/* such a name of no value, 32 digits and a NUL; MDM_OK or MDM_ERROR */
+/*
+ * a name of that kind which is of no value: 32 digits and a NUL; MDM_OK or
+ * MDM_ERROR
+ */
 mdm_int_t mdm_secret_random(mdm_arena_t *arena, mdm_str_t *digest);
 
 /* what a value is kept under, without opening it: 1 and its id, or 0: plain */

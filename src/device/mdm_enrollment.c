@@ -195,7 +195,7 @@ mdm_enrollment_by_udid(const mdm_enrollment_names_t *names,
 }
 
 
-/* one that says its EnrollmentID instead: the same */
+/* the same for a device that says its EnrollmentID instead */
 
 static mdm_int_t
 mdm_enrollment_by_enrollment(mdm_enrollment_t *en, mdm_str_t *user,
@@ -236,7 +236,8 @@ mdm_enrollment_key(const mdm_enrollment_name_t *name, mdm_str_t *value,
     *value = name->value;
 
     if (value->data == NULL) {
-        value->data = (u_char *) "";       /* there, but empty */
+        value->data = (u_char *) "";       /* not NULL: it is there, but
+                                              empty */
     }
 
     if (!mdm_enrollment_id_valid(value)) {

@@ -20,7 +20,7 @@ static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_end(mdm_exchange_t *x);
 
 
-/* Authenticates and other first contacts at once, of one device */
+/* how often it begins anew when first contacts of one device meet */
 #define MDM_MESSAGE_PIN_TRIES  3
 
 
@@ -387,7 +387,7 @@ mdm_message_pin_end(mdm_exchange_t *x)
     case MDM_CODE_CHANGED:
     case MDM_CODE_UNPINNED:
 
-        /* the pin that the policy decided about has changed */
+        /* the pin that was decided about has changed meanwhile */
 
         if (++m->tries < MDM_MESSAGE_PIN_TRIES) {
             x->state = MDM_MESSAGE_PIN_LOOK;

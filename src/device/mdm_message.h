@@ -29,7 +29,7 @@
 #define  MDM_CODE_PLAIN       -20    /* a plain value is kept: seal it */
 
 
-/* bytes of mdm_message_t.nonce: random, so that no two messages share them */
+/* bytes of mdm_message_t.nonce, which are random: no two messages share them */
 
 #define MDM_MESSAGE_NONCE     8
 
@@ -41,8 +41,8 @@ typedef struct {
     mdm_enrollment_t          en;
     mdm_str_t                 nonce;       /* names this very message */
 
-    mdm_uint_t                pinned;      /* 1: the pin was tried */
-    mdm_uint_t                claimed;     /* 1: we made the claim */
+    mdm_uint_t                pinned;      /* 1: a pin was tried */
+    mdm_uint_t                claimed;     /* 1: this request has claimed it */
     mdm_uint_t                tries;
     mdm_pin_t                 pin;         /* what was pinned when we looked */
 

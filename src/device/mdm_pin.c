@@ -10,7 +10,10 @@
 #include "mdm_pin.h"
 
 
-/* clocks that differ, and TLS sessions that are resumed, seconds */
+/*
+ * seconds that a claim lasts longer than the certificate: clocks differ, and
+ * TLS sessions are resumed
+ */
 #define MDM_PIN_CLAIM_AFTER  86400
 
 static mdm_uint_t mdm_pin_names(mdm_exchange_t *x, const mdm_enrollment_t *en,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What is due, who does it: the calls on mdm:{work}.
+ * What is due and who does it: the calls on mdm:{work}.
  */
 
 

@@ -29,7 +29,7 @@
  */
 #define MDM_JOB_ANNOUNCE      60
 
-/* of a kind's name, bytes */
+/* bytes of a kind's name */
 #define MDM_JOB_NAME_MAX      16
 
 
@@ -67,12 +67,12 @@ typedef struct {
 
 typedef struct {
     const mdm_job_kind_t     *kind;
-    mdm_uint_t                most;        /* of it */
+    mdm_uint_t                most;        /* pieces of it */
 } mdm_job_want_t;
 
 typedef struct {
     mdm_str_t                 runner;      /* names this one among all */
-    mdm_uint_t                most;        /* taken, at most; 0: none */
+    mdm_uint_t                most;        /* to be taken, at most */
 
     mdm_job_done_t           *done;        /* to be ended */
     mdm_uint_t                ndone;
@@ -83,13 +83,13 @@ typedef struct {
     mdm_job_want_t           *wants;
     mdm_uint_t                nwants;
 
-    /* with 200 */
+    /* filled in with 200 */
 
     int64_t                   next;        /* milliseconds until more is due of
                                               what there is room for, -1:
                                               nothing is known of */
-    unsigned char            *lost;        /* of each held: 1, somebody else
-                                              may have it now */
+    unsigned char            *lost;        /* of each in "held", 1: somebody
+                                              else may have it now */
     mdm_str_t                *taken;       /* "kind tenant", valid until the
                                               exchange ends */
     mdm_uint_t                ntaken;

@@ -46,7 +46,7 @@ mdm_plist_parse(mdm_arena_t *arena, const mdm_str_t *in,
         free(bin.data);
     }
 
-    /* what is checked, it reads, unless there is no memory */
+    /* libplist reads all that has passed the check, unless it lacks memory */
 
     if (plist == NULL) {
         *why = "no memory for the plist";

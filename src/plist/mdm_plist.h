@@ -30,7 +30,8 @@
 #define MDM_PLIST_DEPTH       32
 #define MDM_PLIST_NODES       100000
 
-#define MDM_PLIST_DEPTH_MAX   512          /* libplist recurses */
+#define MDM_PLIST_DEPTH_MAX   512          /* libplist takes stack for each
+                                              level */
 #define MDM_PLIST_SPARE       (1024 * 1024)
 
 
@@ -45,7 +46,7 @@
 mdm_int_t mdm_plist_parse(mdm_arena_t *arena, const mdm_str_t *in,
     const mdm_limits_t *limits, plist_t *root, const char **why);
 
-/* the check alone, builds no plist; the same results */
+/* only checks, and builds no plist; the same results */
 mdm_int_t mdm_plist_check(const mdm_str_t *in,
     const mdm_limits_t *limits, const char **why);
 

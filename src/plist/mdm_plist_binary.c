@@ -17,7 +17,7 @@
 #define MDM_BPLIST_HEADER     8            /* "bplist00" */
 #define MDM_BPLIST_TRAILER    32
 
-/* bytes that references may repeat, besides 16 times the input */
+/* memory that shared references may take, beside 16 times the input */
 
 #define MDM_BPLIST_REPEAT     (16 * 1024 * 1024)
 
@@ -61,7 +61,7 @@ typedef struct {
     uint64_t                  max_cost;
     uint64_t                  max_nodes;
     uint64_t                  max_depth;
-    uint64_t                  refs;        /* seen so far */
+    uint64_t                  refs;        /* references seen so far */
     uint64_t                  scanned;     /* bytes of strings so far */
     size_t                    offset_size;
     size_t                    ref_size;
@@ -205,7 +205,7 @@ mdm_bplist_trailer(mdm_bplist_t *b, const mdm_str_t *in)
 }
 
 
-/* depth first, without recursion; an object is looked into only once */
+/* goes depth first, without recursion, and looks into an object only once */
 
 static mdm_int_t
 mdm_bplist_walk(mdm_bplist_t *b)
@@ -335,7 +335,7 @@ mdm_bplist_add(mdm_bplist_t *b, mdm_bplist_frame_t *f,
 }
 
 
-/* looks into an object; of a container, that is left open on the way */
+/* looks into an object; a container is left open on the way */
 
 static mdm_int_t
 mdm_bplist_object(mdm_bplist_t *b, uint64_t index)
@@ -489,7 +489,7 @@ mdm_bplist_date(mdm_bplist_t *b, const u_char *p)
     bits = mdm_bplist_uint(p, 8);
     memcpy(&seconds, &bits, sizeof(double));
 
-    /* not a number fails both */
+    /* with a NaN both comparisons are false */
 
     if (seconds >= (double) MDM_PLIST_DATE_MIN
         && seconds <= (double) MDM_PLIST_DATE_MAX)
@@ -511,7 +511,7 @@ mdm_bplist_text(mdm_bplist_t *b, mdm_bplist_object_t *o, u_char type,
         return mdm_bplist_refuse(b, "bad string or data in the binary plist");
     }
 
-    /* objects may overlap, so that what is looked at is bounded here, too */
+    /* objects may overlap, so what is read of them is limited, too */
 
     b->scanned += (type == 0x60) ? 2 * count : count;
 
@@ -530,7 +530,7 @@ mdm_bplist_text(mdm_bplist_t *b, mdm_bplist_object_t *o, u_char type,
         return mdm_bplist_utf16(b, o, p, count);
     }
 
-    /* by the book ASCII; libplist takes the bytes as they are */
+    /* ASCII by its definition, but libplist takes the bytes as they are */
 
     s.len = (size_t) count;
     s.data = (u_char *) p;
@@ -606,7 +606,7 @@ mdm_bplist_open(mdm_bplist_t *b, mdm_bplist_object_t *o, u_char type,
 
     refs = (type == 0xd0) ? 2 * count : count;
 
-    /* each leads to a node at least; containers may overlap, so sum up */
+    /* each makes at least one node; containers may overlap: count them all */
 
     b->refs += refs;
 

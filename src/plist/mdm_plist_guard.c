@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What both readers of a plist need: UTF-8, and a look for keys that are twice.
+ * What both readers of a plist need: UTF-8, and finding keys that occur twice.
  */
 
 

@@ -179,7 +179,7 @@ mdm_xml_name(const u_char *p, size_t n, mdm_xml_name_e *name)
 }
 
 
-/* of no interest, but the end of the tag is behind them */
+/* attributes are of no interest, but the end of the tag is behind them */
 
 static mdm_int_t
 mdm_xml_attributes(mdm_xml_t *x, mdm_xml_tag_t *tag)
@@ -233,8 +233,8 @@ mdm_xml_attributes(mdm_xml_t *x, mdm_xml_tag_t *tag)
 
 
 /*
- * A byte loop from the end of the text: a call for every byte that may begin
- * it would be slow on what is made to be slow.
+ * Looks for the last byte of the text, in a loop over bytes: a call of memchr()
+ * for each byte that may begin it would be slow on hostile input.
  */
 
 const u_char *

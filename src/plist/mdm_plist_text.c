@@ -11,9 +11,10 @@
 #include "mdm_plist_xml.h"
 
 
-#define MDM_XML_NUMBER        40           /* above the longest number */
+#define MDM_XML_NUMBER        40           /* longer than any number */
 
-#define MDM_XML_SPACE         64           /* in the table of base64 */
+#define MDM_XML_SPACE         64           /* white space, in the table of
+                                              base64 */
 #define MDM_XML_PAD           65
 #define MDM_XML_BAD           66
 
@@ -349,7 +350,7 @@ mdm_xml_data(mdm_xml_t *x, const mdm_xml_tag_t *tag)
 
     while (p < last) {
 
-        /* four at once, where nothing is between them */
+        /* four digits at once, where nothing is between them */
 
         while (n == 0 && last - p >= 4) {
             a = mdm_xml_base64[p[0]];
@@ -485,7 +486,7 @@ mdm_xml_integer(mdm_xml_t *x, const mdm_xml_tag_t *tag)
 
     if (value > INT64_MAX && !negative) {
 
-        /* 16 bytes: else it would be negative */
+        /* it takes 16 bytes: in 8 it would be negative */
 
         *x->out++ = 0x14;
         memset(x->out, 0, 8);

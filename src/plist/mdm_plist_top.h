@@ -23,8 +23,8 @@
 
 
 /*
- * Of dictionaries whose members are listed: how many members are, how many are
- * looked at, and bytes of each.
+ * Limits for a dictionary whose members are listed: how many are listed, how
+ * many are looked at, and the bytes of a name and of a text.
  */
 
 #define MDM_TOP_MEMBERS       128
@@ -42,7 +42,7 @@ typedef enum {
     MDM_TOP_BOOL,
     MDM_TOP_INTEGER,
     MDM_TOP_REAL,
-    MDM_TOP_DATE,                /* of these there is no text */
+    MDM_TOP_DATE,                /* this one and the following have no text */
     MDM_TOP_DATA,
     MDM_TOP_ARRAY,
     MDM_TOP_DICT,

@@ -27,7 +27,7 @@ typedef struct {
 /* an object with a count: text, data or a container */
 
 typedef struct {
-    u_char                    type;        /* upper half of its marker */
+    u_char                    type;        /* the upper half of its marker */
     const u_char             *start;       /* the marker */
     const u_char             *p;           /* what follows the count */
     uint64_t                  count;
@@ -212,7 +212,7 @@ mdm_top_dict_members(mdm_top_read_t *r, const mdm_top_plist_t *b,
 }
 
 
-/* with all its references there */
+/* is it a dictionary whose references are all there? */
 
 static mdm_uint_t
 mdm_top_is_dict(const mdm_top_plist_t *b, const mdm_top_object_t *o)
@@ -559,7 +559,7 @@ mdm_top_binary_one(mdm_arena_t *arena, const mdm_str_t *in, uint64_t object,
         offset = mdm_top_bytes(b.data + b.table + i * b.offset_size,
                                b.offset_size);
 
-        /* one that was no object must not become one */
+        /* an offset that leads to no object must not lead to one now */
 
         if (offset >= b.table) {
             offset = 0;

@@ -21,7 +21,7 @@ typedef struct {
     mdm_uint_t                n;
     mdm_top_value_t          *values;
     mdm_top_t                *top;
-    mdm_uint_t                looked;      /* members, so far */
+    mdm_uint_t                looked;      /* members listed so far */
 
     const u_char             *p;           /* XML: what comes next */
     const u_char             *last;
@@ -39,7 +39,7 @@ mdm_int_t mdm_top_binary(mdm_top_read_t *r);
 mdm_uint_t mdm_top_find(const mdm_top_read_t *r, const u_char *name,
     size_t len);
 
-/* may one more member be looked at?  1 or 0; counts it */
+/* 1 if one more member may be looked at, which counts it; else 0 */
 mdm_uint_t mdm_top_more(mdm_top_read_t *r);
 
 /* lists a member if it is a readable scalar; MDM_OK or MDM_ERROR */

@@ -123,7 +123,7 @@ mdm_top_xml(mdm_top_read_t *r)
 }
 
 
-/* up to the first tag of the plist itself */
+/* goes to the first tag of the plist itself */
 
 static mdm_int_t
 mdm_top_prolog(mdm_top_read_t *r)
@@ -342,7 +342,7 @@ mdm_top_member_read(mdm_top_read_t *r, mdm_uint_t key, const mdm_str_t *name,
 
     memset(&value, 0, sizeof(mdm_top_value_t));
 
-    /* an entity makes a character of ten bytes, and that much is allocated */
+    /* too long in any case: an entity has ten bytes, and makes a character */
 
     if (name->len > 10 * MDM_TOP_NAME_MAX
         || contents->len > 10 * MDM_TOP_TEXT_MAX)
@@ -408,7 +408,7 @@ mdm_top_tag(mdm_top_read_t *r, mdm_top_tag_t *tag)
             break;
         }
 
-        /* a "<" of a text that is not escaped */
+        /* a "<" in a text that should have been escaped */
 
         r->p = p;
     }
@@ -438,7 +438,7 @@ mdm_top_tag(mdm_top_read_t *r, mdm_top_tag_t *tag)
 }
 
 
-/* up to the end of a tag */
+/* goes to the end of a tag */
 
 static mdm_int_t
 mdm_top_attributes(mdm_top_read_t *r, const u_char *p, mdm_top_tag_t *tag)
@@ -702,7 +702,7 @@ mdm_top_text(mdm_top_read_t *r, const mdm_str_t *raw, mdm_str_t *text)
 }
 
 
-/* by the guarded reader, into a binary string; an end tag is behind "raw" */
+/* the guarded reader decodes it; an end tag follows "raw" */
 
 static mdm_int_t
 mdm_top_decode(u_char *buf, const mdm_str_t *raw, mdm_str_t *text)
@@ -719,7 +719,7 @@ mdm_top_decode(u_char *buf, const mdm_str_t *raw, mdm_str_t *text)
     x.cost = 0;
     x.why = NULL;
 
-    /* fails behind the text, where the rest of the end tag is missing */
+    /* this fails behind the text, as the rest of the end tag is not given */
 
     (void) mdm_xml_string(&x, &tag);
 

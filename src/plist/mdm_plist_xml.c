@@ -172,7 +172,9 @@ mdm_xml_encoding(mdm_xml_t *x)
         high |= (uint64_t) *p++ << 56;
     }
 
-    /* one look at all: a tag or an entity cannot cut a character in two */
+    /*
+     * all of it is checked at once: no tag or entity can cut a character in two
+     */
 
     if ((high & 0x8080808080808080) != 0) {
 
