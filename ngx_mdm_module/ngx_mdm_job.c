@@ -22,7 +22,10 @@
 #define NGX_MDM_JOB_POLL      10000
 #define NGX_MDM_JOB_RETRY     1000
 
-/* after t of job scripts a worker pauses for so many t, up to a limit */
+/*
+ * after t of job scripts a worker pauses for so many t, and at most for so many
+ * milliseconds
+ */
 #define NGX_MDM_JOB_PAUSE     4
 #define NGX_MDM_JOB_PAUSE_MAX 1000
 
@@ -198,7 +201,7 @@ ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
     kind.data = (u_char *) x->kick;
     kind.len = ngx_strlen(x->kick);
 
-    /* of a kick that is lost Redis has an announcement */
+    /* if this kick is lost, Redis still has the announcement of the change */
 
     if (mdm_job_work(x->arena, &work, &kind, &x->tenant) != MDM_OK
         || work.len > NGX_MDM_JOB_WORK)
@@ -215,7 +218,7 @@ ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 }
 
 
-/* once the current event is over, or the look that is under way */
+/* looks when the current event, or the look that is under way, is over */
 
 static void
 ngx_mdm_job_post(ngx_mdm_runner_t *runner)
@@ -318,7 +321,7 @@ ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
 
     } else {
 
-        /* all of it is told again */
+        /* none of it may have arrived, so all of it is said again */
 
         for (i = 0; i < look->nkicks; i++) {
             ngx_mdm_job_kick_add(runner, look->kicks[i].data,
@@ -478,7 +481,7 @@ ngx_mdm_job_run(ngx_mdm_job_t *job)
 
         now = ngx_mdm_job_clock();
 
-        /* timers know no less than a millisecond */
+        /* timers count in milliseconds, so a shorter pause is none */
 
         if (ngx_mdm_job_paused >= now + 1000 && !x->stop) {
             ngx_add_timer(&job->pause,
@@ -548,7 +551,10 @@ ngx_mdm_job_log(ngx_mdm_runner_t *runner, mdm_exchange_t *x, const char *what)
 {
     ngx_uint_t  level;
 
-    /* that Redis is away is said elsewhere; the rest once, until it works */
+    /*
+     * that Redis is away is logged elsewhere; other failures once, until it
+     * works
+     */
 
     if (x->status != 500) {
         runner->failed = 0;
@@ -579,7 +585,7 @@ ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay)
         ngx_del_timer(&runner->timer);
     }
 
-    /* workers need not look at the same moment, but leases are renewed */
+    /* workers do not look at the same moment, but in time to renew leases */
 
     if (delay > MDM_JOB_RENEW * 1000) {
         delay += (ngx_msec_t) ngx_random() % delay;

@@ -53,7 +53,7 @@ ngx_mdm_job_look_create(ngx_mdm_runner_t *runner)
         return NGX_ERROR;
     }
 
-    /* of those that come while this is under way nothing is known yet */
+    /* kicks that come while this look is under way are for the next one */
 
     look->kicks = kicks;
     look->nkicks = runner->nkicks;
@@ -158,7 +158,7 @@ ngx_mdm_job_look_wants(ngx_mdm_runner_t *runner)
         }
     }
 
-    /* the slot of a kind that has none under way is kept for it */
+    /* a kind of which nothing is under way keeps a slot of its own */
 
     total = NGX_MDM_JOB_SPARE;
 

@@ -23,7 +23,10 @@
 #define NGX_MDM_JOB_SPARE     4
 #define NGX_MDM_JOB_SLOTS     (MDM_ENDPOINT_JOBS + NGX_MDM_JOB_SPARE)
 
-/* kicks that wait; of one that is lost Redis has an announcement */
+/*
+ * kicks that wait; for one that is lost Redis has the announcement of the
+ * change
+ */
 #define NGX_MDM_JOB_KICKS     64
 
 #define NGX_MDM_JOB_WORK      (MDM_JOB_NAME_MAX + 1 + MDM_TENANT_MAX)
@@ -59,7 +62,7 @@ typedef struct {
 
 
 struct ngx_mdm_runner_s {
-    /* as above */
+    /* the order of the first four is as above */
     ngx_mdm_store_t          *store;
     mdm_exchange_t           *exchange;    /* the look under way, or NULL */
     mdm_job_look_t           *look;        /* of it */
@@ -82,7 +85,7 @@ struct ngx_mdm_runner_s {
     ngx_uint_t                nkicks;
 
     unsigned                  again:1;     /* look again behind this one */
-    unsigned                  failed:1;    /* the log was told */
+    unsigned                  failed:1;    /* its failure was logged */
 };
 
 

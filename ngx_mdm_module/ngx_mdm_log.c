@@ -148,7 +148,7 @@ ngx_mdm_log_exchange(ngx_mdm_ctx_t *ctx)
 }
 
 
-/* 1: a worker has said so within the last minute; what was held is counted */
+/* 1: this worker logged such a line less than a minute ago */
 
 static ngx_uint_t
 ngx_mdm_log_again(void)

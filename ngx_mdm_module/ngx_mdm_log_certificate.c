@@ -4,7 +4,8 @@
  *
  * Lines that nginx itself writes of a request before this module has seen it:
  * that a body is too large, that one did not come in time.  In a location for
- * devices they name the client certificate, for whose else is that result?
+ * devices they name the client certificate: nothing else says whose result that
+ * was.
  */
 
 
@@ -22,8 +23,8 @@ static u_char *ngx_mdm_log_handler(ngx_http_request_t *r,
 
 
 /*
- * The handler that requests have without us, nginx's own: learned from the
- * first of them, before which there is nothing to be logged here.
+ * nginx's own handler, which requests have without us.  It is taken from the
+ * first request; before that nothing is logged here.
  */
 
 static ngx_http_log_handler_pt  ngx_mdm_log_next;
@@ -37,7 +38,10 @@ ngx_mdm_log_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    /* a body that is too large ends a request as its location is found */
+    /*
+     * if the body is too large the request ends as soon as its location is
+     * found
+     */
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
     if (h == NULL) {

@@ -68,10 +68,10 @@ struct ngx_mdm_ctx_s {
 
     unsigned                  done:1;
     unsigned                  first:1;     /* made before the body was read */
-    unsigned                  reading:1;   /* which nginx does now */
+    unsigned                  reading:1;   /* nginx reads the body now */
     unsigned                  identified:1;
-    unsigned                  gone:1;      /* the client: nobody wants an
-                                              answer */
+    unsigned                  gone:1;      /* the client has gone: nobody wants
+                                              an answer */
     unsigned                  blocked:1;   /* nginx keeps the request until
                                               the round or the thread that has
                                               it has ended */

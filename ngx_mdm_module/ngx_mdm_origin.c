@@ -286,7 +286,7 @@ ngx_mdm_origin_host_eq(ngx_str_t *a, ngx_str_t *b)
 #if (NGX_HAVE_INET6)
     u_char  addr[2][16];
 
-    /* there are several ways to write one address */
+    /* one address can be written in several ways */
 
     if (a->data[0] == '[' && b->data[0] == '['
         && ngx_inet6_addr(a->data + 1, a->len - 2, addr[0]) == NGX_OK
@@ -511,7 +511,7 @@ ngx_mdm_api_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        /* as a browser writes it, or it would never be the same */
+        /* it must be written as a browser does, or it would never match */
 
         for (p = value[i].data; p < value[i].data + value[i].len; p++) {
             if (*p >= 'A' && *p <= 'Z') {

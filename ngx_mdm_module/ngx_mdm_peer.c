@@ -251,7 +251,7 @@ ngx_mdm_peer_socket(ngx_mdm_peer_t *peer, ngx_addr_t *addr, ngx_str_t *reason)
 
     peer->log.action = (char *) peer->handlers->connecting;
 
-    /* the cached time may be that of before something long */
+    /* the cached time may be that before something that took long */
 
     ngx_time_update();
 
@@ -339,7 +339,7 @@ ngx_mdm_peer_nodelay(ngx_mdm_peer_t *peer, ngx_connection_t *c)
 
     c->tcp_nodelay = NGX_TCP_NODELAY_SET;
 
-    /* finds out that an idle server's host is gone */
+    /* keep-alive finds out that an idle server's host is gone */
 
     if (setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, (const void *) &on,
                    sizeof(int))
@@ -383,7 +383,7 @@ ngx_mdm_peer_secured(ngx_connection_t *c, ngx_str_t *reason)
         return;
     }
 
-    /* what came behind the handshake is no event of the socket any more */
+    /* what came right behind the handshake causes no event of the socket */
 
     if (c->read->ready) {
         ngx_post_event(c->read, &ngx_posted_next_events);
@@ -700,7 +700,7 @@ ngx_mdm_peer_failed(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 }
 
 
-/* until it is ready again */
+/* set until it is ready again */
 
 static void
 ngx_mdm_peer_down(ngx_mdm_peer_t *peer, ngx_str_t *reason)

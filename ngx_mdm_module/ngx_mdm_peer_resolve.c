@@ -52,7 +52,7 @@ ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason)
     ctx->data = peer;
     ctx->timeout = peer->conf->connect_timeout;
 
-    /* the handler may run at once, and frees it */
+    /* the handler may run at once, which frees "ctx" */
 
     peer->resolving = ctx;
 
@@ -64,7 +64,7 @@ ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason)
 
     if (peer->resolving == NULL) {
 
-        /* it ran; its word has been kept */
+        /* the handler has run at once, and has kept the result */
 
         if (target->naddrs != 0) {
             return NGX_OK;

@@ -140,7 +140,7 @@ ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer)
         return NGX_ERROR;
     }
 
-    /* what is detached from its owner is repeated from another place */
+    /* bytes that were copied meanwhile are sent again from another address */
 
     (void) SSL_set_mode(c->ssl->connection,
                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -245,7 +245,7 @@ ngx_mdm_peer_tls_verify(ngx_mdm_peer_t *peer, ngx_connection_t *c,
 }
 
 
-/* the protocol that is wanted most, or none is */
+/* has the server chosen the first protocol, if any is wanted? */
 
 static ngx_int_t
 ngx_mdm_peer_tls_protocol(ngx_mdm_peer_t *peer, ngx_connection_t *c,
@@ -280,7 +280,7 @@ ngx_mdm_peer_tls_close(ngx_connection_t *c)
 {
     c->ssl->no_wait_shutdown = 1;
 
-    /* behind what could not be sent a goodbye would wait, and leak */
+    /* unsent bytes would keep a goodbye waiting, and its memory would leak */
 
     if (!c->write->ready) {
         c->ssl->no_send_shutdown = 1;

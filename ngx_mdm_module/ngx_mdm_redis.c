@@ -321,7 +321,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
 
     if (reply->type != MDM_REPLY_ERROR) {
 
-        /* replies and calls do not fit each other any more */
+        /* replies do not belong to the calls any more */
 
         ngx_str_set(&reset, "a script's reply is no array");
 
@@ -509,7 +509,7 @@ ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
         call->reply = reply;
         call->reply_arena = arena;
 
-        /* so that to abandon it from now on does nothing */
+        /* from now on abandoning it does nothing */
 
         op->call = NULL;
 

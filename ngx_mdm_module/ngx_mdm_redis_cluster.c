@@ -178,7 +178,7 @@ ngx_mdm_redis_cluster_route(ngx_mdm_redis_t *redis, mdm_str_t *key,
 
     if (!cluster->known || !cluster->redis->meta_checked) {
 
-        /* it may be a moment away, or not */
+        /* it may come in a moment, unless the cluster is known to be away */
 
         return cluster->health.down ? NGX_DECLINED : NGX_AGAIN;
     }
@@ -342,7 +342,7 @@ ngx_mdm_redis_cluster_up(ngx_mdm_redis_node_t *node,
         return;
     }
 
-    /* the number of partitions is fixed: once compared is enough */
+    /* the number of partitions never changes: one comparison is enough */
 
     cluster->redis->meta_checked = 1;
 
@@ -459,7 +459,7 @@ ngx_mdm_redis_cluster_ask(ngx_mdm_redis_cluster_t *cluster)
         return;
     }
 
-    /* nodes that seem to be well, besides the seeds */
+    /* beside the seeds, the nodes that seem to be well */
 
     cluster->ask.targets.nelts = cluster->redis->store->servers.nelts;
 
@@ -690,7 +690,7 @@ ngx_mdm_redis_cluster_failed(ngx_mdm_redis_query_t *ask, ngx_str_t *reason)
                    "mdm redis cluster map failed: %V",
                    reason);
 
-    /* with a map, each node tells for itself */
+    /* once there is a map, each node logs its own trouble */
 
     if (!cluster->known) {
         ngx_mdm_redis_log_down(&cluster->health, "redis",

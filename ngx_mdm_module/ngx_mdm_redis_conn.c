@@ -282,7 +282,7 @@ ngx_mdm_redis_conn_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 
     if (op->asking) {
 
-        /* ASKING: what it says does not matter, the call's does */
+        /* the reply to ASKING: only that of the call behind it matters */
 
         op->asking = 0;
         mdm_arena_destroy(arena);
@@ -415,7 +415,7 @@ ngx_mdm_redis_conn_send(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
         return NGX_DECLINED;
     }
 
-    /* behind a WAIT redis would not even read it: it goes with the next */
+    /* redis reads nothing behind a WAIT: the call goes with the next batch */
 
     if (conn->peer.state == NGX_MDM_PEER_READY
         && ngx_mdm_redis_conn_room(conn))
@@ -520,7 +520,7 @@ ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op)
 
     conn = op->conn;
 
-    /* smaller ones were copied as they were written */
+    /* smaller calls were copied when they were written */
 
     if (op->state != NGX_MDM_REDIS_OP_SENT
         || op->size <= NGX_MDM_REDIS_LARGE
@@ -529,7 +529,7 @@ ngx_mdm_redis_conn_detach(ngx_mdm_redis_op_t *op)
         return;
     }
 
-    /* the op stays: it is dropped by whoever finds it without a call */
+    /* the op stays: whoever finds it without a call drops it */
 
     ngx_mdm_peer_out_free(&conn->peer.out);
 

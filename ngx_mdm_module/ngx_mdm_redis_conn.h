@@ -47,8 +47,8 @@ struct ngx_mdm_redis_op_s {
     size_t                     size;       /* of key and arguments */
     ngx_msec_t                 called;
     ngx_msec_t                 deadline;   /* of the caller */
-    ngx_msec_t                 left;       /* when its last byte left; while
-                                              it has not: was written */
+    ngx_msec_t                 left;       /* when its last byte left; before
+                                              that, when it was written */
     off_t                      end;        /* where that is in the output */
     ngx_mdm_redis_op_state_e   state;
     mdm_reply_t               *reply;      /* while it is unacked */
@@ -60,7 +60,7 @@ struct ngx_mdm_redis_op_s {
     unsigned                   bulk:1;     /* for the second connection */
     unsigned                   renew:1;    /* the deadline begins when it
                                               has left */
-    unsigned                   leaving:1;  /* and it has not */
+    unsigned                   leaving:1;  /* its last byte has not left */
     unsigned                   pair:1;     /* send two keys */
     unsigned                   asking:1;   /* ASKING goes ahead of it */
     unsigned                   hops:4;     /* redirects so far */
@@ -110,12 +110,13 @@ typedef struct {
 /* connections that are written to together */
 
 typedef struct {
-    ngx_queue_t                conns;      /* with calls kept back */
+    ngx_queue_t                conns;      /* connections with calls kept
+                                              back */
     ngx_mdm_redis_stats_t     *stats;
     ngx_event_t                event;
-    ngx_uint_t                 added;      /* how many these are */
-    ngx_uint_t                 previous;   /* and were a turn ago */
-    ngx_uint_t                 ticks;      /* how long they have waited */
+    ngx_uint_t                 added;      /* how many calls these are */
+    ngx_uint_t                 previous;   /* how many they were a turn ago */
+    ngx_uint_t                 ticks;      /* turns that they have waited */
 } ngx_mdm_redis_gather_t;
 
 
@@ -232,7 +233,7 @@ void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
 ngx_int_t ngx_mdm_redis_conn_write(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
 
-/* lets a call wait; among those that do devices go first */
+/* lets a call wait; among those that wait, devices go first */
 void ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn,
     ngx_mdm_redis_op_t *op);
 

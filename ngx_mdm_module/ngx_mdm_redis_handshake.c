@@ -63,7 +63,7 @@ ngx_mdm_redis_handshake(ngx_mdm_redis_conn_t *conn)
 }
 
 
-/* those before "to" */
+/* writes the steps from "from" on that come before "to" */
 
 static ngx_int_t
 ngx_mdm_redis_write_steps(ngx_mdm_redis_conn_t *conn, ngx_uint_t from,
@@ -339,7 +339,7 @@ ngx_mdm_redis_handshake_reply(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,
 }
 
 
-/* what a Sentinel calls the master may be one no more */
+/* a server that a Sentinel calls the master may have ceased to be one */
 
 static ngx_int_t
 ngx_mdm_redis_role(ngx_mdm_redis_conn_t *conn, mdm_reply_t *reply,

@@ -119,7 +119,7 @@ ngx_mdm_redis_id_timer_handler(ngx_event_t *ev)
 
     if (ngx_queue_empty(&rid->waiting)) {
 
-        /* they have gone away */
+        /* all who asked have gone away */
 
         return;
     }
@@ -172,7 +172,7 @@ ngx_mdm_redis_id_answer(mdm_call_t *call, void *data)
 
     mdm_arena_destroy(call->reply_arena);
 
-    /* where nobody could be asked, it is not known who is unknown */
+    /* without an answer it is not known that a device is unknown */
 
     ngx_mdm_redis_id_notify(rid, !same);
 
@@ -223,7 +223,7 @@ ngx_mdm_redis_id_same(ngx_mdm_store_t *store, mdm_reply_t *reply)
 }
 
 
-/* a handler may end another one that waits */
+/* a handler may end another request that waits, which takes it off the list */
 
 static void
 ngx_mdm_redis_id_notify(ngx_mdm_redis_id_t *rid, ngx_uint_t lost)
@@ -250,7 +250,9 @@ ngx_mdm_redis_id_notify(ngx_mdm_redis_id_t *rid, ngx_uint_t lost)
 }
 
 
-/* all is asked for anew: the handshake finds what is wrong, and says so */
+/*
+ * new connections ask for everything again: their handshake logs what is wrong
+ */
 
 static void
 ngx_mdm_redis_id_lost(ngx_mdm_redis_t *redis, mdm_reply_t *reply)

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What the error log is health of redis: a line when a state begins, one when
- * it ends, and never one a request.
+ * What the error log is told of redis: a line when a state begins, one when it
+ * ends, and never one a request.
  */
 
 
@@ -40,7 +40,7 @@ ngx_mdm_redis_log_up(ngx_mdm_redis_health_t *health, const char *what,
 }
 
 
-/* tells the log once, and again when the reason is another one */
+/* logs it once, and again when the reason is another one */
 
 void
 ngx_mdm_redis_log_down(ngx_mdm_redis_health_t *health, const char *what,
@@ -110,9 +110,10 @@ ngx_mdm_redis_log_trouble(ngx_mdm_redis_health_t *health, ngx_str_t *name,
 
 
 /*
- * Does the success of this call say that the server is well again?  Where
- * only writes are refused, most polls succeed all the time, and some writes
- * may: then the one that failed has to, or all must have been quiet a while.
+ * Does the success of this call mean that the server is well again?  Where only
+ * writes are refused, most polls succeed all the time, and so may some writes:
+ * then the script that failed must succeed, or no error must have come for a
+ * while.
  */
 
 void

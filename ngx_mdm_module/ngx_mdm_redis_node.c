@@ -151,7 +151,10 @@ ngx_mdm_redis_node_send(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op)
         conn = op->durable ? &node->durable : &node->conn;
     }
 
-    /* polls find out first that a server is away: nobody else needs to */
+    /*
+     * polls find out first that a server is away: no other call has to wait for
+     * that
+     */
 
     if (node->conn.peer.down) {
         return NGX_DECLINED;
@@ -178,7 +181,7 @@ ngx_mdm_redis_node_reset(ngx_mdm_redis_node_t *node, ngx_str_t *reason)
 }
 
 
-/* none that comes before it is down */
+/* 1: no connection that comes before this one is down */
 
 static ngx_uint_t
 ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
@@ -224,7 +227,7 @@ ngx_mdm_redis_node_up(ngx_mdm_redis_conn_t *conn)
         }
     }
 
-    /* the last one tells it */
+    /* the last one that comes up logs it */
 
     if (i == n) {
         ngx_mdm_redis_log_up(&node->health, "redis",
@@ -248,11 +251,14 @@ ngx_mdm_redis_node_down(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason)
                    "mdm redis node down: %V, %V",
                    ngx_mdm_redis_conn_name(conn), reason);
 
-    /* it is the server's trouble: one of its connections tells it */
+    /* the server is in trouble: only one of its connections logs that */
 
     if (ngx_mdm_redis_node_first(node, conn)) {
 
-        /* another one has said so in other words, such as reset for closed */
+        /*
+         * another one has logged it in other words, such as "reset" for
+         * "closed"
+         */
 
         if (node->health.down && node->teller != conn) {
             node->teller = conn;

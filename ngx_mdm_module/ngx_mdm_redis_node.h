@@ -21,19 +21,21 @@ typedef struct ngx_mdm_redis_s     ngx_mdm_redis_t;
 typedef struct ngx_mdm_redis_id_s  ngx_mdm_redis_id_t;
 
 
-/* states that the log is told once each, and their end */
+/* states whose beginning and end are logged once each */
 
 typedef struct {
     ngx_mdm_redis_t           *redis;
 
     time_t                     since;      /* when it went down */
-    ngx_uint_t                 refused;    /* calls up to then */
+    ngx_uint_t                 refused;    /* calls that were refused up to
+                                              then */
     ngx_str_t                  reason;
 
     ngx_str_t                  code;       /* of the errors it answers */
-    const mdm_script_t        *script;     /* to which, at first */
-    time_t                     last;       /* when, at last */
-    ngx_uint_t                 answered;   /* of them, since then */
+    const mdm_script_t        *script;     /* the first script that was answered
+                                              so */
+    time_t                     last;       /* when that was last */
+    ngx_uint_t                 answered;   /* such answers since then */
 
     ngx_uint_t                 unconfirmed; /* batches that replicas have
                                                not got */
@@ -42,21 +44,23 @@ typedef struct {
     unsigned                   unknown:1;  /* settings that INFO lacks */
     unsigned                   down:1;
     unsigned                   trouble:1;
-    unsigned                   write:1;    /* and only of scripts that write */
+    unsigned                   write:1;    /* only scripts that write are
+                                              answered so */
 
     u_char                     buffer[NGX_MDM_REDIS_REASON];
 } ngx_mdm_redis_health_t;
 
 
-/* settings of a server, while the replies that tell them come in */
+/* settings of a server, while the replies with them come in */
 
 #define NGX_MDM_REDIS_VALUE    32
 
 typedef struct {
     ngx_int_t                  memory;     /* maxmemory, -1: unknown */
-    ngx_str_t                  policy;     /* of it; empty: unknown */
+    ngx_str_t                  policy;     /* maxmemory-policy; empty:
+                                              unknown */
     ngx_int_t                  aof;        /* 1: on, -1: unknown */
-    ngx_int_t                  replicas;   /* connected, -1: unknown */
+    ngx_int_t                  replicas;   /* connected replicas, -1: unknown */
     ngx_int_t                  good;       /* 1: it wants some of them to
                                               write, -1: unknown */
     u_char                     buffer[NGX_MDM_REDIS_VALUE];
@@ -78,7 +82,7 @@ typedef struct {
                                               and of jobs */
 
     ngx_msec_t                 alive;      /* when bytes came at last */
-    ngx_mdm_redis_conn_t      *teller;     /* told that it is down */
+    ngx_mdm_redis_conn_t      *teller;     /* which logged that it is down */
 
     ngx_mdm_redis_health_t     health;
     ngx_mdm_redis_settings_t   settings;
@@ -161,8 +165,8 @@ struct ngx_mdm_redis_s {
     ngx_mdm_redis_id_t        *id;         /* is it the same store? */
 
     ngx_queue_t                parked;     /* ops that are sent later */
-    ngx_mdm_redis_resend_pt    resend;     /* which does so */
-    ngx_event_t                retry;      /* when that is */
+    ngx_mdm_redis_resend_pt    resend;     /* sends them */
+    ngx_event_t                retry;      /* when they are sent */
     ngx_log_t                  log;
     ngx_socket_t               fd;         /* -1, for debug lines */
 

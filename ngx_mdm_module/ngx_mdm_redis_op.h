@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * What those who make calls and those who carry them know of each other.
+ * What those who make calls and those who send them know of each other.
  */
 
 
@@ -31,7 +31,7 @@ typedef enum {
 } ngx_mdm_redis_kind_e;
 
 
-/* of a store in this worker, since it started */
+/* counters of a store in this worker, since it started */
 
 typedef struct {
     ngx_uint_t                calls;       /* accepted */
@@ -39,8 +39,10 @@ typedef struct {
     ngx_uint_t                flushes;     /* turns with something to send */
     ngx_uint_t                sends;       /* writes to a socket */
     ngx_uint_t                evals;       /* calls sent again by EVAL */
-    ngx_uint_t                retries;     /* and on a new connection */
-    ngx_uint_t                refused;     /* at once, or when it went down */
+    ngx_uint_t                retries;     /* calls sent again on a new
+                                              connection */
+    ngx_uint_t                refused;     /* calls refused at once, or when the
+                                              server went down */
     ngx_uint_t                timeouts;
     ngx_uint_t                redirects;   /* MOVED and ASK */
     ngx_uint_t                tryagain;    /* calls that met a slot on its way
@@ -50,8 +52,8 @@ typedef struct {
     ngx_uint_t                errors;      /* other errors of a script */
     ngx_uint_t                connects;    /* connections that came up */
     ngx_uint_t                pending;     /* calls on their way now */
-    ngx_uint_t                bulk;        /* of them: on the second
-                                              connection */
+    ngx_uint_t                bulk;        /* how many of these are on the
+                                              second connection */
 } ngx_mdm_redis_stats_t;
 
 /*

@@ -52,7 +52,7 @@ ngx_mdm_redis_conn_wait(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
     if (conn->limit != 0 && !op->renew) {
 
-        /* it has had its turn, but was sent elsewhere */
+        /* it has had its turn already, on another connection */
 
         ngx_queue_insert_head(&conn->waiting, &op->queue);
 
@@ -93,7 +93,7 @@ ngx_mdm_redis_conn_recall(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead,
 
     ngx_queue_init(&again);
 
-    /* what is held may not have reached a replica: it is made again, too */
+    /* what is unacked may not have reached a replica: it is sent again, too */
 
     for (q = ngx_queue_head(&conn->unacked);
          q != ngx_queue_sentinel(&conn->unacked);

@@ -95,7 +95,7 @@ ngx_mdm_redis_sentinel_create(ngx_mdm_redis_t *redis, ngx_pool_t *pool)
     ask->done = ngx_mdm_redis_sentinel_done;
     ask->failed = ngx_mdm_redis_sentinel_failed;
 
-    /* where it is, the Sentinel says */
+    /* the Sentinel will say where it is */
 
     return (ngx_mdm_redis_node_create(redis, NULL) == NULL) ? NGX_ERROR
                                                             : NGX_OK;
@@ -126,7 +126,7 @@ ngx_mdm_redis_sentinel_route(ngx_mdm_redis_t *redis, mdm_str_t *key,
 }
 
 
-/* the Sentinel says where the master is now, if it is this one no more */
+/* if this server is not the master any more, the Sentinel says which one is */
 
 static ngx_int_t
 ngx_mdm_redis_sentinel_error(ngx_mdm_redis_node_t *node,
@@ -256,7 +256,7 @@ ngx_mdm_redis_sentinel_done(ngx_mdm_redis_query_t *ask)
 
     for (i = 0; i < n; i++) {
 
-        /* it holds on to the name */
+        /* a lookup that is under way would go on using the old name */
 
         if (conn[i]->peer.resolving != NULL) {
             ngx_resolve_name_done(conn[i]->peer.resolving);

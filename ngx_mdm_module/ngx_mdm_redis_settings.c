@@ -127,7 +127,7 @@ ngx_mdm_redis_settings_reply(ngx_mdm_redis_conn_t *conn, ngx_uint_t i,
         s->replicas = ngx_mdm_redis_settings_number(&text,
                                                     "connected_slaves");
 
-        /* only told where "min-replicas-to-write" is not 0 */
+        /* INFO has it only where "min-replicas-to-write" is not 0 */
 
         if (text.len != 0) {
             s->good = ngx_mdm_redis_settings_field(&text,
@@ -279,7 +279,7 @@ ngx_mdm_redis_settings_judge(ngx_mdm_redis_conn_t *conn,
 }
 
 
-/* what "durability wait" depends on, too, and INFO does not say */
+/* "durability wait" depends on this, too, but INFO does not tell it */
 
 static void
 ngx_mdm_redis_settings_unknown(ngx_mdm_redis_conn_t *conn,

@@ -47,7 +47,7 @@ ngx_mdm_redis_slots_read(mdm_reply_t *reply, ngx_mdm_redis_slots_pt handler,
 
         if (host.len == 1 && host.data[0] == '?') {
 
-            /* the name is not known to the node either */
+            /* the node does not know the name either */
 
             continue;
         }
@@ -93,7 +93,7 @@ ngx_mdm_redis_slots_redirect(mdm_str_t *error, ngx_uint_t *slot,
 
     host->data++;
 
-    /* the last one: an IPv6 address has more */
+    /* the last colon: an IPv6 address has more of them */
 
     for (colon = last - 1; colon >= host->data && *colon != ':'; colon--) {
         /* void */

@@ -19,11 +19,13 @@
    "timeout" */
 #define NGX_MDM_REDIS_TURN  10
 
-/* as many times longer a connection without a reply is kept while the server
-   answers on another one */
+/*
+ * a connection without a reply is kept so many times longer while the server
+ * answers on another one
+ */
 #define NGX_MDM_REDIS_PATIENCE  3
 
-/* milliseconds of a turn that matter */
+/* a turn that took fewer milliseconds is not corrected for */
 #define NGX_MDM_REDIS_LATE  10
 
 
@@ -188,7 +190,10 @@ ngx_mdm_redis_conn_written(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 
     if (op->deadline != op->left + conn->store->timeout) {
 
-        /* it has waited, been somewhere else before, or is large */
+        /*
+         * its deadline is not the usual one: it has waited, was sent before, or
+         * is large
+         */
 
         conn->early_deadline = 1;
     }
@@ -200,7 +205,10 @@ ngx_mdm_redis_conn_queued(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
 {
     if (op->renew) {
 
-        /* others are ahead of it, and are answered: or it would be down */
+        /*
+         * others are ahead of it, and are answered, or the connection would be
+         * down
+         */
 
         op->deadline = ngx_current_msec
                        + NGX_MDM_REDIS_TURN * conn->store->timeout;
@@ -312,7 +320,7 @@ ngx_mdm_redis_conn_left(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
         return;
     }
 
-    /* once: what is sent again has the rest of it */
+    /* only once: a call that is sent again has what is left of its time */
 
     op->renew = 0;
     op->deadline = op->left + conn->store->timeout

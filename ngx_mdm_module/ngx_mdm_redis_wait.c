@@ -199,8 +199,9 @@ ngx_mdm_redis_wait_refuse(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead)
 
 
 /*
- * How many replicas have it; one more than was asked for where there is no
- * saying, and -1 where the server has it neither.
+ * How many replicas have it.  WAITAOF may tell that the server has it, but not
+ * how many replicas do: then one more than was asked for.  -1: not even the
+ * server has it.
  */
 
 static ngx_int_t

@@ -464,7 +464,7 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
 
     ngx_conf_init_uint_value(store->durability, NGX_MDM_DURABILITY_NONE);
 
-    /* a call may wait for the batch before its own */
+    /* a call may have to wait for the batch before its own, too */
 
     if (store->durability == NGX_MDM_DURABILITY_WAIT
         && store->wait_time * 2 > store->timeout)
@@ -488,7 +488,9 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
 }
 
 
-/* whoever says how TLS is to be done does not want to go without it */
+/*
+ * settings of TLS without "tls on" are a mistake: nobody meant to do without it
+ */
 
 static char *
 ngx_mdm_store_clear(ngx_conf_t *cf, ngx_mdm_store_t *store)

@@ -130,7 +130,7 @@ ngx_mdm_store_add_key(ngx_conf_t *cf, ngx_mdm_store_t *store,
         return NGX_CONF_ERROR;
     }
 
-    /* which of them a message or scripts/mdm-reencrypt means */
+    /* messages and scripts/mdm-reencrypt name a key by its id */
 
     n = store->secrets->n - 1;
 
