@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Goes through the keys of a store by SCAN, and puts each secret that is
- * plain or under an older key under the newest one, by compare-and-set: nginx
- * goes on serving meanwhile.  What it was interrupted at it finds again.
+ * Goes through the keys of a store by SCAN, and seals each secret that is plain
+ * or under an older key with the newest one, by compare-and-set: nginx goes on
+ * serving meanwhile.  If it is interrupted, the next run finds what was left.
  */
 
 
@@ -193,7 +193,7 @@ mdm_walk_key_file(mdm_walk_t *w, const char *name)
 }
 
 
-/* the keys must fit, as a worker's must */
+/* its keys must fit the store, as those of a worker must */
 
 static void
 mdm_walk_meta(mdm_walk_t *w)
@@ -236,7 +236,7 @@ mdm_walk_meta(mdm_walk_t *w)
     args[MDM_ARG_META_NUMBER].data = (u_char *) partitions->str;
     args[MDM_ARG_META_NUMBER].len = partitions->len;
 
-    /* whatever the store's id is, and without one it stays */
+    /* the id of the store does not matter, and a store without one gets none */
 
     mdm_str_set(&args[MDM_ARG_META_EXPECTED], "");
     mdm_str_set(&args[MDM_ARG_META_NEW], "");

@@ -13,9 +13,12 @@
 #include "mdm_reencrypt.h"
 
 
-#define MDM_WALK_TRIES        5       /* of a value that changes meanwhile */
-#define MDM_WALK_SAY          10      /* seconds between words on the way */
-#define MDM_WALK_ENTRIES      "10"    /* of a stream, at once */
+#define MDM_WALK_TRIES        5       /* attempts at a value that changes
+                                         meanwhile */
+#define MDM_WALK_SAY          10      /* seconds between two messages about the
+                                         progress */
+#define MDM_WALK_ENTRIES      "10"    /* entries of a stream that are read at
+                                         once */
 #define MDM_WALK_ARENA        65536
 
 
@@ -119,7 +122,7 @@ mdm_walk_scan(mdm_walk_t *w)
 }
 
 
-/* forgets the value before */
+/* frees the value before */
 
 static void
 mdm_walk_arena(mdm_walk_t *w)
@@ -303,7 +306,7 @@ mdm_walk_value(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
 
     under = mdm_walk_under(w, &place, &kept, &value);
 
-    /* who has put a plain one among sealed ones does not get it sealed */
+    /* a plain value among sealed ones may be planted: it is not sealed */
 
     if (under == 0 || under == MDM_WALK_UNOPENED || w->check
         || (under == MDM_WALK_PLAIN && w->sealed && !w->plain))
@@ -360,7 +363,7 @@ mdm_walk_form(mdm_walk_t *w, mdm_secret_place_t *place, mdm_walk_form_e form)
 }
 
 
-/* a plain value is no argument: it would stand in SLOWLOG */
+/* a plain value must not be an argument: it would be in SLOWLOG */
 
 static redisReply *
 mdm_walk_swap(mdm_walk_t *w, const mdm_secret_place_t *place, size_t tag,

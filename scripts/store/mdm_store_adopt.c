@@ -51,7 +51,7 @@ mdm_store_show(mdm_store_t *s)
 }
 
 
-/* a line a field; the check values of keys are nobody's concern */
+/* a line for each field, but not the check values of keys */
 
 static void
 mdm_store_print(const redisReply *reply)

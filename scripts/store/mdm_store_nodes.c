@@ -15,8 +15,8 @@
 
 
 #define MDM_NODES_MAX         1000
-#define MDM_NODES_HOPS        5       /* MOVED, one behind the other */
-#define MDM_NODES_TRIES       300     /* while a slot moves */
+#define MDM_NODES_HOPS        5       /* how often it follows a MOVED */
+#define MDM_NODES_TRIES       300     /* attempts while a slot moves */
 #define MDM_NODES_PAUSE       100000  /* microseconds between these */
 
 
@@ -25,7 +25,7 @@ struct mdm_nodes_s {
     mdm_server_t             *list[MDM_NODES_MAX];
     mdm_uint_t                n;
     mdm_uint_t                masters;     /* the first ones: known as such */
-    mdm_uint_t                cluster;     /* 1: there is a slot map */
+    mdm_uint_t                cluster;     /* 1: there is a map of slots */
     uint16_t                  slots[MDM_SLOTS];    /* who has them */
 };
 
@@ -73,7 +73,10 @@ mdm_nodes_create(mdm_store_t *s)
 
     } else {
 
-        /* one node taken for all of a cluster would do a part of it */
+        /*
+         * if a node were taken for the whole of a cluster, only a part would be
+         * done
+         */
 
         mdm_trouble("%s: CLUSTER SLOTS: %s", s->server.server,
                     (reply->str != NULL) ? reply->str : "no slots");

@@ -321,7 +321,7 @@ mdm_reindex_tenant(mdm_reindex_t *r, const mdm_str_t *tenant)
 
         while (mdm_exchange_run(x) == MDM_CALL) {
 
-            /* what was found is entered before it ends */
+            /* what was found is still entered before it ends */
 
             mdm_reindex_round(r, x);
         }
@@ -394,7 +394,7 @@ mdm_reindex_slice(mdm_reindex_t *r, const mdm_str_t *tenant,
 }
 
 
-/* a server that leads in a circle is not followed for ever */
+/* cursors that lead in a circle are not followed for ever */
 
 static mdm_uint_t
 mdm_reindex_on(const mdm_api_reindex_t *from, const mdm_api_reindex_t *to)

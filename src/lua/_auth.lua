@@ -15,7 +15,7 @@ local function auth(T, device, cert)
     return v[2] == cert and 0 or -2
 end
 
--- at most one write a minute
+-- written at most once a minute
 local function seen(T, id, now)
     local e = T .. ':e:' .. id
     local last = redis.call('HGET', e, 'last_seen')

@@ -1,9 +1,10 @@
--- Redis' TIME may run backwards: after a failover, after a correction.  What
--- goes by it is at most imprecise for a while; order never goes by it.
+-- Redis' TIME may run backwards: after a failover, or when it is corrected.
+-- What depends on it is imprecise for a while at worst; order never depends on
+-- it.
 
 local clock_read
 
--- seconds and microseconds, of when the script first asked
+-- seconds and microseconds at the time when the script first asked
 local function clock_time()
     if not clock_read then
 --@include time
@@ -17,8 +18,8 @@ local function clock()
     return tonumber(clock_time()[1])
 end
 
--- is a time from which something is done at most once a minute over?  One
--- that is ahead is of a clock that was wrong.
+-- Has a minute passed since then?  A time that is ahead comes from a clock that
+-- was wrong, and counts as passed.
 local function clock_minute(last, now)
     last = tonumber(last or '')
 

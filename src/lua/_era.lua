@@ -17,8 +17,8 @@ local function ddm_drop(T, token)
     end
 end
 
--- the newest tombstone of a channel, or "before": enqueue does not take
--- those up to it for commands that are done
+-- the newest tombstone of a channel, or "before": for enqueue, tombstones up to
+-- this one do not mean that a command is done
 local function era_fence(T, id, before)
     local newest = clock_newest(T .. ':done:' .. id)
 
@@ -31,7 +31,8 @@ local function era_fence(T, id, before)
     end
 end
 
--- clears a user, if it is of a former era, and takes it into the present one
+-- clears a user that belongs to a former era, and lets it belong to the present
+-- one
 local function era_enter(T, id)
     local e = T .. ':e:' .. id
     local v = redis.call('HMGET', e, 'parent', 'era', 'q', 'dt', 'fence')

@@ -4,8 +4,8 @@ local function hex(s)
     end))
 end
 
--- one entry of the outbox; data is a table, or JSON text; raw is "" unless
--- events carry the message
+-- writes an entry of the outbox; data is a table, or JSON text; raw is ""
+-- unless events carry the message
 local function event(T, limit, name, id, data, raw)
     if limit == '0' then
         return

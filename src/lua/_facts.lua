@@ -1,8 +1,8 @@
--- What a device says of itself after it has enrolled: kept with its enrollment,
--- and what its declarations take from there is looked at again.  Include ddm
+-- What a device says of itself after it has enrolled is kept with its
+-- enrollment, and declarations that use it are looked at again.  Include ddm
 -- before.
 
--- channels of users that one script looks at
+-- user channels that one script looks at, at most
 local facts_users = 200
 
 -- "facts" are field, value, …; what has changed?

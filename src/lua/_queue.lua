@@ -30,7 +30,7 @@ local function queue_push(T, id, uuid)
     end
 end
 
--- removes it from any place; the caller drops the reference
+-- removes a command from anywhere in the queue; the caller drops the reference
 local function queue_remove(T, id, uuid)
     local e, list = T .. ':e:' .. id, T .. ':q:' .. id
 

@@ -4,10 +4,10 @@
 -- sums are in T:rb:<id>.  Results that have expired, or were replaced, leave
 -- the list when they are the oldest.  Include event before.
 
--- bodies that one script may take away
+-- bodies that one script may delete
 local results_most = 1000
 
--- a result is about to be replaced
+-- to be called when a result is about to be replaced
 local function results_forget(T, id, uuid)
     local v = redis.call('HMGET', T .. ':r:' .. id .. ':' .. uuid, 'size',
                          'known')
@@ -25,7 +25,7 @@ local function results_forget(T, id, uuid)
     end
 end
 
--- makes room: the sum that is left, and the UUIDs whose body went
+-- makes room; returns the sum that is left, and the UUIDs whose body is gone
 local function results_trim(T, id, list, sum, budget)
     local dropped, bytes, n = {}, 0, 0
 
@@ -81,7 +81,7 @@ local function results_count(T, id, uuid, known, size, budget, most, ttl,
         return
     end
 
-    -- one that is too large by itself takes no other's place
+    -- a body that is too large by itself does not make others go
 
     if budget > 0 and size > budget then
         redis.call('HDEL', key, 'body')

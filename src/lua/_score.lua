@@ -9,9 +9,9 @@ local function clock_newest(key)
     return string.format('%.6f', tonumber(newest[2] or '0'))
 end
 
--- The score for the next member: TIME, with microseconds, or just above what
--- is there ("floor" counts as such).  Microseconds of this millennium are
--- exact as a double.
+-- The score for the next member: TIME, with microseconds, or just above the
+-- newest score and "floor".  Microseconds of this millennium are exact as a
+-- double.
 local function clock_score(key, floor)
     local time = clock_time()
     local now = tonumber(time[1]) * 1000000 + tonumber(time[2])

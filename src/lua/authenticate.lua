@@ -40,7 +40,7 @@ redis.call('HSET', e, 'type', kind, 'cert', cert, 'csub', subject,
 era_fence(T, device, v[7])
 era_begin(T, device, tostring(gen))
 
--- the time of a DeclarationsToken never runs backwards
+-- the time of a DeclarationsToken must never run backwards
 
 if v[4] then
     redis.call('HSET', e, 'dts', v[4])

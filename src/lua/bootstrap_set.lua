@@ -21,7 +21,7 @@ if known == nil then
     return {-20, old}
 end
 
--- what it sets, or drops, is its own: nothing is withheld any more
+-- the device has set or deleted it itself, so nothing is withheld any more
 
 redis.call('HDEL', key, 'bootstrap_held')
 

@@ -28,7 +28,7 @@ end
 
 local users = 0
 
--- what another server knows is older from now on
+-- from now on what another server knows is older
 
 redis.call('HDEL', e, 'mtoken', 'awaiting', 'not_on_console')
 redis.call('HSET', e, 'enabled', 0, 'last_seen', clock())

@@ -37,8 +37,8 @@ for i = ids_at, #ARGV do
     local anew = v[1] and era_before(T, v[3], v[4]) == 2
     local code
 
-    -- a new enrolment has no queue yet, and what the one before has answered
-    -- may be sent again
+    -- a new enrolment has no queue yet, and commands that the former one has
+    -- answered may be sent again
 
     if anew then
         v[2] = nil
@@ -92,7 +92,7 @@ for _, id in ipairs(todo) do
     queue_push(T, id, uuid)
 end
 
--- as much as it makes: what is left behind does not grow
+-- deletes as much as it has set aside: what is left does not grow
 
 old_room = math.max(old_room, #todo)
 old_sweep(T)

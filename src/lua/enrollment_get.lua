@@ -26,7 +26,7 @@ end
 
 local before = era_before(T, own[2], own[14])
 
--- what goes when it is cleared
+-- what is gone when it is cleared
 
 if before ~= 0 then
     own[3], own[8], own[13] = '0', nil, nil

@@ -34,7 +34,7 @@ local function set()
     return any
 end
 
--- which have a "*" at the end: of these the beginnings
+-- those that end in "*": what stands before it
 local function patterns()
     local exact, begins = set(), {}
 

@@ -26,7 +26,7 @@ if (v[3] or partitions and '1' or '2') ~= '2' then
     return {2, v[3] or '1', v[6] or ''}
 end
 
--- one that takes the place of another says of which
+-- a store that takes the place of others names them
 
 if expected ~= '' and id ~= expected
    and not (id and string.find(' ' .. (v[5] or '') .. ' ',

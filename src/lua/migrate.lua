@@ -26,7 +26,7 @@ local v = redis.call('HMGET', e, 'type', 'cert', 'token', 'magic', 'mtoken',
 local tally = tonumber(v[6] or '0')
 local fields, at = {}, {}
 
--- the token that /migration brought last is known by its digest
+-- the token that /migration brought last is recognized by its digest
 
 local function digest(token, magic)
     return string.sub(redis.sha1hex(#token .. ':' .. token .. magic), 1, 16)
@@ -46,7 +46,7 @@ if id ~= device then
         return {-1}
     end
 
-    -- the device has enrolled here: its users do so themselves
+    -- the device has enrolled here, so its users will do so themselves
 
     if d[2] and not d[3] then
         return {0, 'kept', tally, 0}
@@ -100,7 +100,7 @@ end
 if message == 'TokenUpdate' then
     local mine = digest(at.token or '', at.magic or '')
 
-    -- the same once more is a retry: no new TokenUpdate
+    -- the same once more is a retry, which counts as no new TokenUpdate
 
     if mine ~= v[5] then
         tally = redis.call('HINCRBY', e, 'tally', 1)

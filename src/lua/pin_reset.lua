@@ -15,7 +15,7 @@ if not v[2] then
     return {0}
 end
 
--- csub stays: whose secrets these are is not forgotten with the certificate
+-- csub stays: it says whose secrets are kept, also without the certificate
 
 redis.call('HDEL', e, 'cert')
 redis.call('UNLINK', T .. ':crt:' .. device)

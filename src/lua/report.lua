@@ -91,7 +91,7 @@ if status == 'NotNow' then
         redis.call('HSET', nn, uuid, first .. ':' .. tally)
         redis.call('HSET', e, 'once', nonce)
 
-        -- it will be sent again, with the token of then: one is enough
+        -- it will be sent again, with the token of that time: one is enough
 
         if not v[4] and redis.call('HEXISTS', T .. ':c:' .. uuid, 'ddm') == 1
         then
@@ -121,7 +121,7 @@ elseif status == 'Drop' or status == 'DropPlain' then
 elseif fresh() then
     local kind = ''
 
-    -- results that name no command are never taken for repetitions
+    -- a result without a CommandUUID is never taken for a repetition
 
     if uuid == '' then
         redis.call('HSET', e, 'once', nonce)

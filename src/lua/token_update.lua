@@ -23,7 +23,7 @@ end
 local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
                      'enabled', 'parent', 'era')
 
--- the answer was lost, perhaps with all that was to follow it
+-- the answer was lost, and perhaps all that should have followed it
 
 if v[4] == nonce then
     return {0, tonumber(v[2]), 1 - redis.call('HEXISTS', T .. ':ddm', 'rev')}

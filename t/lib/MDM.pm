@@ -166,7 +166,7 @@ sub nginx_binary {
 }
 
 
-# three digits a part, so that versions compare as strings
+# three digits for each part, so that versions compare as strings
 
 my %version;
 
@@ -343,7 +343,7 @@ sub test_conf {
     my $out = "$self->{dir}/test.log";
     my $env = $self->_env;
 
-    # "nginx -t" ends without freeing what it read
+    # "nginx -t" ends without freeing what it has read
 
     $env->{ASAN_OPTIONS} .= ':detect_leaks=0';
 
@@ -455,7 +455,7 @@ sub reload {
 }
 
 
-# waits until the workers of before a reload are gone
+# waits until the workers from before a reload are gone
 
 sub wait_old_workers {
     my ($self, $seconds) = @_;
@@ -466,7 +466,7 @@ sub wait_old_workers {
 }
 
 
-# a worker is killed, and another one is awaited
+# kills a worker, and waits for the one that takes its place
 
 sub kill_worker {
     my ($self, $signal, $pid) = @_;
@@ -534,7 +534,7 @@ sub wait_log {
 }
 
 
-# a line that would be a problem is wanted; it must come
+# such a line is wanted, which would be a problem otherwise; it must come
 
 sub expect_log {
     my ($self, $re) = @_;
@@ -656,8 +656,8 @@ sub enqueue {
 }
 
 
-# by curl: http2 => 1, method, path, body, cert, headers; returns a response
-# as of MDM::HTTP
+# a request by curl: http2 => 1, method, path, body, cert, headers; returns a
+# response like that of MDM::HTTP
 
 sub curl {
     my ($self, %o) = @_;
@@ -706,7 +706,7 @@ sub curl {
 }
 
 
-# what the documented user wanted to do and may not
+# what the documented user was refused
 
 sub refused {
     my ($self) = @_;
@@ -797,7 +797,7 @@ END {
                 $rc = 1;
             }
 
-            # it broke off: what nginx said may tell why
+            # the test broke off: what nginx wrote may tell why
 
             if (!$t->{done} && $rc) {
                 my $tail = substr $t->log . $t->stderr, -4000;

@@ -54,7 +54,7 @@ sub new {
                       '--appendonly', 'yes', '--appendfsync', 'always',
                       '--repl-diskless-sync-delay', '0',
 
-                      # which Redis 6.2 allows unasked
+                      # Redis 6.2 allows DEBUG anyway, and has no setting for it
 
                       (MDM::Redis::version() < 7
                        ? () : ('--enable-debug-command', 'local')),
@@ -240,7 +240,7 @@ sub migrate {
 }
 
 
-# of all that each node holds, also in the middle of a migration
+# of what each node holds, also in the middle of a migration
 
 sub digest {
     my ($self) = @_;

@@ -73,7 +73,7 @@ sub start {
     my $pid = fork // die "fork: $!";
 
     if ($pid == 0) {
-        # the test's END blocks are not ours
+        # this is a child, which must not run the test's END blocks
         eval { $self->_serve($parent) };
         print STDERR "# fake redis: $@" if $@;
         POSIX::_exit($@ ? 1 : 0);

@@ -179,7 +179,7 @@ sub floors {
         for my $header (_includes($f)) {
             my $to = $where{basename($header)};
 
-            # made of the scripts
+            # this one is made of the scripts
 
             next if $header eq 'mdm_scripts.h';
 
@@ -227,7 +227,7 @@ sub rooms {
         for my $header (_includes($f)) {
             my $to = $where{basename($header)};
 
-            # those of the core are no rooms
+            # headers of the core belong to no room
 
             next if !defined $to;
 

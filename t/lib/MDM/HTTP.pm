@@ -84,7 +84,7 @@ sub alive {
 
     return 0 unless $self->{sock};
 
-    # a TLS 1.3 session ticket is no end
+    # a session ticket of TLS 1.3 can be read, too, and is no end
 
     while (IO::Select->new($self->{sock})->can_read(0)) {
         return 0 if $self->{plain};

@@ -33,12 +33,12 @@ use MDM::Util qw(free_port read_file spawn wait_exit write_file);
 
 my $doc = __FILE__ =~ s{t/lib/MDM/Redis\.pm$}{docs/keyspace.md}r;
 
-# commands that the server which runs here is too old to know
+# commands that the server here is too old to know
 
 our %unknown;
 
-# the id that each server gets which starts: a test whose servers stand in for
-# each other has them taken for one store
+# the store id that each new server gets: in a test whose servers replace each
+# other they count as one store
 
 our $store_id;
 
@@ -320,7 +320,7 @@ sub cmd {
     if ($@) {
         die $@ unless $self->{again} && !$self->{sock};
 
-        # a failover has disconnected us
+        # a failover has closed the connection
 
         $self->_connect;
         $reply = $self->_call(@args);
@@ -537,7 +537,7 @@ sub _quote {
 }
 
 
-# fields of an enrollment hash, by any test that looks into the keyspace
+# fields of an enrollment hash, for tests that look into the keyspace
 
 sub hash {
     my ($self, $key) = @_;

@@ -38,7 +38,7 @@ sub new {
             @more = ('--replicaof', '127.0.0.1', $self->{servers}[0]{tcp});
         }
 
-        # Sentinel writes into it
+        # Sentinel writes into this file
 
         my $file = "$o{dir}/server$i.conf";
 
@@ -111,7 +111,7 @@ sub start {
 
     $_->start for $self->servers, $self->sentinels;
 
-    # or each failover takes ten seconds; not before Redis 7
+    # without it each failover takes ten seconds; Redis 6.2 does not have it
 
     $_->try_cmd('SENTINEL', 'DEBUG', 'info-period', 500)
         for $self->sentinels;

@@ -45,7 +45,7 @@ sub write_file {
 }
 
 
-# at once: somebody may read it at any time
+# written at once, by a rename: somebody may read it at any time
 
 sub replace_file {
     my ($path, @text) = @_;

@@ -126,7 +126,7 @@ sub view {
 }
 
 
-# by those who are up and have slots of their own
+# asks those that are up and have slots of their own
 
 sub masters {
     my ($self) = @_;
@@ -302,7 +302,7 @@ sub migrate_lot {
         return;
     }
 
-    # the new owner first: it must not be without one
+    # the new owner first: the slot must not be without one
 
     for my $node ($to, $from, grep { $_ != $to && $_ != $from }
                               $self->masters)

@@ -186,7 +186,7 @@ sub fault {
 
     } elsif ($what eq 'master_kill') {
 
-        # mostly for so long that there is a failover
+        # in most cases long enough for a failover
 
         $self->kill_node($master, $self->random(1, 4) == 1
                                   ? $self->random(20, 200)
@@ -195,7 +195,7 @@ sub fault {
 
     } elsif ($what eq 'freeze') {
 
-        # it wakes up and does not know that it is the master no more
+        # when it wakes up it does not know that it is not the master any more
 
         $self->stop_node($master, $self->random(2500, 4000));
         $self->{quiet} = time + 2;
@@ -263,7 +263,7 @@ sub watch {
         $self->{master} = $port;
         $self->add('failovers');
 
-        # sooner than the Sentinels, mostly
+        # in most cases sooner than the Sentinels
 
         $self->after(300, sub { $self->rejoin($old, 20) })
             if $self->random(1, 8) > 1;
@@ -273,7 +273,7 @@ sub watch {
 }
 
 
-# tells a master of before who is the new one
+# tells a former master who the new one is
 
 sub rejoin {
     my ($self, $node, $tries) = @_;

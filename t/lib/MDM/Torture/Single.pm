@@ -144,7 +144,7 @@ sub tell {
 }
 
 
-# what the proxy has really done
+# what the proxy did in fact
 
 sub counts {
     my ($self) = @_;

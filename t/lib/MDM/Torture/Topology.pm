@@ -33,13 +33,13 @@ sub new {
 sub partitions { return 16 }
 sub timeout { return '900ms' }
 
-# what is loaded soon is back soon: results are lists, and not compressed
+# a node that loads fast is back soon: results are lists, and not compressed
 
 sub loading { return ('--hash-max-listpack-value', 1024,
                       '--rdbcompression', 'no') }
 
 
-# who waits for replicas waits for the disk of each: more at a time
+# calls that wait for replicas wait for the disk of each: more devices at a time
 sub connections { return 160 }
 sub watch { return }
 sub problems { return () }
@@ -83,7 +83,7 @@ sub run_agenda {
 }
 
 
-# all that has been begun is ended now
+# ends at once all that was begun
 
 sub settle {
     my ($self) = @_;
