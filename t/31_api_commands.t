@@ -240,7 +240,10 @@ for my $case (
     [ 'an unknown key', { RequestType => 'DeviceLock', Sound => 'x' },
       'Command.Sound: unknown key', 'same' ],
     [ 'a missing key', { RequestType => 'DeviceInformation' },
-      400, 'Command.Queries: required key is missing' ],
+      'Command.Queries: required key is missing', 'same' ],
+    [ 'an integer out of a list', { RequestType => 'Settings', Settings => [
+          { Item => 'Wallpaper', Where => 4, Image => plist_data('x') } ] },
+      'Command.Settings[0].Where: 4 is not an allowed value', 'same' ],
     [ 'a wrong type', { RequestType => 'DeviceLock', PIN => 123456 },
       400, 'Command.PIN: string expected, integer found' ],
     [ 'a wrong type in an array', { RequestType => 'DeviceInformation',

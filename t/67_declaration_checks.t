@@ -50,18 +50,35 @@ sub refused {
 }
 
 
+# a warning, the only one; strict refuses it
+
+sub warned {
+    my ($type, $payload, $warning, $name) = @_;
+
+    my $r = put(warn => $type, $payload, '?warnings=1');
+
+    is($r->status, 200, "$name: taken");
+    is_deeply(eval { $r->json->{warnings} }, [ $warning ], "$name: warned");
+    refused(put(strict => $type, $payload), 400, $warning, "$name: strict");
+}
+
+
 my $test = 'configuration.management.test';
 
-refused(put(warn => $test, {}), 400,
-        'Payload.Echo: required key is missing', 'warn');
+refused(put(warn => $test, { Echo => 1 }), 400,
+        'Payload.Echo: string expected, integer found', 'warn');
+warned($test, {}, 'Payload.Echo: required key is missing', 'a missing key');
+warned('configuration.passcode.settings', { MinimumLength => 17 },
+       'Payload.MinimumLength: out of range', 'a range');
 refused(put(strict => $test, { Echo => 'x', Ecko => 1 }), 400,
         'Payload.Ecko: unknown key', 'strict');
 refused(put(warn => 'activation.simple',
             { StandardConfigurations => ['none'] }), 400,
         'Payload: there is no declaration "none", to which it refers '
         . '(validate=0 allows that)', 'a reference');
-refused(put(off => $test, {}, '?validate=1'), 400,
-        'Payload.Echo: required key is missing', 'asked for where it is off');
+refused(put(off => $test, { Echo => 1 }, '?validate=1'), 400,
+        'Payload.Echo: string expected, integer found',
+        'asked for where it is off');
 
 is(put(off => $test, {})->status, 204, 'off');
 is(put(strict => $test, { a => 1 }, '?validate=0')->status, 204,

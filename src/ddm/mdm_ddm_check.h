@@ -16,11 +16,10 @@
 
 
 /*
- * Checks Type and Payload.  In a Type that the table knows, a missing
- * required key, a wrong type, an integer that is not one of the allowed ones
- * and a number out of its range are refused.  What the table does not know
- * (Type, key, a string that is not one of the listed ones) is a warning, or
- * refused where strict is 1.  A string that has variables in it may become
+ * Checks Type and Payload.  A wrong type of a key that the table knows is
+ * refused, a date that is none and data that are not base64, too.  All else
+ * that the table objects to is a warning, or refused where strict is 1: see
+ * mdm_schema_command().  A string that has variables in it may become
  * anything: it is a string, no more is asked of it.  Paths begin with
  * "Payload".  MDM_OK; MDM_DECLINED: result->error; MDM_ERROR: no memory.
  */

@@ -97,12 +97,13 @@ typedef struct {
 
 /*
  * Checks the value of a command's "Command" key (a dictionary with
- * RequestType).  In a RequestType that the table knows, a missing required
- * key, a wrong type, an integer that is not one of the allowed ones and a
- * number out of its range are refused.  What the table does not know
- * (RequestType, key, Item, a string that is not one of the listed ones) is a
- * warning, or refused where strict is 1.  An integer is welcome where a real
- * is asked for.  MDM_OK; MDM_DECLINED: result->error; MDM_ERROR: no memory.
+ * RequestType).  What no device can read is refused: no RequestType, a wrong
+ * type of a key that the table knows.  All else that the table objects to
+ * (an unknown RequestType, key or Item, a required key that is missing, a
+ * value that is not one of the listed ones or out of its range, an array
+ * without elements) is a warning, or refused where strict is 1.  An integer
+ * is welcome where a real is asked for.  MDM_OK; MDM_DECLINED: result->error;
+ * MDM_ERROR: no memory.
  */
 mdm_int_t mdm_schema_command(mdm_arena_t *arena, plist_t command,
     mdm_uint_t strict, mdm_schema_result_t *result);

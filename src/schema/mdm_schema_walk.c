@@ -119,6 +119,7 @@ static mdm_int_t
 mdm_schema_required(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     const void *dict, const mdm_schema_path_t *path)
 {
+    mdm_int_t                 rc;
     const char               *name;
     const mdm_schema_node_t  *child, *last;
 
@@ -133,9 +134,14 @@ mdm_schema_required(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
 
         name = walk->table->pool + child->name;
 
-        if (walk->reader->member(dict, name) == NULL) {
-            return mdm_schema_key(walk, path, name, "required key is missing",
-                                  1);
+        if (walk->reader->member(dict, name) != NULL) {
+            continue;
+        }
+
+        rc = mdm_schema_key(walk, path, name, "required key is missing", 0);
+
+        if (rc != MDM_OK) {
+            return rc;
         }
     }
 
@@ -220,7 +226,7 @@ mdm_schema_shape(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
 
     if (item == NULL) {
         return mdm_schema_key(walk, path, "Item", "required key is missing",
-                              1);
+                              0);
     }
 
     mdm_str_null(&name);
@@ -381,7 +387,7 @@ mdm_schema_integer(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
             return MDM_OK;
         }
 
-        return mdm_schema_refuse(walk, path, &mdm_schema_range);
+        return mdm_schema_unknown(walk, path, &mdm_schema_range);
     }
 
     for (i = 0; i < node->nvalues; i++) {
@@ -397,7 +403,7 @@ mdm_schema_integer(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
         return MDM_ERROR;
     }
 
-    return mdm_schema_refuse(walk, path, &text);
+    return mdm_schema_unknown(walk, path, &text);
 }
 
 
@@ -422,7 +428,7 @@ mdm_schema_real(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
         return MDM_OK;
     }
 
-    return mdm_schema_refuse(walk, path, &mdm_schema_range);
+    return mdm_schema_unknown(walk, path, &mdm_schema_range);
 }
 
 

@@ -58,6 +58,20 @@ check_text(const mdm_schema_table_t *table, const char *xml,
 }
 
 
+/* a warning, and no other; a refusal where it is strict */
+
+static inline void
+warned(const mdm_schema_table_t *table, const char *xml, const char *text)
+{
+    assert_int_equal(check_text(table, xml, 0), MDM_OK);
+    assert_int_equal(result.nwarnings, 1);
+    assert_string_equal((const char *) result.warnings->text.data, text);
+
+    assert_int_equal(check_text(table, xml, 1), MDM_DECLINED);
+    assert_string_equal(ERROR, text);
+}
+
+
 static inline const char *
 warning(mdm_uint_t n)
 {

@@ -310,7 +310,7 @@ test_schema(void **state)
                         "\"Predicate\":\"@status(device.colour) == 1\"}"),
             "Payload.Predicate: unknown status item \"device.colour\"");
 
-    wrong(DECLARATION(TEST, "{}"), "Payload.Echo: required key is missing");
+    unknown(DECLARATION(TEST, "{}"), "Payload.Echo: required key is missing");
     wrong(DECLARATION(TEST, "{\"Echo\":1}"),
           "Payload.Echo: string expected, integer found");
     wrong(DECLARATION(TEST, "{\"Echo\":null}"),
@@ -320,9 +320,9 @@ test_schema(void **state)
     wrong(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[],"
                       "\"Predicate\":\"(\"}"),
           "Payload.Predicate: a bracket is not closed, at byte 1");
-    wrong(DECLARATION("com.apple.configuration.passcode.settings",
-                      "{\"MinimumLength\":17}"),
-          "Payload.MinimumLength: out of range");
+    unknown(DECLARATION("com.apple.configuration.passcode.settings",
+                        "{\"MinimumLength\":17}"),
+            "Payload.MinimumLength: out of range");
     wrong(DECLARATION("com.apple.configuration.passcode.settings",
                       "{\"MinimumLength\":\"${len}\"}"),
           "Payload.MinimumLength: integer expected, string with variables "
@@ -336,9 +336,9 @@ test_schema(void **state)
     wrong(DECLARATION("com.apple.configuration.softwareupdate.settings",
                       "{\"Deferrals\":[]}"),
           "Payload.Deferrals: object expected, array found");
-    wrong(DECLARATION("com.apple.configuration.softwareupdate.settings",
-                      "{\"Deferrals\":{\"MajorPeriodInDays\":0}}"),
-          "Payload.Deferrals.MajorPeriodInDays: out of range");
+    unknown(DECLARATION("com.apple.configuration.softwareupdate.settings",
+                        "{\"Deferrals\":{\"MajorPeriodInDays\":0}}"),
+            "Payload.Deferrals.MajorPeriodInDays: out of range");
 
     good(DECLARATION("com.apple.configuration.passcode.settings",
                      "{\"MinimumLength\":16,\"RequirePasscode\":true}"));

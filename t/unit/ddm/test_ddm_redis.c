@@ -317,8 +317,15 @@ test_validate(void **state)
     (void) state;
 
     fails(400, MDM_PUT, "/v1/declarations",
-          BODY("a", "configuration.management.test", "{}"),
-          "Payload.Echo: required key is missing");
+          BODY("a", "configuration.management.test", "{\"Echo\":1}"),
+          "Payload.Echo: string expected, integer found");
+
+    assert_int_equal(run(MDM_PUT, "/v1/declarations?warnings=1",
+                         BODY("a", "configuration.management.test", "{}")),
+                     200);
+    assert_string_equal(mdm_unit_api_text(x, "warnings/0"),
+                        "Payload.Echo: required key is missing");
+    assert_int_equal(run(MDM_DELETE, "/v1/declarations/a", ""), 204);
 
     assert_int_equal(run(MDM_PUT, "/v1/declarations?validate=0",
                          BODY("a", "configuration.management.test", "{}")),
@@ -353,8 +360,8 @@ test_validate(void **state)
     assert_int_equal(put(BODY("d", "configuration.management.test", "{}")),
                      204);
     fails(400, MDM_PUT, "/v1/declarations?validate=1",
-          BODY("d", "configuration.management.test", "{}"),
-          "Payload.Echo: required key is missing");
+          BODY("d", "configuration.management.test", "{\"Echo\":1}"),
+          "Payload.Echo: string expected, integer found");
     fails(400, MDM_PUT, "/v1/declarations?validate=2", TEST("d", ""),
           "the argument \"validate\" is neither 0 nor 1");
 }

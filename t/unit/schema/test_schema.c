@@ -184,7 +184,9 @@ walk_required(plist_t root, const mdm_schema_node_t *node, plist_t value,
             snprintf(text, sizeof(text), "%s: required key is missing",
                      place);
 
-            assert_int_equal(check(root, 0), MDM_DECLINED);
+            assert_int_equal(check(root, 0), MDM_OK);
+            assert_string_equal(warning(0), text);
+            assert_int_equal(check(root, 1), MDM_DECLINED);
             assert_string_equal(ERROR, text);
             (*n)++;
 
@@ -459,9 +461,16 @@ test_texts(void **state)
 {
     (void) state;
 
-    assert_int_equal(check_xml(COMMAND("InstallProfile", ""), 0),
-                     MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.Payload: required key is missing");
+    warned(&mdm_schema_commands, COMMAND("InstallProfile", ""),
+           "Command.Payload: required key is missing");
+
+    /* each that is missing */
+
+    assert_int_equal(check_xml(COMMAND("SetFirmwarePassword",
+        "<key>Other</key><true/>"), 0), MDM_OK);
+    assert_string_equal(warning(0), "Command.Other: unknown key");
+    assert_string_equal(warning(1), "Command.NewPassword: required key is "
+                        "missing");
 
     assert_int_equal(check_xml(COMMAND("DeviceInformation",
         "<key>Queries</key><string>UDID</string>"), 0), MDM_DECLINED);
@@ -476,12 +485,11 @@ test_texts(void **state)
     /* required only where its parent is */
 
     assert_int_equal(check_xml(COMMAND("EraseDevice", ""), 0), MDM_OK);
-    assert_int_equal(check_xml(COMMAND("EraseDevice",
-        "<key>ReturnToService</key><dict/>"), 0), MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.ReturnToService.Enabled: required "
-                        "key is missing");
+    warned(&mdm_schema_commands, COMMAND("EraseDevice",
+           "<key>ReturnToService</key><dict/>"),
+           "Command.ReturnToService.Enabled: required key is missing");
 
-    /* a string that Apple may add, an integer that it may not */
+    /* a string, an integer that Apple may add */
 
     assert_int_equal(check_xml(COMMAND("EraseDevice",
         "<key>ObliterationBehavior</key><string>Sometimes</string>"), 0),
@@ -489,10 +497,11 @@ test_texts(void **state)
     assert_string_equal(warning(0), "Command.ObliterationBehavior: unknown "
                         "value \"Sometimes\"");
 
-    assert_int_equal(check_xml(COMMAND("InstallApplication",
-        "<key>ManagementFlags</key><integer>2</integer>"), 0), MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.ManagementFlags: 2 is not an "
-                        "allowed value");
+    warned(&mdm_schema_commands, COMMAND("Settings",
+           "<key>Settings</key><array><dict><key>Item</key>"
+           "<string>AccessibilitySettings</string>"
+           "<key>TextSize</key><integer>12</integer></dict></array>"),
+           "Command.Settings[0].TextSize: 12 is not an allowed value");
 
     assert_int_equal(check_xml(COMMAND("ScheduleOSUpdate",
         "<key>Updates</key><array/>"), 0), MDM_OK);
@@ -550,16 +559,15 @@ test_settings(void **state)
         "<dict><key>Item</key><string>Bluetooth</string>"
         "<key>Enabled</key><true/></dict>"
         "<dict><key>Item</key><string>Wallpaper</string>"
-        "<key>Image</key><data>AAAA</data></dict>"), 0), MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.Settings[1].Where: required key is "
-                        "missing");
+        "<key>Image</key><data>AAAA</data></dict>"), 0), MDM_OK);
+    assert_string_equal(warning(0), "Command.Settings[1].Where: required key "
+                        "is missing");
 
-    assert_int_equal(check_xml(SETTINGS(
+    warned(&mdm_schema_commands, SETTINGS(
         "<dict><key>Item</key><string>Wallpaper</string>"
         "<key>Where</key><integer>4</integer>"
-        "<key>Image</key><data>AAAA</data></dict>"), 0), MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.Settings[0].Where: 4 is not an "
-                        "allowed value");
+        "<key>Image</key><data>AAAA</data></dict>"),
+        "Command.Settings[0].Where: 4 is not an allowed value");
 
     /* a key of another item */
 
@@ -569,10 +577,9 @@ test_settings(void **state)
         "<key>Where</key><integer>4</integer></dict>"), 0), MDM_OK);
     assert_string_equal(warning(0), "Command.Settings[0].Where: unknown key");
 
-    assert_int_equal(check_xml(SETTINGS(
-        "<dict><key>Enabled</key><true/></dict>"), 0), MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.Settings[0].Item: required key is "
-                        "missing");
+    warned(&mdm_schema_commands, SETTINGS(
+        "<dict><key>Enabled</key><true/></dict>"),
+        "Command.Settings[0].Item: required key is missing");
 
     assert_int_equal(check_xml(SETTINGS(
         "<dict><key>Item</key><integer>1</integer></dict>"), 0),
@@ -654,9 +661,11 @@ test_warnings(void **state)
 
     plist_dict_set_item(command, "RequestType",
                         plist_new_string("InstallProfile"));
+    plist_dict_set_item(command, "Payload", plist_new_bool(1));
 
     assert_int_equal(check(command, 0), MDM_DECLINED);
-    assert_string_equal(ERROR, "Command.Payload: required key is missing");
+    assert_string_equal(ERROR, "Command.Payload: data expected, boolean "
+                        "found");
     assert_int_equal(result.nwarnings, MDM_SCHEMA_WARNINGS);
 
     plist_free(command);
