@@ -107,7 +107,8 @@ for my $changed (0, 1) {
 
 for ([ '@status(device.model.family) == "iPad"', undef ],
      [ '(@property(a)',
-       'Payload.Predicate: a bracket is not closed, at byte 1' ],
+       'Payload.Predicate: an operator or ")" expected, at byte 14' ],
+     [ '@property(a) + 1 > 2', undef ],
      [ '@status(device.colour) == 1',
        'Payload.Predicate: unknown status item "device.colour"' ])
 {
@@ -118,6 +119,10 @@ for ([ '@status(device.model.family) == "iPad"', undef ],
 
     defined $error ? refused($r, 400, $error, $predicate)
                    : is($r->status, 204, $predicate);
+
+    warned('activation.simple', { StandardConfigurations => [],
+                                  Predicate => $predicate }, $error,
+           $predicate) if defined $error;
 }
 
 

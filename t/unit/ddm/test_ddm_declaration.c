@@ -317,9 +317,9 @@ test_schema(void **state)
           "Payload.Echo: string expected, null found");
     wrong(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"a\",[]]}"),
           "Payload.StandardConfigurations[1]: string expected, array found");
-    wrong(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[],"
-                      "\"Predicate\":\"(\"}"),
-          "Payload.Predicate: a bracket is not closed, at byte 1");
+    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[],"
+                        "\"Predicate\":\"(\"}"),
+            "Payload.Predicate: a value expected, at byte 2");
     unknown(DECLARATION("com.apple.configuration.passcode.settings",
                         "{\"MinimumLength\":17}"),
             "Payload.MinimumLength: out of range");
