@@ -37,6 +37,7 @@ mdm_ddm_check_table(mdm_arena_t *arena, const mdm_schema_table_t *table,
     walk.result = result;
     walk.strict = strict;
     walk.depth = 0;
+    walk.lenient = 0;
 
     node = mdm_schema_find(table, type);
 

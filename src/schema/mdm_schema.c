@@ -38,6 +38,7 @@ mdm_schema_check(mdm_arena_t *arena, const mdm_schema_table_t *table,
     walk.result = result;
     walk.strict = strict;
     walk.depth = 0;
+    walk.lenient = 0;
 
     path.parent = NULL;
     path.key = "Command";

@@ -47,6 +47,51 @@ typedef struct {
                                               behind the children */
 #define MDM_SCHEMA_SHAPES     0x04         /* the children are shapes */
 #define MDM_SCHEMA_RANGE      0x08         /* integers: minimum, maximum */
+#define MDM_SCHEMA_BITS       0x10         /* integers: all bits that it may
+                                              have */
+#define MDM_SCHEMA_BETA       0x20         /* what is wrong here is a warning
+                                              at most */
+
+
+/* systems, in the order of "since" below; a mask has 1 << system */
+
+enum {
+    MDM_SCHEMA_IOS = 0,                    /* iPadOS, too */
+    MDM_SCHEMA_MACOS,
+    MDM_SCHEMA_TVOS,
+    MDM_SCHEMA_VISIONOS,
+    MDM_SCHEMA_WATCHOS,
+    MDM_SCHEMA_SYSTEMS                     /* another one, or not known */
+};
+
+
+/* what supports a node, and all below it */
+
+typedef struct {
+    uint32_t                  since[MDM_SCHEMA_SYSTEMS];
+                                           /* the first version, 17.4.1 is
+                                              170401; 0: any, not known */
+    uint16_t                  asset;       /* of a reference: the first type
+                                              that it may have, in values */
+    uint16_t                  rights;      /* AccessRights that are needed */
+    u_char                    nassets;
+    u_char                    supervised;  /* masks: where it has to be
+                                              supervised; where it is not on
+                                              the device channel, the user
+                                              channel, with User Enrollment */
+    u_char                    no_device;
+    u_char                    no_user;
+    u_char                    no_enrollment;
+    u_char                    shared;      /* on Shared iPad */
+} mdm_schema_support_t;
+
+
+#define MDM_SCHEMA_NEVER             UINT32_MAX
+
+#define MDM_SCHEMA_SHARED_REQUIRED   0x01
+#define MDM_SCHEMA_SHARED_FORBIDDEN  0x02
+#define MDM_SCHEMA_SHARED_NO_DEVICE  0x04  /* not on the device channel */
+#define MDM_SCHEMA_SHARED_NO_USER    0x08
 
 
 typedef struct {
@@ -59,6 +104,10 @@ typedef struct {
     const int64_t            *integers;
     mdm_uint_t                nnodes;
     mdm_uint_t                ncommands;
+    const mdm_schema_support_t  *supports;
+    const uint16_t           *support;     /* of each node: one of these, the
+                                              first says nothing; NULL: there
+                                              are none */
 } mdm_schema_table_t;
 
 
@@ -102,8 +151,8 @@ typedef struct {
  * (an unknown RequestType, key or Item, a required key that is missing, a
  * value that is not one of the listed ones or out of its range, an array
  * without elements) is a warning, or refused where strict is 1.  An integer
- * is welcome where a real is asked for.  MDM_OK; MDM_DECLINED: result->error;
- * MDM_ERROR: no memory.
+ * is welcome where a real is asked for.  Where the table has a beta, all is
+ * a warning.  MDM_OK; MDM_DECLINED: result->error; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_schema_command(mdm_arena_t *arena, plist_t command,
     mdm_uint_t strict, mdm_schema_result_t *result);
@@ -137,6 +186,10 @@ const mdm_schema_node_t *mdm_schema_element(const mdm_schema_table_t *table,
 /* 1 if the string is one of those that the table lists for the node */
 mdm_uint_t mdm_schema_listed(const mdm_schema_table_t *table,
     const mdm_schema_node_t *node, const mdm_str_t *value);
+
+/* what the table says that supports the node alone; NULL: nothing */
+const mdm_schema_support_t *mdm_schema_support(const mdm_schema_table_t *table,
+    const mdm_schema_node_t *node);
 
 /* a letter as in mdm_schema_node_t; 0: not known (node is NULL), or any */
 int mdm_schema_type(const mdm_schema_node_t *node);

@@ -79,6 +79,22 @@ mdm_schema_element(const mdm_schema_table_t *table,
 }
 
 
+const mdm_schema_support_t *
+mdm_schema_support(const mdm_schema_table_t *table,
+    const mdm_schema_node_t *node)
+{
+    mdm_uint_t  i;
+
+    if (node == NULL || table->support == NULL) {
+        return NULL;
+    }
+
+    i = table->support[node - table->nodes];
+
+    return (i == 0) ? NULL : table->supports + i;
+}
+
+
 int
 mdm_schema_type(const mdm_schema_node_t *node)
 {

@@ -25,6 +25,9 @@ static mdm_int_t mdm_schema_shape(mdm_schema_walk_t *walk,
 static mdm_int_t mdm_schema_value(mdm_schema_walk_t *walk,
     const mdm_schema_node_t *node, const void *value,
     const mdm_schema_path_t *path);
+static mdm_int_t mdm_schema_typed(mdm_schema_walk_t *walk,
+    const mdm_schema_node_t *node, const void *value,
+    const mdm_schema_path_t *path);
 static mdm_int_t mdm_schema_container(mdm_schema_walk_t *walk,
     const mdm_schema_node_t *node, const void *value,
     const mdm_schema_path_t *path);
@@ -55,6 +58,10 @@ mdm_schema_walk(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     const void *dict, const mdm_schema_path_t *path)
 {
     mdm_int_t  rc;
+
+    if (node->flags & MDM_SCHEMA_BETA) {
+        walk->lenient = 1;
+    }
 
     rc = mdm_schema_members(walk, node, dict, path);
 
@@ -120,6 +127,7 @@ mdm_schema_required(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     const void *dict, const mdm_schema_path_t *path)
 {
     mdm_int_t                 rc;
+    mdm_uint_t                lenient;
     const char               *name;
     const mdm_schema_node_t  *child, *last;
 
@@ -138,7 +146,15 @@ mdm_schema_required(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
             continue;
         }
 
+        lenient = walk->lenient;
+
+        if (child->flags & MDM_SCHEMA_BETA) {
+            walk->lenient = 1;
+        }
+
         rc = mdm_schema_key(walk, path, name, "required key is missing", 0);
+
+        walk->lenient = lenient;
 
         if (rc != MDM_OK) {
             return rc;
@@ -263,6 +279,27 @@ mdm_schema_shape(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
 
 static mdm_int_t
 mdm_schema_value(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
+    const void *value, const mdm_schema_path_t *path)
+{
+    mdm_int_t   rc;
+    mdm_uint_t  lenient;
+
+    lenient = walk->lenient;
+
+    if (node->flags & MDM_SCHEMA_BETA) {
+        walk->lenient = 1;
+    }
+
+    rc = mdm_schema_typed(walk, node, value, path);
+
+    walk->lenient = lenient;
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_schema_typed(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     const void *value, const mdm_schema_path_t *path)
 {
     if (node->type == 0) {
@@ -390,13 +427,19 @@ mdm_schema_integer(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
         return mdm_schema_unknown(walk, path, &mdm_schema_range);
     }
 
+    if ((node->flags & MDM_SCHEMA_BITS) && (n & ~allowed[0]) == 0) {
+        return MDM_OK;
+    }
+
     for (i = 0; i < node->nvalues; i++) {
         if (n == allowed[i]) {
             return MDM_OK;
         }
     }
 
-    if (mdm_printf(walk->arena, &text, "%lld is not an allowed value",
+    if (mdm_printf(walk->arena, &text, (node->flags & MDM_SCHEMA_BITS)
+                                       ? "%lld has unknown bits"
+                                       : "%lld is not an allowed value",
                    (long long) n)
         != MDM_OK)
     {
@@ -478,7 +521,7 @@ mdm_schema_unknown(mdm_schema_walk_t *walk, const mdm_schema_path_t *path,
 {
     mdm_str_t  place, text;
 
-    if (walk->strict) {
+    if (walk->strict && !walk->lenient) {
         return mdm_schema_refuse(walk, path, what);
     }
 
@@ -503,6 +546,10 @@ mdm_schema_refuse(mdm_schema_walk_t *walk, const mdm_schema_path_t *path,
     const mdm_str_t *what)
 {
     mdm_str_t  place;
+
+    if (walk->lenient) {
+        return mdm_schema_unknown(walk, path, what);
+    }
 
     if (mdm_schema_path(walk->arena, &place, path) != MDM_OK
         || mdm_printf(walk->arena, &walk->result->error, "%.*s: %.*s",

@@ -87,6 +87,8 @@ typedef struct {
     mdm_schema_result_t       *result;
     mdm_uint_t                 strict;
     mdm_uint_t                 depth;      /* 0 at first */
+    mdm_uint_t                 lenient;    /* 0 at first; 1: nothing is
+                                              refused here */
 } mdm_schema_walk_t;
 
 

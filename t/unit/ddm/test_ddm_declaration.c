@@ -353,12 +353,62 @@ test_schema(void **state)
                         "{\"ManagedExtensions\":{\"com.x\":{\"Stat\":1}}}"),
             "Payload.ManagedExtensions.com.x.Stat: unknown key");
 
-    /* later than 18.1; known by its name only */
+    /* later than 18.1 */
 
     good(DECLARATION("com.apple.configuration.package",
                      "{\"ManifestURL\":\"https://a\"}"));
-    good(DECLARATION("com.apple.configuration.network.relay",
-                     "{\"What\":[true]}"));
+    good(DECLARATION("com.apple.configuration.legacy",
+                     "{\"ProfileAssetReference\":\"a\"}"));
+    unknown(DECLARATION("com.apple.configuration.safari.bookmarks",
+                        "{\"ManagedBookmarks\":[{\"GroupIdentifier\":\"x\","
+                        "\"Bookmarks\":[],\"Title\":\"t\",\"Icon\":1}]}"),
+            "Payload.ManagedBookmarks[0].Icon: unknown key");
+    wrong(DECLARATION("com.apple.configuration.safari.bookmarks",
+                      "{\"ManagedBookmarks\":{}}"),
+          "Payload.ManagedBookmarks: array expected, object found");
+}
+
+
+/* what is known of betas only is warned of at most */
+
+static void
+test_beta(void **state)
+{
+    mdm_uint_t  i;
+
+    static const struct {
+        const char  *text;
+        const char  *warning;
+    } list[] = {
+        { DECLARATION("com.apple.configuration.network.relay",
+                      "{\"What\":[true]}"),
+          "Payload.What: unknown key" },
+        { DECLARATION("com.apple.configuration.network.relay",
+                      "{\"UIToggleEnabled\":1}"),
+          "Payload.UIToggleEnabled: boolean expected, integer found" },
+        { DECLARATION("com.apple.configuration.app.managed",
+                      "{\"AppStoreID\":\"1\",\"AppConfig\":1}"),
+          "Payload.AppConfig: object expected, integer found" },
+        { DECLARATION("com.apple.configuration.app.managed",
+                      "{\"AppStoreID\":\"1\",\"AppConfig\":{\"a\":1}}"),
+          "Payload.AppConfig.a: unknown key" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        assert_int_equal(read_mode(list[i].text, MDM_VALIDATE_STRICT), MDM_OK);
+        assert_true(d.schema.nwarnings >= 1);
+        assert_string_equal((char *) d.schema.warnings->text.data,
+                            list[i].warning);
+    }
+
+    /* beside one, all is as ever */
+
+    bad(DECLARATION("com.apple.configuration.app.managed",
+                    "{\"AppConfig\":{},\"AppStoreID\":1}"),
+        MDM_VALIDATE_WARN,
+        "Payload.AppStoreID: string expected, integer found");
 }
 
 
@@ -466,6 +516,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_schema, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_beta, setup, teardown),
         cmocka_unit_test_setup_teardown(test_canonical, setup, teardown)
     };
 

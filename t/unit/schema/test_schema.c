@@ -459,6 +459,11 @@ test_request_type(void **state)
 static void
 test_texts(void **state)
 {
+    char        text[512];
+    mdm_uint_t  i;
+
+    static const int  flags[] = { 0, 1, 4, 5 };
+
     (void) state;
 
     warned(&mdm_schema_commands, COMMAND("InstallProfile", ""),
@@ -502,6 +507,24 @@ test_texts(void **state)
            "<string>AccessibilitySettings</string>"
            "<key>TextSize</key><integer>12</integer></dict></array>"),
            "Command.Settings[0].TextSize: 12 is not an allowed value");
+
+    /* bits are put together as one likes */
+
+    for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        snprintf(text, sizeof(text), COMMAND("InstallApplication",
+                 "<key>iTunesStoreID</key><integer>361309726</integer>"
+                 "<key>ManagementFlags</key><integer>%d</integer>"), flags[i]);
+        assert_int_equal(check_xml(text, 1), MDM_OK);
+    }
+
+    warned(&mdm_schema_commands, COMMAND("InstallApplication",
+           "<key>iTunesStoreID</key><integer>1</integer>"
+           "<key>ManagementFlags</key><integer>6</integer>"),
+           "Command.ManagementFlags: 6 has unknown bits");
+    warned(&mdm_schema_commands, COMMAND("InstallApplication",
+           "<key>iTunesStoreID</key><integer>1</integer>"
+           "<key>ManagementFlags</key><integer>-1</integer>"),
+           "Command.ManagementFlags: -1 has unknown bits");
 
     assert_int_equal(check_xml(COMMAND("ScheduleOSUpdate",
         "<key>Updates</key><array/>"), 0), MDM_OK);

@@ -124,7 +124,9 @@ static const mdm_schema_table_t  test_table = {
     test_table_values,
     test_table_integers,
     24,
-    3
+    3,
+    NULL,
+    NULL
 };
 
 
