@@ -545,7 +545,8 @@ is_deeply(got(200, 'items that a Mac lacks', PUT =>
               body => [ 'content-cache.info', 'app.managed.list',
                         'device.model.family' ]),
           { warnings => [
-              'status item "app.managed.list" is not on macOS',
+              'status item "app.managed.list" needs macOS 26.0, '
+            . 'this is 15.1',
               'status item "content-cache.info" needs macOS 27.0, this is '
               . '15.1' ] }, 'what is wrong with them');
 is_deeply(get('status-subscriptions/DEV-1'),

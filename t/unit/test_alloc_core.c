@@ -260,7 +260,7 @@ static const struct {
             "<string>ProfileList</string></dict><key>More</key><true/>"
             "<key>CommandUUID</key><string>C-1</string></dict>") },
 
-    { "command, a key missing", ALLOC_REFUSED, 0, MDM_VALIDATE_WARN,
+    { "command, a key missing", ALLOC_REFUSED, 0, MDM_VALIDATE_STRICT,
       PLIST("<dict><key>Command</key><dict><key>RequestType</key>"
             "<string>InstallProfile</string></dict><key>CommandUUID</key>"
             "<string>C-1</string></dict>") },

@@ -470,7 +470,8 @@ test_enqueue_input(void **state)
 
     x = mdm_unit_api_request(&settings, MDM_POST, "/v1/enqueue/A",
                              "application/json; charset=utf-8",
-                             "{\"RequestType\":\"InstallProfile\"}", 32);
+                             "{\"RequestType\":\"InstallProfile\","
+                             "\"Payload\":1}", 44);
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 400);
     assert_non_null(strstr(mdm_unit_api_text(x, "command_error"),
