@@ -72,10 +72,17 @@ warned('configuration.passcode.settings', { MinimumLength => 17 },
        'Payload.MinimumLength: out of range', 'a range');
 refused(put(strict => $test, { Echo => 'x', Ecko => 1 }), 400,
         'Payload.Ecko: unknown key', 'strict');
-refused(put(warn => 'activation.simple',
-            { StandardConfigurations => ['none'] }), 400,
-        'Payload: there is no declaration "none", to which it refers '
-        . '(validate=0 allows that)', 'a reference');
+is(call('DELETE', '/warn/v1/declarations/a%2F1')->status, 204, 'gone');
+warned('activation.simple', { StandardConfigurations => ['none'] },
+       'Payload.StandardConfigurations[0]: there is no declaration "none"',
+       'a reference');
+is(call('DELETE', '/warn/v1/declarations/a%2F1')->status, 204, 'gone');
+warned($test, { Echo => '${site} ${serial}' },
+       'Payload.Echo: no enrollment has a variable "site"', 'a variable');
+is(call('PUT', '/warn/v1/enrollment-variables/E?variable=site&value=n')
+   ->status, 204, 'a variable');
+is(put(strict => $test, { Echo => '${site}' })->status, 204,
+   'somebody has it');
 refused(put(off => $test, { Echo => 1 }, '?validate=1'), 400,
         'Payload.Echo: string expected, integer found',
         'asked for where it is off');

@@ -8,9 +8,14 @@
 
 #include "mdm_api_assignment.h"
 #include "mdm_api_ddm.h"
+#include "mdm_ddm_declaration.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_key.h"
+
+
+static mdm_uint_t mdm_api_assign_variables(const mdm_api_assign_t *assign,
+    mdm_str_t *names);
 
 
 mdm_int_t
@@ -66,8 +71,8 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
     mdm_int_t state)
 {
     mdm_int_t   rc;
-    mdm_str_t   key, *args;
-    mdm_uint_t  quiet;
+    mdm_str_t   key, *args, *names;
+    mdm_uint_t  n, quiet;
 
     quiet = 0;
 
@@ -78,11 +83,30 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
 
     /* the master's rev: has the partition all that this channel is to get? */
 
-    if (mdm_exchange_calls(x, 2, state) != MDM_CALL
+    n = mdm_api_assign_variables(assign, NULL);
+
+    if (mdm_exchange_calls(x, (n == 0) ? 2 : 3, state) != MDM_CALL
         || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
         || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0) == NULL)
     {
         return MDM_ERROR;
+    }
+
+    /* what declarations may use; should this one fail, they are warned of */
+
+    if (n != 0) {
+        names = mdm_exchange_call(x, 2, &mdm_script_ddm_variables, &key, n);
+
+        if (names == NULL
+            || mdm_api_number(x, &names[MDM_ARG_DDM_VARIABLES_MOST],
+                              MDM_DDM_VARIABLES)
+               != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        (void) mdm_api_assign_variables(assign,
+                                        &names[MDM_ARG_DDM_VARIABLES_NAMES]);
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_ddm_assign, &assign->en.tag,
@@ -109,6 +133,37 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
            assign->nops * sizeof(mdm_str_t));
 
     return MDM_CALL;
+}
+
+
+/* how many variables are given, and their names where they are asked for */
+
+static mdm_uint_t
+mdm_api_assign_variables(const mdm_api_assign_t *assign, mdm_str_t *names)
+{
+    mdm_str_t   *ops;
+    mdm_uint_t   i, n;
+
+    n = 0;
+
+    for (i = 0; i < assign->nops; i += 3) {
+        ops = &assign->ops[i];
+
+        if (!mdm_str_is(&ops[0], "set") || ops[1].len < 2
+            || memcmp(ops[1].data, "v:", 2) != 0)
+        {
+            continue;
+        }
+
+        if (names != NULL) {
+            names[n].data = ops[1].data + 2;
+            names[n].len = ops[1].len - 2;
+        }
+
+        n++;
+    }
+
+    return n;
 }
 
 

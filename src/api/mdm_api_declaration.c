@@ -17,12 +17,18 @@
 typedef struct {
     mdm_schema_result_t       schema;
     mdm_str_t                 id;          /* key form */
+    mdm_ddm_references_t      references;
+    mdm_ddm_references_t      variables;
     mdm_uint_t                warnings;    /* 1: are asked for */
 } mdm_api_put_t;
 
 
 static mdm_int_t mdm_api_declaration_put_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_declaration_put_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_api_declaration_problems(mdm_exchange_t *x,
+    mdm_api_put_t *put);
+static mdm_int_t mdm_api_declaration_put_done(mdm_exchange_t *x,
+    mdm_api_put_t *put);
 static mdm_int_t mdm_api_declaration_answer(mdm_exchange_t *x);
 
 
@@ -93,6 +99,8 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
 
     put->schema = d.schema;
     put->id = d.key;
+    put->references = d.references;
+    put->variables = d.variables;
 
     rc = mdm_api_change(x, &mdm_script_ddm_declaration_put, &args);
     if (rc != MDM_OK) {
@@ -105,11 +113,22 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
     args[MDM_ARG_DDM_DECLARATION_PUT_PAYLOAD] = d.payload;
     args[MDM_ARG_DDM_DECLARATION_PUT_VARS] = d.vars;
     args[MDM_ARG_DDM_DECLARATION_PUT_REFS] = d.refs;
-    args[MDM_ARG_DDM_DECLARATION_PUT_CHECK] = mdm_api_flag(refs);
+    args[MDM_ARG_DDM_DECLARATION_PUT_WANTS] = d.wants;
+    args[MDM_ARG_DDM_DECLARATION_PUT_UNKNOWN] = d.unknown;
+
+    if (validate == MDM_VALIDATE_STRICT) {
+        mdm_str_set(&args[MDM_ARG_DDM_DECLARATION_PUT_CHECK], "2");
+
+    } else {
+        args[MDM_ARG_DDM_DECLARATION_PUT_CHECK] = mdm_api_flag(refs);
+    }
 
     return (mdm_api_number(x, &args[MDM_ARG_DDM_DECLARATION_PUT_MOST],
                            MDM_DDM_MOST)
-            == MDM_OK)
+            == MDM_OK
+            && mdm_api_number(x, &args[MDM_ARG_DDM_DECLARATION_PUT_MOST_VARS],
+                              MDM_DDM_VARIABLES)
+               == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
 }
 
@@ -117,42 +136,80 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_declaration_put_answer(mdm_exchange_t *x)
 {
-    mdm_str_t               name;
-    mdm_uint_t              changed;
-    mdm_api_put_t          *put;
-    mdm_json_out_t          j;
-    const mdm_reply_t      *reply;
-    mdm_quote_t      quote;
-    mdm_schema_warning_t   *w;
+    mdm_int_t       rc;
+    mdm_api_put_t  *put;
 
     put = x->ctx;
-    reply = x->calls[0].reply;
-    name = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_PUT_ID);
 
-    switch (mdm_reply_code(reply, 0)) {
-
-    case -1:
-        return mdm_exchange_refuse(x, 400, "Payload: there is no declaration "
-                                   "\"%s\", to which it refers (validate=0 "
-                                   "allows that)",
-                                   mdm_api_shown(x, &name, &quote));
-
-    case -2:
+    if (mdm_reply_code(x->calls[0].reply, 0) == -2) {
         return mdm_exchange_refuse(x, 409, "there are %d declarations "
                                    "already, the most that a tenant has",
                                    MDM_DDM_MOST);
-
-    case -3:
-        return mdm_exchange_refuse(x, 400, "Payload: the declaration "
-                                   "\"%s\", to which it refers, is of "
-                                   "another kind (validate=0 allows that)",
-                                   mdm_api_shown(x, &name, &quote));
-
-    default:
-        break;
     }
 
-    changed = (mdm_reply_code(reply, 0) == 1);
+    rc = mdm_api_declaration_problems(x, put);
+
+    return (rc == MDM_OK) ? mdm_api_declaration_put_done(x, put) : rc;
+}
+
+
+/* what the script has not found as it should be: warnings, or a refusal */
+
+static mdm_int_t
+mdm_api_declaration_problems(mdm_exchange_t *x, mdm_api_put_t *put)
+{
+    size_t                i, n;
+    mdm_str_t             type, text;
+    const mdm_reply_t    *reply;
+    mdm_ddm_reference_t  *ref;
+
+    reply = x->calls[0].reply;
+
+    for (i = MDM_RET_DDM_DECLARATION_PUT_PROBLEMS;
+         mdm_reply_row(reply, i, MDM_NRET_DDM_DECLARATION_PUT_PROBLEMS);
+         i += MDM_NRET_DDM_DECLARATION_PUT_PROBLEMS)
+    {
+        n = (size_t) mdm_reply_int(reply,
+                         i + MDM_RET_DDM_DECLARATION_PUT_PROBLEMS_AT, -1);
+        type = mdm_reply_str(reply,
+                         i + MDM_RET_DDM_DECLARATION_PUT_PROBLEMS_TYPE);
+
+        if (n < put->references.n) {
+            ref = &put->references.list[n];
+
+        } else if (n - put->references.n < put->variables.n) {
+            ref = &put->variables.list[n - put->references.n];
+
+        } else {
+            continue;
+        }
+
+        if (mdm_ddm_reference_wrong(x->arena, &text, ref, &type) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        if (mdm_reply_code(reply, 0) == -1) {
+            return mdm_exchange_refuse(x, 400, "%.*s", mdm_fmt(&text));
+        }
+
+        if (mdm_schema_warn(x->arena, &put->schema, &text) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_declaration_put_done(mdm_exchange_t *x, mdm_api_put_t *put)
+{
+    mdm_uint_t             changed;
+    mdm_quote_t            quote;
+    mdm_json_out_t         j;
+    mdm_schema_warning_t  *w;
+
+    changed = (mdm_reply_code(x->calls[0].reply, 0) == 1);
 
     for (w = put->schema.warnings; w != NULL; w = w->next) {
         mdm_exchange_log(x, MDM_LOG_NOTICE, "declaration \"%s\": %.*s",

@@ -16,6 +16,7 @@
 #include "mdm_json.h"
 #include "mdm_json_write.h"
 #include "mdm_key.h"
+#include "mdm_schema_declarations.h"
 
 
 /* names in a list: variables, references */
@@ -35,6 +36,8 @@ typedef struct {
 typedef struct {
     mdm_ddm_names_t           vars;
     mdm_ddm_names_t           refs;
+    mdm_ddm_declaration_t    *d;
+    mdm_uint_t                activation;
     const char               *bad;         /* a variable's name, or NULL */
     size_t                    bad_len;
     mdm_uint_t                in_key;      /* a variable in a key */
@@ -51,12 +54,14 @@ static mdm_int_t mdm_ddm_validate(mdm_arena_t *arena, const json_t *payload,
 static mdm_int_t mdm_ddm_subscription(mdm_arena_t *arena,
     const json_t *payload, mdm_uint_t strict, mdm_ddm_declaration_t *d);
 static void mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value,
-    const char *key);
+    const char *key, const mdm_schema_node_t *node,
+    const mdm_schema_path_t *path);
 static mdm_uint_t mdm_ddm_is_reference(const char *key);
 static void mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
-    mdm_uint_t reference);
+    mdm_uint_t reference, const mdm_schema_node_t *node,
+    const mdm_schema_path_t *path);
 static void mdm_ddm_name(mdm_ddm_names_t *names, const char *text,
-    size_t len);
+    size_t len, mdm_str_t *key);
 static mdm_int_t mdm_ddm_join(mdm_arena_t *arena, mdm_ddm_names_t *names,
     mdm_str_t *dst);
 
@@ -81,6 +86,7 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
     mdm_int_t            rc;
     mdm_ddm_scan_t      *scan;
     mdm_quote_t   quote;
+    mdm_schema_path_t    path;
 
     memset(d, 0, sizeof(mdm_ddm_declaration_t));
 
@@ -109,13 +115,22 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
     scan->vars.arena = arena;
     scan->refs.arena = arena;
 
-    mdm_ddm_scan(scan, payload, "");
+    scan->d = d;
+    scan->activation = (d->kind.data[0] == 'a');
+
+    path.parent = NULL;
+    path.key = "Payload";
+    path.len = sizeof("Payload") - 1;
+    path.index = 0;
+
+    mdm_ddm_scan(scan, payload, "",
+                 mdm_schema_find(&mdm_schema_declarations, &d->type), &path);
 
     if (scan->vars.failed || scan->refs.failed) {
         return MDM_ERROR;
     }
 
-    if (scan->vars.full || scan->refs.full) {
+    if (scan->vars.full || scan->refs.full || d->references.full) {
         return mdm_ddm_refuse(arena, &d->error, "Payload", "too many "
                               "variables or references");
     }
@@ -142,7 +157,10 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
     }
 
     if (mdm_ddm_join(arena, &scan->vars, &d->vars) != MDM_OK
-        || mdm_ddm_join(arena, &scan->refs, &d->refs) != MDM_OK)
+        || mdm_ddm_join(arena, &scan->refs, &d->refs) != MDM_OK
+        || mdm_ddm_references_join(arena, &d->references, &d->wants) != MDM_OK
+        || mdm_ddm_references_join(arena, &d->variables, &d->unknown)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -300,6 +318,11 @@ mdm_ddm_validate(mdm_arena_t *arena, const json_t *payload,
         rc = mdm_ddm_subscription(arena, payload, strict, d);
     }
 
+    if (rc == MDM_OK) {
+        rc = mdm_ddm_references_twice(arena, &d->references, strict,
+                                      &d->schema);
+    }
+
     if (rc == MDM_DECLINED) {
         d->error = d->schema.error;
     }
@@ -358,11 +381,18 @@ mdm_ddm_subscription(mdm_arena_t *arena, const json_t *payload,
 /* all strings of a payload; its depth is bounded already */
 
 static void
-mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value, const char *key)
+mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value, const char *key,
+    const mdm_schema_node_t *node, const mdm_schema_path_t *path)
 {
-    size_t       i;
-    const char  *name;
-    json_t      *member;
+    json_t                    *member;
+    mdm_str_t                  s;
+    const char                *name;
+    mdm_schema_path_t          step;
+    const mdm_schema_table_t  *table;
+
+    table = &mdm_schema_declarations;
+    step.parent = path;
+    step.index = 0;
 
     switch (json_typeof(value)) {
 
@@ -375,18 +405,29 @@ mdm_ddm_scan(mdm_ddm_scan_t *scan, const json_t *value, const char *key)
                 scan->in_key = 1;
             }
 
-            mdm_ddm_scan(scan, member, name);
+            s.data = (u_char *) name;
+            s.len = strlen(name);
+
+            step.key = name;
+            step.len = s.len;
+
+            mdm_ddm_scan(scan, member, name,
+                         mdm_schema_member(table, node, &s), &step);
         }
         break;
 
     case JSON_ARRAY:
-        json_array_foreach(value, i, member) {
-            mdm_ddm_scan(scan, member, key);
+        step.key = NULL;
+        step.len = 0;
+
+        json_array_foreach(value, step.index, member) {
+            mdm_ddm_scan(scan, member, key,
+                         mdm_schema_element(table, node, NULL), &step);
         }
         break;
 
     case JSON_STRING:
-        mdm_ddm_scan_text(scan, value, mdm_ddm_is_reference(key));
+        mdm_ddm_scan_text(scan, value, mdm_ddm_is_reference(key), node, path);
         break;
 
     default:
@@ -418,10 +459,15 @@ mdm_ddm_is_reference(const char *key)
 
 static void
 mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
-    mdm_uint_t reference)
+    mdm_uint_t reference, const mdm_schema_node_t *node,
+    const mdm_schema_path_t *path)
 {
-    size_t       i, len, end;
-    const char  *text;
+    size_t                  i, len, end;
+    mdm_str_t               name;
+    const char             *text;
+    mdm_ddm_declaration_t  *d;
+
+    d = scan->d;
 
     text = json_string_value(value);
     len = json_string_length(value);
@@ -429,7 +475,15 @@ mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
     /* one with variables is another declaration on each device */
 
     if (reference && strstr(text, "${") == NULL) {
-        mdm_ddm_name(&scan->refs, text, len);
+        mdm_ddm_name(&scan->refs, text, len, &name);
+
+        if (!scan->refs.failed
+            && mdm_ddm_reference(scan->refs.arena, &d->references, &name, node,
+                                 scan->activation, path)
+               != MDM_OK)
+        {
+            scan->refs.failed = 1;
+        }
     }
 
     for (i = 0; i + 1 < len; i++) {
@@ -463,28 +517,36 @@ mdm_ddm_scan_text(mdm_ddm_scan_t *scan, const json_t *value,
             return;
         }
 
-        mdm_ddm_name(&scan->vars, text + i + 2, end - i - 2);
+        mdm_ddm_name(&scan->vars, text + i + 2, end - i - 2, &name);
+
+        if (!scan->vars.failed
+            && mdm_ddm_variable(scan->vars.arena, &d->variables, &name, path)
+               != MDM_OK)
+        {
+            scan->vars.failed = 1;
+        }
     }
 }
 
 
 static void
-mdm_ddm_name(mdm_ddm_names_t *names, const char *text, size_t len)
+mdm_ddm_name(mdm_ddm_names_t *names, const char *text, size_t len,
+    mdm_str_t *key)
 {
-    mdm_str_t   raw, key;
+    mdm_str_t   raw;
     mdm_uint_t  i;
 
     raw.data = (u_char *) text;
     raw.len = len;
 
-    if (mdm_key_id(names->arena, &key, &raw) != MDM_OK) {
+    if (mdm_key_id(names->arena, key, &raw) != MDM_OK) {
         names->failed = 1;
         return;
     }
 
     for (i = 0; i < names->n; i++) {
 
-        if (mdm_str_eq(&names->names[i], &key)) {
+        if (mdm_str_eq(&names->names[i], key)) {
             return;
         }
     }
@@ -494,7 +556,7 @@ mdm_ddm_name(mdm_ddm_names_t *names, const char *text, size_t len)
         return;
     }
 
-    names->names[names->n++] = key;
+    names->names[names->n++] = *key;
 }
 
 

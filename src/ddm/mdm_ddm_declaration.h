@@ -12,6 +12,7 @@
 
 
 #include "mdm_base.h"
+#include "mdm_ddm_reference.h"
 #include "mdm_plist.h"
 #include "mdm_schema.h"
 
@@ -23,6 +24,7 @@
 #define MDM_DDM_MOST          10000          /* a tenant */
 #define MDM_DDM_SETS          1000
 #define MDM_DDM_SET           1000           /* declarations a set */
+#define MDM_DDM_VARIABLES     10000          /* names that are remembered */
 
 /* identifiers that begin like this are made by the module itself */
 #define MDM_DDM_RESERVED      "ngx_mdm."
@@ -41,6 +43,11 @@ typedef struct {
     mdm_str_t                 refs;        /* key forms of what it refers to,
                                               likewise: configurations of an
                                               activation, else assets */
+    mdm_ddm_references_t      references;  /* where these are named */
+    mdm_ddm_references_t      variables;   /* the same, but for those that
+                                              each channel has */
+    mdm_str_t                 wants;       /* both as a script takes them */
+    mdm_str_t                 unknown;
     mdm_schema_result_t       schema;      /* its warnings */
     mdm_str_t                 error;       /* why it was refused, begins with
                                               the key path */

@@ -1,37 +1,73 @@
---@args who address limit notify id kind name payload vars refs check most
---@returns code id
+--@args who address limit notify id kind name payload vars refs wants unknown
+--@args check most most_vars
+--@returns code problems...
+--@row problems at type
 -- A declaration as an administrator wants it.
 -- notify: 0 or 1; name: its type; vars, refs: variables, and ids it refers to,
--- parted by commas; check: 1: are these there; most: declarations at most
--- {1}: changed, {0}: it is like that; {-1, id}: it refers to one that is not
--- there; {-2}: there are too many; {-3, id}: it refers to one that is no
--- configuration, or no asset
+-- parted by commas; wants: "id type|type" likewise, where a type may be a
+-- beginning that ends in a dot; unknown: variables that no channel has by
+-- itself; check: 1: are wants and unknown there, 2: else it is refused; most:
+-- declarations at most; most_vars: names of variables that are remembered
+-- {1, problems}: changed, {0, problems}: it is like that; {-1, problems}: it
+-- is refused; {-2}: there are too many.  A problem: which one of wants and
+-- unknown, from 0, and the type that it has, or ""
 --@include event
 --@include ddm_change
 local D = KEYS[1]
 local key = D .. ':d:' .. id
 local old = redis.call('HMGET', key, 'type', 'payload', 'touch', 'refs')
 
-if old[1] == name and old[2] == payload then
-    return {0}
+local reply, at = {1}, 0
+
+local function problem(type)
+    reply[#reply + 1] = at
+    reply[#reply + 1] = type
 end
 
-if check == '1' then
-    for ref in string.gmatch(refs, '[^,]+') do
-        local is = kind
+for ref, types in string.gmatch(check ~= '0' and wants or '',
+                                '([^, ]+) ([^,]+)')
+do
+    local is = ref == id and name
+               or redis.call('HGET', D .. ':d:' .. ref, 'type') or ''
+    local fits = false
 
-        if ref ~= id then
-            is = redis.call('HGET', D .. ':d:' .. ref, 'kind')
-        end
-
-        if not is then
-            return {-1, ref}
-        end
-
-        if is ~= (kind == 'a' and 'c' or 's') then
-            return {-3, ref}
-        end
+    for type in string.gmatch(types, '[^|]+') do
+        fits = fits or is == type
+               or string.sub(type, -1) == '.'
+                  and string.sub(is, 1, #type) == type
     end
+
+    if not fits then
+        problem(is)
+    end
+
+    at = at + 1
+end
+
+-- where not all names are remembered, any may be one of the others
+
+if check ~= '0' and unknown ~= ''
+    and redis.call('SCARD', D .. ':vars') < tonumber(most_vars)
+then
+    for var in string.gmatch(unknown, '[^,]+') do
+        if redis.call('SISMEMBER', D .. ':vars', var) == 0 then
+            problem('')
+        end
+
+        at = at + 1
+    end
+end
+
+if check == '2' and #reply > 1 then
+    reply[1] = -1
+
+    return reply
+end
+
+if old[1] == name and old[2] == payload then
+    reply[1] = 0
+
+    return reply
 end
 
 if not old[1] and redis.call('ZCARD', D .. ':ids') >= tonumber(most) then
@@ -62,4 +98,4 @@ event(D, limit, 'api.Declaration', id,
       {by = who, address = address, type = name,
        change = old[1] and 'changed' or 'new'})
 
-return {1}
+return reply

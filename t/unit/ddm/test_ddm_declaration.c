@@ -263,9 +263,14 @@ test_names(void **state)
     good(DECLARATION(TEST, "{\"Echo\":\"${z} ${a.b-c_1}${z} $${no} $ {no}\"}"));
     is(d.vars, "a.b-c_1,z");
 
-    good(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"b\",\"a/1\","
-                     "\"b\"]}"));
+    good(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"b\",\"a/1\"]}"));
     is(d.refs, "a%2F1,b");
+    is(d.wants, "b com.apple.configuration.,a%2F1 com.apple.configuration.");
+
+    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"b\",\"a/1\","
+                        "\"b\"]}"),
+            "Payload.StandardConfigurations[0]: \"b\" is there twice");
+    is(d.refs, "");
 
     good(DECLARATION("com.apple.configuration.account.mail",
          "{\"UserIdentityAssetReference\":\"u\",\"IncomingServer\":{"
@@ -276,6 +281,9 @@ test_names(void **state)
          "\"AuthenticationMethod\":\"None\","
          "\"AuthenticationCredentialsAssetReference\":\"out\"}}"));
     is(d.refs, "in,out,u");
+    is(d.wants, "u com.apple.asset.useridentity,"
+       "in com.apple.asset.credential.userpassword,"
+       "out com.apple.asset.credential.userpassword");
 
     good(DECLARATION("com.apple.configuration.watch.enrollment",
          "{\"EnrollmentProfileURL\":\"https://a\","

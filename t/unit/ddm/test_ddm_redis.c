@@ -8,60 +8,7 @@
  */
 
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "mdm_ddm_declaration.h"
-#include "mdm_endpoint.h"
-#include "mdm_unit_call.h"
-
-
-#define D  "mdm:{default/ddm}"
-
-#define BODY(id, type, payload)                                               \
-    "{\"Identifier\":\"" id "\",\"Type\":\"com.apple." type "\","             \
-    "\"Payload\":" payload "}"
-
-#define TEST(id, echo)                                                        \
-    BODY(id, "configuration.management.test", "{\"Echo\":\"" echo "\"}")
-
-#define ACTIVATION(id, configuration)                                         \
-    BODY(id, "activation.simple",                                             \
-         "{\"StandardConfigurations\":[\"" configuration "\"]}")
-
-
-static mdm_uint_t
-run(mdm_uint_t method, const char *uri, const char *body)
-{
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-    }
-
-    x = mdm_unit_api_request(&settings, method, uri, NULL, body,
-                             strlen(body));
-
-    mdm_unit_redis_run(redis, x);
-
-    if (x->status == 204 || x->status == 304) {
-        assert_int_equal(x->response.len, 0);
-        assert_int_equal(x->kick != NULL, x->status == 204);
-    }
-
-    return x->status;
-}
-
-
-static mdm_uint_t
-put(const char *body)
-{
-    return run(MDM_PUT, "/v1/declarations", body);
-}
+#include "ddm_redis.h"
 
 
 /* the answer of a GET, which is compact */
@@ -77,15 +24,6 @@ get(const char *uri)
     (void) snprintf(text, sizeof(text), "%.*s", mdm_fmt(&x->response));
 
     return text;
-}
-
-
-static void
-fails(mdm_uint_t status, mdm_uint_t method, const char *uri,
-    const char *body, const char *error)
-{
-    assert_int_equal(run(method, uri, body), status);
-    assert_string_equal(mdm_unit_api_text(x, "error"), error);
 }
 
 
@@ -259,53 +197,6 @@ test_body(void **state)
 
     s = mdm_reply_str(reply, 2);
     assert_true(mdm_str_is(&s, payload));
-}
-
-
-static void
-test_references(void **state)
-{
-    (void) state;
-
-    fails(400, MDM_PUT, "/v1/declarations", ACTIVATION("act", "c/1"),
-          "Payload: there is no declaration \"c/1\", to which it refers "
-          "(validate=0 allows that)");
-
-    assert_int_equal(put(BODY("c/1", "asset.useridentity", "{}")), 204);
-
-    fails(400, MDM_PUT, "/v1/declarations", ACTIVATION("act", "c/1"),
-          "Payload: the declaration \"c/1\", to which it refers, is of "
-          "another kind (validate=0 allows that)");
-    fails(400, MDM_PUT, "/v1/declarations", ACTIVATION("act", "act"),
-          "Payload: the declaration \"act\", to which it refers, is of "
-          "another kind (validate=0 allows that)");
-
-    assert_int_equal(put(TEST("c/1", "x")), 204);
-    assert_int_equal(put(ACTIVATION("act", "c/1")), 204);
-
-    fails(409, MDM_DELETE, "/v1/declarations/c%2F1", "",
-          "the declaration \"act\" refers to it");
-
-    /* it lets go of one and takes another */
-
-    assert_int_equal(put(TEST("c2", "x")), 204);
-    assert_int_equal(put(ACTIVATION("act", "c2")), 204);
-    assert_int_equal(run(MDM_DELETE, "/v1/declarations/c%2F1", ""), 204);
-    fails(409, MDM_DELETE, "/v1/declarations/c2", "",
-          "the declaration \"act\" refers to it");
-
-    assert_int_equal(run(MDM_DELETE, "/v1/declarations/act", ""), 204);
-    assert_int_equal(run(MDM_DELETE, "/v1/declarations/c2", ""), 204);
-
-    assert_int_equal(run(MDM_PUT, "/v1/declarations?validate=0",
-                         ACTIVATION("act", "gone")), 204);
-
-    /* nothing is left of them */
-
-    assert_int_equal(run(MDM_DELETE, "/v1/declarations/act", ""), 204);
-    assert_int_equal(mdm_unit_redis_int(redis, "EVAL %s 0", "return #redis."
-                                        "call('KEYS', '" D ":d:*') + #redis."
-                                        "call('KEYS', '" D ":by:*')"), 0);
 }
 
 
@@ -738,7 +629,6 @@ main(void)
     const struct CMUnitTest  tests[] = {
         test(test_declaration),
         test(test_body),
-        test(test_references),
         test(test_validate),
         test(test_sets),
         test(test_limits),
