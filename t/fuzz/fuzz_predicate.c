@@ -124,6 +124,13 @@ fuzz_place(const mdm_str_t *text, size_t len)
         }
 
         for (n = 0; i < text->len; i++) {
+
+            /* the name of an item may look like it */
+
+            if (text->data[i] < '0' || text->data[i] > '9') {
+                return;
+            }
+
             n = n * 10 + (size_t) (text->data[i] - '0');
         }
 
