@@ -173,7 +173,12 @@ for my $form (
 
     is($r->status, 200, 'JSON: all types');
     like($uuid, qr/^[0-9A-F]{8}-/, 'JSON: a CommandUUID is made');
-    is_deeply($r->json->{warnings}, [ map { "Command.$_: unknown key" }
+
+    my ($profile, @unknown) = @{$r->json->{warnings}};
+
+    like($profile, qr/^Command\.Payload: profile expected: /,
+         'JSON: bytes that are no profile');
+    is_deeply(\@unknown, [ map { "Command.$_: unknown key" }
               qw(Made Blob Deep Big) ], 'JSON: warnings of the schema');
 
     my $c = $d->idle->plist;
@@ -241,6 +246,13 @@ for my $case (
       'Command.Sound: unknown key', 'same' ],
     [ 'a missing key', { RequestType => 'DeviceInformation' },
       'Command.Queries: required key is missing', 'same' ],
+    [ 'a PIN of letters', { RequestType => 'DeviceLock', PIN => 'abcdef' },
+      'Command.PIN: 6 digits expected', 'same' ],
+    [ 'an app from nowhere', { RequestType => 'InstallApplication' },
+      'Command: one of iTunesStoreID, Identifier, ManifestURL expected',
+      'same' ],
+    [ 'flags of the App Store', { RequestType => 'InstallApplication',
+          iTunesStoreID => 361309726, ManagementFlags => 0 }, undef, undef ],
     [ 'an integer out of a list', { RequestType => 'Settings', Settings => [
           { Item => 'Wallpaper', Where => 4, Image => plist_data('x') } ] },
       'Command.Settings[0].Where: 4 is not an allowed value', 'same' ],

@@ -112,6 +112,10 @@ for my $changed (0, 1) {
 
 # predicates
 
+is(call('PUT', '/warn/v1/declarations', {
+        Identifier => 'b', Type => "com.apple.$test",
+        Payload => { Echo => 'x' } })->status, 204, 'what is referred to');
+
 for ([ '@status(device.model.family) == "iPad"', undef ],
      [ '(@property(a)',
        'Payload.Predicate: an operator or ")" expected, at byte 14' ],
@@ -122,12 +126,13 @@ for ([ '@status(device.model.family) == "iPad"', undef ],
     my ($predicate, $error) = @$_;
 
     $r = put(strict => 'activation.simple',
-             { StandardConfigurations => [], Predicate => $predicate });
+             { StandardConfigurations => [ 'b' ],
+               Predicate => $predicate });
 
     defined $error ? refused($r, 400, $error, $predicate)
                    : is($r->status, 204, $predicate);
 
-    warned('activation.simple', { StandardConfigurations => [],
+    warned('activation.simple', { StandardConfigurations => [ 'b' ],
                                   Predicate => $predicate }, $error,
            $predicate) if defined $error;
 }

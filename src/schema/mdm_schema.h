@@ -83,7 +83,35 @@ typedef struct {
     u_char                    no_user;
     u_char                    no_enrollment;
     u_char                    shared;      /* on Shared iPad */
+    u_char                    format;      /* of its text, 0: any */
+    u_char                    min;         /* digits */
+    u_char                    max;
 } mdm_schema_support_t;
+
+
+enum {
+    MDM_SCHEMA_URL = 1,
+    MDM_SCHEMA_UUID,
+    MDM_SCHEMA_DIGITS,
+    MDM_SCHEMA_PROFILE                     /* data */
+};
+
+
+/* keys of a dictionary that have to do with each other */
+
+typedef struct {
+    uint16_t                  node;
+    uint16_t                  value;       /* the first name, in values */
+    u_char                    nvalues;
+    u_char                    kind;
+} mdm_schema_rule_t;
+
+
+enum {
+    MDM_SCHEMA_ONE = 1,                    /* one of them, and no more */
+    MDM_SCHEMA_SOME,                       /* one of them, or more */
+    MDM_SCHEMA_TOGETHER                    /* all, or none */
+};
 
 
 #define MDM_SCHEMA_NEVER             UINT32_MAX
@@ -108,6 +136,8 @@ typedef struct {
     const uint16_t           *support;     /* of each node: one of these, the
                                               first says nothing; NULL: there
                                               are none */
+    const mdm_schema_rule_t  *rules;       /* by node */
+    mdm_uint_t                nrules;
 } mdm_schema_table_t;
 
 
@@ -149,8 +179,9 @@ typedef struct {
  * RequestType).  What no device can read is refused: no RequestType, a wrong
  * type of a key that the table knows.  All else that the table objects to
  * (an unknown RequestType, key or Item, a required key that is missing, a
- * value that is not one of the listed ones or out of its range, an array
- * without elements) is a warning, or refused where strict is 1.  An integer
+ * value that is not one of the listed ones, out of its range or not of its
+ * format, keys that do not go together, an array without elements that is
+ * required) is a warning, or refused where strict is 1.  An integer
  * is welcome where a real is asked for.  Where the table has a beta, all is
  * a warning.  MDM_OK; MDM_DECLINED: result->error; MDM_ERROR: no memory.
  */

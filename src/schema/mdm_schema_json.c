@@ -45,6 +45,7 @@ const mdm_schema_reader_t  mdm_schema_json = {
     mdm_schema_json_string,
     mdm_schema_json_integer,
     mdm_schema_json_real,
+    NULL,
     mdm_schema_json_variable,
     1
 };

@@ -29,6 +29,7 @@ static void mdm_schema_plist_end(mdm_schema_iter_t *iter);
 static void mdm_schema_plist_string(const void *value, mdm_str_t *s);
 static int64_t mdm_schema_plist_integer(const void *value);
 static double mdm_schema_plist_real(const void *value);
+static void mdm_schema_plist_data(const void *value, mdm_str_t *s);
 
 
 const mdm_schema_reader_t  mdm_schema_plist = {
@@ -45,6 +46,7 @@ const mdm_schema_reader_t  mdm_schema_plist = {
     mdm_schema_plist_string,
     mdm_schema_plist_integer,
     mdm_schema_plist_real,
+    mdm_schema_plist_data,
     NULL,
     0
 };
@@ -267,4 +269,18 @@ mdm_schema_plist_real(const void *value)
     plist_get_real_val((plist_t) value, &n);
 
     return n;
+}
+
+
+static void
+mdm_schema_plist_data(const void *value, mdm_str_t *s)
+{
+    uint64_t     len;
+    const char  *p;
+
+    len = 0;
+    p = plist_get_data_ptr((plist_t) value, &len);
+
+    s->data = (u_char *) p;
+    s->len = (p == NULL) ? 0 : (size_t) len;
 }

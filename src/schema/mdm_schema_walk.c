@@ -69,7 +69,9 @@ mdm_schema_walk(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
         return rc;
     }
 
-    return mdm_schema_required(walk, node, dict, path);
+    rc = mdm_schema_required(walk, node, dict, path);
+
+    return (rc == MDM_OK) ? mdm_schema_rules(walk, node, dict, path) : rc;
 }
 
 
@@ -213,7 +215,7 @@ mdm_schema_elements(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     walk->reader->end(&iter);
 
     if (rc == MDM_OK && step.index == 0
-        && (child->flags & MDM_SCHEMA_REQUIRED))
+        && ((child->flags | node->flags) & MDM_SCHEMA_REQUIRED))
     {
         return mdm_schema_unknown(walk, path, &mdm_schema_empty);
     }
@@ -302,6 +304,8 @@ static mdm_int_t
 mdm_schema_typed(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     const void *value, const mdm_schema_path_t *path)
 {
+    mdm_str_t  s;
+
     if (node->type == 0) {
         return MDM_OK;
     }
@@ -320,6 +324,10 @@ mdm_schema_typed(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
 
     case 'r':
         return mdm_schema_real(walk, node, value, path);
+
+    case 'd':
+        walk->reader->data(value, &s);
+        return mdm_schema_format(walk, node, &s, path);
 
     case 'A':
     case 'D':
@@ -386,7 +394,7 @@ mdm_schema_string(mdm_schema_walk_t *walk, const mdm_schema_node_t *node,
     }
 
     if (node->nvalues == 0 || mdm_schema_listed(walk->table, node, &s)) {
-        return MDM_OK;
+        return mdm_schema_format(walk, node, &s, path);
     }
 
     if (mdm_printf(walk->arena, &text, "unknown value \"%s\"",

@@ -65,6 +65,9 @@ typedef struct {
     int64_t                 (*integer)(const void *value);
     double                  (*real)(const void *value);
 
+    /* data; NULL: there are none */
+    void                    (*data)(const void *value, mdm_str_t *s);
+
     /* 1: a string that may become anything.  NULL: there are none */
     mdm_uint_t              (*variable)(const void *value);
 
@@ -109,6 +112,17 @@ mdm_int_t mdm_schema_unknown(mdm_schema_walk_t *walk,
     const mdm_schema_path_t *path, const mdm_str_t *what);
 mdm_int_t mdm_schema_refuse(mdm_schema_walk_t *walk,
     const mdm_schema_path_t *path, const mdm_str_t *what);
+
+/*
+ * Keys that do not go together in the dictionary of a node; a value that is
+ * not of the node's format, if it has any: mdm_schema_unknown() says so.
+ */
+mdm_int_t mdm_schema_rules(mdm_schema_walk_t *walk,
+    const mdm_schema_node_t *node, const void *dict,
+    const mdm_schema_path_t *path);
+mdm_int_t mdm_schema_format(mdm_schema_walk_t *walk,
+    const mdm_schema_node_t *node, const mdm_str_t *value,
+    const mdm_schema_path_t *path);
 
 /* the same, refuse is 1 or 0, of a key of the dictionary at the path */
 mdm_int_t mdm_schema_key(mdm_schema_walk_t *walk,

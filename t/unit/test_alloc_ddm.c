@@ -182,7 +182,8 @@ test_read(void **state)
           NULL },
         { "a wrong predicate", ALLOC_REFUSED, MDM_VALIDATE_STRICT,
           DECLARATION("activation.simple",
-                      "{\"StandardConfigurations\":[],\"Predicate\":\"(\"}"),
+                      "{\"StandardConfigurations\":[\"a\"],"
+                      "\"Predicate\":\"(\"}"),
           NULL },
         { "a wrong variable", ALLOC_REFUSED, MDM_VALIDATE_OFF,
           DECLARATION("configuration.next", "{\"a\":\"${\"}"), NULL },

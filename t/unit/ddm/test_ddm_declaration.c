@@ -125,7 +125,7 @@ test_head(void **state)
     good(DECLARATION("com.apple.management.properties", "{\"a\":[1]}"));
     is(d.kind, "m");
 
-    good(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[]}"));
+    good(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"c\"]}"));
     is(d.kind, "a");
 
     /* 64 octets, not characters */
@@ -314,7 +314,7 @@ test_schema(void **state)
                         "{\"StatusItems\":[{\"Name\":\"mdm.app\"},"
                         "{\"Name\":\"mdm.apps\"}]}"),
             "Payload.StatusItems[1].Name: unknown status item \"mdm.apps\"");
-    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[],"
+    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"c\"],"
                         "\"Predicate\":\"@status(device.colour) == 1\"}"),
             "Payload.Predicate: unknown status item \"device.colour\"");
 
@@ -325,7 +325,7 @@ test_schema(void **state)
           "Payload.Echo: string expected, null found");
     wrong(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"a\",[]]}"),
           "Payload.StandardConfigurations[1]: string expected, array found");
-    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[],"
+    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[\"c\"],"
                         "\"Predicate\":\"(\"}"),
             "Payload.Predicate: a value expected, at byte 2");
     unknown(DECLARATION("com.apple.configuration.passcode.settings",
@@ -351,6 +351,23 @@ test_schema(void **state)
     good(DECLARATION("com.apple.configuration.passcode.settings",
                      "{\"MinimumLength\":16,\"RequirePasscode\":true}"));
 
+    unknown(DECLARATION(SIMPLE, "{\"StandardConfigurations\":[]}"),
+            "Payload.StandardConfigurations: at least one element expected");
+    unknown(DECLARATION("com.apple.configuration.app.managed", "{}"),
+            "Payload: one of AppStoreID, BundleID, ManifestURL expected");
+    unknown(DECLARATION("com.apple.configuration.app.managed",
+                        "{\"AppStoreID\":\"1\",\"BundleID\":\"a.b\","
+                        "\"ManifestURL\":\"https://a/b\"}"),
+            "Payload: only one of AppStoreID, BundleID, ManifestURL "
+            "expected");
+    unknown(DECLARATION("com.apple.configuration.legacy", "{}"),
+            "Payload: one of ProfileURL, ProfileAssetReference expected");
+    unknown(DECLARATION("com.apple.configuration.legacy",
+                        "{\"ProfileURL\":\"a.mobileconfig\"}"),
+            "Payload.ProfileURL: URL expected");
+    good(DECLARATION("com.apple.configuration.legacy",
+                     "{\"ProfileURL\":\"${base}/a.mobileconfig\"}"));
+
     /* a listed value may come of a variable; any key where any may be */
 
     good(DECLARATION(TEST, "{\"Echo\":\"x\",\"ReturnStatus\":\"${s}\"}"));
@@ -369,7 +386,8 @@ test_schema(void **state)
                      "{\"ProfileAssetReference\":\"a\"}"));
     unknown(DECLARATION("com.apple.configuration.safari.bookmarks",
                         "{\"ManagedBookmarks\":[{\"GroupIdentifier\":\"x\","
-                        "\"Bookmarks\":[],\"Title\":\"t\",\"Icon\":1}]}"),
+                        "\"Bookmarks\":[{\"Title\":\"x\"}],"
+                        "\"Title\":\"t\",\"Icon\":1}]}"),
             "Payload.ManagedBookmarks[0].Icon: unknown key");
     wrong(DECLARATION("com.apple.configuration.safari.bookmarks",
                       "{\"ManagedBookmarks\":{}}"),

@@ -24,7 +24,7 @@ test_raw(void **state)
 {
     static const char  text[] =
         PLIST("<dict>" UUID COMMAND(TYPE("InstallProfile")
-              "<key>Payload</key><data>QUJD</data>") "</dict>");
+              "<key>Payload</key><data>MAA=</data>") "</dict>");
 
     (void) state;
 

@@ -33,13 +33,13 @@ test_json(void **state)
         "<key>CommandUUID</key>\n<string>J-1</string>\n"
         "<key>Command</key>\n<dict>\n"
         "<key>RequestType</key>\n<string>InstallProfile</string>\n"
-        "<key>Payload</key>\n<data>QUJD</data>\n"
+        "<key>Payload</key>\n<data>MAA=</data>\n"
         "</dict>\n</dict>\n</plist>\n";
 
     (void) state;
 
     ok(read_json("{\"RequestType\":\"InstallProfile\",\"CommandUUID\":"
-                 "\"J-1\",\"Payload\":\"QU\\nJD\"}", MDM_VALIDATE_STRICT));
+                 "\"J-1\",\"Payload\":\"MA\\nA=\"}", MDM_VALIDATE_STRICT));
     assert_true(mdm_str_is(&command.uuid, "J-1"));
     assert_true(mdm_str_is(&command.request_type, "InstallProfile"));
     assert_true(mdm_str_is(&command.body, head));
@@ -57,11 +57,11 @@ test_json_wrapped(void **state)
     (void) state;
 
     ok(read_json("{\"CommandUUID\":\"W-1\",\"Command\":{\"RequestType\":"
-                 "\"InstallProfile\",\"Payload\":\"QUJD\"}}",
+                 "\"InstallProfile\",\"Payload\":\"MAA=\"}}",
                  MDM_VALIDATE_STRICT));
     assert_true(mdm_str_is(&command.uuid, "W-1"));
     assert_non_null(strstr((char *) command.body.data,
-                           "<key>Payload</key>\n<data>QUJD</data>"));
+                           "<key>Payload</key>\n<data>MAA=</data>"));
 
     ok(read_json("{\"Command\":{\"RequestType\":\"SecurityInfo\"}}",
                  MDM_VALIDATE_STRICT));
@@ -135,8 +135,8 @@ test_json_types(void **state)
     /* the explicit form where the schema says data too, and where not */
 
     ok(read_json("{\"RequestType\":\"InstallProfile\","
-                 "\"Payload\":{\"$data\":\"QUJD\"}}", MDM_VALIDATE_STRICT));
-    assert_true(has("<key>Payload</key>\n<data>QUJD</data>"));
+                 "\"Payload\":{\"$data\":\"MAA=\"}}", MDM_VALIDATE_STRICT));
+    assert_true(has("<key>Payload</key>\n<data>MAA=</data>"));
 
     refused(read_json("{\"RequestType\":\"RemoveProfile\","
                       "\"Identifier\":{\"$data\":\"QUJD\"}}",

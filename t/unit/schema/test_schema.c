@@ -17,6 +17,8 @@ static void test_commands_unknown_key(void **state);
 static void test_request_type(void **state);
 static void test_texts(void **state);
 static void test_queries(void **state);
+static void test_rules(void **state);
+static void test_urls(void **state);
 static void test_settings(void **state);
 static void test_common_keys(void **state);
 static void test_warnings(void **state);
@@ -147,6 +149,7 @@ walk_required(plist_t root, const mdm_schema_node_t *node, plist_t value,
     char                      place[512], text[600];
     plist_t                   p, copy;
     uint32_t                  i;
+    mdm_int_t                 rc;
     const char               *key;
     const mdm_schema_node_t  *child;
 
@@ -172,7 +175,11 @@ walk_required(plist_t root, const mdm_schema_node_t *node, plist_t value,
         child = mdm_schema_commands.nodes + node->child + i;
         key = mdm_schema_commands.pool + child->name;
         p = plist_dict_get_item(value, key);
-        assert_non_null(p);
+
+        if (p == NULL) {
+            assert_true(instance_ruled(&mdm_schema_commands, node, key));
+            continue;
+        }
 
         snprintf(place, sizeof(place), "%s.%s", path, key);
         walk_required(root, child, p, place, n);
@@ -191,7 +198,9 @@ walk_required(plist_t root, const mdm_schema_node_t *node, plist_t value,
             (*n)++;
 
         } else {
-            assert_int_equal(check(root, 1), MDM_OK);
+            rc = check(root, 1);
+            assert_true(rc == MDM_OK
+                        || instance_ruled(&mdm_schema_commands, node, key));
         }
 
         plist_dict_set_item(value, key, copy);
@@ -564,6 +573,134 @@ test_queries(void **state)
 
 
 static void
+test_rules(void **state)
+{
+    mdm_uint_t  i;
+
+    static const struct {
+        const char  *xml;
+        const char  *text;           /* NULL: it is well */
+    } tests[] = {
+        { COMMAND("InstallApplication", ""),
+          "Command: one of iTunesStoreID, Identifier, ManifestURL expected" },
+        { COMMAND("InstallApplication",
+                  "<key>iTunesStoreID</key><integer>1</integer>"
+                  "<key>Identifier</key><string>a.b</string>"),
+          "Command: only one of iTunesStoreID, Identifier, ManifestURL "
+          "expected" },
+        { COMMAND("EnableLostMode", ""),
+          "Command: one of Message, PhoneNumber expected" },
+        { COMMAND("EnableLostMode", "<key>Message</key><string>m</string>"
+                  "<key>PhoneNumber</key><string>1</string>"), NULL },
+        { COMMAND("RotateFileVaultKey", "<key>KeyType</key>"
+                  "<string>personal</string><key>FileVaultUnlock</key><dict>"
+                  "<key>PrivateKeyExport</key><data>AAAA</data></dict>"),
+          "Command.FileVaultUnlock: PrivateKeyExport, "
+          "PrivateKeyExportPassword belong together" },
+        { COMMAND("ScheduleOSUpdate", "<key>Updates</key><array><dict>"
+                  "<key>InstallAction</key><string>Default</string></dict>"
+                  "</array>"),
+          "Command.Updates[0]: one of ProductKey, ProductVersion expected" },
+        { COMMAND("DeviceInformation", "<key>Queries</key><array/>"),
+          "Command.Queries: at least one element expected" },
+        { COMMAND("DeviceLock", "<key>PIN</key><string>123456</string>"),
+          NULL },
+        { COMMAND("DeviceLock", "<key>PIN</key><string>12345</string>"),
+          "Command.PIN: 6 digits expected" },
+        { COMMAND("DeviceLock", "<key>PIN</key><string>1234567</string>"),
+          "Command.PIN: 6 digits expected" },
+        { COMMAND("DeviceLock", "<key>PIN</key><string>12345x</string>"),
+          "Command.PIN: 6 digits expected" },
+        { COMMAND("RemoveProvisioningProfile",
+                  "<key>UUID</key><string>1B4E28BA-2FA1-11D2-883F-0016D3CCA427"
+                  "</string>"), NULL },
+        { COMMAND("RemoveProvisioningProfile",
+                  "<key>UUID</key><string>1B4E28BA-2FA1-11D2-883F-0016D3CCA42"
+                  "</string>"), "Command.UUID: UUID expected" },
+        { COMMAND("RemoveProvisioningProfile",
+                  "<key>UUID</key><string>1B4E28BA+2FA1-11D2-883F-0016D3CCA427"
+                  "</string>"), "Command.UUID: UUID expected" },
+        { COMMAND("RemoveProvisioningProfile",
+                  "<key>UUID</key><string>1B4E28BA-2FA1-11D2-883F-0016D3CCA42g"
+                  "</string>"), "Command.UUID: UUID expected" },
+        { COMMAND("InstallProfile", "<key>Payload</key><data></data>"),
+          "Command.Payload: profile expected: it is empty" },
+        { COMMAND("InstallProfile", "<key>Payload</key><data>QUJD</data>"),
+          "Command.Payload: profile expected: text where a tag is due" },
+        { COMMAND("InstallProfile", "<key>Payload</key><data>PHBsaXN0PjxkaWN0"
+                  "Lz48L3BsaXN0Pg==</data>"),
+          "Command.Payload: profile expected: its PayloadType is not "
+          "Configuration" },
+        { COMMAND("InstallProfile", "<key>Payload</key><data>MAMCAQE=</data>"),
+          NULL },
+        { COMMAND("InstallProfile", "<key>Payload</key><data>MAQCAQE=</data>"),
+          "Command.Payload: profile expected: a signature that is cut" },
+        { COMMAND("InstallProfile", "<key>Payload</key><data>MIIBAAI=</data>"),
+          "Command.Payload: profile expected: a signature that is cut" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+
+        if (tests[i].text != NULL) {
+            warned(&mdm_schema_commands, tests[i].xml, tests[i].text);
+
+        } else if (check_xml(tests[i].xml, 1) != MDM_OK) {
+            fail_msg("%s: %s", tests[i].xml, ERROR);
+        }
+    }
+}
+
+
+static void
+test_urls(void **state)
+{
+    char        xml[512];
+    mdm_uint_t  i;
+
+    static const struct {
+        const char  *url;
+        mdm_uint_t   good;
+    } urls[] = {
+        { "https://example.com/a.plist", 1 },
+        { "http://[::1]:8080/?a=b&amp;c=%20#d", 1 },
+        { "itms-services://?action=x", 0 },
+        { "data:application/json;base64,AAAA", 1 },
+        { "HTTPS://example.com", 1 },
+        { "", 0 },
+        { "example.com/a", 0 },
+        { "/a.plist", 0 },
+        { "https:", 0 },
+        { "https:example.com", 0 },
+        { "https://", 0 },
+        { "https:///a", 0 },
+        { "https://:80/a", 0 },
+        { "://example.com", 0 },
+        { "1http://example.com", 0 },
+        { "https://example.com/a b", 0 },
+        { "https://example.com/&lt;a>", 0 },
+        { "https://ex\xc3\xa4mple.com/", 0 },
+        { " https://example.com", 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        snprintf(xml, sizeof(xml), COMMAND("InstallApplication",
+                 "<key>ManifestURL</key><string>%s</string>"), urls[i].url);
+
+        if (urls[i].good) {
+            assert_int_equal(check_xml(xml, 1), MDM_OK);
+            continue;
+        }
+
+        warned(&mdm_schema_commands, xml, "Command.ManifestURL: URL expected");
+    }
+}
+
+
+static void
 test_settings(void **state)
 {
     (void) state;
@@ -767,6 +904,8 @@ main(void)
         cmocka_unit_test(test_request_type),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_urls),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_common_keys),
         cmocka_unit_test(test_warnings),

@@ -126,7 +126,9 @@ static const mdm_schema_table_t  test_table = {
     24,
     3,
     NULL,
-    NULL
+    NULL,
+    NULL,
+    0
 };
 
 
