@@ -179,6 +179,10 @@ isnt($json->decode(api('GET', 'declarations/a%20conf%2F1')->body)
      ->{ServerToken}, $token, 'another ServerToken');
 like(status(409, 'it is referred to', 'DELETE', 'declarations/a%20conf%2F1')
      ->body, qr/act/, 'by whom');
+like(status(409, 'nor does it become another kind', 'PUT',
+            'declarations?validate=0',
+            declaration('a conf/1', 'asset.useridentity'))->body,
+     qr/\\"act\\" refers to it/, 'by whom');
 
 
 # sets
@@ -196,6 +200,9 @@ is_deeply(list('set-declarations/s1'), [ 'a conf/1', 'act' ], 'its content');
 is_deeply(list('declaration-sets/act'), [ 's1' ], 'where it is');
 like(status(409, 'it is in a set', 'DELETE', 'declarations/act')->body,
      qr/s1/, 'in which');
+like(status(409, 'and keeps its kind', 'PUT', 'declarations?validate=0',
+            declaration('act', 'configuration.management.test'))->body,
+     qr/in the set \\"s1\\"/, 'in which');
 is($t->request('GET', '/other/v1/sets', plain => 1)->body, '[]',
    'another tenant has none of it');
 

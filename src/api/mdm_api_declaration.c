@@ -136,15 +136,40 @@ mdm_api_declaration_put_call(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_declaration_put_answer(mdm_exchange_t *x)
 {
-    mdm_int_t       rc;
-    mdm_api_put_t  *put;
+    mdm_int_t           rc;
+    mdm_str_t           needs;
+    mdm_quote_t         quote;
+    mdm_api_put_t      *put;
+    const mdm_reply_t  *reply;
 
     put = x->ctx;
+    reply = x->calls[0].reply;
 
-    if (mdm_reply_code(x->calls[0].reply, 0) == -2) {
+    /* a set, or a declaration */
+
+    needs = mdm_reply_str(reply, MDM_RET_DDM_DECLARATION_PUT_PROBLEMS);
+
+    switch (mdm_reply_code(reply, 0)) {
+
+    case -2:
         return mdm_exchange_refuse(x, 409, "there are %d declarations "
                                    "already, the most that a tenant has",
                                    MDM_DDM_MOST);
+
+    case -4:
+        return mdm_exchange_refuse(x, 409, "Type: the declaration is in the "
+                                   "set \"%s\", and cannot become one of "
+                                   "another kind",
+                                   mdm_api_shown(x, &needs, &quote));
+
+    case -5:
+        return mdm_exchange_refuse(x, 409, "Type: the declaration \"%s\" "
+                                   "refers to it, and it cannot become one "
+                                   "of another kind",
+                                   mdm_api_shown(x, &needs, &quote));
+
+    default:
+        break;
     }
 
     rc = mdm_api_declaration_problems(x, put);

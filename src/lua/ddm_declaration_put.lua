@@ -9,13 +9,31 @@
 -- itself; check: 1: are wants and unknown there, 2: else it is refused; most:
 -- declarations at most; most_vars: names of variables that are remembered
 -- {1, problems}: changed, {0, problems}: it is like that; {-1, problems}: it
--- is refused; {-2}: there are too many.  A problem: which one of wants and
--- unknown, from 0, and the type that it has, or ""
+-- is refused; {-2}: there are too many; {-4, set}, {-5, id}: it is of another
+-- kind than before, and in a set, or another one refers to it.  A problem: which
+-- one of wants and unknown, from 0, and the type that it has, or ""
 --@include event
 --@include ddm_change
 local D = KEYS[1]
 local key = D .. ':d:' .. id
-local old = redis.call('HMGET', key, 'type', 'payload', 'touch', 'refs')
+local old = redis.call('HMGET', key, 'type', 'payload', 'touch', 'refs',
+                       'kind')
+
+if old[1] and old[5] ~= kind then
+    local set = redis.call('SRANDMEMBER', D .. ':in:' .. id)
+
+    if set then
+        return {-4, set}
+    end
+
+    -- two of them: one may be itself
+
+    for _, other in ipairs(redis.call('SRANDMEMBER', D .. ':by:' .. id, 2)) do
+        if other ~= id then
+            return {-5, other}
+        end
+    end
+end
 
 local reply, at = {1}, 0
 

@@ -200,6 +200,57 @@ test_body(void **state)
 }
 
 
+/* what others need keeps its kind, whether or not it is validated */
+
+static void
+test_kind(void **state)
+{
+    size_t  i;
+
+    static const char  *uris[] = {
+        "/v1/declarations", "/v1/declarations?validate=0"
+    };
+
+    (void) state;
+
+    assert_int_equal(put(TEST("c", "x")), 204);
+    assert_int_equal(put(ACTIVATION("act", "c")), 204);
+    assert_int_equal(run(MDM_PUT, "/v1/set-declarations/s?declaration=c", ""),
+                     204);
+
+    for (i = 0; i < 2; i++) {
+        fails(409, MDM_PUT, uris[i], BODY("c", "asset.useridentity", "{}"),
+              "Type: the declaration is in the set \"s\", and cannot become "
+              "one of another kind");
+    }
+
+    /* another type of the same kind is none */
+
+    assert_int_equal(put(BODY("c", "configuration.passcode.settings", "{}")),
+                     204);
+    assert_int_equal(run(MDM_DELETE, "/v1/set-declarations/s?declaration=c",
+                         ""), 204);
+
+    for (i = 0; i < 2; i++) {
+        fails(409, MDM_PUT, uris[i], BODY("c", "asset.useridentity", "{}"),
+              "Type: the declaration \"act\" refers to it, and it cannot "
+              "become one of another kind");
+    }
+
+    (void) get("/v1/declarations/c");
+    assert_string_equal(mdm_unit_api_text(x, "Type"),
+                        "com.apple.configuration.passcode.settings");
+
+    /* one that refers to nobody but itself does not need itself */
+
+    assert_int_equal(run(MDM_PUT, uris[1], ACTIVATION("own", "own")), 204);
+    assert_int_equal(run(MDM_PUT, uris[1], TEST("own", "x")), 204);
+
+    assert_int_equal(run(MDM_DELETE, "/v1/declarations/act", ""), 204);
+    assert_int_equal(put(BODY("c", "asset.useridentity", "{}")), 204);
+}
+
+
 static void
 test_validate(void **state)
 {
@@ -629,6 +680,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         test(test_declaration),
         test(test_body),
+        test(test_kind),
         test(test_validate),
         test(test_sets),
         test(test_limits),
