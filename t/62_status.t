@@ -234,6 +234,31 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     is_deeply(doc($t, 'S-1')->{vendor}{new}, { deep => [ 1 ] },
               'takes their place');
 
+    # elements without an identifier take the place of none
+
+    ok_status($d, items({ app => { managed => { list => [
+        { identifier => 'com.five', _removed => $false }, { state => 'x' },
+        ] } }, vendor => { list => [ { identifier => 'v' } ] } }),
+        'one without an identifier');
+    is_deeply(doc($t, 'S-1')->{app}{managed}{list}, [
+        { identifier => 'com.five' },
+        { identifier => 'com.one', version => '2' },
+        { identifier => 'com.three' } ],
+        'is left out, the others stay; _removed: false is no value');
+    like($t->log, qr/1 values .* of "S-1" are left out, .*"app\.managed\.list"/,
+         'said in the log');
+    ok_status($d, items({ app => { managed => { list => [
+        { state => 'x' } ] } }, vendor => { list => [ { n => 1 } ] } }),
+        'all without one');
+    is(scalar @{doc($t, 'S-1')->{app}{managed}{list}}, 3, 'are left out');
+    is_deeply(doc($t, 'S-1')->{vendor}{list}, [ { identifier => 'v' } ],
+              'where no item is known, too');
+    like($t->log, qr/the array "vendor\.list" .* of "S-1" is left out/,
+         'said in the log');
+    ok_status($d, items({ vendor => { plain => [ { n => 1 } ] } }),
+              'where there are no others');
+    is_deeply(doc($t, 'S-1')->{vendor}{plain}, [ { n => 1 } ], 'they stay');
+
     # what has no place
 
     ok_status($d, items({ device => undef, app => 5,
@@ -575,7 +600,6 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     ok_status($d, $deep, 'too deep');
     ok_status($d, items({ map { ("k$_" => 1) } 1 .. 10001 }), 'too many');
-    ok_status($d, '{"StatusItems":{"n":18446744073709551616}}', 'too large');
     is_deeply(doc($t, 'L-1'), {}, 'are kept as they came only');
     ok_status($d, items({ map { ("k$_" => 1) } 1 .. 10000 }), 'many');
     is(scalar keys %{doc($t, 'L-1')}, 10000, 'all of them');
@@ -595,6 +619,44 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     ok_status($d, items({ "\x{e4}" => "\x{263a}\0" }), 'other characters');
     is(doc($t, 'L-1')->{"\x{e4}"}, "\x{263a}\0", 'come back');
+}
+
+
+# one odd value, and all others
+
+{
+    my $d = $t->device('ODD-1')->enroll;
+    my $n = 0;
+
+    for my $case (
+        [ '18446744073709551616', '18446744073709551616' ],
+        [ '1e400', '1e400' ],
+        [ '"a\\ud800b"', "a\x{fffd}b" ],
+        [ qq("a\xffb"), "a\x{fffd}b" ],
+        [ 'NaN', 'NaN' ],
+    ) {
+        my ($sent, $kept) = @$case;
+        my $report = qq({"StatusItems":{"n":@{[ ++$n ]},"device":{"model":)
+                     . qq({"family":"Mac","number":$sent}},"odd":)
+                     . qq({"case-$n":[1,$sent]}},"Errors":[]});
+
+        ok_status($d, $report, "odd $n");
+
+        my $doc = doc($t, 'ODD-1');
+
+        is($doc->{n}, $n, 'the others are merged');
+        is($doc->{device}{model}{number}, $kept, 'it is kept as text');
+        is_deeply($doc->{odd}{"case-$n"}, [ 1, $kept ], 'in an array, too');
+        is($t->api(GET => '/v1/status-report/ODD-1')->body, $report,
+           'the report is kept as it came');
+        like($t->log, qr/"StatusItems\.odd\.case-$n\[1\]" .* is kept as text/,
+             'and named in the log');
+    }
+
+    my $full = '{"StatusItems":{"n":1e999},"FullReport":true}';
+
+    ok_status($d, $full, 'a full one');
+    is_deeply(doc($t, 'ODD-1'), { n => '1e999' }, 'is all there is');
 }
 
 

@@ -50,6 +50,18 @@ mdm_ddm_item_find(const mdm_str_t *name)
 
 
 mdm_uint_t
+mdm_ddm_item_named(const mdm_str_t *name)
+{
+    mdm_uint_t  i;
+
+    i = mdm_ddm_item_place(name);
+
+    return i < mdm_ddm_nitems && mdm_str_eq(&mdm_ddm_items[i].name, name)
+           && mdm_ddm_items[i].elements;
+}
+
+
+mdm_uint_t
 mdm_ddm_item_prefix(const mdm_str_t *name)
 {
     mdm_uint_t        i;

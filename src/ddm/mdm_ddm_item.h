@@ -36,6 +36,9 @@ extern const mdm_uint_t      mdm_ddm_nitems;
 /* the item of this name, or NULL */
 const mdm_ddm_item_t *mdm_ddm_item_find(const mdm_str_t *name);
 
+/* 1 if it is the name of an array whose elements have an identifier, else 0 */
+mdm_uint_t mdm_ddm_item_named(const mdm_str_t *name);
+
 /* 1 if the name of an item begins with this one and a dot, else 0 */
 mdm_uint_t mdm_ddm_item_prefix(const mdm_str_t *name);
 

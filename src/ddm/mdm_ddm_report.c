@@ -25,14 +25,19 @@ typedef struct {
 } mdm_ddm_walk_t;
 
 
+static mdm_int_t mdm_ddm_report_load(mdm_arena_t *arena,
+    const mdm_str_t *data, const mdm_limits_t *limits,
+    mdm_ddm_report_t *report, json_t **root);
 static mdm_int_t mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object,
     size_t len, mdm_uint_t known);
 static mdm_int_t mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value,
-    const mdm_str_t *path);
+    const mdm_str_t *path, const mdm_ddm_item_t *item);
 static mdm_int_t mdm_ddm_report_declarations(mdm_ddm_walk_t *w,
     json_t *object, const mdm_str_t *path);
 static mdm_int_t mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array,
-    const mdm_str_t *path);
+    const mdm_str_t *path, const mdm_ddm_item_t *item);
+static mdm_int_t mdm_ddm_report_plain(mdm_ddm_walk_t *w, json_t *array,
+    const mdm_str_t *path, const mdm_ddm_item_t *item);
 static mdm_int_t mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
     const mdm_str_t *path);
 static mdm_int_t mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list,
@@ -41,6 +46,8 @@ static mdm_ddm_value_t *mdm_ddm_report_add(mdm_ddm_walk_t *w,
     mdm_ddm_value_e type, const mdm_str_t *path, const mdm_str_t *id);
 static mdm_int_t mdm_ddm_report_set(mdm_ddm_walk_t *w, const mdm_str_t *path,
     json_t *value);
+static mdm_int_t mdm_ddm_report_skip(mdm_ddm_walk_t *w, size_t len,
+    const char *key);
 static size_t mdm_ddm_report_path(mdm_ddm_walk_t *w, size_t len,
     const char *key);
 static mdm_uint_t mdm_ddm_report_names(json_t *object);
@@ -57,7 +64,6 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
 {
     json_t              *root, *items, *list;
     mdm_int_t            rc;
-    json_error_t         error;
     mdm_ddm_walk_t      *w;
     mdm_limits_t   most;
 
@@ -89,7 +95,7 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
 
     *why = "not JSON";
 
-    rc = mdm_json_read(arena, data, JSON_ALLOW_NUL, &root, &error);
+    rc = mdm_ddm_report_load(arena, data, limits, report, &root);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -123,17 +129,44 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
 }
 
 
+/* one value that the parser does not take is not the end of all others */
+
+static mdm_int_t
+mdm_ddm_report_load(mdm_arena_t *arena, const mdm_str_t *data,
+    const mdm_limits_t *limits, mdm_ddm_report_t *report, json_t **root)
+{
+    mdm_int_t     rc;
+    json_error_t  error;
+
+    rc = mdm_json_read(arena, data, JSON_ALLOW_NUL, root, &error);
+
+    if (rc != MDM_DECLINED) {
+        return rc;
+    }
+
+    if (mdm_json_mend(arena, data, limits->depth, &report->odd) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return (report->odd.n != 0)
+           ? mdm_json_read(arena, &report->odd.json, JSON_ALLOW_NUL, root,
+                           &error)
+           : MDM_DECLINED;
+}
+
+
 /* "known": the path is that of the root, or an item's begins with it */
 
 static mdm_int_t
 mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object, size_t len,
     mdm_uint_t known)
 {
-    json_t      *value;
-    mdm_int_t    rc;
-    mdm_str_t    path;
-    mdm_uint_t   inner;
-    const char  *key;
+    json_t                *value;
+    mdm_int_t              rc;
+    mdm_str_t              path;
+    mdm_uint_t             inner;
+    const char            *key;
+    const mdm_ddm_item_t  *item;
 
     json_object_foreach(object, key, value) {
 
@@ -141,12 +174,17 @@ mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object, size_t len,
         path.len = mdm_ddm_report_path(w, len, key);
 
         if (path.len == 0) {
-            w->report->skipped++;
+            if (mdm_ddm_report_skip(w, len, key) != MDM_OK) {
+                return MDM_ERROR;
+            }
+
             continue;
         }
 
-        if (known && mdm_ddm_item_find(&path) != NULL) {
-            rc = mdm_ddm_report_item(w, value, &path);
+        item = known ? mdm_ddm_item_find(&path) : NULL;
+
+        if (item != NULL) {
+            rc = mdm_ddm_report_item(w, value, &path, item);
 
         } else {
             inner = (known && mdm_ddm_item_prefix(&path));
@@ -160,11 +198,10 @@ mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object, size_t len,
 
                 /* it would have to take the place of items */
 
-                w->report->skipped++;
-                rc = MDM_OK;
+                rc = mdm_ddm_report_skip(w, path.len, NULL);
 
             } else if (json_is_array(value)) {
-                rc = mdm_ddm_report_array(w, value, &path);
+                rc = mdm_ddm_report_array(w, value, &path, NULL);
 
             } else {
                 rc = mdm_ddm_report_set(w, &path, value);
@@ -181,14 +218,15 @@ mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object, size_t len,
 
 
 static mdm_int_t
-mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value, const mdm_str_t *path)
+mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value, const mdm_str_t *path,
+    const mdm_ddm_item_t *item)
 {
     if (mdm_str_is(path, MDM_DDM_DECLARATIONS)) {
         return mdm_ddm_report_declarations(w, value, path);
     }
 
     if (json_is_array(value)) {
-        return mdm_ddm_report_array(w, value, path);
+        return mdm_ddm_report_array(w, value, path, item);
     }
 
     return mdm_ddm_report_set(w, path, value);
@@ -210,8 +248,7 @@ mdm_ddm_report_declarations(mdm_ddm_walk_t *w, json_t *object,
     const char  *key;
 
     if (!json_is_object(object)) {
-        w->report->skipped++;
-        return MDM_OK;
+        return mdm_ddm_report_skip(w, path->len, NULL);
     }
 
     json_object_foreach(object, key, list) {
@@ -220,11 +257,12 @@ mdm_ddm_report_declarations(mdm_ddm_walk_t *w, json_t *object,
         place.len = mdm_ddm_report_path(w, path->len, key);
 
         if (place.len == 0 || !json_is_array(list)) {
-            w->report->skipped++;
-            continue;
+            rc = mdm_ddm_report_skip(w, path->len, key);
+
+        } else {
+            rc = mdm_ddm_report_set(w, &place, list);
         }
 
-        rc = mdm_ddm_report_set(w, &place, list);
         if (rc != MDM_OK) {
             return rc;
         }
@@ -234,21 +272,30 @@ mdm_ddm_report_declarations(mdm_ddm_walk_t *w, json_t *object,
 }
 
 
+/*
+ * Elements come and go by their identifier.  One that has none is left out:
+ * it must not take the place of all others.
+ */
+
 static mdm_int_t
-mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array, const mdm_str_t *path)
+mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array, const mdm_str_t *path,
+    const mdm_ddm_item_t *item)
 {
     json_t           *element;
-    size_t            i, n, len;
+    size_t            i, n, len, named;
     mdm_int_t         rc;
     mdm_str_t         none;
     mdm_ddm_value_t  *v;
 
     n = json_array_size(array);
+    named = 0;
 
     json_array_foreach(array, i, element) {
-        if (mdm_ddm_report_id(element, &len) == NULL) {
-            return mdm_ddm_report_set(w, path, array);
-        }
+        named += (mdm_ddm_report_id(element, &len) != NULL);
+    }
+
+    if (n != 0 && named == 0) {
+        return mdm_ddm_report_plain(w, array, path, item);
     }
 
     mdm_str_set(&none, "");
@@ -272,6 +319,32 @@ mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array, const mdm_str_t *path)
 }
 
 
+/* an array without an identifier in it */
+
+static mdm_int_t
+mdm_ddm_report_plain(mdm_ddm_walk_t *w, json_t *array, const mdm_str_t *path,
+    const mdm_ddm_item_t *item)
+{
+    json_t           *element;
+    size_t            i;
+    mdm_uint_t        due;
+    mdm_ddm_value_t  *v;
+
+    due = (item != NULL && mdm_ddm_item_named(path));
+
+    json_array_foreach(array, i, element) {
+        due |= (item == NULL && json_is_object(element));
+    }
+
+    v = mdm_ddm_report_add(w, due ? MDM_DDM_PLAIN : MDM_DDM_SET, path, NULL);
+    if (v == NULL) {
+        return (w->why != NULL) ? MDM_DECLINED : MDM_ERROR;
+    }
+
+    return mdm_ddm_report_json(w->arena, array, &v->json);
+}
+
+
 static mdm_int_t
 mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
     const mdm_str_t *path)
@@ -282,9 +355,8 @@ mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
 
     id.data = (u_char *) mdm_ddm_report_id(element, &id.len);
 
-    if (id.len > MDM_DDM_ID_MAX) {
-        w->report->skipped++;
-        return MDM_OK;
+    if (id.data == NULL || id.len > MDM_DDM_ID_MAX) {
+        return mdm_ddm_report_skip(w, path->len, NULL);
     }
 
     removed = json_is_true(json_object_get(element, "_removed"));
@@ -295,8 +367,15 @@ mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
         return (w->why != NULL) ? MDM_DECLINED : MDM_ERROR;
     }
 
-    return removed ? MDM_OK
-                   : mdm_ddm_report_json(w->arena, element, &v->json);
+    if (removed) {
+        return MDM_OK;
+    }
+
+    /* it says what to do, and is no value */
+
+    (void) json_object_del(element, "_removed");
+
+    return mdm_ddm_report_json(w->arena, element, &v->json);
 }
 
 
@@ -409,6 +488,28 @@ mdm_ddm_report_set(mdm_ddm_walk_t *w, const mdm_str_t *path, json_t *value)
     }
 
     return mdm_ddm_report_json(w->arena, value, &v->json);
+}
+
+
+/*
+ * A value is left out, at the path's first "len" bytes and, if it is not NULL,
+ * "key".
+ */
+
+static mdm_int_t
+mdm_ddm_report_skip(mdm_ddm_walk_t *w, size_t len, const char *key)
+{
+    mdm_ddm_report_t  *report;
+
+    report = w->report;
+
+    if (report->skipped++ != 0) {
+        return MDM_OK;
+    }
+
+    return mdm_printf(w->arena, &report->first, "%.*s%s%s", (int) len,
+                      (char *) w->path, (len != 0 && key != NULL) ? "." : "",
+                      (key != NULL) ? key : "");
 }
 
 

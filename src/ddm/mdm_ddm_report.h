@@ -17,7 +17,7 @@
 #define _MDM_DDM_REPORT_H_INCLUDED_
 
 
-#include "mdm_base.h"
+#include "mdm_json_mend.h"
 #include "mdm_plist.h"
 
 
@@ -36,8 +36,11 @@ typedef enum {
     MDM_DDM_SET = '=',           /* this is the value */
     MDM_DDM_REMOVE = '-',        /* an element is gone */
     MDM_DDM_ARRAY = '@',         /* elements of this array follow */
-    MDM_DDM_EMPTY = '['          /* an empty array: if it is one of elements,
+    MDM_DDM_EMPTY = '[',         /* an empty array: if it is one of elements,
                                     none of them has changed */
+    MDM_DDM_PLAIN = '~'          /* an array whose elements should have had an
+                                    identifier: it takes the place of none
+                                    that has */
 } mdm_ddm_value_e;
 
 
@@ -52,7 +55,10 @@ typedef struct {
 typedef struct {
     mdm_uint_t                full;        /* what is not in it is gone */
     mdm_uint_t                skipped;     /* values that have no place: too
-                                              long a name, a wrong type */
+                                              long a name, a wrong type, no
+                                              identifier */
+    mdm_str_t                 first;       /* the path of the first of them */
+    mdm_json_mend_t           odd;         /* values that are kept as text */
     mdm_ddm_value_t          *values;
     mdm_uint_t                nvalues;
     mdm_str_t                *errors;      /* elements of Errors, as JSON */

@@ -14,10 +14,13 @@
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_message.h"
+#include "mdm_quote.h"
 
 static mdm_int_t mdm_ddm_status_call(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_report_t *report);
+static void mdm_ddm_status_odd(mdm_exchange_t *x,
+    const mdm_ddm_report_t *report);
 static mdm_uint_t mdm_ddm_status_facts(const mdm_ddm_report_t *report);
 static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_str_t *args);
@@ -96,8 +99,8 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
 {
     mdm_int_t            rc;
     const char          *why;
+    mdm_limits_t         limits;
     mdm_message_t       *m;
-    mdm_limits_t   limits;
 
     m = x->ctx;
 
@@ -121,15 +124,47 @@ mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
         return MDM_OK;
     }
 
-    if (report->skipped != 0) {
-        mdm_exchange_log(x, MDM_LOG_NOTICE, "%lu values in a status report "
-                         "of \"%.*s\" are left out: a name that is too "
-                         "long, or a wrong type",
-                         (unsigned long) report->skipped,
+    mdm_ddm_status_odd(x, report);
+
+    return MDM_OK;
+}
+
+
+/* what of a report is not, or not quite, what the device said */
+
+static void
+mdm_ddm_status_odd(mdm_exchange_t *x, const mdm_ddm_report_t *report)
+{
+    mdm_uint_t      i;
+    mdm_quote_t     quote;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    for (i = 0; i < report->odd.nnames; i++) {
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "\"%s\" in a status report of "
+                         "\"%.*s\" is kept as text: it is no value of JSON",
+                         mdm_quote(&quote, (char *) report->odd.names[i].data,
+                                   report->odd.names[i].len),
                          mdm_fmt(&m->en.id_key));
     }
 
-    return MDM_OK;
+    if (report->odd.n > report->odd.nnames) {
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "%lu more values in a status "
+                         "report of \"%.*s\" are kept as text",
+                         (unsigned long) (report->odd.n - report->odd.nnames),
+                         mdm_fmt(&m->en.id_key));
+    }
+
+    if (report->skipped != 0) {
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "%lu values in a status report "
+                         "of \"%.*s\" are left out, the first at \"%s\": a "
+                         "name that is too long, a wrong type, no identifier",
+                         (unsigned long) report->skipped,
+                         mdm_fmt(&m->en.id_key),
+                         mdm_quote(&quote, (char *) report->first.data,
+                                   report->first.len));
+    }
 }
 
 
@@ -270,7 +305,7 @@ mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
     mdm_uint_t              i, n;
     const mdm_ddm_value_t  *v;
 
-    static const char  types[] = "=-@[";
+    static const char  types[] = "=-@[~";
 
     n = x->settings->store->nstatus_index;
 
@@ -309,6 +344,8 @@ static mdm_int_t
 mdm_ddm_status_answer(mdm_exchange_t *x)
 {
     int64_t         code, dropped;
+    mdm_str_t       unnamed;
+    mdm_quote_t     quote;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -325,6 +362,16 @@ mdm_ddm_status_answer(mdm_exchange_t *x)
         mdm_exchange_log(x, MDM_LOG_WARN, "%lld new values in a status "
                          "report of \"%.*s\" are left out: it has too many",
                          (long long) dropped, mdm_fmt(&m->en.id_key));
+    }
+
+    unnamed = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_STATUS_UNNAMED);
+
+    if (unnamed.len != 0) {
+        mdm_exchange_log(x, MDM_LOG_NOTICE, "the array \"%s\" in a status "
+                         "report of \"%.*s\" is left out: its elements have "
+                         "no identifier, those that are known have one",
+                         mdm_quote(&quote, (char *) unnamed.data, unnamed.len),
+                         mdm_fmt(&m->en.id_key));
     }
 
     return mdm_exchange_empty(x, 200);

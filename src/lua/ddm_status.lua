@@ -1,6 +1,6 @@
 --@args who address limit id device cert digests z report kept most_errors
 --@args full uuid body lists...
---@returns code dropped
+--@returns code dropped unnamed
 -- DeclarativeManagement, a status report.
 -- digests: names of the report, 32 hex digits each: the one to keep, then
 -- those under older keys; z: 1: the report is compressed; kept, most_errors:
@@ -8,7 +8,8 @@
 -- of declarations, or "": it says nothing new of the device; lists: how many
 -- items are indexed and which, how many errors and which, then type, place,
 -- JSON, …: see src/ddm/mdm_ddm_report.h
--- {0, values that have no room}; {code of auth()}
+-- {0, values that have no room, an array without identifiers that is left out,
+-- or ""}; {code of auth()}
 --@include event
 --@include queue
 --@include auth
@@ -34,7 +35,7 @@ end
 local kind = redis.call('HGET', T .. ':e:' .. id, 'type')
 
 if not kind then
-    return {0, 0}
+    return {0, 0, ''}
 end
 
 era_enter(T, id)
@@ -56,7 +57,7 @@ local age = now - tonumber(newest[2] or math.floor(last / 1000000))
 
 for i = 1, #digests, 32 do
     if same == string.sub(digests, i, i + 31) and age >= 0 and age < again then
-        return {0, 0}
+        return {0, 0, ''}
     end
 end
 
@@ -86,25 +87,32 @@ at = at + #errors + 1
 
 -- "new" has the value of each place, or false: it is gone
 
-local places, new, declarations = {}, {}, false
+local places, new, declarations, unnamed = {}, {}, false, ''
 
 for i = at, #ARGV - 2, 3 do
-    local place, value = ARGV[i + 1], ARGV[i + 2]
+    local what, place, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
 
-    if ARGV[i] == '[' then
-        if redis.call('HEXISTS', values, place .. '\31') == 1 then
+    if what == '-' then
+        value = false
+
+    elseif (what == '[' or what == '~' and not full)
+        and redis.call('HEXISTS', values, place .. '\31') == 1
+    then
+        if what == '~' then
+            unnamed = place
+            place = nil
+        else
             place = place .. '\31'
         end
-
-    elseif ARGV[i] == '-' then
-        value = false
     end
 
-    if new[place] == nil then
+    if place and new[place] == nil then
         places[#places + 1] = place
     end
 
-    new[place] = value
+    if place then
+        new[place] = value
+    end
 end
 
 -- does a full report speak of declarations?
@@ -369,7 +377,7 @@ for name, w in pairs(watchers) do
 end
 
 if #names == 0 then
-    return {0, dropped}
+    return {0, dropped, unnamed}
 end
 
 -- by prefix, for the lengths that there are: not each watcher for each value
@@ -462,4 +470,4 @@ if count > told then
     event(T, limit, 'mdm.StatusChangesDropped', id, {dropped = count - told})
 end
 
-return {0, dropped}
+return {0, dropped, unnamed}

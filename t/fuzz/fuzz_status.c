@@ -156,6 +156,7 @@ fuzz_value(const mdm_ddm_value_t *v)
 
     case MDM_DDM_SET:
     case MDM_DDM_EMPTY:
+    case MDM_DDM_PLAIN:
         fuzz_valid(&v->json);
         break;
 

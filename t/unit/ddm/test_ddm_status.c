@@ -140,16 +140,17 @@ test_values(void **state)
           "@app.managed.list| []\n"
           "=app.managed.list|a {\"identifier\":\"a\",\"n\":1}\n"
           "-app.managed.list|b \n"
-          "=app.managed.list|c {\"_removed\":false,\"identifier\":\"c\"}\n",
-          0 },
+          "=app.managed.list|c {\"identifier\":\"c\"}\n", 0 },
         { "{\"app\":{\"managed\":{\"list\":[]}}}",
           "[app.managed.list []\n", 0 },
         { "{\"x\":[{\"identifier\":\"a\"}]}",
           "@x| []\n=x|a {\"identifier\":\"a\"}\n", 0 },
-        { "{\"x\":[{\"identifier\":\"a\"},{\"identifier\":\"\"}]}",
-          "=x [{\"identifier\":\"a\"},{\"identifier\":\"\"}]\n", 0 },
+        { "{\"x\":[{\"identifier\":\"a\"},{\"identifier\":\"\"},{},5]}",
+          "@x| []\n=x|a {\"identifier\":\"a\"}\n", 3 },
         { "{\"x\":[{\"identifier\":1}],\"y\":[[]],\"z\":[1,\"a\"]}",
-          "=x [{\"identifier\":1}]\n=y [[]]\n=z [1,\"a\"]\n", 0 },
+          "~x [{\"identifier\":1}]\n=y [[]]\n=z [1,\"a\"]\n", 0 },
+        { "{\"app\":{\"managed\":{\"list\":[{\"state\":\"x\"},5]}}}",
+          "~app.managed.list [{\"state\":\"x\"},5]\n", 0 },
         { "{\"test\":{\"array-value\":[{\"key1\":\"a\"}]}}",
           "=test.array-value [{\"key1\":\"a\"}]\n", 0 },
 
@@ -186,6 +187,120 @@ test_values(void **state)
         assert_int_equal(report.full, 0);
         assert_int_equal(report.nerrors, 0);
     }
+}
+
+
+/* one odd value is kept as text, and named; the others do not suffer */
+
+static void
+test_odd(void **state)
+{
+    size_t  i, n;
+
+    static const struct {
+        const char  *value;
+        const char  *kept;
+        const char  *name;
+    } cases[] = {
+        { "9223372036854775808", "\"9223372036854775808\"", "" },
+        { "-9223372036854775809", "\"-9223372036854775809\"", "" },
+        { "1e400", "\"1e400\"", "" },
+        { "-1.5E+999", "\"-1.5E+999\"", "" },
+        { "NaN", "\"NaN\"", "" },
+        { "01", "\"01\"", "" },
+        { "1.", "\"1.\"", "" },
+        { "a\\\xff", "\"a\\\\\xef\xbf\xbd\"", "" },
+        { "\"\\ud800\"", "\"\xef\xbf\xbd\"", "" },
+        { "\"a\\udc00b\"", "\"a\xef\xbf\xbd" "b\"", "" },
+        { "\"\\ud83d\\ud83d\\ude00\"",
+          "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"", "" },
+        { "\"\xff\"", "\"\xef\xbf\xbd\"", "" },
+        { "\"\xe2\x82\"", "\"\xef\xbf\xbd\xef\xbf\xbd\"", "" },
+        { "\"\xed\xa0\x80\"",
+          "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"", "" },
+        { "\"a\nb\"", "\"a\\nb\"", "" },
+        { "\"a\\qb\\u12\"", "\"a\\\\qb\\\\u12\"", "" },
+        { "[1,[2,1e400]]", "[1,[2,\"1e400\"]]", "[1][1]" },
+        { "{\"b.c\":{\"\":1e400}}", "{\"b.c\":{\"\":\"1e400\"}}",
+          ".b.c." }
+    };
+
+    (void) state;
+
+    n = sizeof(cases) / sizeof(cases[0]);
+
+    for (i = 0; i < n; i++) {
+        char  text[512], values[512], name[64];
+
+        (void) snprintf(text, sizeof(text), "{\"StatusItems\":{\"a\":1,"
+                        "\"o\\\"d\":%s,\"z\":[0.1,\"\\u00e9\"]},"
+                        "\"FullReport\":true}", cases[i].value);
+        (void) snprintf(values, sizeof(values), "=a 1\n=o\"d %s\n"
+                        "=z [0.1,\"\xc3\xa9\"]\n", cases[i].kept);
+        (void) snprintf(name, sizeof(name), "StatusItems.o\\\"d%s",
+                        cases[i].name);
+
+        assert_int_equal(read_text(text), MDM_OK);
+        assert_string_equal(shown(), values);
+        assert_int_equal(report.full, 1);
+        assert_int_equal(report.odd.n, 1);
+        assert_int_equal(report.odd.nnames, 1);
+        assert_true(mdm_str_is(&report.odd.names[0], name));
+    }
+
+    /* a key, which then is another name */
+
+    assert_int_equal(read_text("{\"StatusItems\":{\"a\\u0000\":1,"
+                               "\"b\xff\":2}}"), MDM_OK);
+    assert_string_equal(shown(), "=a\xef\xbf\xbd 1\n=b\xef\xbf\xbd 2\n");
+    assert_int_equal(report.odd.n, 2);
+
+    /* in what becomes an element, a declaration, an error */
+
+    assert_int_equal(read_text("{\"StatusItems\":{\"x\":[{\"identifier\":"
+                               "\"i\",\"n\":1e999}],\"management\":"
+                               "{\"declarations\":{\"assets\":[{\"identifier"
+                               "\":\"d\",\"n\":1e999}]}}},\"Errors\":"
+                               "[1e999,2,1e998,1e997]}"), MDM_OK);
+    assert_string_equal(shown(), "@x| []\n=x|i {\"identifier\":\"i\","
+                        "\"n\":\"1e999\"}\n=management.declarations.assets "
+                        "[{\"identifier\":\"d\",\"n\":\"1e999\"}]\n");
+    assert_int_equal(report.nerrors, 4);
+    assert_true(mdm_str_is(&report.errors[0], "\"1e999\""));
+    assert_int_equal(report.odd.n, 5);
+    assert_int_equal(report.odd.nnames, MDM_JSON_MEND_NAMES);
+    assert_true(mdm_str_is(&report.odd.names[3], "Errors[2]"));
+
+    /* what is within bounds is not touched */
+
+    assert_int_equal(read_text("{\"StatusItems\":{\"a\":"
+                               "[9223372036854775807,-9223372036854775808,"
+                               "1e308,\"\\ud83d\\ude00\"],\"b\":1e309}}"),
+                     MDM_OK);
+    assert_int_equal(report.odd.n, 1);
+    assert_true(mdm_str_is(&report.odd.names[0], "StatusItems.b"));
+
+    /* a long name is cut */
+
+    {
+        char  text[1024], key[301];
+
+        memset(key, 'k', 300);
+        key[300] = '\0';
+
+        (void) snprintf(text, sizeof(text),
+                        "{\"StatusItems\":{\"%s\":1e999}}", key);
+
+        assert_int_equal(read_text(text), MDM_OK);
+        assert_int_equal(report.odd.names[0].len, MDM_JSON_MEND_NAME);
+    }
+
+    /* what was left out: the first is named */
+
+    assert_int_equal(read_text("{\"StatusItems\":{\"x\":[{\"identifier\":"
+                               "\"a\"},{}],\"device\":5}}"), MDM_OK);
+    assert_int_equal(report.skipped, 2);
+    assert_true(mdm_str_is(&report.first, "x"));
 }
 
 
@@ -262,8 +377,10 @@ test_refused(void **state)
     refused("", "not JSON");
     refused("{", "not JSON");
     refused("{\"StatusItems\":{}}x", "not JSON");
-    refused("{\"StatusItems\":{\"a\":18446744073709551616}}", "not JSON");
-    refused("{\"StatusItems\":{\"a\":\"\xff\"}}", "not JSON");
+    refused("{\"StatusItems\":{\"a\":18446744073709551616}", "not JSON");
+    refused("{\"StatusItems\":{\"a\":\"\xff}}", "not JSON");
+    refused("{\"StatusItems\":{a:1e999}}", "not JSON");
+    refused("{\"StatusItems\":{\"a\":1 1e999}}", "not JSON");
     refused("[]", "neither StatusItems nor Errors");
     refused("{}", "neither StatusItems nor Errors");
     refused("{\"StatusItems\":[],\"Errors\":{}}",
@@ -417,6 +534,7 @@ main(void)
 
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_odd),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_refused),
