@@ -138,7 +138,7 @@ is_deeply(list('sets'), [], 'no sets');
 is_deeply(list('set-declarations/nobody'), [], 'nothing in no set');
 is_deeply(list('declaration-sets/nothing'), [], 'in no set');
 status(404, 'none to be had', 'GET', 'declarations/nothing');
-status(404, 'none to delete', 'DELETE', 'declarations/nothing');
+status(304, 'none to delete', 'DELETE', 'declarations/nothing');
 status(404, 'none to touch', 'POST', 'declarations/nothing/touch');
 
 
@@ -173,6 +173,13 @@ my $token = delete $got->{ServerToken};
 
 is_deeply($got, $conf, 'what was put');
 like($token, qr/^[0-9a-f]{40}$/, 'a ServerToken');
+
+status(204, 'reals', 'PUT', 'declarations?validate=0',
+       '{"Identifier":"real","Type":"com.apple.configuration.management.test",'
+       . '"Payload":{"b":0.1,"a":[1.10,1e3]}}');
+like(api('GET', 'declarations/real')->body,
+     qr/"Payload":\{"a":\[1\.10,1e3\],"b":0\.1\}/, 'as they were written');
+status(204, 'enough of them', 'DELETE', 'declarations/real');
 
 status(204, 'touch', 'POST', 'declarations/a%20conf%2F1/touch');
 isnt($json->decode(api('GET', 'declarations/a%20conf%2F1')->body)

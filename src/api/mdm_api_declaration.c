@@ -342,8 +342,7 @@ mdm_api_declaration_delete_step(mdm_exchange_t *x)
         switch (mdm_reply_code(reply, 0)) {
 
         case -1:
-            return mdm_exchange_refuse(x, 404, "there is no such "
-                                       "declaration");
+            return mdm_api_changed(x, 0);
 
         case -2:
             return mdm_exchange_refuse(x, 409, "the declaration is in the set "

@@ -13,8 +13,7 @@
 #include "mdm_ddm_item.h"
 #include "mdm_ddm_predicate.h"
 #include "mdm_exchange.h"
-#include "mdm_json.h"
-#include "mdm_json_write.h"
+#include "mdm_json_real.h"
 #include "mdm_key.h"
 #include "mdm_schema_declarations.h"
 
@@ -165,7 +164,7 @@ mdm_ddm_declaration_read(mdm_arena_t *arena, const mdm_str_t *json,
         return MDM_ERROR;
     }
 
-    return mdm_json_dump(arena, payload, 0, &d->payload);
+    return mdm_json_dump_written(arena, json, root, payload, &d->payload);
 }
 
 

@@ -36,8 +36,9 @@ typedef struct {
     mdm_str_t                 kind;        /* "a" activation, "s" asset, "c"
                                               configuration, "m" management */
     mdm_str_t                 type;
-    mdm_str_t                 payload;     /* JSON, compact, members sorted:
-                                              the same for the same content */
+    mdm_str_t                 payload;     /* JSON, compact, members sorted,
+                                              reals as they were written: the
+                                              same for the same content */
     mdm_str_t                 vars;        /* variables it uses, sorted, parted
                                               by commas */
     mdm_str_t                 refs;        /* key forms of what it refers to,

@@ -101,6 +101,54 @@ wrong(const char *text, const char *what)
     assert_memory_equal((s).data, text, strlen(text))
 
 
+/* a real goes out as it came, wherever its key is sorted to */
+
+static void
+test_reals(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *payload;
+        const char  *kept;
+    } cases[] = {
+        { "{\"a\":0.1}", "{\"a\":0.1}" },
+        { "{ \"z\": 0.1 , \"a\": [1.10,{\"y\":1e3,\"b\":0.3}], \"m\":-0.0 }",
+          "{\"a\":[1.10,{\"b\":0.3,\"y\":1e3}],\"m\":-0.0,\"z\":0.1}" },
+        { "{\"b\":0.1,\"a\":0.10,\"c\":1.0E-1}",
+          "{\"a\":0.10,\"b\":0.1,\"c\":1.0E-1}" },
+        { "{\"a\":3.14159265358979323846264338327950288,\"b\":100,"
+          "\"c\":1e-400}",
+          "{\"a\":3.14159265358979323846264338327950288,\"b\":100,"
+          "\"c\":1e-400}" },
+        { "{\"\\\"1.5\":\"-2.5\\\\\",\"a\":\"1e5\",\"b\":[true,2.5,null,-7]}",
+          "{\"\\\"1.5\":\"-2.5\\\\\",\"a\":\"1e5\",\"b\":[true,2.5,null,-7]}" },
+        { "{\"a\":9007199254740993,\"b\":-0}",
+          "{\"a\":9007199254740993,\"b\":0}" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char  text[512];
+
+        (void) snprintf(text, sizeof(text), "{\"ServerToken\":\"0.5\","
+                        "\"Payload\":%s,\"Identifier\":\"a\","
+                        "\"Type\":\"" TEST "\"}", cases[i].payload);
+
+        assert_int_equal(read_mode(text, MDM_VALIDATE_OFF), MDM_OK);
+        is(d.payload, cases[i].kept);
+
+        (void) snprintf(text, sizeof(text), "{\"ServerToken\":0.5,"
+                        "\"Payload\":%s,\"Identifier\":\"a\","
+                        "\"Type\":\"" TEST "\"}", cases[i].payload);
+
+        assert_int_equal(read_mode(text, MDM_VALIDATE_OFF), MDM_OK);
+        is(d.payload, cases[i].kept);
+    }
+}
+
+
 static void
 test_head(void **state)
 {
@@ -538,6 +586,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_head, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
