@@ -248,8 +248,10 @@ my $now = tokens($phones[0]);
 for my $device (@phones) {
     my $command = told_once($device, 'enrolled');
 
-    is_deeply($json->decode("$command->{Data}")->{SyncTokens}, $now,
-              'with the tokens of now');
+    # partitions get them one after another: the time may be another one
+
+    is($json->decode("$command->{Data}")->{SyncTokens}{DeclarationsToken},
+       $now->{DeclarationsToken}, 'with the token of now');
 }
 
 my $items = $json->decode($phones[0]->ddm('declaration-items')->body);
