@@ -52,15 +52,24 @@ sub items { my ($items, %more) = @_;
 sub get { my ($t, $path) = @_; return $t->api(GET => $path)->json }
 sub doc { my ($t, $id) = @_; return get($t, "/v1/status/$id")->{status} }
 
+# rows, a path with more than one as "a,b"
+
 sub values_of {
     my ($t, $id, $prefix) = @_;
 
+    my %v;
     my $list = get($t, "/v1/status-values/$id"
                        . (defined $prefix ? "?prefix=$prefix" : ''))->{$id};
 
-    return { map { ($_->{path} =~ s/^\.StatusItems\.//r
-                    . (defined $_->{identifier} ? "/$_->{identifier}" : ''))
-                   => $_->{value} } @$list };
+    for my $row (@$list) {
+        my $path = $row->{path} =~ s/^\.StatusItems\.//r
+                   . (defined $row->{identifier} ? "/$row->{identifier}" : '');
+
+        $v{$path} = defined $v{$path} ? "$v{$path},$row->{value}"
+                                      : $row->{value};
+    }
+
+    return \%v;
 }
 
 # events of all partitions, by name
@@ -145,20 +154,51 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
         'device.operating-system.version' => '17.4',
         'device.operating-system.family' => 'iOS',
         'passcode.is-compliant' => 'true',
-        'softwareupdate.failure-reason' => '{"count":0,"reason":"a.b"}',
-        'test.array-value' => '[{"key1":"a"},{"key1":"b"}]',
+        'softwareupdate.failure-reason.count' => '0',
+        'softwareupdate.failure-reason.reason' => 'a.b',
+        'test.array-value.key1' => 'a,b',
         'test.integer-value' => '9007199254740993',
         'test.real-value' => '0.1',
-        'app.managed.list/com.one'
-            => '{"identifier":"com.one","state":"managed"}',
-        'app.managed.list/com.two'
-            => '{"identifier":"com.two","state":"queued"}',
-        'account.list.caldav' => '[]',
+        'app.managed.list.identifier/com.one' => 'com.one',
+        'app.managed.list.state/com.one' => 'managed',
+        'app.managed.list.identifier/com.two' => 'com.two',
+        'app.managed.list.state/com.two' => 'queued',
         'vendor.new.one' => '1',
-        'vendor.new.two' => '[1,2]',
-        'vendor.new.empty' => '{}',
-        'vendor.data' => '{"com.x":1}',
-    }, 'values');
+        'vendor.new.two' => '1,2',
+        'vendor.data.com.x' => '1',
+    }, 'values, down to leaves');
+
+    # a prefix, or a pattern as that of SQL's LIKE
+
+    for my $case (
+        [ 'device.model.f', 'device.model.family' ],
+        [ '.StatusItems.device.model.f', 'device.model.family' ],
+        [ 'softwareupdate.failure-reason.r',
+          'softwareupdate.failure-reason.reason' ],
+        [ 'softwareupdate.failure-reason.reason.x', '' ],
+        [ 'app.managed.list.state',
+          'app.managed.list.state/com.one app.managed.list.state/com.two' ],
+        [ '.StatusItems.device.model.%25',
+          'device.model.family device.model.identifier' ],
+        [ 'device.model.%25', 'device.model.family device.model.identifier' ],
+        [ '%25.family', 'device.model.family device.operating-system.family' ],
+        [ '%25family%25', 'device.model.family '
+          . 'device.operating-system.family' ],
+        [ '.StatusItems.%25.m_del.f%25', 'device.model.family' ],
+        [ '.StatusItems.%25.m\\_del.f%25', '' ],
+        [ '.Stat', scalar keys %{values_of($t, 'S-1')} ],
+        [ '%25', scalar keys %{values_of($t, 'S-1')} ],
+        [ 'model%25', '' ],
+    ) {
+        my ($prefix, $paths) = @$case;
+        my @found = sort keys %{values_of($t, 'S-1', $prefix)};
+
+        is($paths =~ /^\d+$/ ? scalar @found : "@found", $paths,
+           "prefix=$prefix");
+    }
+
+    is($t->api(GET => '/v1/status-values/S-1?prefix=%25' . 'x' x 255)->status,
+       400, 'a pattern that is too long');
 
     my $doc = $t->api(GET => '/v1/status/S-1');
 
@@ -200,26 +240,30 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     is($v->{'device.operating-system.version'}, '17.10', 'a new value');
     is($v->{'device.model.family'}, 'iPhone', 'what is not in it stays');
-    is($v->{'test.array-value'}, '[]', 'a plain array is replaced');
-    is($v->{'test.real-value'}, 'null', 'null');
+    is_deeply(doc($t, 'S-1')->{test}, { 'array-value' => [],
+              'integer-value' => 9007199254740993, 'real-value' => undef },
+              'a plain array is replaced, null');
+    is(scalar(grep { /^test/ } keys %$v), 1, 'neither has rows');
     is($v->{'vendor.new.one'}, '2', 'an unknown one');
     is_deeply([ grep { /^app|^account/ } sort keys %$v ],
-              [ 'account.list.caldav/c', 'app.managed.list/com.one',
-                'app.managed.list/com.three' ], 'elements by identifier');
-    is($v->{'app.managed.list/com.one'},
-       '{"identifier":"com.one","version":"2"}', 'an element is replaced');
+              [ 'account.list.caldav.identifier/c',
+                'app.managed.list.identifier/com.one',
+                'app.managed.list.identifier/com.three',
+                'app.managed.list.version/com.one' ], 'elements by identifier');
+    is($v->{'app.managed.list.version/com.one'}, '2',
+       'an element is replaced');
 
     ok_status($d, items({ account => { list => { caldav => [] } },
                           app => { managed => { list => [] } } }),
               'empty arrays');
-    is(scalar(grep { /^app|^account/ } keys %{values_of($t, 'S-1')}), 3,
+    is(scalar(grep { /^app|^account/ } keys %{values_of($t, 'S-1')}), 4,
        'take no element away');
 
     # another shape
 
     ok_status($d, items({ vendor => { new => 5 } }), 'a scalar for an object');
     is_deeply(values_of($t, 'S-1', 'vendor.'),
-              { 'vendor.data' => '{"com.x":1}', 'vendor.new' => '5' },
+              { 'vendor.data.com.x' => '1', 'vendor.new' => '5' },
               'takes its place');
     ok_status($d, items({ vendor => { new => { deep => { er => 1 } } } }),
               'and back');
@@ -444,6 +488,40 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
           reasons => [ { code => 'Error.X', details => { n => 1 } } ] } ],
         'what they are');
 
+    is_deeply(values_of($t, 'D-1'), {}, 'they are no values');
+
+    # one that failed is an error, once, until something of it changes
+
+    my $failed = sub {
+        return [ grep { delete @$_{qw(timestamp status_id)} }
+                 @{get($t, '/v1/status-errors/D-1')->{'D-1'}} ];
+    };
+    my %old = (path => '.StatusItems.management.declarations.configurations',
+               error => { identifier => 'old', 'server-token' => 't0',
+                          active => $false, valid => 'invalid', reasons =>
+                          [ { code => 'Error.X', details => { n => 1 } } ] });
+
+    is_deeply($failed->(), [ \%old ], 'an error');
+
+    ok_status($d, items({ management => { declarations => {
+        configurations => [ $old{error} ] } } }), 'the same');
+    is_deeply($failed->(), [ \%old ], 'is none');
+
+    my $c = { %{$old{error}}, identifier => 'c' };
+
+    ok_status($d, { StatusItems => { management => { declarations => {
+        configurations => [ $c, $old{error} ], assets => [
+            { identifier => 's', active => $true, valid => 'invalid' } ] } } },
+        Errors => [ { StatusItem => 'x' } ] }, 'another one, and an error');
+    is_deeply($failed->(), [ { path => '.Errors', error =>
+        { StatusItem => 'x' } }, { %old, error => $c }, \%old ],
+        'are, the newest first');
+
+    ok_status($d, items({ management => { declarations => {
+        configurations => [
+            { identifier => 'com.example.c', 'server-token' => 't1',
+              active => $true, valid => 'valid' }, $old{error} ],
+        assets => [] } } }), 'as before');
     ok_status($d, items({ x => 1 }), 'a report without declarations');
     is(scalar @{get($t, '/v1/declaration-status/D-1')->{'D-1'}}, 3,
        'erases nothing');
@@ -619,44 +697,6 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     ok_status($d, items({ "\x{e4}" => "\x{263a}\0" }), 'other characters');
     is(doc($t, 'L-1')->{"\x{e4}"}, "\x{263a}\0", 'come back');
-}
-
-
-# one odd value, and all others
-
-{
-    my $d = $t->device('ODD-1')->enroll;
-    my $n = 0;
-
-    for my $case (
-        [ '18446744073709551616', '18446744073709551616' ],
-        [ '1e400', '1e400' ],
-        [ '"a\\ud800b"', "a\x{fffd}b" ],
-        [ qq("a\xffb"), "a\x{fffd}b" ],
-        [ 'NaN', 'NaN' ],
-    ) {
-        my ($sent, $kept) = @$case;
-        my $report = qq({"StatusItems":{"n":@{[ ++$n ]},"device":{"model":)
-                     . qq({"family":"Mac","number":$sent}},"odd":)
-                     . qq({"case-$n":[1,$sent]}},"Errors":[]});
-
-        ok_status($d, $report, "odd $n");
-
-        my $doc = doc($t, 'ODD-1');
-
-        is($doc->{n}, $n, 'the others are merged');
-        is($doc->{device}{model}{number}, $kept, 'it is kept as text');
-        is_deeply($doc->{odd}{"case-$n"}, [ 1, $kept ], 'in an array, too');
-        is($t->api(GET => '/v1/status-report/ODD-1')->body, $report,
-           'the report is kept as it came');
-        like($t->log, qr/"StatusItems\.odd\.case-$n\[1\]" .* is kept as text/,
-             'and named in the log');
-    }
-
-    my $full = '{"StatusItems":{"n":1e999},"FullReport":true}';
-
-    ok_status($d, $full, 'a full one');
-    is_deeply(doc($t, 'ODD-1'), { n => '1e999' }, 'is all there is');
 }
 
 

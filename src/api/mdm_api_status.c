@@ -12,6 +12,7 @@
 #include "mdm_api.h"
 #include "mdm_api_ids.h"
 #include "mdm_api_status.h"
+#include "mdm_api_status_row.h"
 #include "mdm_ddm_report.h"
 #include "mdm_key.h"
 
@@ -34,6 +35,7 @@ typedef struct {
     mdm_api_ids_t             ids;
     mdm_uint_t                next;        /* chunk */
     const mdm_reply_t       **replies;     /* of each id */
+    mdm_api_status_prefix_t   prefix;      /* of values */
     mdm_str_t                 args[MDM_NARGS_STATUS_GET];
 } mdm_api_status_ctx_t;
 
@@ -62,8 +64,6 @@ static mdm_int_t mdm_api_status_declaration(mdm_exchange_t *x,
     mdm_json_out_t *j, json_t *object, mdm_uint_t list,
     const mdm_api_status_t *s, const mdm_api_status_token_t *tokens,
     size_t ntokens);
-static void mdm_api_status_when(mdm_json_out_t *j, const char *name,
-    const mdm_api_status_t *s);
 static int mdm_api_status_by_place(const void *a, const void *b);
 static int mdm_api_status_by_name(const void *a, const void *b);
 
@@ -84,7 +84,6 @@ static const struct {
 mdm_int_t
 mdm_api_status_values_step(mdm_exchange_t *x)
 {
-    size_t                 n;
     mdm_int_t              rc;
     mdm_str_t              prefix;
     mdm_api_status_ctx_t  *ctx;
@@ -103,23 +102,13 @@ mdm_api_status_values_step(mdm_exchange_t *x)
         return rc;
     }
 
-    /* as KMFDDM writes it, or without what is the same everywhere */
-
-    n = sizeof(MDM_API_STATUS_ITEMS) - 1;
-
-    if (prefix.len >= n && memcmp(prefix.data, MDM_API_STATUS_ITEMS, n) == 0)
-    {
-        prefix.data += n;
-        prefix.len -= n;
-
-    } else if (prefix.len != 0
-               && prefix.len < n
-               && memcmp(prefix.data, MDM_API_STATUS_ITEMS, prefix.len) == 0)
-    {
-        prefix.len = 0;
+    if (mdm_api_status_prefix(&ctx->prefix, &prefix) != MDM_OK) {
+        return mdm_exchange_refuse(x, 400, "the argument \"prefix\" has a "
+                                   "\"%%\" and more than %d octets",
+                                   MDM_API_STATUS_LIKE);
     }
 
-    ctx->args[MDM_ARG_STATUS_GET_FIRST] = prefix;
+    ctx->args[MDM_ARG_STATUS_GET_FIRST] = ctx->prefix.head;
 
     return mdm_api_status_round(x, ctx);
 }
@@ -317,9 +306,14 @@ static mdm_int_t
 mdm_api_status_values(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply)
 {
-    size_t             i, n;
-    mdm_str_t          path;
-    mdm_api_status_t  *list, *s;
+    size_t                 i, n;
+    mdm_int_t              rc;
+    mdm_api_status_t      *list, *s;
+    mdm_api_status_ctx_t  *ctx;
+
+    static const mdm_str_t  apart = mdm_string(MDM_DDM_DECLARATIONS ".");
+
+    ctx = x->ctx;
 
     list = mdm_api_status_sorted(x, reply, &n);
     if (list == NULL) {
@@ -327,40 +321,21 @@ mdm_api_status_values(mdm_exchange_t *x, mdm_json_out_t *j,
     }
 
     for (i = 0; i < n; i++) {
+
         s = &list[i];
 
-        /* an array is shown by its elements, if it has any */
+        /* they have a call of their own */
 
-        if (s->element && s->identifier.len == 0
-            && i + 1 < n && list[i + 1].element
-            && mdm_str_eq(&s->path, &list[i + 1].path))
+        if (s->path.len > apart.len
+            && memcmp(s->path.data, apart.data, apart.len) == 0)
         {
             continue;
         }
 
-        mdm_json_open(j, NULL, '{');
-
-        if (mdm_printf(x->arena, &path, MDM_API_STATUS_ITEMS "%.*s",
-                       mdm_fmt(&s->path))
-            != MDM_OK)
-        {
-            return MDM_ERROR;
+        rc = mdm_api_status_rows(x, j, s, &ctx->prefix);
+        if (rc != MDM_OK) {
+            return rc;
         }
-
-        mdm_json_str(j, "path", &path);
-        mdm_json_opt_str(j, "identifier", &s->identifier);
-
-        /* as KMFDDM: text; what is no string as the JSON that it is */
-
-        if (s->json.len != 0 && s->json.data[0] == '"') {
-            mdm_json_value(j, "value", &s->json);
-
-        } else {
-            mdm_json_str(j, "value", &s->json);
-        }
-
-        mdm_api_status_when(j, "timestamp", s);
-        mdm_json_close(j, '}');
     }
 
     return MDM_OK;
@@ -371,8 +346,9 @@ static mdm_int_t
 mdm_api_status_errors(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *reply)
 {
+    u_char           *p;
     size_t            i;
-    mdm_str_t         kept;
+    mdm_str_t         kept, path;
     mdm_api_status_t  s;
 
     (void) x;
@@ -382,8 +358,23 @@ mdm_api_status_errors(mdm_exchange_t *x, mdm_json_out_t *j,
 
         mdm_api_status_split(&s, &kept, &kept);
 
+        mdm_str_set(&path, ".Errors");
+
+        /* one of a declaration has its own, which is no JSON */
+
+        p = (s.json.len != 0 && s.json.data[0] == '.')
+            ? memchr(s.json.data, ' ', s.json.len) : NULL;
+
+        if (p != NULL) {
+            path.data = s.json.data;
+            path.len = (size_t) (p - s.json.data);
+
+            s.json.len -= path.len + 1;
+            s.json.data = p + 1;
+        }
+
         mdm_json_open(j, NULL, '{');
-        mdm_json_text(j, "path", ".Errors");
+        mdm_json_str(j, "path", &path);
         mdm_json_value(j, "error", &s.json);
         mdm_api_status_when(j, "timestamp", &s);
         mdm_json_close(j, '}');
@@ -531,9 +522,7 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_json_out_t *j,
 }
 
 
-/* a time, and the report it is from */
-
-static void
+void
 mdm_api_status_when(mdm_json_out_t *j, const char *name,
     const mdm_api_status_t *s)
 {

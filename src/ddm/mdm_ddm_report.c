@@ -20,6 +20,7 @@ typedef struct {
     mdm_arena_t              *arena;
     mdm_ddm_report_t         *report;
     mdm_uint_t                size;        /* room for values */
+    mdm_uint_t                errors;      /* room for errors */
     const char               *why;
     u_char                    path[MDM_DDM_PATH_MAX];
 } mdm_ddm_walk_t;
@@ -32,6 +33,8 @@ static mdm_int_t mdm_ddm_report_items(mdm_ddm_walk_t *w, json_t *object,
     size_t len, mdm_uint_t known);
 static mdm_int_t mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value,
     const mdm_str_t *path, const mdm_ddm_item_t *item);
+static mdm_int_t mdm_ddm_report_failed(mdm_ddm_walk_t *w, json_t *list,
+    const mdm_str_t *path);
 static mdm_int_t mdm_ddm_report_declarations(mdm_ddm_walk_t *w,
     json_t *object, const mdm_str_t *path);
 static mdm_int_t mdm_ddm_report_array(mdm_ddm_walk_t *w, json_t *array,
@@ -40,8 +43,8 @@ static mdm_int_t mdm_ddm_report_plain(mdm_ddm_walk_t *w, json_t *array,
     const mdm_str_t *path, const mdm_ddm_item_t *item);
 static mdm_int_t mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
     const mdm_str_t *path);
-static mdm_int_t mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list,
-    mdm_uint_t most);
+static mdm_int_t mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list);
+static mdm_str_t *mdm_ddm_report_error(mdm_ddm_walk_t *w);
 static mdm_ddm_value_t *mdm_ddm_report_add(mdm_ddm_walk_t *w,
     mdm_ddm_value_e type, const mdm_str_t *path, const mdm_str_t *id);
 static mdm_int_t mdm_ddm_report_set(mdm_ddm_walk_t *w, const mdm_str_t *path,
@@ -110,17 +113,14 @@ mdm_ddm_report_read(mdm_arena_t *arena, const mdm_str_t *data,
 
     w->arena = arena;
     w->report = report;
+    w->errors = errors;
 
-    rc = MDM_OK;
+    rc = json_is_array(list) ? mdm_ddm_report_errors(w, list) : MDM_OK;
 
-    if (json_is_object(items)) {
+    if (rc == MDM_OK && json_is_object(items)) {
         report->full = json_is_true(json_object_get(root, "FullReport"));
 
         rc = mdm_ddm_report_items(w, items, 0, 1);
-    }
-
-    if (rc == MDM_OK && json_is_array(list)) {
-        rc = mdm_ddm_report_errors(w, list, errors);
     }
 
     *why = w->why;
@@ -221,6 +221,9 @@ static mdm_int_t
 mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value, const mdm_str_t *path,
     const mdm_ddm_item_t *item)
 {
+    mdm_int_t          rc;
+    mdm_ddm_report_t  *report;
+
     if (mdm_str_is(path, MDM_DDM_DECLARATIONS)) {
         return mdm_ddm_report_declarations(w, value, path);
     }
@@ -229,7 +232,14 @@ mdm_ddm_report_item(mdm_ddm_walk_t *w, json_t *value, const mdm_str_t *path,
         return mdm_ddm_report_array(w, value, path, item);
     }
 
-    return mdm_ddm_report_set(w, path, value);
+    rc = mdm_ddm_report_set(w, path, value);
+
+    if (rc == MDM_OK && mdm_str_is(path, MDM_DDM_CLIENT)) {
+        report = w->report;
+        report->client = report->values[report->nvalues - 1].json;
+    }
+
+    return rc;
 }
 
 
@@ -261,10 +271,62 @@ mdm_ddm_report_declarations(mdm_ddm_walk_t *w, json_t *object,
 
         } else {
             rc = mdm_ddm_report_set(w, &place, list);
+
+            if (rc == MDM_OK) {
+                rc = mdm_ddm_report_failed(w, list, &place);
+            }
         }
 
         if (rc != MDM_OK) {
             return rc;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+/*
+ * As KMFDDM has it, a declaration that is not valid is an error; the path of
+ * its list and a blank come first, which no other error begins with.
+ */
+
+static mdm_int_t
+mdm_ddm_report_failed(mdm_ddm_walk_t *w, json_t *list, const mdm_str_t *path)
+{
+    size_t       i;
+    json_t      *element, *valid;
+    mdm_str_t   *error, json;
+
+    if (memchr(path->data, ' ', path->len) != NULL) {
+        return MDM_OK;
+    }
+
+    json_array_foreach(list, i, element) {
+        valid = json_object_get(element, "valid");
+
+        if (!json_is_object(element)
+            || (json_is_string(valid)
+                && strcmp(json_string_value(valid), "valid") == 0)
+            || (json_is_true(json_object_get(element, "active"))
+                && json_array_size(json_object_get(element, "reasons")) == 0))
+        {
+            continue;
+        }
+
+        if (w->report->nerrors == w->errors) {
+            break;
+        }
+
+        error = mdm_ddm_report_error(w);
+
+        if (error == NULL
+            || mdm_ddm_report_json(w->arena, element, &json) != MDM_OK
+            || mdm_printf(w->arena, error, ".StatusItems.%.*s %.*s",
+                          mdm_fmt(path), mdm_fmt(&json))
+               != MDM_OK)
+        {
+            return MDM_ERROR;
         }
     }
 
@@ -380,37 +442,49 @@ mdm_ddm_report_element(mdm_ddm_walk_t *w, json_t *element,
 
 
 static mdm_int_t
-mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list, mdm_uint_t most)
+mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list)
 {
-    size_t             i, n;
-    mdm_ddm_report_t  *report;
+    size_t      i;
+    json_t     *element;
+    mdm_str_t  *error;
 
-    report = w->report;
+    json_array_foreach(list, i, element) {
 
-    n = json_array_size(list);
-    n = (n > most) ? most : n;
+        if (w->report->nerrors == w->errors) {
+            break;
+        }
 
-    if (n == 0) {
-        return MDM_OK;
-    }
+        error = mdm_ddm_report_error(w);
 
-    report->errors = mdm_arena_alloc(w->arena, n * sizeof(mdm_str_t));
-    if (report->errors == NULL) {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-        if (mdm_ddm_report_json(w->arena, json_array_get(list, i),
-                                &report->errors[i])
-            != MDM_OK)
+        if (error == NULL
+            || mdm_ddm_report_json(w->arena, element, error) != MDM_OK)
         {
             return MDM_ERROR;
         }
     }
 
-    report->nerrors = n;
-
     return MDM_OK;
+}
+
+
+/* an error to fill in, where there is room; NULL: no memory */
+
+static mdm_str_t *
+mdm_ddm_report_error(mdm_ddm_walk_t *w)
+{
+    mdm_ddm_report_t  *report;
+
+    report = w->report;
+
+    if (report->errors == NULL) {
+        report->errors = mdm_arena_alloc(w->arena,
+                                         w->errors * sizeof(mdm_str_t));
+        if (report->errors == NULL) {
+            return NULL;
+        }
+    }
+
+    return &report->errors[report->nerrors++];
 }
 
 

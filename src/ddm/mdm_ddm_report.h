@@ -28,6 +28,7 @@
 #define MDM_DDM_ID_MAX        1024
 
 #define MDM_DDM_DECLARATIONS  "management.declarations"
+#define MDM_DDM_CLIENT        "management.client-capabilities"
 
 
 /* what is to be done at a place, as the script takes it */
@@ -59,9 +60,13 @@ typedef struct {
                                               identifier */
     mdm_str_t                 first;       /* the path of the first of them */
     mdm_json_mend_t           odd;         /* values that are kept as text */
+    mdm_str_t                 client;      /* what the client can do, as JSON,
+                                              or empty: it does not say */
     mdm_ddm_value_t          *values;
     mdm_uint_t                nvalues;
-    mdm_str_t                *errors;      /* elements of Errors, as JSON */
+    mdm_str_t                *errors;      /* elements of Errors, as JSON, and
+                                              declarations that are not valid:
+                                              ".StatusItems.PATH JSON" */
     mdm_uint_t                nerrors;
 } mdm_ddm_report_t;
 

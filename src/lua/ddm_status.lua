@@ -297,11 +297,36 @@ if kept > 0 then
     redis.call('HSET', reports, digest, report)
 end
 
-for i = #errors, 1, -1 do
-    redis.call('LPUSH', T .. ':se:' .. id, rid .. ' ' .. errors[i])
+-- A declaration that failed is in each report that speaks of declarations: it
+-- is news once.  What is looked through for it is bounded.
+
+local look, news = 1000000, 0
+
+local function said(error)
+    local place, value = string.match(error, '^%.StatusItems%.(%S+) (.*)$')
+    local was = place and old[place]
+
+    if not was then
+        return false
+    end
+
+    if was == new[place] then
+        return true
+    end
+
+    look = look - #was
+
+    return look > 0 and string.find(was, value, 1, true) ~= nil
 end
 
-if #errors > 0 then
+for i = #errors, 1, -1 do
+    if not said(errors[i]) then
+        redis.call('LPUSH', T .. ':se:' .. id, rid .. ' ' .. errors[i])
+        news = news + 1
+    end
+end
+
+if news > 0 then
     redis.call('LTRIM', T .. ':se:' .. id, 0, tonumber(most_errors) - 1)
 end
 

@@ -4,8 +4,8 @@
 --@row declarations activations configurations assets management manifest...
 --@row manifest key tokens
 --@row values place value
--- What channels reported.  what, first, last: "values", prefix of places, "" |
--- "errors", from, to | "declarations", "", ""
+-- What channels reported.  what, first, last: "values", prefix of paths in the
+-- values, "" | "errors", from, to | "declarations", "", ""
 -- for each id an array, empty where nothing is known, and -1 in front of all
 -- if it is not enrolled
 -- values: {place, value, …}; errors: {error, …}, newest first
@@ -35,7 +35,11 @@ for i = ids_at, #ARGV do
         local all = redis.call('HGETALL', values)
 
         for k = 1, #all, 2 do
-            if string.sub(all[k], 1, #prefix) == prefix then
+            local path = string.match(all[k], '^[^\31]*')
+
+            if string.sub(path, 1, #prefix) == prefix
+                or string.sub(prefix, 1, #path + 1) == path .. '.'
+            then
                 one[#one + 1] = all[k]
                 one[#one + 1] = all[k + 1]
             end

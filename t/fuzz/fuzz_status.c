@@ -19,6 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void fuzz_value(const mdm_ddm_value_t *v);
+static void fuzz_error(mdm_str_t error);
 static void fuzz_document(mdm_arena_t *arena, const mdm_ddm_report_t *report,
     const char *path);
 static mdm_exchange_t *fuzz_call(const mdm_str_t *body, mdm_uint_t method,
@@ -82,7 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
 
         for (i = 0; i < report.nerrors; i++) {
-            fuzz_valid(&report.errors[i]);
+            fuzz_error(report.errors[i]);
         }
 
         fuzz_document(arena, &report, "/v1/status/A");
@@ -163,6 +164,28 @@ fuzz_value(const mdm_ddm_value_t *v)
     default:
         abort();
     }
+}
+
+
+/* JSON, or a path, a blank and JSON */
+
+static void
+fuzz_error(mdm_str_t error)
+{
+    u_char  *p;
+
+    if (error.len != 0 && error.data[0] == '.') {
+        p = memchr(error.data, ' ', error.len);
+
+        if (p == NULL) {
+            abort();
+        }
+
+        error.len -= (size_t) (p + 1 - error.data);
+        error.data = p + 1;
+    }
+
+    fuzz_valid(&error);
 }
 
 

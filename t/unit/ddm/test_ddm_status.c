@@ -157,10 +157,10 @@ test_values(void **state)
         /* declarations: each array whole, nothing else */
 
         { "{\"management\":{\"declarations\":{\"assets\":[],"
-          "\"configurations\":[{\"identifier\":\"a\"}],\"x\":1}}}",
+          "\"configurations\":[{\"valid\":\"valid\"}],\"x\":1}}}",
           "=management.declarations.assets []\n"
           "=management.declarations.configurations "
-          "[{\"identifier\":\"a\"}]\n", 1 },
+          "[{\"valid\":\"valid\"}]\n", 1 },
         { "{\"management\":{\"declarations\":null}}", "", 1 },
         { "{\"management\":{\"declarations\":[]}}", "", 1 },
 
@@ -265,7 +265,7 @@ test_odd(void **state)
     assert_string_equal(shown(), "@x| []\n=x|i {\"identifier\":\"i\","
                         "\"n\":\"1e999\"}\n=management.declarations.assets "
                         "[{\"identifier\":\"d\",\"n\":\"1e999\"}]\n");
-    assert_int_equal(report.nerrors, 4);
+    assert_int_equal(report.nerrors, 5);
     assert_true(mdm_str_is(&report.errors[0], "\"1e999\""));
     assert_int_equal(report.odd.n, 5);
     assert_int_equal(report.odd.nnames, MDM_JSON_MEND_NAMES);
@@ -329,9 +329,54 @@ static void
 test_errors(void **state)
 {
     char    text[4096], *p;
-    size_t  i;
+    size_t  i, n;
+
+    static const struct {
+        const char  *state;
+        mdm_uint_t   failed;
+    } states[] = {
+        { "\"active\":false,\"valid\":\"unknown\"", 1 },
+        { "\"active\":false,\"valid\":\"invalid\"", 1 },
+        { "\"active\":false,\"valid\":\"valid\"", 0 },
+        { "\"active\":false,\"reasons\":[{}],\"valid\":\"valid\"", 0 },
+        { "\"active\":true,\"valid\":\"valid\"", 0 },
+        { "\"active\":true,\"valid\":\"invalid\"", 0 },
+        { "\"active\":true,\"reasons\":[],\"valid\":\"invalid\"", 0 },
+        { "\"active\":true,\"reasons\":[{}],\"valid\":\"invalid\"", 1 }
+    };
 
     (void) state;
+
+    /* declarations that failed, behind all others */
+
+    for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        (void) snprintf(text, sizeof(text), "{\"StatusItems\":{\"management\":"
+                        "{\"declarations\":{\"assets\":[{%s},5],\"a b\":[{}]"
+                        "}}},\"Errors\":[7]}", states[i].state);
+
+        assert_int_equal(read_text(text), MDM_OK);
+        assert_int_equal(report.nerrors, 1 + states[i].failed);
+        assert_true(mdm_str_is(&report.errors[0], "7"));
+
+        if (states[i].failed) {
+            (void) snprintf(text, sizeof(text), ".StatusItems.management."
+                            "declarations.assets {%s}", states[i].state);
+            assert_true(mdm_str_is(&report.errors[1], text));
+        }
+    }
+
+    p = text + sprintf(text, "{\"StatusItems\":{\"management\":{"
+                       "\"declarations\":{\"assets\":[{}");
+
+    for (n = 1; n < 101; n++) {
+        p += sprintf(p, ",{}");
+    }
+
+    (void) strcpy(p, "]}}},\"Errors\":[1]}");
+
+    assert_int_equal(read_text(text), MDM_OK);
+    assert_int_equal(report.nerrors, 100);
+    assert_true(mdm_str_is(&report.errors[0], "1"));
 
     assert_int_equal(read_text("{\"Errors\":[{\"StatusItem\":\"a\","
                                "\"Reasons\":[{\"Code\":\"x\"}]},5]}"),
