@@ -71,6 +71,7 @@ static const ngx_mdm_setting_t  ngx_mdm_settings[] = {
     { offsetof(ngx_mdm_loc_conf_t, api_body), NGX_MDM_API_BODY },
     { ngx_mdm_setting(status_reports), NGX_MDM_REPORTS },
     { ngx_mdm_setting(status_errors), NGX_MDM_ERRORS },
+    { ngx_mdm_setting(ddm_withhold), 0 },
     { ngx_mdm_setting(plist_depth), MDM_PLIST_DEPTH },
     { ngx_mdm_setting(plist_nodes), MDM_PLIST_NODES }
 };

@@ -257,6 +257,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, settings.withhold_secrets),
       NULL },
 
+    { ngx_string("mdm_ddm_withhold"),
+      NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.ddm_withhold),
+      NULL },
+
     { ngx_string("mdm_api_ids"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

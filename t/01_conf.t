@@ -76,6 +76,7 @@ my %bad = (
     mdm_audit_reads => [ 'invalid value "always"', 'always' ],
     mdm_keep_certificate => [ 'invalid value "keep"', 'keep' ],
     mdm_withhold_secrets => [ 'invalid value "maybe"', 'maybe' ],
+    mdm_ddm_withhold => [ 'invalid value "some"', 'some' ],
     mdm_threads => [ 'unknown thread pool', 'nowhere', 'on' ],
 );
 
@@ -91,6 +92,7 @@ my %good = (mdm_tenant => 'a.b-c_D1', mdm_tenants => 'b a.b-c_D1 c',
     mdm_result_bytes => '1m',
     mdm_event_payload => 'on', mdm_audit_reads => 'on',
     mdm_keep_certificate => 'off', mdm_withhold_secrets => 'off',
+    mdm_ddm_withhold => 'on',
     mdm_threads => 'off');
 
 for my $name (sort keys %bad) {

@@ -2,28 +2,20 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The sets, tags and variables of an enrollment, and the manifest that they
- * make.  The enrollment need not exist yet: what is assigned to it counts from
- * the moment when it enrolls.
+ * The sets, tags and variables of an enrollment.  The enrollment need not exist
+ * yet: what is assigned to it counts from the moment when it enrolls.
  */
 
 
 #include "mdm_api.h"
 #include "mdm_api_assignment.h"
 #include "mdm_api_json.h"
-#include "mdm_ddm_token.h"
 #include "mdm_key.h"
 
 
 #define MDM_API_VARIABLE_MAX  1024    /* bytes of a value */
 #define MDM_API_VARIABLE_NAME 64      /* and of a name */
 #define MDM_API_VARIABLES     128     /* that one call changes */
-
-
-typedef struct {
-    const char               *kind;
-    const char               *array;       /* Apple's name */
-} mdm_api_kind_t;
 
 
 static mdm_int_t mdm_api_assign_names(mdm_exchange_t *x, const char *arg,
@@ -37,18 +29,6 @@ static mdm_int_t mdm_api_variables_body(mdm_exchange_t *x,
 static mdm_int_t mdm_api_variable(mdm_exchange_t *x, mdm_api_assign_t *assign,
     const mdm_str_t *name, const mdm_str_t *value);
 static mdm_uint_t mdm_api_variable_name(const mdm_str_t *name);
-static mdm_int_t mdm_api_manifest_answer(mdm_exchange_t *x);
-static void mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
-    const mdm_api_kind_t *kind);
-
-
-static const mdm_api_kind_t  mdm_api_kinds[] = {
-    { "activation", "Activations" },
-    { "asset", "Assets" },
-    { "configuration", "Configurations" },
-    { "management", "Management" },
-    { NULL, NULL }
-};
 
 
 mdm_int_t
@@ -369,149 +349,4 @@ mdm_api_variable_name(const mdm_str_t *name)
     /* the same letters as of a tenant, and as many */
 
     return mdm_tenant_check(name) == MDM_OK;
-}
-
-
-mdm_int_t
-mdm_api_enrollment_declarations_step(mdm_exchange_t *x)
-{
-    mdm_int_t          rc;
-    mdm_str_t         *args;
-    mdm_enrollment_t   en;
-
-    if (x->state != 0) {
-        return mdm_api_manifest_answer(x);
-    }
-
-    rc = mdm_api_enrollment(x, 0, &en);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_manifest, &en.tag, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_DDM_MANIFEST_ID] = en.id_key;
-
-    return MDM_CALL;
-}
-
-
-static mdm_int_t
-mdm_api_manifest_answer(mdm_exchange_t *x)
-{
-    size_t                 i;
-    json_t                *subs, *item;
-    mdm_int_t              rc;
-    mdm_str_t              s;
-    json_error_t           error;
-    mdm_json_out_t         j;
-    const mdm_reply_t     *reply;
-    const mdm_api_kind_t  *kind;
-
-    reply = x->calls[0].reply;
-
-    if (mdm_reply_code(reply, 0) == 0) {
-        return mdm_api_not_enrolled(x);
-    }
-
-    mdm_json_init(&j, x->arena, 1024);
-    mdm_json_open(&j, NULL, '{');
-
-    mdm_json_open(&j, "Declarations", '{');
-
-    for (kind = mdm_api_kinds; kind->kind != NULL; kind++) {
-        mdm_api_manifest_kind(&j, reply, kind);
-    }
-
-    mdm_json_close(&j, '}');
-
-    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_TOKEN);
-
-    if (s.len == 0) {
-        mdm_str_set(&s, MDM_DDM_EMPTY_TOKEN);
-    }
-
-    mdm_json_str(&j, "DeclarationsToken", &s);
-
-    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_TIME);
-    mdm_json_opt_time(&j, "Timestamp", &s);
-
-    mdm_json_open(&j, "StatusItems", '[');
-
-    s = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_SUBS);
-
-    if (s.len != 0) {
-        rc = mdm_json_read(x->arena, &s, 0, &subs, &error);
-        if (rc != MDM_OK) {
-            return MDM_ERROR;
-        }
-
-        json_array_foreach(subs, i, item) {
-
-            if (json_is_string(item)) {
-                mdm_json_text(&j, NULL, json_string_value(item));
-            }
-        }
-    }
-
-    mdm_json_close(&j, ']');
-
-    mdm_json_bool(&j, "notification_queued",
-                  mdm_reply_int(reply, MDM_RET_DDM_MANIFEST_WAITS, 0)
-                  == 1);
-    mdm_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, 200);
-}
-
-
-static void
-mdm_api_manifest_kind(mdm_json_out_t *j, const mdm_reply_t *reply,
-    const mdm_api_kind_t *kind)
-{
-    u_char     *blank;
-    size_t      i, len;
-    mdm_str_t   key, tokens;
-
-    len = strlen(kind->kind);
-
-    mdm_json_open(j, kind->array, '[');
-
-    for (i = MDM_RET_DDM_MANIFEST_LIST;
-         mdm_reply_row(reply, i, MDM_NRET_DDM_MANIFEST_LIST);
-         i += MDM_NRET_DDM_MANIFEST_LIST)
-    {
-        key = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_KEY);
-
-        if (key.len <= len || key.data[len] != '/'
-            || memcmp(key.data, kind->kind, len) != 0)
-        {
-            continue;
-        }
-
-        key.data += len + 1;
-        key.len -= len + 1;
-
-        tokens = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_TOKENS);
-        blank = (tokens.len != 0) ? memchr(tokens.data, ' ', tokens.len)
-                                  : NULL;
-
-        if (blank != NULL) {
-            tokens.len = (size_t) (blank - tokens.data);
-        }
-
-        mdm_json_open(j, NULL, '{');
-        mdm_json_id(j, "Identifier", &key);
-        mdm_json_str(j, "ServerToken", &tokens);
-        mdm_json_close(j, '}');
-    }
-
-    mdm_json_close(j, ']');
 }

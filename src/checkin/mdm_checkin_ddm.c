@@ -11,6 +11,7 @@
 #include "mdm_ddm_body.h"
 #include "mdm_ddm_status.h"
 #include "mdm_ddm_token.h"
+#include "mdm_ddm_withhold.h"
 #include "mdm_key.h"
 
 
@@ -28,6 +29,7 @@ enum {
     MDM_DDM_ASK = 0,
     MDM_DDM_TOKENS,
     MDM_DDM_ITEMS,
+    MDM_DDM_TYPES,
     MDM_DDM_FOUND,
     MDM_DDM_BODY
 };
@@ -48,6 +50,7 @@ static mdm_int_t mdm_checkin_ddm_declaration(mdm_exchange_t *x,
     const mdm_str_t *rest);
 static mdm_int_t mdm_checkin_ddm_tokens(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_items(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_types(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_found(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_fetched(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_send(mdm_exchange_t *x,
@@ -77,6 +80,9 @@ mdm_checkin_declarative_management(mdm_exchange_t *x)
     case MDM_DDM_ITEMS:
         return mdm_checkin_ddm_items(x);
 
+    case MDM_DDM_TYPES:
+        return mdm_checkin_ddm_types(x);
+
     case MDM_DDM_FOUND:
         return mdm_checkin_ddm_found(x);
 
@@ -89,7 +95,7 @@ mdm_checkin_declarative_management(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_ddm_ask(mdm_exchange_t *x)
 {
-    mdm_str_t       endpoint;
+    mdm_str_t       endpoint, *args;
     mdm_message_t  *m;
 
     m = x->ctx;
@@ -110,9 +116,16 @@ mdm_checkin_ddm_ask(mdm_exchange_t *x)
     }
 
     if (mdm_str_is(&endpoint, "declaration-items")) {
-        return (mdm_message_call(x, &mdm_script_ddm_items, 0, MDM_DDM_ITEMS)
-                == NULL)
-               ? MDM_ERROR : MDM_CALL;
+        args = mdm_message_call(x, &mdm_script_ddm_items, 0, MDM_DDM_ITEMS);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (x->settings->ddm_withhold) {
+            mdm_str_set(&args[MDM_ARG_DDM_ITEMS_WITHHOLD], "1");
+        }
+
+        return MDM_CALL;
     }
 
     if (endpoint.len > sizeof("declaration/") - 1
@@ -203,7 +216,7 @@ static mdm_int_t
 mdm_checkin_ddm_tokens(mdm_exchange_t *x)
 {
     int64_t             code;
-    mdm_str_t           token, time, json;
+    mdm_str_t           token, time, client, json;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
@@ -215,8 +228,11 @@ mdm_checkin_ddm_tokens(mdm_exchange_t *x)
 
     token = mdm_reply_str(reply, MDM_RET_DDM_TOKENS_TOKEN);
     time = mdm_reply_str(reply, MDM_RET_DDM_TOKENS_TIME);
+    client = mdm_reply_str(reply, MDM_RET_DDM_TOKENS_CLIENT);
 
-    if (mdm_ddm_tokens(x->arena, &token, &time, &json) != MDM_OK) {
+    if (mdm_ddm_withhold_token(x, &client, &token) != MDM_OK
+        || mdm_ddm_tokens(x->arena, &token, &time, &json) != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
@@ -227,9 +243,11 @@ mdm_checkin_ddm_tokens(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_ddm_items(mdm_exchange_t *x)
 {
-    int64_t         code;
-    mdm_str_t       items;
-    mdm_message_t  *m;
+    int64_t              code;
+    mdm_int_t            rc;
+    mdm_str_t            items, said, client;
+    mdm_message_t       *m;
+    mdm_ddm_withhold_t  *w;
 
     m = x->ctx;
 
@@ -245,11 +263,59 @@ mdm_checkin_ddm_items(mdm_exchange_t *x)
 
     items = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_ITEMS_ITEMS);
 
+    client = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_ITEMS_CLIENT);
+
     if (items.len == 0) {
         mdm_str_set(&items, MDM_DDM_NO_ITEMS);
+
+    } else if (x->settings->ddm_withhold && client.len != 0) {
+        said = mdm_reply_str(x->calls[0].reply,
+                             MDM_RET_DDM_ITEMS_CAPABILITIES);
+
+        w = mdm_arena_alloc(x->arena, sizeof(mdm_ddm_withhold_t));
+        if (w == NULL) {
+            return MDM_ERROR;
+        }
+
+        rc = mdm_ddm_withhold_read(x, &items, &said, &client, w);
+
+        if (rc == MDM_DECLINED) {
+            return mdm_checkin_ddm_lost(x, "the manifest", &m->en.id_key);
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
+
+        m->data = w;
+
+        return mdm_checkin_ddm_types(x);
     }
 
     return mdm_exchange_body(x, 200, MDM_DDM_JSON, &items);
+}
+
+
+/* without what the client does not support, if that is withheld */
+
+static mdm_int_t
+mdm_checkin_ddm_types(mdm_exchange_t *x)
+{
+    mdm_int_t            rc;
+    mdm_str_t            items;
+    mdm_message_t       *m;
+    mdm_ddm_withhold_t  *w;
+
+    m = x->ctx;
+    w = m->data;
+
+    rc = mdm_ddm_types_next(x, &w->types, MDM_DDM_TYPES);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    return (mdm_ddm_withhold_items(x, w, &items) == MDM_OK)
+           ? mdm_exchange_body(x, 200, MDM_DDM_JSON, &items) : MDM_ERROR;
 }
 
 

@@ -8,6 +8,7 @@
 
 #include "mdm_connect.h"
 #include "mdm_ddm_token.h"
+#include "mdm_ddm_withhold.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
@@ -273,7 +274,7 @@ mdm_connect_answer(mdm_exchange_t *x)
 {
     int64_t              code;
     mdm_int_t            rc;
-    mdm_str_t            uuid, body, token, time;
+    mdm_str_t            uuid, body, token, time, client;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
     const mdm_reply_t   *reply;
@@ -327,8 +328,11 @@ mdm_connect_answer(mdm_exchange_t *x)
     if (mdm_reply_at(reply, MDM_RET_IDLE_TOKEN) != NULL) {
         token = mdm_reply_str(reply, MDM_RET_IDLE_TOKEN);
         time = mdm_reply_str(reply, MDM_RET_IDLE_TIME);
+        client = mdm_reply_str(reply, MDM_RET_IDLE_CLIENT);
 
-        if (mdm_ddm_splice(x->arena, &body, &token, &time) == MDM_ERROR) {
+        if (mdm_ddm_withhold_token(x, &client, &token) != MDM_OK
+            || mdm_ddm_splice(x->arena, &body, &token, &time) == MDM_ERROR)
+        {
             return MDM_ERROR;
         }
     }

@@ -8,6 +8,7 @@
 
 #include <openssl/evp.h>
 
+#include "mdm_ddm_client.h"
 #include "mdm_ddm_report.h"
 #include "mdm_ddm_status.h"
 #include "mdm_ddm_token.h"
@@ -21,6 +22,8 @@ static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_report_t *report);
 static void mdm_ddm_status_odd(mdm_exchange_t *x,
     const mdm_ddm_report_t *report);
+static mdm_int_t mdm_ddm_status_client(mdm_exchange_t *x,
+    const mdm_ddm_report_t *report, mdm_str_t *args);
 static mdm_uint_t mdm_ddm_status_facts(const mdm_ddm_report_t *report);
 static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_str_t *args);
@@ -66,7 +69,12 @@ mdm_ddm_status_call(mdm_exchange_t *x)
     args[MDM_ARG_DDM_STATUS_FULL].data = (u_char *) (report.full ? "1" : "0");
     args[MDM_ARG_DDM_STATUS_FULL].len = 1;
 
-    if (mdm_ddm_status_facts(&report)
+    if (mdm_ddm_status_client(x, &report, args) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if ((mdm_ddm_status_facts(&report)
+         || (x->settings->ddm_withhold && report.client.len != 0))
         && mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_ARG_DDM_STATUS_UUID],
                                &args[MDM_ARG_DDM_STATUS_BODY])
            != MDM_OK)
@@ -165,6 +173,25 @@ mdm_ddm_status_odd(mdm_exchange_t *x, const mdm_ddm_report_t *report)
                          mdm_quote(&quote, (char *) report->first.data,
                                    report->first.len));
     }
+}
+
+
+static mdm_int_t
+mdm_ddm_status_client(mdm_exchange_t *x, const mdm_ddm_report_t *report,
+    mdm_str_t *args)
+{
+    mdm_ddm_client_t  client;
+
+    args[MDM_ARG_DDM_STATUS_WITHHOLD].data =
+        (u_char *) (x->settings->ddm_withhold ? "1" : "0");
+    args[MDM_ARG_DDM_STATUS_WITHHOLD].len = 1;
+
+    if (mdm_ddm_client_read(x->arena, &report->client, &client) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_ddm_client_digest(x->arena, &client,
+                                 &args[MDM_ARG_DDM_STATUS_CLIENT]);
 }
 
 

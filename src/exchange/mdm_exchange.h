@@ -146,6 +146,8 @@ typedef struct {
     mdm_uint_t                api_ids;         /* ids a call */
     mdm_uint_t                status_reports;  /* raw ones kept a channel */
     mdm_uint_t                status_errors;   /* kept a channel */
+    mdm_uint_t                ddm_withhold;    /* 1: declarations that a client
+                                                  does not support */
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
 } mdm_settings_t;

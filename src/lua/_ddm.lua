@@ -449,13 +449,14 @@ local function ddm_refresh(T, id, ctx)
 end
 
 -- Queues the command that makes a channel ask for its declarations, unless
--- such a command waits already.  Returns 1 if it was queued, else 0.  Even a
--- full queue takes it: there is at most one, and nobody would try again.
+-- such a command waits already, or the channel has refused one.  Returns 1 if
+-- it was queued, else 0.  Even a full queue takes it: there is at most one, and
+-- nobody would try again.
 local function ddm_notify(T, id, ctx)
     local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc',
-                         'parent', 'era')
+                         'parent', 'era', 'dx')
 
-    if v[1] ~= '1'
+    if v[1] ~= '1' or v[5]
         or era_before(T, v[3], v[4]) ~= 0
         or v[2] and queue_has(T, id, v[2])
         or redis.call('ZSCORE', T .. ':done:' .. id, ctx.uuid)
@@ -504,6 +505,6 @@ local function ddm_forget(T, id)
         ddm_drop(T, token)
     end
 
-    redis.call('HDEL', e, 'dt', 'dm', 'dc')
+    redis.call('HDEL', e, 'dt', 'dm', 'dc', 'dx', 'dk')
     status_forget(T, id)
 end

@@ -3,7 +3,8 @@
 -- change by hand can cause: the caller logs it and drops the command.
 -- The command that says that declarations changed comes with their present
 -- state: {1, uuid, RequestType, body, DeclarationsToken ("": no declarations),
--- its time}.  A later change needs another command.
+-- its time, digest of what the client says that it supports, or ""}.  A later
+-- change needs another command.
 local function deliver(T, id, uuid)
     if not uuid then
         return {0}
@@ -20,12 +21,13 @@ local function deliver(T, id, uuid)
     end
 
     local e = T .. ':e:' .. id
-    local v = redis.call('HMGET', e, 'dt', 'dts', 'dc', 'enrolled', 'updated')
+    local v = redis.call('HMGET', e, 'dt', 'dts', 'dc', 'enrolled', 'updated',
+                         'dk')
 
     if v[3] == uuid then
         redis.call('HDEL', e, 'dc')
     end
 
     return {1, uuid, c[1] or '', c[2], v[1] or '',
-            v[2] or v[4] or v[5] or '0'}
+            v[2] or v[4] or v[5] or '0', v[6] or ''}
 end

@@ -5,28 +5,34 @@
 -- user channels that one script looks at, at most
 local facts_users = 200
 
--- "facts" are field, value, …; what has changed?
+-- "facts" are field, value, ….  Has any changed, and is it another system?
 local function facts_set(T, device, facts)
-    local e, changed = T .. ':e:' .. device, false
+    local e, changed, upgraded = T .. ':e:' .. device, false, false
 
     for i = 1, #facts, 2 do
         if redis.call('HGET', e, facts[i]) ~= facts[i + 1] then
             redis.call('HSET', e, facts[i], facts[i + 1])
             changed = true
+            upgraded = upgraded or facts[i] == 'os' or facts[i] == 'build'
         end
     end
 
-    return changed
+    return changed, upgraded
 end
 
-local function facts_tell(T, device, ctx, limit)
-    ddm_enabled(T, device, ctx, limit, false)
+-- a channel that refused the command may take it with another system
+local function facts_tell(T, device, ctx, limit, upgraded)
+    local function again(id)
+        return upgraded and redis.call('HDEL', T .. ':e:' .. id, 'dx') == 1
+    end
+
+    ddm_enabled(T, device, ctx, limit, again(device))
 
     for i, user in ipairs(redis.call('SMEMBERS', T .. ':users:' .. device)) do
         if i > facts_users or (ctx.cost or 0) > 1000 then
             break
         end
 
-        ddm_enabled(T, user, ctx, limit, false)
+        ddm_enabled(T, user, ctx, limit, again(user))
     end
 end

@@ -1,9 +1,11 @@
 --@volatile
---@args id device cert
---@returns code items
+--@args id device cert withhold
+--@returns code items client capabilities
 -- The manifest of a channel.  With it the one handed out before is over.
--- {0, declaration-items (JSON; "": no declarations)}; {code of auth()};
--- {-5}: it is gone, which only a hand in the keys can do
+-- withhold: 1: what the client says that it supports is wanted, too
+-- {0, declaration-items (JSON; "": no declarations), digest of that, or "",
+-- client-capabilities (JSON, or "")}; {code of auth()}; {-5}: it is gone, which
+-- only a hand in the keys can do
 --@include auth
 --@include era_of
 local T = KEYS[1]
@@ -14,11 +16,11 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', e, 'dt', 'dm', 'parent', 'era')
+local v = redis.call('HMGET', e, 'dt', 'dm', 'parent', 'era', 'dk')
 local items = ''
 
 if era_before(T, v[3], v[4]) ~= 0 then
-    return {0, ''}
+    return {0, '', '', ''}
 end
 
 if v[1] then
@@ -33,4 +35,8 @@ if v[2] then
     redis.call('HDEL', e, 'dm')
 end
 
-return {0, items}
+local said = withhold == '1' and v[5]
+             and redis.call('HGET', T .. ':s:' .. id,
+                            'management.client-capabilities')
+
+return {0, items, v[5] or '', said and string.sub(said, 18) or ''}

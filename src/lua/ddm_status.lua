@@ -1,13 +1,14 @@
 --@args who address limit id device cert digests z report kept most_errors
---@args full uuid body lists...
+--@args full uuid body client withhold lists...
 --@returns code dropped unnamed
 -- DeclarativeManagement, a status report.
 -- digests: names of the report, 32 hex digits each: the one to keep, then
 -- those under older keys; z: 1: the report is compressed; kept, most_errors:
 -- reports and errors kept; full: 0 or 1; uuid, body: of a command that tells
--- of declarations, or "": it says nothing new of the device; lists: how many
--- items are indexed and which, how many errors and which, then type, place,
--- JSON, …: see src/ddm/mdm_ddm_report.h
+-- of declarations, or "": it says nothing new of the device; client: digest of
+-- the types that it says it supports, or ""; withhold: 1: the others are left
+-- out of its manifest; lists: how many items are indexed and which, how many
+-- errors and which, then type, place, JSON, …: see src/ddm/mdm_ddm_report.h
 -- {0, values that have no room, an array without identifiers that is left out,
 -- or ""}; {code of auth()}
 --@include event
@@ -87,7 +88,7 @@ at = at + #errors + 1
 
 -- "new" has the value of each place, or false: it is gone
 
-local places, new, declarations, unnamed = {}, {}, false, ''
+local places, new, unnamed = {}, {}, ''
 
 for i = at, #ARGV - 2, 3 do
     local what, place, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -115,11 +116,18 @@ for i = at, #ARGV - 2, 3 do
     end
 end
 
--- does a full report speak of declarations?
+-- A full report does not always speak of declarations, nor of what the client
+-- can do: what it said of them before stays then.
+
+local spoken = {}
+
+local function apart(place)
+    return string.sub(place, 1, 24) == 'management.declarations.' and 'd'
+           or place == 'management.client-capabilities' and 'c'
+end
 
 for _, place in ipairs(full and places or {}) do
-    declarations = declarations
-                   or string.sub(place, 1, 24) == 'management.declarations.'
+    spoken[apart(place) or ''] = true
 end
 
 -- what is there
@@ -155,9 +163,9 @@ if full or #fresh > 0 then
     size = redis.call('HLEN', values)
 end
 
--- Of a full report what is not in it is gone, but for declarations if it says
--- nothing of them.  Else a new place takes that of places above or below it,
--- and of an array's elements, or that of the array.
+-- Of a full report what is not in it is gone, but for what stands apart.  Else
+-- a new place takes that of places above or below it, and of an array's
+-- elements, or that of the array.
 
 local other = {}
 
@@ -204,9 +212,9 @@ if size > 0 then
             local drop
 
             if full then
-                drop = declarations
-                       or string.sub(place, 1, 24)
-                          ~= 'management.declarations.'
+                local what = apart(place)
+
+                drop = not what or spoken[what]
             else
                 drop = replaced(place)
             end
@@ -357,9 +365,35 @@ if uuid ~= '' then
         end
     end
 
-    if facts_set(T, device, facts) then
+    local changed, upgraded = facts_set(T, device, facts)
+
+    if changed then
         facts_tell(T, device, {now = now, uuid = uuid, body = body},
-                   limit)
+                   limit, upgraded)
+    end
+end
+
+-- With other capabilities the channel has another manifest, if what it does not
+-- support is left out.
+
+if client ~= '' then
+    local e = T .. ':e:' .. id
+    local v = redis.call('HMGET', e, 'dk', 'dt', 'dts')
+
+    if v[1] ~= client then
+        redis.call('HSET', e, 'dk', client)
+
+        if withhold == '1' and v[2] then
+            local ctx = {now = now, uuid = uuid, body = body}
+
+            redis.call('HSET', e, 'dts',
+                       math.max(now, tonumber(v[3] or '0') + 1))
+
+            if ddm_notify(T, id, ctx) == 1 then
+                event(T, limit, 'mdm.DeclarationsChanged', id,
+                      {command_uuid = uuid})
+            end
+        end
     end
 end
 

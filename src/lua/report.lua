@@ -1,6 +1,6 @@
 --@args who address limit id device cert status uuid result z ttl kept nonce raw
 --@args budget other_budget console notify_uuid notify_body facts...
---@returns code uuid type body token time
+--@returns code uuid type body token time client
 -- Connect, with the answer to a command.
 -- uuid: "": missing; z: 1: the result is compressed; ttl: of the result; kept:
 -- results kept; budget, other_budget: bytes of results kept, and of those of
@@ -176,6 +176,16 @@ elseif fresh() then
         end
     end
 
+    -- one that knows no declarations would answer so each time
+
+    if kind == 'DeclarativeManagement' then
+        if status == 'Acknowledged' then
+            redis.call('HDEL', e, 'dx')
+        elseif status ~= 'unreadable' then
+            redis.call('HSET', e, 'dx', now)
+        end
+    end
+
     if status == 'Acknowledged' and known
         and kind == (id == device and 'DeviceConfigured' or 'UserConfigured')
     then
@@ -189,9 +199,12 @@ end
 if #facts > 0 then
 --@include ddm
 --@include facts
-    if facts_set(T, device, facts) then
+    local changed, upgraded = facts_set(T, device, facts)
+
+    if changed then
         facts_tell(T, device,
-                   {now = now, uuid = notify_uuid, body = notify_body}, limit)
+                   {now = now, uuid = notify_uuid, body = notify_body}, limit,
+                   upgraded)
     end
 end
 

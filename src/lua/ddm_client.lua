@@ -1,0 +1,23 @@
+--@readonly
+--@args id
+--@returns code capabilities client refused
+-- What a channel has said of its declarative management.
+-- {1, client-capabilities (JSON; "": it has not said), digest of that, when it
+-- refused the command (Unix seconds; "": it has not)}; {0}: not enrolled
+--@include era_of
+local T = KEYS[1]
+local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era', 'dx',
+                     'dk')
+
+if not v[1] then
+    return {0}
+end
+
+if era_before(T, v[2], v[3]) ~= 0 then
+    return {1, '', '', ''}
+end
+
+local said = redis.call('HGET', T .. ':s:' .. id,
+                        'management.client-capabilities')
+
+return {1, said and string.sub(said, 18) or '', v[5] or '', v[4] or ''}
