@@ -44,6 +44,7 @@ typedef struct {
     mdm_str_t                 refused;     /* when it refused, or empty */
     mdm_str_t                 digest;      /* of the client */
     mdm_ddm_client_t          client;
+    mdm_ddm_target_t          target;      /* its device */
     mdm_ddm_types_t           types;
     mdm_api_declared_t       *list;        /* as many as types */
 } mdm_api_manifest_t;
@@ -128,7 +129,7 @@ mdm_api_manifest_call(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_manifest_read(mdm_exchange_t *x)
 {
-    mdm_str_t            said;
+    mdm_str_t            said, product;
     mdm_api_manifest_t  *m;
     const mdm_reply_t   *client;
 
@@ -150,6 +151,11 @@ mdm_api_manifest_read(mdm_exchange_t *x)
 
     m->digest = mdm_reply_str(client, MDM_RET_DDM_CLIENT_CLIENT);
 
+    product = mdm_reply_str(client, MDM_RET_DDM_CLIENT_PRODUCT);
+
+    m->target.system = mdm_ddm_system(&product);
+    m->target.version = mdm_reply_str(client, MDM_RET_DDM_CLIENT_OS);
+
     said = mdm_reply_str(client, MDM_RET_DDM_CLIENT_CAPABILITIES);
 
     if (mdm_ddm_client_read(x->arena, &said, &m->client) != MDM_OK
@@ -160,9 +166,14 @@ mdm_api_manifest_read(mdm_exchange_t *x)
 
     /* there is nothing to compare with */
 
-    if (!m->client.declarations && !m->client.status) {
+    if (!m->client.declarations && !m->client.status
+        && (m->target.system == MDM_DDM_SYSTEMS
+            || m->target.version.len == 0))
+    {
         return mdm_api_manifest_answer(x, m);
     }
+
+    m->types.payloads = 1;
 
     return mdm_api_manifest_types(x, m);
 }
@@ -236,8 +247,9 @@ mdm_api_manifest_types(mdm_exchange_t *x, mdm_api_manifest_t *m)
     subs = mdm_reply_str(m->manifest, MDM_RET_DDM_MANIFEST_SUBS);
 
     for (i = 0; i < m->types.n; i++) {
-        rc = mdm_ddm_types_reason(x->arena, &m->client, &m->types.list[i],
-                                  &subs, &m->list[i].reason, &type);
+        rc = mdm_ddm_types_reason(x->arena, &m->client, &m->target,
+                                  &m->types.list[i], &subs,
+                                  &m->list[i].reason, &type);
         if (rc != MDM_OK) {
             return rc;
         }

@@ -13,14 +13,20 @@
 #include "mdm_quote.h"
 
 
-#define MDM_DDM_TYPES_CHUNK   100     /* ids a call */
-#define MDM_DDM_TYPES_ROUND   16      /* calls a round */
+#define MDM_DDM_TYPES_CHUNK   20      /* ids a call */
+#define MDM_DDM_TYPES_ROUND   64      /* calls a round */
+
+/* bytes of a payload that is looked into */
+#define MDM_DDM_TYPES_LARGEST  "65536"
 
 
 static void mdm_ddm_types_take(mdm_exchange_t *x, mdm_ddm_types_t *types);
+static mdm_int_t mdm_ddm_types_items(mdm_arena_t *arena,
+    const mdm_ddm_client_t *client, const mdm_ddm_target_t *target,
+    const mdm_str_t *json, mdm_str_t *reason);
 static mdm_int_t mdm_ddm_types_item(mdm_arena_t *arena,
-    const mdm_ddm_client_t *client, const mdm_str_t *json,
-    mdm_str_t *reason);
+    const mdm_ddm_client_t *client, const mdm_ddm_target_t *target,
+    const mdm_str_t *item, mdm_str_t *reason);
 
 
 mdm_int_t
@@ -55,6 +61,13 @@ mdm_ddm_types_next(mdm_exchange_t *x, mdm_ddm_types_t *types,
         args = mdm_exchange_call(x, i, &mdm_script_ddm_types, &key, k);
         if (args == NULL) {
             return MDM_ERROR;
+        }
+
+        mdm_str_set(&args[MDM_ARG_DDM_TYPES_LARGEST], "0");
+
+        if (types->payloads) {
+            mdm_str_set(&args[MDM_ARG_DDM_TYPES_LARGEST],
+                        MDM_DDM_TYPES_LARGEST);
         }
 
         for ( /* void */ ; k != 0; k--) {
@@ -96,8 +109,8 @@ mdm_ddm_types_take(mdm_exchange_t *x, mdm_ddm_types_t *types)
 
 mdm_int_t
 mdm_ddm_types_reason(mdm_arena_t *arena, const mdm_ddm_client_t *client,
-    const mdm_ddm_typed_t *declaration, const mdm_str_t *subs,
-    mdm_str_t *reason, mdm_uint_t *type)
+    const mdm_ddm_target_t *target, const mdm_ddm_typed_t *declaration,
+    const mdm_str_t *subs, mdm_str_t *reason, mdm_uint_t *type)
 {
     mdm_int_t       rc;
     mdm_quote_t     quote;
@@ -132,30 +145,39 @@ mdm_ddm_types_reason(mdm_arena_t *arena, const mdm_ddm_client_t *client,
                                     body.type.len));
     }
 
-    if (mdm_str_is(&body.type, "com.apple.configuration.management."
-                               "status-subscriptions"))
-    {
-        return mdm_ddm_types_item(arena, client, &body.payload, reason);
+    rc = client->declarations
+         ? MDM_OK : mdm_ddm_target_type(arena, target, &body.type, reason);
+
+    if (rc == MDM_OK && reason->len == 0) {
+        rc = mdm_ddm_target_keys(arena, target, &body.type, &body.payload,
+                                 reason);
     }
 
-    return MDM_OK;
+    if (rc == MDM_OK && reason->len == 0
+        && mdm_str_is(&body.type, "com.apple.configuration.management."
+                                  "status-subscriptions"))
+    {
+        rc = mdm_ddm_types_items(arena, client, target, &body.payload, reason);
+    }
+
+    return rc;
 }
 
 
 /* the first status item of a subscription that the client has not */
 
 static mdm_int_t
-mdm_ddm_types_item(mdm_arena_t *arena, const mdm_ddm_client_t *client,
-    const mdm_str_t *json, mdm_str_t *reason)
+mdm_ddm_types_items(mdm_arena_t *arena, const mdm_ddm_client_t *client,
+    const mdm_ddm_target_t *target, const mdm_str_t *json,
+    mdm_str_t *reason)
 {
     size_t         i;
     json_t        *root, *item, *name;
     mdm_int_t      rc;
     mdm_str_t      s;
-    mdm_quote_t    quote;
     json_error_t   error;
 
-    if (!client->status || json->len == 0) {
+    if (json->len == 0) {
         return MDM_OK;
     }
 
@@ -175,12 +197,33 @@ mdm_ddm_types_item(mdm_arena_t *arena, const mdm_ddm_client_t *client,
         s.data = (u_char *) json_string_value(name);
         s.len = json_string_length(name);
 
-        if (!mdm_ddm_client_has(client, &s)) {
-            return mdm_printf(arena, reason, "the client has not said that it "
-                              "supports the status item \"%s\"",
-                              mdm_quote(&quote, (char *) s.data, s.len));
+        rc = mdm_ddm_types_item(arena, client, target, &s, reason);
+
+        if (rc != MDM_OK || reason->len != 0) {
+            return rc;
         }
     }
 
     return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_ddm_types_item(mdm_arena_t *arena, const mdm_ddm_client_t *client,
+    const mdm_ddm_target_t *target, const mdm_str_t *item,
+    mdm_str_t *reason)
+{
+    mdm_quote_t  quote;
+
+    if (!client->status) {
+        return mdm_ddm_target_item(arena, target, item, reason);
+    }
+
+    if (mdm_ddm_client_has(client, item)) {
+        return MDM_OK;
+    }
+
+    return mdm_printf(arena, reason, "the client has not said that it supports "
+                      "the status item \"%s\"",
+                      mdm_quote(&quote, (char *) item->data, item->len));
 }

@@ -12,13 +12,15 @@
 
 
 #include "mdm_ddm_client.h"
+#include "mdm_ddm_target.h"
 #include "mdm_exchange.h"
 
 
 typedef struct {
     mdm_str_t                 id;          /* key form */
     mdm_str_t                 type;        /* empty: there is none */
-    mdm_str_t                 payload;     /* JSON, of a subscription only */
+    mdm_str_t                 payload;     /* JSON; empty if it is not wanted,
+                                              or large */
 } mdm_ddm_typed_t;
 
 
@@ -26,6 +28,7 @@ typedef struct {
     mdm_ddm_typed_t          *list;
     size_t                    n;
     size_t                    taken;       /* of these the type is known */
+    mdm_uint_t                payloads;    /* 1: they are wanted */
 } mdm_ddm_types_t;
 
 
@@ -39,13 +42,15 @@ mdm_int_t mdm_ddm_types_next(mdm_exchange_t *x, mdm_ddm_types_t *types,
 
 /*
  * Why a client does not support a declaration, as text of the arena; empty: it
- * does, or has not said so.  *type is 1 if it is for its type, 0 if it is for
- * a status item that it subscribes to.  "subs" are those items (JSON) of the
- * module's own subscription.  MDM_OK or MDM_ERROR.
+ * does, or nothing is known.  What it has not said of itself follows from its
+ * system.  *type is 1 if it has not said that it supports the type, else 0: it
+ * is for the system, a key, or a status item that it subscribes to.  "subs" are
+ * those items (JSON) of the module's own subscription.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_ddm_types_reason(mdm_arena_t *arena,
-    const mdm_ddm_client_t *client, const mdm_ddm_typed_t *declaration,
-    const mdm_str_t *subs, mdm_str_t *reason, mdm_uint_t *type);
+    const mdm_ddm_client_t *client, const mdm_ddm_target_t *target,
+    const mdm_ddm_typed_t *declaration, const mdm_str_t *subs,
+    mdm_str_t *reason, mdm_uint_t *type);
 
 
 #endif /* _MDM_DDM_TYPES_H_INCLUDED_ */

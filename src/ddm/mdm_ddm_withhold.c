@@ -166,9 +166,15 @@ static mdm_int_t
 mdm_ddm_withhold_filter(mdm_exchange_t *x, mdm_ddm_withhold_t *w,
     json_t *list, size_t *at)
 {
-    size_t      i;
-    mdm_str_t   subs, reason;
-    mdm_uint_t  type;
+    size_t            i;
+    mdm_str_t         subs, reason;
+    mdm_uint_t        type;
+    mdm_ddm_target_t  target;
+
+    /* what the client says decides, and nothing else */
+
+    target.system = MDM_DDM_SYSTEMS;
+    mdm_str_null(&target.version);
 
     mdm_str_set(&subs, "[]");
 
@@ -176,7 +182,7 @@ mdm_ddm_withhold_filter(mdm_exchange_t *x, mdm_ddm_withhold_t *w,
 
     while (i < json_array_size(list)) {
 
-        if (mdm_ddm_types_reason(x->arena, &w->client,
+        if (mdm_ddm_types_reason(x->arena, &w->client, &target,
                                  &w->types.list[(*at)++], &subs, &reason,
                                  &type)
             != MDM_OK)

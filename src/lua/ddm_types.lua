@@ -1,21 +1,19 @@
 --@readonly
---@args ids...
+--@args largest ids...
 --@returns types...
 --@row types type payload
--- What declarations are.
--- for each id: its type ("": there is none), and its payload (JSON) if that is
--- a subscription to status items, else ""
+-- What declarations are.  largest: bytes of a payload that is wanted, at most
+-- for each id: its type ("": there is none), and its payload (JSON), or "" if
+-- that is larger
 local D = KEYS[1]
-local subscription = 'com.apple.configuration.management.status-subscriptions'
-local reply = {}
+local most, reply = tonumber(largest), {}
 
 for i = ids_at, #ARGV do
     local key = D .. ':d:' .. ARGV[i]
-    local kind = redis.call('HGET', key, 'type') or ''
+    local payload = most > 0 and redis.call('HGET', key, 'payload') or ''
 
-    reply[#reply + 1] = kind
-    reply[#reply + 1] = kind == subscription
-                        and redis.call('HGET', key, 'payload') or ''
+    reply[#reply + 1] = redis.call('HGET', key, 'type') or ''
+    reply[#reply + 1] = #payload <= most and payload or ''
 end
 
 return reply
