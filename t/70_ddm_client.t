@@ -198,6 +198,37 @@ my @all = qw(act c-items c-new c-test ngx_mdm.status-subscriptions
 }
 
 
+# what a system does not have, where the client has not said so
+
+{
+    my $d = $t->device('O-1');
+
+    call(204, PUT => 'declarations?validate=0', { Identifier => 'c-passcode',
+         Type => "$type.passcode.settings",
+         Payload => { MinimumComplexCharacters => 1 } });
+    call(204, PUT => 'declarations?validate=0', { Identifier => 'c-disk',
+         Type => "$type.diskmanagement.settings", Payload => {} });
+    call(204, PUT => "set-declarations/o?declaration=$_")
+        for qw(c-passcode c-disk);
+    call(204, PUT => 'enrollment-sets/O-1?set=o');
+
+    ok($d->authenticate(OSVersion => '13.0')->status == 200
+       && $d->token_update->status == 200, 'an older system');
+    settle();
+    told_first($d);
+
+    is_deeply([ grep { $_->{identifier} =~ /^c-(?:disk|passcode)$/ }
+                @{call(200, GET => 'enrollment-declarations/O-1')
+                  ->{unsupported}} ], [
+        { identifier => 'c-disk', reason =>
+          qq(the type "$type.diskmanagement.settings" needs macOS 15.0, )
+          . 'the device has 13.0' },
+        { identifier => 'c-passcode', reason =>
+          'Payload.MinimumComplexCharacters needs macOS 13.1, '
+          . 'the device has 13.0' } ], 'a type and a key');
+}
+
+
 # what is left out
 
 {
