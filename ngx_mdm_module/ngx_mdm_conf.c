@@ -13,7 +13,6 @@
 #include "mdm_plist.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_module.h"
-#include "ngx_mdm_tenant.h"
 
 
 #define NGX_MDM_QUEUE_LIMIT   1000
@@ -45,7 +44,6 @@ static void ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
-static ngx_uint_t ngx_mdm_active(ngx_mdm_loc_conf_t *conf);
 static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static char *ngx_mdm_merge_threads(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
@@ -91,7 +89,9 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
     }
 
     if (ngx_array_init(&mmcf->stores, cf->pool, 2, sizeof(ngx_mdm_store_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&mmcf->said, cf->pool, 4, sizeof(ngx_str_t))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -160,8 +160,17 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_mdm_merge_handlers(cf, prev, conf);
 
+    if (conf->auth == NGX_CONF_UNSET) {
+        conf->auth_place = prev->auth_place;
+    }
+
     ngx_conf_merge_value(conf->auth, prev->auth, 0);
     ngx_conf_merge_ptr_value(conf->tenant, prev->tenant, NULL);
+
+    if (conf->tenants == NGX_CONF_UNSET_PTR) {
+        conf->tenants_place = prev->tenants_place;
+    }
+
     ngx_conf_merge_ptr_value(conf->tenants, prev->tenants, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
 
@@ -182,30 +191,9 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return rv;
     }
 
-    if (conf->checkin || conf->connect || conf->auth) {
-        rv = ngx_mdm_identity_check_conf(cf, &conf->identity);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    if (conf->api && (conf->checkin || conf->connect)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mdm_api\" cannot be in one location with "
-                           "\"mdm_checkin\" or \"mdm_connect\"");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->auth && (conf->checkin || conf->connect)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mdm_auth\" has no use in one location with "
-                           "\"mdm_checkin\" or \"mdm_connect\", which check "
-                           "the certificate themselves");
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_mdm_active(conf)) {
-        ngx_mdm_tenant_check_conf(cf, conf);
+    rv = ngx_mdm_conf_check(cf, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     if (conf->store != NULL) {
@@ -322,6 +310,10 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
             ngx_conf_merge_value(conf->checkin, prev->checkin, 0);
             ngx_conf_merge_value(conf->connect, prev->connect, 0);
             ngx_conf_merge_value(conf->api, prev->api, 0);
+
+            if (conf->handler.file == NULL) {
+                conf->handler = prev->handler;
+            }
         }
     }
 
@@ -334,13 +326,6 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     {
         clcf->handler = ngx_mdm_handler;
     }
-}
-
-
-static ngx_uint_t
-ngx_mdm_active(ngx_mdm_loc_conf_t *conf)
-{
-    return conf->checkin || conf->connect || conf->api || conf->auth;
 }
 
 
@@ -360,9 +345,9 @@ ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
         conf->store = ngx_mdm_store_find(&mmcf->stores, &conf->store_name);
 
         if (conf->store == NULL) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "mdm store \"%V\" is not defined",
-                               &conf->store_name);
+            ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->store_place,
+                              "mdm store \"%V\" is not defined",
+                              &conf->store_name);
             return NGX_CONF_ERROR;
         }
 
@@ -376,8 +361,9 @@ ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     }
 
     if (conf->store == NULL && ngx_mdm_active(conf)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "no \"mdm_store\" is defined");
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, ngx_mdm_active_place(conf),
+                          "no \"mdm_store\" is defined for \"%V\"",
+                          &ngx_mdm_active_place(conf)->name);
         return NGX_CONF_ERROR;
     }
 
@@ -452,6 +438,8 @@ ngx_mdm_threads(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
     char                      *rv;
     ngx_flag_t                *flag;
     ngx_http_core_loc_conf_t  *clcf;
@@ -465,10 +453,89 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (*flag) {
         clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+        if (clcf->handler != NULL && clcf->handler != ngx_mdm_handler) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" takes the place of another handler of "
+                               "the location, such as \"proxy_pass\", which "
+                               "has no effect", &cmd->name);
+        }
+
         clcf->handler = ngx_mdm_handler;
+
+        ngx_mdm_place_set(cf, &mlcf->handler);
     }
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_mdm_auth_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    ngx_mdm_place_set(cf, &mlcf->auth_place);
+
+    return ngx_conf_set_flag_slot(cf, cmd, conf);
+}
+
+
+char *
+ngx_mdm_store_named(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    ngx_mdm_place_set(cf, &mlcf->store_place);
+
+    return ngx_conf_set_str_slot(cf, cmd, conf);
+}
+
+
+char *
+ngx_mdm_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char           *p, *last, words[NGX_MAX_CONF_ERRSTR / 2];
+    ngx_str_t        *value, text;
+    ngx_uint_t       *field, i;
+    ngx_conf_enum_t  *e;
+
+    field = (ngx_uint_t *) ((u_char *) conf + cmd->offset);
+
+    if (*field != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    e = cmd->post;
+
+    p = words;
+    last = words + sizeof(words);
+
+    for (i = 0; e[i].name.len != 0; i++) {
+
+        if (value[1].len == e[i].name.len
+            && ngx_strcasecmp(value[1].data, e[i].name.data) == 0)
+        {
+            *field = e[i].value;
+
+            return NGX_CONF_OK;
+        }
+
+        p = ngx_slprintf(p, last, "%s\"%V\"",
+                         (i == 0) ? ""
+                                  : (e[i + 1].name.len != 0) ? ", " : " or ",
+                         &e[i].name);
+    }
+
+    text.data = words;
+    text.len = p - words;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\" directive, it must be "
+                       "%V", &value[1], &cmd->name, &text);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -31,11 +31,35 @@ char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
  */
 void ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf);
 
+/*
+ * Looks at a location that has been merged: what cannot be is refused, what
+ * nginx would carry out, though hardly meant, is warned of.  NGX_CONF_OK or
+ * NGX_CONF_ERROR: it has said why.
+ */
+char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
+
+/* 1 if the location does anything of ours */
+#define ngx_mdm_active(conf)                                                  \
+    ((conf)->checkin || (conf)->connect || (conf)->api || (conf)->auth)
+
+/* the directive that makes it do so */
+#define ngx_mdm_active_place(conf)                                            \
+    (((conf)->handler.file != NULL) ? &(conf)->handler : &(conf)->auth_place)
+
 
 /* setters */
 
 /* mdm_checkin, mdm_connect, mdm_api: a flag that makes a content handler */
 char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* mdm_auth: a flag */
+char *ngx_mdm_auth_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* the name of a store, in a server or a location */
+char *ngx_mdm_store_named(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* as ngx_conf_set_enum_slot(), but says which words there are */
+char *ngx_mdm_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* as ngx_conf_set_sec_slot(), of an ngx_uint_t */
 char *ngx_mdm_conf_sec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -609,17 +609,20 @@ ngx_mdm_identity_merge_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *prev,
         conf->sources = prev->sources ? prev->sources
                                       : NGX_MDM_CERTIFICATE_TLS;
         conf->header = prev->header;
+        conf->certificate_place = prev->certificate_place;
     }
 
     own = (conf->trusted != NULL || conf->crl.data != NULL);
 
     if (conf->crl.data == NULL) {
         conf->crl = prev->crl;
+        conf->crl_place = prev->crl_place;
     }
 
     if (conf->trusted == NULL) {
         conf->trusted = prev->trusted;
         conf->trusted_certificate = prev->trusted_certificate;
+        conf->trusted_place = prev->trusted_place;
     }
 
     if (conf->crl.len != 0 && conf->trusted != NULL) {
@@ -652,45 +655,52 @@ ngx_mdm_identity_merge_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *prev,
 
 
 char *
-ngx_mdm_identity_check_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf)
+ngx_mdm_identity_check_conf(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf,
+    ngx_mdm_place_t *place)
 {
-    ngx_http_ssl_srv_conf_t  *sscf;
+    ngx_http_ssl_srv_conf_t   *sscf;
+    ngx_http_core_srv_conf_t  *cscf;
 
     if ((conf->sources & (NGX_MDM_CERTIFICATE_HEADER
                           |NGX_MDM_CERTIFICATE_SIGNATURE))
         && conf->trusted == NULL)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mdm_certificate %s\" needs "
-                           "\"mdm_trusted_certificate\"",
-                           (conf->sources & NGX_MDM_CERTIFICATE_HEADER)
-                           ? "header" : "signature");
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->certificate_place,
+                          "\"mdm_certificate %s\" needs "
+                          "\"mdm_trusted_certificate\"",
+                          (conf->sources & NGX_MDM_CERTIFICATE_HEADER)
+                          ? "header" : "signature");
         return NGX_CONF_ERROR;
     }
 
     if (conf->crl.len != 0 && conf->trusted == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mdm_crl\" needs \"mdm_trusted_certificate\" "
-                           "(for certificates of TLS there is \"ssl_crl\")");
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->crl_place,
+                          "\"mdm_crl\" needs \"mdm_trusted_certificate\" "
+                          "(for certificates of TLS there is \"ssl_crl\")");
         return NGX_CONF_ERROR;
     }
 
     if ((conf->sources & NGX_MDM_CERTIFICATE_HEADER)
         && conf->trusted_proxies == NULL)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mdm_certificate header\" needs "
-                           "\"mdm_trusted_proxy\"");
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->certificate_place,
+                          "\"mdm_certificate header\" needs "
+                          "\"mdm_trusted_proxy\"");
         return NGX_CONF_ERROR;
     }
 
     sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
 
     if (conf->sources == NGX_MDM_CERTIFICATE_TLS && sscf->verify == 0) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"mdm_certificate tls\" in a server without "
-                           "\"ssl_verify_client\": no device will have a "
-                           "certificate");
+        cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, place,
+                          "\"mdm_certificate tls\" without "
+                          "\"ssl_verify_client\" in server \"%V\" in %s:%ui: "
+                          "no device will have a certificate, and \"%V\" "
+                          "answers each with 403",
+                          &cscf->server_name, cscf->file_name, cscf->line,
+                          &place->name);
     }
 
     return NGX_CONF_OK;

@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "mdm_exchange.h"
+#include "ngx_mdm_place.h"
 
 
 #define NGX_MDM_CERTIFICATE_TLS        0x01
@@ -36,6 +37,10 @@ typedef struct {
     X509_STORE               *trusted;     /* freed by a pool cleanup */
     ngx_str_t                 crl;         /* full name; empty: no check */
     ngx_uint_t                crl_loaded;  /* 1: "trusted" has it */
+
+    ngx_mdm_place_t           certificate_place;   /* mdm_certificate */
+    ngx_mdm_place_t           trusted_place;       /* mdm_trusted_certificate */
+    ngx_mdm_place_t           crl_place;
 } ngx_mdm_identity_conf_t;
 
 
@@ -69,10 +74,11 @@ ngx_int_t ngx_mdm_identity_crl_store(ngx_conf_t *cf,
     ngx_mdm_identity_conf_t *conf);
 
 /*
- * Reads a PEM file of CA certificates; the store is freed with the
+ * Reads the PEM file of CA certificates; the store is freed with the
  * configuration.  NULL: it has said why.
  */
-X509_STORE *ngx_mdm_identity_store(ngx_conf_t *cf, ngx_str_t *file);
+X509_STORE *ngx_mdm_identity_store(ngx_conf_t *cf,
+    ngx_mdm_identity_conf_t *conf);
 
 void ngx_mdm_identity_create_conf(ngx_mdm_identity_conf_t *conf);
 
@@ -82,11 +88,12 @@ char *ngx_mdm_identity_merge_conf(ngx_conf_t *cf,
 
 /*
  * To be called after merging for a location that asks for certificates
- * (mdm_checkin, mdm_connect, mdm_auth): NGX_CONF_ERROR if a source lacks
- * what it needs.  Other locations may be incomplete.
+ * (mdm_checkin, mdm_connect, mdm_auth, mdm_auth_request; "place" is of one of
+ * them): NGX_CONF_ERROR if a source lacks what it needs.  Other locations may
+ * be incomplete.
  */
 char *ngx_mdm_identity_check_conf(ngx_conf_t *cf,
-    ngx_mdm_identity_conf_t *conf);
+    ngx_mdm_identity_conf_t *conf, ngx_mdm_place_t *place);
 
 /*
  * The Mdm-Signature of a request, where one is looked at and it came once;

@@ -12,7 +12,9 @@
 
 
 static char *ngx_mdm_identity_header_name(ngx_conf_t *cf, ngx_str_t *name);
-static X509_STORE *ngx_mdm_identity_load(ngx_conf_t *cf, ngx_str_t *file);
+static X509_STORE *ngx_mdm_identity_load(ngx_conf_t *cf, ngx_str_t *file,
+    ngx_mdm_place_t *place);
+static ngx_uint_t ngx_mdm_identity_wide(ngx_cidr_t *cidr);
 static void ngx_mdm_identity_cleanup_store(void *data);
 
 
@@ -30,6 +32,8 @@ ngx_mdm_identity_certificate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (icf->sources != 0) {
         return "is duplicate";
     }
+
+    ngx_mdm_place_set(cf, &icf->certificate_place);
 
     value = cf->args->elts;
 
@@ -136,19 +140,17 @@ ngx_mdm_identity_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    icf->trusted = ngx_mdm_identity_store(cf, &file);
-    if (icf->trusted == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    ngx_mdm_place_set(cf, &icf->trusted_place);
 
     icf->trusted_certificate = file;
+    icf->trusted = ngx_mdm_identity_store(cf, icf);
 
-    return NGX_CONF_OK;
+    return (icf->trusted != NULL) ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
 X509_STORE *
-ngx_mdm_identity_store(ngx_conf_t *cf, ngx_str_t *file)
+ngx_mdm_identity_store(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf)
 {
     X509_STORE          *store;
     ngx_pool_cleanup_t  *cln;
@@ -158,7 +160,8 @@ ngx_mdm_identity_store(ngx_conf_t *cf, ngx_str_t *file)
         return NULL;
     }
 
-    store = ngx_mdm_identity_load(cf, file);
+    store = ngx_mdm_identity_load(cf, &conf->trusted_certificate,
+                                  &conf->trusted_place);
     if (store == NULL) {
         return NULL;
     }
@@ -171,7 +174,8 @@ ngx_mdm_identity_store(ngx_conf_t *cf, ngx_str_t *file)
 
 
 static X509_STORE *
-ngx_mdm_identity_load(ngx_conf_t *cf, ngx_str_t *file)
+ngx_mdm_identity_load(ngx_conf_t *cf, ngx_str_t *file,
+    ngx_mdm_place_t *place)
 {
     BIO            *bio;
     X509           *cert;
@@ -184,7 +188,8 @@ ngx_mdm_identity_load(ngx_conf_t *cf, ngx_str_t *file)
     bio = BIO_new_file((char *) file->data, "r");
     if (bio == NULL) {
         ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                      "BIO_new_file(\"%V\") failed", file);
+                      "BIO_new_file(\"%V\") failed in %s:%ui", file,
+                      place->file, place->line);
         return NULL;
     }
 
@@ -212,13 +217,15 @@ ngx_mdm_identity_load(ngx_conf_t *cf, ngx_str_t *file)
             }
 
             ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                          "PEM_read_bio_X509(\"%V\") failed", file);
+                          "PEM_read_bio_X509(\"%V\") failed in %s:%ui", file,
+                          place->file, place->line);
             goto failed;
         }
 
         if (X509_STORE_add_cert(store, cert) != 1) {
             ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                          "X509_STORE_add_cert(\"%V\") failed", file);
+                          "X509_STORE_add_cert(\"%V\") failed in %s:%ui", file,
+                          place->file, place->line);
             X509_free(cert);
             goto failed;
         }
@@ -298,7 +305,35 @@ ngx_mdm_identity_trusted_proxy(ngx_conf_t *cf, ngx_command_t *cmd,
                                "low address bits of %V are meaningless",
                                &value[i]);
         }
+
+        if (ngx_mdm_identity_wide(cidr)) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V %V\" is no network of proxies: whoever "
+                               "is in it can claim the certificate of any "
+                               "device", &cmd->name, &value[i]);
+        }
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* wider than /8, the widest private network */
+
+static ngx_uint_t
+ngx_mdm_identity_wide(ngx_cidr_t *cidr)
+{
+    switch (cidr->family) {
+
+    case AF_INET:
+        return (cidr->u.in.mask & htonl(0xff000000)) != htonl(0xff000000);
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        return cidr->u.in6.mask.s6_addr[0] != 0xff;
+#endif
+
+    default: /* AF_UNIX */
+        return 0;
+    }
 }

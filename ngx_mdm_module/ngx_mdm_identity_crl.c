@@ -13,9 +13,9 @@
 
 
 static ngx_int_t ngx_mdm_identity_crl_load(ngx_conf_t *cf, X509_STORE *store,
-    ngx_str_t *file);
+    ngx_mdm_identity_conf_t *conf);
 static ngx_int_t ngx_mdm_identity_crl_add(ngx_conf_t *cf, X509_STORE *store,
-    X509_CRL *crl, ngx_str_t *file);
+    X509_CRL *crl, ngx_mdm_identity_conf_t *conf);
 
 
 char *
@@ -31,6 +31,8 @@ ngx_mdm_identity_crl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (icf->crl.data != NULL) {
         return "is duplicate";
     }
+
+    ngx_mdm_place_set(cf, &icf->crl_place);
 
     value = cf->args->elts;
     icf->crl = value[1];
@@ -54,10 +56,10 @@ ngx_mdm_identity_crl_store(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf)
 {
     X509_STORE  *store;
 
-    store = ngx_mdm_identity_store(cf, &conf->trusted_certificate);
+    store = ngx_mdm_identity_store(cf, conf);
 
     if (store == NULL
-        || ngx_mdm_identity_crl_load(cf, store, &conf->crl) != NGX_OK)
+        || ngx_mdm_identity_crl_load(cf, store, conf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -70,7 +72,8 @@ ngx_mdm_identity_crl_store(ngx_conf_t *cf, ngx_mdm_identity_conf_t *conf)
 
 
 static ngx_int_t
-ngx_mdm_identity_crl_load(ngx_conf_t *cf, X509_STORE *store, ngx_str_t *file)
+ngx_mdm_identity_crl_load(ngx_conf_t *cf, X509_STORE *store,
+    ngx_mdm_identity_conf_t *conf)
 {
     BIO            *bio;
     X509_CRL       *crl;
@@ -78,10 +81,12 @@ ngx_mdm_identity_crl_load(ngx_conf_t *cf, X509_STORE *store, ngx_str_t *file)
     ngx_uint_t      n;
     unsigned long   err;
 
-    bio = BIO_new_file((char *) file->data, "r");
+    bio = BIO_new_file((char *) conf->crl.data, "r");
     if (bio == NULL) {
         ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                      "BIO_new_file(\"%V\") failed", file);
+                      "BIO_new_file(\"%V\") failed in %s:%ui",
+                      &conf->crl, conf->crl_place.file,
+                      conf->crl_place.line);
         return NGX_ERROR;
     }
 
@@ -105,11 +110,13 @@ ngx_mdm_identity_crl_load(ngx_conf_t *cf, X509_STORE *store, ngx_str_t *file)
             }
 
             ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                          "PEM_read_bio_X509_CRL(\"%V\") failed", file);
+                          "PEM_read_bio_X509_CRL(\"%V\") failed in %s:%ui",
+                          &conf->crl, conf->crl_place.file,
+                          conf->crl_place.line);
             goto done;
         }
 
-        if (ngx_mdm_identity_crl_add(cf, store, crl, file) != NGX_OK) {
+        if (ngx_mdm_identity_crl_add(cf, store, crl, conf) != NGX_OK) {
             X509_CRL_free(crl);
             goto done;
         }
@@ -134,14 +141,16 @@ done:
 
 static ngx_int_t
 ngx_mdm_identity_crl_add(ngx_conf_t *cf, X509_STORE *store, X509_CRL *crl,
-    ngx_str_t *file)
+    ngx_mdm_identity_conf_t *conf)
 {
     time_t            now;
     const ASN1_TIME  *next;
 
     if (X509_STORE_add_crl(store, crl) != 1) {
         ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                      "X509_STORE_add_crl(\"%V\") failed", file);
+                      "X509_STORE_add_crl(\"%V\") failed in %s:%ui",
+                      &conf->crl, conf->crl_place.file,
+                      conf->crl_place.line);
         return NGX_ERROR;
     }
 
@@ -149,9 +158,9 @@ ngx_mdm_identity_crl_add(ngx_conf_t *cf, X509_STORE *store, X509_CRL *crl,
     next = X509_CRL_get0_nextUpdate(crl);
 
     if (next != NULL && X509_cmp_time(next, &now) < 0) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "a list in \"mdm_crl %V\" has expired: "
-                           "certificates of its CA are refused", file);
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &conf->crl_place,
+                          "a list in \"mdm_crl %V\" has expired: "
+                          "certificates of its CA are refused", &conf->crl);
     }
 
     return NGX_OK;

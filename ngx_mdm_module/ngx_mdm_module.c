@@ -91,7 +91,7 @@ static ngx_command_t  ngx_mdm_commands[] = {
 
     { ngx_string("mdm_store"),
       NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      ngx_mdm_store_named,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, store_name),
       NULL },
@@ -140,7 +140,7 @@ static ngx_command_t  ngx_mdm_commands[] = {
 
     { ngx_string("mdm_auth"),
       NGX_MDM_ANY_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_mdm_auth_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, auth),
       NULL },
@@ -175,21 +175,21 @@ static ngx_command_t  ngx_mdm_commands[] = {
 
     { ngx_string("mdm_validate"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_mdm_conf_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, settings.validate),
       &ngx_mdm_validate_modes },
 
     { ngx_string("mdm_reenroll"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_mdm_conf_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, settings.reenroll),
       &ngx_mdm_reenroll_modes },
 
     { ngx_string("mdm_user_authenticate"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_mdm_conf_enum,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, settings.user_authenticate),
       &ngx_mdm_user_authenticate_modes },

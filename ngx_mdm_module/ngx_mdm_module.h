@@ -15,6 +15,7 @@
 #include "mdm_exchange.h"
 #include "ngx_mdm.h"
 #include "ngx_mdm_identity.h"
+#include "ngx_mdm_place.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_round.h"
 #include "ngx_mdm_store.h"
@@ -23,9 +24,11 @@
 typedef struct {
     ngx_mdm_store_t          *store;
     ngx_str_t                 store_name;  /* to be found when merging */
+    ngx_mdm_place_t           store_place; /* of the name */
     ngx_http_complex_value_t *tenant;
     ngx_array_t              *tenants;     /* of ngx_str_t, sorted, those that
                                               may be asked for; NULL: any */
+    ngx_mdm_place_t           tenants_place;
     ngx_array_t              *origins;     /* of ngx_str_t, mdm_api_origin;
                                               NULL: none but our own */
     ngx_mdm_identity_conf_t   identity;
@@ -35,6 +38,10 @@ typedef struct {
     ngx_flag_t                connect;
     ngx_flag_t                api;
     ngx_flag_t                auth;
+    ngx_mdm_place_t           handler;     /* of that of mdm_checkin,
+                                              mdm_connect and mdm_api which is
+                                              on; the last one */
+    ngx_mdm_place_t           auth_place;
     ngx_uint_t                unprefixed;  /* the location's name is no prefix
                                               of the path */
 

@@ -114,7 +114,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (store != NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "mdm store \"%V\" is already defined in %s:%ui",
-                           name, store->file, store->line);
+                           name, store->place.file, store->place.line);
         return NGX_CONF_ERROR;
     }
 
@@ -125,8 +125,7 @@ ngx_mdm_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     store->name = *name;
     store->index = mmcf->stores.nelts;
-    store->file = cf->conf_file->file.name.data;
-    store->line = cf->conf_file->line;
+    ngx_mdm_place_set(cf, &store->place);
     store->mode = NGX_CONF_UNSET_UINT;
     store->database = NGX_CONF_UNSET_UINT;
     store->peer.connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -206,6 +205,8 @@ ngx_mdm_store_resolver(ngx_conf_t *cf, void *block,
     }
 
     value = cf->args->elts;
+
+    ngx_mdm_place_set(cf, &store->resolver_place);
 
     store->peer.resolver = ngx_resolver_create(cf, &value[1],
                                                cf->args->nelts - 1);
@@ -406,15 +407,15 @@ static char *
 ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
 {
     if (store->servers.nelts == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has no \"server\"", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has no \"server\"", &store->name);
         return NGX_CONF_ERROR;
     }
 
     if (store->user.len != 0 && store->password.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"user\" but no "
-                           "\"password_file\"", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has \"user\" but no "
+                          "\"password_file\"", &store->name);
         return NGX_CONF_ERROR;
     }
 
@@ -430,17 +431,17 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
     ngx_conf_init_uint_value(store->partitions, NGX_MDM_PARTITIONS);
 
     if (store->mode == NGX_MDM_STORE_SINGLE && store->servers.nelts > 1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has %ui servers, \"mode "
-                           "single\" takes one",
-                           &store->name, store->servers.nelts);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has %ui servers, \"mode "
+                          "single\" takes one",
+                          &store->name, store->servers.nelts);
         return NGX_CONF_ERROR;
     }
 
     if (store->mode == NGX_MDM_STORE_CLUSTER && store->database != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"database\", a cluster "
-                           "has only 0", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has \"database\", a cluster "
+                          "has only 0", &store->name);
         return NGX_CONF_ERROR;
     }
 
@@ -448,17 +449,17 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
         && (store->sentinel_user.len != 0
             || store->sentinel_password.len != 0))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"sentinel_user\" or "
-                           "\"sentinel_password_file\" without \"mode "
-                           "sentinel\"", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has \"sentinel_user\" or "
+                          "\"sentinel_password_file\" without \"mode "
+                          "sentinel\"", &store->name);
         return NGX_CONF_ERROR;
     }
 
     if (store->sentinel_user.len != 0 && store->sentinel_password.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"sentinel_user\" but no "
-                           "\"sentinel_password_file\"", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has \"sentinel_user\" but no "
+                          "\"sentinel_password_file\"", &store->name);
         return NGX_CONF_ERROR;
     }
 
@@ -469,13 +470,15 @@ ngx_mdm_store_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
     if (store->durability == NGX_MDM_DURABILITY_WAIT
         && store->wait_time * 2 > store->timeout)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\": the time of \"durability "
-                           "wait\" must not be more than half of "
-                           "\"timeout\", which is %Mms",
-                           &store->name, store->timeout);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\": the time of \"durability "
+                          "wait\" must not be more than half of "
+                          "\"timeout\", which is %Mms",
+                          &store->name, store->timeout);
         return NGX_CONF_ERROR;
     }
+
+    ngx_mdm_store_check_servers(cf, store);
 
     if (ngx_mdm_store_id_zone(cf, store) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -519,10 +522,10 @@ ngx_mdm_store_clear(ngx_conf_t *cf, ngx_mdm_store_t *store)
         what = (store->password.len != 0)
                ? ", and so would the password of \"password_file\"" : "";
 
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"%s\" but no \"tls on\": "
-                           "everything would go in the clear%s",
-                           &store->name, tls[i].name, what);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has \"%s\" but no \"tls on\": "
+                          "everything would go in the clear%s",
+                          &store->name, tls[i].name, what);
         return NGX_CONF_ERROR;
     }
 

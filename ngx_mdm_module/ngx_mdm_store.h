@@ -18,6 +18,7 @@
 #include "mdm_secret.h"
 #include "ngx_mdm_block.h"
 #include "ngx_mdm_peer.h"
+#include "ngx_mdm_place.h"
 
 
 #define NGX_MDM_STORE_SINGLE    0
@@ -35,6 +36,7 @@ typedef struct {
     ngx_str_t                 host;        /* without brackets, closed by
                                               NUL; empty for a socket */
     ngx_uint_t                named;       /* 1: host is no address */
+    ngx_mdm_place_t           place;
 } ngx_mdm_store_server_t;
 
 
@@ -81,8 +83,8 @@ typedef struct {
     mdm_store_settings_t      core;        /* the above, as the core knows it */
     ngx_uint_t                used;        /* 1: a location serves it */
 
-    u_char                   *file;        /* where it was written, for */
-    ngx_uint_t                line;        /* messages */
+    ngx_mdm_place_t           place;       /* of "mdm_store" */
+    ngx_mdm_place_t           resolver_place;
 } ngx_mdm_store_t;
 
 
@@ -119,6 +121,9 @@ ngx_int_t ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores);
 
 /* the store of this name, or NULL */
 ngx_mdm_store_t *ngx_mdm_store_find(ngx_array_t *stores, ngx_str_t *name);
+
+/* warns of servers that do not go with the mode or the resolver of a store */
+void ngx_mdm_store_check_servers(ngx_conf_t *cf, ngx_mdm_store_t *store);
 
 /* setter of "encryption_key" in the block */
 char *ngx_mdm_store_encryption_key(ngx_conf_t *cf, void *block,

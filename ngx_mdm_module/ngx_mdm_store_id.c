@@ -47,10 +47,10 @@ ngx_mdm_store_id_zone(ngx_conf_t *cf, ngx_mdm_store_t *store)
     if (store->store_id.len != 0
         && (i != store->store_id.len || i != NGX_MDM_STORE_ID))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\": invalid \"store_id\" \"%V\", it "
-                           "is %d lower-case hexadecimal digits",
-                           &store->name, &store->store_id, NGX_MDM_STORE_ID);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\": invalid \"store_id\" \"%V\", it "
+                          "is %d lower-case hexadecimal digits",
+                          &store->name, &store->store_id, NGX_MDM_STORE_ID);
         return NGX_CONF_ERROR;
     }
 

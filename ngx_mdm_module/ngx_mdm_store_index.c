@@ -7,6 +7,7 @@
  */
 
 
+#include "mdm_ddm_item.h"
 #include "ngx_mdm.h"
 #include "ngx_mdm_store.h"
 
@@ -15,6 +16,7 @@
 
 
 static char *ngx_mdm_store_index_read(ngx_conf_t *cf, ngx_array_t **index);
+static ngx_uint_t ngx_mdm_store_index_known(const mdm_str_t *name);
 
 
 /* indexed where nothing else is said */
@@ -137,6 +139,13 @@ ngx_mdm_store_index_read(ngx_conf_t *cf, ngx_array_t **index)
             }
         }
 
+        if (!ngx_mdm_store_index_known((mdm_str_t *) &value[i])) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" is no status item that Apple's schema "
+                               "knows: no device may ever report it",
+                               &value[i]);
+        }
+
         /* there is room */
 
         item = ngx_array_push(*index);
@@ -144,4 +153,22 @@ ngx_mdm_store_index_read(ngx_conf_t *cf, ngx_array_t **index)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* an item, or what is in one that holds others */
+
+static ngx_uint_t
+ngx_mdm_store_index_known(const mdm_str_t *name)
+{
+    const mdm_ddm_item_t  *item;
+
+    item = mdm_ddm_item_owner(name);
+
+    if (item == NULL) {
+        return 0;
+    }
+
+    return item->name.len == name->len || item->type == 'D'
+           || item->type == 'A' || item->type == 0;
 }

@@ -152,9 +152,9 @@ ngx_mdm_store_encryption_check(ngx_conf_t *cf, ngx_mdm_store_t *store)
     }
 
     if (store->encryption_required && store->secrets == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\": \"encryption_required\" needs "
-                           "an \"encryption_key\"", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\": \"encryption_required\" needs "
+                          "an \"encryption_key\"", &store->name);
         return NGX_CONF_ERROR;
     }
 

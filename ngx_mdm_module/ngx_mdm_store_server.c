@@ -49,6 +49,8 @@ ngx_mdm_store_server(ngx_conf_t *cf, void *block,
 
     ngx_memzero(server, sizeof(ngx_mdm_store_server_t));
 
+    ngx_mdm_place_set(cf, &server->place);
+
     server->text = *text;
     server->url.url = *text;
     server->url.default_port = NGX_MDM_REDIS_PORT;
@@ -108,6 +110,43 @@ ngx_mdm_store_host(ngx_conf_t *cf, ngx_mdm_store_server_t *server)
 }
 
 
+void
+ngx_mdm_store_check_servers(ngx_conf_t *cf, ngx_mdm_store_t *store)
+{
+    ngx_uint_t               i, named;
+    ngx_mdm_store_server_t  *server;
+
+    named = 0;
+    server = store->servers.elts;
+
+    for (i = 0; i < store->servers.nelts; i++) {
+
+        named |= server[i].named;
+
+        if (store->mode == NGX_MDM_STORE_CLUSTER
+            && server[i].url.family == AF_UNIX)
+        {
+            ngx_mdm_place_log(NGX_LOG_WARN, cf, &server[i].place,
+                              "server \"%V\" of mdm store \"%V\" is a Unix "
+                              "socket, but nodes of a cluster tell host and "
+                              "port of each other: calls go there by TCP",
+                              &server[i].text, &store->name);
+        }
+    }
+
+    /* the names of others come from Sentinels and nodes */
+
+    if (store->mode == NGX_MDM_STORE_SINGLE && !named
+        && store->peer.resolver != NULL)
+    {
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &store->resolver_place,
+                          "\"resolver\" has no use in mdm store \"%V\", "
+                          "whose server \"%V\" is no name",
+                          &store->name, &server[0].text);
+    }
+}
+
+
 ngx_int_t
 ngx_mdm_store_resolve(ngx_conf_t *cf, ngx_array_t *stores)
 {
@@ -163,16 +202,16 @@ ngx_mdm_store_resolve_server(ngx_conf_t *cf, ngx_mdm_store_t *store,
 
         server->url.naddrs = 0;
 
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "%s in server \"%V\" of mdm store \"%V\", "
-                           "\"resolver\" will be asked for it",
-                           server->url.err, &server->text, &store->name);
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &server->place,
+                          "%s in server \"%V\" of mdm store \"%V\", "
+                          "\"resolver\" will be asked for it",
+                          server->url.err, &server->text, &store->name);
         return NGX_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "%s in server \"%V\" of mdm store \"%V\"",
-                       server->url.err, &server->text, &store->name);
+    ngx_mdm_place_log(NGX_LOG_EMERG, cf, &server->place,
+                      "%s in server \"%V\" of mdm store \"%V\"",
+                      server->url.err, &server->text, &store->name);
 
     return NGX_ERROR;
 }

@@ -16,19 +16,19 @@ ngx_mdm_store_tls_init(ngx_conf_t *cf, ngx_mdm_store_t *store)
     ngx_mdm_store_server_t  *server;
 
     if (store->tls.trusted_certificate.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has \"tls on\" but no "
-                           "\"tls_trusted_certificate\"", &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has \"tls on\" but no "
+                          "\"tls_trusted_certificate\"", &store->name);
         return NGX_CONF_ERROR;
     }
 
     if ((store->tls.certificate.len == 0)
         != (store->tls.certificate_key.len == 0))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm store \"%V\" has only one of "
-                           "\"tls_certificate\" and \"tls_certificate_key\"",
-                           &store->name);
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                          "mdm store \"%V\" has only one of "
+                          "\"tls_certificate\" and \"tls_certificate_key\"",
+                          &store->name);
         return NGX_CONF_ERROR;
     }
 
@@ -37,9 +37,9 @@ ngx_mdm_store_tls_init(ngx_conf_t *cf, ngx_mdm_store_t *store)
     for (i = 0; i < store->servers.nelts && store->tls.name.len == 0; i++) {
 
         if (server[i].host.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "mdm store \"%V\" has \"tls on\" and a Unix "
-                               "socket, but no \"tls_name\"", &store->name);
+            ngx_mdm_place_log(NGX_LOG_EMERG, cf, &store->place,
+                              "mdm store \"%V\" has \"tls on\" and a Unix "
+                              "socket, but no \"tls_name\"", &store->name);
             return NGX_CONF_ERROR;
         }
     }

@@ -147,6 +147,8 @@ ngx_mdm_tenants(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
+    ngx_mdm_place_set(cf, &mlcf->tenants_place);
+
     mlcf->tenants = ngx_array_create(cf->pool, cf->args->nelts - 1,
                                      sizeof(ngx_str_t));
     if (mlcf->tenants == NULL) {
@@ -203,8 +205,8 @@ ngx_mdm_tenant_check_conf(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
     }
 
     if (!ngx_mdm_tenant_known(conf->tenants, &tenant)) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"mdm_tenant %V\" is none of \"mdm_tenants\": "
-                           "every request will be refused", &tenant);
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &conf->tenants_place,
+                          "\"mdm_tenant %V\" is none of \"mdm_tenants\": "
+                          "every request will be refused", &tenant);
     }
 }

@@ -185,4 +185,9 @@ like(conf_ok('tls without ssl_verify_client',
              . ' location / { mdm_connect on; }'),
      qr/\[warn\] .*without "ssl_verify_client"/, 'that is a warning');
 
+# the table of what operators have got wrong
+
+$n->{vars}{TEXT} = $file{text};
+$conf->table('t/01_conf.tsv');
+
 finish;

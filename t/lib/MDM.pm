@@ -183,6 +183,31 @@ sub nginx_version {
 }
 
 
+sub _vars {
+    my ($self) = @_;
+
+    my $r = $self->{redis};
+
+    return {
+        PREFIX => $self->{dir},
+        PORT => $self->{port},
+        PLAIN_PORT => $self->{plain_port},
+        REDIS_SOCKET => $self->{redis_socket} // ($r ? $r->socket : ''),
+        REDIS_PORT => $r ? $r->port : '',
+        AUTH => $self->{auth} // ($r ? $r->auth : ''),
+        CA => $self->{ca}{file},
+        SERVER_CERT => $self->{server_cert}{file},
+        SERVER_KEY => $self->{server_cert}{key},
+        %{$self->{vars} || {}},
+    };
+}
+
+
+# what stands for %%NAME%%
+
+sub var { my ($self, $name) = @_; return $self->_vars->{$name} }
+
+
 sub conf {
     my ($self) = @_;
 
@@ -255,22 +280,9 @@ $locations
 }
 END
 
-    my $r = $self->{redis};
+    my $vars = $self->_vars;
 
-    my %vars = (
-        PREFIX => $self->{dir},
-        PORT => $self->{port},
-        PLAIN_PORT => $self->{plain_port},
-        REDIS_SOCKET => $self->{redis_socket} // ($r ? $r->socket : ''),
-        REDIS_PORT => $r ? $r->port : '',
-        AUTH => $self->{auth} // ($r ? $r->auth : ''),
-        CA => $self->{ca}{file},
-        SERVER_CERT => $self->{server_cert}{file},
-        SERVER_KEY => $self->{server_cert}{key},
-        %{$self->{vars} || {}},
-    );
-
-    $text =~ s/%%([A-Z0-9_]+)%%/$vars{$1} \/\/ die "no variable $1"/ge;
+    $text =~ s/%%([A-Z0-9_]+)%%/$vars->{$1} \/\/ die "no variable $1"/ge;
 
     # "listen … http2" is deprecated where there is "http2 on"
 

@@ -53,7 +53,7 @@ my @rooms = (
 
     # the ground: the parser of blocks such as mdm_store { }, which rooms above
     # have tables for; the module's name, what all know
-    [ qw(ngx_mdm_block ngx_mdm.h) ],
+    [ qw(ngx_mdm_block ngx_mdm_place ngx_mdm.h) ],
 );
 
 
