@@ -143,6 +143,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->connect = NGX_CONF_UNSET;
     conf->api = NGX_CONF_UNSET;
     conf->auth = NGX_CONF_UNSET;
+    conf->auth_request = NGX_CONF_UNSET;
 
     ngx_mdm_unset_settings(conf);
 
@@ -310,6 +311,7 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
             ngx_conf_merge_value(conf->checkin, prev->checkin, 0);
             ngx_conf_merge_value(conf->connect, prev->connect, 0);
             ngx_conf_merge_value(conf->api, prev->api, 0);
+            ngx_conf_merge_value(conf->auth_request, prev->auth_request, 0);
 
             if (conf->handler.file == NULL) {
                 conf->handler = prev->handler;
@@ -320,9 +322,11 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_conf_init_value(conf->checkin, 0);
     ngx_conf_init_value(conf->connect, 0);
     ngx_conf_init_value(conf->api, 0);
+    ngx_conf_init_value(conf->auth_request, 0);
 
     if (clcf->lmt_excpt && clcf->handler == NULL
-        && (conf->checkin || conf->connect || conf->api))
+        && (conf->checkin || conf->connect || conf->api
+            || conf->auth_request))
     {
         clcf->handler = ngx_mdm_handler;
     }

@@ -40,7 +40,8 @@ char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
 
 /* 1 if the location does anything of ours */
 #define ngx_mdm_active(conf)                                                  \
-    ((conf)->checkin || (conf)->connect || (conf)->api || (conf)->auth)
+    ((conf)->checkin || (conf)->connect || (conf)->api || (conf)->auth        \
+     || (conf)->auth_request)
 
 /* the directive that makes it do so */
 #define ngx_mdm_active_place(conf)                                            \
@@ -49,7 +50,7 @@ char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
 
 /* setters */
 
-/* mdm_checkin, mdm_connect, mdm_api: a flag that makes a content handler */
+/* mdm_checkin, … mdm_auth_request: a flag that makes a content handler */
 char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* mdm_auth: a flag */

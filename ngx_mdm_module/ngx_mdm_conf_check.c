@@ -37,7 +37,7 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
         return NGX_CONF_OK;
     }
 
-    if ((conf->checkin || conf->connect || conf->auth)
+    if ((conf->checkin || conf->connect || conf->auth || conf->auth_request)
         && ngx_mdm_identity_check_conf(cf, &conf->identity,
                                        ngx_mdm_active_place(conf))
            != NGX_CONF_OK)
@@ -49,6 +49,16 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
         ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->handler,
                           "\"mdm_api\" cannot be in one location with "
                           "\"mdm_checkin\" or \"mdm_connect\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->auth_request
+        && (conf->checkin || conf->connect || conf->api || conf->auth))
+    {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->handler,
+                          "\"mdm_auth_request\" cannot be in one location with "
+                          "\"mdm_checkin\", \"mdm_connect\" or \"mdm_api\", "
+                          "nor with \"mdm_auth\", which asks the same");
         return NGX_CONF_ERROR;
     }
 

@@ -84,7 +84,7 @@ ngx_mdm_filter_header(ngx_http_request_t *r)
     }
 
     if (r->headers_out.status == NGX_HTTP_INTERNAL_SERVER_ERROR
-        && (mlcf->checkin || mlcf->connect || mlcf->api)
+        && (mlcf->checkin || mlcf->connect || mlcf->api || mlcf->auth_request)
         && ngx_mdm_filter_unavailable(r) != NGX_OK)
     {
         return NGX_ERROR;

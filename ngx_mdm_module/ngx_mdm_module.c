@@ -145,6 +145,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, auth),
       NULL },
 
+    { ngx_string("mdm_auth_request"),
+      NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
+      ngx_mdm_handler_flag,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, auth_request),
+      NULL },
+
     { ngx_string("mdm_certificate"),
       NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
       ngx_mdm_identity_certificate,

@@ -38,9 +38,11 @@ typedef struct {
     ngx_flag_t                connect;
     ngx_flag_t                api;
     ngx_flag_t                auth;
+    ngx_flag_t                auth_request;
     ngx_mdm_place_t           handler;     /* of that of mdm_checkin,
-                                              mdm_connect and mdm_api which is
-                                              on; the last one */
+                                              mdm_connect, mdm_api and
+                                              mdm_auth_request which is on; the
+                                              last one */
     ngx_mdm_place_t           auth_place;
     ngx_uint_t                unprefixed;  /* the location's name is no prefix
                                               of the path */
@@ -87,7 +89,7 @@ struct ngx_mdm_ctx_s {
 
 /* ngx_mdm_request.c */
 
-/* the content handler of mdm_checkin, mdm_connect and mdm_api */
+/* the content handler of mdm_checkin, mdm_connect, mdm_api, mdm_auth_request */
 ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
 
 
@@ -156,6 +158,9 @@ void ngx_mdm_api_refuse_body(ngx_mdm_ctx_t *ctx);
 /* ngx_mdm_access.c */
 
 ngx_int_t ngx_mdm_access_handler(ngx_http_request_t *r);
+
+/* the content handler of mdm_auth_request: 204, 403 or 503 */
+ngx_int_t ngx_mdm_access_request(ngx_http_request_t *r);
 
 
 /* ngx_mdm_log_certificate.c */

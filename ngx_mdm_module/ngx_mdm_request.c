@@ -40,6 +40,10 @@ ngx_mdm_handler(ngx_http_request_t *r)
 
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
+    if (mlcf->auth_request) {
+        return ngx_mdm_access_request(r);
+    }
+
     if (!mlcf->checkin && !mlcf->connect && !mlcf->api) {
 
         /* all is off in an "if" block, where the handler stays */

@@ -153,6 +153,42 @@ END
         }
 
         location = /check { internal; mdm_auth on; root %%PREFIX%%/www; }
+
+        # as a handler: for auth_request, and for who asks from elsewhere
+
+        location = /ask {
+            mdm_auth_request on;
+            add_header X-Device $mdm_enrollment_id always;
+            add_header X-Message $mdm_message always;
+        }
+
+        location = /ask-header {
+            mdm_auth_request on;
+            mdm_certificate header X-Client-Cert;
+            add_header X-Device $mdm_enrollment_id;
+        }
+
+        location = /ask-tenant { mdm_auth_request on; mdm_tenant $arg_tenant; }
+        location = /ask-page { mdm_auth_request on; error_page 403 /sorry; }
+        location = /ask-limit { limit_except GET { mdm_auth_request on; }
+                                root %%PREFIX%%/www; }
+
+        location /gate/ {
+            auth_request /inner;
+            auth_request_set $who $mdm_enrollment_id;
+            proxy_pass http://127.0.0.1:%%APP_PORT%%;
+            proxy_set_header X-Device $who;
+        }
+
+        location /gate-later/ {
+            auth_request /inner;
+            error_page 500 = @later;
+            alias %%PREFIX%%/www/files/;
+        }
+
+        location = /inner { internal; mdm_auth_request on; }
+
+        location @later { add_header Retry-After 5 always; return 503; }
     }
 
     server {
@@ -160,6 +196,21 @@ END
 
         location / {
             return 200 "$request_method $request_uri $http_x_device $http_x_digest $http_content_length";
+        }
+
+        location /other-host/ {
+            auth_request /ask-elsewhere;
+            auth_request_set $who $upstream_http_x_device;
+            add_header X-Who $who;
+            alias %%PREFIX%%/www/files/;
+        }
+
+        location = /ask-elsewhere {
+            internal;
+            proxy_pass http://127.0.0.1:%%PLAIN_PORT%%/ask-header;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header X-Client-Cert $http_x_cert;
         }
 
         location /accel { add_header X-Accel-Redirect /inside/a.txt; return 200 x; }
@@ -374,6 +425,55 @@ get_is(403, undef, '/request-both/a.txt', undef,
 get_is(200, 'content', '/request-both/a.txt', $cert,
        what => 'mdm_auth beside auth_request');
 
+# asked: 204, 403 or 503
+
+$r = get_is(204, '', '/ask', $cert, what => 'asked');
+is($r->header('X-Device') . ' ' . $r->header('X-Message'), 'D1 auth',
+   'who it is');
+get_is(204, '', '/ask', $cert, what => 'asked by HEAD', method => 'HEAD');
+get_is(204, '', '/ask', $cert, what => 'asked by POST', method => 'POST',
+       body => 'x' x 300_000);
+$r = $t->curl(http2 => 1, path => '/ask', cert => $cert);
+is("$r->{version} " . $r->status, '2 204', 'asked by HTTP/2');
+
+for my $name (sort keys %closed) {
+    $r = get_is(403, undef, '/ask', $closed{$name}, what => "asked, $name");
+    is($r->header('WWW-Authenticate'), undef, "asked, $name: no challenge");
+    is($r->header('X-Message'), 'auth', 'though it is known what it was');
+    get_is(403, undef, '/gate/x', $closed{$name}, what => "auth_request, $name");
+}
+
+get_is(204, undef, '/ask-header', undef, what => 'asked with a header',
+       plain => 1, headers => \%rfc9440);
+get_is(403, undef, '/ask-header', undef, what => 'asked without one',
+       plain => 1);
+get_is(403, undef, '/ask-header', undef, what => 'asked with nonsense',
+       plain => 1, headers => [ 'X-Client-Cert' => 'nonsense' ]);
+get_is(204, undef, '/ask-tenant?tenant=default', $cert, what => 'a tenant');
+get_is(403, undef, '/ask-tenant?tenant=a%2Fb', $cert, what => 'none');
+get_is(403, "sorry \n", '/ask-page', undef, what => 'asked, error_page');
+get_is(204, undef, '/ask-limit', $cert, what => 'asked, limit_except',
+       method => 'POST', body => 'x');
+get_is(403, undef, '/ask-limit', undef, what => 'asked, limit_except',
+       method => 'POST', body => 'x');
+get_is(200, 'GET /gate/x D1  ', '/gate/x', $cert, what => 'auth_request');
+get_is(200, 'POST /gate/x D1  100000', '/gate/x', $cert,
+       what => 'auth_request, with a body', method => 'POST',
+       body => 'x' x 100_000);
+
+sub elsewhere {
+    my (%headers) = @_;
+
+    my $c = MDM::HTTP->new(port => $t->{vars}{APP_PORT}, plain => 1);
+
+    return $c->request('GET', '/other-host/a.txt', headers => [ %headers ]);
+}
+
+$r = elsewhere('X-Cert' => $rfc9440{'X-Client-Cert'});
+is($r->status . ' ' . $r->body . ' ' . $r->header('X-Who'), '200 content D1',
+   'auth_request of another host');
+is(elsewhere()->status, 403, 'which has no certificate');
+
 is($t->redis_dump, $dump, 'none of all this has written anything');
 
 like(read_file("$dir/id.log"), qr{^/files/a\.txt 200 D1 "-"$}m,
@@ -406,10 +506,12 @@ sub away {
     for my $case ([ '/files/a.txt', 503 ], [ '/app/x', 503 ],
                   [ '/accel-open/x', 503 ], [ '/all/a.txt', 503 ],
                   [ '/any-deny/a.txt', 503 ], [ '/page/a.txt', 503 ],
-                  [ '/page-closed/a.txt', 503 ])
+                  [ '/page-closed/a.txt', 503 ], [ '/ask', 503 ],
+                  [ '/ask-limit', 503, 'POST' ], [ '/gate-later/a.txt', 503 ])
     {
-        my ($path, $status) = @$case;
-        my $r = get_is($status, undef, $path, $cert, what => $what);
+        my ($path, $status, $method) = @$case;
+        my $r = get_is($status, undef, $path, $cert, what => $what,
+                       method => $method // 'GET');
 
         like($r->header('Retry-After'), qr/^\d+$/,
              "$what: $path: Retry-After, once");
@@ -441,10 +543,10 @@ ok(wait_for(20, sub { get('/files/a.txt', $cert)->status == 200 }),
 
 $t->redis_server->pause;
 
-for (1 .. 5) {
+for my $path (('/files/a.txt', '/ask', '/gate/x') x 5) {
     my $c = $t->client(cert => $cert);
 
-    $c->send_request('GET', '/files/a.txt');
+    $c->send_request('GET', $path);
     $c->close;
 }
 
