@@ -14,6 +14,14 @@
 #include "mdm_report.h"
 
 
+/* arguments in the query, each for a "*" of a call's path */
+
+typedef struct {
+    mdm_str_t                 value[MDM_PARAMS];   /* still encoded */
+    mdm_uint_t                given[MDM_PARAMS];   /* so many times */
+} mdm_endpoint_args_t;
+
+
 #define MDM_CHECKIN_TYPE      "application/x-apple-aspen-mdm-checkin"
 
 
@@ -23,9 +31,23 @@ static void mdm_endpoint_device(mdm_exchange_t *x);
 static void mdm_endpoint_api(mdm_exchange_t *x);
 static const mdm_endpoint_t *mdm_endpoint_named(mdm_kind_e kind,
     const mdm_str_t *name);
+static const mdm_endpoint_t *mdm_endpoint_path(mdm_exchange_t *x,
+    const mdm_endpoint_args_t *args, mdm_str_t *param, mdm_uint_t *methods);
+static mdm_uint_t mdm_endpoint_stars(const mdm_endpoint_t *ep);
 static mdm_uint_t mdm_endpoint_match(const mdm_str_t *pattern,
-    const mdm_str_t *path, mdm_str_t *param);
+    const mdm_str_t *path, mdm_uint_t stars, mdm_str_t *param);
+static void mdm_endpoint_args(const mdm_str_t *query,
+    mdm_endpoint_args_t *args);
+static mdm_uint_t mdm_endpoint_args_fit(const mdm_endpoint_args_t *args,
+    mdm_uint_t first, mdm_uint_t end);
+static mdm_int_t mdm_endpoint_args_check(mdm_exchange_t *x,
+    const mdm_endpoint_args_t *args, mdm_uint_t used);
 static void mdm_endpoint_allow(mdm_exchange_t *x, mdm_uint_t methods);
+
+
+static const char *const  mdm_endpoint_arg_names[MDM_PARAMS] = {
+    "identifier", "uuid"
+};
 
 
 const mdm_endpoint_t *const  mdm_endpoint_tables[] = {
@@ -181,45 +203,216 @@ mdm_endpoint_device(mdm_exchange_t *x)
 }
 
 
+/*
+ * Ids stand in the path, or in the query where nginx would make another path
+ * of them.  Arguments that a call does not take are refused: a call that says
+ * whom it means must not mean somebody else, or all.
+ */
+
 static void
 mdm_endpoint_api(mdm_exchange_t *x)
 {
-    mdm_str_t                     param[MDM_PARAMS];
-    mdm_uint_t                    methods;
+    mdm_str_t              param[MDM_PARAMS];
+    mdm_uint_t             methods, used;
+    mdm_endpoint_args_t    args, none;
+    const mdm_endpoint_t  *ep;
+
+    ep = NULL;
+    used = 0;
+    methods = 0;
+
+    memset(&none, 0, sizeof(mdm_endpoint_args_t));
+
+    mdm_endpoint_args(&x->query, &args);
+
+    if (!mdm_endpoint_args_fit(&args, 0, 0)) {
+        ep = mdm_endpoint_path(x, &args, param, &methods);
+        used = (ep != NULL);
+    }
+
+    if (ep == NULL) {
+        ep = mdm_endpoint_path(x, &none, param, &methods);
+    }
+
+    if (ep == NULL) {
+        x->step = mdm_endpoint_answered;
+
+        if (methods == 0) {
+            (void) mdm_exchange_refuse(x, 404, "there is no such API call");
+            return;
+        }
+
+        (void) mdm_exchange_refuse(x, 405, "the method is not allowed here");
+        mdm_endpoint_allow(x, methods);
+        return;
+    }
+
+    if (mdm_endpoint_args_check(x, &args, used) != MDM_OK) {
+        x->step = mdm_endpoint_answered;
+        return;
+    }
+
+    x->endpoint = ep;
+    x->step = ep->step;
+    memcpy(x->param, param, sizeof(param));
+}
+
+
+/*
+ * The call of the path that takes just these arguments, or NULL; adds the
+ * methods of all that do.
+ */
+
+static const mdm_endpoint_t *
+mdm_endpoint_path(mdm_exchange_t *x, const mdm_endpoint_args_t *args,
+    mdm_str_t *param, mdm_uint_t *methods)
+{
+    mdm_uint_t                    i, n, stars;
     const mdm_endpoint_t         *ep;
     const mdm_endpoint_t *const  *table;
-
-    methods = 0;
 
     for (table = mdm_endpoint_tables; *table != NULL; table++) {
         for (ep = *table; ep->step != NULL; ep++) {
 
-            if (ep->kind != MDM_KIND_API
-                || !mdm_endpoint_match(&ep->name, &x->path, param))
-            {
+            if (ep->kind != MDM_KIND_API) {
                 continue;
             }
 
-            methods |= ep->methods;
+            stars = mdm_endpoint_stars(ep);
 
-            if (ep->methods & x->method) {
-                x->endpoint = ep;
-                x->step = ep->step;
-                memcpy(x->param, param, sizeof(param));
-                return;
+            /* the first n are in the path, the rest in the query */
+
+            for (n = 0; n <= stars; n++) {
+
+                if (!mdm_endpoint_args_fit(args, n, stars)
+                    || !mdm_endpoint_match(&ep->name, &x->path, n, param))
+                {
+                    continue;
+                }
+
+                *methods |= ep->methods;
+
+                if (ep->methods & x->method) {
+
+                    for (i = n; i < stars; i++) {
+                        param[i] = args->value[i];
+                    }
+
+                    return ep;
+                }
             }
         }
     }
 
-    x->step = mdm_endpoint_answered;
+    return NULL;
+}
 
-    if (methods == 0) {
-        (void) mdm_exchange_refuse(x, 404, "there is no such API call");
+
+static mdm_uint_t
+mdm_endpoint_stars(const mdm_endpoint_t *ep)
+{
+    size_t      i;
+    mdm_uint_t  n;
+
+    n = 0;
+
+    for (i = 0; i < ep->name.len; i++) {
+        n += (ep->name.data[i] == '*');
+    }
+
+    return n;
+}
+
+
+static void
+mdm_endpoint_args(const mdm_str_t *query, mdm_endpoint_args_t *args)
+{
+    u_char      *p, *end, *amp;
+    size_t       len;
+    mdm_uint_t   i;
+
+    memset(args, 0, sizeof(mdm_endpoint_args_t));
+
+    if (query->len == 0) {
         return;
     }
 
-    (void) mdm_exchange_refuse(x, 405, "the method is not allowed here");
-    mdm_endpoint_allow(x, methods);
+    end = query->data + query->len;
+
+    for (p = query->data; p < end; p = amp + 1) {
+
+        amp = memchr(p, '&', (size_t) (end - p));
+        amp = (amp != NULL) ? amp : end;
+
+        for (i = 0; i < MDM_PARAMS; i++) {
+            len = strlen(mdm_endpoint_arg_names[i]);
+
+            if ((size_t) (amp - p) < len
+                || memcmp(p, mdm_endpoint_arg_names[i], len) != 0
+                || (p + len != amp && p[len] != '='))
+            {
+                continue;
+            }
+
+            args->given[i]++;
+            args->value[i].data = (p + len == amp) ? amp : p + len + 1;
+            args->value[i].len = (size_t) (amp - args->value[i].data);
+        }
+    }
+}
+
+
+/* are those from "first" to before "end" given, and no others? */
+
+static mdm_uint_t
+mdm_endpoint_args_fit(const mdm_endpoint_args_t *args, mdm_uint_t first,
+    mdm_uint_t end)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < MDM_PARAMS; i++) {
+        if ((args->given[i] != 0) != (i >= first && i < end)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* MDM_OK, or what mdm_exchange_refuse() returns */
+
+static mdm_int_t
+mdm_endpoint_args_check(mdm_exchange_t *x, const mdm_endpoint_args_t *args,
+    mdm_uint_t used)
+{
+    mdm_uint_t   i;
+    const char  *why;
+
+    for (i = 0; i < MDM_PARAMS; i++) {
+
+        if (args->given[i] == 0) {
+            continue;
+        }
+
+        if (!used) {
+            why = "has no use in this call";
+
+        } else if (args->given[i] > 1) {
+            why = "is given twice";
+
+        } else if (args->value[i].len == 0) {
+            why = "is empty";
+
+        } else {
+            continue;
+        }
+
+        return mdm_exchange_refuse(x, 400, "the argument \"%s\" %s",
+                                   mdm_endpoint_arg_names[i], why);
+    }
+
+    return MDM_OK;
 }
 
 
@@ -227,16 +420,25 @@ mdm_uint_t
 mdm_endpoint_get_is_safe(const mdm_str_t *path)
 {
     mdm_str_t                     param[MDM_PARAMS];
+    mdm_uint_t                    n;
     const mdm_endpoint_t         *ep;
     const mdm_endpoint_t *const  *table;
 
     for (table = mdm_endpoint_tables; *table != NULL; table++) {
         for (ep = *table; ep->step != NULL; ep++) {
 
-            if (ep->kind == MDM_KIND_API && ep->acts && (ep->methods & MDM_GET)
-                && mdm_endpoint_match(&ep->name, path, param))
+            if (ep->kind != MDM_KIND_API || !ep->acts
+                || !(ep->methods & MDM_GET))
             {
-                return 0;
+                continue;
+            }
+
+            /* whatever the query may bring */
+
+            for (n = 0; n <= mdm_endpoint_stars(ep); n++) {
+                if (mdm_endpoint_match(&ep->name, path, n, param)) {
+                    return 0;
+                }
             }
         }
     }
@@ -247,12 +449,14 @@ mdm_endpoint_get_is_safe(const mdm_str_t *path)
 
 /*
  * "*" in a pattern stands for one segment that is not empty; "param" gets
- * those, in their order, and the rest of it is empty.
+ * those, in their order, and the rest of it is empty.  Only the first "stars"
+ * of them are in the path: the others are missing there, with the slash before
+ * them.
  */
 
 static mdm_uint_t
 mdm_endpoint_match(const mdm_str_t *pattern, const mdm_str_t *path,
-    mdm_str_t *param)
+    mdm_uint_t stars, mdm_str_t *param)
 {
     size_t      i, k;
     mdm_uint_t  n;
@@ -264,6 +468,13 @@ mdm_endpoint_match(const mdm_str_t *pattern, const mdm_str_t *path,
     n = 0;
 
     while (i < pattern->len) {
+
+        if (n == stars && pattern->data[i] == '/' && i + 1 < pattern->len
+            && pattern->data[i + 1] == '*')
+        {
+            i += 2;
+            continue;
+        }
 
         if (pattern->data[i] == '*') {
 

@@ -19,6 +19,8 @@
  * x->endpoint, x->step and x->param.  The access check is found by x->message;
  * jobs are kinds of work, see below.  What does not fit gets a step that
  * answers the error (404, 405 with Allow, 400): always leaves a step to run.
+ * The ids of an API call are in its path, or those that are left out of it in
+ * the arguments "identifier" and "uuid" of the query.
  */
 void mdm_endpoint_find(mdm_exchange_t *x);
 
@@ -29,8 +31,8 @@ void mdm_endpoint_find(mdm_exchange_t *x);
 mdm_int_t mdm_endpoint_step(mdm_exchange_t *x);
 
 /*
- * 1 if GET (and HEAD) of this path of the API does nothing but read, or there
- * is no such call; 0 if it does something.
+ * 1 if GET (and HEAD) of this path of the API does nothing but read, whatever
+ * its query, or there is no such call; 0 if it does something.
  */
 mdm_uint_t mdm_endpoint_get_is_safe(const mdm_str_t *path);
 

@@ -165,6 +165,7 @@ test_safe(void **state)
         { mdm_string("/v1/push/A"), 0 },
         { mdm_string("/v1/push/A,B"), 0 },
         { mdm_string("/v1/push/%2F"), 0 },
+        { mdm_string("/v1/push"), 0 },       /* with ?identifier= */
         { mdm_string("/v1/push/"), 1 },      /* no such call */
         { mdm_string("/v1/push/A/B"), 1 },
         { mdm_string("/v1/pushcert"), 1 },
