@@ -15,10 +15,14 @@ use MIME::Base64;
 use Test::More;
 
 use MDM;
+use MDM::OpenAPI;
 use MDM::Util 'read_file';
 
 
+my $spec = MDM::OpenAPI->new;
+
 my $t = MDM->new(
+    watch => $spec->watch,
     server => 'large_client_header_buffers 4 256k;',
     locations => <<'END')->start;
         location /mdm { mdm_checkin on; mdm_connect on; }
@@ -967,5 +971,7 @@ for my $args ('limit=0', 'limit=1001', 'limit=x', 'limit=-1', 'offset=-1',
     is_deeply([ sort keys %yaml ], [ sort keys %table ],
               'openapi: the calls of the table');
 }
+
+is_deeply([ $spec->found ], [], 'openapi: all answers are as it says');
 
 finish;

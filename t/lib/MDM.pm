@@ -35,6 +35,8 @@ package MDM;
 #     auth                         of MDM::Redis->auth of a server behind that
 #     ca                           MDM::PKI to trust, of another instance
 #     env                          environment of nginx
+#     watch                        called with method, path and response of
+#                                  each request() that got one
 #
 # in which %%NAME%% stands for PREFIX, PORT (TLS), PLAIN_PORT, REDIS_SOCKET,
 # REDIS_PORT, AUTH, CA, SERVER_CERT, SERVER_KEY, or a name given in "vars".
@@ -628,6 +630,8 @@ sub request {
         delete $self->{clients}{$name};
         die $why;
     }
+
+    $self->{watch}->($method, $path, $r) if $self->{watch};
 
     return $r;
 }
