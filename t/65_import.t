@@ -108,6 +108,11 @@ sub serve {
         return (204, '');
     }
 
+    # Go's multiplexer cleans paths, and redirects
+
+    return (301, '') if $path =~ m{//|/\.\.?(?:/|$)};
+    return (200, $s->{d}{$s->{as}{$1}} // '') if $path =~ m{^/v1/declarations/(.*)}
+                                           && exists $s->{as}{$1};
     return exists $s->{d}{$1} ? (200, $s->{d}{$1}) : (404, '')
         if $path =~ m{^/v1/declarations/(.*)};
     return (200, $json->encode([ sort keys %{$s->{set}} ]))
@@ -192,8 +197,12 @@ my @all = ('--from', $from, '--enrollments', "$dir/ids", '--to', $to,
 my ($rc, $out, $err) = import_it(@all, '--dry-run', '--notify');
 
 is($rc, 0, 'dry run') or diag($err);
-is(scalar(() = $out =~ m{^would PUT /v1/declarations\?nonotify=1$}mg), 5,
+is(scalar(() = $out =~ m{^would PUT /v1/declarations\?nonotify=1: }mg), 5,
    'dry run: declarations');
+like($out, qr{nonotify=1: the declaration "\Q$_\E" \($d{$_}{Type}\)$}m,
+     "dry run: names $_") for sort keys %d;
+like($out, qr{^would PUT /v1/set-declarations/small\?\S+: "z" of "small"$}m,
+     'dry run: names what a set has');
 is(scalar(() = $out =~ m{^would PUT /v1/set-declarations/}mg), 7,
    'dry run: sets');
 is(scalar(() = $out =~ m{^would PUT /v1/enrollment-sets/}mg), 3,
@@ -275,6 +284,38 @@ like($out, qr/^declarations: 3, of which 3 changed$/m,
      'files: the others are copied');
 
 
+# identifiers that the source cannot serve: a line each, and all the rest
+
+my %odd = ('/a' => $text{z} =~ s/"z"/"\/a"/r, 'a//b' => $text{z},
+           '..' => $text{z}, other => $text{c2}, gone => $text{z});
+my $half = kmfddm("$dir/half.log", {
+    d => { %text, %odd }, as => { other => 'c2', gone => 'nowhere' },
+    set => { small => { z => 1, c1 => 1, '/a' => 1 }, 'a/../b' => { z => 1 } },
+    enrollment => { 'E-1' => { small => 1 } },
+});
+my $fourth = kmfddm("$dir/fourth.log", {});
+
+write_file("$dir/odd-ids", "..\nE-1\n");
+($rc, $out, $err) = import_it('--from', $half, '--to', $fourth, '--to-user',
+    'kmfddm:the key', '--enrollments', "$dir/odd-ids");
+is($rc, 1, 'not served: that is said');
+like($err, qr/the declaration "\Q$_\E": GET \S+: (?:301|200)/, "not served: $_")
+    for '/a', 'a//b', '..';
+like($err, qr/the declaration "other": its server answers with "c2"/,
+     'not served: another one in its place');
+like($err, qr/the declaration "gone" is not a declaration/,
+     'not served: nothing in its place');
+like($err, qr{the set "a/\.\./b": GET \S+: 301}, 'not served: a set');
+like($err, qr{the sets of "\.\.": GET \S+: 301}, 'not served: an enrollment');
+like($err, qr{the set "small" names "/a", which is not there},
+     'not served: nor what a set has of it');
+like($out, qr/^declarations: 5, of which 5 changed$/m,
+     'not served: the others are copied');
+like($out, qr/^members: 2, of which 2 changed$/m, 'not served: and sets');
+like($out, qr/^assignments: 1, of which 1 changed$/m,
+     'not served: and assignments');
+
+
 # clear errors
 
 {
@@ -327,6 +368,30 @@ SKIP: {
     is($out, "declarations: 5, of which 0 changed\nmembers: 7, of which 0"
        . " changed\nassignments: 3, of which 0 changed\n",
        'own API, again: nothing new');
+
+    # names that a path cannot hold, and what the check refuses
+
+    mkdir "$dir/more";
+    write_file("$dir/more/1.json", $json->encode({ Identifier => '/a//b',
+        Type => 'com.apple.configuration.management.test',
+        Payload => { Echo => 'x' } }));
+    write_file("$dir/more/2.json", $json->encode({ Identifier => 'wrong',
+        Type => 'com.apple.configuration.passcode.settings',
+        Payload => { MinimumLength => 'six' } }));
+
+    @own = ('--dir', "$dir/more", '--set', '../x', '--to', $api);
+
+    ($rc, $out, $err) = import_it(@own);
+    is($rc, 1, 'own API: the check refuses one');
+    like($err, qr/"wrong" \(com\S+\): 400: Payload\.MinimumLength/,
+         'own API: which, and why');
+    is_deeply($t->api(GET => '/v1/set-declarations?identifier=..%2Fx')->json,
+              [ '/a//b' ], 'own API: a set that no path can hold');
+    ($rc, $out, $err) = import_it(@own, '--no-validate');
+    is($rc, 0, 'own API: --no-validate') or diag($err);
+    is_deeply([ sort @{$t->api(GET => '/v1/set-declarations?identifier=..%2Fx')
+                       ->json} ], [ '/a//b', 'wrong' ],
+              'own API: all is there');
 }
 
 finish;
