@@ -99,8 +99,8 @@ test_unsaid(void **state)
 
     static const char  *cases[] = {
         "", "null", "5", "[]", "{}", "{", "\xff", "{\"supported-payloads\":[]}",
-        "{\"supported-payloads\":{\"declarations\":[],"
-        "\"status-items\":{}}}"
+        ("{\"supported-payloads\":{\"declarations\":[],"
+         "\"status-items\":{}}}")
     };
 
     (void) state;
@@ -128,8 +128,8 @@ test_digest(void **state)
 
     static const char  *cases[] = {
         "{\"supported-payloads\":{\"declarations\":{\"a\":[\"x\",\"y\"]}}}",
-        "{\"supported-payloads\":{\"declarations\":{\"a\":[\"y\"],"
-        "\"b\":[\"x\"]},\"status-items\":[]},\"supported-versions\":[]}",
+        ("{\"supported-payloads\":{\"declarations\":{\"a\":[\"y\"],"
+         "\"b\":[\"x\"]},\"status-items\":[]},\"supported-versions\":[]}"),
         "{\"supported-payloads\":{\"declarations\":{\"a\":[\"xy\"]}}}",
         "{\"supported-payloads\":{\"declarations\":{}}}"
     };
