@@ -15,7 +15,7 @@ use MIME::Base64;
 use Test::More;
 
 use MDM;
-use MDM::Util 'write_file';
+use MDM::Util qw(read_file write_file);
 
 
 my $t = MDM->new(locations => <<'END');
@@ -306,6 +306,44 @@ for my $push ([ GET => '/v1/push/' . $one->id ],
 
     call(PUT => '/v1/enqueue/' . $old->id, body => cmdr('ProfileList', 'C-1'));
     is_deeply([ $old->drain ], [ 'C-1' ], 'the migrated device answers');
+}
+
+
+# bootstrap tokens, which nano2nano leaves out, by the loop of docs/migration.md
+
+{
+    my ($loop) = read_file("$MDM::root/docs/migration.md")
+                 =~ /^( +for udid in \*.*?^ +done\n)/ms
+        or die 'no loop in docs/migration.md';
+    my $url = 'http://127.0.0.1:' . $t->plain_port;
+    my $store = $t->dir . '/nanomdm-db';
+
+    $loop =~ s{https://mdm\.example\.com}{$url}g;
+
+    my @macs = map { $t->device("MAC-$_", path => '/checkin') } 1 .. 3;
+
+    mkdir $store;
+
+    for my $mac (@macs) {
+        mkdir "$store/" . $mac->id;
+        call(PUT => '/migration', body => plist({ MessageType => $_,
+             UDID => $mac->id, Topic => 'com.apple.mgmt.External.test',
+             PushMagic => 'M', Token => plist_data('T') }))
+            for qw(Authenticate TokenUpdate);
+    }
+
+    write_file("$store/MAC-1/BootstrapToken.dat", "\0secret\n1" x 40);
+    write_file("$store/MAC-2/BootstrapToken.dat", '');
+    write_file("$store/migrate.sh", "cd $store && KEY=nanomdm\n$loop");
+    is(system('sh', "$store/migrate.sh"), 0, 'the loop of migration.md');
+
+    my @tokens = map {
+        my $r = $_->get_bootstrap_token;
+
+        length $r->body ? $r->plist->{BootstrapToken} : '';
+    } @macs;
+
+    is_deeply(\@tokens, [ "\0secret\n1" x 40, '', '' ], 'each Mac has its token');
 }
 
 finish;
