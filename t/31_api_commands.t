@@ -253,9 +253,11 @@ for my $case (
       'same' ],
     [ 'flags of the App Store', { RequestType => 'InstallApplication',
           iTunesStoreID => 361309726, ManagementFlags => 0 }, undef, undef ],
-    [ 'an integer out of a list', { RequestType => 'Settings', Settings => [
-          { Item => 'Wallpaper', Where => 4, Image => plist_data('x') } ] },
-      'Command.Settings[0].Where: 4 is not an allowed value', 'same' ],
+    [ 'an integer out of a list', { RequestType => 'InstallApplication',
+          iTunesStoreID => 1, Options => { PurchaseMethod => 4 } },
+      'Command.Options.PurchaseMethod: 4 is not an allowed value', 'same' ],
+    [ 'another device', { RequestType => 'EnableLostMode', Message => 'x' },
+      'Command: not on macOS', 'same' ],
     [ 'a wrong type', { RequestType => 'DeviceLock', PIN => 123456 },
       400, 'Command.PIN: string expected, integer found' ],
     [ 'a wrong type in an array', { RequestType => 'DeviceInformation',
@@ -305,6 +307,47 @@ for my $case (
         is_deeply($r->json, \%ok, "$how->[0]$how->[1]: $what: no word of it");
         clear('DEV-1');
     }
+}
+
+# what the facts of its one device say: supervision, version, channel
+
+{
+    my $p = $t->device('PHONE');
+    my %phone = (ProductName => 'iPhone12,1', OSVersion => '16.1');
+
+    is($p->authenticate(%phone)->status, 200, 'facts: a telephone');
+    is($p->token_update->status, 200, 'facts: enrols');
+
+    for my $case ([ 'a Mac\'s', { RequestType => 'SetRecoveryLock',
+                                  NewPassword => 'x' },
+                    'Command: not on iOS' ],
+                  [ 'a later one\'s', { RequestType => 'InstallApplication',
+                                        Identifier => 'a.b', Attributes => {
+                      RelayUUID => '1B4E28BA-2FA1-11D2-883F-0016D3CCA427' } },
+                    'Command.Attributes.RelayUUID: needs iOS 17.0, the device '
+                    . 'has 16.1' ])
+    {
+        my ($what, $command, $text) = @$case;
+        my $body = plist({ CommandUUID => 'facts', Command => $command });
+
+        is_deeply(put('PHONE', $body)->json->{warnings}, [ $text ],
+                  "facts: $what");
+        clear('PHONE');
+        is(put('PHONE', $body, api => '/strict')->json->{command_error},
+           $text, "facts: $what: strict");
+        is_deeply(put('PHONE,DEV-1', $body)->json->{warnings}, undef,
+                  "facts: $what: not where there are two");
+        clear('PHONE');
+        clear('DEV-1');
+    }
+
+    my $u = $d->user('U')->enroll;
+
+    is_deeply(put($u->id, lock_plist('user'))->json->{warnings},
+              [ 'Command: not on the user channel' ], 'facts: a user');
+    clear($u->id);
+    is(put('NOBODY', lock_plist('none'))->json->{warnings}, undef,
+       'facts: nobody');
 }
 
 is(put('DEV-1', plist({ CommandUUID => 'x', Extra => 1,

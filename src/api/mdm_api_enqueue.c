@@ -9,6 +9,7 @@
 #include "mdm_api.h"
 #include "mdm_api_ids.h"
 #include "mdm_api_json.h"
+#include "mdm_api_target.h"
 #include "mdm_command.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_json.h"
@@ -28,6 +29,7 @@
 
 typedef struct {
     mdm_command_t             command;
+    mdm_uint_t                validate;    /* as mdm_validate_e */
     mdm_api_ids_t             list;
     mdm_str_t                 args[MDM_NARGS_ENQUEUE];
                                            /* but for those of events */
@@ -43,12 +45,15 @@ typedef struct {
 
 enum {
     MDM_API_ENQUEUE_BEGIN = 0,
+    MDM_API_ENQUEUE_TARGET,
     MDM_API_ENQUEUE_QUEUED,
     MDM_API_ENQUEUE_SEALED
 };
 
 
 static mdm_int_t mdm_api_enqueue_command(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_target(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
 static void mdm_api_enqueue_free(void *data);
 static mdm_int_t mdm_api_enqueue_round(mdm_exchange_t *x,
@@ -82,6 +87,9 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
 
     case MDM_API_ENQUEUE_BEGIN:
         break;
+
+    case MDM_API_ENQUEUE_TARGET:
+        return mdm_api_enqueue_target(x, en);
 
     case MDM_API_ENQUEUE_QUEUED:
         mdm_api_enqueue_replies(x, en);
@@ -118,7 +126,37 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
+    /* of one device it may be known what it supports */
+
+    if (en->validate != MDM_VALIDATE_OFF && en->list.n == 1
+        && en->list.nchunks == 1)
+    {
+        return mdm_api_target_call(x, &en->list.chunks[0].tag,
+                                   &en->list.ids[0].key,
+                                   MDM_API_ENQUEUE_TARGET);
+    }
+
     return mdm_api_enqueue_round(x, en);
+}
+
+
+static mdm_int_t
+mdm_api_enqueue_target(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    mdm_int_t            rc;
+    mdm_schema_target_t  target;
+
+    mdm_api_target_read(&x->calls[0], &target);
+
+    rc = mdm_schema_command_target(x->arena, &target, en->command.dict,
+                                   en->validate == MDM_VALIDATE_STRICT,
+                                   &en->command.schema);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_api_enqueue_refuse(x, &en->command.schema.error);
+    }
+
+    return (rc == MDM_OK) ? mdm_api_enqueue_round(x, en) : rc;
 }
 
 
@@ -148,10 +186,10 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
     json = mdm_str_begins_i(&x->content_type, "application/json");
 
-    rc = mdm_command_read(x->arena, &x->body, json,
-                          validate ? x->settings->validate
-                                   : MDM_VALIDATE_OFF,
-                          &limits, &en->command);
+    en->validate = validate ? x->settings->validate : MDM_VALIDATE_OFF;
+
+    rc = mdm_command_read(x->arena, &x->body, json, en->validate, &limits,
+                          &en->command);
 
     if (rc == MDM_DECLINED) {
 

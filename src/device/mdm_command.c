@@ -90,6 +90,8 @@ mdm_command_root(mdm_arena_t *arena, plist_t root, mdm_uint_t validate,
         return MDM_DECLINED;
     }
 
+    command->dict = dict;
+
     rc = mdm_command_text(arena, dict, "RequestType", "Command.",
                           &command->request_type, &command->error);
     if (rc != MDM_OK) {

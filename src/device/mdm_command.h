@@ -22,6 +22,7 @@ typedef struct {
     mdm_str_t                 body;          /* what a device will get: the
                                                 very bytes that came in, but
                                                 for JSON and a made UUID */
+    plist_t                   dict;          /* its Command */
     mdm_schema_result_t       schema;
     mdm_str_t                 error;         /* why it was refused */
 } mdm_command_t;

@@ -492,6 +492,14 @@ test_enqueue_input(void **state)
                              "application/json",
                              "{\"RequestType\":\"Next\"}", 22);
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+
+    /* what is known of the one device is asked for first */
+
+    assert_ptr_equal(x->calls[0].script, &mdm_script_ddm_device);
+    x->calls[0].rc = MDM_CALL_UNAVAILABLE;
+
+    assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+    assert_ptr_equal(x->calls[0].script, &mdm_script_enqueue);
     x->calls[0].rc = MDM_CALL_OK;
     x->calls[0].reply = integers(x, 2, 1, 0);
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
