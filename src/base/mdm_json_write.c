@@ -288,7 +288,13 @@ void
 mdm_json_value(mdm_json_out_t *j, const char *name, const mdm_str_t *json)
 {
     mdm_json_name(j, name);
-    mdm_json_raw(j, (char *) json->data, json->len);
+
+    if (json->len == 0) {
+        mdm_json_raw(j, "null", 4);
+
+    } else {
+        mdm_json_raw(j, (char *) json->data, json->len);
+    }
 }
 
 

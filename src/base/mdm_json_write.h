@@ -48,7 +48,7 @@ void mdm_json_hex(mdm_json_out_t *j, const char *name,
 void mdm_json_base64(mdm_json_out_t *j, const char *name,
     const mdm_str_t *value);
 
-/* a value that is JSON already */
+/* a value that is JSON already; an empty one is null */
 void mdm_json_value(mdm_json_out_t *j, const char *name,
     const mdm_str_t *json);
 
