@@ -12,7 +12,7 @@ use Test::More;
 
 use MDM;
 use MDM::Conf;
-use MDM::Util qw(write_file);
+use MDM::Util qw(read_file write_file);
 
 
 # nginx -t
@@ -184,6 +184,25 @@ like(conf_ok('tls without ssl_verify_client',
              . ' ssl_certificate_key %%SERVER_KEY%%;'
              . ' location / { mdm_connect on; }'),
      qr/\[warn\] .*without "ssl_verify_client"/, 'that is a warning');
+
+# what we tell operators to write
+
+{
+    my ($readme) = read_file("$MDM::root/README.md")
+                   =~ /^    load_module \S+\n(.*?^    \}\n)\n(?! )/ms
+        or die 'no configuration in README.md';
+
+    $readme =~ s{(_key\s+)/[^;]+;}{$1%%SERVER_KEY%%;};
+    $readme =~ s{(ssl_certificate\s+)/[^;]+;}{$1%%SERVER_CERT%%;};
+    $readme =~ s{(client_certificate\s+)/[^;]+;}{$1%%CA%%;};
+    $readme =~ s{\blisten(\s+)443}{listen${1}127.0.0.1:%%PORT%%};
+
+    unlike(conf_ok('README.md', conf => $readme), qr/\[warn\]/,
+           'of which nothing is warned of');
+
+    $n->write_conf(conf => undef);
+}
+
 
 # the table of what operators have got wrong
 
