@@ -52,7 +52,7 @@ my @rooms = (
     [ qw(ngx_mdm_peer) ],
 
     # the ground: the parser of blocks such as mdm_store { }, which rooms above
-    # have tables for; the module's name, what all know
+    # have tables for; where directives stand; the module's name, what all know
     [ qw(ngx_mdm_block ngx_mdm_place ngx_mdm.h) ],
 );
 
