@@ -23,7 +23,11 @@ sub files {
     my @found;
 
     for my $dir (grep { -d } @dirs) {
-        File::Find::find({ no_chdir => 1, wanted => sub {
+        # what is built, or was fetched for it, is not ours
+
+        File::Find::find({ no_chdir => 1, preprocess => sub {
+            grep { !/^(?:build|\.git)$/ } @_;
+        }, wanted => sub {
             push @found, $File::Find::name =~ s{^\./}{}r
                 if -f && $File::Find::name =~ $re;
         } }, $dir);
