@@ -523,15 +523,6 @@ mdm_api_status_declaration(mdm_exchange_t *x, mdm_json_out_t *j,
 
 
 void
-mdm_api_status_when(mdm_json_out_t *j, const char *name,
-    const mdm_api_status_t *s)
-{
-    mdm_json_opt_time(j, name, &s->seconds);
-    mdm_json_opt_str(j, "status_id", &s->id);
-}
-
-
-void
 mdm_api_status_split(mdm_api_status_t *s, const mdm_str_t *place,
     const mdm_str_t *kept)
 {

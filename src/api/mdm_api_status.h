@@ -36,10 +36,6 @@ typedef struct {
 void mdm_api_status_split(mdm_api_status_t *s, const mdm_str_t *place,
     const mdm_str_t *kept);
 
-/* writes a time, and the id of the report that a value is from */
-void mdm_api_status_when(mdm_json_out_t *j, const char *name,
-    const mdm_api_status_t *s);
-
 /*
  * Values of a reply {place, kept, …} in the order of their places; *n of them.
  * NULL: no memory.

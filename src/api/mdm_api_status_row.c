@@ -375,3 +375,12 @@ mdm_api_status_like(const mdm_str_t *pattern, const mdm_str_t *text)
 
     return i == pattern->len;
 }
+
+
+void
+mdm_api_status_when(mdm_json_out_t *j, const char *name,
+    const mdm_api_status_t *s)
+{
+    mdm_json_opt_time(j, name, &s->seconds);
+    mdm_json_opt_str(j, "status_id", &s->id);
+}

@@ -42,5 +42,9 @@ mdm_int_t mdm_api_status_prefix(mdm_api_status_prefix_t *prefix,
 mdm_int_t mdm_api_status_rows(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_api_status_t *s, const mdm_api_status_prefix_t *prefix);
 
+/* writes a time, and the id of the report that a value is from */
+void mdm_api_status_when(mdm_json_out_t *j, const char *name,
+    const mdm_api_status_t *s);
+
 
 #endif /* _MDM_API_STATUS_ROW_H_INCLUDED_ */

@@ -580,7 +580,7 @@ static mdm_int_t
 mdm_ddm_predicate_subquery(mdm_ddm_predicate_t *pr)
 {
     mdm_int_t     rc;
-    mdm_ddm_is_e  is;
+    mdm_ddm_is_e  is = MDM_DDM_IS_VALUE;
 
     rc = mdm_ddm_predicate_next(pr);
 

@@ -10,8 +10,8 @@
 -- declarations at most; most_vars: names of variables that are remembered
 -- {1, problems}: changed, {0, problems}: it is like that; {-1, problems}: it
 -- is refused; {-2}: there are too many; {-4, set}, {-5, id}: it is of another
--- kind than before, and in a set, or another one refers to it.  A problem: which
--- one of wants and unknown, from 0, and the type that it has, or ""
+-- kind than before, and in a set, or another one refers to it.  A problem:
+-- which one of wants and unknown, from 0, and the type that it has, or ""
 --@include event
 --@include ddm_change
 local D = KEYS[1]

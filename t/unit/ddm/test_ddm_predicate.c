@@ -98,110 +98,111 @@ test_good(void **state)
 }
 
 
+static const struct {
+    const char  *text;
+    const char  *error;
+} bad[] = {
+    { "", "is empty, at byte 1" },
+    { " \t\r\n", "is empty, at byte 1" },
+    { "foo bar baz", "an operator expected, at byte 5" },
+    { "foo", "an operator expected, at byte 4" },
+    { "a ==", "a value expected, at byte 5" },
+    { "= =", "a value expected, at byte 1" },
+    { "a = = 1", "a value expected, at byte 5" },
+    { "a == == 1", "a value expected, at byte 6" },
+    { "a === 1", "a value expected, at byte 5" },
+    { "a == 1 AND", "a value expected, at byte 11" },
+    { "AND a == 1", "a value expected, at byte 1" },
+    { "a == 1 AND AND b == 2", "a value expected, at byte 12" },
+    { "a == 1 OR b", "an operator expected, at byte 12" },
+    { "a OR b == 1", "an operator expected, at byte 3" },
+    { "NOT a", "an operator expected, at byte 6" },
+    { "NOT", "a value expected, at byte 4" },
+    { "ANY a", "an operator expected, at byte 6" },
+    { "ANY NOT a == 1", "a value expected, at byte 5" },
+    { "a NOT IN {1}", "an operator expected, at byte 3" },
+    { "a == 1 == 2", "AND, OR or the end expected, at byte 8" },
+    { "a == 1 b == 2", "AND, OR or the end expected, at byte 8" },
+    { "a == (b == 1)", "a value expected, at byte 6" },
+    { "a == TRUEPREDICATE", "a value expected, at byte 6" },
+    { "()", "a value expected, at byte 2" },
+    { "(a == 1", "AND, OR or \")\" expected, at byte 8" },
+    { "(a", "an operator or \")\" expected, at byte 3" },
+    { "(a == 1 b", "AND, OR or \")\" expected, at byte 9" },
+    { "a == {1, (2}", "an operator or \")\" expected, at byte 12" },
+    { "a IN {1, b == 2}", "\",\" or \"}\" expected, at byte 12" },
+    { "a IN {1,}", "a value expected, at byte 9" },
+    { "a IN {(b == 2)}", "an operator has no place in a list, at byte "
+      "15" },
+    { "a) == 1", "an operator expected, at byte 2" },
+    { "a == 1)", "AND, OR or the end expected, at byte 7" },
+    { "a == 'x", "a quote is not closed, at byte 6" },
+    { "a == 'x\\'", "a quote is not closed, at byte 6" },
+    { "a == \"x\\", "a quote is not closed, at byte 6" },
+    { "a == \xe2\x80\x9cx\xe2\x80\x9d",
+      "a quote that is none, \" or ' expected, at byte 6" },
+    { "a == \xe2\x80\x98x\xe2\x80\x99",
+      "a quote that is none, \" or ' expected, at byte 6" },
+    { "a == \xc2\xabx\xc2\xbb",
+      "a quote that is none, \" or ' expected, at byte 6" },
+    { "a BETWEEN 1", "{lower, upper} expected behind BETWEEN, at byte "
+      "11" },
+    { "a BETWEEN {1}", "{lower, upper} expected behind BETWEEN, at byte "
+      "11" },
+    { "a BETWEEN 1 AND 2", "{lower, upper} expected behind BETWEEN, at "
+      "byte 11" },
+    { "a IN 5", "a collection expected behind IN, at byte 6" },
+    { "a IN NULL", "a collection expected behind IN, at byte 6" },
+    { "a LIKE 5", "a string expected, at byte 8" },
+    { "a BEGINSWITH[x] 'a'", "[c], [d] or [cd] expected, at byte 14" },
+    { "a BEGINSWITH[] 'a'", "[c], [d] or [cd] expected, at byte 14" },
+    { "a BEGINSWITH[c 'a'", "[c], [d] or [cd] expected, at byte 16" },
+    { "a BEGINSWITH", "a value expected, at byte 13" },
+    { "a STARTSWITH 'x'", "an operator expected, at byte 3" },
+    { "a & b == 1", "an unexpected character, at byte 3" },
+    { "a == 1;", "an unexpected character, at byte 7" },
+    { "a == %@", "there is no argument for \"%\", at byte 6" },
+    { "1a == 1", "neither a number nor a name, at byte 1" },
+    { "a. == 1", "a name expected behind \".\", at byte 4" },
+    { "a[1 == 1", "\"]\" expected, at byte 5" },
+    { "$ == 1", "a name expected behind \"$\", at byte 1" },
+    { "${a == 1", "a variable is not closed, at byte 1" },
+    { "SUBQUERY == 1", "\"(\" expected behind SUBQUERY, at byte 10" },
+    { "SUBQUERY(a, b, c == 1).@count > 0",
+      "a variable, as $x, expected, at byte 13" },
+    { "SUBQUERY(a, $b, $b).@count > 0",
+      "an operator expected, at byte 19" },
+    { "SUBQUERY(a, $b, $b == 1)", "an operator expected, at byte 25" },
+    { "SUBQUERY(a $b, $b == 1).@count > 0", "\",\" expected, at byte 12" },
+    { "a == @", "a word expected behind \"@\", at byte 6" },
+    { "a == @(x)", "a word expected behind \"@\", at byte 6" },
+    { "@Status(a) == 1", "\"@status(\", \"@property(\" or \"@key(\" "
+      "expected, at byte 1" },
+    { "@status == 1", "\"(\" expected behind \"@status\", "
+      "\"@property\", \"@key\", at byte 1" },
+    { "@key", "\"(\" expected behind \"@status\", \"@property\", "
+      "\"@key\", at byte 1" },
+    { "@status()", "a name and \")\" expected, at byte 1" },
+    { "@status(", "a name and \")\" expected, at byte 1" },
+    { "@status('x) == 1", "a name and \")\" expected, at byte 1" },
+    { "1 == @key(a(b))", "a name and \")\" expected, at byte 6" },
+
+    /* a name, which a device does not find so */
+
+    { "@property(two words) == 1", "a name without spaces expected, at "
+      "byte 11" },
+    { "@property('a') == 1", "a name without quotes expected, at byte "
+      "11" },
+    { "@status(\"device.model.family\") == 1", "a name without quotes "
+      "expected, at byte 9" },
+    { "1 == @key(\"a\")", "a name without quotes expected, at byte 11" }
+};
+
+
 static void
 test_bad(void **state)
 {
     mdm_uint_t  i;
-
-    static const struct {
-        const char  *text;
-        const char  *error;
-    } bad[] = {
-        { "", "is empty, at byte 1" },
-        { " \t\r\n", "is empty, at byte 1" },
-        { "foo bar baz", "an operator expected, at byte 5" },
-        { "foo", "an operator expected, at byte 4" },
-        { "a ==", "a value expected, at byte 5" },
-        { "= =", "a value expected, at byte 1" },
-        { "a = = 1", "a value expected, at byte 5" },
-        { "a == == 1", "a value expected, at byte 6" },
-        { "a === 1", "a value expected, at byte 5" },
-        { "a == 1 AND", "a value expected, at byte 11" },
-        { "AND a == 1", "a value expected, at byte 1" },
-        { "a == 1 AND AND b == 2", "a value expected, at byte 12" },
-        { "a == 1 OR b", "an operator expected, at byte 12" },
-        { "a OR b == 1", "an operator expected, at byte 3" },
-        { "NOT a", "an operator expected, at byte 6" },
-        { "NOT", "a value expected, at byte 4" },
-        { "ANY a", "an operator expected, at byte 6" },
-        { "ANY NOT a == 1", "a value expected, at byte 5" },
-        { "a NOT IN {1}", "an operator expected, at byte 3" },
-        { "a == 1 == 2", "AND, OR or the end expected, at byte 8" },
-        { "a == 1 b == 2", "AND, OR or the end expected, at byte 8" },
-        { "a == (b == 1)", "a value expected, at byte 6" },
-        { "a == TRUEPREDICATE", "a value expected, at byte 6" },
-        { "()", "a value expected, at byte 2" },
-        { "(a == 1", "AND, OR or \")\" expected, at byte 8" },
-        { "(a", "an operator or \")\" expected, at byte 3" },
-        { "(a == 1 b", "AND, OR or \")\" expected, at byte 9" },
-        { "a == {1, (2}", "an operator or \")\" expected, at byte 12" },
-        { "a IN {1, b == 2}", "\",\" or \"}\" expected, at byte 12" },
-        { "a IN {1,}", "a value expected, at byte 9" },
-        { "a IN {(b == 2)}", "an operator has no place in a list, at byte "
-          "15" },
-        { "a) == 1", "an operator expected, at byte 2" },
-        { "a == 1)", "AND, OR or the end expected, at byte 7" },
-        { "a == 'x", "a quote is not closed, at byte 6" },
-        { "a == 'x\\'", "a quote is not closed, at byte 6" },
-        { "a == \"x\\", "a quote is not closed, at byte 6" },
-        { "a == \xe2\x80\x9cx\xe2\x80\x9d",
-          "a quote that is none, \" or ' expected, at byte 6" },
-        { "a == \xe2\x80\x98x\xe2\x80\x99",
-          "a quote that is none, \" or ' expected, at byte 6" },
-        { "a == \xc2\xabx\xc2\xbb",
-          "a quote that is none, \" or ' expected, at byte 6" },
-        { "a BETWEEN 1", "{lower, upper} expected behind BETWEEN, at byte "
-          "11" },
-        { "a BETWEEN {1}", "{lower, upper} expected behind BETWEEN, at byte "
-          "11" },
-        { "a BETWEEN 1 AND 2", "{lower, upper} expected behind BETWEEN, at "
-          "byte 11" },
-        { "a IN 5", "a collection expected behind IN, at byte 6" },
-        { "a IN NULL", "a collection expected behind IN, at byte 6" },
-        { "a LIKE 5", "a string expected, at byte 8" },
-        { "a BEGINSWITH[x] 'a'", "[c], [d] or [cd] expected, at byte 14" },
-        { "a BEGINSWITH[] 'a'", "[c], [d] or [cd] expected, at byte 14" },
-        { "a BEGINSWITH[c 'a'", "[c], [d] or [cd] expected, at byte 16" },
-        { "a BEGINSWITH", "a value expected, at byte 13" },
-        { "a STARTSWITH 'x'", "an operator expected, at byte 3" },
-        { "a & b == 1", "an unexpected character, at byte 3" },
-        { "a == 1;", "an unexpected character, at byte 7" },
-        { "a == %@", "there is no argument for \"%\", at byte 6" },
-        { "1a == 1", "neither a number nor a name, at byte 1" },
-        { "a. == 1", "a name expected behind \".\", at byte 4" },
-        { "a[1 == 1", "\"]\" expected, at byte 5" },
-        { "$ == 1", "a name expected behind \"$\", at byte 1" },
-        { "${a == 1", "a variable is not closed, at byte 1" },
-        { "SUBQUERY == 1", "\"(\" expected behind SUBQUERY, at byte 10" },
-        { "SUBQUERY(a, b, c == 1).@count > 0",
-          "a variable, as $x, expected, at byte 13" },
-        { "SUBQUERY(a, $b, $b).@count > 0",
-          "an operator expected, at byte 19" },
-        { "SUBQUERY(a, $b, $b == 1)", "an operator expected, at byte 25" },
-        { "SUBQUERY(a $b, $b == 1).@count > 0", "\",\" expected, at byte 12" },
-        { "a == @", "a word expected behind \"@\", at byte 6" },
-        { "a == @(x)", "a word expected behind \"@\", at byte 6" },
-        { "@Status(a) == 1", "\"@status(\", \"@property(\" or \"@key(\" "
-          "expected, at byte 1" },
-        { "@status == 1", "\"(\" expected behind \"@status\", "
-          "\"@property\", \"@key\", at byte 1" },
-        { "@key", "\"(\" expected behind \"@status\", \"@property\", "
-          "\"@key\", at byte 1" },
-        { "@status()", "a name and \")\" expected, at byte 1" },
-        { "@status(", "a name and \")\" expected, at byte 1" },
-        { "@status('x) == 1", "a name and \")\" expected, at byte 1" },
-        { "1 == @key(a(b))", "a name and \")\" expected, at byte 6" },
-
-        /* a name, which a device does not find so */
-
-        { "@property(two words) == 1", "a name without spaces expected, at "
-          "byte 11" },
-        { "@property('a') == 1", "a name without quotes expected, at byte "
-          "11" },
-        { "@status(\"device.model.family\") == 1", "a name without quotes "
-          "expected, at byte 9" },
-        { "1 == @key(\"a\")", "a name without quotes expected, at byte 11" }
-    };
 
     (void) state;
 

@@ -83,111 +83,141 @@ shown(void)
 }
 
 
+static const struct {
+    const char  *items;
+    const char  *values;
+    mdm_uint_t   skipped;
+} value_cases[] = {
+
+    { "{}", "", 0 },
+
+    /* known: as far as the item goes */
+
+    { "{\"device\":{\"model\":{\"family\":\"Mac\"},"
+      "\"operating-system\":{\"version\":\"15.1\"}}}",
+      "=device.model.family \"Mac\"\n"
+      "=device.operating-system.version \"15.1\"\n", 0 },
+    { "{\"softwareupdate\":{\"failure-reason\":{\"reason\":\"x\","
+      "\"count\":2}}}",
+      "=softwareupdate.failure-reason {\"count\":2,\"reason\":\"x\"}\n",
+      0 },
+    { "{\"device\":{\"model\":{}}}", "", 0 },
+    { "{\"test\":{\"dictionary-value\":{}}}",
+      "=test.dictionary-value {}\n", 0 },
+    { "{\"management\":{\"client-capabilities\":{\"a\":{\"b\":[]}}}}",
+      "=management.client-capabilities {\"a\":{\"b\":[]}}\n", 0 },
+
+    /* unknown: down to the leaves, unless keys are data */
+
+    { "{\"x\":{\"y\":{\"z\":1,\"n\":null},\"w\":{}}}",
+      "=x.y.z 1\n=x.y.n null\n=x.w {}\n", 0 },
+    { "{\"x\":{\"a.b\":1,\"c\":2}}", "=x {\"a.b\":1,\"c\":2}\n", 0 },
+    { "{\"x\":{\"\":1}}", "=x {\"\":1}\n", 0 },
+    { "{\"x\":{\"a\\u0001\":1}}", "=x {\"a\\u0001\":1}\n", 0 },
+    { "{\"device\":{\"new\":{\"deep\":true}}}",
+      "=device.new.deep true\n", 0 },
+
+    /* names with dots at the top, where nesting was forgotten */
+
+    { "{\"device.model.family\":\"Mac\"}",
+      "=device.model.family \"Mac\"\n", 0 },
+    { "{\".a\":1,\"a.\":1,\"a..b\":1,\"\":1,\"\\u0002\":1}", "", 5 },
+
+    /* what stands where items are */
+
+    { "{\"device\":null,\"app\":[1],\"test\":5}", "", 3 },
+
+    /* arrays */
+
+    { "{\"app\":{\"managed\":{\"list\":[{\"identifier\":\"a\","
+      "\"n\":1},{\"identifier\":\"b\",\"_removed\":true},"
+      "{\"identifier\":\"c\",\"_removed\":false}]}}}",
+      "@app.managed.list| []\n"
+      "=app.managed.list|a {\"identifier\":\"a\",\"n\":1}\n"
+      "-app.managed.list|b \n"
+      "=app.managed.list|c {\"identifier\":\"c\"}\n", 0 },
+    { "{\"app\":{\"managed\":{\"list\":[]}}}",
+      "[app.managed.list []\n", 0 },
+    { "{\"x\":[{\"identifier\":\"a\"}]}",
+      "@x| []\n=x|a {\"identifier\":\"a\"}\n", 0 },
+    { "{\"x\":[{\"identifier\":\"a\"},{\"identifier\":\"\"},{},5]}",
+      "@x| []\n=x|a {\"identifier\":\"a\"}\n", 3 },
+    { "{\"x\":[{\"identifier\":1}],\"y\":[[]],\"z\":[1,\"a\"]}",
+      "~x [{\"identifier\":1}]\n=y [[]]\n=z [1,\"a\"]\n", 0 },
+    { "{\"app\":{\"managed\":{\"list\":[{\"state\":\"x\"},5]}}}",
+      "~app.managed.list [{\"state\":\"x\"},5]\n", 0 },
+    { "{\"test\":{\"array-value\":[{\"key1\":\"a\"}]}}",
+      "=test.array-value [{\"key1\":\"a\"}]\n", 0 },
+
+    /* declarations: each array whole, nothing else */
+
+    { "{\"management\":{\"declarations\":{\"assets\":[],"
+      "\"configurations\":[{\"valid\":\"valid\"}],\"x\":1}}}",
+      "=management.declarations.assets []\n"
+      "=management.declarations.configurations "
+      "[{\"valid\":\"valid\"}]\n", 1 },
+    { "{\"management\":{\"declarations\":null}}", "", 1 },
+    { "{\"management\":{\"declarations\":[]}}", "", 1 },
+
+    /* numbers as they came, strings as they are */
+
+    { "{\"n\":9007199254740993,\"r\":0.1,\"e\":1e3,"
+      "\"p\":0.12345678901234568,\"s\":\"\\u00e4\\/\\u0000\"}",
+      "=n 9007199254740993\n=r 0.1\n=e 1000.0\n"
+      "=p 0.12345678901234568\n=s \"\xc3\xa4/\\u0000\"\n", 0 }
+};
+
+
 static void
 test_values(void **state)
 {
     size_t  i;
 
-    static const struct {
-        const char  *items;
-        const char  *values;
-        mdm_uint_t   skipped;
-    } cases[] = {
-
-        { "{}", "", 0 },
-
-        /* known: as far as the item goes */
-
-        { "{\"device\":{\"model\":{\"family\":\"Mac\"},"
-          "\"operating-system\":{\"version\":\"15.1\"}}}",
-          "=device.model.family \"Mac\"\n"
-          "=device.operating-system.version \"15.1\"\n", 0 },
-        { "{\"softwareupdate\":{\"failure-reason\":{\"reason\":\"x\","
-          "\"count\":2}}}",
-          "=softwareupdate.failure-reason {\"count\":2,\"reason\":\"x\"}\n",
-          0 },
-        { "{\"device\":{\"model\":{}}}", "", 0 },
-        { "{\"test\":{\"dictionary-value\":{}}}",
-          "=test.dictionary-value {}\n", 0 },
-        { "{\"management\":{\"client-capabilities\":{\"a\":{\"b\":[]}}}}",
-          "=management.client-capabilities {\"a\":{\"b\":[]}}\n", 0 },
-
-        /* unknown: down to the leaves, unless keys are data */
-
-        { "{\"x\":{\"y\":{\"z\":1,\"n\":null},\"w\":{}}}",
-          "=x.y.z 1\n=x.y.n null\n=x.w {}\n", 0 },
-        { "{\"x\":{\"a.b\":1,\"c\":2}}", "=x {\"a.b\":1,\"c\":2}\n", 0 },
-        { "{\"x\":{\"\":1}}", "=x {\"\":1}\n", 0 },
-        { "{\"x\":{\"a\\u0001\":1}}", "=x {\"a\\u0001\":1}\n", 0 },
-        { "{\"device\":{\"new\":{\"deep\":true}}}",
-          "=device.new.deep true\n", 0 },
-
-        /* names with dots at the top, where nesting was forgotten */
-
-        { "{\"device.model.family\":\"Mac\"}",
-          "=device.model.family \"Mac\"\n", 0 },
-        { "{\".a\":1,\"a.\":1,\"a..b\":1,\"\":1,\"\\u0002\":1}", "", 5 },
-
-        /* what stands where items are */
-
-        { "{\"device\":null,\"app\":[1],\"test\":5}", "", 3 },
-
-        /* arrays */
-
-        { "{\"app\":{\"managed\":{\"list\":[{\"identifier\":\"a\","
-          "\"n\":1},{\"identifier\":\"b\",\"_removed\":true},"
-          "{\"identifier\":\"c\",\"_removed\":false}]}}}",
-          "@app.managed.list| []\n"
-          "=app.managed.list|a {\"identifier\":\"a\",\"n\":1}\n"
-          "-app.managed.list|b \n"
-          "=app.managed.list|c {\"identifier\":\"c\"}\n", 0 },
-        { "{\"app\":{\"managed\":{\"list\":[]}}}",
-          "[app.managed.list []\n", 0 },
-        { "{\"x\":[{\"identifier\":\"a\"}]}",
-          "@x| []\n=x|a {\"identifier\":\"a\"}\n", 0 },
-        { "{\"x\":[{\"identifier\":\"a\"},{\"identifier\":\"\"},{},5]}",
-          "@x| []\n=x|a {\"identifier\":\"a\"}\n", 3 },
-        { "{\"x\":[{\"identifier\":1}],\"y\":[[]],\"z\":[1,\"a\"]}",
-          "~x [{\"identifier\":1}]\n=y [[]]\n=z [1,\"a\"]\n", 0 },
-        { "{\"app\":{\"managed\":{\"list\":[{\"state\":\"x\"},5]}}}",
-          "~app.managed.list [{\"state\":\"x\"},5]\n", 0 },
-        { "{\"test\":{\"array-value\":[{\"key1\":\"a\"}]}}",
-          "=test.array-value [{\"key1\":\"a\"}]\n", 0 },
-
-        /* declarations: each array whole, nothing else */
-
-        { "{\"management\":{\"declarations\":{\"assets\":[],"
-          "\"configurations\":[{\"valid\":\"valid\"}],\"x\":1}}}",
-          "=management.declarations.assets []\n"
-          "=management.declarations.configurations "
-          "[{\"valid\":\"valid\"}]\n", 1 },
-        { "{\"management\":{\"declarations\":null}}", "", 1 },
-        { "{\"management\":{\"declarations\":[]}}", "", 1 },
-
-        /* numbers as they came, strings as they are */
-
-        { "{\"n\":9007199254740993,\"r\":0.1,\"e\":1e3,"
-          "\"p\":0.12345678901234568,\"s\":\"\\u00e4\\/\\u0000\"}",
-          "=n 9007199254740993\n=r 0.1\n=e 1000.0\n"
-          "=p 0.12345678901234568\n=s \"\xc3\xa4/\\u0000\"\n", 0 }
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (i = 0; i < sizeof(value_cases) / sizeof(value_cases[0]); i++) {
         char  text[1024];
 
         (void) snprintf(text, sizeof(text),
                         "{ \"Errors\" : [], \"StatusItems\": %s }",
-                        cases[i].items);
+                        value_cases[i].items);
 
         assert_int_equal(read_text(text), MDM_OK);
-        assert_string_equal(shown(), cases[i].values);
-        assert_int_equal(report.skipped, cases[i].skipped);
+        assert_string_equal(shown(), value_cases[i].values);
+        assert_int_equal(report.skipped, value_cases[i].skipped);
         assert_int_equal(report.full, 0);
         assert_int_equal(report.nerrors, 0);
     }
 }
+
+
+static const struct {
+    const char  *value;
+    const char  *kept;
+    const char  *name;
+} odd_cases[] = {
+    { "9223372036854775808", "\"9223372036854775808\"", "" },
+    { "-9223372036854775809", "\"-9223372036854775809\"", "" },
+    { "1e400", "\"1e400\"", "" },
+    { "-1.5E+999", "\"-1.5E+999\"", "" },
+    { "NaN", "\"NaN\"", "" },
+    { "01", "\"01\"", "" },
+    { "1.", "\"1.\"", "" },
+    { "a\\\xff", "\"a\\\\\xef\xbf\xbd\"", "" },
+    { "\"\\ud800\"", "\"\xef\xbf\xbd\"", "" },
+    { "\"a\\udc00b\"", "\"a\xef\xbf\xbd" "b\"", "" },
+    { "\"\\ud83d\\ud83d\\ude00\"",
+      "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"", "" },
+    { "\"\xff\"", "\"\xef\xbf\xbd\"", "" },
+    { "\"\xe2\x82\"", "\"\xef\xbf\xbd\xef\xbf\xbd\"", "" },
+    { "\"\xed\xa0\x80\"",
+      "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"", "" },
+    { "\"a\nb\"", "\"a\\nb\"", "" },
+    { "\"a\\qb\\u12\"", "\"a\\\\qb\\\\u12\"", "" },
+    { "[1,[2,1e400]]", "[1,[2,\"1e400\"]]", "[1][1]" },
+    { "{\"b.c\":{\"\":1e400}}", "{\"b.c\":{\"\":\"1e400\"}}",
+      ".b.c." }
+};
 
 
 /* one odd value is kept as text, and named; the others do not suffer */
@@ -197,48 +227,20 @@ test_odd(void **state)
 {
     size_t  i, n;
 
-    static const struct {
-        const char  *value;
-        const char  *kept;
-        const char  *name;
-    } cases[] = {
-        { "9223372036854775808", "\"9223372036854775808\"", "" },
-        { "-9223372036854775809", "\"-9223372036854775809\"", "" },
-        { "1e400", "\"1e400\"", "" },
-        { "-1.5E+999", "\"-1.5E+999\"", "" },
-        { "NaN", "\"NaN\"", "" },
-        { "01", "\"01\"", "" },
-        { "1.", "\"1.\"", "" },
-        { "a\\\xff", "\"a\\\\\xef\xbf\xbd\"", "" },
-        { "\"\\ud800\"", "\"\xef\xbf\xbd\"", "" },
-        { "\"a\\udc00b\"", "\"a\xef\xbf\xbd" "b\"", "" },
-        { "\"\\ud83d\\ud83d\\ude00\"",
-          "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"", "" },
-        { "\"\xff\"", "\"\xef\xbf\xbd\"", "" },
-        { "\"\xe2\x82\"", "\"\xef\xbf\xbd\xef\xbf\xbd\"", "" },
-        { "\"\xed\xa0\x80\"",
-          "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"", "" },
-        { "\"a\nb\"", "\"a\\nb\"", "" },
-        { "\"a\\qb\\u12\"", "\"a\\\\qb\\\\u12\"", "" },
-        { "[1,[2,1e400]]", "[1,[2,\"1e400\"]]", "[1][1]" },
-        { "{\"b.c\":{\"\":1e400}}", "{\"b.c\":{\"\":\"1e400\"}}",
-          ".b.c." }
-    };
-
     (void) state;
 
-    n = sizeof(cases) / sizeof(cases[0]);
+    n = sizeof(odd_cases) / sizeof(odd_cases[0]);
 
     for (i = 0; i < n; i++) {
         char  text[512], values[512], name[64];
 
         (void) snprintf(text, sizeof(text), "{\"StatusItems\":{\"a\":1,"
                         "\"o\\\"d\":%s,\"z\":[0.1,\"\\u00e9\"]},"
-                        "\"FullReport\":true}", cases[i].value);
+                        "\"FullReport\":true}", odd_cases[i].value);
         (void) snprintf(values, sizeof(values), "=a 1\n=o\"d %s\n"
-                        "=z [0.1,\"\xc3\xa9\"]\n", cases[i].kept);
+                        "=z [0.1,\"\xc3\xa9\"]\n", odd_cases[i].kept);
         (void) snprintf(name, sizeof(name), "StatusItems.o\\\"d%s",
-                        cases[i].name);
+                        odd_cases[i].name);
 
         assert_int_equal(read_text(text), MDM_OK);
         assert_string_equal(shown(), values);
