@@ -281,6 +281,7 @@ call(304, DELETE => 'status-watchers/os');
 call(204, DELETE => 'set-declarations/base?declaration=com.example.test');
 call(304, DELETE => 'set-declarations/base?declaration=com.example.test');
 call(204, DELETE => 'declarations/com.example.test');
+call(304, DELETE => 'declarations/com.example.test');
 
 is_deeply([ $spec->found ], [], 'all answers are as openapi.yaml says')
     or diag(join "\n", $spec->found);

@@ -143,7 +143,7 @@ put('c-items', "$type.management.status-subscriptions", StatusItems =>
     [ { Name => 'device.model.family' }, { Name => 'device.not.there' } ]);
 put('act', 'com.apple.activation.simple',
     StandardConfigurations => [ 'c-test' ]);
-call(204, PUT => 'status-subscriptions/s', [ 'passcode.is-compliant' ]);
+call(204, PUT => 'status-subscriptions/s', [ 'device.model.marketing-name' ]);
 call(204, PUT => 'set-filters/s', { type => [ 'Device' ] });
 settle();
 
@@ -173,7 +173,7 @@ my @all = qw(act c-items c-new c-test ngx_mdm.status-subscriptions
     like($why{'c-new'}, qr/ the type "$type\.new\.thing"$/, 'a type');
     like($why{'c-items'}, qr/ the status item "device\.not\.there"$/,
          'a status item');
-    like($why{'ngx_mdm.status-subscriptions'}, qr/"passcode\.is-compliant"$/,
+    like($why{'ngx_mdm.status-subscriptions'}, qr/"device\.model\.marketing-name"$/,
          'and of the list of the set');
     is(ids($m), "@all", 'the manifest has all of them');
     is(ids(answer($d, 'declaration-items')), "@all", 'what the device gets');
