@@ -7,9 +7,10 @@
  */
 
 
-#include "mdm_ddm_item.h"
 #include "ngx_mdm.h"
 #include "ngx_mdm_store.h"
+
+#include "mdm_ddm_item.h"
 
 
 #define NGX_MDM_STATUS_INDEX  32

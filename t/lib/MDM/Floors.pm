@@ -9,7 +9,8 @@ package MDM::Floors;
 #     rooms()             the same for the nginx side, and calls go down, too
 #     circles()           on each side: files that call each other, and headers
 #                         that include each other
-#     headers()           each external is declared in a header of its room
+#     headers()           each external is declared in a header of its room,
+#                         and the nginx side includes nginx first
 
 use strict;
 use warnings;
@@ -307,6 +308,14 @@ sub headers {
 
     for my $f (grep { /\.c$/ } @all) {
         my $text = code_of(slurp($f));
+
+        # nginx sets what the system's headers look at, such as _GNU_SOURCE
+
+        my ($first) = slurp($f) =~ /^\s*#\s*include\s*[<"]([^">]+)/m;
+
+        if ($f =~ m{^ngx_mdm_module/} && defined $first && $first !~ /^ngx_/) {
+            push @bad, "$f: includes $first before what is nginx's";
+        }
 
         while ($text =~ /^(?!static\b)\w[\w \t*]*\n(\w+)\(/mg) {
             my $name = $1;
