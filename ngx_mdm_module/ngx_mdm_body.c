@@ -102,21 +102,25 @@ ngx_mdm_body(ngx_mdm_ctx_t *ctx, ngx_mdm_body_pt handler)
     b->call.arena = x->arena;
     b->call.data = b;
 
+    /* the thread may begin before this call returns */
+
+    mdm_arena_away(x->arena, 1);
+
     rc = ngx_mdm_work_call(mlcf->threads, x->arena, &b->call,
                            ngx_mdm_body_worked, b);
 
-    if (rc == NGX_ERROR) {
+    if (rc != NGX_OK) {
+        mdm_arena_away(x->arena, 0);
+
+        if (rc == NGX_DONE) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         (void) mdm_exchange_busy(x);
         ctx->done = 1;
 
         return NGX_OK;
     }
-
-    if (rc == NGX_DONE) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    mdm_arena_away(x->arena, 1);
 
     /* all of it has come: a device that went away need not send it again */
 
