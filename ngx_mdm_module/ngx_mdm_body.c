@@ -255,25 +255,19 @@ ngx_mdm_body_worked(mdm_call_t *call, void *data)
     ngx_mdm_ctx_t       *ctx;
     ngx_mdm_body_t      *b = data;
     ngx_connection_t    *c;
-    ngx_http_request_t  *r;
 
     (void) call;
 
     ctx = b->ctx;
-    r = ctx->request;
-    c = r->connection;
+    c = ctx->request->connection;
 
-    ngx_http_set_log_request(c->log, r);
-    c->log->action = NULL;
+    ngx_mdm_awake(ctx);
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "mdm body worked: %uz bytes, gone:%d",
                    ctx->exchange->body.len, ctx->gone);
 
     mdm_arena_away(ctx->exchange->arena, 0);
-
-    ctx->blocked = 0;
-    r->main->blocked--;
 
     rc = (ctx->gone && !ctx->exchange->lasting) ? NGX_ERROR
                                                 : ngx_mdm_body_result(b);

@@ -240,6 +240,23 @@ ngx_mdm_checked(void *data, ngx_uint_t lost)
 }
 
 
+void
+ngx_mdm_awake(ngx_mdm_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    ngx_http_set_log_request(r->connection->log, r);
+    r->connection->log->action = NULL;
+
+    if (ctx->blocked) {
+        ctx->blocked = 0;
+        r->main->blocked--;
+    }
+}
+
+
 static void
 ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
 {
@@ -249,8 +266,7 @@ ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
     r = ctx->request;
     c = r->connection;
 
-    ngx_http_set_log_request(c->log, r);
-    c->log->action = NULL;
+    ngx_mdm_awake(ctx);
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "mdm exchange resume: %M ms, gone:%d",
@@ -259,11 +275,6 @@ ngx_mdm_resume(ngx_mdm_ctx_t *ctx)
     if (ctx->round.nredis != 0) {
         ctx->rounds++;
         ctx->redis_time += ngx_current_msec - ctx->sent;
-    }
-
-    if (ctx->blocked) {
-        ctx->blocked = 0;
-        r->main->blocked--;
     }
 
     if (!ctx->gone || ctx->exchange->lasting) {

@@ -126,6 +126,12 @@ ngx_int_t ngx_mdm_identify(ngx_mdm_ctx_t *ctx);
  */
 ngx_int_t ngx_mdm_run(ngx_mdm_ctx_t *ctx);
 
+/*
+ * What a request has waited for has ended: the log is its own again, and nginx
+ * need not keep it any more.
+ */
+void ngx_mdm_awake(ngx_mdm_ctx_t *ctx);
+
 
 /* ngx_mdm_response.c */
 

@@ -46,6 +46,8 @@ typedef struct {
 } ngx_mdm_work_free_t;
 
 
+static void ngx_mdm_work_task(ngx_thread_task_t *task, void *data,
+    void (*thread)(void *data, ngx_log_t *log), ngx_event_handler_pt done);
 static void ngx_mdm_work_free_thread(void *data, ngx_log_t *log);
 static void ngx_mdm_work_free_handler(ngx_event_t *ev);
 static void ngx_mdm_work_thread(void *data, ngx_log_t *log);
@@ -82,11 +84,8 @@ ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
     work->done = done;
     work->data = data;
 
-    work->task.ctx = work;
-    work->task.handler = ngx_mdm_work_thread;
-    work->task.event.handler = ngx_mdm_work_handler;
-    work->task.event.data = work;
-    work->task.event.log = ngx_cycle->log;
+    ngx_mdm_work_task(&work->task, work, ngx_mdm_work_thread,
+                      ngx_mdm_work_handler);
 
     ngx_log_debug2(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
                    "mdm work post: call %p, %ui pending", call,
@@ -108,6 +107,18 @@ ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_mdm_work_task(ngx_thread_task_t *task, void *data,
+    void (*thread)(void *data, ngx_log_t *log), ngx_event_handler_pt done)
+{
+    task->ctx = data;
+    task->handler = thread;
+    task->event.handler = done;
+    task->event.data = data;
+    task->event.log = ngx_cycle->log;
 }
 
 
@@ -179,11 +190,8 @@ ngx_mdm_work_destroy(ngx_mdm_threads_t *threads, mdm_arena_t *arena)
     if (work != NULL) {
         work->blocks = blocks;
 
-        work->task.ctx = work;
-        work->task.handler = ngx_mdm_work_free_thread;
-        work->task.event.handler = ngx_mdm_work_free_handler;
-        work->task.event.data = work;
-        work->task.event.log = ngx_cycle->log;
+        ngx_mdm_work_task(&work->task, work, ngx_mdm_work_free_thread,
+                          ngx_mdm_work_free_handler);
 
         if (ngx_thread_task_post(threads, &work->task) == NGX_OK) {
             return;
