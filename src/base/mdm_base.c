@@ -21,6 +21,7 @@
 
 static int mdm_unhex(u_char c);
 static mdm_uint_t mdm_plain(u_char c, const char *keep);
+static mdm_uint_t mdm_ascii(const u_char *p);
 
 
 mdm_int_t
@@ -97,7 +98,9 @@ mdm_str_eq_i(const mdm_str_t *a, const mdm_str_t *b)
     }
 
     for (i = 0; i < a->len; i++) {
-        if (mdm_lower(a->data[i]) != mdm_lower(b->data[i])) {
+        if (a->data[i] != b->data[i]
+            && mdm_lower(a->data[i]) != mdm_lower(b->data[i]))
+        {
             return 0;
         }
     }
@@ -311,17 +314,32 @@ mdm_unbase64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 }
 
 
+/* letters, digits and - . _ ~ @ + */
+
+static const u_char  mdm_plain_table[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+};
+
+
 static mdm_uint_t
 mdm_plain(u_char c, const char *keep)
 {
-    if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
-        || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
-        || c == '~' || c == '@' || c == '+')
-    {
-        return 1;
-    }
-
-    return c != '\0' && strchr(keep, c) != NULL;
+    return mdm_plain_table[c] || (c != '\0' && strchr(keep, c) != NULL);
 }
 
 
@@ -443,6 +461,20 @@ mdm_unescape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 }
 
 
+/* are eight bytes ASCII and none of them zero? */
+
+static mdm_uint_t
+mdm_ascii(const u_char *p)
+{
+    uint64_t  v;
+
+    memcpy(&v, p, 8);
+
+    return (((v - UINT64_C(0x0101010101010101)) | v)
+            & UINT64_C(0x8080808080808080)) == 0;
+}
+
+
 mdm_uint_t
 mdm_utf8_valid(const mdm_str_t *s)
 {
@@ -454,6 +486,15 @@ mdm_utf8_valid(const mdm_str_t *s)
     p = s->data;
 
     for (i = 0; i < s->len; /* void */) {
+
+        while (s->len - i >= 8 && mdm_ascii(p + i)) {
+            i += 8;
+        }
+
+        if (i == s->len) {
+            break;
+        }
+
         c = p[i++];
 
         if (c < 0x80) {
