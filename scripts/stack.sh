@@ -40,7 +40,9 @@ stack_stop() {
         nginx_pid=
     fi
 
-    for pid in $server_pids $redis_pid; do
+    # the last one first: an nginx before the servers that it uses
+
+    for pid in $(printf '%s\n' $server_pids | tac) $redis_pid; do
         kill "$pid" 2>/dev/null || true
         ended "$pid" || true
     done
