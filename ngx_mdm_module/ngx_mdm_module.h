@@ -93,6 +93,18 @@ struct ngx_mdm_ctx_s {
 ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
 
 
+/* ngx_mdm_body_read.c */
+
+/*
+ * As ngx_http_read_client_request_body(), but what goes to a temporary file
+ * comes in pieces.  The handler is called for each request with a body that has
+ * not come as a whole yet: it begins with ngx_mdm_body_more(), which is 1 if it
+ * is to return at once; it is then called again at the end.
+ */
+ngx_int_t ngx_mdm_body_read(ngx_http_request_t *r,
+    ngx_http_client_body_handler_pt handler);
+ngx_uint_t ngx_mdm_body_more(ngx_http_request_t *r);
+
 /* ngx_mdm_body.c */
 
 /*

@@ -63,9 +63,7 @@ ngx_mdm_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_mdm_body_handler);
+    rc = ngx_mdm_body_read(r, ngx_mdm_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;
@@ -199,6 +197,10 @@ ngx_mdm_body_handler(ngx_http_request_t *r)
 {
     ngx_int_t       rc;
     ngx_mdm_ctx_t  *ctx;
+
+    if (ngx_mdm_body_more(r)) {
+        return;
+    }
 
     ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
 
