@@ -167,6 +167,7 @@ sub tour_of_declarations {
 
     $step->('tokens', $d->ddm('tokens'));
     $step->('items', $d->ddm('declaration-items'));
+    $step->('manifest', $t->api(GET => "/v1/enrollment-declarations/$id"));
     $step->('subscriptions', $t->api(PUT => "/v1/status-subscriptions/s-$n",
             body => '["device.model.family"]'), 204);
     $step->('not assigned', $t->api(DELETE => "/v1/enrollment-sets/$id?set="

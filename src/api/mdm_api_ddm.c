@@ -11,9 +11,27 @@
 #include "mdm_key.h"
 
 
+/* names that a script gives at most; sets, and what one holds, are as few */
+#define MDM_API_NAMES         1000
+
+
+typedef struct {
+    mdm_str_t                 what;
+    mdm_str_t                 name;
+    mdm_uint_t                pages;       /* 1: it comes page by page, in
+                                              order */
+    mdm_str_t                *list;        /* the names so far */
+    size_t                    n;
+    size_t                    room;
+} mdm_api_names_t;
+
+
 static mdm_int_t mdm_api_name_check(mdm_exchange_t *x, const char *what,
     size_t max, const mdm_str_t *raw, mdm_str_t *key);
-static mdm_int_t mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply);
+static mdm_int_t mdm_api_names_call(mdm_exchange_t *x, mdm_api_names_t *names);
+static mdm_int_t mdm_api_names_take(mdm_exchange_t *x, mdm_api_names_t *names);
+static mdm_int_t mdm_api_names_answer(mdm_exchange_t *x,
+    mdm_api_names_t *names);
 
 
 mdm_int_t
@@ -173,47 +191,118 @@ mdm_api_changed(mdm_exchange_t *x, mdm_uint_t changed)
 mdm_int_t
 mdm_api_ddm_list(mdm_exchange_t *x, const char *what, size_t max)
 {
-    mdm_int_t   rc;
-    mdm_str_t   name, *args;
+    mdm_int_t         rc;
+    mdm_api_names_t  *names;
 
     if (x->state != 0) {
-        return mdm_api_names(x, x->calls[0].reply);
+        return mdm_api_names_take(x, x->ctx);
     }
+
+    names = mdm_arena_zalloc(x->arena, sizeof(mdm_api_names_t));
+    if (names == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = names;
+
+    if (mdm_printf(x->arena, &names->what, "%s", what) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    names->pages = (strcmp(what, "declarations") == 0);
+
+    rc = (max != 0) ? mdm_api_name(x, 0, max, &names->name) : MDM_OK;
+
+    return (rc == MDM_OK) ? mdm_api_names_call(x, names) : rc;
+}
+
+
+static mdm_int_t
+mdm_api_names_call(mdm_exchange_t *x, mdm_api_names_t *names)
+{
+    mdm_int_t   rc;
+    mdm_str_t  *args;
 
     args = NULL;
-    mdm_str_null(&name);
 
-    rc = (max != 0) ? mdm_api_name(x, 0, max, &name) : MDM_OK;
-
-    if (rc == MDM_OK) {
-        rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, &args);
-    }
-
+    rc = mdm_api_ddm_read(x, &mdm_script_ddm_list, &args);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    args[MDM_ARG_DDM_LIST_NAME] = name;
+    args[MDM_ARG_DDM_LIST_WHAT] = names->what;
+    args[MDM_ARG_DDM_LIST_NAME] = names->name;
 
-    return (mdm_printf(x->arena, &args[MDM_ARG_DDM_LIST_WHAT], "%s", what)
+    if (names->n != 0) {
+        args[MDM_ARG_DDM_LIST_AFTER] = names->list[names->n - 1];
+
+        /* the last page brings all of them into the answer */
+
+        x->heavy = 1;
+    }
+
+    return (mdm_api_number(x, &args[MDM_ARG_DDM_LIST_MOST], MDM_API_NAMES)
             == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
 }
 
 
 static mdm_int_t
-mdm_api_names(mdm_exchange_t *x, const mdm_reply_t *reply)
+mdm_api_names_take(mdm_exchange_t *x, mdm_api_names_t *names)
+{
+    size_t              i, n;
+    mdm_str_t          *list;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+    n = mdm_reply_size(reply);
+
+    if (names->n + n > names->room) {
+        names->room = 2 * (names->n + n);
+
+        list = mdm_arena_alloc(x->arena, names->room * sizeof(mdm_str_t));
+        if (list == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (names->n != 0) {
+            memcpy(list, names->list, names->n * sizeof(mdm_str_t));
+        }
+
+        names->list = list;
+    }
+
+    for (i = 0; i < n; i++) {
+        names->list[names->n++] = mdm_reply_str(reply, i);
+    }
+
+    /* an empty name is none, and would begin anew */
+
+    if (names->pages && n >= MDM_API_NAMES
+        && names->list[names->n - 1].len != 0)
+    {
+        return mdm_api_names_call(x, names);
+    }
+
+    return mdm_api_names_answer(x, names);
+}
+
+
+static mdm_int_t
+mdm_api_names_answer(mdm_exchange_t *x, mdm_api_names_t *names)
 {
     size_t          i;
-    mdm_str_t       name;
     mdm_json_out_t  j;
 
-    mdm_json_init(&j, x->arena, 64 + 48 * mdm_reply_size(reply));
+    if (!names->pages && names->n > 1) {
+        qsort(names->list, names->n, sizeof(mdm_str_t), mdm_str_order);
+    }
+
+    mdm_json_init(&j, x->arena, 64 + 48 * names->n);
     mdm_json_open(&j, NULL, '[');
 
-    for (i = 0; i < mdm_reply_size(reply); i++) {
-        name = mdm_reply_str(reply, i);
-        mdm_json_id(&j, NULL, &name);
+    for (i = 0; i < names->n; i++) {
+        mdm_json_id(&j, NULL, &names->list[i]);
     }
 
     mdm_json_close(&j, ']');

@@ -16,7 +16,8 @@
 #include "mdm_key.h"
 
 
-#define MDM_API_ENQUEUE_IDS    500       /* a call */
+#define MDM_API_ENQUEUE_IDS    100       /* a call */
+#define MDM_API_ENQUEUE_BUDGET "100"     /* see the script */
 
 #define MDM_API_ENQUEUE_SEALS  8         /* tries of plain bodies */
 
@@ -33,9 +34,11 @@ typedef struct {
     mdm_api_ids_t             list;
     mdm_str_t                 args[MDM_NARGS_ENQUEUE];
                                            /* but for those of events */
-    mdm_uint_t                next;        /* chunk */
-    mdm_str_t                *plain;       /* bodies that are kept, of as many
-                                              chunks from "next" on */
+    mdm_uint_t                next;        /* chunk: those before it have
+                                              their outcome */
+    mdm_api_chunk_t         **round;       /* those that calls are for */
+    mdm_str_t                *plain;       /* bodies that are kept, */
+    mdm_api_chunk_t         **sealed;      /* and of which chunks */
     mdm_uint_t                nplain;
     mdm_uint_t                seals;       /* rounds that got nothing on */
     mdm_uint_t                already;     /* ids that have it already */
@@ -57,6 +60,8 @@ static mdm_int_t mdm_api_enqueue_target(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
 static void mdm_api_enqueue_free(void *data);
 static mdm_int_t mdm_api_enqueue_round(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static mdm_uint_t mdm_api_enqueue_chunks(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_seal(mdm_exchange_t *x,
     mdm_api_enqueue_t *en, const mdm_str_t *tag);
@@ -217,6 +222,7 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
     args[MDM_ARG_ENQUEUE_KIND] = en->command.request_type;
     args[MDM_ARG_ENQUEUE_BODY] = en->command.body;
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_BUDGET], MDM_API_ENQUEUE_BUDGET);
 
     if (mdm_key_uuid(x->arena, &args[MDM_ARG_ENQUEUE_UUID], &en->command.uuid)
         != MDM_OK)
@@ -253,23 +259,15 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     mdm_arena_destroy(en->arena);
     en->arena = NULL;
 
-    n = en->list.nchunks - en->next;
+    n = mdm_api_enqueue_chunks(x, en);
 
     if (n == 0) {
         return mdm_api_enqueue_answer(x, en);
     }
 
-    k = MDM_API_ROUND_BYTES / (en->command.body.len + 1) + 1;
-
-    if (k > MDM_API_ROUND) {
-        k = MDM_API_ROUND;
-    }
-
-    if (n > k) {
-        n = k;
-    }
-
-    if (mdm_exchange_calls(x, n, MDM_API_ENQUEUE_QUEUED) != MDM_CALL) {
+    if (en->round == NULL
+        || mdm_exchange_calls(x, n, MDM_API_ENQUEUE_QUEUED) != MDM_CALL)
+    {
         return MDM_ERROR;
     }
 
@@ -278,7 +276,7 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     tag = NULL;
 
     for (i = 0; i < n; i++) {
-        chunk = &en->list.chunks[en->next++];
+        chunk = en->round[i];
 
         if ((tag == NULL || !mdm_str_eq(tag, &chunk->tag))
             && mdm_api_enqueue_seal(x, en, &chunk->tag) != MDM_OK)
@@ -289,7 +287,7 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         tag = &chunk->tag;
 
         args = mdm_exchange_call(x, i, &mdm_script_enqueue, &chunk->tag,
-                                 chunk->n);
+                                 chunk->n - chunk->done);
         if (args == NULL) {
             return MDM_ERROR;
         }
@@ -299,12 +297,52 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
         args += MDM_ARG_ENQUEUE_IDS;
 
-        for (k = 0; k < chunk->n; k++) {
-            args[k] = chunk->ids[k]->key;
+        for (k = chunk->done; k < chunk->n; k++) {
+            *args++ = chunk->ids[k]->key;
         }
     }
 
     return MDM_CALL;
+}
+
+
+/* the chunks of the next round: how many; 0: all have their outcome */
+
+static mdm_uint_t
+mdm_api_enqueue_chunks(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    mdm_uint_t        i, n, most;
+    mdm_api_chunk_t  *chunk;
+
+    most = MDM_API_ROUND_BYTES / (en->command.body.len + 1) + 1;
+
+    if (most > MDM_API_ROUND) {
+        most = MDM_API_ROUND;
+    }
+
+    if (en->round == NULL) {
+        en->round = mdm_arena_alloc(x->arena,
+                                    most * sizeof(mdm_api_chunk_t *));
+    }
+
+    n = 0;
+
+    for (i = en->next; i < en->list.nchunks && n < most; i++) {
+        chunk = &en->list.chunks[i];
+
+        if (chunk->done == chunk->n) {
+            en->next += (n == 0);
+            continue;
+        }
+
+        if (en->round != NULL) {
+            en->round[n] = chunk;
+        }
+
+        n++;
+    }
+
+    return n;
 }
 
 
@@ -351,10 +389,8 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     en->nplain = 0;
     answered = 0;
 
-    /* from the last on: plain() moves what comes again to the end */
-
-    for (i = x->ncalls; i-- > 0; /* void */) {
-        chunk = &list->chunks[en->next - x->ncalls + i];
+    for (i = 0; i < x->ncalls; i++) {
+        chunk = en->round[i];
         call = &x->calls[i];
 
         if (mdm_api_ids_call(x, list, chunk, call) != MDM_OK) {
@@ -396,15 +432,23 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 }
 
 
-/* which ids of a chunk have got nothing, and why */
+/* which ids of a chunk have got nothing, and why; what is left comes again */
 
 static void
 mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
     const mdm_reply_t *reply)
 {
     size_t       k;
+    int64_t      handled;
     const char  *error;
     mdm_uint_t   n;
+
+    handled = mdm_reply_int(reply, MDM_RET_ENQUEUE_HANDLED, 0);
+
+    if (handled < 1 || handled > (int64_t) (chunk->n - chunk->done)) {
+        mdm_api_ids_fail_chunk(&en->list, chunk, MDM_API_FAILED);
+        return;
+    }
 
     for (k = MDM_RET_ENQUEUE_FAILED;
          mdm_reply_row(reply, k, MDM_NRET_ENQUEUE_FAILED);
@@ -412,6 +456,7 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
     {
         n = (mdm_uint_t) mdm_reply_int(reply, k + MDM_RET_ENQUEUE_FAILED_I,
                                        -1);
+        n = (n < (mdm_uint_t) handled) ? chunk->done + n : chunk->n;
 
         switch (mdm_reply_int(reply, k + MDM_RET_ENQUEUE_FAILED_CODE, 0)) {
 
@@ -438,6 +483,8 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
 
         mdm_api_ids_fail(&en->list, chunk, n, error);
     }
+
+    chunk->done += (mdm_uint_t) handled;
 }
 
 
@@ -449,30 +496,21 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
 static mdm_uint_t
 mdm_api_enqueue_plain(mdm_exchange_t *x, mdm_api_enqueue_t *en, mdm_uint_t i)
 {
-    mdm_uint_t        last;
-    mdm_api_chunk_t   chunk, *chunks;
-
     if (en->seals >= MDM_API_ENQUEUE_SEALS) {
         return 0;
     }
 
     if (en->nplain == 0) {
         en->plain = mdm_arena_alloc(x->arena, x->ncalls * sizeof(mdm_str_t));
+        en->sealed = mdm_arena_alloc(x->arena,
+                                    x->ncalls * sizeof(mdm_api_chunk_t *));
     }
 
-    if (en->plain == NULL) {
+    if (en->plain == NULL || en->sealed == NULL) {
         return 0;
     }
 
-    /* a body belongs to a partition, wherever its chunk comes to stand */
-
-    last = x->ncalls - 1 - en->nplain;
-    chunks = &en->list.chunks[en->next - x->ncalls];
-
-    chunk = chunks[i];
-    chunks[i] = chunks[last];
-    chunks[last] = chunk;
-
+    en->sealed[en->nplain] = en->round[i];
     en->plain[en->nplain++] = mdm_reply_str(x->calls[i].reply,
                                             MDM_RET_ENQUEUE_BODY);
 
@@ -497,9 +535,7 @@ mdm_api_enqueue_swap(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     x->own_failures = 1;
 
     for (i = 0; i < n; i++) {
-        en->next--;
-
-        mdm_where_command(&where, &en->list.chunks[en->next].tag,
+        mdm_where_command(&where, &en->sealed[i]->tag,
                           &en->args[MDM_ARG_ENQUEUE_UUID]);
 
         if (mdm_exchange_swap(x, i, &where, &en->plain[i]) != MDM_OK) {

@@ -15,8 +15,13 @@
 #include "mdm_json.h"
 
 
+/* declarations a page, about */
+#define MDM_API_MANIFEST_PAGE  500
+
+
 enum {
     MDM_API_MANIFEST_READ = 1,   /* of the partition */
+    MDM_API_MANIFEST_PAGES,
     MDM_API_MANIFEST_TYPES
 };
 
@@ -47,12 +52,23 @@ typedef struct {
     mdm_ddm_target_t          target;      /* its device */
     mdm_ddm_types_t           types;
     mdm_api_declared_t       *list;        /* as many as types */
+    size_t                    n;           /* so far */
+    size_t                    room;
 } mdm_api_manifest_t;
 
 
 static mdm_int_t mdm_api_manifest_call(mdm_exchange_t *x);
+static mdm_int_t mdm_api_manifest_ask(mdm_exchange_t *x, const mdm_str_t *tag,
+    const mdm_str_t *id, const mdm_str_t *token, const mdm_str_t *cursor);
 static mdm_int_t mdm_api_manifest_read(mdm_exchange_t *x);
-static mdm_int_t mdm_api_manifest_list(mdm_exchange_t *x,
+static mdm_int_t mdm_api_manifest_page(mdm_exchange_t *x,
+    mdm_api_manifest_t *m);
+static mdm_int_t mdm_api_manifest_room(mdm_exchange_t *x,
+    mdm_api_manifest_t *m, size_t n);
+static mdm_int_t mdm_api_manifest_next(mdm_exchange_t *x,
+    mdm_api_manifest_t *m, const mdm_str_t *cursor);
+static int mdm_api_manifest_order(const void *one, const void *two);
+static mdm_int_t mdm_api_manifest_whole(mdm_exchange_t *x,
     mdm_api_manifest_t *m);
 static mdm_int_t mdm_api_manifest_types(mdm_exchange_t *x,
     mdm_api_manifest_t *m);
@@ -86,6 +102,9 @@ mdm_api_enrollment_declarations_step(mdm_exchange_t *x)
     case MDM_API_MANIFEST_READ:
         return mdm_api_manifest_read(x);
 
+    case MDM_API_MANIFEST_PAGES:
+        return mdm_api_manifest_page(x, x->ctx);
+
     default: /* MDM_API_MANIFEST_TYPES */
         return mdm_api_manifest_types(x, x->ctx);
     }
@@ -96,7 +115,7 @@ static mdm_int_t
 mdm_api_manifest_call(mdm_exchange_t *x)
 {
     mdm_int_t          rc;
-    mdm_str_t         *args;
+    mdm_str_t         *args, none;
     mdm_enrollment_t   en;
 
     rc = mdm_api_enrollment(x, 0, &en);
@@ -108,12 +127,13 @@ mdm_api_manifest_call(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_manifest, &en.tag, 0);
-    if (args == NULL) {
+    mdm_str_null(&none);
+
+    if (mdm_api_manifest_ask(x, &en.tag, &en.id_key, &none, &none)
+        != MDM_OK)
+    {
         return MDM_ERROR;
     }
-
-    args[MDM_ARG_DDM_MANIFEST_ID] = en.id_key;
 
     args = mdm_exchange_call(x, 1, &mdm_script_ddm_client, &en.tag, 0);
     if (args == NULL) {
@@ -123,6 +143,28 @@ mdm_api_manifest_call(mdm_exchange_t *x)
     args[MDM_ARG_DDM_CLIENT_ID] = en.id_key;
 
     return MDM_CALL;
+}
+
+
+/* call 0 of the round */
+
+static mdm_int_t
+mdm_api_manifest_ask(mdm_exchange_t *x, const mdm_str_t *tag,
+    const mdm_str_t *id, const mdm_str_t *token, const mdm_str_t *cursor)
+{
+    mdm_str_t  *args;
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_manifest, tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_DDM_MANIFEST_ID] = *id;
+    args[MDM_ARG_DDM_MANIFEST_TOKEN] = *token;
+    args[MDM_ARG_DDM_MANIFEST_CURSOR] = *cursor;
+
+    return mdm_api_number(x, &args[MDM_ARG_DDM_MANIFEST_MOST],
+                          MDM_API_MANIFEST_PAGE);
 }
 
 
@@ -158,11 +200,165 @@ mdm_api_manifest_read(mdm_exchange_t *x)
 
     said = mdm_reply_str(client, MDM_RET_DDM_CLIENT_CAPABILITIES);
 
-    if (mdm_ddm_client_read(x->arena, &said, &m->client) != MDM_OK
-        || mdm_api_manifest_list(x, m) != MDM_OK)
+    if (mdm_ddm_client_read(x->arena, &said, &m->client) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_api_manifest_page(x, m);
+}
+
+
+/* the declarations of a page */
+
+static mdm_int_t
+mdm_api_manifest_page(mdm_exchange_t *x, mdm_api_manifest_t *m)
+{
+    u_char               *p;
+    size_t                i;
+    mdm_str_t             key, cursor;
+    const mdm_reply_t    *reply;
+    mdm_api_declared_t   *d;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_api_manifest_room(x, m, mdm_reply_size(reply)
+                                    / MDM_NRET_DDM_MANIFEST_LIST)
+        != MDM_OK)
     {
         return MDM_ERROR;
     }
+
+    for (i = MDM_RET_DDM_MANIFEST_LIST;
+         mdm_reply_row(reply, i, MDM_NRET_DDM_MANIFEST_LIST);
+         i += MDM_NRET_DDM_MANIFEST_LIST)
+    {
+        key = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_KEY);
+
+        p = (key.len != 0) ? memchr(key.data, '/', key.len) : NULL;
+
+        if (p == NULL) {
+            continue;
+        }
+
+        d = &m->list[m->n++];
+
+        d->kind.data = key.data;
+        d->kind.len = (size_t) (p - key.data);
+        d->id.data = p + 1;
+        d->id.len = key.len - d->kind.len - 1;
+        d->token = mdm_reply_str(reply, i + MDM_RET_DDM_MANIFEST_LIST_TOKENS);
+
+        p = (d->token.len != 0) ? memchr(d->token.data, ' ', d->token.len)
+                                : NULL;
+
+        if (p != NULL) {
+            d->token.len = (size_t) (p - d->token.data);
+        }
+    }
+
+    cursor = mdm_reply_str(reply, MDM_RET_DDM_MANIFEST_CURSOR);
+
+    return (cursor.len != 0) ? mdm_api_manifest_next(x, m, &cursor)
+                             : mdm_api_manifest_whole(x, m);
+}
+
+
+/* for n more */
+
+static mdm_int_t
+mdm_api_manifest_room(mdm_exchange_t *x, mdm_api_manifest_t *m, size_t n)
+{
+    mdm_api_declared_t  *list;
+
+    if (m->room - m->n >= n) {
+        return MDM_OK;
+    }
+
+    m->room = 2 * (m->n + n);
+
+    list = mdm_arena_zalloc(x->arena, m->room * sizeof(mdm_api_declared_t));
+    if (list == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (m->n != 0) {
+        memcpy(list, m->list, m->n * sizeof(mdm_api_declared_t));
+    }
+
+    m->list = list;
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_manifest_next(mdm_exchange_t *x, mdm_api_manifest_t *m,
+    const mdm_str_t *cursor)
+{
+    mdm_str_t  tag, id, token;
+
+    tag = x->calls[0].key;
+    id = x->calls[0].args[MDM_ARG_DDM_MANIFEST_ID];
+    token = mdm_reply_str(m->manifest, MDM_RET_DDM_MANIFEST_TOKEN);
+
+    if (mdm_exchange_calls(x, 1, MDM_API_MANIFEST_PAGES) != MDM_CALL
+        || mdm_api_manifest_ask(x, &tag, &id, &token, cursor) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    /* the last page sorts all of them */
+
+    x->heavy = 1;
+
+    return MDM_CALL;
+}
+
+
+static int
+mdm_api_manifest_order(const void *one, const void *two)
+{
+    int                        rc;
+    const mdm_api_declared_t  *a = one, *b = two;
+
+    rc = mdm_str_cmp(&a->kind, &b->kind);
+
+    return (rc != 0) ? rc : mdm_str_cmp(&a->id, &b->id);
+}
+
+
+static mdm_int_t
+mdm_api_manifest_whole(mdm_exchange_t *x, mdm_api_manifest_t *m)
+{
+    size_t  i, n;
+
+    if (m->n > 1) {
+        qsort(m->list, m->n, sizeof(mdm_api_declared_t),
+              mdm_api_manifest_order);
+    }
+
+    m->types.list = mdm_arena_zalloc(x->arena,
+                                     m->n * sizeof(mdm_ddm_typed_t));
+    if (m->types.list == NULL) {
+        return MDM_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < m->n; i++) {
+
+        if (n != 0 && mdm_api_manifest_order(&m->list[n - 1], &m->list[i])
+                      == 0)
+        {
+            continue;
+        }
+
+        m->list[n] = m->list[i];
+        m->types.list[n].id = m->list[n].id;
+        n++;
+    }
+
+    m->types.n = n;
 
     /* there is nothing to compare with */
 
@@ -176,58 +372,6 @@ mdm_api_manifest_read(mdm_exchange_t *x)
     m->types.payloads = 1;
 
     return mdm_api_manifest_types(x, m);
-}
-
-
-static mdm_int_t
-mdm_api_manifest_list(mdm_exchange_t *x, mdm_api_manifest_t *m)
-{
-    u_char               *p;
-    size_t                i, n;
-    mdm_str_t             key, tokens;
-    mdm_api_declared_t   *d;
-
-    n = mdm_reply_size(m->manifest) / MDM_NRET_DDM_MANIFEST_LIST;
-
-    m->list = mdm_arena_zalloc(x->arena, n * sizeof(mdm_api_declared_t));
-    m->types.list = mdm_arena_zalloc(x->arena, n * sizeof(mdm_ddm_typed_t));
-
-    if (m->list == NULL || m->types.list == NULL) {
-        return MDM_ERROR;
-    }
-
-    for (i = MDM_RET_DDM_MANIFEST_LIST;
-         mdm_reply_row(m->manifest, i, MDM_NRET_DDM_MANIFEST_LIST);
-         i += MDM_NRET_DDM_MANIFEST_LIST)
-    {
-        key = mdm_reply_str(m->manifest, i + MDM_RET_DDM_MANIFEST_LIST_KEY);
-        tokens = mdm_reply_str(m->manifest,
-                               i + MDM_RET_DDM_MANIFEST_LIST_TOKENS);
-
-        p = (key.len != 0) ? memchr(key.data, '/', key.len) : NULL;
-
-        if (p == NULL) {
-            continue;
-        }
-
-        d = &m->list[m->types.n];
-
-        d->kind.data = key.data;
-        d->kind.len = (size_t) (p - key.data);
-        d->id.data = p + 1;
-        d->id.len = key.len - d->kind.len - 1;
-        d->token = tokens;
-
-        p = (tokens.len != 0) ? memchr(tokens.data, ' ', tokens.len) : NULL;
-
-        if (p != NULL) {
-            d->token.len = (size_t) (p - tokens.data);
-        }
-
-        m->types.list[m->types.n++].id = d->id;
-    }
-
-    return MDM_OK;
 }
 
 

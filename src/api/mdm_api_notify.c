@@ -16,8 +16,24 @@
 #include "mdm_key.h"
 
 
-/* names in one call */
-#define MDM_API_NOTIFY        1000
+/* names in one call; those that a script looks up, and sets that it finds */
+#define MDM_API_NOTIFY         1000
+#define MDM_API_NOTIFY_NAMES   100
+#define MDM_API_NOTIFY_BUDGET  "1000"
+
+
+enum {
+    MDM_API_NOTIFY_BEGIN = 0,
+    MDM_API_NOTIFY_FOUND,
+    MDM_API_NOTIFY_FORCED,
+    MDM_API_NOTIFY_TOLD
+};
+
+
+typedef struct {
+    mdm_str_t                 name;        /* key form */
+    mdm_uint_t                named;       /* 1: in the request */
+} mdm_api_notify_set_t;
 
 
 typedef struct {
@@ -25,6 +41,11 @@ typedef struct {
     mdm_uint_t                nsets;
     mdm_str_t                *declarations;
     mdm_uint_t                ndeclarations;
+    mdm_uint_t                asked;       /* of all these */
+    mdm_api_notify_set_t     *all;         /* each once, sorted: the sets, and
+                                              those with the declarations */
+    mdm_uint_t                nall;
+    mdm_uint_t                room;
     mdm_api_ids_t             ids;
     mdm_uint_t                next;        /* chunk of them */
 } mdm_api_notify_t;
@@ -34,8 +55,14 @@ static mdm_int_t mdm_api_notify_read(mdm_exchange_t *x, mdm_api_notify_t *no);
 static mdm_int_t mdm_api_notify_none(mdm_exchange_t *x);
 static mdm_int_t mdm_api_notify_arg(mdm_exchange_t *x, mdm_api_notify_t *no,
     const mdm_str_t *name, const mdm_str_t *value);
+static mdm_int_t mdm_api_notify_find(mdm_exchange_t *x, mdm_api_notify_t *no);
+static mdm_int_t mdm_api_notify_found(mdm_exchange_t *x, mdm_api_notify_t *no);
+static mdm_int_t mdm_api_notify_add(mdm_exchange_t *x, mdm_api_notify_t *no,
+    const mdm_str_t *name, mdm_uint_t named);
 static mdm_int_t mdm_api_notify_force(mdm_exchange_t *x,
     mdm_api_notify_t *no);
+static mdm_int_t mdm_api_notify_none_such(mdm_exchange_t *x,
+    const mdm_reply_t *reply);
 static mdm_int_t mdm_api_notify_forced(mdm_exchange_t *x);
 static mdm_int_t mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no);
 
@@ -48,7 +75,7 @@ mdm_api_notify_step(mdm_exchange_t *x)
 
     switch (x->state) {
 
-    case 0:
+    case MDM_API_NOTIFY_BEGIN:
         no = mdm_arena_zalloc(x->arena, sizeof(mdm_api_notify_t));
         if (no == NULL) {
             return MDM_ERROR;
@@ -62,14 +89,17 @@ mdm_api_notify_step(mdm_exchange_t *x)
         }
 
         return (no->nsets + no->ndeclarations != 0)
-               ? mdm_api_notify_force(x, no) : mdm_api_notify_chunks(x, no);
+               ? mdm_api_notify_find(x, no) : mdm_api_notify_chunks(x, no);
 
-    case 1:
+    case MDM_API_NOTIFY_FOUND:
+        return mdm_api_notify_found(x, x->ctx);
+
+    case MDM_API_NOTIFY_FORCED:
         rc = mdm_api_notify_forced(x);
 
         return (rc == MDM_OK) ? mdm_api_notify_chunks(x, x->ctx) : rc;
 
-    default:
+    default: /* MDM_API_NOTIFY_TOLD */
         return mdm_api_notify_chunks(x, x->ctx);
     }
 }
@@ -180,33 +210,203 @@ mdm_api_notify_arg(mdm_exchange_t *x, mdm_api_notify_t *no,
 }
 
 
+/*
+ * The sets of declarations are looked up before anything is changed, some in a
+ * script, since each may have as many as the tenant has.  All that is changed,
+ * is in one script.
+ */
+
+static mdm_int_t
+mdm_api_notify_find(mdm_exchange_t *x, mdm_api_notify_t *no)
+{
+    mdm_str_t   key, *args;
+    mdm_uint_t  i, k, n, left;
+
+    if (no->asked == 0) {
+
+        for (i = 0; i < no->nsets; i++) {
+            if (mdm_api_notify_add(x, no, &no->sets[i], 1) != MDM_OK) {
+                return MDM_ERROR;
+            }
+        }
+
+        if (no->ndeclarations == 0) {
+            return mdm_api_notify_force(x, no);
+        }
+    }
+
+    n = no->nsets + no->ndeclarations - no->asked;
+
+    if (n == 0) {
+        return (no->nall != 0) ? mdm_api_notify_force(x, no)
+                               : mdm_api_notify_chunks(x, no);
+    }
+
+    if (n > MDM_API_NOTIFY_NAMES) {
+        n = MDM_API_NOTIFY_NAMES;
+    }
+
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_API_NOTIFY_FOUND) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_sets_of, &key, n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    left = (no->asked < no->nsets) ? no->nsets - no->asked : 0;
+
+    mdm_str_set(&args[MDM_ARG_DDM_SETS_OF_BUDGET], MDM_API_NOTIFY_BUDGET);
+
+    if (mdm_api_number(x, &args[MDM_ARG_DDM_SETS_OF_NSETS], (int64_t) left)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        k = no->asked + i;
+
+        args[MDM_ARG_DDM_SETS_OF_NAMES + i] =
+            (k < no->nsets) ? no->sets[k] : no->declarations[k - no->nsets];
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_notify_found(mdm_exchange_t *x, mdm_api_notify_t *no)
+{
+    size_t              i;
+    int64_t             handled;
+    mdm_str_t           name;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_code(reply, 0) != 1) {
+        return mdm_api_notify_none_such(x, reply);
+    }
+
+    handled = mdm_reply_int(reply, MDM_RET_DDM_SETS_OF_HANDLED, 0);
+
+    if (handled < 1
+        || handled > (int64_t) (no->nsets + no->ndeclarations - no->asked))
+    {
+        return MDM_ERROR;
+    }
+
+    no->asked += (mdm_uint_t) handled;
+
+    for (i = MDM_RET_DDM_SETS_OF_SETS; i < mdm_reply_size(reply); i++) {
+        name = mdm_reply_str(reply, i);
+
+        if (mdm_api_notify_add(x, no, &name, 0) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    return mdm_api_notify_find(x, no);
+}
+
+
+/* MDM_OK, or MDM_ERROR: no memory */
+
+static mdm_int_t
+mdm_api_notify_add(mdm_exchange_t *x, mdm_api_notify_t *no,
+    const mdm_str_t *name, mdm_uint_t named)
+{
+    int                    rc;
+    mdm_uint_t             low, high, i;
+    mdm_api_notify_set_t  *all;
+
+    low = 0;
+    high = no->nall;
+
+    while (low < high) {
+        i = (low + high) / 2;
+        rc = mdm_str_cmp(name, &no->all[i].name);
+
+        if (rc == 0) {
+            return MDM_OK;
+        }
+
+        if (rc < 0) {
+            high = i;
+
+        } else {
+            low = i + 1;
+        }
+    }
+
+    if (no->nall == no->room) {
+        no->room = 2 * no->room + 64;
+
+        all = mdm_arena_alloc(x->arena,
+                              no->room * sizeof(mdm_api_notify_set_t));
+        if (all == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (no->nall != 0) {
+            memcpy(all, no->all, no->nall * sizeof(mdm_api_notify_set_t));
+        }
+
+        no->all = all;
+    }
+
+    memmove(&no->all[low + 1], &no->all[low],
+            (no->nall - low) * sizeof(mdm_api_notify_set_t));
+
+    no->all[low].name = *name;
+    no->all[low].named = named;
+    no->nall++;
+
+    return MDM_OK;
+}
+
+
 static mdm_int_t
 mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
 {
-    mdm_str_t  key, *args;
+    mdm_str_t   key, *args;
+    mdm_uint_t  i, n, named;
 
     if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 2, 1) != MDM_CALL)
+        || mdm_exchange_calls(x, 2, MDM_API_NOTIFY_FORCED) != MDM_CALL)
     {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_force, &key,
-                             no->nsets + no->ndeclarations);
-
-    if (args == NULL
-        || mdm_api_number(x, &args[MDM_ARG_DDM_FORCE_NSETS],
-                          (int64_t) no->nsets)
-           != MDM_OK)
-    {
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_force, &key, no->nall);
+    if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args += MDM_ARG_DDM_FORCE_NAMES;
+    n = 0;
 
-    memcpy(args, no->sets, no->nsets * sizeof(mdm_str_t));
-    memcpy(args + no->nsets, no->declarations,
-           no->ndeclarations * sizeof(mdm_str_t));
+    for (named = 1; /* void */ ; named = 0) {
+
+        for (i = 0; i < no->nall; i++) {
+            if (no->all[i].named == named) {
+                args[MDM_ARG_DDM_FORCE_SETS + n++] = no->all[i].name;
+            }
+        }
+
+        if (named == 0) {
+            break;
+        }
+
+        if (mdm_api_number(x, &args[MDM_ARG_DDM_FORCE_NSETS], (int64_t) n)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
 
     return (mdm_job_kick_call(x, 1, MDM_DDM_ROLLOUT, MDM_JOB_ANNOUNCE)
             == MDM_OK)
@@ -217,29 +417,34 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
 static mdm_int_t
 mdm_api_notify_forced(mdm_exchange_t *x)
 {
-    mdm_str_t  name;
+    const mdm_reply_t  *reply;
 
-    name = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_FORCE_NAME);
+    reply = x->calls[0].reply;
 
-    switch (mdm_reply_code(x->calls[0].reply, 0)) {
+    if (mdm_reply_code(reply, 0) < 0) {
+        return mdm_api_notify_none_such(x, reply);
+    }
 
-    case -1:
-        return mdm_exchange_refuse(x, 404, "there is no set \"%.*s\"",
-                                   mdm_fmt(&name));
-
-    case -2:
-        return mdm_exchange_refuse(x, 404, "there is no declaration "
-                                   "\"%.*s\"", mdm_fmt(&name));
-
-    case 1:
+    if (mdm_reply_code(reply, 0) == 1) {
         x->kick = MDM_DDM_ROLLOUT;
-        break;
-
-    default:
-        break;
     }
 
     return MDM_OK;
+}
+
+
+/* the name is in the same place of both scripts' replies */
+
+static mdm_int_t
+mdm_api_notify_none_such(mdm_exchange_t *x, const mdm_reply_t *reply)
+{
+    mdm_str_t  name;
+
+    name = mdm_reply_str(reply, MDM_RET_DDM_FORCE_NAME);
+
+    return mdm_exchange_refuse(x, 404, "there is no %s \"%.*s\"",
+                               (mdm_reply_code(reply, 0) == -2)
+                               ? "declaration" : "set", mdm_fmt(&name));
 }
 
 
@@ -260,7 +465,7 @@ mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no)
         n = MDM_API_ROUND;
     }
 
-    if (mdm_exchange_calls(x, n, 2) != MDM_CALL) {
+    if (mdm_exchange_calls(x, n, MDM_API_NOTIFY_TOLD) != MDM_CALL) {
         return MDM_ERROR;
     }
 

@@ -20,7 +20,7 @@
 #define MDM_API_QUEUE_OFFSET     1000000
 
 #define MDM_API_CLEAR_IDS        50     /* a call */
-#define MDM_API_CLEAR_BUDGET     "2500" /* commands a call */
+#define MDM_API_CLEAR_BUDGET     "750"  /* steps a call */
 
 
 static mdm_int_t mdm_api_queue_list_call(mdm_exchange_t *x);
@@ -315,7 +315,7 @@ mdm_api_queue_clear_call(mdm_exchange_t *x, mdm_uint_t i,
 }
 
 
-/* a script stops after some thousand commands and says how far it came */
+/* a script stops when its budget is spent, and says how far it came */
 
 static int64_t
 mdm_api_queue_clear_reply(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,

@@ -1,57 +1,42 @@
---@args who address limit nsets names...
+--@args who address limit nsets sets...
 --@returns code rev|name
--- POST /v1/notify for sets and declarations: whoever has them is told, changed
--- or not.
--- names: as many sets as nsets says, then declarations
--- {1, revision}; {0}: nobody has any of them; {-1, name}: there is no such
--- set; {-2, id}: no such declaration
+-- POST /v1/notify for sets: whoever has them is told, changed or not.
+-- sets: each once, as many as nsets says that have to be there, then others
+-- {1, revision}; {0}: there is none of them; {-1, name}: there is no such set
 --@include event
 local D, n = KEYS[1], tonumber(nsets)
-local sets, names = {}, {}
+local sets = {}
 
-local function add(set)
-    if not sets[set] then
-        sets[set] = true
-        names[#names + 1] = set
+for i = sets_at, #ARGV do
+    if redis.call('ZSCORE', D .. ':sets', ARGV[i]) then
+        sets[#sets + 1] = ARGV[i]
+
+    elseif i < sets_at + n then
+        return {-1, ARGV[i]}
     end
 end
 
-for i = names_at, #ARGV do
-    local name = ARGV[i]
-
-    if i < names_at + n then
-
-        if not redis.call('ZSCORE', D .. ':sets', name) then
-            return {-1, name}
-        end
-
-        add(name)
-
-    else
-        if redis.call('EXISTS', D .. ':d:' .. name) == 0 then
-            return {-2, name}
-        end
-
-        for _, set in ipairs(redis.call('SMEMBERS', D .. ':in:' .. name)) do
-            add(set)
-        end
-    end
-end
-
-if #names == 0 then
+if #sets == 0 then
     return {0}
 end
 
-table.sort(names)
-
 local rev = redis.call('HINCRBY', D .. ':meta', 'rev', 1)
+local args = {}
 
-for _, set in ipairs(names) do
-    redis.call('ZADD', D .. ':sets', rev, set)
-    redis.call('ZADD', D .. ':force', rev, set)
+-- few calls of many: an argument list has its limit in Lua
+
+for i, set in ipairs(sets) do
+    args[#args + 1] = rev
+    args[#args + 1] = set
+
+    if #args == 1000 or i == #sets then
+        redis.call('ZADD', D .. ':sets', unpack(args))
+        redis.call('ZADD', D .. ':force', unpack(args))
+        args = {}
+    end
 end
 
-event(D, limit, 'api.Notify', table.concat(names, ','),
-      {by = who, address = address, sets = #names})
+event(D, limit, 'api.Notify', table.concat(sets, ','),
+      {by = who, address = address, sets = #sets})
 
 return {1, rev}

@@ -1,45 +1,60 @@
 --@readonly
---@args id
---@returns code token time subs waits list...
+--@args id token cursor most
+--@returns code token time subs waits cursor list...
 --@row list key tokens
--- What a channel gets now.
+-- What a channel gets now, page by page.
+-- token, cursor: of the page before, "" for the first; most: declarations of
+-- a page, about
 -- {1, token ("": no declarations), its time, subscriptions (JSON or ""),
--- 1: a command waits, key, "ServerToken template", …}; {0}: not enrolled
+-- 1: a command waits, cursor ("": there is no more), key, "ServerToken
+-- template", …} in no order, now and then one twice; a further page has the
+-- token, the cursor and the list only; {0}: not enrolled
 --@include queue
 --@include era_of
 local T = KEYS[1]
-local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'dts', 'dc',
-                     'enrolled', 'updated', 'parent', 'era')
+local reply
 
-if not v[1] then
-    return {0}
-end
+if token == '' then
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'dts', 'dc',
+                         'enrolled', 'updated', 'parent', 'era')
 
-if era_before(T, v[7], v[8]) ~= 0 then
-    v[2], v[4] = nil, nil
-end
-
-local reply = {1, v[2] or '', v[3] or v[5] or v[6] or '0', '',
-               v[4] and queue_has(T, id, v[4]) and 1 or 0}
-local all = v[2] and redis.call('HGETALL', T .. ':dm:' .. v[2]) or {}
-local keys, at = {}, {}
-
-for i = 1, #all, 2 do
-
-    if all[i] == 'subs' then
-        reply[4] = all[i + 1]
-
-    elseif string.find(all[i], '/', 1, true) then
-        keys[#keys + 1] = all[i]
-        at[all[i]] = all[i + 1]
+    if not v[1] then
+        return {0}
     end
+
+    if era_before(T, v[7], v[8]) ~= 0 then
+        v[2], v[4] = nil, nil
+    end
+
+    token = v[2] or ''
+
+    reply = {1, token, v[3] or v[5] or v[6] or '0',
+             token ~= '' and redis.call('HGET', T .. ':dm:' .. token, 'subs')
+             or '', v[4] and queue_has(T, id, v[4]) and 1 or 0, ''}
+
+    if token == '' then
+        return reply
+    end
+
+    cursor = '0'
+
+else
+    reply = {1, token, '', '', 0, ''}
 end
 
-table.sort(keys)
+-- a manifest never changes, and is kept for a while when nobody has it any more
 
-for _, key in ipairs(keys) do
-    reply[#reply + 1] = key
-    reply[#reply + 1] = at[key]
+local page = redis.call('HSCAN', T .. ':dm:' .. token, cursor, 'COUNT', most)
+
+if page[1] ~= '0' then
+    reply[6] = page[1]
+end
+
+for i = 1, #page[2], 2 do
+    if string.find(page[2][i], '/', 1, true) then
+        reply[#reply + 1] = page[2][i]
+        reply[#reply + 1] = page[2][i + 1]
+    end
 end
 
 return reply

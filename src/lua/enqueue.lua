@@ -1,12 +1,13 @@
---@args who address limit uuid kind body room names ids...
---@returns code|queued already|body failed...
+--@args who address limit uuid kind body room names budget ids...
+--@returns code|queued already|body handled failed...
 --@row failed i code
 -- Queues one command to many channels.
--- kind: RequestType; room: queue limit; names: those of the body, see same()
--- {queued, there already, i, code, i, code, …}: id i (from 0) has got nothing,
--- code 1: not enrolled, 2: the queue is full, 3: it is queued there already, or
--- was answered since the enrolment; {-1}: another command has the UUID;
--- {-2, body}: a plain one has it, see same()
+-- kind: RequestType; room: queue limit; names: those of the body, see same();
+-- budget: ids after which to stop, or fewer where queues are long
+-- {queued, there already, ids handled, i, code, i, code, …}: id i (from 0)
+-- has got nothing, code 1: not enrolled, 2: the queue is full, 3: it is queued
+-- there already, or was answered since the enrolment; {-1}: another command
+-- has the UUID; {-2, body}: a plain one has it, see same()
 --@include event
 --@include clock
 --@include queue
@@ -14,7 +15,7 @@
 --@include era
 --@include same
 local T = KEYS[1]
-local room = tonumber(room)
+local room, left = tonumber(room), tonumber(budget)
 local command = T .. ':c:' .. uuid
 local old = redis.call('HGET', command, 'body')
 
@@ -28,27 +29,40 @@ if not known then
     return {-1}
 end
 
-local reply, todo, twice = {0, 0}, {}, {}
+local reply, todo, twice = {0, 0, 0}, {}, {}
+
+-- entries of a queue that are looked through in the time of an id
+local entries = 256
 
 for i = ids_at, #ARGV do
+    if left <= 0 then
+        break
+    end
+
     local id = ARGV[i]
     local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'q', 'parent',
                          'era', 'fence')
     local anew = v[1] and era_before(T, v[3], v[4]) == 2
-    local code
+    local length, code = 0, nil
 
     -- a new enrolment has no queue yet, and commands that the former one has
     -- answered may be sent again
 
     if anew then
         v[2] = nil
+
+    elseif v[2] then
+        length = redis.call('LLEN', T .. ':q:' .. id)
     end
+
+    reply[3] = reply[3] + 1
+    left = left - (anew and 4 or 1) - length / entries
 
     if not v[1] then
         code = 1
 
     elseif twice[id] or v[2] == uuid
-        or (v[2] and redis.call('LPOS', T .. ':q:' .. id, uuid))
+        or (length > 0 and redis.call('LPOS', T .. ':q:' .. id, uuid))
         or (not anew and tonumber(redis.call('ZSCORE', T .. ':done:' .. id,
                                              uuid) or '0')
                          > tonumber(v[5] or '0'))
@@ -56,7 +70,7 @@ for i = ids_at, #ARGV do
         code = 3
         reply[2] = reply[2] + 1
 
-    elseif v[2] and redis.call('LLEN', T .. ':q:' .. id) + 1 >= room then
+    elseif v[2] and length + 1 >= room then
         code = 2
     end
 
@@ -97,7 +111,7 @@ end
 old_room = math.max(old_room, #todo)
 old_sweep(T)
 
-local failed = (#reply - 2) / 2 - reply[2]
+local failed = (#reply - 3) / 2 - reply[2]
 
 event(T, limit, 'api.Enqueue', table.concat(todo, ','),
       {by = who, address = address, command_uuid = uuid,

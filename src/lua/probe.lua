@@ -24,6 +24,7 @@ local rows = {
     {'HKEYS', key},
     {'HLEN', key},
     {'HMGET', key, 'f'},
+    {'HSCAN', key, '0'},
     {'HSET', key, 'f', ''},
     {'HSETNX', key, 'f', ''},
     {'LLEN', key},

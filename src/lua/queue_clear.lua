@@ -1,6 +1,7 @@
 --@args who address limit budget ids...
 --@returns handled removed unknown...
--- Empties queues.  budget: commands after which to stop
+-- Empties queues.  budget: steps after which to stop: a command that is dropped
+-- is one, an id some more
 -- {ids handled, commands removed, i, i, …}: id i (from 0) is not enrolled
 --@include event
 --@include clock
@@ -10,10 +11,15 @@
 local T, budget = KEYS[1], tonumber(budget)
 local reply, cleared = {0, 0}, {}
 
+-- of an id itself
+local steps = 6
+
 old_room = budget
 
 for i = ids_at, #ARGV do
     local id = ARGV[i]
+
+    old_room = old_room - steps
 
     if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
         reply[#reply + 1] = i - ids_at
@@ -30,7 +36,7 @@ for i = ids_at, #ARGV do
 
     reply[1] = reply[1] + 1
 
-    if reply[2] >= budget then
+    if reply[2] >= budget or old_room <= 0 then
         break
     end
 end

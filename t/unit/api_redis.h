@@ -50,7 +50,7 @@
 
 /* one request; the exchange stays in x until the next */
 
-static mdm_uint_t
+static inline mdm_uint_t
 run_typed(mdm_uint_t method, const char *uri, const char *type,
     const char *body)
 {
@@ -73,14 +73,14 @@ run_typed(mdm_uint_t method, const char *uri, const char *type,
 }
 
 
-static mdm_uint_t
+static inline mdm_uint_t
 run(mdm_uint_t method, const char *uri, const char *body)
 {
     return run_typed(method, uri, NULL, body);
 }
 
 
-static mdm_uint_t
+static inline mdm_uint_t
 enqueue(const char *ids, const char *uuid)
 {
     char         uri[8192], *body;
@@ -100,7 +100,7 @@ enqueue(const char *ids, const char *uuid)
 }
 
 
-static void
+static inline void
 enroll(const char *id)
 {
     char  body[1024];
@@ -117,7 +117,7 @@ enroll(const char *id)
 }
 
 
-static const char *
+static inline const char *
 tag(const char *id)
 {
     mdm_str_t    s;
@@ -134,7 +134,7 @@ tag(const char *id)
 }
 
 
-static long long
+static inline long long
 count(const char *pattern)
 {
     long long    n;
@@ -150,7 +150,7 @@ count(const char *pattern)
 
 /* the fields of the last event of a partition: name, id, data */
 
-static json_t *
+static inline json_t *
 last_event(const char *id, const char *name, const char *ids)
 {
     json_t      *data;
@@ -184,7 +184,7 @@ last_event(const char *id, const char *name, const char *ids)
 }
 
 
-static long long
+static inline long long
 tally(const char *id)
 {
     return mdm_unit_redis_int(redis, "HGET %s:e:%s tally", tag(id), id);

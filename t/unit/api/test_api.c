@@ -344,7 +344,7 @@ test_enqueue_codes(void **state)
     assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS + 1], "B"));
 
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 2, 2, 0);
+    x->calls[0].reply = integers(x, 3, 2, 0, 2);
 
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 200);
@@ -358,7 +358,7 @@ test_enqueue_codes(void **state)
     x = enqueue("A,B,%zz");
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 4, 1, 0, 1, 2);
+    x->calls[0].reply = integers(x, 5, 1, 0, 2, 1, 2);
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 207);
     assert_string_equal(mdm_unit_api_text(x, "status/B/command_error"),
@@ -384,6 +384,61 @@ test_enqueue_codes(void **state)
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 500);
     done(x);
+}
+
+
+static void
+test_enqueue_slices(void **state)
+{
+    mdm_uint_t       i;
+    mdm_exchange_t  *x;
+
+    (void) state;
+
+    mdm_unit_store.partitions = 1;
+
+    /* a script that stops early goes on where it was; its places count from
+       there */
+
+    x = enqueue("A,B,C,D");
+    assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+    x->calls[0].rc = MDM_CALL_OK;
+    x->calls[0].reply = integers(x, 5, 0, 0, 1, 0, 1);
+    assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+    assert_int_equal(x->ncalls, 1);
+    assert_int_equal(x->calls[0].nargs, MDM_NARGS_ENQUEUE + 3);
+    assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS], "B"));
+    x->calls[0].rc = MDM_CALL_OK;
+    x->calls[0].reply = integers(x, 7, 0, 1, 2, 0, 3, 1, 2);
+    assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+    assert_int_equal(x->calls[0].nargs, MDM_NARGS_ENQUEUE + 1);
+    assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS], "D"));
+    x->calls[0].rc = MDM_CALL_UNAVAILABLE;
+    assert_int_equal(mdm_exchange_run(x), MDM_DONE);
+    assert_int_equal(x->status, 207);
+    assert_true(mdm_unit_api_at(mdm_unit_api_json(x), "status/B") == NULL);
+    assert_string_equal(mdm_unit_api_text(x, "already/0"), "B");
+    assert_string_equal(mdm_unit_api_text(x, "status/A/command_error"),
+                        "not enrolled");
+    assert_string_equal(mdm_unit_api_text(x, "status/C/command_error"),
+                        "the queue is full");
+    assert_string_equal(mdm_unit_api_text(x, "status/D/command_error"),
+                        "redis is unavailable, try again");
+    done(x);
+
+    /* one that says it did nothing, or more than there is, does not go on for
+       ever */
+
+    for (i = 0; i < 3; i++) {
+        x = enqueue("A,B");
+        assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+        x->calls[0].rc = MDM_CALL_OK;
+        x->calls[0].reply = (i == 2) ? integers(x, 2, 2, 0)
+                                     : integers(x, 3, 2, 0, 3 * i);
+        assert_int_equal(mdm_exchange_run(x), MDM_DONE);
+        assert_int_equal(x->status, 500);
+        done(x);
+    }
 }
 
 
@@ -417,7 +472,8 @@ test_enqueue_away(void **state)
 
     for (i = 0; i < x->ncalls; i++) {
         x->calls[i].rc = (i == 0) ? MDM_CALL_UNAVAILABLE : MDM_CALL_OK;
-        x->calls[i].reply = integers(x, 2, 1, 0);
+        x->calls[i].reply = integers(x, 3, 1, 0, (int) (x->calls[i].nargs
+                                                  - MDM_NARGS_ENQUEUE));
     }
 
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
@@ -501,7 +557,7 @@ test_enqueue_input(void **state)
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     assert_ptr_equal(x->calls[0].script, &mdm_script_enqueue);
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 2, 1, 0);
+    x->calls[0].reply = integers(x, 3, 1, 0, 1);
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 200);
     assert_true(*mdm_unit_api_text(x, "warnings/0") != '\0');
@@ -558,7 +614,8 @@ test_enqueue_large(void **state)
             }
 
             x->calls[i].rc = MDM_CALL_OK;
-            x->calls[i].reply = integers(x, 2, 1, 0);
+            x->calls[i].reply = integers(x, 3, 1, 0, (int) (x->calls[i].nargs
+                                                      - MDM_NARGS_ENQUEUE));
         }
 
         rounds++;
@@ -895,6 +952,7 @@ main(void)
         cmocka_unit_test_setup(test_ids, setup),
         cmocka_unit_test_setup(test_cursor, setup),
         cmocka_unit_test_setup(test_enqueue_codes, setup),
+        cmocka_unit_test_setup(test_enqueue_slices, setup),
         cmocka_unit_test_setup(test_enqueue_away, setup),
         cmocka_unit_test_setup(test_enqueue_input, setup),
         cmocka_unit_test_setup(test_enqueue_large, setup),
