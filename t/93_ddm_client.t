@@ -229,6 +229,74 @@ my @all = qw(act c-items c-new c-test ngx_mdm.status-subscriptions
 }
 
 
+# what is for another channel, or for devices that are managed otherwise
+
+{
+    my $path = 'enrollment-declarations/M-1';
+    my %ids = ('c-math' => [ 'math.settings', {} ],
+               'c-tasks' => [ 'services.background-tasks', {} ],
+               'c-pass' => [ 'passcode.settings', { MinimumLength => 4 } ]);
+
+    for my $id (sort keys %ids) {
+        call(204, PUT => 'declarations?validate=0', { Identifier => $id,
+             Type => "$type.$ids{$id}[0]", Payload => $ids{$id}[1] });
+        call(204, PUT => "set-declarations/m?declaration=$id");
+    }
+
+    call(204, PUT => "enrollment-sets/$_?set=m") for qw(M-1 M-1:USER E-1);
+
+    my $d = $t->device('M-1');
+    my $user = $d->user('USER');
+    my $e = $t->device('E-1', user_enrollment => 1);
+
+    $_->authenticate(OSVersion => '26.0') for $d, $e;
+    is($_->token_update->status, 200, 'enrolled') for $d, $user, $e;
+    settle();
+
+    my $why = sub {
+        my $m = call(200, GET => "enrollment-declarations/$_[0]");
+
+        return { map { $_->{identifier} => $_->{reason} =~ s/^the type "\S+"//r }
+                 grep { $ids{$_->{identifier}} } @{$m->{unsupported}} };
+    };
+
+    is_deeply($why->('M-1'), { 'c-math' => ': only on the user channel' },
+              'the device channel');
+    is_deeply($why->('M-1:USER'), { 'c-tasks' => ': not on the user channel' },
+              'the user channel');
+    is_deeply($why->('E-1'), { map { $_ => ': not with User Enrollment' }
+                               keys %ids }, 'User Enrollment');
+
+    # supervised, or not: the device says it in an answer
+
+    for my $supervised (0, 1) {
+        $t->enqueue('M-1', $t->command("info-$supervised",
+            'DeviceInformation', Queries => [ 'IsSupervised' ]));
+
+        my $r = $d->idle;
+
+        while ($r->status == 200 && length $r->body) {
+            my $c = plist_read($r->body);
+
+            $r = $d->report('Acknowledged', $c->{CommandUUID},
+                $c->{Command}{RequestType} eq 'DeviceInformation'
+                ? (QueryResponses => { IsSupervised => \$supervised }) : ());
+        }
+
+        is_deeply($why->('M-1'), $supervised
+            ? { 'c-math' => ': only on the user channel' }
+            : { 'c-math' => ': needs a supervised device',
+                'c-tasks' => ': needs a supervised device' },
+            $supervised ? 'supervised' : 'not supervised');
+    }
+
+    # nothing is taken away for it
+
+    is(scalar(grep { $ids{$_} } split / /, ids(call(200, GET => $path))), 3,
+       'the manifest has all of them');
+}
+
+
 # what is left out
 
 {

@@ -9,6 +9,7 @@
 
 #include "mdm_api.h"
 #include "mdm_api_json.h"
+#include "mdm_api_target.h"
 #include "mdm_api_util.h"
 #include "mdm_ddm_token.h"
 #include "mdm_ddm_withhold.h"
@@ -171,7 +172,7 @@ mdm_api_manifest_ask(mdm_exchange_t *x, const mdm_str_t *tag,
 static mdm_int_t
 mdm_api_manifest_read(mdm_exchange_t *x)
 {
-    mdm_str_t            said, product;
+    mdm_str_t            said, product, type, supervised;
     mdm_api_manifest_t  *m;
     const mdm_reply_t   *client;
 
@@ -195,8 +196,13 @@ mdm_api_manifest_read(mdm_exchange_t *x)
 
     product = mdm_reply_str(client, MDM_RET_DDM_CLIENT_PRODUCT);
 
-    m->target.system = mdm_ddm_system(&product);
+    type = mdm_reply_str(client, MDM_RET_DDM_CLIENT_TYPE);
+    supervised = mdm_reply_str(client, MDM_RET_DDM_CLIENT_SUPERVISED);
+
     m->target.version = mdm_reply_str(client, MDM_RET_DDM_CLIENT_OS);
+
+    mdm_api_target_set(&m->target.known, &product, &m->target.version, &type,
+                       &supervised);
 
     said = mdm_reply_str(client, MDM_RET_DDM_CLIENT_CAPABILITIES);
 
@@ -363,8 +369,7 @@ mdm_api_manifest_whole(mdm_exchange_t *x, mdm_api_manifest_t *m)
     /* there is nothing to compare with */
 
     if (!m->client.declarations && !m->client.status
-        && (m->target.system == MDM_DDM_SYSTEMS
-            || m->target.version.len == 0))
+        && m->target.known.system == MDM_SCHEMA_SYSTEMS)
     {
         return mdm_api_manifest_answer(x, m);
     }

@@ -43,11 +43,9 @@ mdm_api_target_read(const mdm_call_t *call, mdm_schema_target_t *target)
     mdm_str_t           product, version, type, supervised;
     const mdm_reply_t  *reply;
 
-    memset(target, 0, sizeof(mdm_schema_target_t));
-
-    target->system = MDM_SCHEMA_SYSTEMS;
-
     if (call->rc != MDM_CALL_OK) {
+        memset(target, 0, sizeof(mdm_schema_target_t));
+        target->system = MDM_SCHEMA_SYSTEMS;
         return;
     }
 
@@ -57,18 +55,29 @@ mdm_api_target_read(const mdm_call_t *call, mdm_schema_target_t *target)
     type = mdm_reply_str(reply, MDM_RET_DDM_DEVICE_TYPE);
     supervised = mdm_reply_str(reply, MDM_RET_DDM_DEVICE_SUPERVISED);
 
+    mdm_api_target_set(target, &product, &version, &type, &supervised);
+}
+
+
+void
+mdm_api_target_set(mdm_schema_target_t *target, const mdm_str_t *product,
+    const mdm_str_t *version, const mdm_str_t *type,
+    const mdm_str_t *supervised)
+{
+    memset(target, 0, sizeof(mdm_schema_target_t));
+
     /* both count systems in the same order */
 
-    target->system = mdm_ddm_system(&product);
-    target->version = mdm_schema_version(&version);
-    target->unsupervised = mdm_str_is(&supervised, "0");
+    target->system = mdm_ddm_system(product);
+    target->version = mdm_schema_version(version);
+    target->unsupervised = mdm_str_is(supervised, "0");
 
-    target->shared = mdm_api_target_is(&type, MDM_TYPE_SHARED_IPAD);
+    target->shared = mdm_api_target_is(type, MDM_TYPE_SHARED_IPAD);
     target->user = target->shared
-                   || mdm_api_target_is(&type, MDM_TYPE_USER)
-                   || mdm_api_target_is(&type, MDM_TYPE_USER_ENROLLMENT);
-    target->enrollment = mdm_api_target_is(&type, MDM_TYPE_USER_ENROLLMENT)
-                         || mdm_api_target_is(&type,
+                   || mdm_api_target_is(type, MDM_TYPE_USER)
+                   || mdm_api_target_is(type, MDM_TYPE_USER_ENROLLMENT);
+    target->enrollment = mdm_api_target_is(type, MDM_TYPE_USER_ENROLLMENT)
+                         || mdm_api_target_is(type,
                                          MDM_TYPE_USER_ENROLLMENT_DEVICE);
 }
 

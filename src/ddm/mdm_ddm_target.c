@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Holds declarations against the system that is to have them.
+ * Holds declarations against the channel that is to have them.
  */
 
 
@@ -16,6 +16,7 @@
 typedef struct {
     mdm_arena_t              *arena;
     const mdm_ddm_target_t   *target;
+    mdm_uint_t                said;        /* as in mdm_ddm_target_type() */
     mdm_str_t                *reason;
 } mdm_ddm_target_walk_t;
 
@@ -24,6 +25,8 @@ static mdm_uint_t mdm_ddm_target_known(const mdm_ddm_target_t *target);
 static mdm_int_t mdm_ddm_target_node(mdm_ddm_target_walk_t *w,
     const mdm_schema_node_t *node, const mdm_schema_path_t *path,
     const mdm_str_t *name);
+static mdm_int_t mdm_ddm_target_text(mdm_ddm_target_walk_t *w,
+    const mdm_schema_path_t *path, const mdm_str_t *name, mdm_str_t *text);
 static mdm_int_t mdm_ddm_target_value(mdm_ddm_target_walk_t *w,
     const mdm_schema_node_t *node, json_t *value,
     const mdm_schema_path_t *path);
@@ -37,7 +40,7 @@ static mdm_int_t mdm_ddm_target_since(mdm_arena_t *arena,
 
 mdm_int_t
 mdm_ddm_target_type(mdm_arena_t *arena, const mdm_ddm_target_t *target,
-    const mdm_str_t *type, mdm_str_t *reason)
+    const mdm_str_t *type, mdm_uint_t said, mdm_str_t *reason)
 {
     mdm_str_t              name;
     mdm_quote_t            quote;
@@ -58,6 +61,7 @@ mdm_ddm_target_type(mdm_arena_t *arena, const mdm_ddm_target_t *target,
 
     w.arena = arena;
     w.target = target;
+    w.said = said;
     w.reason = reason;
 
     return mdm_ddm_target_node(&w, mdm_schema_find(&mdm_schema_declarations,
@@ -97,6 +101,7 @@ mdm_ddm_target_keys(mdm_arena_t *arena, const mdm_ddm_target_t *target,
 
     w.arena = arena;
     w.target = target;
+    w.said = 0;
     w.reason = reason;
 
     return mdm_ddm_target_value(&w, node, root, &path);
@@ -115,7 +120,9 @@ mdm_ddm_target_item(mdm_arena_t *arena, const mdm_ddm_target_t *target,
 
     known = mdm_ddm_item_find(item);
 
-    if (known == NULL || !mdm_ddm_target_known(target)) {
+    if (known == NULL || !mdm_ddm_target_known(target)
+        || target->version.len == 0)
+    {
         return MDM_OK;
     }
 
@@ -127,14 +134,15 @@ mdm_ddm_target_item(mdm_arena_t *arena, const mdm_ddm_target_t *target,
     }
 
     return mdm_ddm_target_since(arena, target, &name,
-                                known->since[target->system], reason);
+                                known->since[target->known.system],
+                                reason);
 }
 
 
 static mdm_uint_t
 mdm_ddm_target_known(const mdm_ddm_target_t *target)
 {
-    return target->system < MDM_DDM_SYSTEMS && target->version.len != 0;
+    return target->known.system < MDM_SCHEMA_SYSTEMS;
 }
 
 
@@ -146,6 +154,7 @@ mdm_ddm_target_node(mdm_ddm_target_walk_t *w, const mdm_schema_node_t *node,
 {
     uint32_t                     since;
     mdm_str_t                    text, version;
+    const char                  *limit;
     const mdm_schema_support_t  *support;
 
     support = mdm_schema_support(&mdm_schema_declarations, node);
@@ -156,40 +165,69 @@ mdm_ddm_target_node(mdm_ddm_target_walk_t *w, const mdm_schema_node_t *node,
 
     /* the table's systems are ours */
 
-    since = support->since[w->target->system];
+    since = support->since[w->target->known.system];
 
-    if (since == 0) {
+    if (since != 0 && !w->said && w->target->version.len != 0) {
+
+        mdm_str_set(&version, "");
+
+        if (mdm_ddm_target_text(w, path, name, &text) != MDM_OK
+            || (since != MDM_SCHEMA_NEVER
+                && mdm_printf(w->arena, &version, "%lu.%lu.%lu",
+                              (unsigned long) since / 10000,
+                              (unsigned long) since / 100 % 100,
+                              (unsigned long) since % 100)
+                   != MDM_OK))
+        {
+            return MDM_ERROR;
+        }
+
+        /* 17.0 and not 17.0.0 */
+
+        if (version.len > 2 && since % 100 == 0) {
+            version.len -= 2;
+            version.data[version.len] = '\0';
+        }
+
+        if (mdm_ddm_target_since(w->arena, w->target, &text,
+                                 (char *) version.data, w->reason)
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        if (w->reason->len != 0) {
+            return MDM_OK;
+        }
+    }
+
+    limit = mdm_schema_target_managed(&w->target->known, support);
+
+    if (limit == NULL && !w->said) {
+        limit = mdm_schema_target_channel(&w->target->known, support);
+    }
+
+    if (limit == NULL) {
         return MDM_OK;
     }
 
-    if (name != NULL) {
-        text = *name;
+    return (mdm_ddm_target_text(w, path, name, &text) == MDM_OK)
+           ? mdm_printf(w->arena, w->reason, "%.*s: %s", mdm_fmt(&text), limit)
+           : MDM_ERROR;
+}
 
-    } else if (mdm_schema_path(w->arena, &text, path) != MDM_OK) {
-        return MDM_ERROR;
+
+static mdm_int_t
+mdm_ddm_target_text(mdm_ddm_target_walk_t *w, const mdm_schema_path_t *path,
+    const mdm_str_t *name, mdm_str_t *text)
+{
+    if (name == NULL) {
+        return mdm_schema_path(w->arena, text, path);
     }
 
-    mdm_str_set(&version, "");
+    *text = *name;
 
-    if (since != MDM_SCHEMA_NEVER
-        && mdm_printf(w->arena, &version, "%lu.%lu.%lu",
-                      (unsigned long) since / 10000,
-                      (unsigned long) since / 100 % 100,
-                      (unsigned long) since % 100)
-           != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    /* 17.0 and not 17.0.0 */
-
-    if (version.len > 2 && since % 100 == 0) {
-        version.len -= 2;
-        version.data[version.len] = '\0';
-    }
-
-    return mdm_ddm_target_since(w->arena, w->target, &text,
-                                (char *) version.data, w->reason);
+    return MDM_OK;
 }
 
 
@@ -295,7 +333,7 @@ mdm_ddm_target_since(mdm_arena_t *arena, const mdm_ddm_target_t *target,
 
     if (first.len == 0) {
         return mdm_printf(arena, reason, "%.*s is not for %s", mdm_fmt(what),
-                          mdm_ddm_system_name(target->system));
+                          mdm_ddm_system_name(target->known.system));
     }
 
     if (mdm_ddm_version_cmp(&target->version, &first) >= 0) {
@@ -303,7 +341,7 @@ mdm_ddm_target_since(mdm_arena_t *arena, const mdm_ddm_target_t *target,
     }
 
     return mdm_printf(arena, reason, "%.*s needs %s %s, the device has %s",
-                      mdm_fmt(what), mdm_ddm_system_name(target->system),
+                      mdm_fmt(what), mdm_ddm_system_name(target->known.system),
                       since, mdm_quote(&quote, (char *) target->version.data,
                                        target->version.len));
 }

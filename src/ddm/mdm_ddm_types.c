@@ -145,8 +145,8 @@ mdm_ddm_types_reason(mdm_arena_t *arena, const mdm_ddm_client_t *client,
                                     body.type.len));
     }
 
-    rc = client->declarations
-         ? MDM_OK : mdm_ddm_target_type(arena, target, &body.type, reason);
+    rc = mdm_ddm_target_type(arena, target, &body.type, client->declarations,
+                             reason);
 
     if (rc == MDM_OK && reason->len == 0) {
         rc = mdm_ddm_target_keys(arena, target, &body.type, &body.payload,

@@ -43,8 +43,9 @@ mdm_int_t mdm_ddm_types_next(mdm_exchange_t *x, mdm_ddm_types_t *types,
 /*
  * Why a client does not support a declaration, as text of the arena; empty: it
  * does, or nothing is known.  What it has not said of itself follows from its
- * system.  *type is 1 if it has not said that it supports the type, else 0: it
- * is for the system, a key, or a status item that it subscribes to.  "subs" are
+ * system, its channel and how its device is managed.  *type is 1 if it has not
+ * said that it supports the type, else 0: it is for the latter, a key, or a
+ * status item that it subscribes to.  "subs" are
  * those items (JSON) of the module's own subscription.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_ddm_types_reason(mdm_arena_t *arena,

@@ -173,8 +173,8 @@ mdm_ddm_withhold_filter(mdm_exchange_t *x, mdm_ddm_withhold_t *w,
 
     /* what the client says decides, and nothing else */
 
-    target.system = MDM_DDM_SYSTEMS;
-    mdm_str_null(&target.version);
+    memset(&target, 0, sizeof(mdm_ddm_target_t));
+    target.known.system = MDM_SCHEMA_SYSTEMS;
 
     mdm_str_set(&subs, "[]");
 

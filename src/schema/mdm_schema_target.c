@@ -22,8 +22,6 @@ static mdm_int_t mdm_schema_target_elements(mdm_schema_walk_t *walk,
 static mdm_int_t mdm_schema_target_node(mdm_schema_walk_t *walk,
     const mdm_schema_target_t *target, const mdm_schema_node_t *node,
     mdm_str_t *text);
-static const char *mdm_schema_target_limit(const mdm_schema_target_t *target,
-    const mdm_schema_support_t *support);
 static mdm_int_t mdm_schema_target_version(mdm_arena_t *arena,
     uint32_t version, mdm_str_t *text);
 
@@ -269,7 +267,11 @@ mdm_schema_target_node(mdm_schema_walk_t *walk,
                : MDM_ERROR;
     }
 
-    limit = mdm_schema_target_limit(target, support);
+    limit = mdm_schema_target_managed(target, support);
+
+    if (limit == NULL) {
+        limit = mdm_schema_target_channel(target, support);
+    }
 
     if (limit != NULL) {
         text->data = (u_char *) limit;
@@ -280,8 +282,8 @@ mdm_schema_target_node(mdm_schema_walk_t *walk,
 }
 
 
-static const char *
-mdm_schema_target_limit(const mdm_schema_target_t *target,
+const char *
+mdm_schema_target_managed(const mdm_schema_target_t *target,
     const mdm_schema_support_t *support)
 {
     u_char  mask;
@@ -296,9 +298,18 @@ mdm_schema_target_limit(const mdm_schema_target_t *target,
         return "not with User Enrollment";
     }
 
-    if (target->shared && (support->shared & MDM_SCHEMA_SHARED_FORBIDDEN)) {
-        return "not on Shared iPad";
-    }
+    return (target->shared && (support->shared & MDM_SCHEMA_SHARED_FORBIDDEN))
+           ? "not on Shared iPad" : NULL;
+}
+
+
+const char *
+mdm_schema_target_channel(const mdm_schema_target_t *target,
+    const mdm_schema_support_t *support)
+{
+    u_char  mask;
+
+    mask = (u_char) (1 << target->system);
 
     if (target->user) {
         return ((support->no_user & mask)

@@ -30,6 +30,16 @@ typedef struct {
 uint32_t mdm_schema_version(const mdm_str_t *text);
 
 /*
+ * Why a node is not for a target whose system is known: by how the device is
+ * managed (supervised, User Enrollment, Shared iPad), and by the channel.  A
+ * constant; NULL: it may be.
+ */
+const char *mdm_schema_target_managed(const mdm_schema_target_t *target,
+    const mdm_schema_support_t *support);
+const char *mdm_schema_target_channel(const mdm_schema_target_t *target,
+    const mdm_schema_support_t *support);
+
+/*
  * A dictionary at a path against a node: keys that this target does not
  * support are warnings, or where it is strict a refusal; what is below such a
  * key is not looked at, nor is anything of another type than the table has.

@@ -111,7 +111,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "ddm_assignment", "[i(ss)*]" },
     { "ddm_body", "[iss]" },
     { "ddm_changes", "[is(ss)*]" },
-    { "ddm_client", "[isssss]" },
+    { "ddm_client", "[isssssss]" },
     { "ddm_declaration_get", "[isss]" },
     { "ddm_device", "[iss]" },
     { "ddm_get", "[issssi]" },

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Unit tests of src/ddm/mdm_ddm_target.c: what a system does not have, by the
- * table; and what of a declaration a client does not support.
+ * Unit tests of src/ddm/mdm_ddm_target.c: what is not for a channel and its
+ * system, by the table; and what of a declaration a client does not support.
  */
 
 
@@ -20,6 +20,9 @@
 
 
 #define PASSCODE      "com.apple.configuration.passcode.settings"
+#define BACKGROUND    "com.apple.configuration.services.background-tasks"
+#define MATH          "com.apple.configuration.math.settings"
+#define UPDATES       "com.apple.configuration.softwareupdate.settings"
 #define SUBSCRIPTION  "com.apple.configuration.management.status-subscriptions"
 
 
@@ -42,7 +45,8 @@ device(const char *product, const char *version)
     mdm_str_t  s;
 
     text(&s, product);
-    target.system = mdm_ddm_system(&s);
+    memset(&target, 0, sizeof(mdm_ddm_target_t));
+    target.known.system = mdm_ddm_system(&s);
     text(&target.version, version);
 }
 
@@ -154,6 +158,114 @@ test_keys(void **state)
 
 
 static void
+test_managed(void **state)
+{
+    (void) state;
+
+    says("");
+
+    /* a type: supervised, channel, User Enrollment */
+
+    device("Mac14,2", "26.0");
+    assert_string_equal(reason(BACKGROUND, "{}"), "");
+
+    target.known.unsupervised = 1;
+    assert_string_equal(reason(BACKGROUND, "{}"),
+                        "the type \"" BACKGROUND "\": needs a supervised "
+                        "device");
+    assert_int_equal(type, 0);
+
+    device("Mac14,2", "26.0");
+    target.known.user = 1;
+    assert_string_equal(reason(BACKGROUND, "{}"),
+                        "the type \"" BACKGROUND "\": not on the user "
+                        "channel");
+    assert_string_equal(reason(MATH, "{}"), "");
+
+    device("Mac14,2", "26.0");
+    assert_string_equal(reason(MATH, "{}"),
+                        "the type \"" MATH "\": only on the user channel");
+
+    target.known.enrollment = 1;
+    assert_string_equal(reason(BACKGROUND, "{}"),
+                        "the type \"" BACKGROUND "\": not with User "
+                        "Enrollment");
+
+    /* another system has other rules; of one that is not known nothing is
+       said, of one without a version what has to do with none */
+
+    device("iPhone14,2", "26.0");
+    assert_string_equal(reason(PASSCODE, "{}"), "");
+    target.known.enrollment = 1;
+    assert_string_equal(reason(PASSCODE, "{}"), "");
+
+    device("Toaster1,1", "1.0");
+    target.known.unsupervised = 1;
+    target.known.enrollment = 1;
+    assert_string_equal(reason(BACKGROUND, "{}"), "");
+
+    device("Mac14,2", "");
+    target.known.enrollment = 1;
+    assert_string_equal(reason(PASSCODE, "{}"),
+                        "the type \"" PASSCODE "\": not with User "
+                        "Enrollment");
+
+    /* what the client says of itself is of its channel, and not of how its
+       device is managed */
+
+    device("Mac14,2", "14.0");
+    says("{\"supported-payloads\":{\"declarations\":{\"configurations\":["
+         "\"" MATH "\",\"" BACKGROUND "\"]}}}");
+    assert_string_equal(reason(MATH, "{}"), "");
+
+    target.known.user = 1;
+    assert_string_equal(reason(BACKGROUND, "{}"), "");
+
+    target.known.unsupervised = 1;
+    assert_string_equal(reason(BACKGROUND, "{}"),
+                        "the type \"" BACKGROUND "\": needs a supervised "
+                        "device");
+}
+
+
+static void
+test_managed_keys(void **state)
+{
+    (void) state;
+
+    says("");
+
+    device("iPhone14,2", "18.0");
+    assert_string_equal(reason(UPDATES, "{\"Deferrals\":{}}"), "");
+
+    target.known.unsupervised = 1;
+    assert_string_equal(reason(UPDATES, "{\"Deferrals\":{}}"),
+                        "Payload.Deferrals: needs a supervised device");
+    assert_string_equal(reason(UPDATES, "{\"Beta\":{\"ProgramEnrollment\":"
+                               "\"AlwaysOn\"}}"),
+                        "Payload.Beta.ProgramEnrollment: needs a supervised "
+                        "device");
+
+    /* whatever its client takes */
+
+    says("{\"supported-payloads\":{\"declarations\":{\"configurations\":["
+         "\"" UPDATES "\",\"" PASSCODE "\"]}}}");
+    assert_string_equal(reason(UPDATES, "{\"Deferrals\":{}}"),
+                        "Payload.Deferrals: needs a supervised device");
+
+    device("iPad13,1", "18.0");
+    assert_string_equal(reason(PASSCODE, "{\"RequirePasscode\":true}"), "");
+
+    target.known.user = 1;
+    target.known.shared = 1;
+    assert_string_equal(reason(PASSCODE, "{\"RequirePasscode\":true}"),
+                        "Payload.RequirePasscode: not on Shared iPad");
+    assert_string_equal(reason(UPDATES, "{\"Deferrals\":{}}"),
+                        "Payload.Deferrals: not on the user channel");
+}
+
+
+static void
 test_items(void **state)
 {
     (void) state;
@@ -188,6 +300,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_type, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_managed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_managed_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_items, setup, teardown)
     };
 
