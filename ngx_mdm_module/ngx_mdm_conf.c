@@ -19,7 +19,7 @@
 #define NGX_MDM_EVENT_LIMIT   1000
 #define NGX_MDM_API_IDS       10000
 #define NGX_MDM_API_BODY      (16 * 1024 * 1024)
-#define NGX_MDM_REPORTS       10
+#define NGX_MDM_REPORTS       2
 #define NGX_MDM_ERRORS        100
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
 #define NGX_MDM_RESULT_BYTES  (64 * 1024 * 1024)

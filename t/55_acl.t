@@ -186,6 +186,7 @@ sub tour_of_declarations {
         body => '{"item":"device.operating-system.version","predicate":'
                 . '{"op":">","value":"18.1"}}'));
     $step->('errors', $t->api(GET => "/v1/status-errors/$id"));
+    $step->('values', $t->api(GET => "/v1/status-values/$id"));
     $step->('report', $t->api(GET => "/v1/status-report/$id?index=0"));
 
     return @bad;

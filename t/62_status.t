@@ -15,81 +15,14 @@ use JSON::PP ();
 use Test::More;
 
 use MDM;
+use MDM::Status qw(doc events get items ok_status pages status
+                   values_of);
 use MDM::Util qw(read_file spawn wait_exit write_file);
 
 
 my $json = JSON::PP->new->canonical->utf8->allow_nonref;
 my ($true, $false) = (JSON::PP::true, JSON::PP::false);
 
-
-# a report: JSON as Perl data, or text
-
-sub status {
-    my ($d, $report, %keys) = @_;
-
-    return $d->message('DeclarativeManagement', Endpoint => 'status',
-        Data => plist_data(ref $report ? $json->encode($report) : $report),
-        %keys);
-}
-
-
-sub ok_status {
-    my ($d, $report, $name) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my $r = status($d, $report);
-
-    is($r->status . ' ' . length $r->body, '200 0', "$name: 200, empty");
-
-    return $r;
-}
-
-
-sub items { my ($items, %more) = @_;
-            return { StatusItems => $items, Errors => [], %more } }
-
-sub get { my ($t, $path) = @_; return $t->api(GET => $path)->json }
-sub doc { my ($t, $id) = @_; return get($t, "/v1/status/$id")->{status} }
-
-# rows, a path with more than one as "a,b"
-
-sub values_of {
-    my ($t, $id, $prefix) = @_;
-
-    my %v;
-    my $list = get($t, "/v1/status-values/$id"
-                       . (defined $prefix ? "?prefix=$prefix" : ''))->{$id};
-
-    for my $row (@$list) {
-        my $path = $row->{path} =~ s/^\.StatusItems\.//r
-                   . (defined $row->{identifier} ? "/$row->{identifier}" : '');
-
-        $v{$path} = defined $v{$path} ? "$v{$path},$row->{value}"
-                                      : $row->{value};
-    }
-
-    return \%v;
-}
-
-# events of all partitions, by name
-
-sub events {
-    my ($t, $name) = @_;
-
-    my @found;
-
-    for my $key (sort @{$t->redis('KEYS', 'mdm:*:events')}) {
-        for my $entry (@{$t->redis('XRANGE', $key, '-', '+')}) {
-            my %e = @{$entry->[1]};
-
-            push @found, { id => $e{id}, %{$json->decode($e{data})} }
-                if $e{event} eq $name;
-        }
-    }
-
-    return @found;
-}
 
 sub last_event { return (events($_[0], 'mdm.StatusChanged'))[-1] }
 
@@ -117,7 +50,8 @@ sub found { return [ map { $_->{id} } @{(query(@_))[0]} ] }
 
 my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     . 'device.model.family passcode.is-compliant test.integer-value '
-    . 'test.real-value;', mdm => 'mdm_status_errors 20;')->start;
+    . 'test.real-value;',
+    mdm => 'mdm_status_errors 20; mdm_status_reports 10;')->start;
 
 
 # merging
@@ -379,9 +313,9 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     my ($key) = @{$t->redis('KEYS', 'mdm:*:sr:R-1')};
 
-    # ten, their list, and when the newest one came
+    # ten and their list
 
-    is($t->redis('HLEN', $key), 12, 'the others are gone');
+    is($t->redis('HLEN', $key), 11, 'the others are gone');
 
     # A, B, A: the first one is dropped, the last one is not
 
@@ -450,8 +384,10 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     my ($T) = $e =~ /^(mdm:\{.*?\})/;
 
     $t->redis('HSET', $e, 'dt', 'abc');
-    $t->redis('HSET', "$T:dm:abc", 'configuration/com.example.c', 't1 tt',
-              'items', '{}', 'activation/a%2Fb', 't2 -');
+    $t->redis('HSET', "$T:dm:abc", 'items', $json->encode({ Declarations => {
+        Activations => [ { Identifier => 'a/b', ServerToken => 't2' } ],
+        Configurations => [ { Identifier => 'com.example.c',
+                              ServerToken => 't1' } ] } }));
 
     ok_status($d, items({ management => { declarations => {
         configurations => [
@@ -589,7 +525,7 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     is($before, 0, 'nobody watches: no event');
 
-    $t->redis('HSET', "$T:ddm", 'w', $json->encode({
+    $t->redis('HSET', "$T:ddm", 'to', 7, 'w', $json->encode({
         os => { items => [ 'device.operating-system.' ] },
         all => { items => [ 'device.', 'app.' ], set => 'in' },
         out => { items => [ '' ], set => 'out' } }));
@@ -648,7 +584,7 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     # a set by its filter
 
-    $t->redis('HSET', "$T:ddm", 'f', $json->encode({
+    $t->redis('HSET', "$T:ddm", 'to', 8, 'f', $json->encode({
         out => { tag => [ 'la*' ], type => [ 'Device' ] },
         in => { type => [ 'User' ] } }));
     ok_status($d, items({ unknown => 1 }), 'not in the set');
@@ -666,6 +602,42 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     is(scalar(grep { $_->{item} eq 'device.operating-system.version'
                      && !defined $_->{new} }
               events($t, 'mdm.StatusChanged')), 1, 'takes it away');
+
+    # as many watchers as there may be: all but those of a report stay where
+    # they are, and a full report takes away what they watch
+
+    $t->redis('HSET', "$T:ddm", 'to', 9, 'w', $json->encode({ map {
+        my $w = $_;
+        ("w$w" => { items => [ 'gone.', map { "vendor.w$w.item-$_." }
+                                            1 .. 99 ] })
+    } 1 .. 100 }));
+
+    my $count = sub { my $n = () = events($t, 'mdm.StatusChanged'); $n };
+
+    $n = $count->();
+    ok_status($d, items({ vendor => { w7 => { 'item-8' => { a => 1 } },
+        w8 => { 'item-0' => { a => 1 } } }, gone => { x => 1 } }),
+        'one is watched by one, one by nobody, one by all');
+    is($count->() - $n, 2, 'two events');
+    is_deeply([ map { $_->{item} . ' ' . @{$_->{watchers}} }
+                (events($t, 'mdm.StatusChanged'))[-2, -1] ],
+              [ 'gone.x 100', 'vendor.w7.item-8.a 1' ], 'who watches them');
+
+    ok_status($d, items({ b => 1 }, FullReport => $true), 'a full one');
+    is_deeply([ map { "$_->{item} @{$_->{watchers}}[0]" }
+                grep { !defined $_->{new} }
+                (events($t, 'mdm.StatusChanged'))[-2, -1] ],
+              [ 'gone.x w1', 'vendor.w7.item-8.a w7' ], 'takes them away');
+
+    $n = $count->();
+    ok_status($d, items({ b => 2 }), 'a change that nobody watches');
+    ok_status($d, ' ' . $json->encode(items({ b => 2 })), 'no change');
+    is($count->(), $n, 'no event');
+
+    $t->redis('HSET', "$T:ddm", 'w', '[1,', 'to', 10);
+    ok_status($d, items({ b => 3 }), 'watchers that nobody can read');
+    is($count->(), $n, 'are none');
+    $t->redis('HDEL', "$T:ddm", 'w');
 }
 
 
@@ -681,9 +653,10 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
     is_deeply(doc($t, 'L-1'), {}, 'are kept as they came only');
     ok_status($d, items({ map { ("k$_" => 1) } 1 .. 10000 }), 'many');
     is(scalar keys %{doc($t, 'L-1')}, 10000, 'all of them');
-    ok_status($d, items({ map { ("l$_" => 1) } 1 .. 10000 }), 'more');
+    ok_status($d, items({ map { ("l$_" => 'x' x 400) } 1 .. 10000 }), 'more');
     ok_status($d, items({ map { ("m$_" => 1) } 1 .. 10 }), 'no room');
     is(scalar keys %{doc($t, 'L-1')}, 20000, 'no more');
+
     like($t->log, qr/10 new values in a status report of "L-1" are left out/,
          'said in the log');
     ok_status($d, items({ m1 => 1 }, FullReport => $true), 'full');

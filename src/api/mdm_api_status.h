@@ -36,12 +36,15 @@ typedef struct {
 void mdm_api_status_split(mdm_api_status_t *s, const mdm_str_t *place,
     const mdm_str_t *kept);
 
+
+struct mdm_api_status_list_s;
+
 /*
- * Values of a reply {place, kept, …} in the order of their places; *n of them.
- * NULL: no memory.
+ * The values of id i behind list->behind, in the order of their places; *n of
+ * them.  NULL: no memory.
  */
 mdm_api_status_t *mdm_api_status_sorted(mdm_exchange_t *x,
-    const mdm_reply_t *reply, size_t *n);
+    const struct mdm_api_status_list_s *list, mdm_uint_t i, size_t *n);
 
 
 #endif /* _MDM_API_STATUS_H_INCLUDED_ */

@@ -19,6 +19,7 @@
 #define MDM_API_STATUS_LIMIT_MAX  1000
 
 #define MDM_API_STATUS_WIDTH      32   /* calls in a round */
+#define MDM_API_STATUS_LOOK       200  /* of the index, that a call looks at */
 
 
 typedef struct {
@@ -280,7 +281,7 @@ static mdm_int_t
 mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
 {
     mdm_str_t   tag, *args;
-    mdm_uint_t  i, n;
+    mdm_uint_t  i, n, rows;
 
     n = mdm_api_scan_round(x, &q->scan, q->rows == q->limit);
 
@@ -290,6 +291,12 @@ mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
 
     if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
         return MDM_ERROR;
+    }
+
+    rows = q->limit - q->rows;
+
+    if (rows > MDM_API_STATUS_LOOK) {
+        rows = MDM_API_STATUS_LOOK;
     }
 
     for (i = 0; i < n; i++) {
@@ -312,7 +319,7 @@ mdm_api_status_query_round(mdm_exchange_t *x, mdm_api_status_query_t *q)
         }
 
         if (mdm_api_number(x, &args[MDM_ARG_STATUS_QUERY_ROWS],
-                           (int64_t) (q->limit - q->rows))
+                           (int64_t) rows)
             != MDM_OK)
         {
             return MDM_ERROR;

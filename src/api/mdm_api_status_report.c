@@ -10,6 +10,7 @@
 #include "mdm_api.h"
 #include "mdm_api_audit.h"
 #include "mdm_api_status.h"
+#include "mdm_api_status_list.h"
 #include "mdm_api_util.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
@@ -22,7 +23,10 @@ static mdm_int_t mdm_api_status_report_call(mdm_exchange_t *x);
 static mdm_int_t mdm_api_status_report_answer(mdm_exchange_t *x);
 static mdm_int_t mdm_api_status_report_headers(mdm_exchange_t *x,
     const mdm_reply_t *reply);
-static mdm_int_t mdm_api_status_document(mdm_exchange_t *x);
+static mdm_int_t mdm_api_status_document(mdm_exchange_t *x,
+    mdm_api_status_list_t *list, mdm_uint_t i);
+static size_t mdm_api_status_fitting(const mdm_api_status_t *values,
+    size_t all);
 static void mdm_api_status_nested(mdm_json_out_t *j,
     const mdm_api_status_t *list, size_t n);
 static size_t mdm_api_status_common(const mdm_str_t *a, const mdm_str_t *b);
@@ -184,71 +188,98 @@ mdm_api_status_report_headers(mdm_exchange_t *x, const mdm_reply_t *reply)
 mdm_int_t
 mdm_api_status_get_step(mdm_exchange_t *x)
 {
-    mdm_int_t          rc;
-    mdm_str_t         *args;
-    mdm_enrollment_t   en;
+    mdm_int_t               rc;
+    mdm_enrollment_t        en;
+    mdm_api_status_list_t  *list;
+
+    list = NULL;
 
     if (x->state != 0) {
-        return mdm_api_status_document(x);
+        return mdm_api_status_replies(x);
     }
 
     rc = mdm_api_enrollment(x, 0, &en);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_status_start(x, "values", &x->enrollment_id,
+                                  mdm_api_status_document, &list);
+    }
+
     if (rc != MDM_OK) {
         return rc;
     }
 
-    if (mdm_exchange_calls(x, 1, 1) != MDM_CALL) {
-        return MDM_ERROR;
-    }
+    list->document = 1;
 
-    args = mdm_exchange_call(x, 0, &mdm_script_status_get, &en.tag, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    mdm_str_set(&args[MDM_ARG_STATUS_GET_WHAT], "values");
-    mdm_str_set(&args[MDM_ARG_STATUS_GET_FIRST], "");
-    args[MDM_ARG_STATUS_GET_IDS] = en.id_key;
-
-    return MDM_CALL;
+    return mdm_api_status_round(x, list);
 }
 
 
 static mdm_int_t
-mdm_api_status_document(mdm_exchange_t *x)
+mdm_api_status_document(mdm_exchange_t *x, mdm_api_status_list_t *list,
+    mdm_uint_t i)
 {
-    size_t              n;
-    mdm_json_out_t      j;
-    mdm_api_status_t   *list;
-    const mdm_reply_t  *reply;
+    size_t             n, all;
+    mdm_str_t          cursor;
+    mdm_json_out_t    *j;
+    mdm_api_status_t  *values;
 
-    reply = mdm_reply_at(x->calls[0].reply, MDM_RET_STATUS_GET_CHANNELS);
-
-    if (mdm_reply_code(reply, 0) != 0) {
+    if (mdm_reply_code(list->ones[i].pieces->reply, 0) != 0) {
         return mdm_api_not_enrolled(x);
     }
 
-    list = mdm_api_status_sorted(x, reply, &n);
-    if (list == NULL) {
+    values = mdm_api_status_sorted(x, list, i, &all);
+    if (values == NULL) {
         return MDM_ERROR;
     }
 
-    mdm_json_init(&j, x->arena, 4096);
+    n = mdm_api_status_fitting(values, all);
+    j = &list->json;
 
-    mdm_json_open(&j, NULL, '{');
-    mdm_json_str(&j, "id", &x->enrollment_id);
+    mdm_json_open(j, NULL, '{');
+    mdm_json_str(j, "id", &x->enrollment_id);
 
-    mdm_json_open(&j, "status", '{');
-    mdm_api_status_nested(&j, list, n);
-    mdm_json_close(&j, '}');
+    mdm_json_open(j, "status", '{');
+    mdm_api_status_nested(j, values, n);
+    mdm_json_close(j, '}');
 
-    mdm_json_open(&j, "times", '{');
-    mdm_api_status_times(&j, list, n);
-    mdm_json_close(&j, '}');
+    mdm_json_open(j, "times", '{');
+    mdm_api_status_times(j, values, n);
+    mdm_json_close(j, '}');
 
-    mdm_json_close(&j, '}');
+    if (n != all) {
+        list->behind = values[n - 1].place;
 
-    return mdm_api_json_answer(&j, x, 200);
+        if (mdm_api_status_cursor(x, list, &cursor) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        mdm_json_str(j, "next_cursor", &cursor);
+
+        return MDM_DECLINED;
+    }
+
+    return MDM_OK;
+}
+
+
+/* how many of the values an answer has room for, one at least */
+
+static size_t
+mdm_api_status_fitting(const mdm_api_status_t *values, size_t all)
+{
+    size_t  n, bytes;
+
+    bytes = 0;
+
+    for (n = 0; n < all && bytes < MDM_API_STATUS_BYTES; n++) {
+
+        /* its name, what is around it, and its time */
+
+        bytes += values[n].json.len + 2 * values[n].path.len + 32;
+    }
+
+    return n;
 }
 
 

@@ -47,6 +47,7 @@ static mdm_int_t mdm_ddm_report_errors(mdm_ddm_walk_t *w, json_t *list);
 static mdm_str_t *mdm_ddm_report_error(mdm_ddm_walk_t *w);
 static mdm_ddm_value_t *mdm_ddm_report_add(mdm_ddm_walk_t *w,
     mdm_ddm_value_e type, const mdm_str_t *path, const mdm_str_t *id);
+static mdm_uint_t mdm_ddm_report_known(const mdm_str_t *path);
 static mdm_int_t mdm_ddm_report_set(mdm_ddm_walk_t *w, const mdm_str_t *path,
     json_t *value);
 static mdm_int_t mdm_ddm_report_skip(mdm_ddm_walk_t *w, size_t len,
@@ -532,6 +533,7 @@ mdm_ddm_report_add(mdm_ddm_walk_t *w, mdm_ddm_value_e type,
     v = &report->values[report->nvalues++];
 
     v->type = type;
+    v->unknown = !mdm_ddm_report_known(path);
     v->place.data = p;
     v->place.len = size;
     mdm_str_set(&v->json, "");
@@ -548,6 +550,17 @@ mdm_ddm_report_add(mdm_ddm_walk_t *w, mdm_ddm_value_e type,
     }
 
     return v;
+}
+
+
+static mdm_uint_t
+mdm_ddm_report_known(const mdm_str_t *path)
+{
+    static const mdm_str_t  lists = mdm_string(MDM_DDM_DECLARATIONS ".");
+
+    return mdm_ddm_item_find(path) != NULL
+           || (path->len > lists.len
+               && memcmp(path->data, lists.data, lists.len) == 0);
 }
 
 

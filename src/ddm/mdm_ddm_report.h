@@ -47,6 +47,9 @@ typedef enum {
 
 typedef struct {
     mdm_ddm_value_e           type;
+    mdm_uint_t                unknown;     /* 1: the path is that of no item,
+                                              so others may be above or below
+                                              it */
     mdm_str_t                 place;
     mdm_str_t                 json;        /* compact, keys sorted; empty if
                                               the element is gone */

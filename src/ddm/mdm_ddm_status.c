@@ -9,45 +9,40 @@
 #include <openssl/evp.h>
 
 #include "mdm_ddm_client.h"
-#include "mdm_ddm_report.h"
 #include "mdm_ddm_status.h"
+#include "mdm_ddm_store.h"
 #include "mdm_ddm_token.h"
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
-#include "mdm_message.h"
 #include "mdm_quote.h"
 
-static mdm_int_t mdm_ddm_status_call(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_status_begin(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_report_t *report);
 static void mdm_ddm_status_odd(mdm_exchange_t *x,
     const mdm_ddm_report_t *report);
-static mdm_int_t mdm_ddm_status_client(mdm_exchange_t *x,
-    const mdm_ddm_report_t *report, mdm_str_t *args);
 static mdm_uint_t mdm_ddm_status_facts(const mdm_ddm_report_t *report);
 static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
-    mdm_str_t *args);
+    mdm_ddm_store_t *store);
 static mdm_int_t mdm_ddm_status_names(mdm_exchange_t *x,
     const mdm_str_t *data, mdm_str_t *names);
-static mdm_int_t mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
-    const mdm_ddm_report_t *report);
-static mdm_int_t mdm_ddm_status_answer(mdm_exchange_t *x);
 
 
 mdm_int_t
 mdm_ddm_status_step(mdm_exchange_t *x)
 {
-    return (x->state == 0) ? mdm_ddm_status_call(x)
-                           : mdm_ddm_status_answer(x);
+    return (x->state == 0) ? mdm_ddm_status_begin(x) : mdm_ddm_store_step(x);
 }
 
 
 static mdm_int_t
-mdm_ddm_status_call(mdm_exchange_t *x)
+mdm_ddm_status_begin(mdm_exchange_t *x)
 {
-    mdm_str_t          data, *args;
-    mdm_message_t     *m;
-    mdm_ddm_report_t   report;
+    mdm_str_t           data;
+    mdm_message_t      *m;
+    mdm_ddm_store_t    *store;
+    mdm_ddm_client_t    client;
+    mdm_ddm_report_t   *report;
 
     m = x->ctx;
 
@@ -55,47 +50,33 @@ mdm_ddm_status_call(mdm_exchange_t *x)
         return mdm_exchange_refuse(x, 400, "Data is missing");
     }
 
-    if (mdm_ddm_status_read(x, &data, &report) != MDM_OK) {
+    store = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_store_t));
+    if (store == NULL) {
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_ddm_status,
-                            1 + x->settings->store->nstatus_index
-                            + 1 + report.nerrors + 3 * report.nvalues, 1);
-    if (args == NULL) {
+    report = &store->report;
+
+    if (mdm_ddm_status_read(x, &data, report) != MDM_OK
+        || mdm_ddm_client_read(x->arena, &report->client, &client) != MDM_OK
+        || mdm_ddm_client_digest(x->arena, &client, &store->client) != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_DDM_STATUS_FULL].data = (u_char *) (report.full ? "1" : "0");
-    args[MDM_ARG_DDM_STATUS_FULL].len = 1;
-
-    if (mdm_ddm_status_client(x, &report, args) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    if ((mdm_ddm_status_facts(&report)
-         || (x->settings->ddm_withhold && report.client.len != 0))
-        && mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_ARG_DDM_STATUS_UUID],
-                               &args[MDM_ARG_DDM_STATUS_BODY])
+    if ((mdm_ddm_status_facts(report)
+         || (x->settings->ddm_withhold && report->client.len != 0))
+        && mdm_ddm_notify_args(x, &m->en.tag, &store->uuid, &store->body)
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    if (mdm_ddm_status_raw(x, &data, args) != MDM_OK
-        || mdm_message_number(x, &args[MDM_ARG_DDM_STATUS_KEPT],
-                              x->settings->status_reports)
-           != MDM_OK
-        || mdm_message_number(x, &args[MDM_ARG_DDM_STATUS_MOST_ERRORS],
-                              x->settings->status_errors)
-           != MDM_OK
-        || mdm_ddm_status_lists(x, args + MDM_ARG_DDM_STATUS_LISTS, &report)
-           != MDM_OK)
-    {
+    if (mdm_ddm_status_raw(x, &data, store) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    return MDM_CALL;
+    return mdm_ddm_store_begin(x, store);
 }
 
 
@@ -176,25 +157,6 @@ mdm_ddm_status_odd(mdm_exchange_t *x, const mdm_ddm_report_t *report)
 }
 
 
-static mdm_int_t
-mdm_ddm_status_client(mdm_exchange_t *x, const mdm_ddm_report_t *report,
-    mdm_str_t *args)
-{
-    mdm_ddm_client_t  client;
-
-    args[MDM_ARG_DDM_STATUS_WITHHOLD].data =
-        (u_char *) (x->settings->ddm_withhold ? "1" : "0");
-    args[MDM_ARG_DDM_STATUS_WITHHOLD].len = 1;
-
-    if (mdm_ddm_client_read(x->arena, &report->client, &client) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    return mdm_ddm_client_digest(x->arena, &client,
-                                 &args[MDM_ARG_DDM_STATUS_CLIENT]);
-}
-
-
 /* does it speak of what an enrollment keeps of its device? */
 
 static mdm_uint_t
@@ -227,7 +189,8 @@ mdm_ddm_status_facts(const mdm_ddm_report_t *report)
 /* the report itself, named, compressed, sealed */
 
 static mdm_int_t
-mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
+mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
+    mdm_ddm_store_t *store)
 {
     mdm_str_t            name, *digests, *kept;
     mdm_uint_t           z;
@@ -236,14 +199,14 @@ mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
 
     m = x->ctx;
 
-    digests = &args[MDM_ARG_DDM_STATUS_DIGESTS];
-    kept = &args[MDM_ARG_DDM_STATUS_REPORT];
+    digests = &store->digests;
+    kept = &store->kept;
 
     if (mdm_ddm_status_names(x, data, digests) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[MDM_ARG_DDM_STATUS_Z], "0");
+    mdm_str_set(&store->z, "0");
 
     /* what is not kept is not sent either */
 
@@ -256,7 +219,7 @@ mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data, mdm_str_t *args)
     }
 
     if (z) {
-        mdm_str_set(&args[MDM_ARG_DDM_STATUS_Z], "1");
+        mdm_str_set(&store->z, "1");
     }
 
     /* it is kept under the first; with the NUL that a field's name needs */
@@ -322,84 +285,4 @@ mdm_ddm_status_names(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_hex(names->data, digest, MDM_DDM_DIGEST / 2);
 
     return MDM_OK;
-}
-
-
-static mdm_int_t
-mdm_ddm_status_lists(mdm_exchange_t *x, mdm_str_t *args,
-    const mdm_ddm_report_t *report)
-{
-    mdm_uint_t              i, n;
-    const mdm_ddm_value_t  *v;
-
-    static const char  types[] = "=-@[~";
-
-    n = x->settings->store->nstatus_index;
-
-    if (mdm_message_number(x, args++, n) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-        *args++ = x->settings->store->status_index[i];
-    }
-
-    if (mdm_message_number(x, args++, report->nerrors) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < report->nerrors; i++) {
-        *args++ = report->errors[i];
-    }
-
-    for (i = 0; i < report->nvalues; i++) {
-        v = &report->values[i];
-
-        args->data = (u_char *) strchr(types, (int) v->type);
-        args->len = 1;
-        args++;
-
-        *args++ = v->place;
-        *args++ = v->json;
-    }
-
-    return MDM_OK;
-}
-
-
-static mdm_int_t
-mdm_ddm_status_answer(mdm_exchange_t *x)
-{
-    int64_t         code, dropped;
-    mdm_str_t       unnamed;
-    mdm_quote_t     quote;
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
-    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_LOST);
-
-    if (code != MDM_CODE_NONE) {
-        return mdm_message_refused(x, code);
-    }
-
-    dropped = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_STATUS_DROPPED, 0);
-
-    if (dropped != 0) {
-        mdm_exchange_log(x, MDM_LOG_WARN, "%lld new values in a status "
-                         "report of \"%.*s\" are left out: it has too many",
-                         (long long) dropped, mdm_fmt(&m->en.id_key));
-    }
-
-    unnamed = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_STATUS_UNNAMED);
-
-    if (unnamed.len != 0) {
-        mdm_exchange_log(x, MDM_LOG_NOTICE, "the array \"%s\" in a status "
-                         "report of \"%.*s\" is left out: its elements have "
-                         "no identifier, those that are known have one",
-                         mdm_quote(&quote, (char *) unnamed.data, unnamed.len),
-                         mdm_fmt(&m->en.id_key));
-    }
-
-    return mdm_exchange_empty(x, 200);
 }

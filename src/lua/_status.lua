@@ -1,21 +1,27 @@
 -- What a channel reported is forgotten: it starts anew, or is gone.  Include
 -- queue before.
+--@include status_values
 --@include status_index
 local function status_forget(T, id)
-    local values = T .. ':s:' .. id
+    local keys = {T .. ':s:' .. id, T .. ':sl:' .. id}
 
-    if redis.call('EXISTS', values) == 1 then
+    if redis.call('EXISTS', keys[1], keys[2]) > 0 then
         local items = redis.call('SMEMBERS', T .. ':si')
 
         if 2 * #items > old_room then
-            old_move(T, 's', values, ':' .. id)
+
+            for _, key in ipairs(keys) do
+                if redis.call('EXISTS', key) == 1 then
+                    old_move(T, 's', key, ':' .. id)
+                end
+            end
 
         else
             for _, item in ipairs(items) do
-                local value = redis.call('HGET', values, item)
+                local value = status_value(T, id, item)
 
                 if value then
-                    status_index(T, item, id, string.sub(value, 18))
+                    status_index(T, item, id, status_json(value))
                 end
             end
 
@@ -23,7 +29,8 @@ local function status_forget(T, id)
         end
     end
 
-    redis.call('UNLINK', values, T .. ':sr:' .. id, T .. ':se:' .. id)
+    redis.call('UNLINK', keys[1], keys[2], T .. ':sr:' .. id,
+               T .. ':se:' .. id)
 end
 
 -- what the index has of values that were set aside
@@ -34,10 +41,10 @@ local function status_old(T, key, id)
         local old = redis.call('HGET', key, item)
 
         if old then
-            local new = redis.call('HGET', T .. ':s:' .. id, item)
+            local new = status_value(T, id, item)
 
-            status_index(T, item, id, string.sub(old, 18),
-                         new and string.sub(new, 18))
+            status_index(T, item, id, status_json(old),
+                         new and status_json(new))
         end
     end
 

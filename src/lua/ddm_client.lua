@@ -20,7 +20,7 @@ local d = redis.call('HMGET', T .. ':e:' .. (v[2] or id), 'product', 'os',
 local said, of, refused
 
 if era_before(T, v[2], v[3]) == 0 then
-    said = redis.call('HGET', T .. ':s:' .. id,
+    said = redis.call('HGET', T .. ':sl:' .. id,
                       'management.client-capabilities')
     of, refused = v[5], v[4]
 end

@@ -36,7 +36,7 @@ if v[2] then
 end
 
 local said = withhold == '1' and v[5]
-             and redis.call('HGET', T .. ':s:' .. id,
+             and redis.call('HGET', T .. ':sl:' .. id,
                             'management.client-capabilities')
 
 return {0, items, v[5] or '', said and string.sub(said, 18) or ''}

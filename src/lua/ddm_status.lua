@@ -1,16 +1,28 @@
 --@args who address limit id device cert digests z report kept most_errors
---@args full uuid body client withhold lists...
---@returns code dropped unnamed
--- DeclarativeManagement, a status report.
+--@args full uuid body client withhold part rid told rev watch heads lists...
+--@returns code dropped unnamed next rid told
+-- DeclarativeManagement, a status report, or a part of one.
 -- digests: names of the report, 32 hex digits each: the one to keep, then
 -- those under older keys; z: 1: the report is compressed; kept, most_errors:
--- reports and errors kept; full: 0 or 1; uuid, body: of a command that tells
--- of declarations, or "": it says nothing new of the device; client: digest of
+-- reports and errors kept; full: 0 or 1, and "d" if it speaks of declarations,
+-- "c" if of what the client can do; uuid, body: of a command that tells of
+-- declarations, or "": it says nothing new of the device; client: digest of
 -- the types that it says it supports, or ""; withhold: 1: the others are left
--- out of its manifest; lists: how many items are indexed and which, how many
--- errors and which, then type, place, JSON, …: see src/ddm/mdm_ddm_report.h
+-- out of its manifest
+-- part: "all"; "begin": nothing but its name is made; "more", "end": values
+-- that are stored under this name, rid, at the end the report itself
+-- told: events that it has made so far
+-- rev, watch, heads: who watches these values, see _status_watch.lua, according
+-- to this revision of the replica ("": not known); and with what the prefixes
+-- of other values begin, a line each
+-- lists: how many items are indexed and which, how many errors and which, then
+-- type, place, JSON, …: see src/ddm/mdm_ddm_report.h; behind the type a "?":
+-- the place is not that of an item of Apple's schema
 -- {0, values that have no room, an array without identifiers that is left out,
--- or ""}; {code of auth()}
+-- or "", next, rid, told}; {code of auth()}
+-- next: 0: it is stored, or this part of it; and where nothing was stored: 1:
+-- it has to come in parts, rid is its name; 2: watchers of another revision,
+-- rid, are needed; 3: another report has come meanwhile, or a new enrolment
 --@include event
 --@include queue
 --@include auth
@@ -18,14 +30,21 @@
 --@include era
 --@include ddm
 --@include facts
+--@include status_watch
 local T = KEYS[1]
 local digest, kept = string.sub(digests, 1, 32), tonumber(kept)
-full = full == '1'
-local values, reports = T .. ':s:' .. id, T .. ':sr:' .. id
+local spoken = {d = string.find(full, 'd', 1, true),
+                c = string.find(full, 'c', 1, true)}
 
--- places of a channel; what a report may repeat a lost answer, in seconds;
--- events of a report; bytes of a value in an event
-local most, again, told, large = 20000, 3600, 100, 4096
+full = full ~= '0'
+told = tonumber(told)
+
+local short, long = T .. ':s:' .. id, T .. ':sl:' .. id
+local reports = T .. ':sr:' .. id
+
+-- places of a channel; those that one script looks through; what a report may
+-- repeat a lost answer, in seconds
+local most, few, again = 20000, 1000, 3600
 
 local code = auth(T, device, cert)
 
@@ -36,49 +55,69 @@ end
 local kind = redis.call('HGET', T .. ':e:' .. id, 'type')
 
 if not kind then
-    return {0, 0, ''}
+    return {0, 0, '', 0, '', 0}
 end
 
 era_enter(T, id)
 
 local time = clock_time()
 local now = tonumber(time[1])
-local newest = redis.call('HMGET', reports, 'l', 'at')
+local newest = redis.call('HMGET', reports, 'l', 'at', 'p', 'f')
 local list = newest[1] or ''
 local last, same = string.match(list, '^(%d+):(%x+)')
 
 seen(T, id, now)
 
-last = tonumber(last or '0')
+if part == 'all' or part == 'begin' then
+    last = tonumber(last or '0')
 
--- its name may be ahead of its time: how old it is goes by TIME alone, and
--- one that is ahead is of a clock that was wrong
+    -- its name may be ahead of its time: how old it is goes by TIME alone, and
+    -- one that is ahead is of a clock that was wrong
 
-local age = now - tonumber(newest[2] or math.floor(last / 1000000))
+    local age = now - tonumber(newest[2] or math.floor(last / 1000000))
 
-for i = 1, #digests, 32 do
-    if same == string.sub(digests, i, i + 31) and age >= 0 and age < again then
-        return {0, 0, ''}
+    for i = 1, #digests, 32 do
+        if same == string.sub(digests, i, i + 31)
+            and age >= 0 and age < again
+        then
+            return {0, 0, '', 0, '', 0}
+        end
     end
+
+    -- a report is named by its time in microseconds, 16 digits, each by
+    -- another
+
+    rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
+                                         last + 1))
+
+elseif last == rid then
+    return {0, 0, '', 0, rid, told}
+
+elseif newest[3] ~= rid then
+    return {0, 0, '', 3, '', 0}
 end
 
--- a report is named by its time in microseconds, 16 digits, each by another
+-- It is too much for one script: from now on parts of this name are taken.
+local function in_parts()
+    redis.call('HSET', reports, 'p', rid)
 
-local rid = string.format('%.0f', math.max(now * 1000000 + tonumber(time[2]),
-                                           last + 1))
+    return {0, 0, '', 1, rid, 0}
+end
+
+if part == 'begin' then
+    return in_parts()
+end
 
 -- arguments
 
 local at = lists_at
-local items, indexed = {}, {}
+local items, indexed, errors = {}, {}, {}
 
 for i = at + 1, at + tonumber(ARGV[at]) do
     items[#items + 1] = ARGV[i]
 end
 
 at = at + #items + 1
-
-local errors = {}
 
 for i = at + 1, at + tonumber(ARGV[at]) do
     errors[#errors + 1] = ARGV[i]
@@ -88,16 +127,19 @@ at = at + #errors + 1
 
 -- "new" has the value of each place, or false: it is gone
 
-local places, new, unnamed = {}, {}, ''
+local places, new, odd, unnamed = {}, {}, {}, ''
 
 for i = at, #ARGV - 2, 3 do
     local what, place, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local unknown = #what > 1
+
+    what = string.sub(what, 1, 1)
 
     if what == '-' then
         value = false
 
     elseif (what == '[' or what == '~' and not full)
-        and redis.call('HEXISTS', values, place .. '\31') == 1
+        and status_value(T, id, place .. '\31')
     then
         if what == '~' then
             unnamed = place
@@ -109,6 +151,7 @@ for i = at, #ARGV - 2, 3 do
 
     if place and new[place] == nil then
         places[#places + 1] = place
+        odd[place] = unknown
     end
 
     if place then
@@ -116,38 +159,33 @@ for i = at, #ARGV - 2, 3 do
     end
 end
 
--- A full report does not always speak of declarations, nor of what the client
--- can do: what it said of them before stays then.
+-- what is there: its JSON, and whether the long ones have it
 
-local spoken = {}
+local old, lies_long = {}, {}
 
-local function apart(place)
-    return string.sub(place, 1, 24) == 'management.declarations.' and 'd'
-           or place == 'management.client-capabilities' and 'c'
-end
+local function look(key, names)
+    local missing = {}
 
-for _, place in ipairs(full and places or {}) do
-    spoken[apart(place) or ''] = true
-end
-
--- what is there
-
-local old = {}
-
-local function read(names)
     for i = 1, #names, 1000 do
-        local v = redis.call('HMGET', values,
+        local v = redis.call('HMGET', key,
                              unpack(names, i, math.min(i + 999, #names)))
 
         for k, value in ipairs(v) do
+            local name = names[i + k - 1]
+
             if value then
-                old[names[i + k - 1]] = string.sub(value, 18)
+                old[name] = status_json(value)
+                lies_long[name] = key == long
+            else
+                missing[#missing + 1] = name
             end
         end
     end
+
+    return missing
 end
 
-read(places)
+look(long, look(short, places))
 
 local fresh, gone, size = {}, {}, 0
 
@@ -160,16 +198,14 @@ for _, place in ipairs(places) do
 end
 
 if full or #fresh > 0 then
-    size = redis.call('HLEN', values)
+    size = status_count(T, id)
 end
 
 -- Of a full report what is not in it is gone, but for what stands apart.  Else
 -- a new place takes that of places above or below it, and of an array's
 -- elements, or that of the array.
 
-local other = {}
-
-if size > 0 then
+local function replacing()
     local shape, above = {}, {}
 
     for _, place in ipairs(fresh) do
@@ -185,7 +221,7 @@ if size > 0 then
         end
     end
 
-    local function replaced(place)
+    return function(place)
         local path = string.match(place, '^[^\31]*')
 
         if shape[path] and shape[path] ~= (#path == #place and 1 or 2)
@@ -206,27 +242,50 @@ if size > 0 then
 
         return false
     end
+end
 
-    for _, place in ipairs(redis.call('HKEYS', values)) do
-        if new[place] == nil then
-            local drop
+-- An item that Apple's schema knows has none above or below it: only its shape
+-- may be another one.
+local function takes_place()
+    for _, place in ipairs(fresh) do
+        local path = string.match(place, '^[^\31]*')
 
-            if full then
-                local what = apart(place)
-
-                drop = not what or spoken[what]
-            else
-                drop = replaced(place)
-            end
-
-            if drop then
-                other[#other + 1] = place
-            end
+        if odd[place]
+            or #path < #place and status_value(T, id, path)
+            or #path == #place and status_value(T, id, path .. '\31')
+        then
+            return true
         end
     end
 
-    table.sort(other)
-    read(other)
+    return false
+end
+
+local other = {}
+
+if part == 'all' and size > 0 and (full or #fresh > 0) then
+
+    if size <= few then
+        local replaced = full or replacing()
+
+        for _, key in ipairs({short, long}) do
+            for _, place in ipairs(redis.call('HKEYS', key)) do
+                local what = full and status_apart(place)
+
+                if new[place] == nil and (full and (not what or spoken[what])
+                                          or not full and replaced(place))
+                then
+                    other[#other + 1] = place
+                end
+            end
+        end
+
+        table.sort(other)
+        look(long, look(short, other))
+
+    elseif full or takes_place() then
+        return in_parts()
+    end
 end
 
 for _, place in ipairs(other) do
@@ -242,29 +301,76 @@ for i = math.max(1, most - size + #gone + 1), #fresh do
     dropped = dropped + 1
 end
 
--- values and the index
+-- Who watches what has changed?  An array of elements is not watched itself.
 
-for i = 1, #gone, 1000 do
-    redis.call('HDEL', values, unpack(gone, i, math.min(i + 999, #gone)))
+local changed = {}
+
+for _, place in ipairs(limit ~= '0' and places or {}) do
+    if string.sub(place, -1) ~= '\31' and new[place] ~= nil
+        and (old[place] or false) ~= new[place]
+    then
+        changed[#changed + 1] = place
+    end
 end
 
-local args = {}
+local replica = T .. ':ddm'
+local watched = #changed > 0 and redis.call('HSTRLEN', replica, 'w') > 2
 
-for _, place in ipairs(places) do
-    if new[place] then
-        args[#args + 1] = place
-        args[#args + 1] = rid .. ' ' .. new[place]
+if watched then
+    local now_rev = redis.call('HGET', replica, 'to') or '-'
 
-        if #args == 2000 then
-            redis.call('HSET', values, unpack(args))
-            args = {}
+    if now_rev ~= rev then
+        return {0, 0, '', 2, now_rev, 0}
+    end
+
+    -- those of what is not in the report are not at hand
+
+    for head in string.gmatch(#other > 0 and heads or '', '[^\n]+') do
+        for _, place in ipairs(other) do
+            if head == '*' or string.sub(place, 1, #head) == head then
+                return in_parts()
+            end
         end
     end
 end
 
-if #args > 0 then
-    redis.call('HSET', values, unpack(args))
+-- values: what a full report says, or says again, has its time, see below
+
+local sets, drops = {[short] = {}, [long] = {}}, {[short] = {}, [long] = {}}
+
+for _, place in ipairs(gone) do
+    table.insert(drops[lies_long[place] and long or short], place)
 end
+
+for _, place in ipairs(places) do
+    local value = new[place]
+
+    if value and not (full and old[place] == value) then
+        local own = full and not status_apart(place) and '' or rid
+        local is = status_long(place, 17 + #value)
+
+        table.insert(sets[is and long or short], place)
+        table.insert(sets[is and long or short], own .. ' ' .. value)
+
+        if old[place] and lies_long[place] ~= is then
+            table.insert(drops[is and short or long], place)
+        end
+    end
+end
+
+for _, key in ipairs({short, long}) do
+    for i = 1, #drops[key], 1000 do
+        redis.call('HDEL', key, unpack(drops[key], i,
+                                       math.min(i + 999, #drops[key])))
+    end
+
+    for i = 1, #sets[key], 2000 do
+        redis.call('HSET', key, unpack(sets[key], i,
+                                       math.min(i + 1999, #sets[key])))
+    end
+end
+
+-- the index
 
 for _, item in ipairs(redis.call('SMEMBERS', T .. ':si')) do
     indexed[item] = true
@@ -286,29 +392,58 @@ end
 -- The report itself; the newest is known even if none is kept.  An entry of
 -- the list has 51 bytes and a blank.
 
-local entries = rid .. ':' .. digest .. ':' .. z
-local stay = math.max(kept - 1, 0) * 52
+if part ~= 'more' then
+    local entries = rid .. ':' .. digest .. ':' .. z
+    local stay = math.max(kept - 1, 0) * 52
+    local fields = {'l'}
 
-if stay > 0 and list ~= '' then
-    entries = entries .. ' ' .. string.sub(list, 1, stay - 1)
-end
-
-for name in string.gmatch(string.sub(list, stay + 1), ':(%x+):') do
-    if kept == 0 or not string.find(entries, name, 1, true) then
-        redis.call('HDEL', reports, name)
+    if stay > 0 and list ~= '' then
+        entries = entries .. ' ' .. string.sub(list, 1, stay - 1)
     end
-end
 
-redis.call('HSET', reports, 'l', entries, 'at', now)
+    for name in string.gmatch(string.sub(list, stay + 1), ':(%x+):') do
+        if kept == 0 or not string.find(entries, name, 1, true) then
+            redis.call('HDEL', reports, name)
+        end
+    end
 
-if kept > 0 then
-    redis.call('HSET', reports, digest, report)
+    fields[2] = entries
+
+    -- the time of what full reports have said
+
+    if full then
+        local all, d, c = string.match(newest[4] or '',
+                                       '^(%d*),(%d*),(%d*)$')
+
+        all = rid
+        fields[#fields + 1] = 'f'
+        fields[#fields + 1] = all .. ',' .. (spoken.d and rid or d or '')
+                              .. ',' .. (spoken.c and rid or c or '')
+    end
+
+    if tonumber(string.sub(rid, 1, -7)) ~= now then
+        fields[#fields + 1] = 'at'
+        fields[#fields + 1] = now
+    elseif newest[2] then
+        redis.call('HDEL', reports, 'at')
+    end
+
+    if kept > 0 and redis.call('HEXISTS', reports, digest) == 0 then
+        fields[#fields + 1] = digest
+        fields[#fields + 1] = report
+    end
+
+    redis.call('HSET', reports, unpack(fields))
+
+    if newest[3] then
+        redis.call('HDEL', reports, 'p')
+    end
 end
 
 -- A declaration that failed is in each report that speaks of declarations: it
 -- is news once.  What is looked through for it is bounded.
 
-local look, news = 1000000, 0
+local left, news = 1000000, {}
 
 local function said(error)
     local place, value = string.match(error, '^%.StatusItems%.(%S+) (.*)$')
@@ -322,19 +457,23 @@ local function said(error)
         return true
     end
 
-    look = look - #was
+    left = left - #was
 
-    return look > 0 and string.find(was, value, 1, true) ~= nil
+    return left > 0 and string.find(was, value, 1, true) ~= nil
 end
 
 for i = #errors, 1, -1 do
     if not said(errors[i]) then
-        redis.call('LPUSH', T .. ':se:' .. id, rid .. ' ' .. errors[i])
-        news = news + 1
+        news[#news + 1] = rid .. ' ' .. errors[i]
     end
 end
 
-if news > 0 then
+for i = 1, #news, 1000 do
+    redis.call('LPUSH', T .. ':se:' .. id,
+               unpack(news, i, math.min(i + 999, #news)))
+end
+
+if #news > 0 then
     redis.call('LTRIM', T .. ':se:' .. id, 0, tonumber(most_errors) - 1)
 end
 
@@ -365,9 +504,9 @@ if uuid ~= '' then
         end
     end
 
-    local changed, upgraded = facts_set(T, device, facts)
+    local any, upgraded = facts_set(T, device, facts)
 
-    if changed then
+    if any then
         facts_tell(T, device, {now = now, uuid = uuid, body = body},
                    limit, upgraded)
     end
@@ -397,136 +536,26 @@ if client ~= '' then
     end
 end
 
--- who watches what
+if watched and watch ~= '' then
+    local by = watch_by(T, {id = id, kind = kind, device = device}, watch)
 
-local watch = limit == '0' and {} or redis.call('HMGET', T .. ':ddm', 'w', 'f')
-local watchers = watch[1] and cjson.decode(watch[1]) or {}
-local names, filters, who = {}, nil, nil
+    for _, place in ipairs(changed) do
+        local names = by(string.match(place, '^[^\31]*'))
 
--- a channel is in a set because it was put there, or by the set's filter
-
-local function in_set(set)
-    if redis.call('HEXISTS', T .. ':d:' .. id, 's:' .. set) == 1 then
-        return true
-    end
-
-    filters = filters or watch[2] and cjson.decode(watch[2]) or {}
-
-    if not filters[set] then
-        return false
-    end
-
-    if not who then
-        who = {id = id, kind = kind, device = device, tags = {}}
-
-        for _, field in ipairs(redis.call('HKEYS', T .. ':d:' .. id)) do
-            if string.sub(field, 1, 2) == 't:' then
-                who.tags[#who.tags + 1] = ddm_unescape(string.sub(field, 3))
-            end
-        end
-    end
-
-    return ddm_fits(T, filters[set], who)
-end
-
-for name, w in pairs(watchers) do
-    if not w.set or in_set(w.set) then
-        names[#names + 1] = name
-    end
-end
-
-if #names == 0 then
-    return {0, dropped, unnamed}
-end
-
--- by prefix, for the lengths that there are: not each watcher for each value
-
-local watched, lengths, found = {}, {}, {}
-local known = {}
-
-for _, name in ipairs(names) do
-    for _, prefix in ipairs(watchers[name].items) do
-        if not watched[prefix] then
-            watched[prefix] = {}
-
-            if not known[#prefix] then
-                known[#prefix] = true
-                lengths[#lengths + 1] = #prefix
-            end
+        if #names > 0 then
+            told = told + 1
         end
 
-        table.insert(watched[prefix], name)
-    end
-end
-
-table.sort(lengths)
-
--- the watchers of a path, in the order of their names
-local function watching(path)
-    local by, seen = found[path], {}
-
-    if by then
-        return by
-    end
-
-    by = {}
-    found[path] = by
-
-    for _, length in ipairs(lengths) do
-        if length > #path then
-            break
-        end
-
-        for _, name in ipairs(watched[string.sub(path, 1, length)] or {}) do
-            if not seen[name] then
-                seen[name] = true
-                by[#by + 1] = name
-            end
+        if #names > 0 and told <= watch_told then
+            watch_event(T, limit, id, place, old[place] or false, new[place],
+                        names)
         end
     end
-
-    table.sort(by)
-
-    return by
 end
 
-local function json(value)
-    return value and #value <= large and value or 'null'
+if part ~= 'more' and told > watch_told then
+    event(T, limit, 'mdm.StatusChangesDropped', id,
+          {dropped = told - watch_told})
 end
 
-local count = 0
-
-for _, place in ipairs(places) do
-    local path, element = string.match(place, '^([^\31]*)\31?(.*)$')
-    local whole = #path == #place
-    local was, is, by = old[place], new[place], {}
-
-    -- an array of elements is not watched itself
-
-    if (whole or element ~= '') and new[place] ~= nil
-        and (was or false) ~= is
-    then
-        by = watching(path)
-    end
-
-    if #by > 0 then
-        count = count + 1
-    end
-
-    if #by > 0 and count <= told then
-        local cut = was and #was > large or is and #is > large
-
-        event(T, limit, 'mdm.StatusChanged', id,
-              '{"item":' .. cjson.encode(path)
-              .. (whole and '' or ',"identifier":' .. cjson.encode(element))
-              .. ',"old":' .. json(was) .. ',"new":' .. json(is)
-              .. (cut and ',"large":true' or '')
-              .. ',"watchers":' .. cjson.encode(by) .. '}')
-    end
-end
-
-if count > told then
-    event(T, limit, 'mdm.StatusChangesDropped', id, {dropped = count - told})
-end
-
-return {0, dropped, unnamed}
+return {0, dropped, unnamed, 0, rid, told}

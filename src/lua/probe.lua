@@ -27,6 +27,7 @@ local rows = {
     {'HSCAN', key, '0'},
     {'HSET', key, 'f', ''},
     {'HSETNX', key, 'f', ''},
+    {'HSTRLEN', key, 'f'},
     {'LLEN', key},
     {'LPOP', key},
     {'LPOS', key, ''},

@@ -1,72 +1,139 @@
 --@readonly
---@args what first last ids...
---@returns channels...
---@row declarations activations configurations assets management manifest...
---@row manifest key tokens
---@row values place value
--- What channels reported.  what, first, last: "values", prefix of paths in the
--- values, "" | "errors", from, to | "declarations", "", ""
--- for each id an array, empty where nothing is known, and -1 in front of all
--- if it is not enrolled
--- values: {place, value, …}; errors: {error, …}, newest first
--- declarations: {values of activations, configurations, assets, management
--- ("": never reported), "kind/id", "ServerToken template", … of its manifest}
+--@args what first last cursor names...
+--@returns done cursor channels...
+--@row declarations full activations configurations assets management token
+--@row values full rows...
+--@row rows place value
+--@row errors full rows...
+--@row manifests items
+-- What channels reported: of as many as a script may take.
+-- what, first, last: "values", prefix of paths in the values, "" | "errors",
+-- from, to | "declarations", "", ""; names: ids
+-- or: "manifests", "", ""; names: DeclarationsTokens
+-- cursor: of the first name, as the last call has answered it, or ""
+-- {how many names are done, cursor of the next one ("": from its beginning),
+-- for each that was looked at an array}: that of one that is not done goes on
+-- in the next call
+-- an array begins with -1 if the channel is not enrolled, else with the full
+-- reports (see keyspace.md), or ""; what is not known is absent, or ""
+-- values: place, value, …; errors: error, …, newest first; declarations: values
+-- of activations, configurations, assets, management, DeclarationsToken
+-- manifests: {declaration-items (JSON), or ""}
 --@include era_of
+--@include status_values
 local T = KEYS[1]
-local reply = {}
 
-for i = ids_at, #ARGV do
-    local id, one = ARGV[i], {}
-    local e = redis.call('HMGET', T .. ':e:' .. id, 'type', 'dt', 'parent',
-                         'era')
-    local values = T .. ':s:' .. id
+-- about two milliseconds
+local room = {values = 1500, bytes = 262144}
+local reply, done = {0, cursor}, 0
 
-    if not e[1] then
-        one[1] = -1
+-- places below a prefix, and those that it goes on in
+local function fits(place)
+    if first == '' then
+        return true
+    end
 
-    elseif era_before(T, e[3], e[4]) ~= 0 then
-        one = what == 'declarations' and {'', '', '', ''} or {}
+    local path = string.match(place, '^[^\31]*')
 
-    elseif what == 'errors' then
-        one = redis.call('LRANGE', T .. ':se:' .. id, first, last)
+    return string.sub(path, 1, #first) == first
+           or string.sub(first, 1, #path + 1) == path .. '.'
+end
 
-    elseif what == 'values' then
-        local prefix = first
-        local all = redis.call('HGETALL', values)
+local read = {}
 
-        for k = 1, #all, 2 do
-            local path = string.match(all[k], '^[^\31]*')
+function read.values(id, one, at)
+    return status_walk(T, id, at, room, function(place, kept)
+        if fits(place) then
+            one[#one + 1] = place
+            one[#one + 1] = kept
+        end
+    end)
+end
 
-            if string.sub(path, 1, #prefix) == prefix
-                or string.sub(prefix, 1, #path + 1) == path .. '.'
-            then
-                one[#one + 1] = all[k]
-                one[#one + 1] = all[k + 1]
-            end
+-- in slices: an error may be of any length
+function read.errors(id, one, at)
+    local from, to = tonumber(first) + (tonumber(at) or 0), tonumber(last)
+
+    while from <= to and room.values > 0 and room.bytes > 0 do
+        local most = math.min(from + 19, to)
+        local list = redis.call('LRANGE', T .. ':se:' .. id, from, most)
+
+        for _, kept in ipairs(list) do
+            one[#one + 1] = kept
+            room.bytes = room.bytes - #kept
         end
 
-    else
-        one = redis.call('HMGET', values,
+        room.values = room.values - #list - 1
+        from = #list == 20 and most + 1 or to + 1
+    end
+
+    return from > to and '' or string.format('%.0f', from - tonumber(first))
+end
+
+function read.declarations(id, one)
+    local v = redis.call('HMGET', T .. ':sl:' .. id,
                          'management.declarations.activations',
                          'management.declarations.configurations',
                          'management.declarations.assets',
                          'management.declarations.management')
 
-        for k = 1, 4 do
-            one[k] = one[k] or ''
-        end
+    for k = 1, 4 do
+        one[#one + 1] = v[k] or ''
+        room.bytes = room.bytes - #one[#one]
+    end
 
-        local manifest = e[2] and redis.call('HGETALL', T .. ':dm:' .. e[2])
+    one[#one + 1] = redis.call('HGET', T .. ':e:' .. id, 'dt') or ''
+    room.values = room.values - 5
 
-        for k = 1, manifest and #manifest or 0, 2 do
-            if string.find(manifest[k], '/', 1, true) then
-                one[#one + 1] = manifest[k]
-                one[#one + 1] = manifest[k + 1]
-            end
-        end
+    return ''
+end
+
+local function channel(id, one, at)
+    local e = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'era')
+
+    room.values = room.values - 1
+
+    if not e[1] then
+        one[1] = -1
+        return ''
+    end
+
+    one[1] = ''
+
+    if era_before(T, e[2], e[3]) ~= 0 then
+        return ''
+    end
+
+    one[1] = redis.call('HGET', T .. ':sr:' .. id, 'f') or ''
+
+    return read[what](id, one, at)
+end
+
+for i = names_at, #ARGV do
+    local one, at = {}, ''
+
+    if what == 'manifests' then
+        one[1] = redis.call('HGET', T .. ':dm:' .. ARGV[i], 'items') or ''
+        room.bytes = room.bytes - #one[1]
+
+    else
+        at = channel(ARGV[i], one, reply[2])
     end
 
     reply[#reply + 1] = one
+    reply[2] = at
+
+    if at ~= '' then
+        break
+    end
+
+    done = done + 1
+
+    if room.values <= 0 or room.bytes <= 0 then
+        break
+    end
 end
+
+reply[1] = done
 
 return reply

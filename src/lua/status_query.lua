@@ -3,8 +3,10 @@
 --@returns more cursor rows...
 --@row rows id value
 -- Channels of a partition by the value of an indexed item.
--- op: = != < <= > >= begins; json: the value; cursor: or ""; rows: at most
--- {more to come (0 or 1), cursor behind the last row, id, value (JSON), …}
+-- op: = != < <= > >= begins; json: the value; cursor: or ""; rows: that many of
+-- the index are looked at, at most
+-- {more to come (0 or 1), cursor behind the last one, id, value (JSON), …}
+--@include status_values
 --@include status_index
 --@include era_of
 local T = KEYS[1]
@@ -84,9 +86,9 @@ end
 -- goes when it is cleared.
 local function current(id, at)
     local v = redis.call('HMGET', T .. ':e:' .. id, 'parent', 'era')
-    local value = redis.call('HGET', T .. ':s:' .. id, item)
+    local value = status_value(T, id, item)
 
-    value = value and string.sub(value, 18)
+    value = value and status_json(value)
 
     return era_before(T, v[1], v[2]) == 0 and value
            and status_key(value) == at and value
@@ -95,7 +97,7 @@ end
 -- the cursor: the range it is in, and the member behind which it goes on
 
 local from, behind = string.match(cursor, '^(%d+):(.*)$')
-local reply, n = {0, ''}, 0
+local reply, looked = {0, ''}, 0
 
 from = tonumber(from or '1')
 
@@ -109,12 +111,12 @@ for i, range in ipairs(ranges()) do
             low = '-'
         end
 
-        local most = rows - n + 1
+        local most = rows - looked + 1
         local members = redis.call('ZRANGEBYLEX', key, low, '(' .. range[2],
                                    'LIMIT', 0, most)
 
         for _, member in ipairs(members) do
-            if n == rows then
+            if looked == rows then
                 reply[1] = 1
                 return reply
             end
@@ -122,20 +124,13 @@ for i, range in ipairs(ranges()) do
             local at, id = string.match(member, '^(.*)%z(.*)$')
             local value = current(id, at)
 
+            looked = looked + 1
             reply[2] = i .. ':' .. member
 
             if value then
-                n = n + 1
                 reply[#reply + 1] = id
                 reply[#reply + 1] = value
             end
-        end
-
-        -- some were passed over: it goes on behind them
-
-        if #members == most then
-            reply[1] = 1
-            return reply
         end
     end
 end

@@ -208,10 +208,23 @@ fuzz_document(mdm_arena_t *arena, const mdm_ddm_report_t *report,
         abort();
     }
 
-    reply = fuzz_reply(arena, MDM_REPLY_ARRAY, 1);
-    one = fuzz_reply(arena, MDM_REPLY_ARRAY, 2 * report->nvalues);
-    reply->elements[0] = one;
-    one->nelements = 0;
+    reply = fuzz_reply(arena, MDM_REPLY_ARRAY,
+                       MDM_RET_STATUS_GET_CHANNELS + 1);
+    one = fuzz_reply(arena, MDM_REPLY_ARRAY, 2 * report->nvalues + 1);
+
+    s = fuzz_reply(arena, MDM_REPLY_INTEGER, 0);
+    s->integer = 1;
+    reply->elements[MDM_RET_STATUS_GET_DONE] = s;
+
+    s = fuzz_reply(arena, MDM_REPLY_STRING, 0);
+    mdm_str_set(&s->str, "");
+    reply->elements[MDM_RET_STATUS_GET_CURSOR] = s;
+    reply->elements[MDM_RET_STATUS_GET_CHANNELS] = one;
+
+    s = fuzz_reply(arena, MDM_REPLY_STRING, 0);
+    mdm_str_set(&s->str, "1700000000000001,1700000000000001,");
+    one->elements[MDM_RET_STATUS_GET_VALUES_FULL] = s;
+    one->nelements = MDM_RET_STATUS_GET_VALUES_ROWS;
 
     for (i = 0; i < report->nvalues; i++) {
 

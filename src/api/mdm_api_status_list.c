@@ -1,0 +1,615 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Reads what channels reported, in slices, and answers by pages.
+ */
+
+
+#include <stdlib.h>
+
+#include "mdm_api_status_list.h"
+#include "mdm_api_status_manifest.h"
+#include "mdm_key.h"
+#include "mdm_number.h"
+
+
+#define MDM_API_STATUS_CHUNK      20       /* ids a call */
+#define MDM_API_STATUS_WIDTH      64       /* ids a round, at first, */
+#define MDM_API_STATUS_WIDTH_MAX  1024     /* and at most */
+
+/* a round of less than this may be wider, one of more is narrower */
+#define MDM_API_STATUS_LITTLE     ((size_t) 512 * 1024)
+#define MDM_API_STATUS_MUCH       ((size_t) 2 * 1024 * 1024)
+
+/* bytes that a request reads, but for the last id */
+#define MDM_API_STATUS_READ       ((size_t) 32 * 1024 * 1024)
+
+/* rounds of an id, at most: a reply may say that there is always more */
+#define MDM_API_STATUS_ROUNDS     10000
+
+
+/* a call of a round: for ids, or for a manifest */
+
+typedef struct {
+    uint32_t                  partition;
+    mdm_uint_t                ids[MDM_API_STATUS_CHUNK];
+    mdm_uint_t                n;
+    mdm_api_status_manifest_t  *manifest;
+} mdm_api_status_call_t;
+
+
+static mdm_int_t mdm_api_status_page(mdm_exchange_t *x,
+    mdm_api_status_list_t *list);
+static mdm_uint_t mdm_api_status_place(mdm_api_status_list_t *list,
+    mdm_api_status_call_t *calls, mdm_uint_t n, mdm_uint_t i);
+static mdm_int_t mdm_api_status_send(mdm_exchange_t *x,
+    mdm_api_status_list_t *list, mdm_uint_t i);
+static mdm_int_t mdm_api_status_take(mdm_exchange_t *x,
+    mdm_api_status_list_t *list, mdm_uint_t i);
+static mdm_int_t mdm_api_status_want(mdm_exchange_t *x,
+    mdm_api_status_list_t *list, mdm_uint_t i);
+static mdm_int_t mdm_api_status_written(mdm_exchange_t *x,
+    mdm_api_status_list_t *list);
+static mdm_uint_t mdm_api_status_waits(const mdm_api_status_list_t *list,
+    mdm_uint_t i);
+static mdm_int_t mdm_api_status_answer(mdm_exchange_t *x,
+    mdm_api_status_list_t *list);
+
+
+mdm_int_t
+mdm_api_status_start(mdm_exchange_t *x, const char *what,
+    const mdm_str_t *id, mdm_api_status_write_pt write,
+    mdm_api_status_list_t **plist)
+{
+    mdm_int_t               rc;
+    mdm_uint_t              i;
+    mdm_api_status_list_t  *list;
+
+    list = mdm_arena_zalloc(x->arena, sizeof(mdm_api_status_list_t));
+    if (list == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = list;
+    *plist = list;
+
+    list->write = write;
+    list->width = MDM_API_STATUS_WIDTH;
+    list->args[MDM_ARG_STATUS_GET_WHAT].data = (u_char *) (uintptr_t) what;
+    list->args[MDM_ARG_STATUS_GET_WHAT].len = strlen(what);
+
+    if (id == NULL) {
+        rc = mdm_api_ids_read(x, 0, &list->ids);
+
+    } else {
+        rc = mdm_api_ids_init(x, &list->ids, 1);
+
+        if (rc == MDM_OK) {
+            rc = mdm_api_ids_add(x, &list->ids, id);
+        }
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < list->ids.n; i++) {
+        if (list->ids.ids[i].error != NULL) {
+            return mdm_exchange_refuse(x, 400, "%s", list->ids.ids[i].error);
+        }
+    }
+
+    list->ones = mdm_arena_zalloc(x->arena, list->ids.n
+                                            * sizeof(mdm_api_status_one_t));
+    if (list->ones == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < list->ids.n; i++) {
+        list->ones[i].last = &list->ones[i].pieces;
+    }
+
+    mdm_json_init(&list->json, x->arena, 4096);
+
+    return mdm_api_status_page(x, list);
+}
+
+
+/* a cursor is "index of the id,behind what of it" */
+
+static mdm_int_t
+mdm_api_status_page(mdm_exchange_t *x, mdm_api_status_list_t *list)
+{
+    u_char     *comma;
+    int64_t     n;
+    mdm_int_t   rc;
+    mdm_str_t   arg, s, number;
+
+    rc = mdm_api_arg(x, "cursor", &arg);
+
+    if (rc != MDM_OK || arg.len == 0) {
+        return rc;
+    }
+
+    rc = mdm_api_cursor_read(x, &s, &arg);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
+
+    if (comma == NULL) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    number.data = s.data;
+    number.len = (size_t) (comma - s.data);
+
+    if (mdm_atoi(&number, &n) != MDM_OK || n >= (int64_t) list->ids.n) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    list->first = (mdm_uint_t) n;
+    list->front = list->first;
+    list->behind.data = comma + 1;
+    list->behind.len = s.len - number.len - 1;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_status_round(mdm_exchange_t *x, mdm_api_status_list_t *list)
+{
+    mdm_uint_t                  i, n, width;
+    mdm_api_status_call_t      *calls;
+    mdm_api_status_manifest_t  *m;
+
+    calls = mdm_arena_zalloc(x->arena, MDM_API_ROUND
+                                       * sizeof(mdm_api_status_call_t));
+    if (calls == NULL) {
+        return MDM_ERROR;
+    }
+
+    list->calls = calls;
+    n = 0;
+    width = list->width;
+
+    for (m = list->manifests; m != NULL && n < MDM_API_ROUND / 2; m = m->next) {
+
+        if (!m->read && width != 0) {
+            calls[n].partition = m->partition;
+            calls[n++].manifest = m;
+            width--;
+        }
+    }
+
+    for (i = list->front; i < list->ids.n && width != 0; i++) {
+
+        if (list->ones[i].done) {
+            continue;
+        }
+
+        n = mdm_api_status_place(list, calls, n, i);
+        width--;
+
+        if (n == MDM_API_ROUND) {
+            break;
+        }
+    }
+
+    if (n == 0 || list->rounds++ == MDM_API_STATUS_ROUNDS + list->ids.n) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    if (mdm_exchange_calls(x, n, 1) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (mdm_api_status_send(x, list, i) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    /* what the rounds before have left to be written */
+
+    x->heavy = (list->pending > MDM_EXCHANGE_LARGE);
+
+    return MDM_CALL;
+}
+
+
+/*
+ * Puts an id into a call of its partition; returns how many calls there are.
+ * One that goes on where a call has ended has to be the first.
+ */
+
+static mdm_uint_t
+mdm_api_status_place(mdm_api_status_list_t *list, mdm_api_status_call_t *calls,
+    mdm_uint_t n, mdm_uint_t i)
+{
+    uint32_t    partition;
+    mdm_uint_t  k;
+
+    partition = list->ids.ids[i].partition;
+
+    if (list->ones[i].cursor.len == 0) {
+
+        for (k = n; k != 0; k--) {
+            if (calls[k - 1].partition == partition
+                && calls[k - 1].manifest == NULL)
+            {
+                break;
+            }
+        }
+
+        if (k != 0 && calls[k - 1].n < MDM_API_STATUS_CHUNK) {
+            calls[k - 1].ids[calls[k - 1].n++] = i;
+            return n;
+        }
+    }
+
+    calls[n].partition = partition;
+    calls[n].ids[0] = i;
+    calls[n].n = 1;
+
+    return n + 1;
+}
+
+
+static mdm_int_t
+mdm_api_status_send(mdm_exchange_t *x, mdm_api_status_list_t *list,
+    mdm_uint_t i)
+{
+    mdm_str_t               tag, *args;
+    mdm_uint_t              k;
+    mdm_api_status_call_t  *call;
+
+    call = list->calls;
+    call += i;
+
+    if (mdm_key_partition(x->arena, &tag, &x->tenant, call->partition)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_status_get, &tag,
+                             (call->manifest != NULL) ? 1 : call->n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (call->manifest != NULL) {
+        mdm_str_set(&args[MDM_ARG_STATUS_GET_WHAT], "manifests");
+        args[MDM_ARG_STATUS_GET_NAMES] = call->manifest->token;
+
+        return MDM_OK;
+    }
+
+    memcpy(args, list->args, sizeof(list->args));
+
+    args[MDM_ARG_STATUS_GET_CURSOR] = list->ones[call->ids[0]].cursor;
+
+    for (k = 0; k < call->n; k++) {
+        args[MDM_ARG_STATUS_GET_NAMES + k] = list->ids.ids[call->ids[k]].key;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_status_replies(mdm_exchange_t *x)
+{
+    size_t                  bytes;
+    mdm_int_t               rc;
+    mdm_uint_t              i;
+    mdm_api_status_list_t  *list;
+
+    list = x->ctx;
+    bytes = 0;
+
+    for (i = 0; i < x->ncalls; i++) {
+        bytes += x->calls[i].bytes;
+
+        rc = mdm_api_status_take(x, list, i);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    list->read += bytes;
+    list->pending += bytes;
+
+    if (bytes < MDM_API_STATUS_LITTLE) {
+        list->width *= (list->width < MDM_API_STATUS_WIDTH_MAX) ? 2 : 1;
+
+    } else if (bytes > MDM_API_STATUS_MUCH) {
+        list->width = (list->width + 3) / 4;
+    }
+
+    rc = mdm_api_status_written(x, list);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (list->full || list->front == list->ids.n) {
+        return mdm_api_status_answer(x, list);
+    }
+
+    return mdm_api_status_round(x, list);
+}
+
+
+static mdm_int_t
+mdm_api_status_take(mdm_exchange_t *x, mdm_api_status_list_t *list,
+    mdm_uint_t i)
+{
+    mdm_str_t                cursor;
+    mdm_uint_t               k, n, done;
+    const mdm_reply_t       *reply, *channel;
+    mdm_api_status_one_t    *one;
+    mdm_api_status_call_t   *call;
+    mdm_api_status_piece_t  *piece;
+
+    reply = x->calls[i].reply;
+
+    call = list->calls;
+    call += i;
+
+    if (call->manifest != NULL) {
+        channel = mdm_reply_at(reply, MDM_RET_STATUS_GET_CHANNELS);
+        call->manifest->read = 1;
+
+        return mdm_api_status_manifest_read(x, call->manifest, channel);
+    }
+
+    done = (mdm_uint_t) mdm_reply_count(reply, MDM_RET_STATUS_GET_DONE,
+                                        (int64_t) call->n);
+    cursor = mdm_reply_str(reply, MDM_RET_STATUS_GET_CURSOR);
+
+    n = done + (done < call->n && cursor.len != 0);
+
+    /* one that makes no progress */
+
+    if (n == 0 || mdm_reply_size(reply) < MDM_RET_STATUS_GET_CHANNELS + n) {
+        return mdm_exchange_odd(x, i);
+    }
+
+    for (k = 0; k < n; k++) {
+        piece = mdm_arena_alloc(x->arena, sizeof(mdm_api_status_piece_t));
+        if (piece == NULL) {
+            return MDM_ERROR;
+        }
+
+        piece->reply = mdm_reply_at(reply, MDM_RET_STATUS_GET_CHANNELS + k);
+        piece->next = NULL;
+
+        one = &list->ones[call->ids[k]];
+        *one->last = piece;
+        one->last = &piece->next;
+        one->done = (k < done);
+
+        if (!one->done) {
+            one->cursor = cursor;
+
+        } else if (list->declarations
+                   && mdm_api_status_want(x, list, call->ids[k]) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+/* the manifest of a channel that has reported declarations is to be read */
+
+static mdm_int_t
+mdm_api_status_want(mdm_exchange_t *x, mdm_api_status_list_t *list,
+    mdm_uint_t i)
+{
+    mdm_str_t                   token, kept;
+    mdm_uint_t                  k;
+    const mdm_reply_t          *reply;
+    mdm_api_status_manifest_t  *m;
+
+    reply = list->ones[i].pieces->reply;
+    token = mdm_reply_str(reply, MDM_RET_STATUS_GET_DECLARATIONS_TOKEN);
+
+    for (k = MDM_RET_STATUS_GET_DECLARATIONS_ACTIVATIONS;
+         k < MDM_RET_STATUS_GET_DECLARATIONS_TOKEN;
+         k++)
+    {
+        kept = mdm_reply_str(reply, k);
+
+        if (kept.len != 0) {
+            break;
+        }
+    }
+
+    if (token.len == 0 || k == MDM_RET_STATUS_GET_DECLARATIONS_TOKEN
+        || mdm_api_status_manifest(list, list->ids.ids[i].partition, &token)
+           != NULL)
+    {
+        return MDM_OK;
+    }
+
+    m = mdm_arena_zalloc(x->arena, sizeof(mdm_api_status_manifest_t));
+    if (m == NULL) {
+        return MDM_ERROR;
+    }
+
+    m->partition = list->ids.ids[i].partition;
+    m->token = token;
+    m->next = list->manifests;
+    list->manifests = m;
+
+    return MDM_OK;
+}
+
+
+/* writes the ids that were read, up to the first that was not */
+
+static mdm_int_t
+mdm_api_status_written(mdm_exchange_t *x, mdm_api_status_list_t *list)
+{
+    mdm_int_t  rc;
+
+    while (list->front < list->ids.n && list->ones[list->front].done
+           && !mdm_api_status_waits(list, list->front))
+    {
+        if (mdm_api_status_full(list) && list->front != list->first) {
+            list->full = 1;
+            return MDM_OK;
+        }
+
+        if (!list->document && list->front == list->first) {
+            mdm_json_open(&list->json, NULL, '{');
+        }
+
+        list->pending = 0;
+
+        rc = list->write(x, list, list->front);
+
+        if (rc == MDM_DECLINED) {
+            list->full = 1;
+            return MDM_OK;
+        }
+
+        if (rc != MDM_OK) {
+            return rc;
+        }
+
+        list->front++;
+        mdm_str_null(&list->behind);
+    }
+
+    if (list->read > MDM_API_STATUS_READ && list->front != list->first
+        && list->front != list->ids.n)
+    {
+        list->full = 1;
+    }
+
+    return MDM_OK;
+}
+
+
+/* is its manifest still to be read? */
+
+static mdm_uint_t
+mdm_api_status_waits(const mdm_api_status_list_t *list, mdm_uint_t i)
+{
+    mdm_str_t                         token;
+    const mdm_api_status_manifest_t  *m;
+
+    if (!list->declarations) {
+        return 0;
+    }
+
+    token = mdm_reply_str(list->ones[i].pieces->reply,
+                          MDM_RET_STATUS_GET_DECLARATIONS_TOKEN);
+
+    m = mdm_api_status_manifest(list, list->ids.ids[i].partition, &token);
+
+    return m != NULL && !m->read;
+}
+
+
+static mdm_int_t
+mdm_api_status_answer(mdm_exchange_t *x, mdm_api_status_list_t *list)
+{
+    mdm_str_t  cursor;
+
+    if (list->full) {
+
+        if (mdm_api_status_cursor(x, list, &cursor) != MDM_OK
+            || mdm_exchange_header(x, MDM_API_STATUS_NEXT, &cursor) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    mdm_json_close(&list->json, '}');
+
+    return mdm_api_json_answer(&list->json, x, 200);
+}
+
+
+mdm_uint_t
+mdm_api_status_full(const mdm_api_status_list_t *list)
+{
+    return (size_t) (list->json.pos - list->json.start)
+           >= MDM_API_STATUS_BYTES;
+}
+
+
+mdm_uint_t
+mdm_api_status_skip(const mdm_api_status_list_t *list)
+{
+    int64_t  n;
+
+    return (mdm_atoi(&list->behind, &n) == MDM_OK) ? (mdm_uint_t) n : 0;
+}
+
+
+mdm_int_t
+mdm_api_status_skipped(mdm_exchange_t *x, mdm_api_status_list_t *list,
+    mdm_uint_t n)
+{
+    return mdm_api_number(x, &list->behind, (int64_t) n);
+}
+
+
+/* no mdm_printf() of what may have any byte */
+
+mdm_int_t
+mdm_api_status_cursor(mdm_exchange_t *x, const mdm_api_status_list_t *list,
+    mdm_str_t *dst)
+{
+    u_char     *p;
+    mdm_str_t   s, head;
+
+    if (mdm_printf(x->arena, &head, "%lu,", (unsigned long) list->front)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    s.len = head.len + list->behind.len;
+
+    p = mdm_arena_alloc(x->arena, s.len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    s.data = p;
+
+    memcpy(p, head.data, head.len);
+
+    if (list->behind.len != 0) {
+        memcpy(p + head.len, list->behind.data, list->behind.len);
+    }
+
+    return mdm_api_cursor_write(x->arena, dst, &s);
+}
+
+
+mdm_api_status_manifest_t *
+mdm_api_status_manifest(const mdm_api_status_list_t *list, uint32_t partition,
+    const mdm_str_t *token)
+{
+    mdm_api_status_manifest_t  *m;
+
+    for (m = list->manifests; m != NULL; m = m->next) {
+        if (m->partition == partition && mdm_str_eq(&m->token, token)) {
+            return m;
+        }
+    }
+
+    return NULL;
+}
