@@ -584,9 +584,12 @@ my $t = MDM->new(http => 'mdm_status_index device.operating-system.version '
 
     # a set by its filter
 
-    $t->redis('HSET', "$T:ddm", 'to', 8, 'f', $json->encode({
-        out => { tag => [ 'la*' ], type => [ 'Device' ] },
-        in => { type => [ 'User' ] } }));
+    $t->redis('HSET', "$T:ddm", 'to', 8);
+    $t->redis('HSET', "$T:dd", 'out', '0 1 1 0 0', '#0', 'out',
+              'in', '1 1 1 0 0', '#1', 'in');
+    $t->redis('HSET', "$T:df", 'any', "\x03", 'type', "\x03", 'tag', "\x01",
+              'type:Device', "\x01", 'type:User', "\x02", 'tag*la', "\x01",
+              'tag#', ' 2 ');
     ok_status($d, items({ unknown => 1 }), 'not in the set');
     $t->redis('HSET', "$T:d:N-1", 't:lab%2F1', 1);
     ok_status($d, items({ unknown => 2 }), 'in the set');

@@ -14,6 +14,20 @@
 #include "mdm_key.h"
 
 
+/* slices of the largest manifest, and more */
+#define MDM_API_ASSIGN_CALLS  200
+
+
+enum {
+    MDM_API_ASSIGN_BEGIN = 0,
+    MDM_API_ASSIGN_SYNCED,
+    MDM_API_ASSIGN_MADE
+};
+
+
+static mdm_int_t mdm_api_assign_step(mdm_exchange_t *x);
+static mdm_int_t mdm_api_assign_make(mdm_exchange_t *x,
+    mdm_api_assign_t *assign);
 static mdm_uint_t mdm_api_assign_variables(const mdm_api_assign_t *assign,
     mdm_str_t *names);
 
@@ -34,15 +48,22 @@ mdm_api_assign_arg(mdm_exchange_t *x, const char *name, const char *prefix,
 }
 
 
-mdm_int_t
-mdm_api_assign_init(mdm_exchange_t *x, mdm_api_assign_t *assign,
+mdm_api_assign_t *
+mdm_api_assign_create(mdm_exchange_t *x, const mdm_enrollment_t *en,
     const char *event, mdm_uint_t n)
 {
+    mdm_api_assign_t  *assign;
+
+    assign = mdm_arena_zalloc(x->arena, sizeof(mdm_api_assign_t));
+    if (assign == NULL) {
+        return NULL;
+    }
+
+    assign->en = *en;
     assign->event = event;
-    assign->nops = 0;
     assign->ops = mdm_arena_zalloc(x->arena, n * 3 * sizeof(mdm_str_t));
 
-    return (assign->ops == NULL) ? MDM_ERROR : MDM_OK;
+    return (assign->ops == NULL) ? NULL : assign;
 }
 
 
@@ -70,24 +91,69 @@ mdm_int_t
 mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
     mdm_int_t state)
 {
-    mdm_int_t   rc;
-    mdm_str_t   key, *args, *names;
-    mdm_uint_t  n, quiet;
+    mdm_int_t  rc;
 
-    quiet = 0;
-
-    rc = mdm_api_arg_flag(x, "nonotify", &quiet);
+    rc = mdm_api_arg_flag(x, "nonotify", &assign->quiet);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    /* the master's rev: has the partition all that this channel is to get? */
+    assign->sync.tag = assign->en.tag;
+
+    return mdm_exchange_enter(x, mdm_api_assign_step, assign, state);
+}
+
+
+static mdm_int_t
+mdm_api_assign_step(mdm_exchange_t *x)
+{
+    mdm_api_assign_t  *assign;
+
+    assign = x->ctx;
+
+    switch (x->state) {
+
+    case MDM_API_ASSIGN_BEGIN:
+        return mdm_exchange_enter(x, mdm_ddm_sync, &assign->sync,
+                                  MDM_API_ASSIGN_SYNCED);
+
+    case MDM_API_ASSIGN_SYNCED:
+
+        if (!assign->sync.done) {
+            x->kick = MDM_DDM_ROLLOUT;
+            return mdm_exchange_unavailable(x);
+        }
+
+        return mdm_api_assign_make(x, assign);
+
+    default: /* MDM_API_ASSIGN_MADE */
+        break;
+    }
+
+    if (x->calls[0].rc != MDM_CALL_OK
+        || mdm_reply_code(x->calls[0].reply, -1) != 1)
+    {
+        return mdm_exchange_leave(x);
+    }
+
+    /* a manifest that is large is made bit by bit */
+
+    return (++assign->calls < MDM_API_ASSIGN_CALLS)
+           ? mdm_api_assign_make(x, assign) : mdm_exchange_unavailable(x);
+}
+
+
+static mdm_int_t
+mdm_api_assign_make(mdm_exchange_t *x, mdm_api_assign_t *assign)
+{
+    mdm_str_t   key, *args, *names;
+    mdm_uint_t  n;
 
     n = mdm_api_assign_variables(assign, NULL);
 
-    if (mdm_exchange_calls(x, (n == 0) ? 2 : 3, state) != MDM_CALL
-        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0) == NULL)
+    if (mdm_exchange_calls(x, (n == 0) ? 1 : 2, MDM_API_ASSIGN_MADE)
+        != MDM_CALL
+        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -95,7 +161,7 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
     /* what declarations may use; should this one fail, they are warned of */
 
     if (n != 0) {
-        names = mdm_exchange_call(x, 2, &mdm_script_ddm_variables, &key, n);
+        names = mdm_exchange_call(x, 1, &mdm_script_ddm_variables, &key, n);
 
         if (names == NULL
             || mdm_api_number(x, &names[MDM_ARG_DDM_VARIABLES_MOST],
@@ -118,7 +184,7 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
     x->own_failures = 1;
 
     args[MDM_ARG_DDM_ASSIGN_ID] = assign->en.id_key;
-    args[MDM_ARG_DDM_ASSIGN_NOTIFY] = mdm_api_flag(!quiet);
+    args[MDM_ARG_DDM_ASSIGN_NOTIFY] = mdm_api_flag(!assign->quiet);
     args[MDM_ARG_DDM_ASSIGN_WHAT].data = (u_char *) assign->event;
     args[MDM_ARG_DDM_ASSIGN_WHAT].len = strlen(assign->event);
 
@@ -193,15 +259,6 @@ mdm_api_assign_answer(mdm_exchange_t *x)
 
         return mdm_exchange_refuse(x, 409, "an enrollment has at most %s",
                                    what);
-    }
-
-    /* the channel was told what its partition knows: let it hear the rest */
-
-    if (x->calls[1].rc != MDM_CALL_OK
-        || mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0)
-           > mdm_reply_int(reply, MDM_RET_DDM_ASSIGN_REV, -1))
-    {
-        x->kick = MDM_DDM_ROLLOUT;
     }
 
     return mdm_exchange_empty(x, mdm_reply_int(reply,

@@ -49,22 +49,23 @@ static mdm_int_t
 mdm_api_assign_names(mdm_exchange_t *x, const char *arg, const char *prefix,
     const char *event)
 {
-    mdm_int_t         rc;
-    mdm_str_t         field, one;
-    mdm_api_assign_t  assign;
+    mdm_int_t          rc;
+    mdm_str_t          field, one;
+    mdm_api_assign_t  *assign;
+    mdm_enrollment_t   en;
 
     if (x->state != 0) {
         return (x->method == MDM_GET) ? mdm_api_assignment_list(x, prefix)
                                       : mdm_api_assign_answer(x);
     }
 
-    rc = mdm_api_enrollment(x, 0, &assign.en);
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }
 
     if (x->method == MDM_GET) {
-        return mdm_api_assignment_call(x, &assign.en, 1);
+        return mdm_api_assignment_call(x, &en, 1);
     }
 
     rc = mdm_api_assign_arg(x, arg, prefix, &field);
@@ -72,15 +73,16 @@ mdm_api_assign_names(mdm_exchange_t *x, const char *arg, const char *prefix,
         return rc;
     }
 
-    if (mdm_api_assign_init(x, &assign, event, 1) != MDM_OK) {
+    assign = mdm_api_assign_create(x, &en, event, 1);
+    if (assign == NULL) {
         return MDM_ERROR;
     }
 
     mdm_str_set(&one, "1");
-    mdm_api_assign_add(&assign, (x->method == MDM_PUT) ? "set" : "delete",
+    mdm_api_assign_add(assign, (x->method == MDM_PUT) ? "set" : "delete",
                        &field, &one);
 
-    return mdm_api_assign_call(x, &assign, 1);
+    return mdm_api_assign_call(x, assign, 1);
 }
 
 
@@ -122,54 +124,57 @@ mdm_api_assignment_list(mdm_exchange_t *x, const char *prefix)
 mdm_int_t
 mdm_api_enrollment_sets_all_step(mdm_exchange_t *x)
 {
-    mdm_int_t         rc;
-    mdm_str_t         field;
-    mdm_api_assign_t  assign;
+    mdm_int_t          rc;
+    mdm_str_t          field;
+    mdm_api_assign_t  *assign;
+    mdm_enrollment_t   en;
 
     if (x->state != 0) {
         return mdm_api_assign_answer(x);
     }
 
-    rc = mdm_api_enrollment(x, 0, &assign.en);
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    if (mdm_api_assign_init(x, &assign, "api.EnrollmentSets", 1) != MDM_OK) {
+    assign = mdm_api_assign_create(x, &en, "api.EnrollmentSets", 1);
+    if (assign == NULL) {
         return MDM_ERROR;
     }
 
     mdm_str_set(&field, "s:");
-    mdm_api_assign_add(&assign, "clear", &field, NULL);
+    mdm_api_assign_add(assign, "clear", &field, NULL);
 
-    return mdm_api_assign_call(x, &assign, 1);
+    return mdm_api_assign_call(x, assign, 1);
 }
 
 
 mdm_int_t
 mdm_api_enrollment_variables_step(mdm_exchange_t *x)
 {
-    mdm_int_t         rc;
-    mdm_str_t         name, field;
-    mdm_api_assign_t  assign;
+    mdm_int_t          rc;
+    mdm_str_t          name, field;
+    mdm_api_assign_t  *assign;
+    mdm_enrollment_t   en;
 
     if (x->state != 0) {
         return (x->method == MDM_GET) ? mdm_api_variables_list(x)
                                       : mdm_api_assign_answer(x);
     }
 
-    rc = mdm_api_enrollment(x, 0, &assign.en);
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }
 
     if (x->method == MDM_GET) {
-        return mdm_api_assignment_call(x, &assign.en, 1);
+        return mdm_api_assignment_call(x, &en, 1);
     }
 
-    if (mdm_api_assign_init(x, &assign, "api.EnrollmentVariables",
-                            MDM_API_VARIABLES) != MDM_OK)
-    {
+    assign = mdm_api_assign_create(x, &en, "api.EnrollmentVariables",
+                                   MDM_API_VARIABLES);
+    if (assign == NULL) {
         return MDM_ERROR;
     }
 
@@ -179,17 +184,17 @@ mdm_api_enrollment_variables_step(mdm_exchange_t *x)
     }
 
     if (x->method == MDM_PUT) {
-        rc = mdm_api_variables_put(x, &assign);
+        rc = mdm_api_variables_put(x, assign);
 
     } else if (name.len != 0) {
-        rc = mdm_api_variable(x, &assign, &name, NULL);
+        rc = mdm_api_variable(x, assign, &name, NULL);
 
     } else {
         mdm_str_set(&field, "v:");
-        mdm_api_assign_add(&assign, "clear", &field, NULL);
+        mdm_api_assign_add(assign, "clear", &field, NULL);
     }
 
-    return (rc != MDM_OK) ? rc : mdm_api_assign_call(x, &assign, 1);
+    return (rc != MDM_OK) ? rc : mdm_api_assign_call(x, assign, 1);
 }
 
 

@@ -10,7 +10,7 @@
 #include "mdm_api.h"
 #include "mdm_api_migration.h"
 #include "mdm_checkin.h"
-#include "mdm_ddm_rollout.h"
+#include "mdm_ddm_replica.h"
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
@@ -22,7 +22,7 @@
 enum {
     MDM_API_MIGRATION_BEGIN = 0,
     MDM_API_MIGRATION_STORED,
-    MDM_API_MIGRATION_KICKED,
+    MDM_API_MIGRATION_FOLLOWED,
     MDM_API_MIGRATION_BOOTSTRAP,
     MDM_API_MIGRATION_SERIAL
 };
@@ -57,7 +57,7 @@ mdm_api_migration_step(mdm_exchange_t *x)
     case MDM_API_MIGRATION_BOOTSTRAP:
         return mdm_api_migration_bootstrap_answer(x);
 
-    default: /* MDM_API_MIGRATION_KICKED */
+    default: /* MDM_API_MIGRATION_FOLLOWED */
         return mdm_exchange_empty(x, 200);
     }
 }
@@ -274,6 +274,7 @@ static mdm_int_t
 mdm_api_migration_answer(mdm_exchange_t *x)
 {
     mdm_str_t           outcome, serial, *args;
+    mdm_ddm_follow_t   *follow;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
@@ -314,8 +315,20 @@ mdm_api_migration_answer(mdm_exchange_t *x)
                                         MDM_API_MIGRATION_SERIAL);
     }
 
-    return (mdm_reply_int(reply, MDM_RET_MIGRATE_FIRST, 0) == 1)
-           ? mdm_exchange_enter(x, mdm_ddm_ensure_sets, x->ctx,
-                                MDM_API_MIGRATION_KICKED)
-           : mdm_exchange_empty(x, 200);
+    if (mdm_reply_int(reply, MDM_RET_MIGRATE_FOLLOW, 0) == 0) {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    follow = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_follow_t));
+    if (follow == NULL) {
+        return MDM_ERROR;
+    }
+
+    follow->tag = x->calls[0].key;
+    follow->id = args[MDM_ARG_MIGRATE_ID];
+    follow->more = mdm_reply_int(reply, MDM_RET_MIGRATE_FOLLOW, 0) == 2;
+    follow->fresh = mdm_reply_int(reply, MDM_RET_MIGRATE_FRESH, 0) == 1;
+
+    return mdm_exchange_enter(x, mdm_ddm_follow, follow,
+                              MDM_API_MIGRATION_FOLLOWED);
 }

@@ -279,8 +279,8 @@ mdm_api_subscription_go(mdm_exchange_t *x, mdm_api_subscription_t *s)
 static mdm_int_t
 mdm_api_subscription_enrollment(mdm_exchange_t *x, mdm_api_subscription_t *s)
 {
-    mdm_str_t         field;
-    mdm_api_assign_t  assign;
+    mdm_str_t          field;
+    mdm_api_assign_t  *assign;
 
     x->enrollment_id = s->en.id;
 
@@ -288,19 +288,16 @@ mdm_api_subscription_enrollment(mdm_exchange_t *x, mdm_api_subscription_t *s)
         return mdm_api_assignment_call(x, &s->en, MDM_API_SUBSCRIPTION_DONE);
     }
 
-    assign.en = s->en;
-
-    if (mdm_api_assign_init(x, &assign, "api.StatusSubscriptions", 1)
-        != MDM_OK)
-    {
+    assign = mdm_api_assign_create(x, &s->en, "api.StatusSubscriptions", 1);
+    if (assign == NULL) {
         return MDM_ERROR;
     }
 
     mdm_str_set(&field, "sub");
-    mdm_api_assign_add(&assign, (s->json.len != 0) ? "set" : "delete", &field,
+    mdm_api_assign_add(assign, (s->json.len != 0) ? "set" : "delete", &field,
                        &s->json);
 
-    return mdm_api_assign_call(x, &assign, MDM_API_SUBSCRIPTION_DONE);
+    return mdm_api_assign_call(x, assign, MDM_API_SUBSCRIPTION_DONE);
 }
 
 

@@ -7,9 +7,11 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_ddm_replica.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
+#include "mdm_key.h"
 
 
 #define MDM_UNLOCK_TOKEN_MAX  65536
@@ -18,7 +20,7 @@
 enum {
     MDM_TOKEN_BEGIN = 0,
     MDM_TOKEN_STORED,
-    MDM_TOKEN_KICKED
+    MDM_TOKEN_FOLLOWED
 };
 
 
@@ -38,7 +40,7 @@ static const mdm_checkin_field_t  mdm_token_update_fields[] = {
 mdm_int_t
 mdm_checkin_token_update(mdm_exchange_t *x)
 {
-    mdm_str_t            unlock, *args, *pairs;
+    mdm_str_t            key, unlock, *args, *pairs;
     const char          *missing;
     mdm_uint_t           n, awaiting;
     mdm_message_t       *m;
@@ -74,8 +76,16 @@ mdm_checkin_token_update(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_token_update, n,
-                            MDM_TOKEN_STORED);
+    if (mdm_exchange_calls(x, 2, MDM_TOKEN_STORED) != MDM_CALL
+        || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0) == NULL)
+    {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    args = mdm_message_args(x, 0, &mdm_script_token_update, n);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -115,17 +125,63 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_token_stored(mdm_exchange_t *x)
 {
-    if (x->state == MDM_TOKEN_KICKED) {
+    int64_t             rev;
+    mdm_int_t           follows;
+    mdm_message_t      *m;
+    mdm_ddm_follow_t   *follow;
+    const mdm_reply_t  *reply;
+
+    if (x->state == MDM_TOKEN_FOLLOWED) {
         return mdm_exchange_empty(x, 200);
     }
 
-    if (mdm_reply_int(x->calls[0].reply, MDM_RET_TOKEN_UPDATE_FIRST, 0) != 1) {
+    if (x->calls[0].rc == MDM_CALL_UNAVAILABLE) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    if (x->calls[0].rc != MDM_CALL_OK) {
+        return MDM_ERROR;
+    }
+
+    reply = x->calls[0].reply;
+
+    follows = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FOLLOW, 0);
+
+    if (mdm_reply_code(reply, MDM_CODE_LOST) != MDM_CODE_NONE) {
         return mdm_checkin_end(x);
     }
 
+    /* has the partition all that this channel is to get? */
+
+    if (x->calls[1].rc != MDM_CALL_OK) {
+        x->kick = MDM_DDM_ROLLOUT;
+        return mdm_checkin_end(x);
+    }
+
+    rev = mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0);
+
+    if (follows != 2
+        && (rev <= 0
+            || mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_REPLICA, -1) >= rev))
+    {
+        return mdm_checkin_end(x);
+    }
+
+    m = x->ctx;
+
+    follow = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_follow_t));
+    if (follow == NULL) {
+        return MDM_ERROR;
+    }
+
+    follow->tag = m->en.tag;
+    follow->id = m->en.id_key;
+    follow->more = (follows == 2);
+    follow->fresh = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FRESH, 0) == 1;
+
     /* if the worker ends here, the device repeats its TokenUpdate */
 
-    return mdm_exchange_enter(x, mdm_ddm_ensure_sets, x->ctx, MDM_TOKEN_KICKED);
+    return mdm_exchange_enter(x, mdm_ddm_follow, follow, MDM_TOKEN_FOLLOWED);
 }
 
 

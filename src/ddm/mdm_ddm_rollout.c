@@ -15,29 +15,23 @@
 #define MDM_DDM_PROBE         128
 
 /*
- * Partitions worked on at a time and channels a call: together what Redis
- * is kept from other clients for, a few milliseconds.
+ * Channels a call, at most: it ends sooner by the work that it is, see
+ * ddm_scan.  One call is under way at a time, so that it alone is what a device
+ * may have to wait for.
  */
-#define MDM_DDM_WIDTH         4
 #define MDM_DDM_SCAN          100
 
 /* rounds between two heartbeats, and of one exchange */
 #define MDM_DDM_HEARTBEAT     8
-#define MDM_DDM_STEPS         20000
-
-
-enum {
-    MDM_DDM_ENSURE_BEGIN = 0,
-    MDM_DDM_ENSURE_ASKED,
-    MDM_DDM_ENSURE_LISTED
-};
+#define MDM_DDM_STEPS         500
 
 
 enum {
     MDM_DDM_BEGIN = 0,
     MDM_DDM_BEGUN,
     MDM_DDM_PROBED,
-    MDM_DDM_CHANGES,
+    MDM_DDM_READ,
+    MDM_DDM_APPLIED,
     MDM_DDM_SCANNED,
     MDM_DDM_ENDED,
     MDM_DDM_STOPPED
@@ -46,9 +40,10 @@ enum {
 
 struct mdm_ddm_partition_s {
     mdm_str_t                 tag;         /* KEYS[1] */
-    int64_t                   rev;         /* it has; -1: none yet */
+    int64_t                   cursor;      /* revision that its copy has had
+                                              pages up to */
     unsigned                  behind:1;
-    unsigned                  applied:1;   /* it has the sets */
+    unsigned                  applied:1;   /* its copy is complete */
 };
 
 
@@ -57,13 +52,15 @@ static mdm_str_t *mdm_ddm_rollout_job(mdm_exchange_t *x, mdm_uint_t i,
 static mdm_int_t mdm_ddm_rollout_begun(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_probe(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_probed(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_changes(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_round(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i,
-    mdm_ddm_partition_t *partition);
-static mdm_int_t mdm_ddm_rollout_scan(mdm_exchange_t *x, mdm_uint_t i,
-    mdm_ddm_partition_t *partition);
+static mdm_int_t mdm_ddm_rollout_pages(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_page_call(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_page(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_apply(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_applied(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_scan(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_scanned(mdm_exchange_t *x);
+static mdm_uint_t mdm_ddm_rollout_beat(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_rollout_go(mdm_exchange_t *x, mdm_uint_t beat);
 static mdm_int_t mdm_ddm_rollout_progress(mdm_exchange_t *x, mdm_str_t *args);
 static mdm_int_t mdm_ddm_rollout_end(mdm_exchange_t *x, const char *mode,
     mdm_int_t state);
@@ -95,7 +92,7 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
      * and replies may never come to an end: another one goes on.
      */
 
-    if (++ro->steps > MDM_DDM_STEPS) {
+    if (++ro->steps > MDM_DDM_STEPS || ro->bytes > MDM_DDM_BYTES) {
         x->stop = 1;
     }
 
@@ -125,11 +122,11 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
     case MDM_DDM_PROBED:
         return mdm_ddm_rollout_probed(x);
 
-    case MDM_DDM_CHANGES:
-        ro->changes = x->calls[0].reply;
+    case MDM_DDM_READ:
+        return mdm_ddm_rollout_page(x);
 
-        return (mdm_reply_at(ro->changes, MDM_RET_DDM_CHANGES_REV) != NULL)
-               ? mdm_ddm_rollout_round(x) : mdm_exchange_odd(x, 0);
+    case MDM_DDM_APPLIED:
+        return mdm_ddm_rollout_applied(x);
 
     case MDM_DDM_SCANNED:
         return mdm_ddm_rollout_scanned(x);
@@ -181,14 +178,14 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
     }
 
     ro->rev = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_REV, 0);
+    ro->seen = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_SEEN, 0);
+    ro->changed = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_CHANGED, 0);
+    ro->queued = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_QUEUED, 0);
 
     ro->partitions = mdm_arena_zalloc(x->arena, x->settings->store->partitions
                                                 * sizeof(mdm_ddm_partition_t));
-    ro->active = mdm_arena_alloc(x->arena,
-                                 MDM_DDM_WIDTH
-                                 * sizeof(mdm_ddm_partition_t *));
 
-    if (ro->partitions == NULL || ro->active == NULL) {
+    if (ro->partitions == NULL) {
         return MDM_ERROR;
     }
 
@@ -221,7 +218,7 @@ mdm_ddm_rollout_probe(mdm_exchange_t *x)
     n = x->settings->store->partitions - ro->probed;
 
     if (n == 0) {
-        return mdm_ddm_rollout_changes(x);
+        return mdm_ddm_rollout_pages(x);
     }
 
     if (n > MDM_DDM_PROBE) {
@@ -249,7 +246,7 @@ mdm_ddm_rollout_probe(mdm_exchange_t *x)
 static mdm_int_t
 mdm_ddm_rollout_probed(mdm_exchange_t *x)
 {
-    int64_t               to, enrollments;
+    int64_t               rev, to, in, enrollments;
     mdm_uint_t            i;
     mdm_ddm_partition_t  *partition;
     mdm_ddm_rollout_t    *ro;
@@ -261,15 +258,17 @@ mdm_ddm_rollout_probed(mdm_exchange_t *x)
         reply = x->calls[i].reply;
         partition = &ro->partitions[ro->probed + i];
 
-        partition->rev = mdm_reply_int(reply, MDM_RET_DDM_STATE_REV, -1);
+        rev = mdm_reply_int(reply, MDM_RET_DDM_STATE_REV, -1);
         to = mdm_reply_int(reply, MDM_RET_DDM_STATE_REPLICA, -1);
+        in = mdm_reply_int(reply, MDM_RET_DDM_STATE_CURSOR, -1);
         enrollments = mdm_reply_int(reply, MDM_RET_DDM_STATE_ENROLLMENTS, 0);
 
         /* one without channels gets its copy when the first one comes */
 
-        partition->behind = (partition->rev < ro->rev || to > partition->rev)
-                            && (partition->rev >= 0 || enrollments > 0);
-        partition->applied = 0;
+        partition->behind = (rev != ro->rev || to != rev || in >= 0)
+                            && (rev >= 0 || enrollments > 0);
+        partition->applied = (to == ro->rev && in < 0);
+        partition->cursor = (in >= 0) ? in : (to >= 0) ? to : 0;
 
         if (!partition->behind) {
             ro->done++;
@@ -283,166 +282,176 @@ mdm_ddm_rollout_probed(mdm_exchange_t *x)
 
 
 /*
- * The sets that changed since the revision of those which are the farthest
- * behind; these are brought up to date, then the next ones.
+ * What changed comes in pages to those whose copies are the farthest behind,
+ * each page to all that are at the same revision; then channels are scanned.
  */
 
 static mdm_int_t
-mdm_ddm_rollout_changes(mdm_exchange_t *x)
+mdm_ddm_rollout_pages(mdm_exchange_t *x)
 {
-    int64_t               rev;
-    mdm_str_t            *args;
-    mdm_uint_t            i, n;
-    mdm_ddm_partition_t  *partition;
+    mdm_uint_t            i;
+    mdm_ddm_partition_t  *partition, *first;
     mdm_ddm_rollout_t    *ro;
 
     ro = x->ctx;
 
-    partition = NULL;
-    n = x->settings->store->partitions;
+    first = NULL;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < x->settings->store->partitions; i++) {
+        partition = &ro->partitions[i];
 
-        if (ro->partitions[i].behind
-            && (partition == NULL || ro->partitions[i].rev < partition->rev))
+        if (partition->behind && !partition->applied
+            && (first == NULL || partition->cursor < first->cursor))
         {
-            partition = &ro->partitions[i];
+            first = partition;
         }
     }
 
-    if (partition == NULL) {
-        return mdm_ddm_rollout_end(x, "end", MDM_DDM_ENDED);
+    ro->next = 0;
+
+    if (first == NULL) {
+        return mdm_ddm_rollout_scan(x);
     }
 
-    rev = partition->rev;
+    ro->cursor = first->cursor;
+    ro->reset = 0;
 
-    ro->group = (mdm_uint_t) (partition - ro->partitions);
-    ro->next = ro->group;
-    ro->nactive = 0;
-
-    if (mdm_exchange_calls(x, 1, MDM_DDM_CHANGES) != MDM_CALL) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_changes, &ro->key, 0);
-
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    return mdm_printf(x->arena, &args[MDM_ARG_DDM_CHANGES_SINCE], "%lld",
-                      (long long) (rev < 0 ? 0 : rev)) == MDM_OK
-           ? MDM_CALL : MDM_ERROR;
-}
-
-
-/* a few partitions of the group at a time, each of which gets one call */
-
-static mdm_int_t
-mdm_ddm_rollout_round(mdm_exchange_t *x)
-{
-    mdm_str_t            *args;
-    mdm_int_t             rc;
-    mdm_uint_t            i, heartbeat;
-    mdm_ddm_partition_t  *partition;
-    mdm_ddm_rollout_t    *ro;
-
-    ro = x->ctx;
-
-    while (ro->nactive < MDM_DDM_WIDTH
-           && ro->next < x->settings->store->partitions)
-    {
-        partition = &ro->partitions[ro->next++];
-
-        if (partition->behind
-            && partition->rev == ro->partitions[ro->group].rev)
-        {
-            ro->active[ro->nactive++] = partition;
-        }
-    }
-
-    if (ro->nactive == 0) {
-        return mdm_ddm_rollout_changes(x);
-    }
-
-    heartbeat = (++ro->rounds >= MDM_DDM_HEARTBEAT);
-
-    if (mdm_exchange_calls(x, ro->nactive + heartbeat, MDM_DDM_SCANNED)
-        != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < ro->nactive; i++) {
-        partition = ro->active[i];
-
-        rc = partition->applied ? mdm_ddm_rollout_scan(x, i, partition)
-                                : mdm_ddm_rollout_apply(x, i, partition);
-
-        if (rc != MDM_OK) {
-            return MDM_ERROR;
-        }
-    }
-
-    if (heartbeat) {
-        ro->rounds = 0;
-
-        args = mdm_ddm_rollout_job(x, i, "go", MDM_DDM_PROGRESS);
-
-        if (args == NULL || mdm_ddm_rollout_progress(x, args) != MDM_OK) {
-            return MDM_ERROR;
-        }
-    }
-
-    return MDM_CALL;
+    return mdm_ddm_rollout_page_call(x);
 }
 
 
 static mdm_int_t
-mdm_ddm_rollout_apply(mdm_exchange_t *x, mdm_uint_t i,
-    mdm_ddm_partition_t *partition)
+mdm_ddm_rollout_page_call(mdm_exchange_t *x)
 {
-    size_t              k, n;
-    int64_t             rev;
-    mdm_str_t          *args;
+    mdm_uint_t          beat;
     mdm_ddm_rollout_t  *ro;
 
     ro = x->ctx;
 
-    rev = mdm_reply_int(ro->changes, MDM_RET_DDM_CHANGES_REV, 0);
-    n = mdm_reply_size(ro->changes);
-    n = (n > MDM_RET_DDM_CHANGES_SETS) ? n - MDM_RET_DDM_CHANGES_SETS : 0;
+    beat = mdm_ddm_rollout_beat(x);
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_apply, &partition->tag, n);
-
-    if (args == NULL
-        || mdm_printf(x->arena, &args[MDM_ARG_DDM_APPLY_REV], "%lld",
-                      (long long) rev)
+    if (mdm_exchange_calls(x, 1 + beat, MDM_DDM_READ) != MDM_CALL
+        || mdm_ddm_page_call(x, 0, &ro->key, ro->reset ? 0 : ro->cursor)
            != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_DDM_APPLY_WATCHERS] = mdm_reply_str(ro->changes,
-                                                 MDM_RET_DDM_CHANGES_WATCHERS);
-
-    args += MDM_ARG_DDM_APPLY_SETS;
-
-    for (k = 0; k < n; k++) {
-        args[k] = mdm_reply_str(ro->changes, MDM_RET_DDM_CHANGES_SETS + k);
-    }
-
-    return MDM_OK;
+    return mdm_ddm_rollout_go(x, beat);
 }
 
 
 static mdm_int_t
-mdm_ddm_rollout_scan(mdm_exchange_t *x, mdm_uint_t i,
-    mdm_ddm_partition_t *partition)
+mdm_ddm_rollout_page(mdm_exchange_t *x)
 {
-    mdm_str_t  *args;
+    mdm_int_t           rc;
+    mdm_ddm_rollout_t  *ro;
 
-    args = mdm_exchange_call(x, i, &mdm_script_ddm_scan, &partition->tag, 0);
+    ro = x->ctx;
+
+    rc = mdm_ddm_page_read(x, 0, &ro->page);
+
+    if (rc != MDM_OK) {
+        return (rc == MDM_DECLINED) ? mdm_exchange_odd(x, 0) : MDM_ERROR;
+    }
+
+    ro->bytes += ro->page.bytes;
+
+    /* see mdm_ddm_sync_apply() */
+
+    if (!ro->reset && ro->page.rev < ro->cursor) {
+        ro->reset = 1;
+        return mdm_ddm_rollout_page_call(x);
+    }
+
+    return mdm_ddm_rollout_apply(x);
+}
+
+
+/* the next partition that is to have the page */
+
+static mdm_int_t
+mdm_ddm_rollout_apply(mdm_exchange_t *x)
+{
+    mdm_uint_t            beat;
+    mdm_ddm_partition_t  *partition;
+    mdm_ddm_rollout_t    *ro;
+
+    ro = x->ctx;
+
+    while (ro->next < x->settings->store->partitions) {
+        partition = &ro->partitions[ro->next++];
+
+        if (!partition->behind || partition->applied
+            || partition->cursor != ro->cursor)
+        {
+            continue;
+        }
+
+        ro->active = partition;
+
+        beat = mdm_ddm_rollout_beat(x);
+
+        if (mdm_exchange_calls(x, 1 + beat, MDM_DDM_APPLIED) != MDM_CALL
+            || mdm_ddm_page_apply(x, 0, &partition->tag, ro->cursor, ro->reset,
+                                  &ro->page) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        return mdm_ddm_rollout_go(x, beat);
+    }
+
+    return mdm_ddm_rollout_pages(x);
+}
+
+
+static mdm_int_t
+mdm_ddm_rollout_applied(mdm_exchange_t *x)
+{
+    mdm_ddm_rollout_t  *ro;
+    const mdm_reply_t  *reply;
+
+    ro = x->ctx;
+    reply = x->calls[0].reply;
+
+    ro->active->cursor = mdm_reply_int(reply, MDM_RET_DDM_APPLY_CURSOR, 0);
+    ro->active->applied = (mdm_reply_code(reply, 0) == 1 && ro->page.last);
+
+    return mdm_ddm_rollout_apply(x);
+}
+
+
+static mdm_int_t
+mdm_ddm_rollout_scan(mdm_exchange_t *x)
+{
+    mdm_str_t            *args;
+    mdm_uint_t            beat;
+    mdm_ddm_partition_t  *partition;
+    mdm_ddm_rollout_t    *ro;
+
+    ro = x->ctx;
+
+    while (ro->next < x->settings->store->partitions
+           && !ro->partitions[ro->next].behind)
+    {
+        ro->next++;
+    }
+
+    if (ro->next == x->settings->store->partitions) {
+        return mdm_ddm_rollout_end(x, "end", MDM_DDM_ENDED);
+    }
+
+    partition = &ro->partitions[ro->next];
+    ro->active = partition;
+
+    beat = mdm_ddm_rollout_beat(x);
+
+    if (mdm_exchange_calls(x, 1 + beat, MDM_DDM_SCANNED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_scan, &partition->tag, 0);
 
     if (args == NULL
         || mdm_printf(x->arena, &args[MDM_ARG_DDM_SCAN_MOST], "%d",
@@ -455,51 +464,68 @@ mdm_ddm_rollout_scan(mdm_exchange_t *x, mdm_uint_t i,
         return MDM_ERROR;
     }
 
-    return MDM_OK;
+    return mdm_ddm_rollout_go(x, beat);
 }
 
 
 static mdm_int_t
 mdm_ddm_rollout_scanned(mdm_exchange_t *x)
 {
-    mdm_uint_t            i, k;
-    mdm_ddm_partition_t  *partition;
-    mdm_ddm_rollout_t    *ro;
-    const mdm_reply_t    *reply;
+    mdm_ddm_rollout_t  *ro;
+    const mdm_reply_t  *reply;
 
     ro = x->ctx;
+    reply = x->calls[0].reply;
 
-    k = 0;
+    ro->seen += mdm_reply_count(reply, MDM_RET_DDM_SCAN_SEEN, MDM_DDM_SCAN);
+    ro->changed += mdm_reply_count(reply, MDM_RET_DDM_SCAN_CHANGED,
+                                   MDM_DDM_SCAN);
+    ro->queued += mdm_reply_count(reply, MDM_RET_DDM_SCAN_QUEUED,
+                                  MDM_DDM_SCAN);
 
-    for (i = 0; i < ro->nactive; i++) {
-        partition = ro->active[i];
-        reply = x->calls[i].reply;
-
-        if (!partition->applied) {
-            partition->applied = 1;
-            ro->active[k++] = partition;
-            continue;
-        }
-
-        ro->seen += mdm_reply_count(reply, MDM_RET_DDM_SCAN_SEEN,
-                                    MDM_DDM_SCAN);
-        ro->changed += mdm_reply_count(reply, MDM_RET_DDM_SCAN_CHANGED,
-                                       MDM_DDM_SCAN);
-        ro->queued += mdm_reply_count(reply, MDM_RET_DDM_SCAN_QUEUED,
-                                      MDM_DDM_SCAN);
-
-        if (mdm_reply_int(reply, MDM_RET_DDM_SCAN_MORE, 0)) {
-            ro->active[k++] = partition;
-            continue;
-        }
-
-        partition->behind = 0;
+    if (mdm_reply_int(reply, MDM_RET_DDM_SCAN_MORE, 0) == 0) {
+        ro->active->behind = 0;
         ro->done++;
     }
 
-    ro->nactive = k;
+    return mdm_ddm_rollout_scan(x);
+}
 
-    return mdm_ddm_rollout_round(x);
+
+/* is this round to say how far it is? */
+
+static mdm_uint_t
+mdm_ddm_rollout_beat(mdm_exchange_t *x)
+{
+    mdm_ddm_rollout_t  *ro;
+
+    ro = x->ctx;
+
+    if (++ro->rounds < MDM_DDM_HEARTBEAT) {
+        return 0;
+    }
+
+    ro->rounds = 0;
+
+    return 1;
+}
+
+
+/* sends the round; where it is to say how far it is, by call 1 */
+
+static mdm_int_t
+mdm_ddm_rollout_go(mdm_exchange_t *x, mdm_uint_t beat)
+{
+    mdm_str_t  *args;
+
+    if (!beat) {
+        return MDM_CALL;
+    }
+
+    args = mdm_ddm_rollout_job(x, 1, "go", MDM_DDM_PROGRESS);
+
+    return (args != NULL && mdm_ddm_rollout_progress(x, args) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -577,59 +603,4 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
     ro->done = 0;
 
     return mdm_ddm_rollout_probe(x);
-}
-
-
-mdm_int_t
-mdm_ddm_ensure_sets(mdm_exchange_t *x)
-{
-    mdm_str_t  key;
-
-    switch (x->state) {
-
-    case MDM_DDM_ENSURE_BEGIN:
-
-        if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
-            || mdm_exchange_calls(x, 1, MDM_DDM_ENSURE_ASKED) != MDM_CALL)
-        {
-            return MDM_ERROR;
-        }
-
-        if (mdm_exchange_call(x, 0, &mdm_script_ddm_rev, &key, 0) == NULL) {
-            return MDM_ERROR;
-        }
-
-        x->own_failures = 1;
-
-        return MDM_CALL;
-
-    case MDM_DDM_ENSURE_ASKED:
-
-        if (x->calls[0].rc != MDM_CALL_OK) {
-            break;
-        }
-
-        /* a tenant that has no sets */
-
-        if (mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_REV_REV, 0) <= 0) {
-            return mdm_exchange_leave(x);
-        }
-
-        if (mdm_exchange_calls(x, 1, MDM_DDM_ENSURE_LISTED) != MDM_CALL
-            || mdm_job_kick_call(x, 0, MDM_DDM_ROLLOUT, 0) != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
-
-        x->own_failures = 1;
-
-        return MDM_CALL;
-
-    default: /* MDM_DDM_ENSURE_LISTED */
-        break;
-    }
-
-    x->kick = MDM_DDM_ROLLOUT;
-
-    return mdm_exchange_leave(x);
 }

@@ -14,6 +14,7 @@
 #define _MDM_DDM_ROLLOUT_H_INCLUDED_
 
 
+#include "mdm_ddm_replica.h"
 #include "mdm_job.h"
 
 
@@ -32,13 +33,15 @@ typedef struct {
     mdm_ddm_partition_t      *partitions;
     mdm_uint_t                probed;      /* partitions that were asked */
     mdm_uint_t                done;        /* that are up to date */
-    mdm_uint_t                group;       /* those that get the same sets */
-    mdm_uint_t                next;        /* of partitions, to be begun */
+    mdm_uint_t                next;        /* of partitions, to be looked at */
+    mdm_ddm_partition_t      *active;      /* that got the call of the round */
+    int64_t                   cursor;      /* of those that get the page */
+    mdm_uint_t                reset;
+    mdm_ddm_page_t            page;
+
     mdm_uint_t                rounds;      /* since the last heartbeat */
     mdm_uint_t                steps;       /* since the start */
-    mdm_ddm_partition_t     **active;      /* of the round, in its order */
-    mdm_uint_t                nactive;
-    const mdm_reply_t        *changes;     /* the sets, as D gave them */
+    size_t                    bytes;       /* of pages, since the start */
 
     int64_t                   seen;        /* channels looked at */
     int64_t                   changed;     /* that have other declarations */
@@ -51,14 +54,6 @@ typedef struct {
  * mdm_job.h.
  */
 mdm_int_t mdm_ddm_rollout_step(mdm_exchange_t *x);
-
-/*
- * A step to be entered where a script said that the partition has no sets yet:
- * ensures that it gets those of the tenant, whatever happens to this worker
- * once it has answered (where Redis was away, this worker alone knows).
- */
-mdm_int_t mdm_ddm_ensure_sets(mdm_exchange_t *x);
-
 
 /* mdm_ddm_jobs.c: the kinds of work of this folder, closed by a NULL step */
 extern const mdm_job_kind_t  mdm_ddm_jobs[];

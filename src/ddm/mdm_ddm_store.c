@@ -451,16 +451,15 @@ mdm_ddm_store_watchers(mdm_exchange_t *x, mdm_ddm_store_t *s)
 {
     u_char             *p;
     mdm_int_t           rc;
-    mdm_str_t           key, rev, watchers, filters, compiled;
+    mdm_str_t           key, rev, watchers, compiled;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
 
     rev = mdm_reply_str(reply, MDM_RET_DDM_WATCHERS_REV);
     watchers = mdm_reply_str(reply, MDM_RET_DDM_WATCHERS_WATCHERS);
-    filters = mdm_reply_str(reply, MDM_RET_DDM_WATCHERS_FILTERS);
 
-    rc = mdm_ddm_watch_compile(x->arena, &watchers, &filters, &compiled);
+    rc = mdm_ddm_watch_compile(x->arena, &watchers, &compiled);
 
     if (rc == MDM_ERROR || mdm_ddm_store_cache(x, &key) != MDM_OK) {
         return MDM_ERROR;

@@ -81,8 +81,7 @@ typedef struct {
 
 
 static mdm_int_t mdm_ddm_watch_texts(mdm_arena_t *arena, json_t *root,
-    json_t *filters, mdm_str_t *texts, mdm_ddm_watch_pair_t *pairs,
-    size_t *npairs);
+    mdm_str_t *texts, mdm_ddm_watch_pair_t *pairs, size_t *npairs);
 static size_t mdm_ddm_watch_count(json_t *root);
 static int mdm_ddm_watch_compare(const void *one, const void *two);
 static mdm_int_t mdm_ddm_watch_build(mdm_arena_t *arena,
@@ -102,9 +101,9 @@ static mdm_int_t mdm_ddm_watch_write(mdm_arena_t *arena,
 
 mdm_int_t
 mdm_ddm_watch_compile(mdm_arena_t *arena, const mdm_str_t *watchers,
-    const mdm_str_t *filters, mdm_str_t *dst)
+    mdm_str_t *dst)
 {
-    json_t                *root, *list;
+    json_t                *root;
     size_t                 n, npairs;
     mdm_int_t              rc;
     mdm_str_t             *texts;
@@ -116,14 +115,6 @@ mdm_ddm_watch_compile(mdm_arena_t *arena, const mdm_str_t *watchers,
         return rc;
     }
 
-    list = NULL;
-
-    if (filters->len != 0
-        && mdm_json_read(arena, filters, 0, &list, &error) == MDM_ERROR)
-    {
-        return MDM_ERROR;
-    }
-
     n = json_object_size(root);
     npairs = mdm_ddm_watch_count(root);
 
@@ -132,8 +123,7 @@ mdm_ddm_watch_compile(mdm_arena_t *arena, const mdm_str_t *watchers,
                             (npairs + 1) * sizeof(mdm_ddm_watch_pair_t));
 
     if (texts == NULL || pairs == NULL
-        || mdm_ddm_watch_texts(arena, root, list, texts, pairs, &npairs)
-           != MDM_OK)
+        || mdm_ddm_watch_texts(arena, root, texts, pairs, &npairs) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -162,15 +152,14 @@ mdm_ddm_watch_count(json_t *root)
 }
 
 
-/* [name, set or false, its filter or false] of each, and their prefixes */
+/* [name, set or false] of each, and their prefixes */
 
 static mdm_int_t
-mdm_ddm_watch_texts(mdm_arena_t *arena, json_t *root, json_t *filters,
-    mdm_str_t *texts, mdm_ddm_watch_pair_t *pairs, size_t *npairs)
+mdm_ddm_watch_texts(mdm_arena_t *arena, json_t *root, mdm_str_t *texts,
+    mdm_ddm_watch_pair_t *pairs, size_t *npairs)
 {
-    json_t          *watcher, *set, *filter, *item;
+    json_t          *watcher, *set, *item;
     size_t           i, n, k;
-    mdm_str_t        json;
     const char      *name;
     mdm_json_out_t   j;
 
@@ -180,16 +169,6 @@ mdm_ddm_watch_texts(mdm_arena_t *arena, json_t *root, json_t *filters,
     json_object_foreach(root, name, watcher) {
 
         set = json_object_get(watcher, "set");
-        filter = json_is_string(set)
-                 ? json_object_get(filters, json_string_value(set)) : NULL;
-
-        mdm_str_set(&json, "false");
-
-        if (filter != NULL
-            && mdm_json_dump(arena, filter, 0, &json) != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
 
         mdm_json_init(&j, arena, 128);
         mdm_json_open(&j, NULL, '[');
@@ -202,7 +181,6 @@ mdm_ddm_watch_texts(mdm_arena_t *arena, json_t *root, json_t *filters,
             mdm_json_bool(&j, NULL, 0);
         }
 
-        mdm_json_value(&j, NULL, &json);
         mdm_json_close(&j, ']');
 
         if (mdm_json_end(&j, &texts[n]) != MDM_OK) {

@@ -19,12 +19,11 @@
 
 
 /*
- * "watchers": {name: {"items": [prefixes], "set": name}, …}; "filters": {set:
- * filter, …}, or empty; both as a partition has them.  *dst is the arena's.
- * MDM_OK; MDM_DECLINED: they are none; MDM_ERROR: no memory.
+ * "watchers": {name: {"items": [prefixes], "set": name}, …}, as a partition has
+ * them.  *dst is the arena's.  MDM_OK; MDM_DECLINED: they are none; MDM_ERROR: no memory.
  */
 mdm_int_t mdm_ddm_watch_compile(mdm_arena_t *arena, const mdm_str_t *watchers,
-    const mdm_str_t *filters, mdm_str_t *dst);
+    mdm_str_t *dst);
 
 /*
  * The watchers of some values, as the script takes them (see

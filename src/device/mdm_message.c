@@ -113,16 +113,21 @@ mdm_str_t *
 mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
     mdm_uint_t more, mdm_int_t state)
 {
+    return (mdm_exchange_calls(x, 1, state) == MDM_CALL)
+           ? mdm_message_args(x, 0, script, more) : NULL;
+}
+
+
+mdm_str_t *
+mdm_message_args(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script,
+    mdm_uint_t more)
+{
     mdm_str_t      *args, *who;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
-        return NULL;
-    }
-
-    args = mdm_exchange_call(x, 0, script, &m->en.tag, more);
+    args = mdm_exchange_call(x, i, script, &m->en.tag, more);
     if (args == NULL) {
         return NULL;
     }

@@ -75,6 +75,10 @@ mdm_int_t mdm_message_nonce(mdm_exchange_t *x, mdm_message_t *m);
 mdm_str_t *mdm_message_call(mdm_exchange_t *x, const mdm_script_t *script,
     mdm_uint_t more, mdm_int_t state);
 
+/* the same as call i of a round that was started, of several calls */
+mdm_str_t *mdm_message_args(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_script_t *script, mdm_uint_t more);
+
 /*
  * Fills in call i: a script on the certificate's own key, with the device as
  * ARGV.  MDM_OK or MDM_ERROR.

@@ -2,450 +2,242 @@
 -- changed.  Include event, clock, queue, status and era before.
 -- "ctx" is made for each script call.  It has now (Unix seconds), and uuid and
 -- body of the command that tells channels; scan is 1 if only changes of the
--- replica matter.  It keeps what was read of the replica and computed, so that
--- channels with the same sets cost one manifest; cost counts the declarations
--- of all others.
+-- replica matter.
 
-local ddm_kinds = {a = 'activation', s = 'asset', c = 'configuration',
-                   m = 'management'}
+-- Work of a script, in steps of about a microsecond: what is begun below this
+-- is done, then the script ends.
+local ddm_budget = 1500
 
-local function ddm_unescape(s)
-    if not string.find(s, '%', 1, true) then
-        return s
-    end
+--@include ddm_replica
+--@include ddm_manifest
 
-    return (string.gsub(s, '%%(%x%x)', function(digits)
-        return string.char(tonumber(digits, 16))
-    end))
-end
+local ddm_facts = {'serial', 'model', 'product', 'name', 'os'}
 
--- order by bytes: Lua's "<" depends on the locale of the server
-local function ddm_before(a, b)
-    for i = 1, math.min(#a, #b) do
-        local x, y = string.byte(a, i), string.byte(b, i)
+-- A channel, as filters and variables see it.  "v" has type and parent; given:
+-- what was assigned to it: field, value, …
+local function ddm_who(T, id, v, given)
+    local who = {id = id, kind = v[1], device = v[2] or id, tags = {}}
+    local vars, facts = {}, nil
 
-        if x ~= y then
-            return x < y
+    for i = 1, #given, 2 do
+        if string.sub(given[i], 1, 2) == 'v:' then
+            vars[string.sub(given[i], 3)] = given[i + 1]
+        elseif given[i] == 'sub' then
+            who.own = given[i + 1]
         end
     end
 
-    return #a < #b
-end
+    local function known()
+        if not facts then
+            local d = redis.call('HMGET', T .. ':e:' .. who.device,
+                                 unpack(ddm_facts))
+            local u = redis.call('HMGET', T .. ':e:' .. id, 'short_name',
+                                 'long_name')
 
-local function ddm_open(T, ctx)
-    if ctx.filters then
-        return
-    end
+            facts = {short_name = u[1] or '', long_name = u[2] or '',
+                     enrollment_id = ddm_unescape(id),
+                     device_id = ddm_unescape(who.device)}
 
-    local v = redis.call('HMGET', T .. ':ddm', 'rev', 'to', 'from', 'sets',
-                         'f', 'of')
-
-    ctx.rev = v[1]
-    ctx.filters = v[5] and cjson.decode(v[5]) or {}
-    ctx.filtered = next(ctx.filters) ~= nil
-    ctx.defs, ctx.bases, ctx.changed, ctx.left = {}, {}, {}, {}
-    ctx.from = tonumber(v[3] or '-1')
-
-    -- a scan is under way: what it has to tell
-
-    if v[2] and v[2] ~= v[1] then
-
-        for _, set in ipairs(cjson.decode(v[4] or '[]')) do
-            ctx.changed[set] = true
-        end
-
-        ctx.left = cjson.decode(v[6] or '{}')
-    end
-end
-
--- the replica's definition of a set, or false
-local function ddm_set(T, ctx, set)
-    local def = ctx.defs[set]
-
-    if def == nil then
-        def = redis.call('HGET', T .. ':dd', set)
-        def = def and cjson.decode(def)
-        ctx.defs[set] = def
-    end
-
-    return def
-end
-
-local function ddm_any(list, value)
-    for _, one in ipairs(list) do
-        if one == value
-            or string.sub(one, -1) == '*'
-               and string.sub(value, 1, #one - 1) == string.sub(one, 1, -2)
-        then
-            return true
-        end
-    end
-
-    return false
-end
-
--- what is known of a channel's device, read when it is needed
-local function ddm_facts(T, who)
-    if not who.facts then
-        local d = redis.call('HMGET', T .. ':e:' .. who.device, 'serial',
-                             'model', 'product', 'name', 'os')
-        local u = redis.call('HMGET', T .. ':e:' .. who.id, 'short_name',
-                             'long_name')
-
-        who.facts = {
-            serial = d[1] or '', model = d[2] or '', product = d[3] or '',
-            name = d[4] or '', os = d[5] or '', short_name = u[1] or '',
-            long_name = u[2] or '', enrollment_id = ddm_unescape(who.id),
-            device_id = ddm_unescape(who.device)
-        }
-    end
-
-    return who.facts
-end
-
-local function ddm_fits(T, filter, who)
-    local list = filter.type
-
-    if list and #list > 0 and not ddm_any(list, who.kind) then
-        return false
-    end
-
-    list = filter.tag
-
-    if list and #list > 0 then
-        local found = false
-
-        for _, tag in ipairs(who.tags) do
-            found = found or ddm_any(list, tag)
-        end
-
-        if not found then
-            return false
-        end
-    end
-
-    list = filter.model
-
-    if list and #list > 0 then
-        local facts = ddm_facts(T, who)
-
-        return ddm_any(list, facts.model) or ddm_any(list, facts.product)
-    end
-
-    return true
-end
-
--- The union of sets and of a channel's own subscription, sorted: what all
--- channels with the same sets share.
-local function ddm_base(T, ctx, names, own)
-    local at, items, seen = {}, {}, {}
-    local base = {list = {}}
-
-    local function subscribe(list)
-        for _, item in ipairs(list) do
-            if not seen[item] then
-                seen[item] = true
-                items[#items + 1] = item
-            end
-        end
-    end
-
-    for _, set in ipairs(names) do
-        local def = ctx.defs[set]
-
-        for _, d in ipairs(def.d or {}) do
-            local key = ddm_kinds[d[1]] .. '/' .. d[2]
-
-            if not at[key] or def.r > at[key].rev then
-                at[key] = {key = key, id = d[2], kind = d[1], token = d[3],
-                           vars = d[4] ~= '' and d[4], rev = def.r}
+            for i, name in ipairs(ddm_facts) do
+                facts[name] = d[i] or ''
             end
         end
 
-        subscribe(def.s or {})
+        return facts
     end
 
-    subscribe(own and cjson.decode(own) or {})
-
-    if #items > 0 then
-        table.sort(items, ddm_before)
-
-        local id = 'ngx_mdm.status-subscriptions'
-        local token = redis.sha1hex(table.concat(items, '\n'))
-
-        at.c = {key = 'configuration/' .. id, id = id, kind = 'c',
-                token = token, template = '-'}
-
-        id = id .. '.activation'
-
-        at.a = {key = 'activation/' .. id, id = id, kind = 'a',
-                token = token, template = '-'}
-
-        base.subs = cjson.encode(items)
+    function who.models()
+        return {known().model, known().product}
     end
 
-    for _, d in pairs(at) do
-        d.head = '{"Identifier":' .. cjson.encode(ddm_unescape(d.id))
-                 .. ',"ServerToken":"'
-        base.list[#base.list + 1] = d
-        base.vars = base.vars or d.vars
+    function who.value(name)
+        return vars[name] or known()[name] or ''
     end
 
-    table.sort(base.list, function(a, b)
-        return ddm_before(a.key, b.key)
-    end)
+    -- all that a value may be of
 
-    return base
-end
+    function who.all()
+        local text = {}
 
--- {token (false: it is empty), tokens of the list, values of variables}
-local function ddm_manifest(T, ctx, who, base)
-    if base.manifest then
-        return base.manifest
-    end
-
-    ctx.cost = (ctx.cost or 0) + #base.list
-
-    local m, lines = {tokens = {}, base = base}, {}
-
-    for i, d in ipairs(base.list) do
-        local token = d.token
-
-        if d.vars then
-            m.values = m.values or {}
-
-            for name in string.gmatch(d.vars, '[^,]+') do
-                local value = who.vars[name] or ddm_facts(T, who)[name] or ''
-
-                m.values[name] = value
-                token = token .. '\n' .. name .. '=' .. value
+        for i = 1, #given, 2 do
+            if string.sub(given[i], 1, 2) == 'v:' then
+                text[#text + 1] = given[i] .. '=' .. given[i + 1]
             end
-
-            token = redis.sha1hex(token)
         end
 
-        m.tokens[i] = token
-        lines[i] = d.key .. '\t' .. token .. '\n'
+        table.sort(text)
+
+        for _, name in ipairs({'serial', 'model', 'product', 'name', 'os',
+                               'short_name', 'long_name'})
+        do
+            text[#text + 1] = known()[name]
+        end
+
+        return id .. '\n' .. table.concat(text, '\n')
     end
 
-    m.token = #lines > 0 and redis.sha1hex(table.concat(lines))
-
-    if not base.vars then
-        base.manifest = m
-    end
-
-    return m
+    return who
 end
 
--- the answer to declaration-items
-local function ddm_items(m)
-    local lists = {a = {}, s = {}, c = {}, m = {}}
+-- the names of the sets whose filters fit a channel: {[name] = true}
+local function ddm_filter_sets(T, id, kind, device)
+    local ctx, names, given = {}, {}, {}
 
-    for i, d in ipairs(m.base.list) do
-        local list = lists[d.kind]
-
-        list[#list + 1] = d.head .. m.tokens[i] .. '"}'
-    end
-
-    return '{"Declarations":{"Activations":[' .. table.concat(lists.a, ',')
-           .. '],"Assets":[' .. table.concat(lists.s, ',')
-           .. '],"Configurations":[' .. table.concat(lists.c, ',')
-           .. '],"Management":[' .. table.concat(lists.m, ',')
-           .. ']},"DeclarationsToken":"' .. m.token .. '"}'
-end
-
-local function ddm_write(T, m)
-    local key = T .. ':dm:' .. m.token
-    local args = {'HSET', key, 'items', ddm_items(m)}
-
-    local function put(field, value)
-        args[#args + 1] = field
-        args[#args + 1] = value
-
-        if #args >= 200 then
-            redis.call(unpack(args))
-            args = {'HSET', key}
+    for _, field in ipairs(redis.call('HKEYS', T .. ':d:' .. id)) do
+        if string.sub(field, 1, 2) == 't:' then
+            given[#given + 1] = field
+            given[#given + 1] = '1'
         end
     end
 
-    if m.base.subs then
-        put('subs', m.base.subs)
+    ddm_open(T, ctx)
+
+    local who = ddm_who(T, id, {kind, device}, given)
+
+    for _, def in ipairs(ddm_sets_of(T, ctx, who, given).sets) do
+        names[def.name] = true
     end
 
-    if m.values then
-        put('vars', cjson.encode(m.values))
-    end
-
-    for i, d in ipairs(m.base.list) do
-        put(d.key, m.tokens[i] .. ' ' .. (d.template or d.token))
-    end
-
-    if #args > 2 then
-        redis.call(unpack(args))
-    end
+    return names
 end
 
--- one more channel has this manifest
-local function ddm_hold(T, m)
-    local key = T .. ':dm:' .. m.token
+-- What the manifest of a channel is by now.  Writes nothing but slices of one
+-- that is large.  nil: there is nothing to say of the channel.  Else "more":
+-- call again; dt: its token until now; token: that of the manifest (false: it
+-- is empty), digest, and m, where it was made just now.
+-- given: what it was assigned, field, value, …, where that is not in T:d:<id>
+-- yet
+local function ddm_plan(T, id, ctx, given)
+    ddm_open(T, ctx)
+    era_enter(T, id)
+    ddm_filters(T, ctx)
+    ddm_cost(ctx, 15)
 
-    if redis.call('HINCRBY', key, 'refs', 1) > 1 then
-        return
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'dt',
+                         'db')
+
+    given = given or redis.call('HGETALL', T .. ':d:' .. id)
+
+    if not v[1] or #given == 0 and not v[3] and not ctx.any then
+        return nil
     end
 
-    redis.call('HSET', key, 'refs', 1)
+    local who = ddm_who(T, id, v, given)
+    local found = ddm_sets_of(T, ctx, who, given)
+    local plan = {dt = v[3], db = v[4], digest = found.digest, found = found,
+                  token = false, who = who}
 
-    if redis.call('HEXISTS', key, 'items') == 0 then
-        ddm_write(T, m)
+    if not found.digest then
+        return plan
     end
 
-    redis.call('PERSIST', key)
-end
+    -- neither what it was given nor what is known of it changes in a scan
 
--- does a scan that is under way have anything for this channel?
-local function ddm_touched(T, ctx, who, names, mine)
-    for _, set in ipairs(names) do
-        if ctx.changed[set] then
-            return true
-        end
+    if ctx.scan and found.digest == v[4] then
+        plan.token = v[3]
+        return plan
     end
 
-    for set, filter in pairs(ctx.left) do
-        if not mine[set] and ddm_fits(T, filter, who) then
-            return true
-        end
+    local token = ddm_known(T, ctx, who, found.digest)
+
+    if token then
+        plan.token = token ~= '' and token
+
+    elseif found.count > ddm_slice then
+        ddm_more(T, ctx, who, found.digest, found.sets)
+        plan.more = true
+
+    else
+        plan.m = ddm_make(T, ctx, who, found.sets)
+        plan.token = plan.m.token
     end
 
-    return false
+    return plan
 end
 
 -- does a scan that is under way want this channel to be told?
-local function ddm_wanted(T, ctx, who, names, mine, m, changed)
-    if next(ctx.changed) == nil then
-        return false
-    end
+local function ddm_wanted(ctx, plan, changed)
+    local found = plan.found
 
-    for _, set in ipairs(names) do
-        local def = ctx.changed[set] and ctx.defs[set]
+    -- left: sets that it may have had until their filters changed
 
-        if def and (changed and def.n > ctx.from
-                    or m.token and def.x > 0 and def.x > ctx.from)
-        then
-            return true
-        end
-    end
-
-    -- a set that the channel left because the filter changed
-
-    for set, filter in pairs(changed and ctx.left or {}) do
-        local def = not mine[set] and ddm_set(T, ctx, set)
-
-        if def and def.n > ctx.from and ddm_fits(T, filter, who) then
-            return true
-        end
-    end
-
-    return false
+    return ctx.scanning
+           and (changed and (found.n > ctx.from or ctx.left)
+                or plan.token and found.x > 0 and found.x > ctx.from)
+           or false
 end
 
--- Computes the manifest of a channel and keeps it.  Returns whether it changed,
+-- Keeps what was planned for a channel.  Returns whether its manifest changed,
 -- its token (false: it is empty), and whether a scan wants it to be told.
-local function ddm_refresh(T, id, ctx)
-    ddm_open(T, ctx)
-    era_enter(T, id)
-
-    local e = T .. ':e:' .. id
-    local v = redis.call('HMGET', e, 'type', 'parent', 'dt')
-    local given = redis.call('HGETALL', T .. ':d:' .. id)
-
-    if not v[1] or #given == 0 and not v[3] and not ctx.filtered then
+local function ddm_commit(T, id, ctx, plan)
+    if not plan then
         return false, false, false
     end
 
-    local who = {id = id, kind = v[1], device = v[2] or id, tags = {},
-                 vars = {}}
-    local names, mine, own = {}, {}, nil
+    local e = T .. ':e:' .. id
+    local m, token = plan.m, plan.token
+    local changed = token ~= plan.dt
+    local wanted = ddm_wanted(ctx, plan, changed)
 
-    for i = 1, #given, 2 do
-        local what = string.sub(given[i], 1, 2)
-        local rest = string.sub(given[i], 3)
+    if m then
+        if token then
+            ddm_write(T, m)
 
-        if what == 's:' then
-            if ddm_set(T, ctx, rest) then
-                names[#names + 1] = rest
-                mine[rest] = true
+            if redis.call('HEXISTS', T .. ':dm:' .. token, 'refs') == 0 then
+                redis.call('EXPIRE', T .. ':dm:' .. token, ddm_kept)
             end
+        end
 
-        elseif what == 't:' then
-            who.tags[#who.tags + 1] = ddm_unescape(rest)
+        ddm_remember(T, ctx, plan.who, plan.digest, ddm_names(m.values),
+                     token)
+    end
 
-        elseif what == 'v:' then
-            who.vars[rest] = given[i + 1]
-
-        elseif given[i] == 'sub' then
-            own = given[i + 1]
+    if (plan.digest or false) ~= plan.db then
+        if plan.digest then
+            redis.call('HSET', e, 'db', plan.digest)
+        else
+            redis.call('HDEL', e, 'db')
         end
     end
-
-    for set, filter in pairs(ctx.filters) do
-        if not mine[set] and ddm_fits(T, filter, who)
-            and ddm_set(T, ctx, set)
-        then
-            names[#names + 1] = set
-            mine[set] = true
-        end
-    end
-
-    if ctx.scan and not ddm_touched(T, ctx, who, names, mine) then
-        return false, v[3], false
-    end
-
-    if #names > 1 then
-        table.sort(names)
-    end
-
-    local key = table.concat(names, ' ') .. '\n' .. (own or '')
-    local base = ctx.bases[key]
-
-    if not base then
-        base = ddm_base(T, ctx, names, own)
-        ctx.bases[key] = base
-    end
-
-    local m = ddm_manifest(T, ctx, who, base)
-    local changed = m.token ~= v[3]
-    local wanted = ddm_wanted(T, ctx, who, names, mine, m, changed)
 
     if not changed then
-        return false, m.token, wanted
+        return false, token, wanted
     end
 
     local last = redis.call('HMGET', e, 'dts', 'dm')
 
-    if m.token then
-        ddm_hold(T, m)
-        redis.call('HSET', e, 'dt', m.token)
+    ddm_cost(ctx, 10)
+
+    if token then
+        local key = T .. ':dm:' .. token
+
+        if redis.call('HINCRBY', key, 'refs', 1) <= 1 then
+            redis.call('HSET', key, 'refs', 1)
+            redis.call('PERSIST', key)
+        end
+
+        redis.call('HSET', e, 'dt', token)
     else
         redis.call('HDEL', e, 'dt')
     end
 
-    if v[3] then
-        ddm_drop(T, v[3])
+    if plan.dt then
+        ddm_drop(T, plan.dt)
     end
 
     -- what was handed out can be fetched until the next manifest is
 
-    if last[2] and last[2] == m.token then
+    if last[2] and last[2] == token then
         redis.call('HDEL', e, 'dm')
 
-    elseif v[3] and not last[2] then
-        redis.call('HSET', e, 'dm', v[3])
+    elseif plan.dt and not last[2] then
+        redis.call('HSET', e, 'dm', plan.dt)
     end
 
     redis.call('HSET', e, 'dts',
                math.max(ctx.now, tonumber(last[1] or '0') + 1))
 
-    return true, m.token, wanted
+    return true, token, wanted
 end
 
 -- Queues the command that makes a channel ask for its declarations, unless
@@ -473,14 +265,21 @@ local function ddm_notify(T, id, ctx)
 
     queue_push(T, id, ctx.uuid)
     redis.call('HSET', T .. ':e:' .. id, 'dc', ctx.uuid)
+    ddm_cost(ctx, 15)
 
     return 1
 end
 
--- A channel can be told from now on, or has said something new of itself.
--- Returns 1 if the partition never had a replica, else 0.
+-- A channel can be told from now on ("fresh"), or has said something new of
+-- itself.  Returns 1 if it is to be called again, else 0.
 local function ddm_enabled(T, id, ctx, limit, fresh)
-    local changed, token, wanted = ddm_refresh(T, id, ctx)
+    local plan = ddm_plan(T, id, ctx)
+
+    if plan and plan.more then
+        return 1
+    end
+
+    local changed, token, wanted = ddm_commit(T, id, ctx, plan)
 
     -- one that enrolled again may have kept what it had
 
@@ -493,7 +292,7 @@ local function ddm_enabled(T, id, ctx, limit, fresh)
               {command_uuid = ctx.uuid})
     end
 
-    return ctx.rev and 0 or 1
+    return 0
 end
 
 -- A channel starts anew, or is gone.  What was assigned to it stays.
@@ -505,6 +304,6 @@ local function ddm_forget(T, id)
         ddm_drop(T, token)
     end
 
-    redis.call('HDEL', e, 'dt', 'dm', 'dc', 'dx', 'dk')
+    redis.call('HDEL', e, 'dt', 'db', 'dm', 'dc', 'dx', 'dk')
     status_forget(T, id)
 end

@@ -58,7 +58,7 @@ local function era_enter(T, id)
         ddm_drop(T, v[4])
     end
 
-    redis.call('HDEL', e, 'dt', 'dm', 'dc', 'dx', 'dk', 'mtoken',
+    redis.call('HDEL', e, 'dt', 'db', 'dm', 'dc', 'dx', 'dk', 'mtoken',
                'awaiting', 'not_on_console')
     redis.call('HSET', e, 'enabled', 0, 'era', era(T, v[1]))
     status_forget(T, id)

@@ -26,13 +26,24 @@ local function facts_tell(T, device, ctx, limit, upgraded)
         return upgraded and redis.call('HDEL', T .. ':e:' .. id, 'dx') == 1
     end
 
-    ddm_enabled(T, device, ctx, limit, again(device))
+    -- one that is too large for one script is made all the same: nobody would
+    -- call again
+
+    local function tell(id)
+        local fresh = again(id)
+
+        while ddm_enabled(T, id, ctx, limit, fresh) == 1 do
+            ctx.cost = 0
+        end
+    end
+
+    tell(device)
 
     for i, user in ipairs(redis.call('SMEMBERS', T .. ':users:' .. device)) do
-        if i > facts_users or (ctx.cost or 0) > 1000 then
+        if i > facts_users or (ctx.cost or 0) > ddm_budget then
             break
         end
 
-        ddm_enabled(T, user, ctx, limit, again(user))
+        tell(user)
     end
 end

@@ -6,32 +6,20 @@ local watch_told, watch_large = 100, 4096
 
 -- Does "what" hold for who watches here?  A channel is in a set because it was
 -- put there, or by the set's filter.
-local function watch_in(T, who, set, filter)
+local function watch_in(T, who, set)
     if not set
         or redis.call('HEXISTS', T .. ':d:' .. who.id, 's:' .. set) == 1
     then
         return true
     end
 
-    if not filter then
-        return false
-    end
+    who.sets = who.sets or ddm_filter_sets(T, who.id, who.kind, who.device)
 
-    if not who.tags then
-        who.tags = {}
-
-        for _, field in ipairs(redis.call('HKEYS', T .. ':d:' .. who.id)) do
-            if string.sub(field, 1, 2) == 't:' then
-                who.tags[#who.tags + 1] = ddm_unescape(string.sub(field, 3))
-            end
-        end
-    end
-
-    return ddm_fits(T, filter, who)
+    return who.sets[set] or false
 end
 
 -- A function for the names of those who watch a path, sorted.  "watch" is JSON:
--- {"w":[[name, set, filter], …], "p":{prefix: [index in w, from 1], …}}.
+-- {"w":[[name, set or false], …], "p":{prefix: [index in w, from 1], …}}.
 local function watch_by(T, who, watch)
     local all = cjson.decode(watch)
     local names, lengths, known, found = {}, {}, {}, {}
@@ -47,7 +35,7 @@ local function watch_by(T, who, watch)
         if names[i] == nil then
             local w = all.w[i]
 
-            names[i] = watch_in(T, who, w[2], w[3]) and w[1]
+            names[i] = watch_in(T, who, w[2]) and w[1]
         end
 
         return names[i]

@@ -5,8 +5,9 @@
 -- notify: 1: it is told by the command uuid, body; what: name of the event;
 -- ops: op, field, value, …; op "set", "delete", or "clear": all fields that
 -- begin so
--- {0, 1: something changed, 1: a command was queued, rev of the replica (-1:
--- there is none)}; {-1, prefix}: too many of these
+-- {0, 1: something changed, 1: a command was queued, rev that all channels of
+-- the partition have (-1: none)}; {1}: call again, with the same; {-1, prefix}:
+-- too many of these
 --@include event
 --@include clock
 --@include queue
@@ -76,6 +77,19 @@ if #given + #taken == 0 then
     return {0, 0, 0, tonumber(ctx.rev or '-1')}
 end
 
+local assigned = {}
+
+for field, value in pairs(now) do
+    assigned[#assigned + 1] = field
+    assigned[#assigned + 1] = value
+end
+
+local plan = ddm_plan(T, id, ctx, assigned)
+
+if plan and plan.more then
+    return {1}
+end
+
 table.sort(given)
 table.sort(taken)
 
@@ -87,7 +101,7 @@ for _, field in ipairs(taken) do
     redis.call('HDEL', key, field)
 end
 
-local changed, _, wanted = ddm_refresh(T, id, ctx)
+local changed, _, wanted = ddm_commit(T, id, ctx, plan)
 local queued = 0
 
 if changed and notify == '1' or wanted then

@@ -111,7 +111,8 @@ redis.call('HSET', key, 'kind', kind, 'type', name, 'payload', payload,
            redis.sha1hex(name .. '\n' .. payload .. '\n' .. touch))
 redis.call('ZADD', D .. ':ids', 0, id)
 
-ddm_change(D, redis.call('SMEMBERS', D .. ':in:' .. id), notify)
+ddm_row(D, id, ddm_change(D, redis.call('SMEMBERS', D .. ':in:' .. id),
+                          notify))
 event(D, limit, 'api.Declaration', id,
       {by = who, address = address, type = name,
        change = old[1] and 'changed' or 'new'})

@@ -19,7 +19,8 @@ ddm_retire(D, id)
 redis.call('HSET', key, 'touch', touch, 'token',
            redis.sha1hex(v[1] .. '\n' .. v[2] .. '\n' .. touch))
 
-ddm_change(D, redis.call('SMEMBERS', D .. ':in:' .. id), notify)
+ddm_row(D, id, ddm_change(D, redis.call('SMEMBERS', D .. ':in:' .. id),
+                          notify))
 event(D, limit, 'api.Declaration', id,
       {by = who, address = address, type = v[1], change = 'touched'})
 

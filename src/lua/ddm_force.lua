@@ -4,6 +4,7 @@
 -- sets: each once, as many as nsets says that have to be there, then others
 -- {1, revision}; {0}: there is none of them; {-1, name}: there is no such set
 --@include event
+--@include ddm_change
 local D, n = KEYS[1], tonumber(nsets)
 local sets = {}
 
@@ -21,20 +22,9 @@ if #sets == 0 then
 end
 
 local rev = redis.call('HINCRBY', D .. ':meta', 'rev', 1)
-local args = {}
 
--- few calls of many: an argument list has its limit in Lua
-
-for i, set in ipairs(sets) do
-    args[#args + 1] = rev
-    args[#args + 1] = set
-
-    if #args == 1000 or i == #sets then
-        redis.call('ZADD', D .. ':sets', unpack(args))
-        redis.call('ZADD', D .. ':force', unpack(args))
-        args = {}
-    end
-end
+ddm_zadd(D .. ':sets', rev, sets)
+ddm_zadd(D .. ':force', rev, sets)
 
 event(D, limit, 'api.Notify', table.concat(sets, ','),
       {by = who, address = address, sets = #sets})

@@ -1,8 +1,9 @@
 --@args mode upto fields...
---@returns code rev
+--@returns code rev seen changed queued
 -- How far the rollout of a tenant's changes is.
 -- upto: revision; fields: field, value, … of the progress
--- mode "begin": {1, revision}; {3}: there never was anything to roll out
+-- mode "begin": {1, revision, and how far a rollout that was left is: channels
+-- looked at, changed, queued}; {3}: there never was anything to roll out
 -- mode "go", "quit": {1}
 -- mode "end": {1}: through; {2, revision}: there is more
 --@include time
@@ -26,7 +27,10 @@ if mode == 'begin' then
         redis.call('HDEL', job, 'finished')
     end
 
-    return {1, tonumber(rev)}
+    local v = redis.call('HMGET', job, 'seen', 'changed', 'queued')
+
+    return {1, tonumber(rev), tonumber(v[1] or '0'), tonumber(v[2] or '0'),
+            tonumber(v[3] or '0')}
 end
 
 for i = fields_at, #ARGV - 1, 2 do
@@ -40,6 +44,15 @@ if mode == 'end' then
     end
 
     redis.call('HSET', job, 'state', 'done', 'finished', now, 'rev', upto)
+
+    -- all partitions have heard that no set has these any more
+
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', D .. ':gone', '-inf', upto,
+                                   'LIMIT', 0, 500))
+    do
+        redis.call('ZREM', D .. ':gone', id)
+        redis.call('ZREM', D .. ':rows', id)
+    end
 end
 
 return {1}

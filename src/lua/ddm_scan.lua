@@ -1,6 +1,6 @@
 --@args who address limit most uuid body
 --@returns more seen changed queued
--- Carries the replica to the next channels of a partition.
+-- Carries the copy of the sets to the next channels of a partition.
 -- most: channels at most; uuid, body: of the command that tells them (another
 -- one each call)
 -- {more (1: call again), channels looked at, changed, queued}
@@ -13,27 +13,33 @@
 local T, most = KEYS[1], tonumber(most)
 local ctx = {now = clock(), uuid = uuid, body = body, scan = 1, cost = 0}
 local key = T .. ':ddm'
-local v = redis.call('HMGET', key, 'rev', 'to', 'after')
+local v = redis.call('HMGET', key, 'rev', 'to', 'after', 'stop', 'turn')
 
 if not v[2] or v[1] == v[2] then
     return {0, 0, 0, 0}
 end
 
+-- from where the last call was, to the end, and from the start to where it was
+-- when the copy changed last
+
 local ids = redis.call('ZRANGEBYLEX', T .. ':ids', v[3] and '(' .. v[3] or '-',
-                       '+', 'LIMIT', 0, most)
+                       v[5] and '[' .. v[4] or '+', 'LIMIT', 0, most)
 local seen, changes, told = 0, 0, {}
 
 for _, id in ipairs(ids) do
+    if ctx.cost > ddm_budget then
+        break
+    end
 
-    -- variables make manifests that are each other's like in nothing
+    local plan = ddm_plan(T, id, ctx)
 
-    if ctx.cost > 1000 then
+    if plan and plan.more then
         break
     end
 
     seen = seen + 1
 
-    local changed, _, wanted = ddm_refresh(T, id, ctx)
+    local changed, _, wanted = ddm_commit(T, id, ctx, plan)
 
     if changed then
         changes = changes + 1
@@ -47,10 +53,18 @@ end
 local more = (#ids == most or seen < #ids) and 1 or 0
 
 if more == 1 then
-    redis.call('HSET', key, 'after', ids[seen])
+    if seen > 0 then
+        redis.call('HSET', key, 'after', ids[seen])
+    end
+
+elseif v[4] and not v[5] then
+    redis.call('HSET', key, 'turn', 1)
+    redis.call('HDEL', key, 'after')
+    more = 1
+
 else
     redis.call('HSET', key, 'rev', v[2])
-    redis.call('HDEL', key, 'after', 'from', 'sets', 'of')
+    redis.call('HDEL', key, 'after', 'stop', 'turn', 'left')
 end
 
 if #told > 0 then

@@ -38,7 +38,20 @@ else
     redis.call('SADD', D .. ':in:' .. id, set)
 end
 
-ddm_change(D, {set}, notify)
+local rev = ddm_change(D, {set}, notify)
+local others = redis.call('SCARD', D .. ':in:' .. id)
+
+redis.call('ZADD', D .. ':defs', rev, set)
+
+if have and others == 0 then
+    ddm_row(D, id, rev)
+    redis.call('ZADD', D .. ':gone', rev, id)
+
+elseif not have and others == 1 then
+    ddm_row(D, id, rev)
+    redis.call('ZREM', D .. ':gone', id)
+end
+
 event(D, limit, 'api.Set', set,
       {by = who, address = address, declaration = id,
        change = have and 'removed' or 'added'})

@@ -25,7 +25,7 @@ else
     redis.call('SET', key, value)
 end
 
-ddm_change(D, {set}, notify)
+redis.call('ZADD', D .. ':defs', ddm_change(D, {set}, notify), set)
 event(D, limit, 'api.Set', set,
       {by = who, address = address,
        change = (which == 'f' and 'filter' or 'subscriptions')})

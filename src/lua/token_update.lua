@@ -1,11 +1,13 @@
 --@args who address limit id device cert kind nonce awaiting unlock raw uuid
 --@args body fields...
---@returns code tally first
+--@returns code tally fresh follow replica
 -- TokenUpdate: the channel can be pushed from now on.
 -- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
 -- tells of declarations; fields: field, value, …
--- {0, tally, 1: the partition has no declarations yet}; {code of auth()};
--- {-7}: too many user channels
+-- {0, tally, 1: the channel can be told from now on, follow: 1: its
+-- declarations are those of the replica's revision, 2: ddm_channel is to be
+-- called; replica (-1: there is none)}; {code of auth()}; {-7}: too many user
+-- channels
 --@include event
 --@include queue
 --@include auth
@@ -26,7 +28,7 @@ local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
 -- the answer was lost, and perhaps all that should have followed it
 
 if v[4] == nonce then
-    return {0, tonumber(v[2]), 1 - redis.call('HEXISTS', T .. ':ddm', 'rev')}
+    return {0, tonumber(v[2]), 1, 2, -1}
 end
 
 if id ~= device and not v[1] then
@@ -55,7 +57,15 @@ local tally = redis.call('HINCRBY', e, 'tally', 1)
 redis.call('HSET', e, 'enabled', 1, 'once', nonce, 'updated', now,
            'last_seen', now)
 
+-- what filters and variables go by
+
+local names = {short_name = 1, long_name = 1}
+local fresh = v[5] ~= '1'
+local look = fresh
+
 for i = fields_at, #ARGV - 1, 2 do
+    look = look or names[ARGV[i]]
+                   and redis.call('HGET', e, ARGV[i]) ~= ARGV[i + 1]
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -94,6 +104,7 @@ event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
 
 old_sweep(T)
 
-local ctx = {now = now, uuid = uuid, body = body}
+local ctx = {now = now, uuid = uuid, body = body, scan = not look and 1 or nil}
+local follow = 1 + ddm_enabled(T, id, ctx, limit, fresh)
 
-return {0, tally, ddm_enabled(T, id, ctx, limit, v[5] ~= '1')}
+return {0, tally, fresh and 1 or 0, follow, tonumber(ctx.to or '-1')}

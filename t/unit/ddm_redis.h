@@ -52,7 +52,12 @@ run(mdm_uint_t method, const char *uri, const char *body)
 
     if (x->status == 204 || x->status == 304) {
         assert_int_equal(x->response.len, 0);
-        assert_int_equal(x->kick != NULL, x->status == 204);
+
+        /* what is given to an enrollment is told in that call */
+
+        if (strncmp(uri, "/v1/enrollment-", 15) != 0) {
+            assert_int_equal(x->kick != NULL, x->status == 204);
+        }
     }
 
     return x->status;

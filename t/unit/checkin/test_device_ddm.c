@@ -11,7 +11,7 @@
 
 
 static mdm_unit_fault_e
-no_kick(mdm_call_t *call, mdm_uint_t n, void *data)
+no_rev(mdm_call_t *call, mdm_uint_t n, void *data)
 {
     (void) n;
     (void) data;
@@ -21,13 +21,14 @@ no_kick(mdm_call_t *call, mdm_uint_t n, void *data)
 }
 
 
-/* when somebody must look, 0: nobody need */
-
-static long long
-due(void **state)
+static mdm_unit_fault_e
+no_changes(mdm_call_t *call, mdm_uint_t n, void *data)
 {
-    return redis_int("EVAL %s 0", "return tonumber(redis.call('ZSCORE', "
-                     "'mdm:{work}:due:rollout', 'default') or '0')");
+    (void) n;
+    (void) data;
+
+    return (call->script == &mdm_script_ddm_changes) ? MDM_UNIT_FAULT_BEFORE
+                                                     : MDM_UNIT_FAULT_NONE;
 }
 
 
@@ -43,43 +44,48 @@ test_first_channel(void **state)
     /* a tenant without sets keeps nothing */
 
     enroll(state, CERT_A);
-    assert_int_equal(redis->rounds, 2);
+    assert_int_equal(redis->rounds, 1);
     assert_null(x->kick);
     assert_int_equal(redis_int("EXISTS mdm:{default/ddm}:job"), 0);
     assert_int_equal(redis_int("EXISTS mdm:{work}:due:rollout"), 0);
 
+    /* it gets them before the device is answered */
+
     redis_int("HSET mdm:{default/ddm}:meta rev 7");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_int_equal(redis->rounds, 3);
+    assert_int_equal(redis->rounds, 5);
     assert_string_equal(x->kick, "rollout");
-    assert_true(due(state) > 0);
+    assert_string_equal(redis_str("HGET mdm:{default/0}:ddm to"), "7");
 
-    /* a worker that ended before it could say so: the device asks again */
-
-    redis_int("DEL mdm:{work}:due:rollout mdm:{work}:state");
+    /* it has them now */
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_true(due(state) > 0);
+    assert_int_equal(redis->rounds, 1);
+    assert_null(x->kick);
 
     /* the node of the sets is away: that is no reason to refuse a device */
 
-    redis->fault = no_kick;
+    redis_int("HSET mdm:{default/ddm}:meta rev 8");
+    redis->fault = no_rev;
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_string_equal(x->kick, "rollout");
 
     redis->fault = NULL;
 
-    /* it has them now */
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(redis_str("HGET mdm:{default/0}:ddm to"), "8");
 
-    redis_int("DEL mdm:{work}:due:rollout mdm:{work}:state");
-    redis_int("HSET mdm:{default/0}:ddm rev 7");
+    /* it goes away in between */
+
+    redis_int("HSET mdm:{default/ddm}:meta rev 9");
+    redis->fault = no_changes;
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
-    assert_int_equal(redis->rounds, 1);
-    assert_null(x->kick);
-    assert_int_equal(redis_int("EXISTS mdm:{work}:due:rollout"), 0);
+    assert_string_equal(x->kick, "rollout");
+
+    redis->fault = NULL;
 }
 
 
@@ -98,9 +104,11 @@ test_full_queue(void **state)
         assert_true(enqueue(state, UDID, uuid));
     }
 
-    redis_int("HSET mdm:{default/0}:ddm rev 1");
-    redis_int("HSET mdm:{default/0}:dd s %s",
-              "{\"r\":1,\"n\":1,\"x\":0,\"d\":[[\"c\",\"i\",\"t\",\"\"]]}");
+    redis_int("HSET mdm:{default/0}:ddm rev 1 to 1");
+    redis_int("HSET mdm:{default/0}:dd s %s", "0 1 1 0 1");
+    redis_int("HSET mdm:{default/0}:ds d:s configuration/i");
+    redis_int("HSET mdm:{default/0}:dk configuration/i "
+              "0123456789012345678901234567890123456789");
     redis_int("HSET mdm:{default/0}:d:" UDID " s:s 1");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);

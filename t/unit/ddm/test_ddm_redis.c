@@ -65,7 +65,7 @@ script(const mdm_script_t *s, mdm_uint_t n, const char *one, const char *two)
 }
 
 
-/* all that partitions are told from a revision on, as one text */
+/* all that partitions are told from a revision on, a line each */
 
 static const char *
 since(const char *from)
@@ -75,10 +75,12 @@ since(const char *from)
     static char   text[65536];
     mdm_reply_t  *reply;
 
-    reply = script(&mdm_script_ddm_changes, 1, from, NULL);
+    reply = script(&mdm_script_ddm_changes, 2, from, "100000");
     text[0] = '\0';
 
-    for (i = 1; i < reply->nelements; i++) {
+    assert_int_equal(mdm_reply_int(reply, MDM_RET_DDM_CHANGES_LAST, 0), 1);
+
+    for (i = MDM_RET_DDM_CHANGES_WATCHERS; i < reply->nelements; i++) {
         s = mdm_reply_str(reply, i);
 
         (void) snprintf(text + strlen(text), sizeof(text) - strlen(text),
@@ -357,13 +359,15 @@ test_sets(void **state)
 
     assert_int_equal(put(TEST("a", "y")), 204);
     assert_int_equal(rev(), 4);
-    assert_non_null(strstr(since("3"), "s:1\n{\"r\":4,\"n\":4,\"x\":0,"));
-    assert_non_null(strstr(since("3"), "t\n{\"r\":4,\"n\":4,\"x\":0,"));
+    assert_non_null(strstr(since("3"), "s\ns:1\n4 4 0\n"));
+    assert_non_null(strstr(since("3"), "s\nt\n4 4 0\n"));
+    assert_non_null(strstr(since("3"), "d\na\n\nconfiguration/ "));
+    assert_null(strstr(since("3"), "m\n"));
 
     assert_int_equal(run(MDM_POST, "/v1/declarations/b%2Fc/touch?nonotify=1",
                          ""), 204);
-    assert_non_null(strstr(since("4"), "s:1\n{\"r\":5,\"n\":4,\"x\":0,"));
-    assert_null(strstr(since("4"), "t\n"));
+    assert_non_null(strstr(since("4"), "s\ns:1\n5 4 0\n"));
+    assert_null(strstr(since("4"), "s\nt\n"));
 
     /* a set that is empty is not listed, but partitions hear of it */
 
@@ -371,7 +375,14 @@ test_sets(void **state)
                          ""), 204);
     assert_string_equal(get("/v1/sets"), "[\"s:1\"]");
     assert_string_equal(since("5"),
-                        "{}\nt\n{\"r\":6,\"n\":6,\"x\":0,\"d\":[]}\n");
+                        "\nm\nt\n6 6\n\n\n\ns\nt\n6 6 0\n\n\n");
+
+    /* the same of a declaration that no set has any more, nor is there */
+
+    assert_int_equal(run(MDM_DELETE, "/v1/set-declarations/s%3A1?declaration=a",
+                         ""), 204);
+    assert_int_equal(run(MDM_DELETE, "/v1/declarations/a", ""), 204);
+    assert_non_null(strstr(since("6"), "d\na\n\n\n\nm\n"));
 }
 
 
@@ -419,9 +430,8 @@ test_filters(void **state)
     assert_string_equal(get("/v1/set-filters/s"),
                         "{\"model\":[\"iPad\"],\"tag\":[\"a*\"]}");
     assert_string_equal(get("/v1/sets"), "[\"s\"]");
-    assert_string_equal(since("0"), "{}\ns\n{\"r\":1,\"n\":1,\"x\":0,"
-                        "\"d\":[],\"f\":{\"model\":[\"iPad\"],"
-                        "\"tag\":[\"a*\"]}}\n");
+    assert_string_equal(since("0"), "\nm\ns\n1 1\n{\"model\":[\"iPad\"],"
+                        "\"tag\":[\"a*\"]}\n\n\ns\ns\n1 1 0\n\n\n");
 
     assert_int_equal(run(MDM_PUT, "/v1/set-filters/s", "{}"), 400);
     assert_int_equal(run(MDM_PUT, "/v1/set-filters/s", "{\"tag\":[1]}"), 400);
@@ -487,7 +497,8 @@ test_watchers(void **state)
                         "{\"name\":\"w1\",\"items\":[\"\\\"\"]}]");
 
     assert_int_equal(rev(), 2);
-    assert_string_equal(since("2"),
+    assert_string_equal(since("2"), "\n");
+    assert_string_equal(since("1"),
                         "{\"w%2F2\":{\"items\":[\"device.\",\"mdm.app\"],"
                         "\"set\":\"a%2Fb\"},\"w1\":{\"items\":[\"\\\"\"]}}\n");
 
@@ -519,31 +530,30 @@ chance(mdm_uint_t n)
 }
 
 
-/* sets and their content, but not when they changed */
+/* what comes to a partition, but not when it changed */
 
-static void
-timeless(char *text)
+static char *
+replica(void)
 {
-    char  *p, *q;
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=none", ""), 204);
 
-    for (p = q = text; *p != '\0'; p++) {
-
-        if (p[0] == '"' && strchr("rnx", p[1]) != NULL && p[1] != '\0'
-            && p[2] == '"' && p[3] == ':')
-        {
-            p += 3;
-
-            while (p[1] >= '0' && p[1] <= '9') {
-                p++;
-            }
-
-            continue;
-        }
-
-        *q++ = *p;
-    }
-
-    *q = '\0';
+    return mdm_unit_redis_str(redis, x->arena, "EVAL %s 0",
+        "local T, lines = string.match(redis.call('KEYS', '*:d:A')[1], "
+        "    '^(.-):d:A'), {} "
+        "for _, key in ipairs({'dk', 'ds', 'dd', 'df'}) do "
+        "    local all = redis.call('HGETALL', T .. ':' .. key) "
+        "    for i = 1, #all, 2 do "
+        "        local value = all[i + 1] "
+        "        if key == 'dd' then value = string.match(value, '%d+$') "
+        "        elseif key == 'df' then value = '' end "
+        "        if string.sub(all[i], 1, 1) ~= '#' then "
+        "            lines[#lines + 1] = key .. ' ' .. all[i] .. ' ' "
+        "                                .. (value or '') end "
+        "    end "
+        "end "
+        "table.sort(lines) "
+        "lines[#lines + 1] = redis.call('HGET', T .. ':ddm', 'w') "
+        "return table.concat(lines, '\\n')");
 }
 
 
@@ -630,12 +640,14 @@ test_order(void **state)
 
         (void) run(MDM_DELETE, "/v1/set-declarations/s1?declaration=c", "");
 
-        (void) snprintf(text, sizeof(text), "%s", since("0"));
-        timeless(text);
+        (void) snprintf(text, sizeof(text), "%s", replica());
 
         if (i == 0) {
             strcpy(first, text);
-            assert_non_null(strstr(first, "\"serial\"]"));
+            assert_non_null(strstr(first, "dk configuration/a "));
+            assert_non_null(strstr(first, " serial\n"));
+            assert_non_null(strstr(first, "ds d:s1 configuration/a\n"
+                                   "configuration/b\n"));
             continue;
         }
 

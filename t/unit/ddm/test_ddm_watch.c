@@ -36,14 +36,13 @@ text(const char *s)
 
 
 static mdm_str_t
-compile(const char *watchers, const char *filters)
+compile(const char *watchers)
 {
-    mdm_str_t  w, f, dst;
+    mdm_str_t  w, dst;
 
     w = text(watchers);
-    f = text(filters);
 
-    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &f, &dst), MDM_OK);
+    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &dst), MDM_OK);
 
     return dst;
 }
@@ -84,20 +83,14 @@ test_small(void **state)
     (void) state;
 
     w = compile("{\"b\":{\"items\":[\"x.\",\"a\"],\"set\":\"s\"},"
-                "\"a\":{\"items\":[\"x.\"]}}",
-                "{\"s\":{\"tag\":[\"t\"]},\"other\":{}}");
+                "\"a\":{\"items\":[\"x.\"]}}");
 
     assert_string_equal(find(&w, "nothing", &heads),
-                        "{\"w\":[[\"b\",\"s\",{\"tag\":[\"t\"]}],"
-                        "[\"a\",false,false]],"
+                        "{\"w\":[[\"b\",\"s\"],[\"a\",false]],"
                         "\"p\":{\"a\":[1],\"x.\":[1,2]}}");
     assert_int_equal(heads.len, 0);
 
-    w = compile("{\"b\":{\"items\":[\"x\"],\"set\":\"s\"}}", "");
-    assert_string_equal(find(&w, "nothing", &heads),
-                        "{\"w\":[[\"b\",\"s\",false]],\"p\":{\"x\":[1]}}");
-
-    w = compile("{}", "");
+    w = compile("{}");
     assert_string_equal(find(&w, "x", &heads), "");
 }
 
@@ -105,23 +98,20 @@ test_small(void **state)
 static void
 test_odd(void **state)
 {
-    mdm_str_t         w, f, json, heads;
+    mdm_str_t         w, json, heads;
     mdm_ddm_value_t   v;
 
     (void) state;
 
-    f = text("");
-
     w = text("[1,");
-    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &f, &json),
+    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &json),
                      MDM_DECLINED);
 
     w = text("[1,{\"items\":5}]");
-    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &f, &json), MDM_OK);
+    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &json), MDM_OK);
 
     w = text("{\"a\":5,\"b\":{\"items\":{\"x\":1}},\"c\":{\"items\":[1]}}");
-    f = text("[]");
-    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &f, &json), MDM_OK);
+    assert_int_equal(mdm_ddm_watch_compile(arena, &w, &json), MDM_OK);
     assert_string_equal(find(&json, "x", &heads), "");
 
     memset(&v, 0, sizeof(mdm_ddm_value_t));
@@ -188,7 +178,7 @@ test_many(void **state)
 
         (void) sprintf(p, "}");
 
-        w = compile(all, "");
+        w = compile(all);
 
         for (k = 0; k < 50; k++) {
             path(place, 10);

@@ -174,8 +174,10 @@ test_declarations(void **state)
 
     redis_int("HSET " T ":ddm rev 1 to 1");
     redis_int("EVAL %s 0",
-        "redis.call('HSET', '" T ":dd', 'all', cjson.encode({r = 1, n = 0, "
-        "x = 0, d = {{'c', 'conf', 't', 'os'}}})) "
+        "redis.call('HSET', '" T ":dd', 'all', '0 1 0 0 1') "
+        "redis.call('HSET', '" T ":ds', 'd:all', 'configuration/conf') "
+        "redis.call('HSET', '" T ":dk', 'configuration/conf', "
+        "'0123456789012345678901234567890123456789 os') "
         "redis.call('HSET', '" T ":d:" UDID "', 's:all', 1) "
         "redis.call('HSET', '" T ":d:" UDID ":U1', 's:all', 1) return 0");
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
