@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "mdm_plist.h"
+#include "ngx_mdm_apns.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_module.h"
 
@@ -96,6 +97,11 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    mmcf->apns = ngx_mdm_apns_create_conf(cf);
+    if (mmcf->apns == NULL) {
+        return NULL;
+    }
+
     mmcf->cache_size = NGX_CONF_UNSET_SIZE;
 
     return mmcf;
@@ -108,6 +114,8 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_mdm_main_conf_t  *mmcf = conf;
 
     ngx_conf_init_size_value(mmcf->cache_size, NGX_MDM_CACHE_SIZE);
+
+    ngx_mdm_apns_init_conf(mmcf->apns);
 
     ngx_mdm_store_index_init(&mmcf->stores, mmcf->status_index);
 
@@ -157,7 +165,8 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_mdm_loc_conf_t *prev = parent;
     ngx_mdm_loc_conf_t *conf = child;
 
-    char  *rv;
+    char                 *rv;
+    ngx_mdm_main_conf_t  *mmcf;
 
     ngx_mdm_merge_handlers(cf, prev, conf);
 
@@ -196,6 +205,11 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (rv != NGX_CONF_OK) {
         return rv;
     }
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+
+    conf->settings.push = (mdm_uint_t) mmcf->apns->on;
+    conf->settings.push_wait = (mdm_uint_t) mmcf->apns->wait;
 
     if (conf->store != NULL) {
         conf->settings.store = &conf->store->core;
@@ -264,6 +278,8 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 
         *s = conf.settings;
         s->store = &store[i]->core;
+        s->push = (mdm_uint_t) mmcf->apns->on;
+        s->push_wait = (mdm_uint_t) mmcf->apns->wait;
 
         if (store[i]->queue_limit != NGX_CONF_UNSET_UINT) {
             s->queue_limit = store[i]->queue_limit;

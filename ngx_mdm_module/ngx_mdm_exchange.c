@@ -198,11 +198,14 @@ ngx_mdm_wait(ngx_mdm_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->round.working == 0) {
-        r->connection->log->action = "waiting for redis";
+    if (ctx->round.working != 0) {
+        r->connection->log->action = "waiting for a thread";
+
+    } else if (ctx->round.nredis == 0 && ctx->round.pushes != NULL) {
+        r->connection->log->action = "waiting for APNs";
 
     } else {
-        r->connection->log->action = "waiting for a thread";
+        r->connection->log->action = "waiting for redis";
     }
 
     /*

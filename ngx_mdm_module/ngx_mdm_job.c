@@ -445,6 +445,11 @@ ngx_mdm_job_replied(void *data)
 
     uint64_t  now, pause;
 
+    if (job->round.nredis == 0) {
+        ngx_mdm_job_run(job);
+        return;
+    }
+
     now = ngx_mdm_job_clock();
     pause = (now - job->sent) * NGX_MDM_JOB_PAUSE;
 

@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "mdm_plist.h"
+#include "ngx_mdm_apns.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
@@ -320,6 +321,55 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, settings.plist_nodes),
       &ngx_mdm_positive },
 
+    { ngx_string("mdm_push"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,
+      ngx_mdm_apns_flag,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_apns_conf_t, on),
+      NULL },
+
+    { ngx_string("mdm_push_server"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_apns_server,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_push_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_apns_trusted_certificate,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_push_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_mdm_apns_certificate,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_push_proxy"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_mdm_apns_proxy,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_push_wait"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_apns_msec,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_apns_conf_t, wait),
+      &ngx_mdm_positive },
+
+    { ngx_string("mdm_push_ping"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_apns_msec,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_apns_conf_t, ping),
+      &ngx_mdm_positive },
+
     { ngx_string("mdm_declaration_cache"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
@@ -375,6 +425,10 @@ ngx_mdm_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (ngx_mdm_apns_init(cf, mmcf->apns) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_mdm_conf_jobs(cf, mmcf);
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -416,7 +470,9 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK) {
+    if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
+        || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -429,6 +485,7 @@ ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
     ngx_mdm_log_exit_process(cycle);
     ngx_mdm_job_exit_process(cycle);
+    ngx_mdm_apns_exit_process();
     ngx_mdm_redis_exit_process(cycle);
 
     mdm_cache_destroy(ngx_mdm_cache);

@@ -33,11 +33,9 @@
 static void ngx_mdm_peer_timer_handler(ngx_event_t *ev);
 static ngx_int_t ngx_mdm_peer_connect(ngx_mdm_peer_t *peer,
     ngx_str_t *reason);
-static ngx_connection_t *ngx_mdm_peer_socket(ngx_mdm_peer_t *peer,
-    ngx_addr_t *addr, ngx_str_t *reason);
-static ngx_int_t ngx_mdm_peer_nodelay(ngx_mdm_peer_t *peer,
-    ngx_connection_t *c);
 static ngx_int_t ngx_mdm_peer_connected(ngx_mdm_peer_t *peer);
+static void ngx_mdm_peer_proxied(ngx_connection_t *c, ngx_str_t *reason);
+static ngx_int_t ngx_mdm_peer_secure(ngx_mdm_peer_t *peer);
 static void ngx_mdm_peer_secured(ngx_connection_t *c, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_peer_greeting(ngx_mdm_peer_t *peer);
 static void ngx_mdm_peer_write_handler(ngx_event_t *wev);
@@ -65,6 +63,7 @@ ngx_mdm_peer_init(ngx_mdm_peer_t *peer)
     peer->log.action = NULL;
 
     peer->secured = ngx_mdm_peer_secured;
+    peer->proxied = ngx_mdm_peer_proxied;
 
     peer->flush.handler = ngx_mdm_peer_flush_handler;
     peer->flush.data = peer;
@@ -94,6 +93,7 @@ ngx_mdm_peer_start(ngx_mdm_peer_t *peer)
     ngx_str_t  reason;
 
     peer->state = NGX_MDM_PEER_LOCATING;
+    peer->fault = NGX_MDM_PEER_FAULT_NONE;
     peer->log.action = (char *) peer->handlers->locating;
 
     rc = peer->handlers->resolve_start(peer, &reason);
@@ -158,11 +158,14 @@ ngx_mdm_peer_timer_handler(ngx_event_t *ev)
 
     case NGX_MDM_PEER_LOCATING:
     case NGX_MDM_PEER_CONNECTING:
+    case NGX_MDM_PEER_PROXYING:
     case NGX_MDM_PEER_SECURING:
     case NGX_MDM_PEER_GREETING:
         ngx_mdm_peer_reason(peer, &reason, "%s within %Mms",
                             ngx_mdm_peer_phase(peer),
-                            peer->conf->connect_timeout);
+                            (peer->state == NGX_MDM_PEER_PROXYING)
+                            ? (ngx_msec_t) NGX_MDM_PEER_PROXY_TIMEOUT
+                            : peer->conf->connect_timeout);
 
         ngx_mdm_peer_failed(peer, &reason);
         break;
@@ -186,6 +189,9 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
     ngx_addr_t        *addr;
     ngx_connection_t  *c;
 
+    peer->alert = 0;
+    peer->fault = NGX_MDM_PEER_FAULT_NONE;
+
     if (peer->target->naddrs == 0) {
         ngx_str_set(reason, "its name is not resolved");
         return NGX_ERROR;
@@ -198,12 +204,8 @@ ngx_mdm_peer_connect(ngx_mdm_peer_t *peer, ngx_str_t *reason)
         return NGX_ERROR;
     }
 
-    if (ngx_nonblocking(c->fd) == -1
-        || ngx_mdm_peer_nodelay(peer, c) != NGX_OK)
-    {
-        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
-        return NGX_ERROR;
-    }
+    c->read->handler = ngx_mdm_peer_read_handler;
+    c->write->handler = ngx_mdm_peer_write_handler;
 
     ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &peer->log, 0,
                    "mdm peer connect to %V, fd:%d #%uA",
@@ -241,119 +243,45 @@ failed:
 }
 
 
-/* NULL: see *reason; what is there of the connection is closed by the caller */
-
-static ngx_connection_t *
-ngx_mdm_peer_socket(ngx_mdm_peer_t *peer, ngx_addr_t *addr, ngx_str_t *reason)
-{
-    ngx_socket_t       s;
-    ngx_connection_t  *c;
-
-    peer->log.action = (char *) peer->handlers->connecting;
-
-    /* the cached time may be that before something that took long */
-
-    ngx_time_update();
-
-    s = ngx_socket(addr->sockaddr->sa_family, SOCK_STREAM, 0);
-
-    if (s == (ngx_socket_t) -1) {
-        ngx_mdm_peer_errno(peer, ngx_socket_errno, reason);
-        return NULL;
-    }
-
-    c = ngx_get_connection(s, &peer->log);
-
-    if (c == NULL) {
-        if (ngx_close_socket(s) == -1) {
-            ngx_log_error(NGX_LOG_ALERT, &peer->log, ngx_socket_errno,
-                          ngx_close_socket_n " failed");
-        }
-
-        ngx_str_set(reason, "no free worker connections");
-        return NULL;
-    }
-
-    c->read->log = &peer->log;
-    c->write->log = &peer->log;
-    c->read->handler = ngx_mdm_peer_read_handler;
-    c->write->handler = ngx_mdm_peer_write_handler;
-
-    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
-    c->start_time = ngx_current_msec;
-    c->type = SOCK_STREAM;
-    c->data = peer;
-    c->idle = 1;
-
-    peer->log.connection = c->number;
-    peer->connection = c;
-    peer->fd = s;
-    peer->state = NGX_MDM_PEER_CONNECTING;
-
-    c->recv = ngx_recv;
-    c->send = ngx_send;
-    c->recv_chain = ngx_recv_chain;
-    c->send_chain = ngx_send_chain;
-
-    /* how a connection ends is told by the owner */
-
-    c->log_error = NGX_ERROR_INFO;
-
-    c->pool = ngx_create_pool(256, &peer->log);
-
-    if (c->pool == NULL) {
-        ngx_str_set(reason, "no memory");
-        return NULL;
-    }
-
-    return c;
-}
-
-
-static ngx_int_t
-ngx_mdm_peer_nodelay(ngx_mdm_peer_t *peer, ngx_connection_t *c)
-{
-    int                on;
-    struct sockaddr   *sa;
-
-    sa = peer->target->addrs[peer->addr].sockaddr;
-
-#if (NGX_HAVE_UNIX_DOMAIN)
-
-    if (sa->sa_family == AF_UNIX) {
-        c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
-        c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
-        return NGX_OK;
-    }
-
-#endif
-
-    on = 1;
-
-    if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, (const void *) &on,
-                   sizeof(int))
-        == -1)
-    {
-        return NGX_ERROR;
-    }
-
-    c->tcp_nodelay = NGX_TCP_NODELAY_SET;
-
-    /* keep-alive finds out that an idle server's host is gone */
-
-    if (setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, (const void *) &on,
-                   sizeof(int))
-        == -1)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_mdm_peer_connected(ngx_mdm_peer_t *peer)
+{
+    if (peer->conf->proxy != NULL) {
+        ngx_add_timer(&peer->timer, NGX_MDM_PEER_PROXY_TIMEOUT);
+
+        return ngx_mdm_peer_proxy_start(peer);
+    }
+
+    return ngx_mdm_peer_secure(peer);
+}
+
+
+static void
+ngx_mdm_peer_proxied(ngx_connection_t *c, ngx_str_t *reason)
+{
+    ngx_mdm_peer_t  *peer;
+
+    peer = c->data;
+
+    if (reason != NULL) {
+        ngx_mdm_peer_failed(peer, reason);
+        return;
+    }
+
+    c->read->handler = ngx_mdm_peer_read_handler;
+    c->write->handler = ngx_mdm_peer_write_handler;
+    c->idle = 1;
+
+    ngx_add_timer(&peer->timer, peer->conf->connect_timeout);
+
+    if (ngx_mdm_peer_secure(peer) != NGX_OK) {
+        ngx_mdm_peer_broken(peer, "no memory");
+    }
+}
+
+
+static ngx_int_t
+ngx_mdm_peer_secure(ngx_mdm_peer_t *peer)
 {
     return (peer->conf->tls != NULL) ? ngx_mdm_peer_tls_start(peer)
                                      : ngx_mdm_peer_greeting(peer);
@@ -523,6 +451,7 @@ ngx_mdm_peer_read(ngx_mdm_peer_t *peer, ngx_connection_t *c)
 {
     ssize_t       n;
     ngx_uint_t    i;
+    const char   *alert;
     ngx_event_t  *rev;
 
     rev = c->read;
@@ -536,7 +465,10 @@ ngx_mdm_peer_read(ngx_mdm_peer_t *peer, ngx_connection_t *c)
         }
 
         if (n == NGX_ERROR) {
-            ngx_mdm_peer_broken(peer, "the connection was reset");
+            alert = ngx_mdm_peer_tls_alert(peer);
+
+            ngx_mdm_peer_broken(peer, (alert != NULL) ? alert
+                                                : "the connection was reset");
             return NGX_DONE;
         }
 

@@ -8,7 +8,8 @@
  * hands over what comes in.  Where no address can be used it tries again,
  * later and later.  What the bytes mean is for its handlers.
  *
- * CLOSED -> LOCATING -> CONNECTING -> (SECURING ->) GREETING -> READY
+ * CLOSED -> LOCATING -> CONNECTING -> (PROXYING ->) (SECURING ->) GREETING
+ *     -> READY
  */
 
 
@@ -25,6 +26,20 @@
 
 
 typedef struct ngx_mdm_peer_s  ngx_mdm_peer_t;
+
+
+/* of what kind a failure is, beside its reason */
+
+typedef enum {
+    NGX_MDM_PEER_FAULT_NONE = 0,     /* any other: no address, no answer … */
+    NGX_MDM_PEER_FAULT_PROXY_AUTH,   /* the proxy answers 407, */
+    NGX_MDM_PEER_FAULT_PROXY_STATUS, /* another status than 2xx, */
+    NGX_MDM_PEER_FAULT_PROXY_ODD,    /* no HTTP, or more than a head */
+    NGX_MDM_PEER_FAULT_UNTRUSTED,    /* the server's certificate is not that of
+                                        whom we want */
+    NGX_MDM_PEER_FAULT_ALPN,         /* it does not speak our protocol */
+    NGX_MDM_PEER_FAULT_REFUSED       /* it does not take our certificate */
+} ngx_mdm_peer_fault_e;
 
 
 /*
@@ -54,7 +69,38 @@ typedef struct {
 } ngx_mdm_peer_tls_t;
 
 
-/* the peer's TLS is up, or with a reason: it is not */
+/*
+ * Our certificate and its key in memory, in the place of those of the context;
+ * somebody else's, who outlives the peer.
+ */
+
+typedef struct {
+    X509                     *cert;
+    STACK_OF(X509)           *chain;       /* NULL: none */
+    EVP_PKEY                 *key;
+} ngx_mdm_peer_cert_t;
+
+
+/*
+ * An HTTP proxy, which peer->target leads to: it is asked to CONNECT to whom we
+ * want, whose name has to be in tls->name.
+ */
+
+typedef struct {
+    ngx_str_t                 request;     /* the whole of it */
+} ngx_mdm_peer_proxy_t;
+
+
+/* a "resolver off" has none; Angie keeps a list where nginx has an array */
+
+#if (defined angie_version && angie_version >= 1012000)
+#define ngx_mdm_resolver_has_servers(r)  ((r)->connections != NULL)
+#else
+#define ngx_mdm_resolver_has_servers(r)  ((r)->connections.nelts != 0)
+#endif
+
+
+/* the peer's TLS, or the proxy, is up, or with a reason: it is not */
 typedef void (*ngx_mdm_peer_tls_pt)(ngx_connection_t *c, ngx_str_t *reason);
 
 
@@ -69,14 +115,15 @@ typedef struct {
     ngx_msec_t                       connect_timeout; /* of each step up to
                                                   GREETING, and of that */
     ngx_mdm_peer_tls_t              *tls;      /* NULL: without */
+    ngx_mdm_peer_proxy_t            *proxy;    /* NULL: without */
 } ngx_mdm_peer_conf_t;
 
 
 /*
  * The protocol above a peer.  None of them is called from within
  * ngx_mdm_peer_init(); "reason" is valid during the call, and may be in
- * peer->reason.  A handler that closes the peer, or has it closed, may do so
- * at any time but in closed().
+ * peer->reason, peer->fault says of what kind it is.  A handler that closes the
+ * peer, or has it closed, may do so at any time but in closed().
  */
 
 typedef struct {
@@ -136,7 +183,7 @@ typedef struct {
 
     /*
      * A peer that was READY can be used no more, *reason says why.  The
-     * handler ends by ngx_mdm_peer_lost().
+     * handler ends by ngx_mdm_peer_lost(), or by ngx_mdm_peer_close().
      */
     void       (*lost)(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 
@@ -167,6 +214,7 @@ typedef enum {
     NGX_MDM_PEER_CLOSED = 0,
     NGX_MDM_PEER_LOCATING,           /* its address is asked for */
     NGX_MDM_PEER_CONNECTING,
+    NGX_MDM_PEER_PROXYING,           /* the proxy's answer is due */
     NGX_MDM_PEER_SECURING,           /* so is that of TLS */
     NGX_MDM_PEER_GREETING,           /* the protocol's handshake */
     NGX_MDM_PEER_READY
@@ -174,6 +222,9 @@ typedef enum {
 
 
 #define NGX_MDM_PEER_REASON  256
+
+/* milliseconds within which a proxy has to answer */
+#define NGX_MDM_PEER_PROXY_TIMEOUT  5000
 
 
 struct ngx_mdm_peer_s {
@@ -197,6 +248,13 @@ struct ngx_mdm_peer_s {
     ngx_uint_t                      *sends;    /* grows by writes to a socket;
                                                   not NULL */
     ngx_mdm_peer_tls_pt              secured;  /* when TLS is up, or is not */
+    ngx_mdm_peer_tls_pt              proxied;  /* the same of the proxy */
+    const ngx_mdm_peer_cert_t       *cert;     /* shown by TLS; NULL: that of
+                                                  the context, if any */
+    void                            *proxying; /* see ngx_mdm_peer_proxy.c */
+    ngx_uint_t                       alert;    /* of TLS, that has come */
+    ngx_mdm_peer_fault_e             fault;    /* of the present attempt, or of
+                                                  the last one */
 
     ngx_event_t                      flush;    /* to be posted when something
                                                   was written */
@@ -265,6 +323,17 @@ void ngx_mdm_peer_close(ngx_mdm_peer_t *peer);
 ngx_int_t ngx_mdm_peer_resolve(ngx_mdm_peer_t *peer, ngx_str_t *reason);
 
 
+/* ngx_mdm_peer_socket.c */
+
+/*
+ * A socket for the address, which is not connected yet, with peer->connection
+ * around it, and no handlers.  NULL: see *reason; what is there of the
+ * connection is closed by ngx_mdm_peer_close().
+ */
+ngx_connection_t *ngx_mdm_peer_socket(ngx_mdm_peer_t *peer, ngx_addr_t *addr,
+    ngx_str_t *reason);
+
+
 /* ngx_mdm_peer_log.c */
 
 /* the server, for the log: an address of the target, or its name */
@@ -302,6 +371,25 @@ ngx_int_t ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer);
 
 /* says goodbye without waiting for an answer, and frees it */
 void ngx_mdm_peer_tls_close(ngx_connection_t *c);
+
+/* why the connection has ended, by an alert; NULL: there was none */
+const char *ngx_mdm_peer_tls_alert(ngx_mdm_peer_t *peer);
+
+
+/* ngx_mdm_peer_proxy.c */
+
+/*
+ * Makes the request to a proxy: to CONNECT to "host:port", with the name and
+ * password as "name:password", or empty.  NULL: no memory.
+ */
+ngx_mdm_peer_proxy_t *ngx_mdm_peer_proxy_create(ngx_conf_t *cf,
+    ngx_str_t *destination, ngx_str_t *user);
+
+/*
+ * Sends it on a connected socket.  peer->proxied is called when it is answered,
+ * now or later.  NGX_OK; NGX_ERROR: no memory, and it is not called.
+ */
+ngx_int_t ngx_mdm_peer_proxy_start(ngx_mdm_peer_t *peer);
 
 
 #endif /* _NGX_MDM_PEER_H_INCLUDED_ */

@@ -51,6 +51,9 @@ ngx_mdm_peer_phase(ngx_mdm_peer_t *peer)
     case NGX_MDM_PEER_CONNECTING:
         return "no connection";
 
+    case NGX_MDM_PEER_PROXYING:
+        return "no answer of the proxy";
+
     case NGX_MDM_PEER_SECURING:
         return "no TLS handshake";
 

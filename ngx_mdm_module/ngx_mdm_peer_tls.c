@@ -15,6 +15,9 @@
 #define NGX_MDM_PEER_TLS_DEPTH  8
 
 
+static ngx_int_t ngx_mdm_peer_tls_cert(ngx_mdm_peer_t *peer,
+    ngx_connection_t *c);
+static void ngx_mdm_peer_tls_info(const SSL *ssl, int where, int ret);
 static ngx_uint_t ngx_mdm_peer_tls_expected(ngx_mdm_peer_t *peer,
     ngx_str_t *name);
 static void ngx_mdm_peer_tls_handler(ngx_connection_t *c);
@@ -128,7 +131,7 @@ ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer)
     ngx_int_t             rc;
     ngx_str_t             name;
     ngx_connection_t     *c;
-    ngx_mdm_peer_tls_t  *tls;
+    ngx_mdm_peer_tls_t   *tls;
 
     c = peer->connection;
     tls = peer->conf->tls;
@@ -144,6 +147,14 @@ ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer)
 
     (void) SSL_set_mode(c->ssl->connection,
                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+    if (ngx_mdm_peer_tls_cert(peer, c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* that of the context is for servers */
+
+    SSL_set_info_callback(c->ssl->connection, ngx_mdm_peer_tls_info);
 
     /* Server Name Indication knows no addresses, RFC 6066 */
 
@@ -175,10 +186,103 @@ ngx_mdm_peer_tls_start(ngx_mdm_peer_t *peer)
 }
 
 
+/* not ngx_ssl_connection_certificate(), whose arguments changed */
+
+static ngx_int_t
+ngx_mdm_peer_tls_cert(ngx_mdm_peer_t *peer, ngx_connection_t *c)
+{
+    SSL                        *ssl;
+    const ngx_mdm_peer_cert_t  *cert;
+
+    cert = peer->cert;
+
+    if (cert == NULL) {
+        return NGX_OK;
+    }
+
+    ssl = c->ssl->connection;
+
+    if (SSL_use_certificate(ssl, cert->cert) != 1
+        || SSL_use_PrivateKey(ssl, cert->key) != 1
+        || (cert->chain != NULL && SSL_set1_chain(ssl, cert->chain) != 1))
+    {
+        ngx_ssl_error(NGX_LOG_ERR, c->log, 0,
+                      "a client certificate could not be set");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* TLS 1.3: what the server thinks of our certificate comes as an alert later */
+
+static void
+ngx_mdm_peer_tls_info(const SSL *ssl, int where, int ret)
+{
+    ngx_mdm_peer_t    *peer;
+    ngx_connection_t  *c;
+
+    if ((where & SSL_CB_READ_ALERT) != SSL_CB_READ_ALERT
+        || (ret & 0xff) == SSL_AD_CLOSE_NOTIFY)
+    {
+        return;
+    }
+
+    c = ngx_ssl_get_connection(ssl);
+    peer = c->data;
+
+    peer->alert = ret & 0xff;
+}
+
+
+const char *
+ngx_mdm_peer_tls_alert(ngx_mdm_peer_t *peer)
+{
+    switch (peer->alert) {
+
+    case 0:
+        return NULL;
+
+    case SSL_AD_BAD_CERTIFICATE:
+        peer->fault = NGX_MDM_PEER_FAULT_REFUSED;
+        return "it refuses our certificate: TLS alert \"bad certificate\"";
+
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+        peer->fault = NGX_MDM_PEER_FAULT_REFUSED;
+        return "it refuses our certificate: TLS alert "
+               "\"unsupported certificate\"";
+
+    case SSL_AD_CERTIFICATE_REVOKED:
+        peer->fault = NGX_MDM_PEER_FAULT_REFUSED;
+        return "it refuses our certificate: TLS alert "
+               "\"certificate revoked\"";
+
+    case SSL_AD_CERTIFICATE_EXPIRED:
+        peer->fault = NGX_MDM_PEER_FAULT_REFUSED;
+        return "it refuses our certificate: TLS alert "
+               "\"certificate expired\"";
+
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_ACCESS_DENIED:
+#ifdef SSL_AD_CERTIFICATE_REQUIRED
+    case SSL_AD_CERTIFICATE_REQUIRED:
+#endif
+        peer->fault = NGX_MDM_PEER_FAULT_REFUSED;
+        return "it refuses our certificate: a TLS alert";
+
+    default:
+        return "it has ended TLS by an alert";
+    }
+}
+
+
 static void
 ngx_mdm_peer_tls_handler(ngx_connection_t *c)
 {
     ngx_str_t        reason;
+    const char      *alert;
     ngx_mdm_peer_t  *peer;
 
     peer = c->data;
@@ -189,6 +293,14 @@ ngx_mdm_peer_tls_handler(ngx_connection_t *c)
 
     if (!c->ssl->handshaked) {
         ngx_str_set(&reason, "the TLS handshake has failed");
+
+        alert = ngx_mdm_peer_tls_alert(peer);
+
+        if (alert != NULL && peer->fault == NGX_MDM_PEER_FAULT_REFUSED) {
+            reason.data = (u_char *) alert;
+            reason.len = ngx_strlen(alert);
+        }
+
         peer->secured(c, &reason);
         return;
     }
@@ -214,6 +326,7 @@ ngx_mdm_peer_tls_verify(ngx_mdm_peer_t *peer, ngx_connection_t *c,
     rc = SSL_get_verify_result(c->ssl->connection);
 
     if (rc != X509_V_OK) {
+        peer->fault = NGX_MDM_PEER_FAULT_UNTRUSTED;
         ngx_mdm_peer_reason(peer, reason,
                                   "its certificate is not trusted: %s",
                                   X509_verify_cert_error_string(rc));
@@ -237,6 +350,7 @@ ngx_mdm_peer_tls_verify(ngx_mdm_peer_t *peer, ngx_connection_t *c,
         return ngx_mdm_peer_tls_protocol(peer, c, reason);
     }
 
+    peer->fault = NGX_MDM_PEER_FAULT_UNTRUSTED;
     ngx_mdm_peer_reason(peer, reason,
                               "its certificate is not for \"%V\"",
                               &name);
@@ -269,6 +383,7 @@ ngx_mdm_peer_tls_protocol(ngx_mdm_peer_t *peer, ngx_connection_t *c,
         return NGX_OK;
     }
 
+    peer->fault = NGX_MDM_PEER_FAULT_ALPN;
     ngx_str_set(reason, "it does not speak the protocol (ALPN)");
 
     return NGX_ERROR;

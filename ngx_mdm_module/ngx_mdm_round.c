@@ -15,6 +15,8 @@ static ngx_mdm_redis_kind_e ngx_mdm_round_kind(mdm_exchange_t *x);
 static ngx_int_t ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
     ngx_mdm_redis_kind_e kind);
 static void ngx_mdm_round_reply(mdm_call_t *call, void *data);
+static ngx_int_t ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i);
+static void ngx_mdm_round_pushed(mdm_call_t *call, void *data);
 static void ngx_mdm_round_worked(mdm_call_t *call, void *data);
 static void ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call);
 static void ngx_mdm_round_destroy(void *data);
@@ -125,6 +127,7 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
     round->working = 0;
     round->nredis = 0;
     round->nops = x->ncalls;
+    round->pushes = NULL;
 
     round->ops = mdm_arena_zalloc(x->arena,
                                   x->ncalls * sizeof(ngx_mdm_redis_op_t *));
@@ -178,11 +181,42 @@ ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
                                   ngx_mdm_round_reply, round, &round->ops[i]);
     }
 
+    if (call->kind == MDM_CALL_KIND_PUSH) {
+        return ngx_mdm_round_push(round, i);
+    }
+
     rc = ngx_mdm_work_call(round->threads, round->exchange->arena, call,
                            ngx_mdm_round_worked, round);
 
     if (rc == NGX_OK) {
         round->working++;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i)
+{
+    ngx_int_t        rc;
+    mdm_exchange_t  *x;
+
+    x = round->exchange;
+
+    if (round->pushes == NULL) {
+        round->pushes = mdm_arena_zalloc(x->arena,
+                                    x->ncalls * sizeof(ngx_mdm_apns_op_t *));
+        if (round->pushes == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_mdm_apns_push(&x->tenant, &x->calls[i], ngx_mdm_round_pushed,
+                           round, &round->pushes[i]);
+
+    if (rc != NGX_OK) {
+        ngx_mdm_round_keep(round, &x->calls[i]);
     }
 
     return rc;
@@ -221,6 +255,11 @@ ngx_mdm_round_abandon(ngx_mdm_round_t *round)
             ngx_mdm_redis_abandon(round->ops[i]);
             round->ops[i] = NULL;
         }
+
+        if (round->pushes != NULL && round->pushes[i] != NULL) {
+            ngx_mdm_apns_abandon(round->pushes[i]);
+            round->pushes[i] = NULL;
+        }
     }
 
     round->nops = 0;
@@ -239,6 +278,26 @@ ngx_mdm_round_reply(mdm_call_t *call, void *data)
                    (int) call->rc, round->pending);
 
     round->ops[call - round->exchange->calls] = NULL;
+
+    ngx_mdm_round_keep(round, call);
+
+    if (--round->pending == 0) {
+        round->done(round->data);
+    }
+}
+
+
+static void
+ngx_mdm_round_pushed(mdm_call_t *call, void *data)
+{
+    ngx_mdm_round_t *round = data;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round pushed: outcome %d, status %ui, %ui pending",
+                   (int) call->push->outcome,
+                   (ngx_uint_t) call->push->status, round->pending);
+
+    round->pushes[call - round->exchange->calls] = NULL;
 
     ngx_mdm_round_keep(round, call);
 

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 
 #include "mdm_exchange.h"
+#include "ngx_mdm_apns.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_store.h"
 #include "ngx_mdm_work.h"
@@ -29,7 +30,9 @@ typedef struct {
                                               the exchange may run again */
     void                     *data;
 
-    ngx_mdm_redis_op_t      **ops;
+    ngx_mdm_redis_op_t      **ops;         /* of calls that are under way, */
+    ngx_mdm_apns_op_t       **pushes;      /* by their kind; NULL: there are
+                                              no pushes */
     ngx_uint_t                nops;
     ngx_uint_t                pending;
     ngx_uint_t                working;     /* of them those of work */
@@ -58,7 +61,8 @@ ngx_int_t ngx_mdm_round_step(ngx_mdm_round_t *round, mdm_int_t *rc);
 ngx_uint_t ngx_mdm_round_send(ngx_mdm_round_t *round);
 
 /*
- * Abandons the calls that Redis has not answered.  Work cannot be abandoned: if
+ * Abandons the calls that Redis has not answered, and pushes, which go on, but
+ * nobody sees what becomes of them.  Work cannot be abandoned: if
  * there is some (round->working), done() is called when it has ended, and the
  * exchange must stay until then.  Otherwise done() is not called any more.
  */

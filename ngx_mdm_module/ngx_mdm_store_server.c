@@ -13,15 +13,6 @@
 #define NGX_MDM_REDIS_PORT  6379
 
 
-/* a "resolver off" has none; Angie keeps a list where nginx has an array */
-
-#if (defined angie_version && angie_version >= 1012000)
-#define ngx_mdm_resolver_has_servers(r)  ((r)->connections != NULL)
-#else
-#define ngx_mdm_resolver_has_servers(r)  ((r)->connections.nelts != 0)
-#endif
-
-
 static ngx_int_t ngx_mdm_store_host(ngx_conf_t *cf,
     ngx_mdm_store_server_t *server);
 static ngx_int_t ngx_mdm_store_resolve_server(ngx_conf_t *cf,

@@ -54,8 +54,11 @@ mdm_int_t mdm_api_status_query_step(mdm_exchange_t *x);
 /* GET /version */
 mdm_int_t mdm_api_version_step(mdm_exchange_t *x);
 
-/* /v1/push/…, /v1/pushcert, /v1/escrowkeyunlock: 501 */
+/* GET, POST /v1/push/ID[,ID…] */
 mdm_int_t mdm_api_push_step(mdm_exchange_t *x);
+
+/* /v1/pushcert, /v1/escrowkeyunlock: 501 */
+mdm_int_t mdm_api_later_step(mdm_exchange_t *x);
 
 
 /* what is assigned to one: mdm_api_enrollment_ddm.c, _subscription.c */

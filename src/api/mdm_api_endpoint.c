@@ -44,8 +44,8 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
     mdm_api(MDM_GET, "/v1/status/*", mdm_api_status_get_step),
 
     mdm_api_acts(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
-    mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_push_step),
-    mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_push_step),
+    mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_later_step),
+    mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_later_step),
 
     mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),
     mdm_api(MDM_PUT, "/v1/declarations", mdm_api_declaration_put_step),

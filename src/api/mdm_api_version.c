@@ -20,8 +20,7 @@ mdm_api_version_step(mdm_exchange_t *x)
 
 
 mdm_int_t
-mdm_api_push_step(mdm_exchange_t *x)
+mdm_api_later_step(mdm_exchange_t *x)
 {
-    return mdm_exchange_refuse(x, 501, "push is not available in this "
-                               "version");
+    return mdm_exchange_refuse(x, 501, "not available in this version");
 }

@@ -347,6 +347,20 @@ mdm_exchange_work_free(void *data)
 }
 
 
+mdm_push_t *
+mdm_exchange_push(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_call_t  *call;
+
+    call = &x->calls[i];
+
+    call->kind = MDM_CALL_KIND_PUSH;
+    call->push = mdm_arena_zalloc(x->arena, sizeof(mdm_push_t));
+
+    return call->push;
+}
+
+
 void
 mdm_call_work(mdm_call_t *call)
 {

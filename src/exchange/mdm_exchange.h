@@ -49,7 +49,8 @@ typedef enum {
 
 typedef enum {
     MDM_CALL_KIND_REDIS = 0,
-    MDM_CALL_KIND_WORK
+    MDM_CALL_KIND_WORK,
+    MDM_CALL_KIND_PUSH
 } mdm_call_kind_e;
 
 
@@ -64,8 +65,66 @@ typedef enum {
 typedef mdm_int_t (*mdm_work_pt)(mdm_arena_t *arena, void *data);
 
 
+/* what became of a push */
+
+typedef enum {
+    MDM_PUSH_OFF = 0,            /* "mdm_push" is off */
+    MDM_PUSH_ANSWERED,           /* status and what else APNs has said */
+    MDM_PUSH_PENDING,            /* "wait" is over; it goes on by itself */
+    MDM_PUSH_TIMEOUT,            /* APNs did not answer in time */
+    MDM_PUSH_RESET,              /* APNs reset the stream, or said what is no
+                                    answer */
+    MDM_PUSH_NO_CERTIFICATE,     /* of the topic */
+    MDM_PUSH_EXPIRED,            /* it has one, which has expired */
+    MDM_PUSH_REFUSED,            /* APNs takes no connection with it */
+
+    /* it was not sent: there is no connection, ... */
+    MDM_PUSH_UNREACHABLE,
+    MDM_PUSH_PROXY_AUTH,         /* the proxy wants another password, 407 */
+    MDM_PUSH_PROXY_STATUS,       /* it answers another status than 2xx, */
+    MDM_PUSH_PROXY_ODD,          /* what is no answer, or more than that */
+    MDM_PUSH_INTERCEPTED,        /* somebody else answers: no CA that is
+                                    trusted made the certificate, or it is
+                                    for another name */
+    MDM_PUSH_NO_HTTP2,           /* what answers speaks no HTTP/2 */
+    MDM_PUSH_BUSY                /* too many wait, or APNs takes no more */
+} mdm_push_e;
+
+
 /*
- * One call: of a script or of a function, as its kind says.
+ * A push to one token.  What goes in is copied when the call is made, so that
+ * it goes on by itself when whoever waits for it goes away.  rc of its call is
+ * MDM_CALL_OK however it ends.
+ */
+
+typedef struct {
+    mdm_str_t                 topic;
+    mdm_str_t                 token;       /* raw, MDM_PUSH_TOKEN at most */
+    mdm_str_t                 payload;     /* JSON, MDM_PUSH_PAYLOAD at most */
+    mdm_str_t                 apns_id;     /* a UUID, lower case; the answer's
+                                              afterwards */
+    int64_t                   expiration;  /* Unix seconds; 0: tried once */
+    mdm_uint_t                wait;        /* milliseconds after which the step
+                                              is called again; 0: only when it
+                                              has ended */
+
+    mdm_push_e                outcome;
+    mdm_uint_t                status;      /* of an answer */
+    mdm_str_t                 reason;      /* of an answer, "" if it has none;
+                                              else why there is none: printable
+                                              ASCII */
+    int64_t                   timestamp;   /* of a token that is not valid any
+                                              more, Unix milliseconds; 0: none
+                                              is given */
+    int64_t                   retry_after; /* seconds; 0: none is given */
+} mdm_push_t;
+
+#define MDM_PUSH_TOKEN        128
+#define MDM_PUSH_PAYLOAD      4096
+
+
+/*
+ * One call: of a script, of a function, or a push, as its kind says.
  *
  * A script has one key, KEYS[1], which also routes it in a cluster; all other
  * keys that the script touches carry its hash tag.  The call, the key and the
@@ -85,6 +144,8 @@ typedef struct {
     mdm_arena_t              *arena;       /* the work's, with the life of the
                                               exchange */
     void                     *data;
+
+    mdm_push_t               *push;
 
     mdm_reply_t              *reply;       /* owned by the runner, valid
                                               until the exchange ends */
@@ -148,6 +209,9 @@ typedef struct {
     mdm_uint_t                status_errors;   /* kept a channel */
     mdm_uint_t                ddm_withhold;    /* 1: declarations that a client
                                                   does not support */
+    mdm_uint_t                push;            /* 1: there are pushes */
+    mdm_uint_t                push_wait;       /* ms that the API waits for
+                                                  them */
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
 } mdm_settings_t;
@@ -436,6 +500,11 @@ const mdm_secret_keys_t *mdm_exchange_secrets(const mdm_exchange_t *x);
 /* makes call i of the round one of work; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_exchange_work(mdm_exchange_t *x, mdm_uint_t i,
     mdm_work_pt work, void *data);
+
+/*
+ * Makes call i of the round a push, which is zeroed; NULL: no memory.
+ */
+mdm_push_t *mdm_exchange_push(mdm_exchange_t *x, mdm_uint_t i);
 
 /* for runners: runs a call of work, here and now, and sets its rc */
 void mdm_call_work(mdm_call_t *call);

@@ -1,0 +1,604 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Calls of kind push: each goes to the connection of its topic, which is there
+ * when there is something to push.
+ */
+
+
+#include "ngx_mdm_apns_conn.h"
+
+
+/* topics of a worker that have a connection at the same time */
+#define NGX_MDM_APNS_TOPICS     64
+
+/* pushes of a worker that have not ended */
+#define NGX_MDM_APNS_PENDING    16384
+
+/* milliseconds between attempts to connect: at first, and at most */
+#define NGX_MDM_APNS_DELAY      100
+#define NGX_MDM_APNS_DELAY_MAX  4000
+
+/* and where APNs does not take our certificate */
+#define NGX_MDM_APNS_STOP       300000
+
+/* a look at those that wait, at the latest */
+#define NGX_MDM_APNS_TICK       1000
+
+
+static ngx_mdm_apns_topic_t *ngx_mdm_apns_topic(ngx_mdm_apns_t *apns,
+    ngx_mdm_apns_cert_t *cert);
+static ngx_mdm_apns_topic_t *ngx_mdm_apns_topic_create(ngx_mdm_apns_t *apns,
+    ngx_mdm_apns_cert_t *cert);
+static ngx_int_t ngx_mdm_apns_topic_drop(ngx_mdm_apns_t *apns);
+static void ngx_mdm_apns_topic_free(ngx_mdm_apns_topic_t *topic);
+static ngx_int_t ngx_mdm_apns_refused(mdm_call_t *call, mdm_push_e outcome,
+    const char *text);
+static void ngx_mdm_apns_run(ngx_mdm_apns_topic_t *topic);
+static void ngx_mdm_apns_timer_handler(ngx_event_t *ev);
+static void ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn);
+static void ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason);
+static mdm_push_e ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault);
+static void ngx_mdm_apns_retired(ngx_mdm_apns_conn_t *conn);
+static void ngx_mdm_apns_back_off(ngx_mdm_apns_topic_t *topic);
+
+
+static const ngx_mdm_apns_owner_t  ngx_mdm_apns_owner = {
+    ngx_mdm_apns_up,
+    ngx_mdm_apns_down,
+    ngx_mdm_apns_retired
+};
+
+
+/* that of this worker; NULL: "mdm_push" is off, or this process serves none */
+static ngx_mdm_apns_t  *ngx_mdm_apns;
+
+
+ngx_int_t
+ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
+    ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op)
+{
+    ngx_str_t              reason;
+    mdm_push_t            *push;
+    ngx_mdm_apns_t        *apns;
+    ngx_mdm_apns_op_t     *o;
+    ngx_mdm_apns_cert_t   *cert;
+    ngx_mdm_apns_topic_t  *topic;
+
+    apns = ngx_mdm_apns;
+    push = call->push;
+
+    if (apns == NULL) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_OFF, "push is off");
+    }
+
+    cert = ngx_mdm_apns_cert(apns->conf, (ngx_str_t *) tenant,
+                             (ngx_str_t *) &push->topic);
+
+    if (cert == NULL) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_NO_CERTIFICATE,
+                                    "no push certificate");
+    }
+
+    if (cert->not_after <= ngx_time()) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_EXPIRED,
+                                    "the push certificate has expired");
+    }
+
+    if (ngx_exiting || ngx_terminate) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY, "the worker ends");
+    }
+
+    if (apns->pending >= NGX_MDM_APNS_PENDING) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY,
+                                    "too many pushes wait");
+    }
+
+    topic = ngx_mdm_apns_topic(apns, cert);
+
+    if (topic == NULL) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY,
+                                    "too many topics have pushes");
+    }
+
+    if (topic->down && topic->conn == NULL
+        && (ngx_msec_int_t) (topic->next - ngx_current_msec) > 0)
+    {
+        topic->refused++;
+
+        reason.data = topic->text;
+        reason.len = topic->reason;
+
+        ngx_mdm_apns_op_outcome(call, topic->outcome, &reason);
+
+        return NGX_DONE;
+    }
+
+    o = ngx_mdm_apns_op_create(topic, push);
+    if (o == NULL) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY, "no memory");
+    }
+
+    o->call = call;
+    o->handler = handler;
+    o->data = data;
+
+    if (push->wait != 0) {
+        ngx_add_timer(&o->wait, (ngx_msec_t) push->wait);
+    }
+
+    ngx_queue_insert_tail(&topic->waiting, &o->queue);
+
+    *op = o;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &apns->log, 0,
+                   "mdm apns push: topic \"%V\" pending:%ui of %ui",
+                   &cert->topic, topic->pending, apns->pending);
+
+    ngx_mdm_apns_run(topic);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_mdm_apns_refused(mdm_call_t *call, mdm_push_e outcome, const char *text)
+{
+    ngx_str_t  reason;
+
+    reason.data = (u_char *) text;
+    reason.len = ngx_strlen(text);
+
+    ngx_mdm_apns_op_outcome(call, outcome, &reason);
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_mdm_apns_abandon(ngx_mdm_apns_op_t *op)
+{
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &op->topic->apns->log, 0,
+                   "mdm apns abandon, stream:%D ms:%M", op->stream,
+                   ngx_current_msec - op->called);
+
+    op->call = NULL;
+
+    if (op->wait.timer_set) {
+        ngx_del_timer(&op->wait);
+    }
+}
+
+
+/* the topic, which is the one that was used last now; NULL: there is no room */
+
+static ngx_mdm_apns_topic_t *
+ngx_mdm_apns_topic(ngx_mdm_apns_t *apns, ngx_mdm_apns_cert_t *cert)
+{
+    ngx_queue_t           *q;
+    ngx_mdm_apns_topic_t  *topic;
+
+    for (q = ngx_queue_last(&apns->topics);
+         q != ngx_queue_sentinel(&apns->topics);
+         q = ngx_queue_prev(q))
+    {
+        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
+
+        if (topic->cert == cert) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&apns->topics, q);
+
+            return topic;
+        }
+    }
+
+    if (apns->ntopics >= NGX_MDM_APNS_TOPICS
+        && ngx_mdm_apns_topic_drop(apns) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return ngx_mdm_apns_topic_create(apns, cert);
+}
+
+
+static ngx_mdm_apns_topic_t *
+ngx_mdm_apns_topic_create(ngx_mdm_apns_t *apns, ngx_mdm_apns_cert_t *cert)
+{
+    ngx_mdm_apns_topic_t  *topic;
+
+    topic = ngx_calloc(sizeof(ngx_mdm_apns_topic_t), &apns->log);
+    if (topic == NULL) {
+        return NULL;
+    }
+
+    topic->apns = apns;
+    topic->cert = cert;
+    topic->owner = &ngx_mdm_apns_owner;
+    topic->fd = (ngx_socket_t) -1;
+
+    ngx_queue_init(&topic->waiting);
+    ngx_queue_init(&topic->conns);
+
+    topic->timer.handler = ngx_mdm_apns_timer_handler;
+    topic->timer.data = topic;
+    topic->timer.log = &apns->log;
+
+    ngx_queue_insert_tail(&apns->topics, &topic->queue);
+    apns->ntopics++;
+
+    return topic;
+}
+
+
+/* of those without pushes, the one that was used longest ago, goes */
+
+static ngx_int_t
+ngx_mdm_apns_topic_drop(ngx_mdm_apns_t *apns)
+{
+    ngx_queue_t           *q;
+    ngx_mdm_apns_topic_t  *topic;
+
+    for (q = ngx_queue_head(&apns->topics);
+         q != ngx_queue_sentinel(&apns->topics);
+         q = ngx_queue_next(q))
+    {
+        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
+
+        if (topic->pending == 0) {
+            ngx_mdm_apns_topic_free(topic);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_mdm_apns_topic_free(ngx_mdm_apns_topic_t *topic)
+{
+    ngx_queue_t  *q;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &topic->apns->log, 0,
+                   "mdm apns topic \"%V\" is dropped", &topic->cert->topic);
+
+    while (!ngx_queue_empty(&topic->conns)) {
+        q = ngx_queue_head(&topic->conns);
+
+        ngx_mdm_apns_conn_close(ngx_queue_data(q, ngx_mdm_apns_conn_t,
+                                               queue));
+    }
+
+    if (topic->timer.timer_set) {
+        ngx_del_timer(&topic->timer);
+    }
+
+    while (!ngx_queue_empty(&topic->waiting)) {
+        q = ngx_queue_head(&topic->waiting);
+        ngx_queue_remove(q);
+
+        ngx_mdm_apns_op_free(ngx_queue_data(q, ngx_mdm_apns_op_t, queue));
+    }
+
+    ngx_queue_remove(&topic->queue);
+    topic->apns->ntopics--;
+
+    ngx_free(topic);
+}
+
+
+/* sends what waits, as far as it can be */
+
+static void
+ngx_mdm_apns_run(ngx_mdm_apns_topic_t *topic)
+{
+    ngx_str_t  reason;
+
+    if (topic->apns->closing) {
+        return;
+    }
+
+    if (!ngx_queue_empty(&topic->waiting) && (ngx_exiting || ngx_terminate)) {
+        ngx_str_set(&reason, "the worker ends");
+        ngx_mdm_apns_op_refuse(topic, MDM_PUSH_BUSY, &reason);
+    }
+
+    if (ngx_queue_empty(&topic->waiting)) {
+
+        if (topic->timer.timer_set) {
+            ngx_del_timer(&topic->timer);
+        }
+
+        return;
+    }
+
+    if (topic->conn != NULL) {
+        ngx_mdm_apns_conn_wake(topic->conn);
+
+    } else if (topic->delay == 0
+               || (ngx_msec_int_t) (topic->next - ngx_current_msec) <= 0)
+    {
+        if (ngx_mdm_apns_conn_open(topic) != NGX_OK) {
+            ngx_str_set(&reason, "no memory");
+            ngx_mdm_apns_op_refuse(topic, MDM_PUSH_BUSY, &reason);
+            return;
+        }
+
+    } else if (!topic->timer.timer_set) {
+        ngx_add_timer(&topic->timer,
+                      ngx_min(topic->next - ngx_current_msec,
+                              NGX_MDM_APNS_TICK));
+        return;
+    }
+
+    if (!topic->timer.timer_set && !ngx_queue_empty(&topic->waiting)) {
+        ngx_add_timer(&topic->timer, NGX_MDM_APNS_TICK);
+    }
+}
+
+
+static void
+ngx_mdm_apns_timer_handler(ngx_event_t *ev)
+{
+    ngx_queue_t           *q;
+    ngx_mdm_apns_op_t     *op;
+    ngx_mdm_apns_topic_t  *topic;
+
+    topic = ev->data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, ev->log, 0,
+                   "mdm apns topic timer: \"%V\" pending:%ui",
+                   &topic->cert->topic, topic->pending);
+
+    while (!ngx_queue_empty(&topic->waiting)) {
+        q = ngx_queue_head(&topic->waiting);
+        op = ngx_queue_data(q, ngx_mdm_apns_op_t, queue);
+
+        if ((ngx_msec_int_t) (op->called + NGX_MDM_APNS_PATIENCE
+                              - ngx_current_msec)
+            > 0)
+        {
+            break;
+        }
+
+        ngx_queue_remove(q);
+
+        ngx_mdm_apns_op_fail(op, MDM_PUSH_BUSY,
+                             "APNs takes no more pushes for now");
+    }
+
+    ngx_mdm_apns_run(topic);
+}
+
+
+static void
+ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn)
+{
+    ngx_mdm_apns_topic_t  *topic;
+
+    topic = conn->topic;
+
+    if (!topic->down) {
+        return;
+    }
+
+    topic->down = 0;
+
+    ngx_log_error(NGX_LOG_NOTICE, &topic->apns->log, 0,
+                  "mdm push: topic \"%V\" can be pushed to again, by %V, "
+                  "after %T s in which %ui pushes were not sent",
+                  &topic->cert->topic, ngx_mdm_peer_name(&conn->peer),
+                  ngx_time() - topic->since, topic->refused);
+}
+
+
+static void
+ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
+{
+    ngx_uint_t             level;
+    mdm_push_e             outcome;
+    ngx_mdm_apns_topic_t  *topic;
+
+    topic = conn->topic;
+    outcome = ngx_mdm_apns_outcome(conn->peer.fault);
+
+    ngx_mdm_apns_back_off(topic);
+
+    if (outcome == MDM_PUSH_REFUSED) {
+        topic->next = ngx_current_msec + NGX_MDM_APNS_STOP;
+    }
+
+    topic->reason = ngx_min(reason->len, NGX_MDM_PEER_REASON);
+    ngx_memmove(topic->text, reason->data, topic->reason);
+
+    if (!topic->down) {
+        topic->since = ngx_time();
+        topic->refused = 0;
+    }
+
+    if (!topic->down || topic->outcome != outcome) {
+        topic->down = 1;
+        topic->outcome = outcome;
+
+        level = (outcome == MDM_PUSH_REFUSED) ? NGX_LOG_ALERT : NGX_LOG_ERR;
+
+        ngx_log_error(level, &topic->apns->log, 0,
+                      "mdm push: topic \"%V\" cannot be pushed to, %V%s by "
+                      "way of %V: %V",
+                      &topic->cert->topic, &topic->apns->conf->server,
+                      (outcome == MDM_PUSH_INTERCEPTED)
+                      ? " (does a proxy or a firewall look into TLS?)" : "",
+                      ngx_mdm_peer_name(&conn->peer), reason);
+    }
+
+    ngx_mdm_apns_op_refuse(topic, outcome, reason);
+}
+
+
+static mdm_push_e
+ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault)
+{
+    switch (fault) {
+
+    case NGX_MDM_PEER_FAULT_PROXY_AUTH:
+        return MDM_PUSH_PROXY_AUTH;
+
+    case NGX_MDM_PEER_FAULT_PROXY_STATUS:
+        return MDM_PUSH_PROXY_STATUS;
+
+    case NGX_MDM_PEER_FAULT_PROXY_ODD:
+        return MDM_PUSH_PROXY_ODD;
+
+    case NGX_MDM_PEER_FAULT_UNTRUSTED:
+        return MDM_PUSH_INTERCEPTED;
+
+    case NGX_MDM_PEER_FAULT_ALPN:
+        return MDM_PUSH_NO_HTTP2;
+
+    case NGX_MDM_PEER_FAULT_REFUSED:
+        return MDM_PUSH_REFUSED;
+
+    default: /* NGX_MDM_PEER_FAULT_NONE */
+        return MDM_PUSH_UNREACHABLE;
+    }
+}
+
+
+/* one that had no answer at all must not be made again and again at once */
+
+static void
+ngx_mdm_apns_retired(ngx_mdm_apns_conn_t *conn)
+{
+    ngx_mdm_apns_topic_t  *topic;
+
+    topic = conn->topic;
+
+    if (conn->answers != 0) {
+        topic->delay = 0;
+
+    } else if (!topic->down) {
+        ngx_mdm_apns_back_off(topic);
+    }
+
+    ngx_mdm_apns_run(topic);
+}
+
+
+static void
+ngx_mdm_apns_back_off(ngx_mdm_apns_topic_t *topic)
+{
+    topic->delay = (topic->delay == 0) ? NGX_MDM_APNS_DELAY
+                                       : ngx_min(topic->delay * 2,
+                                                 NGX_MDM_APNS_DELAY_MAX);
+
+    topic->next = ngx_current_msec + topic->delay
+                  - (ngx_msec_t) ngx_random() % (topic->delay / 4);
+}
+
+
+ngx_int_t
+ngx_mdm_apns_init_process(ngx_cycle_t *cycle, ngx_mdm_apns_conf_t *conf)
+{
+    ngx_int_t        rc;
+    ngx_mdm_apns_t  *apns;
+
+    if (!conf->on
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return NGX_OK;
+    }
+
+    apns = ngx_pcalloc(cycle->pool, sizeof(ngx_mdm_apns_t));
+    if (apns == NULL) {
+        return NGX_ERROR;
+    }
+
+    apns->conf = conf;
+    apns->log = *cycle->log;
+
+    ngx_queue_init(&apns->topics);
+    ngx_queue_init(&apns->done);
+    ngx_queue_init(&apns->dead);
+
+    apns->deliver.handler = ngx_mdm_apns_op_deliver_handler;
+    apns->deliver.data = apns;
+    apns->deliver.log = &apns->log;
+
+    apns->reap.handler = ngx_mdm_apns_conn_reap_handler;
+    apns->reap.data = apns;
+    apns->reap.log = &apns->log;
+
+    rc = conf->proxied
+         ? ngx_mdm_peer_target_host(&apns->target, &conf->proxy_host,
+                                    conf->proxy_port)
+         : ngx_mdm_peer_target_host(&apns->target, &conf->host, conf->port);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_mdm_apns = apns;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_mdm_apns_exit_process(void)
+{
+    ngx_queue_t     *q;
+    ngx_mdm_apns_t  *apns;
+
+    apns = ngx_mdm_apns;
+
+    if (apns == NULL) {
+        return;
+    }
+
+    ngx_mdm_apns = NULL;
+    apns->closing = 1;
+
+    for (q = ngx_queue_head(&apns->topics);
+         q != ngx_queue_sentinel(&apns->topics);
+         q = ngx_queue_next(q))
+    {
+        ngx_mdm_apns_topic_t  *topic;
+
+        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
+
+        while (!ngx_queue_empty(&topic->conns)) {
+            ngx_mdm_apns_conn_close(
+                ngx_queue_data(ngx_queue_head(&topic->conns),
+                               ngx_mdm_apns_conn_t, queue));
+        }
+    }
+
+    /* nobody is there any more who could be told */
+
+    while (!ngx_queue_empty(&apns->done)) {
+        q = ngx_queue_head(&apns->done);
+        ngx_queue_remove(q);
+
+        ngx_mdm_apns_op_free(ngx_queue_data(q, ngx_mdm_apns_op_t, queue));
+    }
+
+    while (!ngx_queue_empty(&apns->topics)) {
+        ngx_mdm_apns_topic_free(ngx_queue_data(ngx_queue_head(&apns->topics),
+                                               ngx_mdm_apns_topic_t, queue));
+    }
+
+    ngx_mdm_apns_conn_reap(apns);
+
+    if (apns->deliver.posted) {
+        ngx_delete_posted_event(&apns->deliver);
+    }
+
+    if (apns->reap.posted) {
+        ngx_delete_posted_event(&apns->reap);
+    }
+
+    ngx_mdm_peer_target_free(&apns->target);
+}

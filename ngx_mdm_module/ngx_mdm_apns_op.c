@@ -1,0 +1,292 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A push on its way, which outlives who asked for it; and how he is told.
+ */
+
+
+#include "ngx_mdm_apns_conn.h"
+
+
+static void ngx_mdm_apns_op_wait_handler(ngx_event_t *ev);
+static void ngx_mdm_apns_op_tell(ngx_mdm_apns_op_t *op, ngx_str_t *reason);
+static mdm_int_t ngx_mdm_apns_op_answer(ngx_mdm_apns_op_t *op,
+    mdm_arena_t *arena, mdm_push_t *push);
+
+
+ngx_mdm_apns_op_t *
+ngx_mdm_apns_op_create(ngx_mdm_apns_topic_t *topic, mdm_push_t *push)
+{
+    u_char             *p;
+    ngx_mdm_apns_op_t  *op;
+
+    op = ngx_alloc(sizeof(ngx_mdm_apns_op_t)
+                   + sizeof("/3/device/") + 2 * push->token.len
+                   + push->apns_id.len + NGX_INT64_LEN + push->payload.len,
+                   &topic->apns->log);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(op, sizeof(ngx_mdm_apns_op_t));
+
+    op->fd = (ngx_socket_t) -1;
+    op->topic = topic;
+    op->called = ngx_current_msec;
+    op->stream = -1;
+
+    p = (u_char *) op + sizeof(ngx_mdm_apns_op_t);
+
+    op->path.data = p;
+    p = ngx_cpymem(p, "/3/device/", sizeof("/3/device/") - 1);
+    p = ngx_hex_dump(p, push->token.data, push->token.len);
+    op->path.len = p - op->path.data;
+
+    op->apns_id.data = p;
+    op->apns_id.len = push->apns_id.len;
+    p = ngx_cpymem(p, push->apns_id.data, push->apns_id.len);
+
+    op->expiration.data = p;
+    p = ngx_sprintf(p, "%L", push->expiration);
+    op->expiration.len = p - op->expiration.data;
+
+    op->payload.data = p;
+    op->payload.len = push->payload.len;
+    ngx_memcpy(p, push->payload.data, push->payload.len);
+
+    op->wait.handler = ngx_mdm_apns_op_wait_handler;
+    op->wait.data = op;
+    op->wait.log = &topic->apns->log;
+
+    topic->pending++;
+    topic->apns->pending++;
+
+    return op;
+}
+
+
+void
+ngx_mdm_apns_op_free(ngx_mdm_apns_op_t *op)
+{
+    if (op->wait.timer_set) {
+        ngx_del_timer(&op->wait);
+    }
+
+    if (op->body != NULL) {
+        ngx_free(op->body);
+    }
+
+    op->topic->pending--;
+    op->topic->apns->pending--;
+
+    ngx_free(op);
+}
+
+
+void
+ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
+    ngx_str_t *reason)
+{
+    ngx_mdm_apns_t  *apns;
+
+    apns = op->topic->apns;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_EVENT, &apns->log, 0,
+                   "mdm apns push ended: outcome:%d status:%ui \"%V\" ms:%M",
+                   (int) outcome, op->status, reason,
+                   ngx_current_msec - op->called);
+
+    op->outcome = outcome;
+    op->conn = NULL;
+    op->ended = 1;
+
+    op->reason = ngx_min(reason->len, NGX_MDM_PEER_REASON);
+    ngx_memcpy(op->text, reason->data, op->reason);
+
+    ngx_queue_insert_tail(&apns->done, &op->queue);
+
+    ngx_post_event(&apns->deliver, &ngx_posted_events);
+}
+
+
+void
+ngx_mdm_apns_op_again(ngx_mdm_apns_op_t *op, const char *reason)
+{
+    ngx_str_t  text;
+
+    text.data = (u_char *) reason;
+    text.len = ngx_strlen(reason);
+
+    op->conn = NULL;
+    op->stream = -1;
+    op->offset = 0;
+    op->status = 0;
+    op->len = 0;
+    op->retry_after = 0;
+    op->complete = 0;
+    op->unsent = 0;
+
+    if (op->tries >= NGX_MDM_APNS_TRIES) {
+        ngx_mdm_apns_op_end(op, MDM_PUSH_RESET, &text);
+        return;
+    }
+
+    if (ngx_exiting || ngx_terminate) {
+        ngx_mdm_apns_op_end(op, MDM_PUSH_BUSY, &text);
+        return;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &op->topic->apns->log, 0,
+                   "mdm apns push again: %V, tries:%ui", &text, op->tries);
+
+    ngx_queue_insert_head(&op->topic->waiting, &op->queue);
+}
+
+
+void
+ngx_mdm_apns_op_refuse(ngx_mdm_apns_topic_t *topic, mdm_push_e outcome,
+    ngx_str_t *reason)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&topic->waiting)) {
+        q = ngx_queue_head(&topic->waiting);
+        ngx_queue_remove(q);
+
+        topic->refused++;
+
+        ngx_mdm_apns_op_end(ngx_queue_data(q, ngx_mdm_apns_op_t, queue),
+                            outcome, reason);
+    }
+}
+
+
+void
+ngx_mdm_apns_op_deliver_handler(ngx_event_t *ev)
+{
+    ngx_str_t           reason;
+    ngx_queue_t        *q;
+    ngx_mdm_apns_t     *apns;
+    ngx_mdm_apns_op_t  *op;
+
+    apns = ev->data;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "mdm apns deliver");
+
+    while (!ngx_queue_empty(&apns->done)) {
+        q = ngx_queue_head(&apns->done);
+        ngx_queue_remove(q);
+
+        op = ngx_queue_data(q, ngx_mdm_apns_op_t, queue);
+
+        reason.data = op->text;
+        reason.len = op->reason;
+
+        ngx_mdm_apns_op_tell(op, &reason);
+        ngx_mdm_apns_op_free(op);
+    }
+}
+
+
+/* the caller waits no longer, the push goes on */
+
+static void
+ngx_mdm_apns_op_wait_handler(ngx_event_t *ev)
+{
+    u_char             *p, text[64];
+    ngx_str_t           reason;
+    ngx_mdm_apns_op_t  *op;
+
+    op = ev->data;
+
+    if (op->ended) {
+        return;
+    }
+
+    p = ngx_snprintf(text, sizeof(text), "no answer of APNs within %M ms",
+                     ngx_current_msec - op->called);
+
+    reason.data = text;
+    reason.len = p - text;
+
+    op->outcome = MDM_PUSH_PENDING;
+
+    ngx_mdm_apns_op_tell(op, &reason);
+}
+
+
+static void
+ngx_mdm_apns_op_tell(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
+{
+    mdm_call_t  *call;
+
+    call = op->call;
+
+    if (call == NULL) {
+        return;
+    }
+
+    op->call = NULL;
+
+    ngx_mdm_apns_op_outcome(call, op->outcome, reason);
+
+    if (call->rc == MDM_CALL_OK && op->outcome == MDM_PUSH_ANSWERED
+        && ngx_mdm_apns_op_answer(op, call->reply_arena, call->push) != MDM_OK)
+    {
+        call->rc = MDM_CALL_UNAVAILABLE;
+    }
+
+    op->handler(call, op->data);
+}
+
+
+static mdm_int_t
+ngx_mdm_apns_op_answer(ngx_mdm_apns_op_t *op, mdm_arena_t *arena,
+    mdm_push_t *push)
+{
+    mdm_str_t          body, id;
+    mdm_push_answer_t  answer;
+
+    body.data = op->body;
+    body.len = op->len;
+
+    ngx_mdm_str_copy(&id, &op->apns_id);
+
+    if (mdm_push_answer(arena, &body, &answer) != MDM_OK
+        || mdm_str_dup(arena, &push->apns_id, &id) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    push->status = op->status;
+    push->reason = answer.reason;
+    push->timestamp = answer.timestamp;
+    push->retry_after = op->retry_after;
+
+    return MDM_OK;
+}
+
+
+void
+ngx_mdm_apns_op_outcome(mdm_call_t *call, mdm_push_e outcome,
+    ngx_str_t *reason)
+{
+    mdm_str_t    text;
+    mdm_push_t  *push;
+
+    push = call->push;
+    push->outcome = outcome;
+
+    call->rc = MDM_CALL_OK;
+    call->reply = NULL;
+    call->reply_arena = mdm_arena_create(1024);
+
+    ngx_mdm_str_copy(&text, reason);
+
+    if (call->reply_arena == NULL
+        || mdm_str_dup(call->reply_arena, &push->reason, &text) != MDM_OK)
+    {
+        call->rc = MDM_CALL_UNAVAILABLE;
+    }
+}
