@@ -275,6 +275,10 @@ ngx_mdm_apns_topic_free(ngx_mdm_apns_topic_t *topic)
         ngx_del_timer(&topic->timer);
     }
 
+    if (topic->timer.posted) {
+        ngx_delete_posted_event(&topic->timer);
+    }
+
     while (!ngx_queue_empty(&topic->waiting)) {
         q = ngx_queue_head(&topic->waiting);
         ngx_queue_remove(q);
@@ -425,12 +429,14 @@ ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
         level = (outcome == MDM_PUSH_REFUSED) ? NGX_LOG_ALERT : NGX_LOG_ERR;
 
         ngx_log_error(level, &topic->apns->log, 0,
-                      "mdm push: topic \"%V\" cannot be pushed to, %V%s by "
-                      "way of %V: %V",
+                      "mdm push: topic \"%V\" cannot be pushed to, %V %s "
+                      "%V%s: %V",
                       &topic->cert->topic, &topic->apns->conf->server,
+                      topic->apns->conf->proxied ? "by way of the proxy" : "at",
+                      ngx_mdm_peer_name(&conn->peer),
                       (outcome == MDM_PUSH_INTERCEPTED)
                       ? " (does a proxy or a firewall look into TLS?)" : "",
-                      ngx_mdm_peer_name(&conn->peer), reason);
+                      reason);
     }
 
     ngx_mdm_apns_op_refuse(topic, outcome, reason);

@@ -69,9 +69,9 @@ struct ngx_mdm_apns_conf_s {
 /*
  * Pushes for a tenant.  What call->push has is copied.  NGX_OK: *op is set, and
  * the handler will be called, never from within this function.  NGX_DONE:
- * call->push has its outcome already, and the handler is not called.  In both
- * cases rc of the call is set with the outcome, and call->reply_arena, unless it
- * is NULL, holds what the outcome points to.
+ * call->push has its outcome already, and the handler is not called.  With the
+ * outcome rc of the call is set, and call->reply_arena, unless it is NULL,
+ * holds what the outcome points to.
  */
 ngx_int_t ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
     ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op);

@@ -135,6 +135,7 @@ ngx_mdm_apns_check_name(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf)
         host = &conf->host;
         place = (conf->server_place.file != NULL) ? &conf->server_place
                                                   : &conf->place;
+
     } else {
         return NGX_OK;
     }

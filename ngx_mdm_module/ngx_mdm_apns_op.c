@@ -141,6 +141,10 @@ ngx_mdm_apns_op_again(ngx_mdm_apns_op_t *op, const char *reason)
                    "mdm apns push again: %V, tries:%ui", &text, op->tries);
 
     ngx_queue_insert_head(&op->topic->waiting, &op->queue);
+
+    /* the topic looks when whatever runs now is over */
+
+    ngx_post_event(&op->topic->timer, &ngx_posted_events);
 }
 
 

@@ -223,13 +223,13 @@ ngx_mdm_apns_conn_look(ngx_mdm_apns_conn_t *conn)
         ngx_mdm_apns_conn_retire(conn);
     }
 
-    if (ngx_mdm_apns_session_over(conn)) {
-        ngx_mdm_peer_broken(&conn->peer, "APNs has broken off HTTP/2");
+    if (conn->retired && conn->nstreams == 0) {
+        ngx_mdm_apns_conn_close(conn);
         return NGX_DONE;
     }
 
-    if (conn->retired && conn->nstreams == 0) {
-        ngx_mdm_apns_conn_close(conn);
+    if (ngx_mdm_apns_session_over(conn)) {
+        ngx_mdm_peer_broken(&conn->peer, "APNs has broken off HTTP/2");
         return NGX_DONE;
     }
 
@@ -339,8 +339,8 @@ ngx_mdm_apns_peer_sent(ngx_mdm_peer_t *peer, ngx_uint_t all,
 
     conn = peer->data;
 
-    if (all && ngx_mdm_apns_session_wants(conn)) {
-        ngx_post_event(&peer->flush, &ngx_posted_next_events);
+    if (all) {
+        ngx_mdm_apns_conn_wake(conn);
     }
 }
 

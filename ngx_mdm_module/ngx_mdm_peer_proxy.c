@@ -46,7 +46,8 @@ ngx_mdm_peer_proxy_create(ngx_conf_t *cf, ngx_str_t *destination,
     ngx_str_null(&basic);
 
     if (user->len != 0) {
-        basic.data = ngx_pnalloc(cf->pool, ngx_base64_encoded_length(user->len));
+        basic.data = ngx_pnalloc(cf->pool,
+                                 ngx_base64_encoded_length(user->len));
         if (basic.data == NULL) {
             return NULL;
         }

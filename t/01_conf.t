@@ -211,6 +211,51 @@ like(conf_ok('tls without ssl_verify_client',
 # the table of what operators have got wrong
 
 $n->{vars}{TEXT} = $file{text};
+
+# push certificates
+
+{
+    my $topic = 'com.apple.mgmt.External.test';
+    my $good = $n->cert(uid => $topic);
+    my $other = $n->cert(uid => 'com.example.app');
+    my $old = $n->cert(uid => $topic, expired => 1);
+
+    chmod 0600, $_->{key} for $good, $other, $old;
+
+    my %push = (
+        CERT => $good->{file}, KEY => $good->{key},
+        NONE => $other->{file}, NONE_KEY => $other->{key},
+        OLD => $old->{file}, OLD_KEY => $old->{key},
+        OPEN => write_file("$dir/open.key", read_file($good->{key})),
+        BOTH => write_file("$dir/both.pem", read_file($good->{file}),
+                           read_file($good->{key})),
+        AUTH => write_file("$dir/auth", "joe:secret\n"),
+        AUTH_OPEN => write_file("$dir/auth.open", "joe:secret\n"),
+        AUTH_BAD => write_file("$dir/auth.bad", "joe\n"),
+    );
+
+    chmod 0600, @push{qw(BOTH AUTH AUTH_BAD)};
+    chmod 0644, @push{qw(OPEN AUTH_OPEN)};
+
+    $n->{vars}{"PUSH_$_"} = $push{$_} for keys %push;
+
+    my $resolver = 'resolver 127.0.0.1;';
+
+    conf_ok('push', http => "$resolver mdm_push on;"
+            . ' mdm_push_certificate %%PUSH_CERT%% %%PUSH_KEY%%;'
+            . ' mdm_push_certificate %%PUSH_BOTH%% tenant=b;'
+            . ' mdm_push_wait 1s; mdm_push_ping 5m;'
+            . ' mdm_push_trusted_certificate %%CA%%;'
+            . ' mdm_push_server api.push.apple.com:2197;'
+            . ' mdm_push_proxy http://proxy.example:3128/'
+            . ' auth_file=%%PUSH_AUTH%%;');
+    conf_ok('push to an address needs no resolver', http => 'mdm_push on;'
+            . ' mdm_push_server [::1]:443;');
+    conf_ok('a proxy with an address, too', http => 'mdm_push on;'
+            . ' mdm_push_proxy http://127.0.0.1:3128;');
+    conf_ok('push is off', http => 'mdm_push off; mdm_push_proxy off;'
+            . ' mdm_push_certificate %%PUSH_CERT%% %%PUSH_KEY%%;');
+}
 $conf->table('t/01_conf.tsv');
 
 finish;

@@ -149,7 +149,6 @@ is(call(PUT => '/api/v1/enrollments/query')->header('Allow'), 'GET, POST',
    'PUT /v1/enrollments/query: Allow');
 
 for my $call (
-    [ GET => '/v1/push/A' ], [ POST => '/v1/push/A,B' ],
     [ GET => '/v1/pushcert?topic=com.apple.mgmt.x' ],
     [ PUT => '/v1/pushcert', 'PEM' ],
     [ POST => '/v1/escrowkeyunlock', 'serial=1' ],
@@ -157,7 +156,7 @@ for my $call (
     my ($method, $path, $body) = @$call;
 
     answer(call($method => "/api$path", body => $body), 501,
-           '{"error":"push is not available in this version"}',
+           '{"error":"not available in this version"}',
            "$method $path");
 }
 

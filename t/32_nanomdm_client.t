@@ -265,15 +265,22 @@ is(call(DELETE => '/v1/queue/' . join ',', $one->id, $two->id)->status, 204,
 
 # push: an honest no
 
-for my $push ([ GET => '/v1/push/' . $one->id ],
-              [ PUT => '/v1/pushcert', body => 'x' ],
+for my $method (qw(GET POST)) {
+    my $r = call($method => '/v1/push/' . $one->id);
+
+    is($r->status, 500, "$method push: 500");
+    is($r->json->{status}{$one->id}{push_error}, 'push is off',
+       'where it is not on');
+}
+
+for my $push ([ PUT => '/v1/pushcert', body => 'x' ],
               [ GET => '/v1/pushcert?topic=com.apple.mgmt.External.test' ],
               [ POST => '/v1/escrowkeyunlock', body => 'topic=x' ])
 {
     my $r = call(@$push);
 
     is($r->status, 501, "$push->[0] $push->[1]: 501");
-    like($r->json->{error}, qr/push/, 'which says why');
+    like($r->json->{error}, qr/not available/, 'which says why');
 }
 
 

@@ -242,7 +242,7 @@ for my $case ([ GET => '/v1/queue/UDID-1', 200 ],
 }
 
 is($t->request('GET', '/api/v1/push/UDID-1', plain => 1)->status,
-   501, 'GET of push without a browser, as it was');
+   500, 'GET of push without a browser, as it was');
 is($t->request('GET', '/api/v1/%70ush/UDID-1', plain => 1,
                headers => \@cross)->status, 404, 'the path in other words');
 is($t->request('PUT', '/mdm', plain => 1, headers => \@cross,
@@ -335,7 +335,7 @@ for my $origin ($console, 'http://127.0.0.1:9000') {
 for my $case ([ GET => '/cors/v1/queue/UDID-1', 200 ],
               [ GET => '/cors/v1/nothing', 404 ],
               [ OPTIONS => '/cors/v1/queue/UDID-1', 405 ],
-              [ GET => '/cors/v1/push/UDID-1', 501 ],
+              [ GET => '/cors/v1/push/UDID-1', 500 ],
               [ PUT => '/cors/v1/enqueue/UDID-1', 413 ],
               [ GET => '/cors/v1/queue/UDID-1?no=1', 403 ],
               [ DELETE => '/closed/v1/queue/UDID-1', 401 ])

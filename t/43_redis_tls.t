@@ -155,10 +155,12 @@ refused('a foreign CA', "$a tls on; tls_trusted_certificate $foreign->{file};"
 
 # with TLS 1.3 the server says so after the handshake
 
-refused('no client certificate', "$b $tls", qr/the [^)]+/);
+refused('no client certificate', "$b $tls",
+        qr/it refuses our certificate: [^)]+|the [^)]+/);
 refused('a foreign client certificate',
         "$b $tls tls_certificate $stranger->{file};"
-        . " tls_certificate_key $stranger->{key};", qr/the [^)]+/);
+        . " tls_certificate_key $stranger->{key};",
+        qr/it refuses our certificate: [^)]+|the [^)]+/);
 
 my $plain = MDM::Redis->new(dir => "$dir/plain", tcp => 1);
 

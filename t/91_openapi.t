@@ -14,10 +14,16 @@ use MIME::Base64;
 use Test::More;
 
 use MDM;
+use MDM::APNs;
 use MDM::OpenAPI;
 
 my $spec = MDM::OpenAPI->new;
-my $t = MDM->new(watch => $spec->watch)->start;
+my $t = MDM->new(watch => $spec->watch);
+my $apns = MDM::APNs->new(dir => $t->dir);
+
+$t->{http} = $apns->conf($apns->cert('com.apple.mgmt.External.test'));
+$t->start;
+
 my $json = JSON::PP->new->canonical;
 
 
@@ -87,8 +93,6 @@ ok(scalar(grep { $_ eq 'GET /v1/sets: 200' } $planted->unseen),
 # what needs nothing
 
 call(200, GET => '/version');
-call(501, GET => 'push/A');
-call(501, POST => 'push/A');
 call(501, $_ => 'pushcert') for qw(GET PUT);
 call(501, POST => 'escrowkeyunlock');
 
@@ -118,6 +122,15 @@ call(207, POST => 'enrollments/DEV-1,NONE/secrets/release');
 call(200, POST => 'enrollments/secrets/release',
      { filter => { ids => [ 'DEV-1' ] } });
 call(204, DELETE => 'enrollments/DEV-2/certificate');
+
+
+# pushes
+
+for my $method (qw(GET POST)) {
+    call(200, $method => 'push/DEV-1');
+    call(207, $method => 'push/DEV-1,NONE');
+    call(500, $method => 'push/NONE');
+}
 
 
 # commands

@@ -65,6 +65,7 @@ static mdm_reply_t *fuzz_true(fuzz_t *f, mdm_call_t *call, const char **p);
 static void fuzz_reader(const mdm_reply_t *reply);
 static void fuzz_args(const mdm_call_t *call);
 static void fuzz_answer(fuzz_t *f, mdm_call_t *call);
+static void fuzz_push(fuzz_t *f, mdm_call_t *call);
 static void fuzz_run(fuzz_t *f, mdm_exchange_t *x);
 static void fuzz_device(fuzz_t *f, mdm_exchange_t *x);
 static void fuzz_api(fuzz_t *f, mdm_exchange_t *x);
@@ -94,6 +95,8 @@ static mdm_settings_t  fuzz_settings = {
     .api_ids = 100,
     .status_reports = 10,
     .status_errors = 10,
+    .push = 1,
+    .push_wait = 1000,
     .plist_depth = 32,
     .plist_nodes = 5000
 };
@@ -135,6 +138,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "enrollment_query", "[iis([ssssssssss])*]" },
     { "idle", "[isss]" },
     { "migrate", "[isiii]" },
+    { "push_get", "[(isss)*]" },
     { "queue_clear", "[ii(i)*]" },
     { "queue_list", "[is(ssss)*]" },
     { "report", "[issssss]" },
@@ -684,6 +688,34 @@ fuzz_answer(fuzz_t *f, mdm_call_t *call)
 }
 
 
+/* what APNs, or the way to it, makes of a push */
+
+static void
+fuzz_push(fuzz_t *f, mdm_call_t *call)
+{
+    mdm_push_t  *push;
+
+    static const mdm_uint_t  statuses[] = { 200, 400, 403, 410, 429, 500, 0 };
+
+    push = call->push;
+
+    if (push->token.len == 0 || push->token.len > MDM_PUSH_TOKEN
+        || push->payload.len > MDM_PUSH_PAYLOAD || push->apns_id.len != 36)
+    {
+        abort();
+    }
+
+    call->rc = (fuzz_next(f, 8) == 0) ? MDM_CALL_UNAVAILABLE : MDM_CALL_OK;
+
+    push->outcome = (mdm_push_e) fuzz_next(f, MDM_PUSH_BUSY + 1);
+    push->status = statuses[fuzz_next(f, 7)];
+
+    if (fuzz_next(f, 2) == 0) {
+        mdm_str_set(&push->reason, "Unregistered");
+    }
+}
+
+
 static void
 fuzz_run(fuzz_t *f, mdm_exchange_t *x)
 {
@@ -702,6 +734,11 @@ fuzz_run(fuzz_t *f, mdm_exchange_t *x)
 
             if (x->calls[i].kind == MDM_CALL_KIND_WORK) {
                 mdm_call_work(&x->calls[i]);
+                continue;
+            }
+
+            if (x->calls[i].kind == MDM_CALL_KIND_PUSH) {
+                fuzz_push(f, &x->calls[i]);
                 continue;
             }
 

@@ -34,6 +34,7 @@ static void mdm_unit_redis_send(mdm_unit_redis_t *redis,
     redisContext *context, mdm_call_t *call, int sha);
 static void mdm_unit_redis_read(mdm_unit_redis_t *redis, mdm_arena_t *arena,
     mdm_call_t *call);
+static void mdm_unit_redis_push(mdm_unit_redis_t *redis, mdm_call_t *call);
 static redisReply *mdm_unit_redis_eval_body(mdm_unit_redis_t *redis,
     mdm_call_t *call);
 static redisReply *mdm_unit_redis_reply(mdm_unit_redis_t *redis,
@@ -306,6 +307,11 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
             continue;
         }
 
+        if (call->kind == MDM_CALL_KIND_PUSH) {
+            mdm_unit_redis_push(redis, call);
+            continue;
+        }
+
         if (redis->fault != NULL) {
             faults[i] = redis->fault(call, redis->calls, redis->fault_data);
         }
@@ -328,7 +334,7 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
     for (i = 0; i < x->ncalls; i++) {
         call = &x->calls[i];
 
-        if (call->kind == MDM_CALL_KIND_WORK) {
+        if (call->kind != MDM_CALL_KIND_REDIS) {
             continue;
         }
 
@@ -358,12 +364,44 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
 }
 
 
+/* as the real one does, it wants what APNs would take */
+
+static void
+mdm_unit_redis_push(mdm_unit_redis_t *redis, mdm_call_t *call)
+{
+    mdm_push_t  *push;
+
+    push = call->push;
+
+    if (push->topic.len == 0 || push->token.len == 0
+        || push->token.len > MDM_PUSH_TOKEN || push->payload.len == 0
+        || push->payload.len > MDM_PUSH_PAYLOAD || push->apns_id.len != 36)
+    {
+        mdm_unit_redis_die(redis, "a push that APNs would not take");
+    }
+
+    redis->pushes++;
+
+    call->rc = MDM_CALL_OK;
+    push->outcome = MDM_PUSH_OFF;
+
+    if (redis->push != NULL) {
+        redis->push(push, redis->push_data);
+    }
+}
+
+
 mdm_call_e
 mdm_unit_redis_eval(mdm_unit_redis_t *redis, mdm_arena_t *arena,
     mdm_call_t *call)
 {
     if (call->kind == MDM_CALL_KIND_WORK) {
         mdm_call_work(call);
+        return call->rc;
+    }
+
+    if (call->kind == MDM_CALL_KIND_PUSH) {
+        mdm_unit_redis_push(redis, call);
         return call->rc;
     }
 
@@ -681,6 +719,8 @@ mdm_unit_redis_clean(mdm_unit_redis_t *redis)
     freeReplyObject(mdm_unit_redis_command(redis, "FLUSHALL"));
 
     redis->fault = NULL;
+    redis->push = NULL;
+    redis->pushes = 0;
     redis->fault_data = NULL;
     redis->calls = 0;
     redis->error[0] = '\0';

@@ -35,6 +35,10 @@ typedef mdm_unit_fault_e (*mdm_unit_fault_pt)(mdm_call_t *call, mdm_uint_t n,
     void *data);
 
 
+/* what APNs makes of a push: fills in its outcome */
+typedef void (*mdm_unit_push_pt)(mdm_push_t *push, void *data);
+
+
 struct mdm_unit_redis_s {
     pid_t                     pid;
     char                      dir[64];
@@ -44,6 +48,10 @@ struct mdm_unit_redis_s {
 
     mdm_unit_fault_pt         fault;       /* or NULL */
     void                     *fault_data;
+
+    mdm_unit_push_pt          push;        /* or NULL: push is off */
+    void                     *push_data;
+    mdm_uint_t                pushes;      /* so far */
 
     mdm_uint_t                calls;       /* so far */
     size_t                    bytes;       /* keys and arguments */
@@ -67,7 +75,8 @@ int mdm_unit_redis_teardown(void **state);
 /*
  * Runs an exchange to its end.  Each call goes out as the real client sends
  * it: EVALSHA, after NOSCRIPT EVAL; a script marked read-only by the _RO
- * forms, so that a write in it fails.  Work is done in place.
+ * forms, so that a write in it fails.  Work is done in place, and redis->push
+ * says what becomes of pushes.
  */
 void mdm_unit_redis_run(mdm_unit_redis_t *redis, mdm_exchange_t *x);
 

@@ -104,6 +104,7 @@ static mdm_settings_t  settings = {
     .api_ids = 100,
     .status_reports = 10,
     .status_errors = 10,
+    .push = 1,
     .plist_depth = 32,
     .plist_nodes = 100000
 };
@@ -180,7 +181,7 @@ trace_calls(mdm_exchange_t *x)
     for (i = 0; i < x->ncalls; i++) {
         call = &x->calls[i];
 
-        if (call->kind == MDM_CALL_KIND_WORK) {
+        if (call->kind != MDM_CALL_KIND_REDIS) {
             continue;
         }
 
@@ -191,6 +192,15 @@ trace_calls(mdm_exchange_t *x)
             alloc_str(&call->args[k]);
         }
     }
+}
+
+
+static void
+taken(mdm_call_t *call)
+{
+    call->rc = MDM_CALL_OK;
+    call->push->outcome = MDM_PUSH_ANSWERED;
+    call->push->status = 200;
 }
 
 
@@ -234,6 +244,12 @@ record(run_t *r)
 
         for (i = 0; i < x->ncalls; i++) {
             assert_true(r->ncalls < CALLS);
+
+            if (x->calls[i].kind == MDM_CALL_KIND_PUSH) {
+                taken(&x->calls[i]);
+                r->rc[r->ncalls++] = MDM_CALL_OK;
+                continue;
+            }
 
             r->rc[r->ncalls] = mdm_unit_redis_eval(redis, kept, &x->calls[i]);
             r->replies[r->ncalls++] = x->calls[i].reply;
@@ -286,6 +302,10 @@ op_exchange(void *data)
         round++;
 
         for (i = 0; i < x->ncalls; i++) {
+            if (x->calls[i].kind == MDM_CALL_KIND_PUSH) {
+                taken(&x->calls[i]);
+            }
+
             x->calls[i].rc = r->rc[n];
             x->calls[i].reply = r->replies[n++];
         }
@@ -446,6 +466,7 @@ static const request_t  look[] = {
         "format=plist", NULL, ""),
     api("enrollment", MDM_GET, "/v1/enrollments/UDID-%7B1%7D", NULL, NULL,
         ""),
+    api("push", MDM_POST, "/v1/push/UDID-%7B1%7D", NULL, NULL, ""),
     api("query, all", MDM_POST, "/v1/enrollments/query", NULL, NULL, ""),
     api("query, ids", MDM_POST, "/v1/enrollments/query", "limit=1",
         "application/json",

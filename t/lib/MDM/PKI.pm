@@ -6,7 +6,8 @@ package MDM::PKI;
 #
 #     my $ca = MDM::PKI->new(dir => DIR, name => 'Test CA');
 #     my $cert = $ca->issue(cn => 'UDID', serial => 'C02…', san => [[DNS => …]],
-#                           expired => 1, future => 1, purpose => 'client');
+#                           expired => 1, future => 1, purpose => 'client',
+#                           uid => …);
 #     $cert->{file}, $cert->{key}     paths of PEM files
 #     $cert->{pem}, $cert->{der}, $cert->{sha256}
 
@@ -60,6 +61,7 @@ sub issue {
 
     $subject{serialNumber} = $o{serial} if defined $o{serial};
     $subject{organizationName} = $o{org} if defined $o{org};
+    $subject{UID} = $o{uid} if defined $o{uid};
 
     my $key = KEY_create_ec('prime256v1');
 

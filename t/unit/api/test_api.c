@@ -645,9 +645,9 @@ test_plain(void **state)
 
     x = request(MDM_POST, "/v1/push/A,B", "");
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
-    assert_int_equal(x->status, 501);
-    assert_string_equal(mdm_unit_api_text(x, "error"),
-                        "push is not available in this version");
+    assert_int_equal(x->status, 500);
+    assert_string_equal(mdm_unit_api_text(x, "status/B/push_error"),
+                        "push is off");
     done(x);
 
     x = request(MDM_POST, "/v1/queue/A", "");

@@ -1,0 +1,204 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Lack of memory in src/push: payloads, answers and certificates, each with
+ * every allocation failing in turn.
+ */
+
+
+#include "alloc.h"
+#include "pki.h"
+
+#include "mdm_push.h"
+#include "mdm_push_certificate.h"
+
+
+#define TOPIC  "com.apple.mgmt.External.test"
+
+
+static char  pem[16384];
+
+
+static alloc_rc_e
+op_push(void *data)
+{
+    mdm_int_t           rc;
+    alloc_rc_e          end;
+    mdm_str_t           magic, payload, body;
+    mdm_push_t          push;
+    const char         *text;
+    mdm_arena_t        *arena;
+    mdm_push_answer_t   answer;
+
+    magic.data = data;
+    magic.len = strlen(data);
+    mdm_str_set(&body, "{\"reason\":\"Unregistered\",\"timestamp\":17}");
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    text = NULL;
+    end = ALLOC_FAILED;
+
+    rc = mdm_push_payload(arena, &payload, &magic);
+
+    if (rc == MDM_DECLINED) {
+        end = ALLOC_REFUSED;
+
+    } else if (rc == MDM_OK
+               && mdm_push_answer(arena, &body, &answer) == MDM_OK)
+    {
+        memset(&push, 0, sizeof(mdm_push_t));
+        push.outcome = MDM_PUSH_ANSWERED;
+        push.status = 410;
+        push.reason = answer.reason;
+
+        text = mdm_push_error(arena, &push);
+    }
+
+    if (text != NULL) {
+        alloc_str(&payload);
+        alloc_str(&answer.reason);
+        alloc_bytes(text, strlen(text));
+        end = ALLOC_OK;
+    }
+
+    mdm_arena_destroy(arena);
+
+    return end;
+}
+
+
+static void
+test_push(void **state)
+{
+    (void) state;
+
+    alloc_each("push", ALLOC_OK, op_push, "a \"magic\"");
+    alloc_each("push, no UTF-8", ALLOC_REFUSED, op_push, "\xff");
+}
+
+
+static alloc_rc_e
+op_certificate(void *data)
+{
+    mdm_int_t                rc;
+    mdm_str_t                text;
+    const char              *why;
+    mdm_arena_t             *arena;
+    mdm_push_certificate_t   cert;
+
+    text.data = data;
+    text.len = strlen(data);
+    why = NULL;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    rc = mdm_push_certificate_read(arena, &text, &cert, &why);
+
+    if (rc == MDM_OK) {
+        alloc_str(&cert.topic);
+        alloc_bytes(cert.sha256, sizeof(cert.sha256));
+
+    } else if (rc == MDM_DECLINED) {
+        alloc_bytes(why, strlen(why));
+    }
+
+    mdm_arena_destroy(arena);
+
+    return (rc == MDM_OK) ? ALLOC_OK
+           : (rc == MDM_ERROR) ? ALLOC_FAILED : ALLOC_REFUSED;
+}
+
+
+static void
+add(BIO *bio)
+{
+    char    *data;
+    size_t   len, at;
+
+    len = (size_t) BIO_get_mem_data(bio, &data);
+    at = strlen(pem);
+
+    assert_true(at + len < sizeof(pem));
+    memcpy(pem + at, data, len);
+
+    BIO_free(bio);
+}
+
+
+static void
+test_certificate(void **state)
+{
+    BIO         *bio;
+    pki_t        ca, leaf;
+    pki_spec_t   spec;
+
+    (void) state;
+
+    memset(&spec, 0, sizeof(spec));
+    spec.cn = "CA";
+    spec.ca = 1;
+    ca = pki_issue(&spec);
+
+    memset(&spec, 0, sizeof(spec));
+    spec.cn = "APSP:x";
+    spec.issuer = &ca;
+    leaf = pki_prepare(&spec);
+
+    assert_int_equal(X509_NAME_add_entry_by_NID(
+                         X509_get_subject_name(leaf.cert), NID_userId,
+                         MBSTRING_UTF8, (const unsigned char *) TOPIC, -1, -1,
+                         0),
+                     1);
+    pki_sign(&leaf, &spec);
+
+    bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_X509(bio, leaf.cert), 1);
+    assert_int_equal(PEM_write_bio_X509(bio, ca.cert), 1);
+    add(bio);
+
+    alloc_each("push certificate, no key", ALLOC_REFUSED, op_certificate,
+               pem);
+
+    bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, leaf.key, NULL, NULL,
+                                                   0, NULL, NULL), 1);
+    add(bio);
+
+    alloc_each("push certificate", ALLOC_OK, op_certificate, pem);
+
+    pki_free(&leaf);
+    pki_free(&ca);
+}
+
+
+static int
+teardown(void **state)
+{
+    (void) state;
+
+    alloc_done();
+
+    return 0;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_push),
+        cmocka_unit_test(test_certificate)
+    };
+
+    alloc_init();
+
+    return cmocka_run_group_tests(tests, NULL, teardown);
+}
