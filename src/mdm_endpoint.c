@@ -11,6 +11,7 @@
 #include "mdm_connect.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_endpoint.h"
+#include "mdm_push_job.h"
 #include "mdm_report.h"
 
 
@@ -60,6 +61,7 @@ const mdm_endpoint_t *const  mdm_endpoint_tables[] = {
 
 static const mdm_job_kind_t *const  mdm_endpoint_jobs[] = {
     mdm_ddm_jobs,
+    mdm_push_jobs,
     NULL
 };
 

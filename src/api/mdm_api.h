@@ -57,7 +57,13 @@ mdm_int_t mdm_api_version_step(mdm_exchange_t *x);
 /* GET, POST /v1/push/ID[,ID…] */
 mdm_int_t mdm_api_push_step(mdm_exchange_t *x);
 
-/* /v1/pushcert, /v1/escrowkeyunlock: 501 */
+/* PUT, GET, DELETE /v1/pushcert; GET /v1/pushcerts */
+mdm_int_t mdm_api_pushcert_put_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_pushcert_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_pushcert_delete_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_pushcert_list_step(mdm_exchange_t *x);
+
+/* /v1/escrowkeyunlock: 501 */
 mdm_int_t mdm_api_later_step(mdm_exchange_t *x);
 
 

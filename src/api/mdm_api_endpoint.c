@@ -44,7 +44,10 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
     mdm_api(MDM_GET, "/v1/status/*", mdm_api_status_get_step),
 
     mdm_api_acts(MDM_GET|MDM_POST, "/v1/push/*", mdm_api_push_step),
-    mdm_api(MDM_GET|MDM_PUT, "/v1/pushcert", mdm_api_later_step),
+    mdm_api(MDM_PUT, "/v1/pushcert", mdm_api_pushcert_put_step),
+    mdm_api(MDM_GET, "/v1/pushcert", mdm_api_pushcert_get_step),
+    mdm_api(MDM_DELETE, "/v1/pushcert", mdm_api_pushcert_delete_step),
+    mdm_api(MDM_GET, "/v1/pushcerts", mdm_api_pushcert_list_step),
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_later_step),
 
     mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),

@@ -118,6 +118,10 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 
     memcpy(&args[MDM_ARG_TOKEN_UPDATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
+    if (x->settings->push) {
+        (void) mdm_plist_string(m->plist, "Topic", &x->push_topic);
+    }
+
     return MDM_CALL;
 }
 

@@ -186,6 +186,16 @@ typedef struct {
 } mdm_store_settings_t;
 
 
+/* a push certificate that comes from a file */
+
+typedef struct {
+    mdm_str_t                 tenant;
+    mdm_str_t                 topic;
+    int64_t                   not_after;       /* Unix seconds */
+    mdm_str_t                 sha256;          /* hex */
+} mdm_push_file_t;
+
+
 /* settings of a location or of jobs, read-only while serving */
 
 typedef struct {
@@ -212,6 +222,11 @@ typedef struct {
     mdm_uint_t                push;            /* 1: there are pushes */
     mdm_uint_t                push_wait;       /* ms that the API waits for
                                                   them */
+    mdm_uint_t                push_plain;      /* 1: keys of push certificates
+                                                  are kept, even if they are
+                                                  not encrypted */
+    const mdm_push_file_t    *push_files;
+    mdm_uint_t                npush_files;
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
 } mdm_settings_t;
@@ -387,6 +402,8 @@ struct mdm_exchange_s {
 
     /* for variables and the log */
 
+    mdm_str_t                 push_topic;  /* that a channel was enabled with
+                                              for pushes; empty: it was not */
     mdm_str_t                 error;       /* why it was refused */
     mdm_failure_e             failure;     /* why it is our fault, with 500;
                                               the error says more */

@@ -114,6 +114,18 @@ mdm_where_status(mdm_secret_where_t *where, const mdm_str_t *tag,
 }
 
 
+/* the key of a push certificate; "tag" is "mdm:{tenant/push}" */
+
+void
+mdm_where_push(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *topic)
+{
+    mdm_where_command(where, tag, topic);
+
+    where->field = "key";
+}
+
+
 /* an entry has no id yet: its value is bound to the one that it is about */
 
 void

@@ -46,6 +46,8 @@ void mdm_where_result(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *id, const mdm_str_t *uuid, mdm_uint_t compressed);
 void mdm_where_status(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *id, const char *digest, mdm_uint_t compressed);
+void mdm_where_push(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *topic);
 void mdm_where_event(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *id);
 

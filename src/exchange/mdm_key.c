@@ -181,6 +181,13 @@ mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
 
 
 mdm_int_t
+mdm_key_push(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/push}", mdm_fmt(tenant));
+}
+
+
+mdm_int_t
 mdm_key_id(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *id)
 {
     return mdm_escape(arena, dst, id, ":");

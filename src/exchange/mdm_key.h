@@ -56,6 +56,10 @@ mdm_int_t mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key,
 mdm_int_t mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);
 
+/* "mdm:{tenant/push}", push certificates; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_push(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant);
+
 /*
  * The key form of an enrollment id: percent-encoded but for ":".  Redis
  * holds ids in this form everywhere; the API shows them decoded.
