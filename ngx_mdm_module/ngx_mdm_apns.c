@@ -27,6 +27,11 @@
 #define NGX_MDM_APNS_TICK       1000
 
 
+static const char *ngx_mdm_apns_unusable(ngx_mdm_apns_t *apns,
+    ngx_mdm_apns_cert_t *cert, mdm_push_e *outcome);
+static ngx_uint_t ngx_mdm_apns_is_down(ngx_mdm_apns_topic_t *topic);
+static ngx_mdm_apns_op_t *ngx_mdm_apns_wait(ngx_mdm_apns_t *apns,
+    mdm_call_t *call, ngx_mdm_apns_handler_pt handler, void *data);
 static ngx_mdm_apns_topic_t *ngx_mdm_apns_topic(ngx_mdm_apns_t *apns,
     ngx_mdm_apns_cert_t *cert);
 static ngx_mdm_apns_topic_t *ngx_mdm_apns_topic_create(ngx_mdm_apns_t *apns,
@@ -56,43 +61,27 @@ static ngx_mdm_apns_t  *ngx_mdm_apns;
 
 
 ngx_int_t
-ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
+ngx_mdm_apns_push(ngx_mdm_apns_cert_t *cert, mdm_call_t *call,
     ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op)
 {
     ngx_str_t              reason;
-    mdm_push_t            *push;
+    const char            *text;
+    mdm_push_e             outcome;
     ngx_mdm_apns_t        *apns;
     ngx_mdm_apns_op_t     *o;
-    ngx_mdm_apns_cert_t   *cert;
     ngx_mdm_apns_topic_t  *topic;
 
     apns = ngx_mdm_apns;
-    push = call->push;
 
-    if (apns == NULL) {
-        return ngx_mdm_apns_refused(call, MDM_PUSH_OFF, "push is off");
+    text = ngx_mdm_apns_unusable(apns, cert, &outcome);
+
+    if (text == NULL && apns->pending >= NGX_MDM_APNS_PENDING) {
+        outcome = MDM_PUSH_BUSY;
+        text = "too many pushes wait";
     }
 
-    cert = ngx_mdm_apns_cert(apns->conf, (ngx_str_t *) tenant,
-                             (ngx_str_t *) &push->topic);
-
-    if (cert == NULL) {
-        return ngx_mdm_apns_refused(call, MDM_PUSH_NO_CERTIFICATE,
-                                    "no push certificate");
-    }
-
-    if (cert->not_after <= ngx_time()) {
-        return ngx_mdm_apns_refused(call, MDM_PUSH_EXPIRED,
-                                    "the push certificate has expired");
-    }
-
-    if (ngx_exiting || ngx_terminate) {
-        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY, "the worker ends");
-    }
-
-    if (apns->pending >= NGX_MDM_APNS_PENDING) {
-        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY,
-                                    "too many pushes wait");
+    if (text != NULL) {
+        return ngx_mdm_apns_refused(call, outcome, text);
     }
 
     topic = ngx_mdm_apns_topic(apns, cert);
@@ -102,9 +91,7 @@ ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
                                     "too many topics have pushes");
     }
 
-    if (topic->down && topic->conn == NULL
-        && (ngx_msec_int_t) (topic->next - ngx_current_msec) > 0)
-    {
+    if (ngx_mdm_apns_is_down(topic)) {
         topic->refused++;
 
         reason.data = topic->text;
@@ -115,20 +102,12 @@ ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
         return NGX_DONE;
     }
 
-    o = ngx_mdm_apns_op_create(topic, push);
+    o = ngx_mdm_apns_wait(apns, call, handler, data);
     if (o == NULL) {
         return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY, "no memory");
     }
 
-    o->call = call;
-    o->handler = handler;
-    o->data = data;
-
-    if (push->wait != 0) {
-        ngx_add_timer(&o->wait, (ngx_msec_t) push->wait);
-    }
-
-    ngx_queue_insert_tail(&topic->waiting, &o->queue);
+    ngx_mdm_apns_op_start(o, topic);
 
     *op = o;
 
@@ -139,6 +118,174 @@ ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
     ngx_mdm_apns_run(topic);
 
     return NGX_OK;
+}
+
+
+/* why a certificate cannot be used now; NULL: it can be */
+
+static const char *
+ngx_mdm_apns_unusable(ngx_mdm_apns_t *apns, ngx_mdm_apns_cert_t *cert,
+    mdm_push_e *outcome)
+{
+    if (apns == NULL) {
+        *outcome = MDM_PUSH_OFF;
+        return "push is off";
+    }
+
+    if (cert == NULL || cert->key == NULL) {
+        *outcome = MDM_PUSH_NO_CERTIFICATE;
+        return "no push certificate";
+    }
+
+    if (cert->not_after <= ngx_time()) {
+        *outcome = MDM_PUSH_EXPIRED;
+        return "the push certificate has expired";
+    }
+
+    if (ngx_exiting || ngx_terminate) {
+        *outcome = MDM_PUSH_BUSY;
+        return "the worker ends";
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_mdm_apns_is_down(ngx_mdm_apns_topic_t *topic)
+{
+    return topic->down && topic->conn == NULL
+           && (ngx_msec_int_t) (topic->next - ngx_current_msec) > 0;
+}
+
+
+static ngx_mdm_apns_op_t *
+ngx_mdm_apns_wait(ngx_mdm_apns_t *apns, mdm_call_t *call,
+    ngx_mdm_apns_handler_pt handler, void *data)
+{
+    ngx_mdm_apns_op_t  *op;
+
+    op = ngx_mdm_apns_op_create(apns, call->push);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->call = call;
+    op->handler = handler;
+    op->data = data;
+
+    if (call->push->wait != 0) {
+        ngx_add_timer(&op->wait, (ngx_msec_t) call->push->wait);
+    }
+
+    return op;
+}
+
+
+ngx_int_t
+ngx_mdm_apns_park(ngx_queue_t *queue, mdm_call_t *call,
+    ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op)
+{
+    ngx_mdm_apns_t     *apns;
+    ngx_mdm_apns_op_t  *o;
+
+    apns = ngx_mdm_apns;
+
+    if (apns == NULL) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_OFF, "push is off");
+    }
+
+    if (ngx_exiting || ngx_terminate) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY, "the worker ends");
+    }
+
+    o = (apns->pending < NGX_MDM_APNS_PENDING)
+        ? ngx_mdm_apns_wait(apns, call, handler, data) : NULL;
+
+    if (o == NULL) {
+        return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY,
+                                    "too many pushes wait");
+    }
+
+    ngx_queue_insert_tail(queue, &o->queue);
+
+    *op = o;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &apns->log, 0,
+                   "mdm apns park: topic \"%V\" pending:%ui", &o->name,
+                   apns->pending);
+
+    return NGX_OK;
+}
+
+
+ngx_str_t *
+ngx_mdm_apns_parked_topic(ngx_queue_t *q)
+{
+    ngx_mdm_apns_op_t  *op;
+
+    op = ngx_queue_data(q, ngx_mdm_apns_op_t, queue);
+
+    return &op->name;
+}
+
+
+void
+ngx_mdm_apns_parked_free(ngx_queue_t *q)
+{
+    ngx_queue_remove(q);
+
+    ngx_mdm_apns_op_free(ngx_queue_data(q, ngx_mdm_apns_op_t, queue));
+}
+
+
+void
+ngx_mdm_apns_resume(ngx_queue_t *q, ngx_mdm_apns_cert_t *cert,
+    const char *text)
+{
+    ngx_str_t              reason;
+    mdm_push_e             outcome;
+    ngx_mdm_apns_op_t     *op;
+    ngx_mdm_apns_topic_t  *topic;
+
+    op = ngx_queue_data(q, ngx_mdm_apns_op_t, queue);
+
+    ngx_queue_remove(q);
+
+    topic = NULL;
+    outcome = MDM_PUSH_BUSY;
+
+    if (text == NULL) {
+        text = ngx_mdm_apns_unusable(op->apns, cert, &outcome);
+    }
+
+    if (text == NULL) {
+        topic = ngx_mdm_apns_topic(op->apns, cert);
+
+        if (topic == NULL) {
+            outcome = MDM_PUSH_BUSY;
+            text = "too many topics have pushes";
+        }
+    }
+
+    if (topic == NULL) {
+        reason.data = (u_char *) text;
+        reason.len = ngx_strlen(text);
+
+        ngx_mdm_apns_op_end(op, outcome, &reason);
+
+    } else if (ngx_mdm_apns_is_down(topic)) {
+        topic->refused++;
+
+        reason.data = topic->text;
+        reason.len = topic->reason;
+
+        ngx_mdm_apns_op_end(op, topic->outcome, &reason);
+
+    } else {
+        ngx_mdm_apns_op_start(op, topic);
+        ngx_mdm_apns_run(topic);
+    }
 }
 
 
@@ -159,7 +306,7 @@ ngx_mdm_apns_refused(mdm_call_t *call, mdm_push_e outcome, const char *text)
 void
 ngx_mdm_apns_abandon(ngx_mdm_apns_op_t *op)
 {
-    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &op->topic->apns->log, 0,
+    ngx_log_debug2(NGX_LOG_DEBUG_EVENT, &op->apns->log, 0,
                    "mdm apns abandon, stream:%D ms:%M", op->stream,
                    ngx_current_msec - op->called);
 
@@ -315,6 +462,12 @@ ngx_mdm_apns_run(ngx_mdm_apns_topic_t *topic)
             ngx_del_timer(&topic->timer);
         }
 
+        return;
+    }
+
+    if (topic->cert->key == NULL) {
+        ngx_str_set(&reason, "no push certificate");
+        ngx_mdm_apns_op_refuse(topic, MDM_PUSH_NO_CERTIFICATE, &reason);
         return;
     }
 
@@ -501,6 +654,37 @@ ngx_mdm_apns_back_off(ngx_mdm_apns_topic_t *topic)
 
     topic->next = ngx_current_msec + topic->delay
                   - (ngx_msec_t) ngx_random() % (topic->delay / 4);
+}
+
+
+void
+ngx_mdm_apns_renewed(ngx_mdm_apns_cert_t *cert)
+{
+    ngx_queue_t           *q;
+    ngx_mdm_apns_topic_t  *topic;
+
+    for (q = ngx_queue_head(&ngx_mdm_apns->topics);
+         q != ngx_queue_sentinel(&ngx_mdm_apns->topics);
+         q = ngx_queue_next(q))
+    {
+        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
+
+        if (topic->cert != cert) {
+            continue;
+        }
+
+        if (topic->conn != NULL) {
+            ngx_mdm_apns_conn_replace(topic->conn);
+        }
+
+        /* what the old one met does not count any more */
+
+        topic->delay = 0;
+        topic->next = ngx_current_msec;
+
+        ngx_mdm_apns_run(topic);
+        return;
+    }
 }
 
 

@@ -29,13 +29,25 @@ typedef struct ngx_mdm_apns_op_s  ngx_mdm_apns_op_t;
 typedef void (*ngx_mdm_apns_handler_pt)(mdm_call_t *call, void *data);
 
 
-/* a certificate, which is looked up by tenant and topic */
+/* a certificate and its key in memory; whoever uses it holds a reference */
+
+typedef struct {
+    ngx_mdm_peer_cert_t       peer;
+    mdm_arena_t              *arena;       /* that all of it is freed with */
+    ngx_uint_t                refs;
+} ngx_mdm_apns_key_t;
+
+
+/*
+ * What a topic of a tenant is pushed to with.  It stays where it is as long as
+ * the worker runs, while its certificate may become another one.
+ */
 
 typedef struct {
     ngx_str_t                 tenant;
     ngx_str_t                 topic;
     time_t                    not_after;
-    ngx_mdm_peer_cert_t       peer;
+    ngx_mdm_apns_key_t       *key;         /* NULL: there is none any more */
 } ngx_mdm_apns_cert_t;
 
 
@@ -43,10 +55,13 @@ typedef struct {
 
 struct ngx_mdm_apns_conf_s {
     ngx_flag_t                on;
+    ngx_flag_t                plain;       /* keys in Redis may be plain */
     ngx_msec_t                wait;        /* that the API waits */
     ngx_msec_t                ping;        /* of silence, until a PING */
     ngx_str_t                 trusted_certificate;
     ngx_array_t               certs;       /* of ngx_mdm_apns_cert_t * */
+    ngx_array_t               files;       /* of mdm_push_file_t: the same as
+                                              the core knows them */
 
     ngx_str_t                 server;      /* host:port, without brackets: */
     ngx_str_t                 host;
@@ -67,17 +82,54 @@ struct ngx_mdm_apns_conf_s {
 
 
 /*
- * Pushes for a tenant.  What call->push has is copied.  NGX_OK: *op is set, and
- * the handler will be called, never from within this function.  NGX_DONE:
- * call->push has its outcome already, and the handler is not called.  With the
- * outcome rc of the call is set, and call->reply_arena, unless it is NULL,
- * holds what the outcome points to.
+ * A push; "cert" is that of its tenant and topic, NULL: there is none.  What
+ * call->push has is copied.  NGX_OK: *op is set, and the handler will be
+ * called, never from within this function.  NGX_DONE: call->push has its
+ * outcome already, and the handler is not called.  With the outcome rc of the
+ * call is set, and call->reply_arena, unless it is NULL, holds what the outcome
+ * points to.
  */
-ngx_int_t ngx_mdm_apns_push(mdm_str_t *tenant, mdm_call_t *call,
+ngx_int_t ngx_mdm_apns_push(ngx_mdm_apns_cert_t *cert, mdm_call_t *call,
     ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op);
+
+/*
+ * The same of a push whose certificate is not known yet: it goes to the end of
+ * the queue, and stays there until whoever owns the queue resumes it.
+ */
+ngx_int_t ngx_mdm_apns_park(ngx_queue_t *queue, mdm_call_t *call,
+    ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op);
+
+/* a push that is parked in such a queue: its topic */
+ngx_str_t *ngx_mdm_apns_parked_topic(ngx_queue_t *q);
+
+/*
+ * It goes on, as ngx_mdm_apns_push() would.  With "text", a constant, it ends:
+ * it could not be found out whether there is a certificate.
+ */
+void ngx_mdm_apns_resume(ngx_queue_t *q, ngx_mdm_apns_cert_t *cert,
+    const char *text);
+
+/* frees it without a word: the worker ends */
+void ngx_mdm_apns_parked_free(ngx_queue_t *q);
 
 /* the caller goes away: the push goes on */
 void ngx_mdm_apns_abandon(ngx_mdm_apns_op_t *op);
+
+/*
+ * cert->key is another one, or NULL: pushes from now on take a new connection,
+ * the one that is there finishes what is on it.
+ */
+void ngx_mdm_apns_renewed(ngx_mdm_apns_cert_t *cert);
+
+/*
+ * A key with one reference, which takes the arena that all of "read" is in, or
+ * NULL: no memory, and the arena is the caller's still.
+ */
+ngx_mdm_apns_key_t *ngx_mdm_apns_key_create(mdm_push_certificate_t *read,
+    mdm_arena_t *arena, ngx_log_t *log);
+
+/* lets go of a reference; NULL is allowed */
+void ngx_mdm_apns_key_release(ngx_mdm_apns_key_t *key);
 
 ngx_int_t ngx_mdm_apns_init_process(ngx_cycle_t *cycle,
     ngx_mdm_apns_conf_t *conf);
@@ -95,12 +147,13 @@ void ngx_mdm_apns_init_conf(ngx_mdm_apns_conf_t *conf);
 /* to be called in postconfiguration; NGX_OK, NGX_ERROR: it has said why */
 ngx_int_t ngx_mdm_apns_init(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf);
 
-/* NULL: there is none */
+/* that of a file; NULL: there is none */
 ngx_mdm_apns_cert_t *ngx_mdm_apns_cert(ngx_mdm_apns_conf_t *conf,
     ngx_str_t *tenant, ngx_str_t *topic);
 
 /* setters */
 char *ngx_mdm_apns_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_mdm_apns_plain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_apns_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_apns_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_apns_trusted_certificate(ngx_conf_t *cf, ngx_command_t *cmd,

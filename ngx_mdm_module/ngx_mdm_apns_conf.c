@@ -56,12 +56,15 @@ ngx_mdm_apns_create_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&conf->certs, cf->pool, 2,
                        sizeof(ngx_mdm_apns_cert_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&conf->files, cf->pool, 2, sizeof(mdm_push_file_t))
+           != NGX_OK)
     {
         return NULL;
     }
 
     conf->on = NGX_CONF_UNSET;
+    conf->plain = NGX_CONF_UNSET;
     conf->wait = NGX_CONF_UNSET_MSEC;
     conf->ping = NGX_CONF_UNSET_MSEC;
     conf->proxied = NGX_CONF_UNSET;
@@ -74,6 +77,7 @@ void
 ngx_mdm_apns_init_conf(ngx_mdm_apns_conf_t *conf)
 {
     ngx_conf_init_value(conf->on, 0);
+    ngx_conf_init_value(conf->plain, 0);
     ngx_conf_init_msec_value(conf->wait, NGX_MDM_APNS_WAIT);
     ngx_conf_init_msec_value(conf->ping, NGX_MDM_APNS_PING);
     ngx_conf_init_value(conf->proxied, 0);
@@ -238,6 +242,15 @@ ngx_mdm_apns_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_mdm_main_conf_t *mmcf = conf;
 
     ngx_mdm_place_set(cf, &mmcf->apns->place);
+
+    return ngx_conf_set_flag_slot(cf, cmd, mmcf->apns);
+}
+
+
+char *
+ngx_mdm_apns_plain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_main_conf_t *mmcf = conf;
 
     return ngx_conf_set_flag_slot(cf, cmd, mmcf->apns);
 }
@@ -478,6 +491,7 @@ ngx_mdm_apns_read(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf,
     ngx_str_t               *value;
     const char              *why;
     mdm_arena_t             *arena;
+    mdm_push_file_t         *file;
     ngx_pool_cleanup_t      *cln;
     ngx_mdm_apns_cert_t    **place;
     mdm_push_certificate_t  *read;
@@ -510,9 +524,18 @@ ngx_mdm_apns_read(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf,
 
     ngx_mdm_str_copy(&cert->topic, &read->topic);
     cert->not_after = (time_t) read->not_after;
-    cert->peer.cert = read->cert;
-    cert->peer.chain = read->chain;
-    cert->peer.key = read->key;
+
+    cert->key = ngx_pcalloc(cf->pool, sizeof(ngx_mdm_apns_key_t));
+    if (cert->key == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* the configuration holds the reference that it ends with */
+
+    cert->key->refs = 1;
+    cert->key->peer.cert = read->cert;
+    cert->key->peer.chain = read->chain;
+    cert->key->peer.key = read->key;
 
     if (ngx_mdm_apns_cert(conf, &cert->tenant, &cert->topic) != NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -531,11 +554,19 @@ ngx_mdm_apns_read(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf,
     }
 
     place = ngx_array_push(&conf->certs);
-    if (place == NULL) {
+    file = ngx_array_push(&conf->files);
+
+    if (place == NULL || file == NULL) {
         return NGX_CONF_ERROR;
     }
 
     *place = cert;
+
+    ngx_mdm_str_copy(&file->tenant, &cert->tenant);
+    ngx_mdm_str_copy(&file->topic, &cert->topic);
+    file->not_after = read->not_after;
+    file->sha256.data = read->sha256;
+    file->sha256.len = sizeof(read->sha256);
 
     return NGX_CONF_OK;
 }

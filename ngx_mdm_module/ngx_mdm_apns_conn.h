@@ -54,7 +54,8 @@ struct ngx_mdm_apns_op_s {
 
     ngx_mdm_apns_handler_pt   handler;
     void                     *data;
-    ngx_mdm_apns_topic_t     *topic;
+    ngx_mdm_apns_t           *apns;
+    ngx_mdm_apns_topic_t     *topic;       /* NULL: it is parked */
     ngx_mdm_apns_conn_t      *conn;        /* if it has a stream */
     int32_t                   stream;
 
@@ -63,6 +64,7 @@ struct ngx_mdm_apns_op_s {
     ngx_msec_t                sent;        /* when it got its stream */
     ngx_uint_t                tries;       /* streams so far */
 
+    ngx_str_t                 name;        /* of its topic */
     ngx_str_t                 path;
     ngx_str_t                 apns_id;
     ngx_str_t                 expiration;
@@ -93,6 +95,7 @@ struct ngx_mdm_apns_conn_s {
 
     ngx_queue_t               queue;       /* among topic->conns */
     ngx_mdm_apns_topic_t     *topic;
+    ngx_mdm_apns_key_t       *key;         /* it was made with */
     ngx_mdm_apns_session_t   *session;
 
     ngx_queue_t               streams;     /* pushes that have one, in the order
@@ -196,9 +199,12 @@ struct ngx_mdm_apns_s {
 
 /* ngx_mdm_apns_op.c: a push, whatever carries it */
 
-/* NULL: no memory */
-ngx_mdm_apns_op_t *ngx_mdm_apns_op_create(ngx_mdm_apns_topic_t *topic,
+/* one that is parked; NULL: no memory */
+ngx_mdm_apns_op_t *ngx_mdm_apns_op_create(ngx_mdm_apns_t *apns,
     mdm_push_t *push);
+
+/* it waits for a stream of the topic, behind all others */
+void ngx_mdm_apns_op_start(ngx_mdm_apns_op_t *op, ngx_mdm_apns_topic_t *topic);
 
 /* frees it without a word to its caller */
 void ngx_mdm_apns_op_free(ngx_mdm_apns_op_t *op);
@@ -291,6 +297,9 @@ void ngx_mdm_apns_conn_wake(ngx_mdm_apns_conn_t *conn);
 
 /* says goodbye and closes it; what is on it waits again, or ends */
 void ngx_mdm_apns_conn_close(ngx_mdm_apns_conn_t *conn);
+
+/* takes no push any more: closes it when those that are on it have ended */
+void ngx_mdm_apns_conn_replace(ngx_mdm_apns_conn_t *conn);
 
 /* frees those that are closed; the handler of apns->reap */
 void ngx_mdm_apns_conn_reap(ngx_mdm_apns_t *apns);

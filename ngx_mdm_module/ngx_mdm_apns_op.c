@@ -16,15 +16,16 @@ static mdm_int_t ngx_mdm_apns_op_answer(ngx_mdm_apns_op_t *op,
 
 
 ngx_mdm_apns_op_t *
-ngx_mdm_apns_op_create(ngx_mdm_apns_topic_t *topic, mdm_push_t *push)
+ngx_mdm_apns_op_create(ngx_mdm_apns_t *apns, mdm_push_t *push)
 {
     u_char             *p;
     ngx_mdm_apns_op_t  *op;
 
     op = ngx_alloc(sizeof(ngx_mdm_apns_op_t)
                    + sizeof("/3/device/") + 2 * push->token.len
-                   + push->apns_id.len + NGX_INT64_LEN + push->payload.len,
-                   &topic->apns->log);
+                   + push->apns_id.len + NGX_INT64_LEN + push->payload.len
+                   + push->topic.len,
+                   &apns->log);
     if (op == NULL) {
         return NULL;
     }
@@ -32,7 +33,7 @@ ngx_mdm_apns_op_create(ngx_mdm_apns_topic_t *topic, mdm_push_t *push)
     ngx_memzero(op, sizeof(ngx_mdm_apns_op_t));
 
     op->fd = (ngx_socket_t) -1;
-    op->topic = topic;
+    op->apns = apns;
     op->called = ngx_current_msec;
     op->stream = -1;
 
@@ -53,16 +54,29 @@ ngx_mdm_apns_op_create(ngx_mdm_apns_topic_t *topic, mdm_push_t *push)
 
     op->payload.data = p;
     op->payload.len = push->payload.len;
-    ngx_memcpy(p, push->payload.data, push->payload.len);
+    p = ngx_cpymem(p, push->payload.data, push->payload.len);
+
+    op->name.data = p;
+    op->name.len = push->topic.len;
+    ngx_memcpy(p, push->topic.data, push->topic.len);
 
     op->wait.handler = ngx_mdm_apns_op_wait_handler;
     op->wait.data = op;
-    op->wait.log = &topic->apns->log;
+    op->wait.log = &apns->log;
 
-    topic->pending++;
-    topic->apns->pending++;
+    apns->pending++;
 
     return op;
+}
+
+
+void
+ngx_mdm_apns_op_start(ngx_mdm_apns_op_t *op, ngx_mdm_apns_topic_t *topic)
+{
+    op->topic = topic;
+    topic->pending++;
+
+    ngx_queue_insert_tail(&topic->waiting, &op->queue);
 }
 
 
@@ -77,8 +91,11 @@ ngx_mdm_apns_op_free(ngx_mdm_apns_op_t *op)
         ngx_free(op->body);
     }
 
-    op->topic->pending--;
-    op->topic->apns->pending--;
+    if (op->topic != NULL) {
+        op->topic->pending--;
+    }
+
+    op->apns->pending--;
 
     ngx_free(op);
 }
@@ -90,7 +107,7 @@ ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
 {
     ngx_mdm_apns_t  *apns;
 
-    apns = op->topic->apns;
+    apns = op->apns;
 
     ngx_log_debug4(NGX_LOG_DEBUG_EVENT, &apns->log, 0,
                    "mdm apns push ended: outcome:%d status:%ui \"%V\" ms:%M",

@@ -87,13 +87,15 @@ ngx_mdm_apns_conn_open(ngx_mdm_apns_topic_t *topic)
     ngx_queue_init(&conn->streams);
 
     conn->topic = topic;
+    conn->key = topic->cert->key;
+    conn->key->refs++;
     conn->used = ngx_current_msec;
 
     conn->peer.data = conn;
     conn->peer.conf = &apns->conf->peer;
     conn->peer.handlers = &ngx_mdm_apns_peer_handlers;
     conn->peer.sends = &apns->sends;
-    conn->peer.cert = &topic->cert->peer;
+    conn->peer.cert = &topic->cert->key->peer;
     conn->peer.addr = topic->addr;
 
     ngx_mdm_peer_init(&conn->peer);
@@ -504,6 +506,19 @@ ngx_mdm_apns_conn_close(ngx_mdm_apns_conn_t *conn)
 }
 
 
+void
+ngx_mdm_apns_conn_replace(ngx_mdm_apns_conn_t *conn)
+{
+    if (conn->nstreams == 0) {
+        ngx_mdm_apns_conn_close(conn);
+        return;
+    }
+
+    ngx_mdm_apns_conn_retire(conn);
+    ngx_mdm_apns_conn_set_timer(conn);
+}
+
+
 static u_char *
 ngx_mdm_apns_peer_log(ngx_mdm_peer_t *peer, u_char *buf, size_t len)
 {
@@ -686,12 +701,16 @@ ngx_mdm_apns_conn_reap_handler(ngx_event_t *ev)
 void
 ngx_mdm_apns_conn_reap(ngx_mdm_apns_t *apns)
 {
-    ngx_queue_t  *q;
+    ngx_queue_t          *q;
+    ngx_mdm_apns_conn_t  *conn;
 
     while (!ngx_queue_empty(&apns->dead)) {
         q = ngx_queue_head(&apns->dead);
         ngx_queue_remove(q);
 
-        ngx_free(ngx_queue_data(q, ngx_mdm_apns_conn_t, queue));
+        conn = ngx_queue_data(q, ngx_mdm_apns_conn_t, queue);
+
+        ngx_mdm_apns_key_release(conn->key);
+        ngx_free(conn);
     }
 }

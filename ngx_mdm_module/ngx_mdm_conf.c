@@ -38,6 +38,8 @@ typedef struct {
 } ngx_mdm_setting_t;
 
 
+static void ngx_mdm_conf_push(ngx_mdm_apns_conf_t *apns,
+    mdm_settings_t *settings);
 static ngx_uint_t *ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
     const ngx_mdm_setting_t *setting);
 static void ngx_mdm_unset_settings(ngx_mdm_loc_conf_t *conf);
@@ -208,8 +210,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
 
-    conf->settings.push = (mdm_uint_t) mmcf->apns->on;
-    conf->settings.push_wait = (mdm_uint_t) mmcf->apns->wait;
+    ngx_mdm_conf_push(mmcf->apns, &conf->settings);
 
     if (conf->store != NULL) {
         conf->settings.store = &conf->store->core;
@@ -217,6 +218,19 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* http has been read */
+
+static void
+ngx_mdm_conf_push(ngx_mdm_apns_conf_t *apns, mdm_settings_t *settings)
+{
+    settings->push = (mdm_uint_t) apns->on;
+    settings->push_wait = (mdm_uint_t) apns->wait;
+    settings->push_plain = (mdm_uint_t) apns->plain;
+    settings->push_files = apns->files.elts;
+    settings->npush_files = apns->files.nelts;
 }
 
 
@@ -278,8 +292,8 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 
         *s = conf.settings;
         s->store = &store[i]->core;
-        s->push = (mdm_uint_t) mmcf->apns->on;
-        s->push_wait = (mdm_uint_t) mmcf->apns->wait;
+
+        ngx_mdm_conf_push(mmcf->apns, s);
 
         if (store[i]->queue_limit != NGX_CONF_UNSET_UINT) {
             s->queue_limit = store[i]->queue_limit;

@@ -12,6 +12,7 @@
 
 #include "mdm_plist.h"
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_push.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
@@ -349,6 +350,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       0,
       NULL },
 
+    { ngx_string("mdm_push_plain"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,
+      ngx_mdm_apns_plain,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_apns_conf_t, plain),
+      NULL },
+
     { ngx_string("mdm_push_proxy"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_mdm_apns_proxy,
@@ -471,7 +479,8 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
     }
 
     if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
-        || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK)
+        || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK
+        || ngx_mdm_push_init_process(cycle, mmcf->apns) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -485,6 +494,7 @@ ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
     ngx_mdm_log_exit_process(cycle);
     ngx_mdm_job_exit_process(cycle);
+    ngx_mdm_push_exit_process();
     ngx_mdm_apns_exit_process();
     ngx_mdm_redis_exit_process(cycle);
 

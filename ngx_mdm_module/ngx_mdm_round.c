@@ -212,8 +212,8 @@ ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i)
         }
     }
 
-    rc = ngx_mdm_apns_push(&x->tenant, &x->calls[i], ngx_mdm_round_pushed,
-                           round, &round->pushes[i]);
+    rc = ngx_mdm_push_send(round->store, &x->tenant, &x->calls[i],
+                           ngx_mdm_round_pushed, round, &round->pushes[i]);
 
     if (rc != NGX_OK) {
         ngx_mdm_round_keep(round, &x->calls[i]);

@@ -16,6 +16,7 @@
 
 #include "mdm_exchange.h"
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_push.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_store.h"
 #include "ngx_mdm_work.h"

@@ -244,7 +244,7 @@ $n->{vars}{TEXT} = $file{text};
     conf_ok('push', http => "$resolver mdm_push on;"
             . ' mdm_push_certificate %%PUSH_CERT%% %%PUSH_KEY%%;'
             . ' mdm_push_certificate %%PUSH_BOTH%% tenant=b;'
-            . ' mdm_push_wait 1s; mdm_push_ping 5m;'
+            . ' mdm_push_wait 1s; mdm_push_ping 5m; mdm_push_plain on;'
             . ' mdm_push_trusted_certificate %%CA%%;'
             . ' mdm_push_server api.push.apple.com:2197;'
             . ' mdm_push_proxy http://proxy.example:3128/'

@@ -126,7 +126,7 @@ for my $call (
     [ '/v1/queue/A', 'GET, DELETE' ], [ '/v1/queue/A/B', 'GET, DELETE' ],
     [ '/v1/enrollments/A', 'GET' ], [ '/v1/enrollments/A/certificate',
                                       'DELETE' ],
-    [ '/v1/push/A', 'GET, POST' ], [ '/v1/pushcert', 'GET, PUT' ],
+    [ '/v1/push/A', 'GET, POST' ], [ '/v1/pushcert', 'GET, PUT, DELETE' ],
     [ '/v1/escrowkeyunlock', 'POST' ],
 ) {
     my ($path, $allow) = @$call;
@@ -149,8 +149,6 @@ is(call(PUT => '/api/v1/enrollments/query')->header('Allow'), 'GET, POST',
    'PUT /v1/enrollments/query: Allow');
 
 for my $call (
-    [ GET => '/v1/pushcert?topic=com.apple.mgmt.x' ],
-    [ PUT => '/v1/pushcert', 'PEM' ],
     [ POST => '/v1/escrowkeyunlock', 'serial=1' ],
 ) {
     my ($method, $path, $body) = @$call;

@@ -273,14 +273,27 @@ for my $method (qw(GET POST)) {
        'where it is not on');
 }
 
-for my $push ([ PUT => '/v1/pushcert', body => 'x' ],
-              [ GET => '/v1/pushcert?topic=com.apple.mgmt.External.test' ],
-              [ POST => '/v1/escrowkeyunlock', body => 'topic=x' ])
 {
-    my $r = call(@$push);
+    my $r = call(POST => '/v1/escrowkeyunlock', body => 'topic=x');
 
-    is($r->status, 501, "$push->[0] $push->[1]: 501");
+    is($r->status, 501, 'escrow keys: 501');
     like($r->json->{error}, qr/not available/, 'which says why');
+}
+
+
+# the push certificate, by "cat push.pem push.key | curl -T -"
+
+{
+    my $topic = 'com.apple.mgmt.External.test';
+    my $cert = $t->ca->issue(cn => "APSP:$topic", uid => $topic);
+    my @put = (PUT => '/v1/pushcert',
+               body => $cert->{pem} . MDM::Util::read_file($cert->{key}));
+
+    is(call(@put)->status, 409, 'its key is not kept in the clear');
+    is(call(PUT => '/v1/pushcert', body => 'x')->status, 400, 'no PEM');
+    is(call(GET => "/v1/pushcert?topic=$topic")->status, 404,
+       'an unknown topic');
+    is(call(GET => '/v1/pushcert')->status, 400, 'no topic');
 }
 
 

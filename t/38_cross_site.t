@@ -215,7 +215,7 @@ my @cross = ('Sec-Fetch-Site' => 'cross-site', Origin => 'https://evil.test');
 for my $case ([ GET => '/v1/queue/UDID-1', 200 ],
               [ HEAD => '/v1/queue/UDID-1', 200 ],
               [ GET => '/version', 200 ],
-              [ GET => '/v1/pushcert', 501 ],
+              [ GET => '/v1/pushcert', 400 ],
               [ GET => '/v1/nothing', 404 ],
               [ OPTIONS => '/v1/queue/UDID-1', 405 ],
               [ GET => '/v1/push/UDID-1', 403 ],

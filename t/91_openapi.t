@@ -16,12 +16,14 @@ use Test::More;
 use MDM;
 use MDM::APNs;
 use MDM::OpenAPI;
+use MDM::Util qw(read_file);
 
 my $spec = MDM::OpenAPI->new;
 my $t = MDM->new(watch => $spec->watch);
 my $apns = MDM::APNs->new(dir => $t->dir);
 
-$t->{http} = $apns->conf($apns->cert('com.apple.mgmt.External.test'));
+$t->{http} = $apns->conf($apns->cert('com.apple.mgmt.External.test'))
+             . ' mdm_push_plain on;';
 $t->start;
 
 my $json = JSON::PP->new->canonical;
@@ -93,8 +95,21 @@ ok(scalar(grep { $_ eq 'GET /v1/sets: 200' } $planted->unseen),
 # what needs nothing
 
 call(200, GET => '/version');
-call(501, $_ => 'pushcert') for qw(GET PUT);
+call(400, $_ => 'pushcert') for qw(GET PUT DELETE);
+call(404, $_ => 'pushcert?topic=com.apple.mgmt.none') for qw(GET DELETE);
+call(200, GET => 'pushcerts');
 call(501, POST => 'escrowkeyunlock');
+
+{
+    my $topic = 'com.apple.mgmt.External.openapi';
+    my $cert = $t->ca->issue(cn => "APSP:$topic", uid => $topic);
+    my $pem = $cert->{pem} . read_file($cert->{key});
+
+    call(200, PUT => 'pushcert', $pem);
+    call(200, GET => "pushcert?topic=$topic");
+    call(200, GET => 'pushcerts');
+    call(204, DELETE => "pushcert?topic=$topic");
+}
 
 
 # enrollments

@@ -171,7 +171,16 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
     switch (rest.data[1]) {
 
     case 'c':
-        mdm_walk_field(w, key, tag, "body", MDM_WALK_BARE);
+
+        /* a push certificate, or a command */
+
+        if (tag > 6 && memcmp(key->data + tag - 6, "/push}", 6) == 0) {
+            mdm_walk_field(w, key, tag, "key", MDM_WALK_BARE);
+
+        } else {
+            mdm_walk_field(w, key, tag, "body", MDM_WALK_BARE);
+        }
+
         break;
 
     case 'r':

@@ -98,6 +98,7 @@ static int apns_alpn(SSL *ssl, const unsigned char **out,
     void *data);
 static int apns_control_listen(const char *path);
 static void apns_accept(void);
+static void apns_client(apns_conn_t *conn);
 static void apns_conn_event(apns_conn_t *conn);
 static void apns_conn_drain(apns_conn_t *conn);
 static int apns_conn_read(apns_conn_t *conn);
@@ -449,6 +450,28 @@ apns_accept(void)
 }
 
 
+/* who is there, for the ledger */
+
+static void
+apns_client(apns_conn_t *conn)
+{
+    X509           *cert;
+    unsigned int    i, len;
+    unsigned char   digest[EVP_MAX_MD_SIZE];
+
+    cert = SSL_get_peer_certificate(conn->ssl);
+
+    if (cert != NULL && X509_digest(cert, EVP_sha256(), digest, &len) == 1) {
+
+        for (i = 0; i < len && i < 32; i++) {
+            (void) snprintf(conn->client + 2 * i, 3, "%02x", digest[i]);
+        }
+    }
+
+    X509_free(cert);
+}
+
+
 static void
 apns_conn_event(apns_conn_t *conn)
 {
@@ -477,6 +500,8 @@ apns_conn_event(apns_conn_t *conn)
             ERR_clear_error();
             return;
         }
+
+        apns_client(conn);
 
         if (apns_http_start(conn) != 0) {
             conn->dead = 1;

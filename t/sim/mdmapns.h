@@ -75,6 +75,7 @@ struct apns_stream_s {
 struct apns_conn_s {
     apns_conn_t              *next;
     long                      number;
+    char                      client[65];  /* SHA-256 of its certificate */
     int                       fd;
     SSL                      *ssl;
     nghttp2_session          *session;     /* NULL: TLS is not up yet */

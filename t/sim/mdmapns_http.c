@@ -561,10 +561,12 @@ apns_ledger(const apns_stream_t *s)
 
     apns_escape(body, sizeof(body), s->body, s->len);
 
-    fprintf(apns.ledger, "{\"time\":%lld,\"connection\":%ld,\"stream\":%d,"
-            "\"token\":\"%s\",\"headers\":{%s},\"body\":\"%s\","
-            "\"answer\":%d,\"refused\":%d}\n", apns_now(), s->conn->number,
-            (int) s->id, s->token, s->headers, body, s->rule.status,
+    fprintf(apns.ledger, "{\"time\":%lld,\"connection\":%ld,"
+            "\"client\":\"%s\",\"stream\":%d,\"token\":\"%s\","
+            "\"headers\":{%s},\"body\":\"%s\",\"answer\":%d,"
+            "\"refused\":%d}\n", apns_now(), s->conn->number,
+            s->conn->client, (int) s->id, s->token, s->headers, body,
+            s->rule.status,
             s->ready < 0 || s->rule.action == APNS_REFUSE);
 
     fflush(apns.ledger);

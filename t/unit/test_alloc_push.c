@@ -12,6 +12,7 @@
 
 #include "mdm_push.h"
 #include "mdm_push_certificate.h"
+#include "mdm_push_pem.h"
 
 
 #define TOPIC  "com.apple.mgmt.External.test"
@@ -117,6 +118,53 @@ op_certificate(void *data)
 }
 
 
+/* written as it is kept, and read again */
+
+static alloc_rc_e
+op_pem(void *data)
+{
+    mdm_int_t                rc;
+    mdm_str_t                text, kept, key;
+    const char              *why;
+    mdm_arena_t             *arena;
+    mdm_push_certificate_t   cert, again;
+
+    text.data = data;
+    text.len = strlen(data);
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    rc = mdm_push_certificate_read(arena, &text, &cert, &why);
+
+    if (rc == MDM_OK) {
+        rc = mdm_push_pem_cert(arena, &cert, &kept);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_push_pem_key(arena, &cert, &key);
+    }
+
+    if (rc == MDM_OK) {
+        alloc_str(&kept);
+        alloc_str(&key);
+
+        rc = mdm_push_pem_read(arena, &kept, &key, &again, &why);
+    }
+
+    if (rc == MDM_OK) {
+        alloc_bytes(again.sha256, sizeof(again.sha256));
+    }
+
+    mdm_arena_destroy(arena);
+
+    return (rc == MDM_OK) ? ALLOC_OK
+           : (rc == MDM_ERROR) ? ALLOC_FAILED : ALLOC_REFUSED;
+}
+
+
 static void
 add(BIO *bio)
 {
@@ -173,6 +221,7 @@ test_certificate(void **state)
     add(bio);
 
     alloc_each("push certificate", ALLOC_OK, op_certificate, pem);
+    alloc_each("push certificate, as it is kept", ALLOC_OK, op_pem, pem);
 
     pki_free(&leaf);
     pki_free(&ca);

@@ -44,6 +44,9 @@ my @rooms = (
     [ qw(ngx_mdm_metrics ngx_mdm_health) ],
     [ qw(ngx_mdm_round) ],
 
+    # what pushes are sent with: certificates out of Redis and of files
+    [ qw(ngx_mdm_push) ],
+
     # Redis; "store" is what a configuration says of one, with its files, keys
     # and the id ("store_id") that tells one store from another
     [ qw(ngx_mdm_store ngx_mdm_redis) ],
