@@ -158,6 +158,11 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     /* has the partition all that this channel is to get? */
 
     if (x->calls[1].rc != MDM_CALL_OK) {
+
+        if (follows == 2) {
+            return mdm_exchange_unavailable(x);
+        }
+
         x->kick = MDM_DDM_ROLLOUT;
         return mdm_checkin_end(x);
     }

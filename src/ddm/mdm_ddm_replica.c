@@ -37,6 +37,7 @@ static mdm_int_t mdm_ddm_sync_next(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_sync_apply(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_sync_applied(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_follow_call(mdm_exchange_t *x);
+static mdm_int_t mdm_ddm_follow_end(mdm_exchange_t *x);
 
 
 mdm_int_t
@@ -394,13 +395,10 @@ mdm_ddm_follow(mdm_exchange_t *x)
     case MDM_DDM_FOLLOW_SYNCED:
 
         if (!follow->sync.done) {
-            x->kick = MDM_DDM_ROLLOUT;
-            break;
+            return mdm_ddm_follow_end(x);
         }
 
-        if (follow->sync.pages == 0 && !follow->more) {
-            break;
-        }
+        /* though no page was missing: another one may have brought it by now */
 
         return mdm_ddm_follow_call(x);
 
@@ -418,9 +416,30 @@ mdm_ddm_follow(mdm_exchange_t *x)
             return mdm_ddm_follow_call(x);
         }
 
-        x->kick = MDM_DDM_ROLLOUT;
-        break;
+        return mdm_ddm_follow_end(x);
     }
+
+    return mdm_exchange_leave(x);
+}
+
+
+/*
+ * It was not done.  A rollout does what the copy lacks, but not what is left of
+ * a large manifest: then the caller has to try again.
+ */
+
+static mdm_int_t
+mdm_ddm_follow_end(mdm_exchange_t *x)
+{
+    mdm_ddm_follow_t  *follow;
+
+    follow = x->ctx;
+
+    if (follow->more) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    x->kick = MDM_DDM_ROLLOUT;
 
     return mdm_exchange_leave(x);
 }

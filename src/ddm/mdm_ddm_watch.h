@@ -19,8 +19,9 @@
 
 
 /*
- * "watchers": {name: {"items": [prefixes], "set": name}, …}, as a partition has
- * them.  *dst is the arena's.  MDM_OK; MDM_DECLINED: they are none; MDM_ERROR: no memory.
+ * "watchers": {name: {"items": [prefixes], "set": name}, …}, as a partition
+ * has them.  *dst is the arena's.  MDM_OK; MDM_DECLINED: they are none;
+ * MDM_ERROR: no memory.
  */
 mdm_int_t mdm_ddm_watch_compile(mdm_arena_t *arena, const mdm_str_t *watchers,
     mdm_str_t *dst);

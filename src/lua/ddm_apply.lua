@@ -144,7 +144,18 @@ local function set_bit(field, i, on)
     byte = on and bit.bor(byte, mask) or bit.band(byte, bit.bnot(mask))
     text = string.sub(text, 1, at) .. string.char(byte)
            .. string.sub(text, at + 2)
-    bits[field] = string.match(text, '^(.-)%z*$')
+    bits[field] = text
+end
+
+-- without the zero bytes at its end
+local function trimmed(text)
+    local n = #text
+
+    while n > 0 and string.byte(text, n) == 0 do
+        n = n - 1
+    end
+
+    return string.sub(text, 1, n)
 end
 
 local function index(filter, i, on)
@@ -231,8 +242,10 @@ end
 batch('HSET', T .. ':dd', put)
 
 for _, field in ipairs(changes) do
-    if bits[field] ~= '' then
-        redis.call('HSET', T .. ':df', field, bits[field])
+    local text = trimmed(bits[field])
+
+    if text ~= '' then
+        redis.call('HSET', T .. ':df', field, text)
     else
         redis.call('HDEL', T .. ':df', field)
     end
@@ -268,11 +281,17 @@ if #names == 0 and not v[3] then
         redis.call('HDEL', key, 'left')
     end
 
-elseif v[4] then
+else
 
-    -- a scan that is under way goes on, and around to where it is now
+    -- a scan that is under way goes on, and around to where it is now; one that
+    -- is at the start, for the second time perhaps, has all before it
 
-    redis.call('HSET', key, 'stop', v[4])
+    if v[4] then
+        redis.call('HSET', key, 'stop', v[4])
+    else
+        redis.call('HDEL', key, 'stop')
+    end
+
     redis.call('HDEL', key, 'turn')
 end
 

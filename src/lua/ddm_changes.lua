@@ -91,11 +91,16 @@ local function meaning(name, score)
         members[#members + 1] = kind and kinds[kind] .. id
     end
 
-    cost = cost + #members
+    -- each string of a filter is a bit of the copy's index, and the old ones go
+
+    local filter = redis.call('GET', D .. ':f:' .. name) or ''
+    local _, quotes = string.gsub(filter, '"', '')
+
+    cost = cost + #members + quotes
 
     add('m', name,
         score .. ' ' .. score_of(':n', name),
-        (redis.call('GET', D .. ':f:' .. name) or '') .. '\n'
+        filter .. '\n'
         .. (redis.call('GET', D .. ':sub:' .. name) or ''),
         table.concat(members, '\n'))
 end

@@ -13,9 +13,12 @@
 local T, most = KEYS[1], tonumber(most)
 local ctx = {now = clock(), uuid = uuid, body = body, scan = 1, cost = 0}
 local key = T .. ':ddm'
-local v = redis.call('HMGET', key, 'rev', 'to', 'after', 'stop', 'turn')
+local v = redis.call('HMGET', key, 'rev', 'to', 'after', 'stop', 'turn', 'in')
 
-if not v[2] or v[1] == v[2] then
+-- What has come of newer changes is no state that the tenant ever had: with the
+-- last page of them the scan goes on.
+
+if not v[2] or v[1] == v[2] or v[6] then
     return {0, 0, 0, 0}
 end
 

@@ -317,7 +317,8 @@ local replica = T .. ':ddm'
 local watched = #changed > 0 and redis.call('HSTRLEN', replica, 'w') > 2
 
 if watched then
-    local now_rev = redis.call('HGET', replica, 'to') or '-'
+    local r = redis.call('HMGET', replica, 'to', 'gen')
+    local now_rev = r[1] and (r[2] or '0') .. '.' .. r[1] or '-'
 
     if now_rev ~= rev then
         return {0, 0, '', 2, now_rev, 0}

@@ -104,7 +104,10 @@ event(T, limit, 'mdm.TokenUpdate', id, {tally = tally}, raw)
 
 old_sweep(T)
 
-local ctx = {now = now, uuid = uuid, body = body, scan = not look and 1 or nil}
+-- user channels are not all looked at when their device says something new
+
+local ctx = {now = now, uuid = uuid, body = body,
+             scan = id == device and not look and 1 or nil}
 local follow = 1 + ddm_enabled(T, id, ctx, limit, fresh)
 
 return {0, tally, fresh and 1 or 0, follow, tonumber(ctx.to or '-1')}

@@ -332,11 +332,21 @@ test_around(void **state)
     assert_string_equal(text("return redis.call('HGET', '" T ":ddm', 'after')"),
                         text("return redis.call('HGET', '" T ":ddm', "
                              "'stop')"));
+
+    /* and once more when the scan is back at the start */
+
+    (void) mdm_unit_redis_int(redis, "HSET " T ":ddm turn 1");
+    (void) mdm_unit_redis_int(redis, "HDEL " T ":ddm after");
+
+    assert_int_equal(put(TEST("c", "x")), 204);
+    assert_int_equal(run(MDM_PUT, "/v1/set-declarations/s?declaration=c", ""),
+                     204);
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-tags/X349?tag=y", ""), 204);
     assert_int_equal(rollout(), 200);
 
     assert_string_equal(text("local n = 0 for i = 0, 349 do "
         "local dt = redis.call('HGET', string.format('" T ":e:X%03d', i), "
-        "'dt') if redis.call('HLEN', '" T ":dm:' .. dt) == 4 then n = n + 1 "
+        "'dt') if redis.call('HLEN', '" T ":dm:' .. dt) == 5 then n = n + 1 "
         "end end return '' .. n"), "350");
     assert_string_equal(text("return cjson.encode(redis.call('HMGET', '" T
                              ":ddm', 'after', 'stop', 'turn'))"),
