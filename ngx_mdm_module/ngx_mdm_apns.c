@@ -44,7 +44,6 @@ static void ngx_mdm_apns_run(ngx_mdm_apns_topic_t *topic);
 static void ngx_mdm_apns_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn);
 static void ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason);
-static mdm_push_e ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault);
 static void ngx_mdm_apns_retired(ngx_mdm_apns_conn_t *conn);
 static void ngx_mdm_apns_back_off(ngx_mdm_apns_topic_t *topic);
 
@@ -537,7 +536,7 @@ ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn)
 
     topic = conn->topic;
 
-    if (!topic->down) {
+    if (!topic->down || conn->key != topic->cert->key) {
         return;
     }
 
@@ -559,6 +558,14 @@ ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
     ngx_mdm_apns_topic_t  *topic;
 
     topic = conn->topic;
+
+    if (conn->key != topic->cert->key) {
+
+        /* what becomes of the certificate of before says nothing of this one */
+
+        return;
+    }
+
     outcome = ngx_mdm_apns_outcome(conn->peer.fault);
 
     ngx_mdm_apns_back_off(topic);
@@ -596,35 +603,6 @@ ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
 }
 
 
-static mdm_push_e
-ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault)
-{
-    switch (fault) {
-
-    case NGX_MDM_PEER_FAULT_PROXY_AUTH:
-        return MDM_PUSH_PROXY_AUTH;
-
-    case NGX_MDM_PEER_FAULT_PROXY_STATUS:
-        return MDM_PUSH_PROXY_STATUS;
-
-    case NGX_MDM_PEER_FAULT_PROXY_ODD:
-        return MDM_PUSH_PROXY_ODD;
-
-    case NGX_MDM_PEER_FAULT_UNTRUSTED:
-        return MDM_PUSH_INTERCEPTED;
-
-    case NGX_MDM_PEER_FAULT_ALPN:
-        return MDM_PUSH_NO_HTTP2;
-
-    case NGX_MDM_PEER_FAULT_REFUSED:
-        return MDM_PUSH_REFUSED;
-
-    default: /* NGX_MDM_PEER_FAULT_NONE */
-        return MDM_PUSH_UNREACHABLE;
-    }
-}
-
-
 /* one that had no answer at all must not be made again and again at once */
 
 static void
@@ -634,10 +612,14 @@ ngx_mdm_apns_retired(ngx_mdm_apns_conn_t *conn)
 
     topic = conn->topic;
 
-    if (conn->answers != 0) {
+    if (topic->down) {
+
+        /* when to try again was said when it went down */
+
+    } else if (conn->answers != 0 && conn->errors < NGX_MDM_APNS_ERRORS) {
         topic->delay = 0;
 
-    } else if (!topic->down) {
+    } else {
         ngx_mdm_apns_back_off(topic);
     }
 

@@ -450,7 +450,9 @@ ngx_mdm_apns_certificate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "has no file";
     }
 
-    buf = ngx_alloc(MDM_PUSH_PEM + 1, cf->log);
+    /* a line feed in between, since the last line may lack its own */
+
+    buf = ngx_alloc(MDM_PUSH_PEM + 2, cf->log);
     if (buf == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -462,7 +464,7 @@ ngx_mdm_apns_certificate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 0; i < nfiles; i++) {
 
         n = ngx_mdm_apns_file(cf, file[i], buf + pem.len,
-                              MDM_PUSH_PEM + 1 - pem.len, i == nfiles - 1);
+                              MDM_PUSH_PEM + 2 - pem.len, i == nfiles - 1);
 
         if (n == NGX_ERROR) {
             rv = NGX_CONF_ERROR;
@@ -470,13 +472,17 @@ ngx_mdm_apns_certificate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         pem.len += (size_t) n;
+
+        if (i == 0 && nfiles == 2 && pem.len <= MDM_PUSH_PEM) {
+            buf[pem.len++] = LF;
+        }
     }
 
     if (rv == NGX_CONF_OK) {
         rv = ngx_mdm_apns_read(cf, mmcf->apns, cert, &pem);
     }
 
-    OPENSSL_cleanse(buf, MDM_PUSH_PEM + 1);
+    OPENSSL_cleanse(buf, MDM_PUSH_PEM + 2);
     ngx_free(buf);
 
     return rv;

@@ -34,6 +34,9 @@
 /* and a PING is to be answered */
 #define NGX_MDM_APNS_PONG       5000
 
+/* answers of 5xx in a row that make a connection suspect */
+#define NGX_MDM_APNS_ERRORS     3
+
 
 typedef struct ngx_mdm_apns_s        ngx_mdm_apns_t;
 typedef struct ngx_mdm_apns_topic_s  ngx_mdm_apns_topic_t;
@@ -232,6 +235,9 @@ void ngx_mdm_apns_op_again(ngx_mdm_apns_op_t *op, const char *reason);
 /* fills in the outcome of a call, and call->reply_arena */
 void ngx_mdm_apns_op_outcome(mdm_call_t *call, mdm_push_e outcome,
     ngx_str_t *reason);
+
+/* what has become of pushes where a connection fails so */
+mdm_push_e ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault);
 
 /* ends all that waits for a stream */
 void ngx_mdm_apns_op_refuse(ngx_mdm_apns_topic_t *topic, mdm_push_e outcome,

@@ -311,3 +311,32 @@ ngx_mdm_apns_op_outcome(mdm_call_t *call, mdm_push_e outcome,
         call->rc = MDM_CALL_UNAVAILABLE;
     }
 }
+
+
+mdm_push_e
+ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault)
+{
+    switch (fault) {
+
+    case NGX_MDM_PEER_FAULT_PROXY_AUTH:
+        return MDM_PUSH_PROXY_AUTH;
+
+    case NGX_MDM_PEER_FAULT_PROXY_STATUS:
+        return MDM_PUSH_PROXY_STATUS;
+
+    case NGX_MDM_PEER_FAULT_PROXY_ODD:
+        return MDM_PUSH_PROXY_ODD;
+
+    case NGX_MDM_PEER_FAULT_UNTRUSTED:
+        return MDM_PUSH_INTERCEPTED;
+
+    case NGX_MDM_PEER_FAULT_ALPN:
+        return MDM_PUSH_NO_HTTP2;
+
+    case NGX_MDM_PEER_FAULT_REFUSED:
+        return MDM_PUSH_REFUSED;
+
+    default: /* NGX_MDM_PEER_FAULT_NONE */
+        return MDM_PUSH_UNREACHABLE;
+    }
+}

@@ -13,9 +13,6 @@
 /* a connection without pushes is closed after so many silences */
 #define NGX_MDM_APNS_IDLE       4
 
-/* answers of 5xx in a row that make a connection suspect */
-#define NGX_MDM_APNS_ERRORS     3
-
 
 #define ngx_mdm_apns_due(at)                                                  \
     ((ngx_msec_int_t) ((at) - ngx_current_msec) <= 0)

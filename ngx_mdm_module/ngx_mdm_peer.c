@@ -688,6 +688,8 @@ ngx_mdm_peer_close(ngx_mdm_peer_t *peer)
         peer->resolving = NULL;
     }
 
+    peer->pending_address = 0;
+
     if (peer->flush.posted) {
         ngx_delete_posted_event(&peer->flush);
     }
