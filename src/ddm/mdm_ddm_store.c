@@ -312,7 +312,8 @@ mdm_ddm_store_watch(mdm_exchange_t *x, mdm_ddm_store_t *s, mdm_str_t *args)
     value.data = p + 1;
     value.len -= key.len + 1;
 
-    rc = mdm_ddm_watch_find(x->arena, &value, s->values + s->from,
+    rc = mdm_ddm_watch_find(x->arena, &value,
+                            (s->to != s->from) ? &s->values[s->from] : NULL,
                             s->to - s->from,
                             &args[MDM_ARG_DDM_STATUS_WATCH],
                             &args[MDM_ARG_DDM_STATUS_HEADS]);
