@@ -355,8 +355,6 @@ mdm_ddm_sync_applied(mdm_exchange_t *x)
     sync = x->ctx;
     reply = x->calls[0].reply;
 
-    sync->pages++;
-
     if (mdm_reply_code(reply, 0) == 1 && sync->page.last) {
         sync->done = 1;
         x->kick = MDM_DDM_ROLLOUT;

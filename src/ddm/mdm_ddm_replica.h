@@ -73,7 +73,6 @@ typedef struct {
                                               much of it */
 
     mdm_str_t                 key;         /* the step's own */
-    mdm_uint_t                pages;       /* that were brought */
     int64_t                   cursor;
     mdm_uint_t                reset;
     size_t                    bytes;
@@ -106,9 +105,10 @@ typedef struct {
 
 /*
  * A step to be entered where a channel can be told from now on, and what it has
- * was computed from the copy of its partition: brings that up to date.  If it
- * was not, computes anew and tells the channel.  Where Redis is away, the
- * rollout is left to do so: that is no reason to refuse a device.
+ * was computed from the copy of its partition: brings that up to date, computes
+ * anew and tells the channel.  Where Redis is away, the rollout is left to do
+ * so: that is no reason to refuse a device.  But no rollout makes what "more"
+ * says is missing: then it is 503, and the caller tries again.
  */
 mdm_int_t mdm_ddm_follow(mdm_exchange_t *x);
 
