@@ -72,37 +72,11 @@ mdm_api_scan_widen(mdm_api_scan_t *scan, mdm_uint_t most)
 }
 
 
-/* no mdm_printf() of "after": it would end at a NUL */
-
 mdm_int_t
 mdm_api_scan_write(mdm_exchange_t *x, const mdm_api_scan_t *scan,
     mdm_str_t *dst)
 {
-    u_char     *p;
-    mdm_str_t   s, head;
-
-    if (mdm_printf(x->arena, &head, "%lu,", (unsigned long) scan->partition)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    s.len = head.len + scan->after.len;
-
-    p = mdm_arena_alloc(x->arena, s.len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    s.data = p;
-
-    memcpy(p, head.data, head.len);
-
-    if (scan->after.len != 0) {
-        memcpy(p + head.len, scan->after.data, scan->after.len);
-    }
-
-    return mdm_api_cursor_write(x->arena, dst, &s);
+    return mdm_api_cursor_place_write(x, dst, scan->partition, &scan->after);
 }
 
 
@@ -110,34 +84,15 @@ mdm_int_t
 mdm_api_scan_read(mdm_exchange_t *x, mdm_api_scan_t *scan,
     const mdm_str_t *cursor)
 {
-    u_char     *comma;
-    int64_t     partition;
     mdm_int_t   rc;
-    mdm_str_t   s, number;
+    mdm_uint_t  partition;
 
-    rc = mdm_api_cursor_read(x, &s, cursor);
-    if (rc != MDM_OK) {
-        return rc;
+    rc = mdm_api_cursor_place_read(x, cursor, x->settings->store->partitions,
+                                   &partition, &scan->after);
+
+    if (rc == MDM_OK) {
+        scan->partition = (uint32_t) partition;
     }
 
-    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
-
-    if (comma == NULL) {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    number.data = s.data;
-    number.len = (size_t) (comma - s.data);
-
-    if (mdm_atoi(&number, &partition) != MDM_OK
-        || partition >= (int64_t) x->settings->store->partitions)
-    {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    scan->partition = (uint32_t) partition;
-    scan->after.data = comma + 1;
-    scan->after.len = s.len - number.len - 1;
-
-    return MDM_OK;
+    return rc;
 }

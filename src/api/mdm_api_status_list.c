@@ -121,10 +121,8 @@ mdm_api_status_start(mdm_exchange_t *x, const char *what,
 static mdm_int_t
 mdm_api_status_page(mdm_exchange_t *x, mdm_api_status_list_t *list)
 {
-    u_char     *comma;
-    int64_t     n;
-    mdm_int_t   rc;
-    mdm_str_t   arg, s, number;
+    mdm_int_t  rc;
+    mdm_str_t  arg;
 
     rc = mdm_api_arg(x, "cursor", &arg);
 
@@ -132,30 +130,12 @@ mdm_api_status_page(mdm_exchange_t *x, mdm_api_status_list_t *list)
         return rc;
     }
 
-    rc = mdm_api_cursor_read(x, &s, &arg);
-    if (rc != MDM_OK) {
-        return rc;
-    }
+    rc = mdm_api_cursor_place_read(x, &arg, list->ids.n, &list->first,
+                                   &list->behind);
 
-    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
-
-    if (comma == NULL) {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    number.data = s.data;
-    number.len = (size_t) (comma - s.data);
-
-    if (mdm_atoi(&number, &n) != MDM_OK || n >= (int64_t) list->ids.n) {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    list->first = (mdm_uint_t) n;
     list->front = list->first;
-    list->behind.data = comma + 1;
-    list->behind.len = s.len - number.len - 1;
 
-    return MDM_OK;
+    return rc;
 }
 
 
@@ -565,37 +545,11 @@ mdm_api_status_skipped(mdm_exchange_t *x, mdm_api_status_list_t *list,
 }
 
 
-/* no mdm_printf() of what may have any byte */
-
 mdm_int_t
 mdm_api_status_cursor(mdm_exchange_t *x, const mdm_api_status_list_t *list,
     mdm_str_t *dst)
 {
-    u_char     *p;
-    mdm_str_t   s, head;
-
-    if (mdm_printf(x->arena, &head, "%lu,", (unsigned long) list->front)
-        != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    s.len = head.len + list->behind.len;
-
-    p = mdm_arena_alloc(x->arena, s.len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    s.data = p;
-
-    memcpy(p, head.data, head.len);
-
-    if (list->behind.len != 0) {
-        memcpy(p + head.len, list->behind.data, list->behind.len);
-    }
-
-    return mdm_api_cursor_write(x->arena, dst, &s);
+    return mdm_api_cursor_place_write(x, dst, list->front, &list->behind);
 }
 
 

@@ -298,6 +298,73 @@ mdm_api_cursor_refuse(mdm_exchange_t *x)
 }
 
 
+/* no mdm_printf() of "after": it would end at a NUL */
+
+mdm_int_t
+mdm_api_cursor_place_write(mdm_exchange_t *x, mdm_str_t *dst,
+    mdm_uint_t number, const mdm_str_t *after)
+{
+    u_char     *p;
+    mdm_str_t   s, head;
+
+    if (mdm_printf(x->arena, &head, "%lu,", (unsigned long) number) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    s.len = head.len + after->len;
+
+    p = mdm_arena_alloc(x->arena, s.len);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    s.data = p;
+
+    memcpy(p, head.data, head.len);
+
+    if (after->len != 0) {
+        memcpy(p + head.len, after->data, after->len);
+    }
+
+    return mdm_api_cursor_write(x->arena, dst, &s);
+}
+
+
+mdm_int_t
+mdm_api_cursor_place_read(mdm_exchange_t *x, const mdm_str_t *src,
+    mdm_uint_t limit, mdm_uint_t *number, mdm_str_t *after)
+{
+    u_char     *comma;
+    int64_t     n;
+    mdm_int_t   rc;
+    mdm_str_t   s, digits;
+
+    rc = mdm_api_cursor_read(x, &s, src);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    comma = (s.len != 0) ? memchr(s.data, ',', s.len) : NULL;
+
+    if (comma == NULL) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    digits.data = s.data;
+    digits.len = (size_t) (comma - s.data);
+
+    if (mdm_atoi(&digits, &n) != MDM_OK || n >= (int64_t) limit) {
+        return mdm_api_cursor_refuse(x);
+    }
+
+    *number = (mdm_uint_t) n;
+    after->data = comma + 1;
+    after->len = s.len - digits.len - 1;
+
+    return MDM_OK;
+}
+
+
 mdm_int_t
 mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n)
 {

@@ -64,6 +64,16 @@ mdm_int_t mdm_api_cursor_read(mdm_exchange_t *x, mdm_str_t *dst,
     const mdm_str_t *src);
 mdm_int_t mdm_api_cursor_refuse(mdm_exchange_t *x);
 
+/*
+ * One of "number,after": how far a walk over "limit" places is, and what it has
+ * done of that place, any bytes.  *after is the arena's.  MDM_OK or MDM_ERROR;
+ * to read it also what mdm_api_cursor_refuse() returns.
+ */
+mdm_int_t mdm_api_cursor_place_write(mdm_exchange_t *x, mdm_str_t *dst,
+    mdm_uint_t number, const mdm_str_t *after);
+mdm_int_t mdm_api_cursor_place_read(mdm_exchange_t *x, const mdm_str_t *src,
+    mdm_uint_t limit, mdm_uint_t *number, mdm_str_t *after);
+
 
 mdm_int_t mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n);
 
