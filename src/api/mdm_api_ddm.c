@@ -14,6 +14,9 @@
 /* names that a script gives at most; sets, and what one holds, are as few */
 #define MDM_API_NAMES         1000
 
+/* pages; more are none of the script's */
+#define MDM_API_NAMES_PAGES   1000
+
 
 typedef struct {
     mdm_str_t                 what;
@@ -23,6 +26,7 @@ typedef struct {
     mdm_str_t                *list;        /* the names so far */
     size_t                    n;
     size_t                    room;
+    mdm_uint_t                calls;
 } mdm_api_names_t;
 
 
@@ -281,7 +285,8 @@ mdm_api_names_take(mdm_exchange_t *x, mdm_api_names_t *names)
     if (names->pages && n >= MDM_API_NAMES
         && names->list[names->n - 1].len != 0)
     {
-        return mdm_api_names_call(x, names);
+        return (++names->calls > MDM_API_NAMES_PAGES)
+               ? mdm_exchange_odd(x, 0) : mdm_api_names_call(x, names);
     }
 
     return mdm_api_names_answer(x, names);

@@ -19,6 +19,9 @@
 /* declarations a page, about */
 #define MDM_API_MANIFEST_PAGE  500
 
+/* pages; more are none of the script's */
+#define MDM_API_MANIFEST_MOST  1000
+
 
 enum {
     MDM_API_MANIFEST_READ = 1,   /* of the partition */
@@ -55,6 +58,7 @@ typedef struct {
     mdm_api_declared_t       *list;        /* as many as types */
     size_t                    n;           /* so far */
     size_t                    room;
+    mdm_uint_t                pages;
 } mdm_api_manifest_t;
 
 
@@ -302,6 +306,10 @@ mdm_api_manifest_next(mdm_exchange_t *x, mdm_api_manifest_t *m,
     const mdm_str_t *cursor)
 {
     mdm_str_t  tag, id, token;
+
+    if (++m->pages > MDM_API_MANIFEST_MOST) {
+        return mdm_exchange_odd(x, 0);
+    }
 
     tag = x->calls[0].key;
     id = x->calls[0].args[MDM_ARG_DDM_MANIFEST_ID];
