@@ -26,8 +26,6 @@ static ngx_int_t ngx_mdm_push_read_ask(ngx_mdm_push_tenant_t *tenant,
     ngx_str_t *topic);
 static void ngx_mdm_push_read_run(ngx_mdm_push_tenant_t *tenant);
 static void ngx_mdm_push_read_handler(mdm_call_t *call, void *data);
-static void ngx_mdm_push_read_keep(mdm_exchange_t *x, mdm_call_t *call);
-static void ngx_mdm_push_read_destroy(void *data);
 static void ngx_mdm_push_read_done(ngx_mdm_push_tenant_t *tenant);
 static void ngx_mdm_push_read_log(ngx_mdm_push_tenant_t *tenant);
 static ngx_int_t ngx_mdm_push_read_topics(ngx_mdm_push_tenant_t *tenant);
@@ -272,37 +270,11 @@ ngx_mdm_push_read_handler(mdm_call_t *call, void *data)
 
     tenant->ops[call - tenant->exchange->calls] = NULL;
 
-    ngx_mdm_push_read_keep(tenant->exchange, call);
+    mdm_exchange_keep(tenant->exchange, call);
 
     if (--tenant->pending == 0) {
         ngx_mdm_push_read_run(tenant);
     }
-}
-
-
-static void
-ngx_mdm_push_read_keep(mdm_exchange_t *x, mdm_call_t *call)
-{
-    if (call->reply_arena == NULL) {
-        return;
-    }
-
-    if (mdm_arena_defer(x->arena, ngx_mdm_push_read_destroy,
-                        call->reply_arena)
-        != MDM_OK)
-    {
-        call->reply = NULL;
-        call->rc = MDM_CALL_UNAVAILABLE;
-    }
-
-    call->reply_arena = NULL;
-}
-
-
-static void
-ngx_mdm_push_read_destroy(void *data)
-{
-    mdm_arena_destroy(data);
 }
 
 

@@ -18,8 +18,6 @@ static void ngx_mdm_round_reply(mdm_call_t *call, void *data);
 static ngx_int_t ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i);
 static void ngx_mdm_round_pushed(mdm_call_t *call, void *data);
 static void ngx_mdm_round_worked(mdm_call_t *call, void *data);
-static void ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call);
-static void ngx_mdm_round_destroy(void *data);
 
 
 ngx_int_t
@@ -216,7 +214,7 @@ ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i)
                            ngx_mdm_round_pushed, round, &round->pushes[i]);
 
     if (rc != NGX_OK) {
-        ngx_mdm_round_keep(round, &x->calls[i]);
+        mdm_exchange_keep(round->exchange, &x->calls[i]);
     }
 
     return rc;
@@ -279,7 +277,7 @@ ngx_mdm_round_reply(mdm_call_t *call, void *data)
 
     round->ops[call - round->exchange->calls] = NULL;
 
-    ngx_mdm_round_keep(round, call);
+    mdm_exchange_keep(round->exchange, call);
 
     if (--round->pending == 0) {
         round->done(round->data);
@@ -299,7 +297,7 @@ ngx_mdm_round_pushed(mdm_call_t *call, void *data)
 
     round->pushes[call - round->exchange->calls] = NULL;
 
-    ngx_mdm_round_keep(round, call);
+    mdm_exchange_keep(round->exchange, call);
 
     if (--round->pending == 0) {
         round->done(round->data);
@@ -321,34 +319,4 @@ ngx_mdm_round_worked(mdm_call_t *call, void *data)
     if (--round->pending == 0) {
         round->done(round->data);
     }
-}
-
-
-/* a reply lives as long as the exchange: the response may point into it */
-
-static void
-ngx_mdm_round_keep(ngx_mdm_round_t *round, mdm_call_t *call)
-{
-    if (call->reply_arena == NULL) {
-        return;
-    }
-
-    call->bytes = mdm_arena_used(call->reply_arena);
-
-    if (mdm_arena_defer(round->exchange->arena, ngx_mdm_round_destroy,
-                        call->reply_arena)
-        != MDM_OK)
-    {
-        call->reply = NULL;
-        call->rc = MDM_CALL_UNAVAILABLE;
-    }
-
-    call->reply_arena = NULL;
-}
-
-
-static void
-ngx_mdm_round_destroy(void *data)
-{
-    mdm_arena_destroy(data);
 }

@@ -41,6 +41,7 @@ static mdm_int_t mdm_exchange_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
     const mdm_str_t *src);
 static void mdm_exchange_work_free(void *data);
 static mdm_int_t mdm_exchange_later(mdm_exchange_t *x, const char *why);
+static void mdm_exchange_destroy(void *data);
 static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
 static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
     va_list args);
@@ -463,6 +464,33 @@ mdm_exchange_later(mdm_exchange_t *x, const char *why)
     x->retry_after = MDM_RETRY_AFTER_MIN + b % MDM_RETRY_AFTER_SPAN;
 
     return mdm_exchange_refuse(x, 503, "%s", why);
+}
+
+
+void
+mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call)
+{
+    if (call->reply_arena == NULL) {
+        return;
+    }
+
+    call->bytes = mdm_arena_used(call->reply_arena);
+
+    if (mdm_arena_defer(x->arena, mdm_exchange_destroy, call->reply_arena)
+        != MDM_OK)
+    {
+        call->reply = NULL;
+        call->rc = MDM_CALL_UNAVAILABLE;
+    }
+
+    call->reply_arena = NULL;
+}
+
+
+static void
+mdm_exchange_destroy(void *data)
+{
+    mdm_arena_destroy(data);
 }
 
 

@@ -555,6 +555,13 @@ mdm_int_t mdm_exchange_header(mdm_exchange_t *x, const char *name,
 /* 503 with Retry-After, jittered so that a fleet does not come back at once */
 mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
 
+/*
+ * For who runs calls: the reply to one of them lives as long as the exchange
+ * from now on, since the response may point into it.  No memory for that: the
+ * call is MDM_CALL_UNAVAILABLE.
+ */
+void mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call);
+
 /* 500, MDM_FAILURE_SCRIPT: the reply to call i is none of its script's */
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 
