@@ -35,6 +35,7 @@ static ngx_int_t ngx_mdm_peer_connect(ngx_mdm_peer_t *peer,
     ngx_str_t *reason);
 static ngx_int_t ngx_mdm_peer_connected(ngx_mdm_peer_t *peer);
 static void ngx_mdm_peer_proxied(ngx_connection_t *c, ngx_str_t *reason);
+static void ngx_mdm_peer_resume(ngx_connection_t *c);
 static ngx_int_t ngx_mdm_peer_secure(ngx_mdm_peer_t *peer);
 static void ngx_mdm_peer_secured(ngx_connection_t *c, ngx_str_t *reason);
 static ngx_int_t ngx_mdm_peer_greeting(ngx_mdm_peer_t *peer);
@@ -268,15 +269,24 @@ ngx_mdm_peer_proxied(ngx_connection_t *c, ngx_str_t *reason)
         return;
     }
 
-    c->read->handler = ngx_mdm_peer_read_handler;
-    c->write->handler = ngx_mdm_peer_write_handler;
-    c->idle = 1;
+    ngx_mdm_peer_resume(c);
 
     ngx_add_timer(&peer->timer, peer->conf->connect_timeout);
 
     if (ngx_mdm_peer_secure(peer) != NGX_OK) {
         ngx_mdm_peer_broken(peer, "no memory");
     }
+}
+
+
+/* proxy and TLS handshake have handlers of their own while they last */
+
+static void
+ngx_mdm_peer_resume(ngx_connection_t *c)
+{
+    c->read->handler = ngx_mdm_peer_read_handler;
+    c->write->handler = ngx_mdm_peer_write_handler;
+    c->idle = 1;
 }
 
 
@@ -300,11 +310,7 @@ ngx_mdm_peer_secured(ngx_connection_t *c, ngx_str_t *reason)
         return;
     }
 
-    /* the TLS handshake had its own */
-
-    c->read->handler = ngx_mdm_peer_read_handler;
-    c->write->handler = ngx_mdm_peer_write_handler;
-    c->idle = 1;
+    ngx_mdm_peer_resume(c);
 
     if (ngx_mdm_peer_greeting(peer) != NGX_OK) {
         ngx_mdm_peer_broken(peer, "no memory");
