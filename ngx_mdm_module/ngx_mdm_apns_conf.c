@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_file.h"
 
 
 #define NGX_MDM_APNS_SERVER     "api.push.apple.com:443"
@@ -27,8 +28,8 @@ static ngx_int_t ngx_mdm_apns_tls(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf);
 static ngx_uint_t ngx_mdm_apns_named(ngx_str_t *host);
 static char *ngx_mdm_apns_read(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf,
     ngx_mdm_apns_cert_t *cert, mdm_str_t *pem);
-static ssize_t ngx_mdm_apns_file(ngx_conf_t *cf, ngx_str_t *name, u_char *buf,
-    size_t size, ngx_uint_t secret);
+static ssize_t ngx_mdm_apns_file(ngx_conf_t *cf, const char *what,
+    ngx_str_t *name, u_char *buf, size_t size, ngx_uint_t secret);
 static char *ngx_mdm_apns_auth_file(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *user);
 static void ngx_mdm_apns_destroy(void *data);
@@ -463,7 +464,7 @@ ngx_mdm_apns_certificate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 0; i < nfiles; i++) {
 
-        n = ngx_mdm_apns_file(cf, file[i], buf + pem.len,
+        n = ngx_mdm_apns_file(cf, "push certificate", file[i], buf + pem.len,
                               MDM_PUSH_PEM + 2 - pem.len, i == nfiles - 1);
 
         if (n == NGX_ERROR) {
@@ -585,57 +586,36 @@ ngx_mdm_apns_destroy(void *data)
 }
 
 
-/* what "others" can read is no secret any more; bytes, or NGX_ERROR */
+/*
+ * What others can read is no secret any more, nor is a private key, in whatever
+ * file it comes; bytes, or NGX_ERROR.
+ */
 
 static ssize_t
-ngx_mdm_apns_file(ngx_conf_t *cf, ngx_str_t *name, u_char *buf, size_t size,
-    ngx_uint_t secret)
+ngx_mdm_apns_file(ngx_conf_t *cf, const char *what, ngx_str_t *name,
+    u_char *buf, size_t size, ngx_uint_t secret)
 {
-    ssize_t          n;
-    ngx_fd_t         fd;
-    ngx_file_info_t  fi;
+    ssize_t     n;
+    ngx_uint_t  others;
 
     if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    fd = ngx_open_file(name->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
+    n = ngx_mdm_file_read(cf, what, name, buf, size, &others);
 
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", name);
-        return NGX_ERROR;
+    if (n == NGX_ERROR || !others) {
+        return n;
     }
 
-    n = NGX_ERROR;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_fd_info_n " \"%V\" failed", name);
-
-    } else if (!ngx_is_file(&fi)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not a regular file", name);
-
-    } else if (secret && (ngx_file_access(&fi) & (S_IROTH|S_IWOTH))) {
+    if (secret || ngx_strlcasestrn(buf, buf + n, (u_char *) "PRIVATE KEY",
+                                   sizeof("PRIVATE KEY") - 2)
+                  != NULL)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" holds a secret, and everybody can read or "
                            "write it: chmod o-rwx", name);
-
-    } else {
-        n = ngx_read_fd(fd, buf, size);
-
-        if (n == -1) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                               ngx_read_fd_n " \"%V\" failed", name);
-            n = NGX_ERROR;
-        }
-    }
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, cf->log, ngx_errno,
-                      ngx_close_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
     }
 
     return n;
@@ -736,7 +716,7 @@ ngx_mdm_apns_auth_file(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *user)
         return NGX_CONF_ERROR;
     }
 
-    n = ngx_mdm_apns_file(cf, name, p, NGX_MDM_APNS_USER + 1, 1);
+    n = ngx_mdm_apns_file(cf, "auth_file", name, p, NGX_MDM_APNS_USER + 1, 1);
 
     if (n == NGX_ERROR) {
         return NGX_CONF_ERROR;

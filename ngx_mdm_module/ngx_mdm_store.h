@@ -96,9 +96,8 @@ char *ngx_mdm_store_server(ngx_conf_t *cf, void *block,
     ngx_mdm_block_command_t *cmd);
 
 /*
- * Reads a file of at most "size" bytes; "what" names its kind in messages,
- * such as "password file".  The number of bytes, or NGX_ERROR: the log says
- * why.
+ * ngx_mdm_file_read() for a file of a store, with a warning if everybody can
+ * read it.
  */
 ssize_t ngx_mdm_store_read_file(ngx_conf_t *cf, const char *what,
     ngx_str_t *name, u_char *buf, size_t size);

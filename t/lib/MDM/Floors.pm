@@ -56,8 +56,9 @@ my @rooms = (
     [ qw(ngx_mdm_peer) ],
 
     # the ground: the parser of blocks such as mdm_store { }, which rooms above
-    # have tables for; where directives stand; the module's name, what all know
-    [ qw(ngx_mdm_block ngx_mdm_place ngx_mdm.h) ],
+    # have tables for; files that are read with them; where directives stand;
+    # the module's name, what all know
+    [ qw(ngx_mdm_block ngx_mdm_file ngx_mdm_place ngx_mdm.h) ],
 );
 
 
