@@ -11,28 +11,14 @@
 # other_url
 
 against_nginx() {
-    local i pid own=$port
+    local own=$port
 
     stack_port $((port + 1))
     other_url=https://localhost:$port
-
-    sed -e "s|^load_module .*|load_module $MDM_BENCH_MODULE;|" \
-        -e "s|127.0.0.1:$own ssl|127.0.0.1:$port ssl|" \
-        -e "s|^pid .*|pid $dir/other.pid;|" "$@" \
-        "$dir/nginx.conf" > "$dir/other.conf"
+    set -- "$port" "$@"
     port=$own
 
-    nginx -p "$dir" -c "$dir/other.conf" 9>&- &
-    pid=$!
-    server_pids="$server_pids $pid"
-
-    for i in $(seq 100); do
-        api "$other_url/version" > /dev/null 2>&1 && break
-        kill -0 "$pid" 2>/dev/null || fail "nginx with the other module"
-        sleep 0.05
-    done
-
-    other_worker=$(pgrep -P "$pid" | head -n 1)
+    other_nginx other "$MDM_BENCH_MODULE" "$@"
 }
 
 

@@ -5,32 +5,6 @@
 # the one that MDM_BENCH_MODULE names, which is measured in turns with it.
 
 
-# inventory_nginx NAME MODULE PORT: a further nginx, with tenant NAME; sets
-# other_worker.  stack_stop ends it as it does the servers.
-
-inventory_nginx() {
-    local i pid
-
-    sed -e "s|^load_module .*|load_module $2;|" \
-        -e "s|127.0.0.1:$port ssl|127.0.0.1:$3 ssl|" \
-        -e "s|^pid .*|pid $dir/$1.pid;|" \
-        -e "s|mdm_tenant .*;|mdm_tenant $1;|" \
-        "$dir/nginx.conf" > "$dir/$1.conf"
-
-    nginx -p "$dir" -c "$dir/$1.conf" 9>&- &
-    pid=$!
-    server_pids="$server_pids $pid"
-
-    for i in $(seq 100); do
-        api "https://localhost:$3/version" > /dev/null 2>&1 && break
-        kill -0 "$pid" 2>/dev/null || fail "nginx with $2 did not start"
-        sleep 0.05
-    done
-
-    other_worker=$(pgrep -P "$pid" | head -n 1)
-}
-
-
 # inventory_fleet URL COUNT: enrolled, each with one command, and eight more
 # without
 
@@ -178,7 +152,8 @@ bench_inventory() {
         other_port=$port
         stack_port "${MDM_BENCH_PORT:-8543}"
         port=${url##*:}
-        inventory_nginx before "$MDM_BENCH_MODULE" "$other_port"
+        other_nginx before "$MDM_BENCH_MODULE" "$other_port" \
+            -e "s|mdm_tenant .*;|mdm_tenant before;|"
         other_url=https://localhost:$other_port
     fi
 
