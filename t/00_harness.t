@@ -365,17 +365,21 @@ ok($rc && $out =~ /^not ok .*ended with 0/m, 'detector: nginx that died')
 for my $case (
     [ 'passed, skipped, failed',
       'echo 1..3; echo "ok 1 - a"; echo "not ok 2 # SKIP b";'
-      . 'echo "not ok 3 - c"; exit 1', 'x 1 1 1' ],
-    [ 'passed, then died', 'echo 1..1; echo "ok 1"; kill -SEGV $$', 'x 1 1 0' ],
-    [ 'too few', 'echo 1..2; echo "ok 1"', 'x 1 1 0' ],
-    [ 'nothing', 'exit 0', 'x 0 1 0' ],
+      . 'echo "not ok 3 - c"; exit 1', 'x 1 1 1', 'failed FILE: test 3' ],
+    [ 'passed, then died', 'echo 1..1; echo "ok 1"; kill -SEGV $$', 'x 1 1 0',
+      'failed FILE: it broke off, or ran no test' ],
+    [ 'too few', 'echo 1..2; echo "ok 1"', 'x 1 1 0',
+      'failed FILE: it broke off, or ran no test' ],
+    [ 'nothing', 'exit 0', 'x 0 1 0',
+      'failed FILE: it broke off, or ran no test' ],
     [ 'all passed', 'echo 1..2; echo "ok 1"; echo "ok 2"', 'x 2 0 0' ],
     [ 'passes the second time', 'echo 1..1; [ -f $0.2 ] && echo "ok 1" && exit;'
-      . 'touch $0.2; echo "not ok 1"; exit 1', 'x 1 0 0', '--again' ],
+      . 'touch $0.2; echo "not ok 1"; exit 1', 'x 1 0 0',
+      'again FILE: test 1' ],
     [ 'never passes', 'echo 1..1; echo "not ok 1"; exit 1', 'x 0 1 0',
-      '--again' ],
+      'again FILE: test 1', 'failed FILE: test 1' ],
 ) {
-    my ($name, $script, $counts, @again) = @$case;
+    my ($name, $script, $counts, @told) = @$case;
 
     my $tally = $t->dir . '/tally';
     my $file = write_file($t->dir . '/program', "#!/bin/sh\n$script\n");
@@ -384,11 +388,12 @@ for my $case (
     unlink $tally;
 
     my $pid = spawn({ out => $t->dir . '/runner.log' }, $^X, 't/lib/runner.pl',
-                    @again, 'x', $tally, 1, $file);
+                    ((grep { /^again/ } @told) ? '--again' : ()), 'x', $tally,
+                    1, $file);
     my $rc = wait_exit($pid, 60);
 
-    is(read_file($tally), (@again ? "again $file\n" : '') . "$counts\n",
-       "runner: $name: the counts");
+    is(read_file($tally), join('', map { s/FILE/$file/r . "\n" } @told, $counts),
+       "runner: $name: the counts, and what failed");
     is($rc ? 'failed' : 'passed', $counts =~ / 0 0$/ ? 'passed' : 'failed',
        "runner: $name: the exit code");
 }

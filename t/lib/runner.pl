@@ -4,12 +4,12 @@
 #
 # runner.pl NAME TALLY JOBS FILE ...: runs tests that speak TAP (a Perl test,
 # or a cmocka program) and appends "NAME passed failed skipped" to the file
-# TALLY.  A file that breaks off, dies or runs no test is a failure by
-# itself.
+# TALLY, and before it a line "failed FILE: which" for each file that failed.  A
+# file that breaks off, dies or runs no test is a failure by itself.
 #
 # runner.pl --again NAME TALLY JOBS FILE ...: the same, and a file that fails is
-# run once more: for those that watch the clock, on machines that others use as
-# well.  Each that needed it is told, and is a line "again FILE" of TALLY.
+# run once more, alone: many watch the clock, on machines that others use as
+# well.  Each that needed it is told, and is a line "again FILE: which" of TALLY.
 #
 # runner.pl --cmocka PROGRAM: its TAP, put right.
 
@@ -52,20 +52,24 @@ my %parser;
 if ($again) {
     for my $file (grep { failures($parser{$_}) } sort keys %parser) {
         print "\n$file failed: once more\n";
+        push @lines, "again $file: " . which($parser{$file}) . "\n";
 
         my $second = $harness->runtests($file);
 
         ($parser{$file}) = $second->parsers($second->descriptions);
-        push @lines, "again $file\n";
     }
 }
 
-for my $parser (values %parser) {
+for my $file (sort keys %parser) {
+    my $parser = $parser{$file};
     my $skip = () = $parser->skipped;
+    my $bad = failures($parser);
+
+    push @lines, "failed $file: " . which($parser) . "\n" if $bad;
 
     $skipped += $skip;
     $passed += $parser->passed - $skip;
-    $failed += failures($parser);
+    $failed += $bad;
 }
 
 open my $fh, '>>', $tally or die "$tally: $!\n";
@@ -85,6 +89,15 @@ sub failures {
 
     return 1 if !$bad && ($parser->has_problems || $parser->tests_run == 0);
     return $bad;
+}
+
+
+sub which {
+    my ($parser) = @_;
+
+    my @bad = $parser->failed;
+
+    return @bad ? "test @bad" : 'it broke off, or ran no test';
 }
 
 
