@@ -218,10 +218,16 @@ void ngx_mdm_redis_conn_reset(ngx_mdm_redis_conn_t *conn, ngx_str_t *reason);
      && ngx_queue_empty(&(conn)->unacked))
 
 
+/* calls that share a WAIT, for each that the limit allows without */
+#define NGX_MDM_REDIS_SHARE  4
+
 /* 1 if a call could be written now */
 #define ngx_mdm_redis_conn_room(conn)                                         \
     ((conn)->acks == 0                                                        \
-     && ((conn)->limit == 0 || (conn)->nsent < (conn)->limit))
+     && ((conn)->limit == 0                                                   \
+         || (conn)->nsent < (conn)->limit                                     \
+                            * (ngx_mdm_redis_waits(conn)                      \
+                               ? NGX_MDM_REDIS_SHARE : 1)))
 
 
 /* ngx_mdm_redis_queue.c */

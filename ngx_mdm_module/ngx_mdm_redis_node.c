@@ -16,8 +16,12 @@ static ngx_uint_t ngx_mdm_redis_node_first(ngx_mdm_redis_node_t *node,
     ngx_mdm_redis_conn_t *conn);
 
 
-/* calls that the second connection has with the server at a time */
-#define NGX_MDM_REDIS_FLIGHT  8
+/*
+ * Calls that the second connection has with the server at a time: the server
+ * takes them one after the other before it looks at what devices want, and
+ * with two there is always one to run.
+ */
+#define NGX_MDM_REDIS_FLIGHT  2
 
 
 ngx_mdm_redis_node_t *
