@@ -19,8 +19,8 @@
 #define MDM_API_QUEUE_ANCHORS    5      /* UUIDs in a cursor */
 #define MDM_API_QUEUE_OFFSET     1000000
 
-#define MDM_API_CLEAR_IDS        50     /* a call */
-#define MDM_API_CLEAR_BUDGET     "750"  /* steps a call */
+#define MDM_API_CLEAR_IDS        20     /* a call */
+#define MDM_API_CLEAR_BUDGET     "256"  /* steps a call */
 
 
 static mdm_int_t mdm_api_queue_list_call(mdm_exchange_t *x);

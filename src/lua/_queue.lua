@@ -68,7 +68,7 @@ local function queue_clear(T, id)
     redis.call('UNLINK', T .. ':nn:' .. id)
     command_release(T, head, 1)
 
-    if n > old_room then
+    if n > math.max(old_room, 0) then
         old_move(T, 'q', list, '')
 
     elseif n > 0 then

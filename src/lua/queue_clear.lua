@@ -21,6 +21,12 @@ for i = ids_at, #ARGV do
 
     old_room = old_room - steps
 
+    -- what does not fit is the first of the next call
+
+    if i > ids_at and redis.call('LLEN', T .. ':q:' .. id) > old_room then
+        break
+    end
+
     if redis.call('HEXISTS', T .. ':e:' .. id, 'type') == 0 then
         reply[#reply + 1] = i - ids_at
     else

@@ -56,13 +56,11 @@ watch(seen_t *seen, const mdm_script_t *script)
 static void
 fleet(mdm_uint_t n)
 {
-    mdm_uint_t  i;
-
-    for (i = 0; i < n; i++) {
-        freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:e:d%lu type "
-                                               "Device enabled 1", tag("d"),
-                                               (unsigned long) i));
-    }
+    freeReplyObject(mdm_unit_redis_command(redis, "EVAL %s 1 %s %lu",
+                        "for i = 0, ARGV[1] - 1 do "
+                        "redis.call('HSET', KEYS[1] .. ':e:d' .. i, "
+                        "'type', 'Device', 'enabled', 1) end",
+                        tag("d"), (unsigned long) n));
 }
 
 
@@ -204,10 +202,10 @@ test_queue_clear(void **state)
     watch(&seen, &mdm_script_queue_clear);
 
     assert_int_equal(run(MDM_DELETE, uri, ""), 204);
-    assert_int_equal(seen.calls, 200);
+    assert_int_equal(seen.calls, 500);
     assert_int_equal(count("*:c:*"), 0);
     assert_int_equal(mdm_unit_redis_int(redis, "XLEN %s:events", tag("d")),
-                     300);
+                     600);
     free(uri);
 
     /* 50 queues of 100 commands are some calls; what one of them has set aside
@@ -222,9 +220,39 @@ test_queue_clear(void **state)
     watch(&seen, &mdm_script_queue_clear);
 
     assert_int_equal(run(MDM_DELETE, uri, ""), 204);
-    assert_in_range(seen.calls, 6, 8);
+    assert_in_range(seen.calls, 18, 26);
     assert_int_equal(run(MDM_DELETE, "/v1/queue/d0", ""), 204);
     assert_int_equal(count("*:c:*"), 0);
+    free(uri);
+}
+
+
+/* the budget is spent when it comes to a queue of a single command */
+
+static void
+test_queue_clear_spent(void **state)
+{
+    char        *uri, uuid[16];
+    mdm_uint_t   i;
+
+    (void) state;
+
+    mdm_unit_store.partitions = 1;
+
+    fleet(20);
+
+    for (i = 0; i < 40; i++) {
+        (void) sprintf(uuid, "V%lu", (unsigned long) i);
+        assert_int_equal(enqueue_all(5, uuid), 200);
+    }
+
+    assert_int_equal(enqueue_all(20, "U1"), 200);
+
+    uri = path("queue", 20);
+
+    assert_int_equal(run(MDM_DELETE, uri, ""), 204);
+    assert_int_equal(count("*:c:*"), 0);
+    assert_int_equal(count("*:q:*"), 0);
     free(uri);
 }
 
@@ -407,6 +435,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_enqueue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_enqueue_long, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queue_clear, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_queue_clear_spent, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_notify, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manifest, setup, teardown)
