@@ -275,13 +275,14 @@ large_told() {
 large_change() {
     local n=$1 channels=$2
 
-    large_start 16
+    large_start $((channels / 500 + 16))
     large_declarations "$n"
     large_enroll "$channels"
 
     large_measure "assign_$n" large_tag "$channels" fleet
 
-    large_measure "change_$n" large_told "change_$n" 30
+    large_measure "change_$n" large_told "change_$n" \
+        $((30 + channels / 1000))
 
     # enrolled again, they get what their tag gives
 
