@@ -16,10 +16,15 @@
 #include "mdm_key.h"
 
 
-/* names in one call; those that a script looks up, and sets that it finds */
+/*
+ * Names in one call; those that a script looks up, and sets that it finds;
+ * sets, and channels, that it tells.
+ */
 #define MDM_API_NOTIFY         1000
 #define MDM_API_NOTIFY_NAMES   100
 #define MDM_API_NOTIFY_BUDGET  "1000"
+#define MDM_API_NOTIFY_SETS    200
+#define MDM_API_NOTIFY_IDS     50
 
 
 enum {
@@ -31,21 +36,16 @@ enum {
 
 
 typedef struct {
-    mdm_str_t                 name;        /* key form */
-    mdm_uint_t                named;       /* 1: in the request */
-} mdm_api_notify_set_t;
-
-
-typedef struct {
     mdm_str_t                *sets;        /* key forms */
     mdm_uint_t                nsets;
     mdm_str_t                *declarations;
     mdm_uint_t                ndeclarations;
     mdm_uint_t                asked;       /* of all these */
-    mdm_api_notify_set_t     *all;         /* each once, sorted: the sets, and
+    mdm_str_t                *all;         /* each once, sorted: the sets, and
                                               those with the declarations */
     mdm_uint_t                nall;
     mdm_uint_t                room;
+    mdm_uint_t                told;        /* of them */
     mdm_api_ids_t             ids;
     mdm_uint_t                next;        /* chunk of them */
 } mdm_api_notify_t;
@@ -58,12 +58,13 @@ static mdm_int_t mdm_api_notify_arg(mdm_exchange_t *x, mdm_api_notify_t *no,
 static mdm_int_t mdm_api_notify_find(mdm_exchange_t *x, mdm_api_notify_t *no);
 static mdm_int_t mdm_api_notify_found(mdm_exchange_t *x, mdm_api_notify_t *no);
 static mdm_int_t mdm_api_notify_add(mdm_exchange_t *x, mdm_api_notify_t *no,
-    const mdm_str_t *name, mdm_uint_t named);
+    const mdm_str_t *name);
 static mdm_int_t mdm_api_notify_force(mdm_exchange_t *x,
     mdm_api_notify_t *no);
 static mdm_int_t mdm_api_notify_none_such(mdm_exchange_t *x,
     const mdm_reply_t *reply);
-static mdm_int_t mdm_api_notify_forced(mdm_exchange_t *x);
+static mdm_int_t mdm_api_notify_forced(mdm_exchange_t *x,
+    mdm_api_notify_t *no);
 static mdm_int_t mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no);
 
 
@@ -95,9 +96,7 @@ mdm_api_notify_step(mdm_exchange_t *x)
         return mdm_api_notify_found(x, x->ctx);
 
     case MDM_API_NOTIFY_FORCED:
-        rc = mdm_api_notify_forced(x);
-
-        return (rc == MDM_OK) ? mdm_api_notify_chunks(x, x->ctx) : rc;
+        return mdm_api_notify_forced(x, x->ctx);
 
     default: /* MDM_API_NOTIFY_TOLD */
         return mdm_api_notify_chunks(x, x->ctx);
@@ -171,7 +170,7 @@ mdm_api_notify_read(mdm_exchange_t *x, mdm_api_notify_t *no)
         return mdm_api_notify_none(x);
     }
 
-    return mdm_api_ids_group(x, &no->ids, 100);
+    return mdm_api_ids_group(x, &no->ids, MDM_API_NOTIFY_IDS);
 }
 
 
@@ -211,9 +210,8 @@ mdm_api_notify_arg(mdm_exchange_t *x, mdm_api_notify_t *no,
 
 
 /*
- * The sets of declarations are looked up before anything is changed, some in a
- * script, since each may have as many as the tenant has.  All that is changed,
- * is in one script.
+ * All names are looked up before anything is changed, some in a script, since a
+ * declaration may be in as many sets as the tenant has.
  */
 
 static mdm_int_t
@@ -225,13 +223,9 @@ mdm_api_notify_find(mdm_exchange_t *x, mdm_api_notify_t *no)
     if (no->asked == 0) {
 
         for (i = 0; i < no->nsets; i++) {
-            if (mdm_api_notify_add(x, no, &no->sets[i], 1) != MDM_OK) {
+            if (mdm_api_notify_add(x, no, &no->sets[i]) != MDM_OK) {
                 return MDM_ERROR;
             }
-        }
-
-        if (no->ndeclarations == 0) {
-            return mdm_api_notify_force(x, no);
         }
     }
 
@@ -305,7 +299,7 @@ mdm_api_notify_found(mdm_exchange_t *x, mdm_api_notify_t *no)
     for (i = MDM_RET_DDM_SETS_OF_SETS; i < mdm_reply_size(reply); i++) {
         name = mdm_reply_str(reply, i);
 
-        if (mdm_api_notify_add(x, no, &name, 0) != MDM_OK) {
+        if (mdm_api_notify_add(x, no, &name) != MDM_OK) {
             return MDM_ERROR;
         }
     }
@@ -318,18 +312,18 @@ mdm_api_notify_found(mdm_exchange_t *x, mdm_api_notify_t *no)
 
 static mdm_int_t
 mdm_api_notify_add(mdm_exchange_t *x, mdm_api_notify_t *no,
-    const mdm_str_t *name, mdm_uint_t named)
+    const mdm_str_t *name)
 {
-    int                    rc;
-    mdm_uint_t             low, high, i;
-    mdm_api_notify_set_t  *all;
+    int          rc;
+    mdm_str_t   *all;
+    mdm_uint_t   low, high, i;
 
     low = 0;
     high = no->nall;
 
     while (low < high) {
         i = (low + high) / 2;
-        rc = mdm_str_cmp(name, &no->all[i].name);
+        rc = mdm_str_cmp(name, &no->all[i]);
 
         if (rc == 0) {
             return MDM_OK;
@@ -346,35 +340,41 @@ mdm_api_notify_add(mdm_exchange_t *x, mdm_api_notify_t *no,
     if (no->nall == no->room) {
         no->room = 2 * no->room + 64;
 
-        all = mdm_arena_alloc(x->arena,
-                              no->room * sizeof(mdm_api_notify_set_t));
+        all = mdm_arena_alloc(x->arena, no->room * sizeof(mdm_str_t));
         if (all == NULL) {
             return MDM_ERROR;
         }
 
         if (no->nall != 0) {
-            memcpy(all, no->all, no->nall * sizeof(mdm_api_notify_set_t));
+            memcpy(all, no->all, no->nall * sizeof(mdm_str_t));
         }
 
         no->all = all;
     }
 
     memmove(&no->all[low + 1], &no->all[low],
-            (no->nall - low) * sizeof(mdm_api_notify_set_t));
+            (no->nall - low) * sizeof(mdm_str_t));
 
-    no->all[low].name = *name;
-    no->all[low].named = named;
+    no->all[low] = *name;
     no->nall++;
 
     return MDM_OK;
 }
 
 
+/* the next of the sets */
+
 static mdm_int_t
 mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
 {
     mdm_str_t   key, *args;
-    mdm_uint_t  i, n, named;
+    mdm_uint_t  n;
+
+    n = no->nall - no->told;
+
+    if (n > MDM_API_NOTIFY_SETS) {
+        n = MDM_API_NOTIFY_SETS;
+    }
 
     if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
         || mdm_exchange_calls(x, 2, MDM_API_NOTIFY_FORCED) != MDM_CALL)
@@ -382,31 +382,15 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_ddm_force, &key, no->nall);
+    args = mdm_exchange_call(x, 0, &mdm_script_ddm_force, &key, n);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    n = 0;
+    memcpy(&args[MDM_ARG_DDM_FORCE_SETS], &no->all[no->told],
+           n * sizeof(mdm_str_t));
 
-    for (named = 1; /* void */ ; named = 0) {
-
-        for (i = 0; i < no->nall; i++) {
-            if (no->all[i].named == named) {
-                args[MDM_ARG_DDM_FORCE_SETS + n++] = no->all[i].name;
-            }
-        }
-
-        if (named == 0) {
-            break;
-        }
-
-        if (mdm_api_number(x, &args[MDM_ARG_DDM_FORCE_NSETS], (int64_t) n)
-            != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
-    }
+    no->told += n;
 
     return (mdm_job_kick_call(x, 1, MDM_DDM_ROLLOUT, MDM_JOB_ANNOUNCE)
             == MDM_OK)
@@ -415,32 +399,23 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
 
 
 static mdm_int_t
-mdm_api_notify_forced(mdm_exchange_t *x)
+mdm_api_notify_forced(mdm_exchange_t *x, mdm_api_notify_t *no)
 {
-    const mdm_reply_t  *reply;
-
-    reply = x->calls[0].reply;
-
-    if (mdm_reply_code(reply, 0) < 0) {
-        return mdm_api_notify_none_such(x, reply);
-    }
-
-    if (mdm_reply_code(reply, 0) == 1) {
+    if (mdm_reply_code(x->calls[0].reply, 0) == 1) {
         x->kick = MDM_DDM_ROLLOUT;
     }
 
-    return MDM_OK;
+    return (no->told < no->nall) ? mdm_api_notify_force(x, no)
+                                 : mdm_api_notify_chunks(x, no);
 }
 
-
-/* the name is in the same place of both scripts' replies */
 
 static mdm_int_t
 mdm_api_notify_none_such(mdm_exchange_t *x, const mdm_reply_t *reply)
 {
     mdm_str_t  name;
 
-    name = mdm_reply_str(reply, MDM_RET_DDM_FORCE_NAME);
+    name = mdm_reply_str(reply, MDM_RET_DDM_SETS_OF_NAME);
 
     return mdm_exchange_refuse(x, 404, "there is no %s \"%.*s\"",
                                (mdm_reply_code(reply, 0) == -2)

@@ -1,19 +1,16 @@
---@args who address limit nsets sets...
---@returns code rev|name
+--@args who address limit sets...
+--@returns code rev
 -- POST /v1/notify for sets: whoever has them is told, changed or not.
--- sets: each once, as many as nsets says that have to be there, then others
--- {1, revision}; {0}: there is none of them; {-1, name}: there is no such set
+-- sets: each once; what is no set is left out
+-- {1, revision}; {0}: there is none of them
 --@include event
 --@include ddm_change
-local D, n = KEYS[1], tonumber(nsets)
+local D = KEYS[1]
 local sets = {}
 
 for i = sets_at, #ARGV do
     if redis.call('ZSCORE', D .. ':sets', ARGV[i]) then
         sets[#sets + 1] = ARGV[i]
-
-    elseif i < sets_at + n then
-        return {-1, ARGV[i]}
     end
 end
 

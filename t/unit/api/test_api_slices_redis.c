@@ -300,8 +300,9 @@ test_notify(void **state)
     assert_non_null(x->kick);
     assert_in_range(seen.calls, 15, 17);
     assert_int_equal(mdm_unit_redis_int(redis, "ZCARD " DDM ":force"), 401);
-    assert_int_equal(mdm_unit_redis_int(redis, "ZCOUNT " DDM ":sets 1 1"), 401);
-    assert_int_equal(mdm_unit_redis_int(redis, "XLEN " DDM ":events"), 1);
+    assert_int_equal(mdm_unit_redis_int(redis, "ZCOUNT " DDM ":sets 1 3"), 401);
+    assert_int_equal(mdm_unit_redis_int(redis, "ZCOUNT " DDM ":sets 1 1"), 200);
+    assert_int_equal(mdm_unit_redis_int(redis, "XLEN " DDM ":events"), 3);
 
     /* what is not there changes nothing, wherever it stands */
 
@@ -316,8 +317,8 @@ test_notify(void **state)
     assert_int_equal(run(MDM_POST, "/v1/notify?set=s1&set=none", ""), 404);
     assert_string_equal(mdm_unit_api_text(x, "error"),
                         "there is no set \"none\"");
-    assert_int_equal(mdm_unit_redis_int(redis, "HGET " DDM ":meta rev"), 1);
-    assert_int_equal(mdm_unit_redis_int(redis, "XLEN " DDM ":events"), 1);
+    assert_int_equal(mdm_unit_redis_int(redis, "HGET " DDM ":meta rev"), 3);
+    assert_int_equal(mdm_unit_redis_int(redis, "XLEN " DDM ":events"), 3);
 
     /* one that is in no set */
 
@@ -328,8 +329,8 @@ test_notify(void **state)
     assert_int_equal(run(MDM_POST, "/v1/notify?declaration=lone&set=s7", ""),
                      204);
     assert_non_null(x->kick);
-    assert_int_equal(mdm_unit_redis_int(redis, "ZSCORE " DDM ":force s7"), 2);
-    assert_int_equal(mdm_unit_redis_int(redis, "ZSCORE " DDM ":force s8"), 1);
+    assert_int_equal(mdm_unit_redis_int(redis, "ZSCORE " DDM ":force s7"), 4);
+    assert_int_equal(mdm_unit_redis_int(redis, "ZSCORE " DDM ":force s8"), 2);
 
     free(uri);
 }
