@@ -14,10 +14,6 @@
 #include "mdm_key.h"
 
 
-/* slices of the largest manifest, and more */
-#define MDM_API_ASSIGN_CALLS  200
-
-
 enum {
     MDM_API_ASSIGN_BEGIN = 0,
     MDM_API_ASSIGN_SYNCED,
@@ -107,6 +103,7 @@ mdm_api_assign_call(mdm_exchange_t *x, mdm_api_assign_t *assign,
 static mdm_int_t
 mdm_api_assign_step(mdm_exchange_t *x)
 {
+    int64_t            code;
     mdm_api_assign_t  *assign;
 
     assign = x->ctx;
@@ -130,16 +127,27 @@ mdm_api_assign_step(mdm_exchange_t *x)
         break;
     }
 
-    if (x->calls[0].rc != MDM_CALL_OK
-        || mdm_reply_code(x->calls[0].reply, -1) != 1)
-    {
+    code = (x->calls[0].rc == MDM_CALL_OK)
+           ? mdm_reply_code(x->calls[0].reply, -1) : 0;
+
+    if (code != 1 && code != 2) {
         return mdm_exchange_leave(x);
+    }
+
+    if (++assign->calls == MDM_DDM_SLICES) {
+        return mdm_exchange_unavailable(x);
     }
 
     /* a manifest that is large is made bit by bit */
 
-    return (++assign->calls < MDM_API_ASSIGN_CALLS)
-           ? mdm_api_assign_make(x, assign) : mdm_exchange_unavailable(x);
+    if (code == 1) {
+        return mdm_api_assign_make(x, assign);
+    }
+
+    mdm_ddm_sync_again(&assign->sync);
+
+    return mdm_exchange_enter(x, mdm_ddm_sync, &assign->sync,
+                              MDM_API_ASSIGN_SYNCED);
 }
 
 

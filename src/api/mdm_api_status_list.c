@@ -18,6 +18,9 @@
 #define MDM_API_STATUS_WIDTH      64       /* ids a round, at first, */
 #define MDM_API_STATUS_WIDTH_MAX  1024     /* and at most */
 
+/* manifests a round, of which a call brings 256 kB or a little more */
+#define MDM_API_STATUS_MANIFESTS  16
+
 /* a round of less than this may be wider, one of more is narrower */
 #define MDM_API_STATUS_LITTLE     ((size_t) 512 * 1024)
 #define MDM_API_STATUS_MUCH       ((size_t) 2 * 1024 * 1024)
@@ -156,7 +159,9 @@ mdm_api_status_round(mdm_exchange_t *x, mdm_api_status_list_t *list)
     n = 0;
     width = list->width;
 
-    for (m = list->manifests; m != NULL && n < MDM_API_ROUND / 2; m = m->next) {
+    for (m = list->manifests; m != NULL && n < MDM_API_STATUS_MANIFESTS;
+         m = m->next)
+    {
 
         if (!m->read && width != 0) {
             calls[n].partition = m->partition;
@@ -265,6 +270,7 @@ mdm_api_status_send(mdm_exchange_t *x, mdm_api_status_list_t *list,
     if (call->manifest != NULL) {
         mdm_str_set(&args[MDM_ARG_STATUS_GET_WHAT], "manifests");
         args[MDM_ARG_STATUS_GET_NAMES] = call->manifest->token;
+        args[MDM_ARG_STATUS_GET_CURSOR] = call->manifest->cursor;
 
         return MDM_OK;
     }
@@ -328,9 +334,10 @@ static mdm_int_t
 mdm_api_status_take(mdm_exchange_t *x, mdm_api_status_list_t *list,
     mdm_uint_t i)
 {
+    mdm_int_t                rc;
     mdm_str_t                cursor;
     mdm_uint_t               k, n, done;
-    const mdm_reply_t       *reply, *channel;
+    const mdm_reply_t       *reply;
     mdm_api_status_one_t    *one;
     mdm_api_status_call_t   *call;
     mdm_api_status_piece_t  *piece;
@@ -341,10 +348,9 @@ mdm_api_status_take(mdm_exchange_t *x, mdm_api_status_list_t *list,
     call += i;
 
     if (call->manifest != NULL) {
-        channel = mdm_reply_at(reply, MDM_RET_STATUS_GET_CHANNELS);
-        call->manifest->read = 1;
+        rc = mdm_api_status_manifest_read(x, call->manifest, reply);
 
-        return mdm_api_status_manifest_read(x, call->manifest, channel);
+        return (rc == MDM_DECLINED) ? mdm_exchange_odd(x, i) : rc;
     }
 
     done = (mdm_uint_t) mdm_reply_count(reply, MDM_RET_STATUS_GET_DONE,

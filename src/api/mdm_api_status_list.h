@@ -40,6 +40,10 @@ struct mdm_api_status_manifest_s {
     uint32_t                  partition;
     mdm_str_t                 token;       /* DeclarationsToken */
     mdm_uint_t                read;        /* 1: the tokens are there */
+    mdm_str_t                 cursor;      /* where the next reply goes on */
+    u_char                   *text;        /* what replies have brought */
+    size_t                    len;
+    size_t                    size;
     mdm_api_status_token_t   *tokens;      /* sorted */
     mdm_uint_t                ntokens;
     mdm_api_status_manifest_t  *next;

@@ -13,6 +13,14 @@
 #include "mdm_json.h"
 
 
+/* bytes of declaration-items; the largest that a tenant can have is smaller */
+#define MDM_API_STATUS_TEXT  ((size_t) 16 * 1024 * 1024)
+
+
+static mdm_int_t mdm_api_status_manifest_add(mdm_exchange_t *x,
+    mdm_api_status_manifest_t *m, const mdm_str_t *piece);
+static mdm_int_t mdm_api_status_manifest_parse(mdm_exchange_t *x,
+    mdm_api_status_manifest_t *m);
 static mdm_int_t mdm_api_status_manifest_load(mdm_exchange_t *x,
     mdm_api_status_manifest_t *m, json_t *lists);
 static mdm_str_t mdm_api_status_manifest_str(mdm_arena_t *arena,
@@ -24,13 +32,82 @@ mdm_int_t
 mdm_api_status_manifest_read(mdm_exchange_t *x, mdm_api_status_manifest_t *m,
     const mdm_reply_t *reply)
 {
+    size_t              i, len;
+    mdm_int_t           rc;
+    mdm_str_t           piece;
+    const mdm_reply_t  *pieces;
+
+    len = m->len;
+    pieces = mdm_reply_at(reply, MDM_RET_STATUS_GET_CHANNELS);
+
+    for (i = 0; i < mdm_reply_size(pieces); i++) {
+        piece = mdm_reply_str(pieces, i);
+
+        rc = mdm_api_status_manifest_add(x, m, &piece);
+        if (rc != MDM_OK) {
+            return rc;
+        }
+    }
+
+    m->cursor = mdm_reply_str(reply, MDM_RET_STATUS_GET_CURSOR);
+
+    if (m->cursor.len != 0) {
+        return (m->len - len < MDM_EXCHANGE_LARGE) ? MDM_DECLINED : MDM_OK;
+    }
+
+    m->read = 1;
+
+    return mdm_api_status_manifest_parse(x, m);
+}
+
+
+static mdm_int_t
+mdm_api_status_manifest_add(mdm_exchange_t *x, mdm_api_status_manifest_t *m,
+    const mdm_str_t *piece)
+{
+    u_char  *p;
+
+    if (piece->len == 0) {
+        return MDM_OK;
+    }
+
+    if (piece->len > MDM_API_STATUS_TEXT - m->len) {
+        return MDM_DECLINED;
+    }
+
+    if (piece->len > m->size - m->len) {
+        m->size = 2 * (m->len + piece->len);
+
+        p = mdm_arena_alloc(x->arena, m->size);
+        if (p == NULL) {
+            return MDM_ERROR;
+        }
+
+        if (m->len != 0) {
+            memcpy(p, m->text, m->len);
+        }
+
+        m->text = p;
+    }
+
+    memcpy(m->text + m->len, piece->data, piece->len);
+    m->len += piece->len;
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_status_manifest_parse(mdm_exchange_t *x, mdm_api_status_manifest_t *m)
+{
     json_t        *root;
     mdm_int_t      rc;
     mdm_str_t      items;
     mdm_arena_t   *arena;
     json_error_t   error;
 
-    items = mdm_reply_str(reply, MDM_RET_STATUS_GET_MANIFESTS_ITEMS);
+    items.data = m->text;
+    items.len = m->len;
 
     if (items.len == 0) {
         return MDM_OK;

@@ -15,8 +15,9 @@
 
 
 /*
- * Reads the tokens from an array of status_get "manifests"; none where the
- * manifest is gone.  MDM_OK or MDM_ERROR.
+ * Takes a reply of status_get "manifests" for one; with the last one the tokens
+ * are there, none where the manifest is gone.  MDM_OK; MDM_DECLINED: the reply
+ * is none of its script's; MDM_ERROR.
  */
 mdm_int_t mdm_api_status_manifest_read(mdm_exchange_t *x,
     mdm_api_status_manifest_t *m, const mdm_reply_t *reply);

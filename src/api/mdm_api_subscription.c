@@ -490,7 +490,9 @@ mdm_api_subscription_items(mdm_exchange_t *x, mdm_api_subscription_t *s,
         }
 
         if (!json_is_string(item) || json_string_length(item) == 0
-            || json_string_length(item) > MDM_API_ITEM)
+            || json_string_length(item) > MDM_API_ITEM
+            || strcspn(json_string_value(item), "\r\n")
+               != json_string_length(item))
         {
             return mdm_exchange_refuse(x, 400, "element %zu is not the name "
                                        "of a status item", i);

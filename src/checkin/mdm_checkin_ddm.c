@@ -19,6 +19,9 @@
 
 #define MDM_DDM_GONE          404   /* code of ddm_get */
 
+/* bytes of declaration-items; the largest that a tenant can have is smaller */
+#define MDM_DDM_ITEMS_MOST    ((size_t) 16 * 1024 * 1024)
+
 #define MDM_DDM_NO_ITEMS                                                      \
     "{\"Declarations\":{\"Activations\":[],\"Assets\":[],"                    \
     "\"Configurations\":[],\"Management\":[]},\"DeclarationsToken\":\""       \
@@ -29,10 +32,23 @@ enum {
     MDM_DDM_ASK = 0,
     MDM_DDM_TOKENS,
     MDM_DDM_ITEMS,
+    MDM_DDM_PIECES,
     MDM_DDM_TYPES,
     MDM_DDM_FOUND,
     MDM_DDM_BODY
 };
+
+
+/* a manifest that is being read */
+
+typedef struct {
+    mdm_str_t                 client;      /* digest of what it supports, */
+    mdm_str_t                 said;        /* and that */
+    mdm_str_t                 token;
+    u_char                   *start;       /* declaration-items so far */
+    size_t                    len;
+    size_t                    size;
+} mdm_ddm_manifest_t;
 
 
 /* a declaration that is being fetched; "reply" is that of ddm_get */
@@ -49,7 +65,13 @@ static mdm_int_t mdm_checkin_ddm_ask(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_declaration(mdm_exchange_t *x,
     const mdm_str_t *rest);
 static mdm_int_t mdm_checkin_ddm_tokens(mdm_exchange_t *x);
+static mdm_str_t *mdm_checkin_ddm_items_call(mdm_exchange_t *x,
+    mdm_int_t state);
 static mdm_int_t mdm_checkin_ddm_items(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_ddm_pieces(mdm_exchange_t *x,
+    mdm_ddm_manifest_t *manifest);
+static mdm_int_t mdm_checkin_ddm_manifest(mdm_exchange_t *x,
+    const mdm_ddm_manifest_t *manifest);
 static mdm_int_t mdm_checkin_ddm_types(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_found(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_ddm_fetched(mdm_exchange_t *x);
@@ -78,6 +100,7 @@ mdm_checkin_declarative_management(mdm_exchange_t *x)
         return mdm_checkin_ddm_tokens(x);
 
     case MDM_DDM_ITEMS:
+    case MDM_DDM_PIECES:
         return mdm_checkin_ddm_items(x);
 
     case MDM_DDM_TYPES:
@@ -116,16 +139,9 @@ mdm_checkin_ddm_ask(mdm_exchange_t *x)
     }
 
     if (mdm_str_is(&endpoint, "declaration-items")) {
-        args = mdm_message_call(x, &mdm_script_ddm_items, 0, MDM_DDM_ITEMS);
-        if (args == NULL) {
-            return MDM_ERROR;
-        }
+        args = mdm_checkin_ddm_items_call(x, MDM_DDM_ITEMS);
 
-        if (x->settings->ddm_withhold) {
-            mdm_str_set(&args[MDM_ARG_DDM_ITEMS_WITHHOLD], "1");
-        }
-
-        return MDM_CALL;
+        return (args == NULL) ? MDM_ERROR : MDM_CALL;
     }
 
     if (endpoint.len > sizeof("declaration/") - 1
@@ -240,18 +256,34 @@ mdm_checkin_ddm_tokens(mdm_exchange_t *x)
 }
 
 
+static mdm_str_t *
+mdm_checkin_ddm_items_call(mdm_exchange_t *x, mdm_int_t state)
+{
+    mdm_str_t  *args;
+
+    args = mdm_message_call(x, &mdm_script_ddm_items, 0, state);
+
+    if (args != NULL && x->settings->ddm_withhold) {
+        mdm_str_set(&args[MDM_ARG_DDM_ITEMS_WITHHOLD], "1");
+    }
+
+    return args;
+}
+
+
 static mdm_int_t
 mdm_checkin_ddm_items(mdm_exchange_t *x)
 {
     int64_t              code;
     mdm_int_t            rc;
-    mdm_str_t            items, said, client;
     mdm_message_t       *m;
-    mdm_ddm_withhold_t  *w;
+    const mdm_reply_t   *reply;
+    mdm_ddm_manifest_t  *manifest;
 
     m = x->ctx;
+    reply = x->calls[0].reply;
 
-    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
+    code = mdm_reply_code(reply, MDM_CODE_CHANGED);
 
     if (code == MDM_CODE_LOST) {
         return mdm_checkin_ddm_lost(x, "the manifest", &m->en.id_key);
@@ -261,23 +293,126 @@ mdm_checkin_ddm_items(mdm_exchange_t *x)
         return mdm_message_refused(x, code);
     }
 
-    items = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_ITEMS_ITEMS);
+    if (x->state == MDM_DDM_ITEMS) {
+        manifest = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_manifest_t));
+        if (manifest == NULL) {
+            return MDM_ERROR;
+        }
 
-    client = mdm_reply_str(x->calls[0].reply, MDM_RET_DDM_ITEMS_CLIENT);
+        manifest->client = mdm_reply_str(reply, MDM_RET_DDM_ITEMS_CLIENT);
+        manifest->said = mdm_reply_str(reply, MDM_RET_DDM_ITEMS_CAPABILITIES);
+        manifest->token = mdm_reply_str(reply, MDM_RET_DDM_ITEMS_TOKEN);
+
+        m->data = manifest;
+    }
+
+    manifest = m->data;
+
+    rc = mdm_checkin_ddm_pieces(x, manifest);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    return (rc == MDM_OK) ? mdm_checkin_ddm_manifest(x, manifest) : rc;
+}
+
+
+/*
+ * A reply's part of it.  MDM_OK: that was the last one; MDM_CALL: there is
+ * more; MDM_DECLINED: the reply is none of its script's; MDM_ERROR.
+ */
+
+static mdm_int_t
+mdm_checkin_ddm_pieces(mdm_exchange_t *x, mdm_ddm_manifest_t *manifest)
+{
+    u_char             *p;
+    size_t              i, len;
+    mdm_str_t           next, piece, *args;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+    len = manifest->len;
+
+    for (i = MDM_RET_DDM_ITEMS_ITEMS; i < mdm_reply_size(reply); i++) {
+        piece = mdm_reply_str(reply, i);
+
+        if (piece.len == 0) {
+            continue;
+        }
+
+        if (piece.len > MDM_DDM_ITEMS_MOST - manifest->len) {
+            return MDM_DECLINED;
+        }
+
+        if (piece.len > manifest->size - manifest->len) {
+            manifest->size = 2 * (manifest->len + piece.len);
+
+            p = mdm_arena_alloc(x->arena, manifest->size);
+            if (p == NULL) {
+                return MDM_ERROR;
+            }
+
+            if (manifest->len != 0) {
+                memcpy(p, manifest->start, manifest->len);
+            }
+
+            manifest->start = p;
+        }
+
+        memcpy(manifest->start + manifest->len, piece.data, piece.len);
+        manifest->len += piece.len;
+    }
+
+    next = mdm_reply_str(reply, MDM_RET_DDM_ITEMS_NEXT);
+
+    if (next.len == 0) {
+        return MDM_OK;
+    }
+
+    /* each has a good deal of it */
+
+    if (manifest->len - len < MDM_EXCHANGE_LARGE) {
+        return MDM_DECLINED;
+    }
+
+    args = mdm_checkin_ddm_items_call(x, MDM_DDM_PIECES);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_DDM_ITEMS_TOKEN] = manifest->token;
+    args[MDM_ARG_DDM_ITEMS_FROM] = next;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_checkin_ddm_manifest(mdm_exchange_t *x, const mdm_ddm_manifest_t *manifest)
+{
+    mdm_int_t            rc;
+    mdm_str_t            items;
+    mdm_message_t       *m;
+    mdm_ddm_withhold_t  *w;
+
+    m = x->ctx;
+
+    items.data = manifest->start;
+    items.len = manifest->len;
 
     if (items.len == 0) {
         mdm_str_set(&items, MDM_DDM_NO_ITEMS);
 
-    } else if (x->settings->ddm_withhold && client.len != 0) {
-        said = mdm_reply_str(x->calls[0].reply,
-                             MDM_RET_DDM_ITEMS_CAPABILITIES);
+    } else if (x->settings->ddm_withhold && manifest->client.len != 0) {
 
         w = mdm_arena_alloc(x->arena, sizeof(mdm_ddm_withhold_t));
         if (w == NULL) {
             return MDM_ERROR;
         }
 
-        rc = mdm_ddm_withhold_read(x, &items, &said, &client, w);
+        rc = mdm_ddm_withhold_read(x, &items, &manifest->said,
+                                   &manifest->client, w);
 
         if (rc == MDM_DECLINED) {
             return mdm_checkin_ddm_lost(x, "the manifest", &m->en.id_key);

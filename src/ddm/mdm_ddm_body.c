@@ -12,6 +12,11 @@
 #include "mdm_key.h"
 
 
+/* what names of variables are of */
+#define MDM_DDM_NAME_OF                                                       \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+
+
 /* a text that grows */
 
 typedef struct {
@@ -152,6 +157,14 @@ mdm_ddm_value(mdm_ddm_text_t *t, const mdm_str_t *name, json_t *vars)
     }
 
     value = json_object_get(vars, (const char *) s.data);
+
+    /* one without a value is not kept */
+
+    if (vars != NULL && value == NULL && s.len != 0
+        && strspn((const char *) s.data, MDM_DDM_NAME_OF) == s.len)
+    {
+        return MDM_OK;
+    }
 
     if (!json_is_string(value)) {
         return MDM_DECLINED;

@@ -12,10 +12,6 @@
 #include "mdm_key.h"
 
 
-/* slices of the largest manifest, and more */
-#define MDM_DDM_FOLLOW_CALLS  200
-
-
 enum {
     MDM_DDM_SYNC_BEGIN = 0,
     MDM_DDM_SYNC_ASKED,
@@ -375,9 +371,18 @@ mdm_ddm_sync_applied(mdm_exchange_t *x)
 }
 
 
+void
+mdm_ddm_sync_again(mdm_ddm_sync_t *sync)
+{
+    sync->done = 0;
+    sync->reset = 0;
+}
+
+
 mdm_int_t
 mdm_ddm_follow(mdm_exchange_t *x)
 {
+    int64_t            code;
     mdm_ddm_follow_t  *follow;
 
     follow = x->ctx;
@@ -402,22 +407,27 @@ mdm_ddm_follow(mdm_exchange_t *x)
 
     default: /* MDM_DDM_FOLLOW_TOLD */
 
-        if (x->calls[0].rc == MDM_CALL_OK
-            && mdm_reply_code(x->calls[0].reply, 0) == 0)
-        {
-            break;
-        }
+        break;
+    }
 
-        if (x->calls[0].rc == MDM_CALL_OK
-            && ++follow->calls < MDM_DDM_FOLLOW_CALLS)
-        {
-            return mdm_ddm_follow_call(x);
-        }
-
+    if (x->calls[0].rc != MDM_CALL_OK || ++follow->calls == MDM_DDM_SLICES) {
         return mdm_ddm_follow_end(x);
     }
 
-    return mdm_exchange_leave(x);
+    code = mdm_reply_code(x->calls[0].reply, 0);
+
+    if (code == 0) {
+        return mdm_exchange_leave(x);
+    }
+
+    if (code != 2) {
+        return mdm_ddm_follow_call(x);
+    }
+
+    mdm_ddm_sync_again(&follow->sync);
+
+    return mdm_exchange_enter(x, mdm_ddm_sync, &follow->sync,
+                              MDM_DDM_FOLLOW_SYNCED);
 }
 
 

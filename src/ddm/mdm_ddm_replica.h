@@ -21,6 +21,9 @@
  */
 #define MDM_DDM_PAGE          500
 
+/* slices of the largest manifest, and more */
+#define MDM_DDM_SLICES        6000
+
 /* bytes of replies that one exchange holds at most, about */
 #define MDM_DDM_BYTES         (8 * 1024 * 1024)
 
@@ -86,6 +89,9 @@ typedef struct {
  * Leaves with sync->done.
  */
 mdm_int_t mdm_ddm_sync(mdm_exchange_t *x);
+
+/* it is to be entered once more: meanwhile the copy has begun anew */
+void mdm_ddm_sync_again(mdm_ddm_sync_t *sync);
 
 
 /* x->ctx of mdm_ddm_follow(), in the arena; zeroed but for what is filled in */

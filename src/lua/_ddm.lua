@@ -94,8 +94,8 @@ local function ddm_filter_sets(T, id, kind, device)
 
     local who = ddm_who(T, id, {kind, device}, given)
 
-    for _, def in ipairs(ddm_sets_of(T, ctx, who, given).sets) do
-        names[def.name] = true
+    for _, name in ipairs(ddm_sets_of(T, ctx, who, given, true).names) do
+        names[name] = true
     end
 
     return names
@@ -103,12 +103,20 @@ end
 
 -- What the manifest of a channel is by now.  Writes nothing but slices of one
 -- that is large.  nil: there is nothing to say of the channel.  Else "more":
--- call again; dt: its token until now; token: that of the manifest (false: it
--- is empty), digest, and m, where it was made just now.
+-- call again, and where ctx.half is set, bring the copy what it lacks before;
+-- dt: its token until now; token: that of the manifest (false: it is empty),
+-- digest, and m, where it was made just now.
 -- given: what it was assigned, field, value, …, where that is not in T:d:<id>
 -- yet
 local function ddm_plan(T, id, ctx, given)
     ddm_open(T, ctx)
+
+    -- a copy that begins anew has lost sets, and may have few of them by now
+
+    if ctx.half then
+        return {more = true}
+    end
+
     era_enter(T, id)
     ddm_filters(T, ctx)
     ddm_cost(ctx, 15)
@@ -117,6 +125,7 @@ local function ddm_plan(T, id, ctx, given)
                          'db')
 
     given = given or redis.call('HGETALL', T .. ':d:' .. id)
+    ddm_cost(ctx, #given / 2)
 
     if not v[1] or #given == 0 and not v[3] and not ctx.any then
         return nil
@@ -142,14 +151,21 @@ local function ddm_plan(T, id, ctx, given)
 
     if token then
         plan.token = token ~= '' and token
+        return plan
+    end
 
-    elseif found.count > ddm_slice then
-        ddm_more(T, ctx, who, found.digest, found.sets)
-        plan.more = true
+    local function names()
+        return found.names or ddm_sets_of(T, ctx, who, given, true).names
+    end
 
-    else
-        plan.m = ddm_make(T, ctx, who, found.sets)
+    plan.m = found.count + found.sets <= ddm_slice
+             and ddm_make(T, ctx, who, names())
+
+    if plan.m then
         plan.token = plan.m.token
+    else
+        ddm_more(T, ctx, who, found, names)
+        plan.more = true
     end
 
     return plan
@@ -188,7 +204,7 @@ local function ddm_commit(T, id, ctx, plan)
             end
         end
 
-        ddm_remember(T, ctx, plan.who, plan.digest, ddm_names(m.values),
+        ddm_remember(T, ctx, plan.who, plan.digest, ddm_names(m),
                      token)
     end
 

@@ -17,7 +17,7 @@ local function ddm_cost(ctx, n)
 end
 
 local function ddm_open(T, ctx)
-    if ctx.defs then
+    if ctx.rows then
         return
     end
 
@@ -26,7 +26,7 @@ local function ddm_open(T, ctx)
 
     ctx.rev, ctx.to = v[1], v[2]
     ctx.from = tonumber(v[1] or '-1')
-    ctx.defs, ctx.names, ctx.memo, ctx.posts = {}, {}, {}, {}
+    ctx.rows, ctx.names, ctx.memo, ctx.posts = {}, {}, {}, {}
 
     -- what a digest of sets stands for: between two pages of changes the same
     -- revisions may be of another state
@@ -39,45 +39,40 @@ local function ddm_open(T, ctx)
     ctx.left = ctx.scanning and tonumber(v[5] or '-1') > ctx.from
 end
 
--- A set of the copy, or false: {i: its number, r: revision of its last change,
--- n, x: of the last one to be told of, and of the last POST /v1/notify, c: how
--- many declarations it has}
-local function ddm_def(ctx, set, row)
-    local def = false
+-- Reads those sets that were not read yet, by their numbers: ctx.names, and
+-- ctx.rows: number, revision of its last change, of the last one to be told
+-- of, of the last POST /v1/notify, declarations and status items that it has,
+-- with blanks between them.
+local function ddm_read_sets(T, ctx, numbers)
+    local unread, names = {}, {}
 
-    if row then
-        local i, r, n, x, c = string.match(row, '^(%d+) (%d+) (%d+) (%d+) '
-                                                .. '(%d+)$')
-
-        def = {i = tonumber(i), r = r, n = tonumber(n), x = tonumber(x),
-               c = tonumber(c), name = set}
-    end
-
-    ctx.defs[set] = def
-
-    return def
-end
-
--- reads those sets of a list that were not read yet
-local function ddm_read_sets(T, ctx, sets)
-    local names = {}
-
-    for _, set in ipairs(sets) do
-        if ctx.defs[set] == nil then
-            names[#names + 1] = set
+    for _, i in ipairs(numbers) do
+        if not ctx.rows[i] then
+            unread[#unread + 1] = i
         end
     end
 
-    for at = 1, #names, 1000 do
-        local last = math.min(at + 999, #names)
-        local rows = redis.call('HMGET', T .. ':dd', unpack(names, at, last))
+    for at = 1, #unread, 1000 do
+        local last = math.min(at + 999, #unread)
+        local fields = {}
 
-        for i = at, last do
-            ddm_def(ctx, names[i], rows[i - at + 1])
+        for k = at, last do
+            fields[#fields + 1] = '#' .. unread[k]
+        end
+
+        names = redis.call('HMGET', T .. ':dd', unpack(fields))
+
+        for k, name in ipairs(names) do
+            names[k] = name or ''
+            ctx.names[unread[at + k - 1]] = names[k]
+        end
+
+        for k, row in ipairs(redis.call('HMGET', T .. ':dd', unpack(names))) do
+            ctx.rows[unread[at + k - 1]] = row or ''
         end
     end
 
-    ddm_cost(ctx, #names)
+    ddm_cost(ctx, 2 * #unread)
 end
 
 -- Filters lie in T:df, each string of them with the sets that have it, as a
@@ -204,11 +199,16 @@ local function ddm_fit(T, ctx, who)
     return numbers
 end
 
--- The sets of a channel in the order of their numbers, and what follows from
--- them alone: {sets, digest (nil: there are none), n and x: the greatest,
--- count: of declarations, more than there are where sets share some}
-local function ddm_sets_of(T, ctx, who, given)
-    local names, key = {}, {who.kind}
+-- how many sets are so many that what follows from them is kept, and how long
+local ddm_many, ddm_found = 100, 600
+
+-- The sets of a channel, and what follows from them alone: {digest (nil: there
+-- are none), n and x: the greatest revision of a last change to be told of, and
+-- of a last POST /v1/notify, count: of declarations and status items, more than
+-- there are where sets share some, sets: how many, names: of them in the order
+-- of their numbers}.  Where "names" is false they may be missing.
+local function ddm_sets_of(T, ctx, who, given, names)
+    local named, key = {}, {ctx.state, ctx.to or '', who.kind}
 
     ddm_filters(T, ctx)
 
@@ -222,7 +222,7 @@ local function ddm_sets_of(T, ctx, who, given)
         end
 
         if what == 's:' then
-            names[#names + 1] = string.sub(given[i], 3)
+            named[#named + 1] = string.sub(given[i], 3)
         elseif what == 't:' then
             who.tags[#who.tags + 1] = ddm_unescape(string.sub(given[i], 3))
         end
@@ -234,66 +234,87 @@ local function ddm_sets_of(T, ctx, who, given)
 
     key = table.concat(key, '\n')
 
-    if ctx.memo[key] then
-        return ctx.memo[key]
+    local found = ctx.memo[key]
+
+    if found and (found.names or not names) then
+        return found
     end
 
-    local numbers = ddm_fit(T, ctx, who)
-    local unknown, fields = {}, {}
+    local kept = T .. ':dc:' .. redis.sha1hex(key)
 
-    for i in pairs(numbers) do
-        if not ctx.names[i] then
-            unknown[#unknown + 1] = i
-            fields[#fields + 1] = '#' .. i
+    ddm_cost(ctx, #key / 64 + 1)
+
+    if ctx.any and not names then
+        local digest, n, x, count, sets =
+            string.match(redis.call('GET', kept) or '',
+                         '^(%x+) (%d+) (%d+) (%d+) (%d+)$')
+
+        if digest then
+            found = {digest = digest, n = tonumber(n), x = tonumber(x),
+                     count = tonumber(count), sets = tonumber(sets)}
+            ctx.memo[key] = found
+
+            return found
         end
     end
 
-    for at = 1, #unknown, 1000 do
-        local last = math.min(at + 999, #unknown)
-        local found = redis.call('HMGET', T .. ':dd', unpack(fields, at, last))
+    -- by number, so that it does not matter how a channel came to them
 
-        for i = at, last do
-            ctx.names[unknown[i]] = found[i - at + 1]
+    local fits, list, rows = ddm_fit(T, ctx, who), {}, {}
+    local most = ctx.any and #ctx.any * 8 or 0
+
+    for at = 1, #named, 1000 do
+        for _, row in ipairs(redis.call('HMGET', T .. ':dd',
+                                        unpack(named, at, math.min(at + 999,
+                                                                   #named))))
+        do
+            local i = row and tonumber(string.match(row, '^%d+'))
+
+            if i then
+                fits[i] = true
+                most = math.max(most, i)
+            end
         end
     end
 
-    for i in pairs(numbers) do
-        names[#names + 1] = ctx.names[i]
-    end
-
-    ddm_read_sets(T, ctx, names)
-
-    local found = {sets = {}, n = 0, x = 0, count = 0}
-    local seen = {}
-
-    for _, name in ipairs(names) do
-        local def = ctx.defs[name]
-
-        if def and not seen[def.i] then
-            seen[def.i] = true
-            found.sets[#found.sets + 1] = def
-            found.n = math.max(found.n, def.n)
-            found.x = math.max(found.x, def.x)
-            found.count = found.count + def.c
+    for i = 0, most do
+        if fits[i] then
+            list[#list + 1] = i
         end
     end
 
-    table.sort(found.sets, function(p, q)
-        return p.i < q.i
-    end)
+    ddm_read_sets(T, ctx, list)
+    found = {n = 0, x = 0, count = 0, sets = 0, names = {}}
 
-    ddm_cost(ctx, 2 * #found.sets)
-
-    if #found.sets > 0 or who.own then
-        local revisions = {}
-
-        for i, def in ipairs(found.sets) do
-            revisions[i] = def.i .. ':' .. def.r
+    for _, i in ipairs(list) do
+        if ctx.rows[i] ~= '' then
+            rows[#rows + 1] = ctx.rows[i]
+            found.names[#rows] = ctx.names[i]
         end
+    end
 
-        found.digest = redis.sha1hex(ctx.state .. '\n'
-                                     .. table.concat(revisions, ' ') .. '\n'
+    found.sets = #rows
+    rows = table.concat(rows, '\n')
+
+    for n, x, count in string.gmatch(rows, '%d+ %d+ (%d+) (%d+) (%d+)') do
+        n, x = tonumber(n), tonumber(x)
+        found.n = n > found.n and n or found.n
+        found.x = x > found.x and x or found.x
+        found.count = found.count + count
+    end
+
+    ddm_cost(ctx, 2 * found.sets)
+
+    if found.sets > 0 or who.own then
+        found.digest = redis.sha1hex(ctx.state .. '\n' .. rows .. '\n'
                                      .. (who.own or ''))
+    end
+
+    if found.sets > ddm_many then
+        redis.call('SET', kept, found.digest
+                   .. string.format(' %.0f %.0f %.0f %d', found.n, found.x,
+                                    found.count, found.sets),
+                   'EX', ddm_found)
     end
 
     ctx.memo[key] = found

@@ -203,8 +203,9 @@ for _, i in ipairs(rows.m) do
     local filter, subs = string.match(ARGV[i + 3], '^(.-)\n(.*)$')
     local old = redis.call('HGET', T .. ':ds', 'f:' .. name) or ''
     local _, lines = string.gsub(ARGV[i + 4], '\n', '')
+    local _, quotes = string.gsub(subs, '"', '')
 
-    set[5] = ARGV[i + 4] ~= '' and lines + 1 or 0
+    set[5] = (ARGV[i + 4] ~= '' and lines + 1 or 0) + math.ceil(quotes / 2)
 
     -- channels that it loses can be told only because of it
 

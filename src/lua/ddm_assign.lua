@@ -87,7 +87,7 @@ end
 local plan = ddm_plan(T, id, ctx, assigned)
 
 if plan and plan.more then
-    return {1}
+    return {ctx.half and 2 or 1}
 end
 
 table.sort(given)

@@ -3,7 +3,7 @@
 -- Computes the declarations of a channel that can be told, now that its
 -- partition has all sets, and tells it.
 -- fresh: 1: it enrolled just now; uuid, body: of the command
--- {0}; {1}: call again, with the same
+-- {0}; {1}: call again, with the same; {2}: first bring the copy what it lacks
 --@include event
 --@include clock
 --@include queue
@@ -11,6 +11,7 @@
 --@include era
 --@include ddm
 local T = KEYS[1]
+local ctx = {now = clock(), uuid = uuid, body = body}
+local more = ddm_enabled(T, id, ctx, limit, fresh == '1')
 
-return {ddm_enabled(T, id, {now = clock(), uuid = uuid, body = body}, limit,
-                    fresh == '1')}
+return {ctx.half and 2 or more}

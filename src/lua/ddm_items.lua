@@ -1,11 +1,15 @@
 --@volatile
---@args id device cert withhold
---@returns code items client capabilities
+--@args id device cert withhold token from
+--@returns code client capabilities token next items...
 -- The manifest of a channel.  With it the one handed out before is over.
--- withhold: 1: what the client says that it supports is wanted, too
--- {0, declaration-items (JSON; "": no declarations), digest of that, or "",
--- client-capabilities (JSON, or "")}; {code of auth()}; {-5}: it is gone, which
--- only a hand in the keys can do
+-- withhold: 1: what the client says that it supports is wanted, too; token,
+-- from: to go on with one that is large, as the last call has answered them,
+-- else ""
+-- {0, digest of what the client says that it supports, or "", that
+-- (client-capabilities, JSON), or "", token of the manifest, next: where to go
+-- on ("": there is no more), pieces of declaration-items (JSON; none: no
+-- declarations)}; {code of auth()}; {-5}: it is gone, which only a hand in the
+-- keys can do
 --@include auth
 --@include era_of
 local T = KEYS[1]
@@ -16,27 +20,64 @@ if code ~= 0 then
     return {code}
 end
 
-local v = redis.call('HMGET', e, 'dt', 'dm', 'parent', 'era', 'dk')
-local items = ''
+-- bytes of a reply, about
+local most = 524288
 
-if era_before(T, v[3], v[4]) ~= 0 then
-    return {0, '', '', ''}
+local function add(reply, manifest, first)
+    local key, size = T .. ':dm:' .. manifest, 0
+    local items = redis.call('HGET', key, 'items')
+    local pieces = items and string.match(items, '^#(%d+)$')
+
+    if not items or not pieces then
+        reply[6] = items
+        return items
+    end
+
+    for i = first, tonumber(pieces) do
+        if size >= most then
+            reply[5] = tostring(i)
+            break
+        end
+
+        local piece = redis.call('HGET', key, '#' .. i)
+
+        if not piece then
+            return false
+        end
+
+        reply[#reply + 1] = piece
+        size = size + #piece
+    end
+
+    return true
 end
 
-if v[1] then
-    items = redis.call('HGET', T .. ':dm:' .. v[1], 'items')
+-- a manifest never changes, and is kept for a while when nobody has it any more
 
-    if not items then
-        return {-5}
-    end
+if token ~= '' then
+    local reply = {0, '', '', token, ''}
+
+    return add(reply, token, tonumber(from) or 1) and reply or {-5}
+end
+
+local v = redis.call('HMGET', e, 'dt', 'dm', 'parent', 'era', 'dk')
+
+if era_before(T, v[3], v[4]) ~= 0 then
+    return {0, '', '', '', ''}
+end
+
+local said = withhold == '1' and v[5]
+             and redis.call('HGET', T .. ':sl:' .. id,
+                            'management.client-capabilities')
+local reply = {0, v[5] or '', said and string.sub(said, 18) or '',
+               v[1] or '', ''}
+
+if v[1] and not add(reply, v[1], 1) then
+    return {-5}
 end
 
 if v[2] then
     redis.call('HDEL', e, 'dm')
 end
 
-local said = withhold == '1' and v[5]
-             and redis.call('HGET', T .. ':sl:' .. id,
-                            'management.client-capabilities')
-
-return {0, items, v[5] or '', said and string.sub(said, 18) or ''}
+return reply

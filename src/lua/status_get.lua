@@ -5,7 +5,7 @@
 --@row values full rows...
 --@row rows place value
 --@row errors full rows...
---@row manifests items
+--@row manifests pieces...
 -- What channels reported: of as many as a script may take.
 -- what, first, last: "values", prefix of paths in the values, "" | "errors",
 -- from, to | "declarations", "", ""; names: ids
@@ -18,7 +18,7 @@
 -- reports (see keyspace.md), or ""; what is not known is absent, or ""
 -- values: place, value, …; errors: error, …, newest first; declarations: values
 -- of activations, configurations, assets, management, DeclarationsToken
--- manifests: {declaration-items (JSON), or ""}
+-- manifests: pieces of declaration-items (JSON); none: there is none
 --@include era_of
 --@include status_values
 local T = KEYS[1]
@@ -109,13 +109,33 @@ local function channel(id, one, at)
     return read[what](id, one, at)
 end
 
+-- one that is large lies in pieces
+local function manifest(key, one, at)
+    local items = redis.call('HGET', key, 'items')
+    local pieces = tonumber(items and string.match(items, '^#(%d+)$') or '0')
+
+    if pieces == 0 then
+        one[1] = items or nil
+        room.bytes = room.bytes - #(items or '')
+    end
+
+    for i = tonumber(at) or 1, pieces do
+        if room.bytes <= 0 then
+            return tostring(i)
+        end
+
+        one[#one + 1] = redis.call('HGET', key, '#' .. i) or ''
+        room.bytes = room.bytes - #one[#one]
+    end
+
+    return ''
+end
+
 for i = names_at, #ARGV do
     local one, at = {}, ''
 
     if what == 'manifests' then
-        one[1] = redis.call('HGET', T .. ':dm:' .. ARGV[i], 'items') or ''
-        room.bytes = room.bytes - #one[1]
-
+        at = manifest(T .. ':dm:' .. ARGV[i], one, reply[2])
     else
         at = channel(ARGV[i], one, reply[2])
     end

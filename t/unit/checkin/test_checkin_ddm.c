@@ -18,7 +18,7 @@
 #include "mdm_endpoint.h"
 
 
-#define REPLY_MAX  6
+#define REPLY_MAX  8
 
 
 static mdm_store_settings_t  store_settings = {
@@ -116,7 +116,7 @@ answer(int64_t code, ...)
 
     /* the last of ddm_get is a number */
 
-    if (reply->nelements == 6) {
+    if (x->calls[0].script == &mdm_script_ddm_get && reply->nelements == 6) {
         all[5].type = MDM_REPLY_INTEGER;
         all[5].integer = all[5].str.data[0] - '0';
     }
@@ -189,6 +189,8 @@ test_refused(void **state)
 static void
 test_lists(void **state)
 {
+    static char  large[40000];
+
     (void) state;
 
     assert_int_equal(ask_for("tokens"), MDM_CALL);
@@ -201,12 +203,31 @@ test_lists(void **state)
                          "\"Timestamp\":\"2023-11-14T22:13:20Z\"}}");
 
     assert_int_equal(ask_for("declaration-items"), MDM_CALL);
-    assert_int_equal(answer(0, "{}", NULL), MDM_DONE);
+    assert_int_equal(answer(0, "", "", "T", "", "{}", NULL), MDM_DONE);
     assert_int_equal(x->status, 200);
     str_is(&x->response, "{}");
 
+    /* in pieces; one that goes on brings something */
+
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+
     assert_int_equal(ask_for("declaration-items"), MDM_CALL);
-    assert_int_equal(answer(0, "", NULL), MDM_DONE);
+    assert_int_equal(answer(0, "", "", "T", "3", large, "y", NULL), MDM_CALL);
+    assert_ptr_equal(x->calls[0].script, &mdm_script_ddm_items);
+    str_is(&x->calls[0].args[MDM_ARG_DDM_ITEMS_TOKEN], "T");
+    str_is(&x->calls[0].args[MDM_ARG_DDM_ITEMS_FROM], "3");
+    assert_int_equal(answer(0, "", "", "T", "", "z", NULL), MDM_DONE);
+    assert_int_equal(x->status, 200);
+    assert_int_equal(x->response.len, sizeof(large) + 1);
+    assert_memory_equal(x->response.data + sizeof(large) - 2, "xyz", 3);
+
+    assert_int_equal(ask_for("declaration-items"), MDM_CALL);
+    assert_int_equal(answer(0, "", "", "T", "3", "y", NULL), MDM_DONE);
+    assert_int_equal(x->status, 500);
+
+    assert_int_equal(ask_for("declaration-items"), MDM_CALL);
+    assert_int_equal(answer(0, "", "", "", "", NULL), MDM_DONE);
     str_is(&x->response, "{\"Declarations\":{\"Activations\":[],"
            "\"Assets\":[],\"Configurations\":[],\"Management\":[]},"
            "\"DeclarationsToken\":"

@@ -105,7 +105,7 @@ test_full_queue(void **state)
     }
 
     redis_int("HSET mdm:{default/0}:ddm rev 1 to 1");
-    redis_int("HSET mdm:{default/0}:dd s %s", "0 1 1 0 1");
+    redis_int("HSET mdm:{default/0}:dd s %s #0 s", "0 1 1 0 1");
     redis_int("HSET mdm:{default/0}:ds d:s configuration/i");
     redis_int("HSET mdm:{default/0}:dk configuration/i "
               "0123456789012345678901234567890123456789");

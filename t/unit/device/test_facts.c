@@ -174,7 +174,7 @@ test_declarations(void **state)
 
     redis_int("HSET " T ":ddm rev 1 to 1");
     redis_int("EVAL %s 0",
-        "redis.call('HSET', '" T ":dd', 'all', '0 1 0 0 1') "
+        "redis.call('HSET', '" T ":dd', 'all', '0 1 0 0 1', '#0', 'all') "
         "redis.call('HSET', '" T ":ds', 'd:all', 'configuration/conf') "
         "redis.call('HSET', '" T ":dk', 'configuration/conf', "
         "'0123456789012345678901234567890123456789 os') "

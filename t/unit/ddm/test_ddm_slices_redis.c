@@ -1,0 +1,220 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What is computed of declarations at the sizes that the limits allow, through
+ * a real redis-server: each script does a slice of it.  What a script has taken
+ * is shown with MDM_MEASURE=1; what is checked is how much work it was.
+ */
+
+
+#include "ddm_redis.h"
+#include "ddm_copy.h"
+#include "mdm_ddm_rollout.h"
+
+
+#define T  "mdm:{default/0}"
+
+
+static int
+one_partition(void **state)
+{
+    static mdm_store_settings_t  store;
+
+    (void) setup(state);
+
+    store = *settings.store;
+    store.partitions = 1;
+    settings.store = &store;
+
+    measure(redis);
+
+    return 0;
+}
+
+
+static char *
+text(const char *lua)
+{
+    return mdm_unit_redis_str(redis, x->arena, "EVAL %s 0", lua);
+}
+
+
+static void
+enrolled(const char *id)
+{
+    (void) mdm_unit_redis_int(redis, "HSET " T ":e:%s type Device enabled 1 "
+                              "serial S-%s", id, id);
+    (void) mdm_unit_redis_int(redis, "ZADD " T ":ids 0 %s", id);
+}
+
+
+/* the longest field of the manifest of A */
+
+static mdm_uint_t
+longest(void)
+{
+    return (mdm_uint_t) mdm_unit_redis_int(redis, "EVAL %s 0", "local n = 0 "
+        "for _, v in ipairs(redis.call('HVALS', '" T ":dm:' .. redis.call("
+        "'HGET', '" T ":e:A', 'dt'))) do n = math.max(n, #v) end return n");
+}
+
+
+/* the pieces of A's manifest, by the script that devices ask; its calls */
+
+static mdm_uint_t
+pieces(mdm_str_t *items)
+{
+    size_t              i;
+    mdm_str_t           args[MDM_NARGS_DDM_ITEMS + 1], piece;
+    mdm_call_t          call;
+    mdm_uint_t          n;
+    const mdm_reply_t  *reply;
+
+    memset(&call, 0, sizeof(mdm_call_t));
+    memset(args, 0, sizeof(args));
+
+    call.script = &mdm_script_ddm_items;
+    mdm_str_set(&call.key, T);
+    call.args = args;
+    call.nargs = MDM_NARGS_DDM_ITEMS;
+
+    mdm_str_set(&args[MDM_ARG_DDM_ITEMS_ID], "A");
+    mdm_str_set(&args[MDM_ARG_DDM_ITEMS_DEVICE], "A");
+    mdm_str_set(&args[MDM_ARG_DDM_ITEMS_CERT], "C");
+    mdm_str_set(&args[MDM_ARG_DDM_ITEMS_WITHHOLD], "0");
+
+    items->data = mdm_arena_alloc(x->arena, 4 * 1024 * 1024);
+    items->len = 0;
+    n = 0;
+
+    do {
+        assert_int_equal(mdm_unit_redis_eval(redis, x->arena, &call),
+                         MDM_CALL_OK);
+        reply = call.reply;
+        assert_int_equal(mdm_reply_code(reply, -1), 0);
+        assert_in_range(call.bytes, 0, 700000);
+
+        for (i = MDM_RET_DDM_ITEMS_ITEMS; i < mdm_reply_size(reply); i++) {
+            piece = mdm_reply_str(reply, i);
+            memcpy(items->data + items->len, piece.data, piece.len);
+            items->len += piece.len;
+        }
+
+        args[MDM_ARG_DDM_ITEMS_TOKEN] = mdm_reply_str(reply,
+                                                  MDM_RET_DDM_ITEMS_TOKEN);
+        args[MDM_ARG_DDM_ITEMS_FROM] = mdm_reply_str(reply,
+                                                  MDM_RET_DDM_ITEMS_NEXT);
+        n++;
+
+    } while (args[MDM_ARG_DDM_ITEMS_FROM].len != 0);
+
+    return n;
+}
+
+
+/* ten sets of a thousand */
+
+static void
+test_union(void **state)
+{
+    json_t     *json;
+    mdm_str_t   items;
+
+    (void) state;
+
+    enrolled("A");
+    (void) mdm_unit_redis_int(redis, "HSET " T ":e:A cert C");
+    copy(redis, 10, 1000, 1000, 0, 0);
+
+    (void) mdm_unit_redis_int(redis, "HSET " T ":d:A s:s0 1 s:s1 1 s:s2 1 "
+                              "s:s3 1 s:s4 1 s:s5 1 s:s6 1 s:s7 1 s:s8 1");
+
+    /* none of the scripts has much of it, and the manifest is in pieces */
+
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=s9", ""), 204);
+    assert_in_range(measured(redis, "union of 10,000", &mdm_script_ddm_assign),
+                    80, 200);
+    assert_in_range(longest(), 30000, 70000);
+
+    assert_in_range(pieces(&items), 3, 5);
+    (void) measured(redis, "its declaration-items", &mdm_script_ddm_items);
+
+    json = json_loadb((char *) items.data, items.len, 0, NULL);
+    assert_non_null(json);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(json,
+                         "Declarations"), "Configurations")), 10000);
+    assert_string_equal(json_string_value(json_object_get(json,
+                                              "DeclarationsToken")),
+                        text("return redis.call('HGET', '" T ":e:A', 'dt')"));
+    json_decref(json);
+
+    /* what was made once is looked up */
+
+    assert_int_equal(run(MDM_DELETE, "/v1/enrollment-sets/A?set=s9", ""), 204);
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=s9", ""), 204);
+    assert_int_equal(redis->rounds, 2);
+}
+
+
+/* variables count, not declarations */
+
+static void
+test_variables(void **state)
+{
+    (void) state;
+
+    enrolled("A");
+    copy(redis, 1, 100, 1000, 256, 0);
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=s0", ""), 204);
+    assert_in_range(measured(redis, "100 with 256 variables",
+                             &mdm_script_ddm_assign), 20, 100);
+
+    /* none has a value */
+
+    assert_string_equal(text("return redis.call('HGET', '" T ":dm:' .. redis."
+                             "call('HGET', '" T ":e:A', 'dt'), 'vars')"),
+                        "{}");
+    assert_string_equal(text("for _, k in ipairs(redis.call('KEYS', '" T
+                             ":db:*')) do local v = redis.call('GET', k) "
+                             "if string.sub(v, 1, 1) == 'v' then return v end "
+                             "end"), "v *");
+}
+
+
+/* a thousand sets, of which each subscribes to others */
+
+static void
+test_subscriptions(void **state)
+{
+    (void) state;
+
+    enrolled("A");
+    copy(redis, 1000, 0, 0, 0, 256);
+    (void) mdm_unit_redis_int(redis, "EVAL %s 0", "return redis.call('HSET', '"
+                              T ":df', 'any', string.rep('\\255', 125))");
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-tags/A?tag=x", ""), 204);
+    assert_in_range(measured(redis, "1,000 sets with 256 items",
+                             &mdm_script_ddm_assign), 400, 2000);
+    assert_string_equal(text("return '' .. #cjson.decode(redis.call('HGET', '"
+                             T ":dm:' .. redis.call('HGET', '" T ":e:A', 'dt')"
+                             ", 'subs'))"), "1000");
+}
+
+
+#define test(name)                                                            \
+    cmocka_unit_test_setup_teardown(name, one_partition, teardown)
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        test(test_union),
+        test(test_variables),
+        test(test_subscriptions)
+    };
+
+    return cmocka_run_group_tests(tests, mdm_unit_redis_setup,
+                                  mdm_unit_redis_teardown);
+}
