@@ -7,6 +7,7 @@
 
 
 #include "mdm_connect.h"
+#include "mdm_ddm_facts.h"
 #include "mdm_ddm_token.h"
 #include "mdm_ddm_withhold.h"
 #include "mdm_deflate.h"
@@ -26,6 +27,8 @@
 
 enum {
     MDM_CONNECT_BEGIN = 0,
+    MDM_CONNECT_REPORTED,
+    MDM_CONNECT_FOLLOWED,
     MDM_CONNECT_ANSWER
 };
 
@@ -41,6 +44,14 @@ typedef struct {
 } mdm_connect_report_t;
 
 
+/* what follows from a report; "reply" is what it was answered */
+
+typedef struct {
+    mdm_ddm_facts_t           facts;
+    const mdm_reply_t        *reply;
+} mdm_connect_facts_t;
+
+
 static mdm_int_t mdm_connect_status(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_idle(mdm_exchange_t *x);
 static mdm_str_t mdm_connect_console(const mdm_report_t *report);
@@ -49,7 +60,10 @@ static mdm_int_t mdm_connect_report(mdm_exchange_t *x,
     const mdm_str_t *result);
 static mdm_int_t mdm_connect_send(mdm_exchange_t *x,
     const mdm_connect_report_t *r);
-static mdm_int_t mdm_connect_answer(mdm_exchange_t *x);
+static mdm_int_t mdm_connect_reported(mdm_exchange_t *x);
+static mdm_int_t mdm_connect_followed(mdm_exchange_t *x);
+static mdm_int_t mdm_connect_answer(mdm_exchange_t *x,
+    const mdm_reply_t *reply);
 static mdm_int_t mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid);
 static mdm_int_t mdm_connect_plain(mdm_exchange_t *x, const mdm_str_t *uuid);
 static mdm_int_t mdm_connect_drop(mdm_exchange_t *x, const char *status,
@@ -64,8 +78,14 @@ mdm_connect(mdm_exchange_t *x)
     case MDM_CONNECT_BEGIN:
         return mdm_connect_status(x);
 
+    case MDM_CONNECT_REPORTED:
+        return mdm_connect_reported(x);
+
+    case MDM_CONNECT_FOLLOWED:
+        return mdm_connect_followed(x);
+
     default: /* MDM_CONNECT_ANSWER */
-        return mdm_connect_answer(x);
+        return mdm_connect_answer(x, x->calls[0].reply);
     }
 }
 
@@ -215,7 +235,9 @@ mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
         return MDM_ERROR;
     }
 
-    args = mdm_message_call(x, &mdm_script_report, n, MDM_CONNECT_ANSWER);
+    args = mdm_message_call(x, &mdm_script_report, n,
+                            (n != 0) ? MDM_CONNECT_REPORTED
+                                     : MDM_CONNECT_ANSWER);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -269,17 +291,75 @@ mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
 }
 
 
+/*
+ * What the device has said of itself may change the declarations of all its
+ * channels, which may be more than a script does.
+ */
+
 static mdm_int_t
-mdm_connect_answer(mdm_exchange_t *x)
+mdm_connect_reported(mdm_exchange_t *x)
+{
+    int64_t                 code;
+    mdm_report_t           *report;
+    mdm_message_t          *m;
+    mdm_connect_facts_t    *facts;
+
+    m = x->ctx;
+    report = m->data;
+
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
+
+    if (code != MDM_CODE_NONE && code != MDM_CODE_COMMAND) {
+        return mdm_connect_answer(x, x->calls[0].reply);
+    }
+
+    facts = mdm_arena_zalloc(x->arena, sizeof(mdm_connect_facts_t));
+    if (facts == NULL) {
+        return MDM_ERROR;
+    }
+
+    facts->reply = x->calls[0].reply;
+    facts->facts.tag = m->en.tag;
+    facts->facts.device = m->en.device_key;
+
+    report->facts = facts;
+
+    return mdm_exchange_enter(x, mdm_ddm_facts, &facts->facts,
+                              MDM_CONNECT_FOLLOWED);
+}
+
+
+static mdm_int_t
+mdm_connect_followed(mdm_exchange_t *x)
+{
+    mdm_report_t         *report;
+    mdm_message_t        *m;
+    mdm_connect_facts_t  *facts;
+
+    m = x->ctx;
+    report = m->data;
+    facts = report->facts;
+
+    /* the device has been told of its declarations, perhaps */
+
+    if (facts->facts.told
+        && mdm_reply_code(facts->reply, MDM_CODE_CHANGED) == MDM_CODE_NONE)
+    {
+        return mdm_connect_idle(x);
+    }
+
+    return mdm_connect_answer(x, facts->reply);
+}
+
+
+static mdm_int_t
+mdm_connect_answer(mdm_exchange_t *x, const mdm_reply_t *reply)
 {
     int64_t              code;
     mdm_int_t            rc;
     mdm_str_t            uuid, body, token, time, client;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
-    const mdm_reply_t   *reply;
-
-    reply = x->calls[0].reply;
 
     /* that of idle or of report; an empty poll is the most frequent of all */
 

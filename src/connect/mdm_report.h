@@ -53,6 +53,7 @@ typedef struct {
                                               what; else NULL */
     const char               *broken;      /* where its nesting broke, a
                                               constant text; else NULL */
+    void                     *facts;       /* mdm_connect.c's own */
 } mdm_report_t;
 
 

@@ -10,6 +10,7 @@
 
 
 #include "mdm_ddm_store.h"
+#include "mdm_ddm_facts.h"
 #include "mdm_ddm_watch.h"
 #include "mdm_quote.h"
 
@@ -24,7 +25,8 @@
 enum {
     MDM_DDM_STORE_SENT = 1,
     MDM_DDM_STORE_WATCHERS,
-    MDM_DDM_STORE_SCAN
+    MDM_DDM_STORE_SCAN,
+    MDM_DDM_STORE_TOLD
 };
 
 
@@ -107,6 +109,9 @@ mdm_ddm_store_step(mdm_exchange_t *x)
 
     case MDM_DDM_STORE_SCAN:
         return mdm_ddm_store_found(x, m->data);
+
+    case MDM_DDM_STORE_TOLD:
+        return mdm_exchange_empty(x, 200);
 
     default: /* MDM_DDM_STORE_SENT */
         return mdm_ddm_store_sent(x, m->data);
@@ -359,6 +364,7 @@ mdm_ddm_store_sent(mdm_exchange_t *x, mdm_ddm_store_t *s)
         }
 
         s->told = mdm_reply_count(reply, MDM_RET_DDM_STATUS_TOLD, INT32_MAX);
+        s->owed |= (mdm_reply_int(reply, MDM_RET_DDM_STATUS_OWED, 0) == 1);
 
         /* also one that has come before, of which nothing is sent */
 
@@ -657,8 +663,9 @@ mdm_ddm_store_order(mdm_exchange_t *x, mdm_ddm_store_t *s)
 static mdm_int_t
 mdm_ddm_store_done(mdm_exchange_t *x, mdm_ddm_store_t *s)
 {
-    mdm_quote_t     quote;
-    mdm_message_t  *m;
+    mdm_quote_t       quote;
+    mdm_message_t    *m;
+    mdm_ddm_facts_t  *facts;
 
     m = x->ctx;
 
@@ -677,5 +684,17 @@ mdm_ddm_store_done(mdm_exchange_t *x, mdm_ddm_store_t *s)
                          mdm_fmt(&m->en.id_key));
     }
 
-    return mdm_exchange_empty(x, 200);
+    if (!s->owed) {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    facts = mdm_arena_zalloc(x->arena, sizeof(mdm_ddm_facts_t));
+    if (facts == NULL) {
+        return MDM_ERROR;
+    }
+
+    facts->tag = m->en.tag;
+    facts->device = m->en.device_key;
+
+    return mdm_exchange_enter(x, mdm_ddm_facts, facts, MDM_DDM_STORE_TOLD);
 }

@@ -54,6 +54,7 @@ typedef struct {
 
     mdm_uint_t                dropped;
     mdm_str_t                 unnamed;
+    mdm_uint_t                owed;        /* 1: see mdm_ddm_facts() */
 } mdm_ddm_store_t;
 
 

@@ -33,6 +33,10 @@ local function ddm_open(T, ctx)
 
     ctx.state = (v[4] or '0') .. ' ' .. (v[3] or '')
 
+    -- the first pages have come, and are no state at all
+
+    ctx.half = v[3] and not v[2]
+
     -- a scan is under way, and sets have lost channels that are to be told
 
     ctx.scanning = v[3] or v[2] ~= v[1]

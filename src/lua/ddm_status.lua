@@ -1,6 +1,6 @@
 --@args who address limit id device cert digests z report kept most_errors
 --@args full uuid body client withhold part rid told rev watch heads lists...
---@returns code dropped unnamed next rid told
+--@returns code dropped unnamed next rid told owed
 -- DeclarativeManagement, a status report, or a part of one.
 -- digests: names of the report, 32 hex digits each: the one to keep, then
 -- those under older keys; z: 1: the report is compressed; kept, most_errors:
@@ -19,7 +19,8 @@
 -- type, place, JSON, …: see src/ddm/mdm_ddm_report.h; behind the type a "?":
 -- the place is not that of an item of Apple's schema
 -- {0, values that have no room, an array without identifiers that is left out,
--- or "", next, rid, told}; {code of auth()}
+-- or "", next, rid, told, owed: 1: ddm_facts has to go on with what the device
+-- has said of itself}; {code of auth()}
 -- next: 0: it is stored, or this part of it; and where nothing was stored: 1:
 -- it has to come in parts, rid is its name; 2: watchers of another revision,
 -- rid, are needed; 3: another report has come meanwhile, or a new enrolment
@@ -489,6 +490,8 @@ local items_of = {
     ['device.model.marketing-name'] = 'model_name'
 }
 
+local owed = 0
+
 if uuid ~= '' then
     local d = redis.call('HMGET', T .. ':e:' .. device, 'model', 'model_name')
     local facts = {}
@@ -510,6 +513,10 @@ if uuid ~= '' then
     if any then
         facts_tell(T, device, {now = now, uuid = uuid, body = body},
                    limit, upgraded)
+    end
+
+    if #facts > 0 then
+        owed = redis.call('HEXISTS', T .. ':e:' .. device, 'df')
     end
 end
 
@@ -559,4 +566,4 @@ if part ~= 'more' and told > watch_told then
           {dropped = told - watch_told})
 end
 
-return {0, dropped, unnamed, 0, rid, told}
+return {0, dropped, unnamed, 0, rid, told, owed}

@@ -1,0 +1,301 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Devices whose declarations are more than a script makes, through a real
+ * redis-server: they enroll, and say something new of themselves.
+ */
+
+
+#include "device.h"
+#include "ddm_copy.h"
+#include "mdm_ddm_facts.h"
+
+
+#define T  "mdm:{default/0}"
+
+
+static mdm_unit_redis_t  *redis;
+
+
+static int
+begin(void **state)
+{
+    (void) mdm_unit_redis_setup(state);
+
+    redis = *state;
+    measure(redis);
+
+    return clean(state);
+}
+
+
+static mdm_uint_t
+facts(void **state, const char *uuid, const char *version)
+{
+    return sendf(state, MDM_KIND_CONNECT, CERT_A, id_is(UDID)
+                 "<key>Status</key><string>Acknowledged</string>"
+                 "<key>CommandUUID</key><string>%s</string>"
+                 "<key>QueryResponses</key><dict><key>OSVersion</key>"
+                 "<string>%s</string></dict>", uuid, version);
+}
+
+
+/* a command that asks for facts */
+
+static void
+ask(void **state, const char *uuid)
+{
+    assert_true(enqueue(state, UDID, uuid));
+    (void) redis_int("HSET " T ":c:%s type DeviceInformation", uuid);
+}
+
+
+static char *
+token(void **state, const char *id)
+{
+    return redis_str("HGET " T ":e:%s dt", id);
+}
+
+
+/* a thousand declarations, one of them with the version of the system */
+
+static void
+give(void **state, const char *id)
+{
+    copy(redis, 3, 400, 300, 0, 0);
+    (void) redis_int("EVAL %s 0", "local key, field = '" T ":dk', "
+        "'configuration/' .. string.format('%064d', 7) "
+        "return redis.call('HSET', key, field, redis.call('HGET', key, field) "
+        ".. ' os')");
+    (void) redis_int("HSET " T ":d:%s s:s0 1 s:s1 1 s:s2 1", id);
+}
+
+
+static mdm_unit_fault_e
+no_facts(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    mdm_uint_t  *left = data;
+
+    (void) n;
+
+    return (call->script == &mdm_script_ddm_facts && (*left)-- == 0)
+           ? MDM_UNIT_FAULT_BEFORE : MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_facts(void **state)
+{
+    char        *before, *body;
+    mdm_uint_t   left;
+
+    enroll(state, CERT_A);
+    ask(state, "Q0");
+    assert_int_equal(facts(state, "Q0", "17.0"), 200);
+    give(state, UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    before = strdup(token(state, UDID));
+    assert_int_equal(strlen(before), 40);
+    assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
+
+    /* what follows is more than a script does, and is there at once */
+
+    ask(state, "Q1");
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+    assert_int_equal(facts(state, "Q1", "17.1"), 200);
+    (void) measured(redis, "facts of 1,000, report", &mdm_script_report);
+    assert_in_range(measured(redis, "facts of 1,000, ddm_facts",
+                             &mdm_script_ddm_facts), 6, 20);
+
+    assert_string_not_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 0);
+    assert_int_equal(redis_int("EXISTS " E " " T ":dm:%s", before), 2);
+
+    body = strndup((char *) x->response.data, x->response.len);
+    assert_non_null(strstr(body, "DeclarativeManagement"));
+    free(body);
+    free(before);
+
+    /* half-way Redis is away: the device is not refused, it goes on later */
+
+    ask(state, "Q2");
+    before = strdup(token(state, UDID));
+    left = 2;
+    redis->fault = no_facts;
+    redis->fault_data = &left;
+    assert_int_equal(facts(state, "Q2", "17.2"), 200);
+    redis->fault = NULL;
+    assert_string_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 1);
+
+    ask(state, "Q3");
+    assert_int_equal(facts(state, "Q3", "17.2"), 200);
+    assert_string_not_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 0);
+
+    /* the same once more is a call */
+
+    ask(state, "Q4");
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+    assert_int_equal(facts(state, "Q4", "17.2"), 200);
+    assert_int_equal(measured(redis, "the same facts", &mdm_script_ddm_facts),
+                     1);
+    free(before);
+}
+
+
+/* user channels are all told, however many there are */
+
+static void
+test_users(void **state)
+{
+    int  i;
+
+    enroll(state, CERT_A);
+    give(state, UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+
+    for (i = 0; i < 250; i++) {
+        (void) redis_int("SADD " T ":users:" UDID " " UDID ":u%d", i);
+        (void) redis_int("ZADD " T ":ids 0 " UDID ":u%d", i);
+        (void) redis_int("HSET " E ":u%d type User parent " UDID " enabled 1 "
+                         "era 1", i);
+        (void) redis_int("HSET " T ":d:" UDID ":u%d s:s0 1", i);
+    }
+
+    (void) redis_int("HSET " E ":u7 dx 1");
+
+    ask(state, "Q1");
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+    assert_int_equal(facts(state, "Q1", "17.1"), 200);
+    assert_in_range(measured(redis, "facts, 250 users", &mdm_script_ddm_facts),
+                    8, 40);
+
+    assert_int_equal(redis_int("EVAL %s 0", "local n = 0 for i = 0, 249 do "
+        "n = n + redis.call('HEXISTS', '" E ":u' .. i, 'dt') "
+        "+ redis.call('HEXISTS', '" E ":u' .. i, 'dc') end return n"), 500);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 0);
+    assert_int_equal(redis_int("HEXISTS " E ":u7 dx"), 0);
+}
+
+
+static mdm_unit_fault_e
+no_changes(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return (call->script == &mdm_script_ddm_changes) ? MDM_UNIT_FAULT_BEFORE
+                                                     : MDM_UNIT_FAULT_NONE;
+}
+
+
+/* a copy that begins anew is no reason to take all from a device */
+
+static void
+test_half(void **state)
+{
+    char  *before;
+
+    enroll(state, CERT_A);
+    give(state, UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    before = strdup(token(state, UDID));
+
+    (void) redis_int("EVAL %s 0", "redis.call('DEL', '" T ":dd', '" T ":ds', '"
+        T ":dk', '" T ":df') redis.call('HDEL', '" T ":ddm', 'rev', 'to') "
+        "return redis.call('HSET', '" T ":ddm', 'in', 1, 'gen', 1)");
+
+    redis->fault = no_changes;
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+    assert_string_equal(token(state, UDID), before);
+
+    ask(state, "Q1");
+    assert_int_equal(facts(state, "Q1", "17.1"), 200);
+    assert_string_equal(token(state, UDID), before);
+    redis->fault = NULL;
+
+    /* with the last page it is what the tenant has: here, nothing */
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(token(state, UDID), "");
+    free(before);
+}
+
+
+/* many that enroll at once make a manifest together */
+
+static mdm_unit_fault_e
+half_way(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    mdm_uint_t  *left = data;
+
+    (void) n;
+
+    return (call->script == &mdm_script_ddm_channel && (*left)-- == 0)
+           ? MDM_UNIT_FAULT_BEFORE : MDM_UNIT_FAULT_NONE;
+}
+
+
+#define checkin_of(type, more)                                                \
+    sendf(state, MDM_KIND_CHECKIN, cert, "<key>MessageType</key><string>"     \
+          type "</string>%s" more, id)
+
+
+static void
+test_many(void **state)
+{
+    int         i;
+    char        id[128], cert[65];
+    mdm_uint_t  left, rc, made;
+
+    made = 0;
+
+    copy(redis, 3, 1000, 1000, 0, 0);
+    redis->fault = half_way;
+    redis->fault_data = &left;
+
+    for (i = 0; i < 20; i++) {
+        (void) snprintf(cert, sizeof(cert), "%064d", i);
+        (void) snprintf(id, sizeof(id), "<key>UDID</key><string>D%d</string>",
+                        i);
+        (void) redis_int("HSET " T ":d:D%d s:s0 1 s:s1 1 s:s2 1", i);
+        left = 1;
+
+        assert_int_equal(checkin_of("Authenticate", "<key>Topic</key><string>"
+                                    "com.apple.mgmt.X</string>"), 200);
+        left = 1;
+        rc = checkin_of("TokenUpdate", TOKEN);
+        assert_true(rc == 503 || rc == 200);
+        made += (rc == 200);
+    }
+
+    assert_in_range(made, 1, 10);
+
+    /* the last ones found it made, and nothing else is left */
+
+    assert_int_equal(redis_int("EVAL %s 0", "return #redis.call('KEYS', '" T
+                               ":dw:*')"), 0);
+    assert_int_equal(redis_int("EVAL %s 0", "return #redis.call('KEYS', '" T
+                               ":dm:*')"), 1);
+    redis->fault = NULL;
+}
+
+
+#define test(name)                                                            \
+    cmocka_unit_test_setup_teardown(name, begin, teardown)
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        test(test_facts),
+        test(test_users),
+        test(test_half),
+        test(test_many)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
