@@ -19,7 +19,7 @@
 #define MDM_API_STATUS_LIMIT_MAX  1000
 
 #define MDM_API_STATUS_WIDTH      32   /* calls in a round */
-#define MDM_API_STATUS_LOOK       200  /* of the index, that a call looks at */
+#define MDM_API_STATUS_LOOK       80   /* of the index, that a call looks at */
 
 
 typedef struct {

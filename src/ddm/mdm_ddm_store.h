@@ -16,8 +16,8 @@
 
 
 /* values, and about how many bytes, that one script stores */
-#define MDM_DDM_STORE_VALUES  500
-#define MDM_DDM_STORE_BYTES   ((size_t) 256 * 1024)
+#define MDM_DDM_STORE_VALUES  250
+#define MDM_DDM_STORE_BYTES   ((size_t) 128 * 1024)
 
 
 typedef struct {

@@ -74,9 +74,16 @@ typedef struct {
 
 typedef struct {
     const mdm_ddm_watch_t    *w;
-    u_char                   *taken;       /* of each prefix */
+    uint32_t                 *group;       /* of each prefix, from 1 on */
+    uint32_t                 *prefixes;    /* of each group */
+    uint32_t                  ngroups;
+    mdm_str_t                *keys;        /* of which that prefix is the
+                                              longest */
+    uint32_t                 *groups;      /* of each key */
+    uint32_t                  nkeys;
     uint32_t                 *index;       /* of each watcher, from 1 on */
     uint32_t                  n;           /* watchers */
+    mdm_uint_t                exact;       /* 1: keys are whole paths */
 } mdm_ddm_watch_found_t;
 
 
@@ -92,11 +99,16 @@ static mdm_int_t mdm_ddm_watch_heads(mdm_arena_t *arena,
 static void mdm_ddm_watch_layout(mdm_ddm_watch_t *w, u_char *p);
 static uint32_t mdm_ddm_watch_above(const mdm_ddm_watch_t *w, uint32_t i,
     const mdm_str_t *text);
-static void mdm_ddm_watch_take(mdm_ddm_watch_found_t *found, uint32_t i);
+static void mdm_ddm_watch_take(mdm_ddm_watch_found_t *found, uint32_t i,
+    const mdm_str_t *key);
 static void mdm_ddm_watch_place(mdm_ddm_watch_found_t *found,
     const mdm_str_t *place);
 static mdm_int_t mdm_ddm_watch_write(mdm_arena_t *arena,
     const mdm_ddm_watch_found_t *found, mdm_str_t *json);
+static mdm_int_t mdm_ddm_watch_names(mdm_arena_t *arena, mdm_json_out_t *j,
+    const mdm_ddm_watch_found_t *found);
+static void mdm_ddm_watch_group(mdm_json_out_t *j,
+    const mdm_ddm_watch_found_t *found, uint32_t group, uint32_t *seen);
 
 
 mdm_int_t
@@ -454,6 +466,7 @@ mdm_ddm_watch_find(mdm_arena_t *arena, const mdm_str_t *compiled,
 {
     u_char                 *p;
     uint32_t                i;
+    mdm_str_t               key;
     mdm_ddm_watch_t         w;
     mdm_ddm_watch_found_t   found;
 
@@ -482,22 +495,37 @@ mdm_ddm_watch_find(mdm_arena_t *arena, const mdm_str_t *compiled,
 
     mdm_ddm_watch_layout(&w, p);
 
+    memset(&found, 0, sizeof(mdm_ddm_watch_found_t));
+
     found.w = &w;
-    found.n = 0;
-    found.taken = mdm_arena_zalloc(arena, w.head.nprefixes + 1);
+    found.exact = (w.head.size > MDM_DDM_WATCH_SMALL);
+
+    i = found.exact ? (uint32_t) n : w.head.nprefixes;
+
+    found.group = mdm_arena_zalloc(arena, (w.head.nprefixes + 1)
+                                          * sizeof(uint32_t));
+    found.prefixes = mdm_arena_alloc(arena, (w.head.nprefixes + 1)
+                                            * sizeof(uint32_t));
     found.index = mdm_arena_zalloc(arena, (w.head.nwatchers + 1)
                                           * sizeof(uint32_t));
+    found.keys = mdm_arena_alloc(arena, (i + 1) * sizeof(mdm_str_t));
+    found.groups = mdm_arena_alloc(arena, (i + 1) * sizeof(uint32_t));
 
-    if (found.taken == NULL || found.index == NULL) {
+    if (found.group == NULL || found.prefixes == NULL || found.index == NULL
+        || found.keys == NULL || found.groups == NULL)
+    {
         return MDM_ERROR;
     }
 
     mdm_str_set(heads, "");
 
-    if (w.head.size <= MDM_DDM_WATCH_SMALL) {
+    if (!found.exact) {
 
         for (i = 0; i < w.head.nprefixes; i++) {
-            mdm_ddm_watch_take(&found, i);
+            key.data = w.text + w.prefixes[i].text;
+            key.len = w.prefixes[i].len;
+
+            mdm_ddm_watch_take(&found, i, &key);
         }
 
         return mdm_ddm_watch_write(arena, &found, json);
@@ -522,30 +550,46 @@ mdm_ddm_watch_find(mdm_arena_t *arena, const mdm_str_t *compiled,
 }
 
 
+/* whoever watches a prefix, or one that it begins with, watches the key */
+
 static void
-mdm_ddm_watch_take(mdm_ddm_watch_found_t *found, uint32_t i)
+mdm_ddm_watch_take(mdm_ddm_watch_found_t *found, uint32_t i,
+    const mdm_str_t *key)
 {
-    uint32_t                       k, who;
+    uint32_t                       k, who, at;
     const mdm_ddm_watch_prefix_t  *prefix;
 
-    if (found->taken[i]) {
+    if (found->group[i] == 0) {
+        found->prefixes[found->ngroups] = i;
+        found->group[i] = ++found->ngroups;
+
+        for (at = i; at != MDM_DDM_WATCH_NONE; at = prefix->above) {
+            prefix = &found->w->prefixes[at];
+
+            for (k = 0; k < prefix->nlinks; k++) {
+                who = found->w->links[prefix->link + k];
+
+                if (found->index[who] == 0) {
+                    found->index[who] = ++found->n;
+                }
+            }
+        }
+    }
+
+    /* the elements of an array have one path */
+
+    if (found->nkeys != 0
+        && mdm_str_eq(&found->keys[found->nkeys - 1], key))
+    {
         return;
     }
 
-    found->taken[i] = 1;
-    prefix = &found->w->prefixes[i];
-
-    for (k = 0; k < prefix->nlinks; k++) {
-        who = found->w->links[prefix->link + k];
-
-        if (found->index[who] == 0) {
-            found->index[who] = ++found->n;
-        }
-    }
+    found->keys[found->nkeys] = *key;
+    found->groups[found->nkeys++] = found->group[i];
 }
 
 
-/* The last prefix up to the path, and those above it, are all that may fit. */
+/* The last prefix up to the path, or one above it, is the longest that fits. */
 
 static void
 mdm_ddm_watch_place(mdm_ddm_watch_found_t *found, const mdm_str_t *place)
@@ -584,8 +628,8 @@ mdm_ddm_watch_place(mdm_ddm_watch_found_t *found, const mdm_str_t *place)
     mid = (low == 0) ? MDM_DDM_WATCH_NONE
                      : mdm_ddm_watch_above(found->w, low - 1, &path);
 
-    for ( /* void */ ; mid != MDM_DDM_WATCH_NONE; mid = prefixes[mid].above) {
-        mdm_ddm_watch_take(found, mid);
+    if (mid != MDM_DDM_WATCH_NONE) {
+        mdm_ddm_watch_take(found, mid, &path);
     }
 }
 
@@ -594,19 +638,59 @@ static mdm_int_t
 mdm_ddm_watch_write(mdm_arena_t *arena, const mdm_ddm_watch_found_t *found,
     mdm_str_t *json)
 {
-    uint32_t                       i, k, *order;
-    mdm_str_t                      s;
-    mdm_json_out_t                 j;
-    const mdm_ddm_watch_t         *w;
-    const mdm_ddm_watch_prefix_t  *prefix;
-
-    w = found->w;
+    uint32_t         i, *seen;
+    mdm_json_out_t   j;
 
     mdm_str_set(json, "");
 
     if (found->n == 0) {
         return MDM_OK;
     }
+
+    seen = mdm_arena_zalloc(arena, (found->w->head.nwatchers + 1)
+                                   * sizeof(uint32_t));
+    if (seen == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_json_init(&j, arena, 512);
+    mdm_json_open(&j, NULL, '{');
+
+    if (mdm_ddm_watch_names(arena, &j, found) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    mdm_json_open(&j, "g", '[');
+
+    for (i = 0; i < found->ngroups; i++) {
+        mdm_ddm_watch_group(&j, found, i, seen);
+    }
+
+    mdm_json_close(&j, ']');
+    mdm_json_int(&j, "x", (int64_t) found->exact);
+    mdm_json_open(&j, "p", '{');
+
+    for (i = 0; i < found->nkeys; i++) {
+        mdm_json_key(&j, &found->keys[i]);
+        mdm_json_int(&j, NULL, found->groups[i]);
+    }
+
+    mdm_json_close(&j, '}');
+    mdm_json_close(&j, '}');
+
+    return mdm_json_end(&j, json);
+}
+
+
+static mdm_int_t
+mdm_ddm_watch_names(mdm_arena_t *arena, mdm_json_out_t *j,
+    const mdm_ddm_watch_found_t *found)
+{
+    uint32_t                i, *order;
+    mdm_str_t               s;
+    const mdm_ddm_watch_t  *w;
+
+    w = found->w;
 
     order = mdm_arena_alloc(arena, (found->n + 1) * sizeof(uint32_t));
     if (order == NULL) {
@@ -619,43 +703,47 @@ mdm_ddm_watch_write(mdm_arena_t *arena, const mdm_ddm_watch_found_t *found,
         }
     }
 
-    mdm_json_init(&j, arena, 512);
-    mdm_json_open(&j, NULL, '{');
-    mdm_json_open(&j, "w", '[');
+    mdm_json_open(j, "w", '[');
 
     for (i = 0; i < found->n; i++) {
         s.data = w->text + w->who[order[i]].text;
         s.len = w->who[order[i]].len;
 
-        mdm_json_value(&j, NULL, &s);
+        mdm_json_value(j, NULL, &s);
     }
 
-    mdm_json_close(&j, ']');
-    mdm_json_open(&j, "p", '{');
+    mdm_json_close(j, ']');
 
-    for (i = 0; i < w->head.nprefixes; i++) {
+    return MDM_OK;
+}
 
-        if (!found->taken[i]) {
-            continue;
-        }
 
-        prefix = &w->prefixes[i];
+/* "seen" has for each watcher the last group that it was written for */
 
-        s.data = w->text + prefix->text;
-        s.len = prefix->len;
+static void
+mdm_ddm_watch_group(mdm_json_out_t *j, const mdm_ddm_watch_found_t *found,
+    uint32_t group, uint32_t *seen)
+{
+    uint32_t                       k, at, who;
+    const mdm_ddm_watch_prefix_t  *prefix;
 
-        mdm_json_key(&j, &s);
-        mdm_json_open(&j, NULL, '[');
+    mdm_json_open(j, NULL, '[');
+
+    for (at = found->prefixes[group];
+         at != MDM_DDM_WATCH_NONE;
+         at = prefix->above)
+    {
+        prefix = &found->w->prefixes[at];
 
         for (k = 0; k < prefix->nlinks; k++) {
-            mdm_json_int(&j, NULL, found->index[w->links[prefix->link + k]]);
-        }
+            who = found->w->links[prefix->link + k];
 
-        mdm_json_close(&j, ']');
+            if (seen[who] != group + 1) {
+                seen[who] = group + 1;
+                mdm_json_int(j, NULL, found->index[who]);
+            }
+        }
     }
 
-    mdm_json_close(&j, '}');
-    mdm_json_close(&j, '}');
-
-    return mdm_json_end(&j, json);
+    mdm_json_close(j, ']');
 }

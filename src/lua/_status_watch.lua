@@ -1,8 +1,8 @@
 -- Events of values that changed and are watched.  Include event, ddm and
 -- status_values before.
 
--- events of a report; bytes of a value in an event
-local watch_told, watch_large = 100, 4096
+-- events of a report; bytes of those of a script, and of a value in an event
+local watch_told, watch_room, watch_large = 100, 262144, 4096
 
 -- Does "what" hold for who watches here?  A channel is in a set because it was
 -- put there, or by the set's filter.
@@ -18,18 +18,24 @@ local function watch_in(T, who, set)
     return who.sets[set] or false
 end
 
--- A function for the names of those who watch a path, sorted.  "watch" is JSON:
--- {"w":[[name, set or false], …], "p":{prefix: [index in w, from 1], …}}.
+-- A function for the names of those who watch a path, as a list in JSON; false:
+-- nobody does.  "watch" is JSON: {"w":[[name, set or false], …], "g":[[index in
+-- w, from 1], …], "x":1, "p":{path: index in g, from 1, …}}; with "x":0 paths
+-- are prefixes, of which the longest counts.
 local function watch_by(T, who, watch)
     local all = cjson.decode(watch)
     local names, lengths, known, found = {}, {}, {}, {}
 
-    for prefix in pairs(all.p) do
+    for prefix in pairs(all.x == 0 and all.p or {}) do
         if not known[#prefix] then
             known[#prefix] = true
             lengths[#lengths + 1] = #prefix
         end
     end
+
+    table.sort(lengths, function(a, b)
+        return a > b
+    end)
 
     local function name(i)
         if names[i] == nil then
@@ -41,30 +47,37 @@ local function watch_by(T, who, watch)
         return names[i]
     end
 
-    return function(path)
-        local by, seen = found[path], {}
-
-        if by then
-            return by
-        end
-
-        by = {}
-        found[path] = by
+    local function group(path)
+        local i = all.p[path]
 
         for _, length in ipairs(lengths) do
-            local list = length <= #path and all.p[string.sub(path, 1, length)]
-
-            for _, i in ipairs(list or {}) do
-                if name(i) and not seen[i] then
-                    seen[i] = true
-                    by[#by + 1] = name(i)
-                end
+            if i then
+                break
             end
+
+            i = length < #path and all.p[string.sub(path, 1, length)]
         end
 
-        table.sort(by)
+        return i
+    end
 
-        return by
+    return function(path)
+        local i, by = group(path), {}
+
+        if not i then
+            return false
+        end
+
+        if found[i] == nil then
+            for _, k in ipairs(all.g[i]) do
+                by[#by + 1] = name(k) or nil
+            end
+
+            table.sort(by)
+            found[i] = #by > 0 and cjson.encode(by)
+        end
+
+        return found[i]
     end
 end
 
@@ -72,7 +85,8 @@ local function watch_json(value)
     return value and #value <= watch_large and value or 'null'
 end
 
--- a value has changed (false: there was none, there is none any more)
+-- A value has changed (false: there was none, there is none any more).  Returns
+-- the bytes of the event, about.
 local function watch_event(T, limit, id, place, was, is, by)
     local path, element = string.match(place, '^([^\31]*)\31?(.*)$')
     local cut = was and #was > watch_large or is and #is > watch_large
@@ -83,5 +97,8 @@ local function watch_event(T, limit, id, place, was, is, by)
               or ',"identifier":' .. cjson.encode(element))
           .. ',"old":' .. watch_json(was) .. ',"new":' .. watch_json(is)
           .. (cut and ',"large":true' or '')
-          .. ',"watchers":' .. cjson.encode(by) .. '}')
+          .. ',"watchers":' .. by .. '}')
+
+    return #path + #place + #by + math.min(#(was or ''), watch_large)
+           + math.min(#(is or ''), watch_large)
 end

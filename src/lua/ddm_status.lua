@@ -550,13 +550,16 @@ if watched and watch ~= '' then
     for _, place in ipairs(changed) do
         local names = by(string.match(place, '^[^\31]*'))
 
-        if #names > 0 then
-            told = told + 1
+        -- what has no room is counted behind those that a report may tell
+
+        if names then
+            told = (watch_room > 0 and told or math.max(told, watch_told)) + 1
         end
 
-        if #names > 0 and told <= watch_told then
-            watch_event(T, limit, id, place, old[place] or false, new[place],
-                        names)
+        if names and told <= watch_told then
+            watch_room = watch_room
+                         - watch_event(T, limit, id, place,
+                                       old[place] or false, new[place], names)
         end
     end
 end
