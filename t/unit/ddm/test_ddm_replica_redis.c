@@ -300,6 +300,48 @@ test_failover(void **state)
 }
 
 
+/* another worker begins the copy anew, behind the back of one that assigns */
+
+static mdm_unit_fault_e
+anew(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    mdm_uint_t  *times = data;
+
+    (void) n;
+
+    if (call->script == &mdm_script_ddm_assign && (*times)-- != 0) {
+        (void) mdm_unit_redis_int(redis, "EVAL %s 0",
+            "redis.call('DEL', '" T ":dd', '" T ":ds', '" T ":dk') "
+            "redis.call('HDEL', '" T ":ddm', 'to', 'rev') "
+            "redis.call('HINCRBY', '" T ":ddm', 'gen', 1) "
+            "return redis.call('HSET', '" T ":ddm', 'in', 0)");
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_anew(void **state)
+{
+    mdm_uint_t  times;
+
+    (void) state;
+
+    enrolled("A");
+    fill("s", 0, 3, "x");
+    fill("t", 3, 1, "x");
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=s", ""), 204);
+
+    times = 1;
+    redis->fault = anew;
+    redis->fault_data = &times;
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=t", ""), 204);
+    redis->fault = NULL;
+    assert_string_equal(text(MANIFEST("A")), "4");
+}
+
+
 /* the copy changes in the middle of a scan, which goes around */
 
 static mdm_uint_t  scans;
@@ -383,6 +425,7 @@ main(void)
         test(test_writes),
         test(test_pages),
         test(test_failover),
+        test(test_anew),
         test(test_around)
     };
 
