@@ -202,6 +202,57 @@ test_subscriptions(void **state)
 }
 
 
+/* POST /v1/notify for a thousand sets, and for channels with long queues */
+
+static void
+test_notify(void **state)
+{
+    int    i;
+    char  *uri, *p;
+
+    (void) state;
+
+    uri = malloc(1000 * 128);
+    assert_non_null(uri);
+
+    (void) mdm_unit_redis_int(redis, "EVAL %s 0", "for i = 0, 999 do "
+        "redis.call('ZADD', '" D ":sets', 1, string.format('s%091d', i)) end "
+        "for i = 0, 199 do redis.call('HSET', '" T ":e:d' .. i, 'type', "
+        "'Device', 'enabled', 1, 'q', 'Q', 'dc', 'none') for k = 1, 990 do "
+        "redis.call('RPUSH', '" T ":q:d' .. i, string.format('%036d', k)) "
+        "end end return 1");
+
+    p = uri + sprintf(uri, "/v1/notify?set=s%091d", 7);
+
+    assert_int_equal(run(MDM_POST, uri, ""), 204);
+    assert_int_equal(run(MDM_POST, strcat(uri, "&id=x"), ""), 204);
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+
+    for (i = 0; i < 200; i++) {
+        p += sprintf(p, "&id=d%d", i);
+    }
+
+    assert_int_equal(run(MDM_POST, uri, ""), 204);
+    assert_in_range(measured(redis, "notify 200 ids", &mdm_script_ddm_notify),
+                    4, 4);
+
+    p = uri + sprintf(uri, "/v1/notify?set=s%091d", 0);
+
+    for (i = 1; i < 1000; i++) {
+        p += sprintf(p, "&set=s%091d", i);
+    }
+
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+
+    assert_int_equal(run(MDM_POST, uri, ""), 204);
+    assert_in_range(measured(redis, "notify 1,000 sets",
+                             &mdm_script_ddm_force), 5, 5);
+    assert_int_equal(mdm_unit_redis_int(redis, "ZCARD " D ":force"), 1000);
+
+    free(uri);
+}
+
+
 #define test(name)                                                            \
     cmocka_unit_test_setup_teardown(name, one_partition, teardown)
 
@@ -212,7 +263,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         test(test_union),
         test(test_variables),
-        test(test_subscriptions)
+        test(test_subscriptions),
+        test(test_notify)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup,
