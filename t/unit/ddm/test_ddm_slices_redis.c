@@ -202,6 +202,70 @@ test_subscriptions(void **state)
 }
 
 
+static void
+rollout(void)
+{
+    mdm_exchange_t  *job;
+
+    job = mdm_exchange_create(&settings);
+    assert_non_null(job);
+
+    job->kind = MDM_KIND_JOB;
+    job->step = mdm_ddm_rollout_step;
+    mdm_str_set(&job->tenant, "default");
+
+    (void) mdm_unit_redis_int(redis, "HSET " T ":ddm rev 4");
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+    mdm_unit_redis_run(redis, job);
+    mdm_arena_destroy(job->arena);
+}
+
+
+/* a rollout where channels have many sets, and all that may be given to them */
+
+static void
+test_scan(void **state)
+{
+    int   i;
+    char  id[16];
+
+    (void) state;
+
+    copy(redis, 1000, 1, 1, 0, 0);
+
+    for (i = 0; i < 100; i++) {
+        (void) snprintf(id, sizeof(id), "C%d", i);
+        enrolled(id);
+        (void) mdm_unit_redis_int(redis, "HSET " T ":d:%s s:s%d 1 s:s%d 1",
+                                  id, i % 7, i % 10);
+    }
+
+    rollout();
+    rollout();
+    (void) measured(redis, "scan of 100, two sets", &mdm_script_ddm_scan);
+
+    (void) mdm_unit_redis_int(redis, "EVAL %s 0", "for i = 0, 99 do "
+        "for k = 0, 99 do redis.call('HSET', '" T ":d:C' .. i, "
+        "'s:s' .. (i * 7 + k) % 1000, 1) end for k = 1, 64 do "
+        "redis.call('HSET', '" T ":d:C' .. i, 't:' .. string.rep('t', 120) "
+        ".. k .. '.' .. i, 1, 'v:v' .. k, string.rep('x', 1024)) end end "
+        "return 1");
+    rollout();
+    (void) measured(redis, "scan of 100, all is given", &mdm_script_ddm_scan);
+
+    (void) mdm_unit_redis_int(redis, "EVAL %s 0", "return redis.call('HSET', '"
+                              T ":df', 'any', string.rep('\255', 125))");
+    rollout();
+    (void) measured(redis, "scan of 100, 1,000 sets", &mdm_script_ddm_scan);
+    rollout();
+    assert_in_range(measured(redis, "the same again", &mdm_script_ddm_scan),
+                    100, 200);
+    assert_int_equal(mdm_unit_redis_int(redis, "EVAL %s 0", "local n = 0 for i "
+        "= 0, 99 do n = n + redis.call('HEXISTS', '" T ":e:C' .. i, 'dt') end "
+        "return n"), 100);
+}
+
+
 /* POST /v1/notify for a thousand sets, and for channels with long queues */
 
 static void
@@ -264,6 +328,7 @@ main(void)
         test(test_union),
         test(test_variables),
         test(test_subscriptions),
+        test(test_scan),
         test(test_notify)
     };
 
