@@ -14,6 +14,7 @@
 #include "ngx_mdm_apns.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_module.h"
+#include "ngx_mdm_push_conf.h"
 
 
 #define NGX_MDM_QUEUE_LIMIT   1000
@@ -38,7 +39,7 @@ typedef struct {
 } ngx_mdm_setting_t;
 
 
-static void ngx_mdm_conf_push(ngx_mdm_apns_conf_t *apns,
+static void ngx_mdm_conf_push(ngx_mdm_main_conf_t *mmcf,
     mdm_settings_t *settings);
 static ngx_uint_t *ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
     const ngx_mdm_setting_t *setting);
@@ -104,6 +105,11 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    mmcf->push = ngx_mdm_push_create_conf(cf);
+    if (mmcf->push == NULL) {
+        return NULL;
+    }
+
     mmcf->cache_size = NGX_CONF_UNSET_SIZE;
 
     return mmcf;
@@ -118,6 +124,7 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_size_value(mmcf->cache_size, NGX_MDM_CACHE_SIZE);
 
     ngx_mdm_apns_init_conf(mmcf->apns);
+    ngx_mdm_push_init_conf(mmcf->push);
 
     ngx_mdm_store_index_init(&mmcf->stores, mmcf->status_index);
 
@@ -210,7 +217,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
 
-    ngx_mdm_conf_push(mmcf->apns, &conf->settings);
+    ngx_mdm_conf_push(mmcf, &conf->settings);
 
     if (conf->store != NULL) {
         conf->settings.store = &conf->store->core;
@@ -224,13 +231,19 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 /* http has been read */
 
 static void
-ngx_mdm_conf_push(ngx_mdm_apns_conf_t *apns, mdm_settings_t *settings)
+ngx_mdm_conf_push(ngx_mdm_main_conf_t *mmcf, mdm_settings_t *settings)
 {
+    ngx_mdm_apns_conf_t  *apns;
+
+    apns = mmcf->apns;
+
     settings->push = (mdm_uint_t) apns->on;
     settings->push_wait = (mdm_uint_t) apns->wait;
     settings->push_plain = (mdm_uint_t) apns->plain;
     settings->push_files = apns->files.elts;
     settings->npush_files = apns->files.nelts;
+
+    ngx_mdm_push_settings(mmcf->push, settings);
 }
 
 
@@ -293,7 +306,7 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
         *s = conf.settings;
         s->store = &store[i]->core;
 
-        ngx_mdm_conf_push(mmcf->apns, s);
+        ngx_mdm_conf_push(mmcf, s);
 
         if (store[i]->queue_limit != NGX_CONF_UNSET_UINT) {
             s->queue_limit = store[i]->queue_limit;

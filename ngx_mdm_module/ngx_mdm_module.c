@@ -12,12 +12,13 @@
 
 #include "mdm_plist.h"
 #include "ngx_mdm_apns.h"
-#include "ngx_mdm_push.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_origin.h"
+#include "ngx_mdm_push.h"
+#include "ngx_mdm_push_conf.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_tenant.h"
 
@@ -69,6 +70,11 @@ static ngx_conf_num_bounds_t  ngx_mdm_status_reports = {
 
 static ngx_conf_num_bounds_t  ngx_mdm_status_errors = {
     ngx_conf_check_num_bounds, 0, 10000
+};
+
+
+static ngx_conf_num_bounds_t  ngx_mdm_push_ids = {
+    ngx_conf_check_num_bounds, 1, 1000
 };
 
 
@@ -377,6 +383,41 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_mdm_apns_conf_t, ping),
       &ngx_mdm_positive },
+
+    { ngx_string("mdm_push_expiration"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_push_sec,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_push_conf_t, expiration),
+      NULL },
+
+    { ngx_string("mdm_push_retry"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_mdm_push_retry,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_push_window"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_push_msec,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_push_conf_t, window),
+      &ngx_mdm_positive },
+
+    { ngx_string("mdm_push_rate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_mdm_push_rate,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_push_ids"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_push_num,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_push_conf_t, ids),
+      &ngx_mdm_push_ids },
 
     { ngx_string("mdm_declaration_cache"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,

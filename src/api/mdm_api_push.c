@@ -322,7 +322,7 @@ mdm_api_push_send(mdm_exchange_t *x, mdm_api_push_t *p)
         push->topic = c->topic;
         push->token = c->token;
         push->payload = c->payload;
-        push->expiration = x->now + MDM_PUSH_EXPIRATION;
+        push->expiration = mdm_push_expiration(x);
         push->wait = x->settings->push_wait;
 
         c->push = push;

@@ -196,6 +196,10 @@ typedef struct {
 } mdm_push_file_t;
 
 
+/* intervals after which a push is followed by another */
+#define MDM_PUSH_RETRIES      8
+
+
 /* settings of a location or of jobs, read-only while serving */
 
 typedef struct {
@@ -222,6 +226,16 @@ typedef struct {
     mdm_uint_t                push;            /* 1: there are pushes */
     mdm_uint_t                push_wait;       /* ms that the API waits for
                                                   them */
+    mdm_uint_t                push_expiration; /* seconds that APNs keeps one
+                                                  for a device that is away;
+                                                  0: it tries once */
+    mdm_uint_t                push_window;     /* ms: one push a channel */
+    mdm_uint_t                push_ids;        /* of a call that waits */
+    mdm_uint_t                push_rate;       /* a second; 0: any number */
+    mdm_uint_t                push_burst;
+    mdm_uint_t                push_retry[MDM_PUSH_RETRIES]; /* seconds, the
+                                                  last one repeats */
+    mdm_uint_t                npush_retry;
     mdm_uint_t                push_plain;      /* 1: keys of push certificates
                                                   are kept, even if they are
                                                   not encrypted */

@@ -80,6 +80,17 @@ mdm_push_payload(mdm_arena_t *arena, mdm_str_t *payload,
 }
 
 
+int64_t
+mdm_push_expiration(const mdm_exchange_t *x)
+{
+    mdm_uint_t  seconds;
+
+    seconds = x->settings->push_expiration;
+
+    return (seconds != 0) ? x->now + (int64_t) seconds : 0;
+}
+
+
 mdm_int_t
 mdm_push_answer(mdm_arena_t *arena, const mdm_str_t *body,
     mdm_push_answer_t *answer)

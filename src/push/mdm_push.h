@@ -20,9 +20,6 @@
 /* bytes of a reason: what is longer is none of APNs' */
 #define MDM_PUSH_REASON       64
 
-/* seconds that APNs keeps a push for a device that is away */
-#define MDM_PUSH_EXPIRATION   (7 * 24 * 60 * 60)
-
 
 /* what to do after a push */
 
@@ -54,6 +51,9 @@ typedef struct {
  */
 mdm_int_t mdm_push_payload(mdm_arena_t *arena, mdm_str_t *payload,
     const mdm_str_t *magic);
+
+/* what is said of how long APNs keeps one that is sent now */
+int64_t mdm_push_expiration(const mdm_exchange_t *x);
 
 /*
  * Reads what came with an answer or a GOAWAY.  Whatever is no JSON of APNs'

@@ -97,6 +97,13 @@ static mdm_settings_t  fuzz_settings = {
     .status_errors = 10,
     .push = 1,
     .push_wait = 1000,
+    .push_expiration = 3600,
+    .push_window = 10000,
+    .push_ids = 100,
+    .push_rate = 1000,
+    .push_burst = 2000,
+    .push_retry = { 120, 900 },
+    .npush_retry = 2,
     .plist_depth = 32,
     .plist_nodes = 5000
 };

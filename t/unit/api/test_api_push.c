@@ -85,6 +85,7 @@ test_taken(void **state)
 
     settings.push = 1;
     settings.push_wait = 1234;
+    settings.push_expiration = 7 * 24 * 60 * 60;
     redis->push = takes;
 
     enroll("A");
