@@ -183,9 +183,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 
     ngx_mdm_log_exchange(ctx);
 
-    if (x->kick != NULL) {
-        ngx_mdm_job_kick(ctx->round.store, x);
-    }
+    ngx_mdm_job_kicks(ctx->round.store, x);
 
     if (x->push_topic.len != 0 && x->status == NGX_HTTP_OK) {
         ngx_mdm_push_seen(ctx->round.store, &x->tenant, &x->push_topic);

@@ -34,6 +34,8 @@
 
 static void ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner,
     ngx_mdm_store_t *store, ngx_log_t *log);
+static void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x,
+    const char *name);
 static void ngx_mdm_job_start_handler(ngx_event_t *ev);
 static void ngx_mdm_job_pause_handler(ngx_event_t *ev);
 static void ngx_mdm_job_look(ngx_mdm_runner_t *runner);
@@ -187,7 +189,20 @@ ngx_mdm_job_exit_process(ngx_cycle_t *cycle)
 
 
 void
-ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
+ngx_mdm_job_kicks(ngx_mdm_store_t *store, mdm_exchange_t *x)
+{
+    if (x->kick != NULL) {
+        ngx_mdm_job_kick(store, x, x->kick);
+    }
+
+    if (x->owed) {
+        ngx_mdm_job_kick(store, x, MDM_PUSH_JOB);
+    }
+}
+
+
+static void
+ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x, const char *name)
 {
     mdm_str_t          kind, work;
     ngx_mdm_runner_t  *runner;
@@ -198,8 +213,8 @@ ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x)
 
     runner = &ngx_mdm_runners[store->index];
 
-    kind.data = (u_char *) x->kick;
-    kind.len = ngx_strlen(x->kick);
+    kind.data = (u_char *) name;
+    kind.len = ngx_strlen(name);
 
     /* if this kick is lost, Redis still has the announcement of the change */
 
@@ -526,16 +541,20 @@ ngx_mdm_job_end(ngx_mdm_job_t *job)
         break;
 
     case 503:
-        job->again = NGX_MDM_JOB_RETRY / 1000;
+        job->again = NGX_MDM_JOB_RETRY;
         break;
 
     case 500:
-        job->again = NGX_MDM_JOB_POLL / 1000;
+        job->again = NGX_MDM_JOB_POLL;
         break;
 
     default:
-        job->again = (job->kind->poll != 0) ? (int64_t) job->kind->poll : -1;
+        job->again = (x->again != 0) ? x->again
+                     : (job->kind->poll != 0)
+                       ? (int64_t) job->kind->poll * 1000 : -1;
     }
+
+    ngx_mdm_job_kicks(runner->store, x);
 
     mdm_arena_destroy(x->arena);
     job->exchange = NULL;

@@ -27,10 +27,10 @@ ngx_int_t ngx_mdm_job_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);
 void ngx_mdm_job_exit_process(ngx_cycle_t *cycle);
 
 /*
- * The tenant of the exchange has work of kind x->kick.  This or another worker
- * begins it after the current event.
+ * The tenant of the exchange has work: of kind x->kick, or pushes that are owed
+ * (x->owed).  This or another worker begins it after the current event.
  */
-void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x);
+void ngx_mdm_job_kicks(ngx_mdm_store_t *store, mdm_exchange_t *x);
 
 
 #endif /* _NGX_MDM_JOB_H_INCLUDED_ */

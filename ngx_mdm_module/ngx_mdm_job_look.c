@@ -117,6 +117,7 @@ ngx_mdm_job_look_jobs(ngx_mdm_runner_t *runner)
         if (job->ended) {
             look->done[look->ndone].work = work;
             look->done[look->ndone].again = job->again;
+            look->done[look->ndone].often = job->kind->often;
             runner->told[look->ndone++] = job;
 
         } else {

@@ -54,7 +54,7 @@ typedef struct {
     uint64_t                  sent;        /* microseconds */
 
     ngx_mdm_job_work_t        work;
-    int64_t                   again;       /* seconds, with ended */
+    int64_t                   again;       /* milliseconds, with ended */
 
     unsigned                  ended:1;     /* Redis is to be told */
     unsigned                  lost:1;      /* another one may have it */

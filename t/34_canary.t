@@ -604,7 +604,7 @@ read_back($t, 'key');
 
 is($t->{life}->idle->body, $erase, 'key: the command is delivered');
 
-my $result = $t->{life}->report('Acknowledged', 'erase',
+my $result = $t->{life}->report('Error', 'erase',
                                 Note => $canary{result});
 
 is($result->body, $profile, 'key: the next one');

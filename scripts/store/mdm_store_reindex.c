@@ -319,7 +319,7 @@ mdm_reindex_tenant(mdm_reindex_t *r, const mdm_str_t *tenant)
     for ( ;; ) {
         re = x->ctx;
 
-        while (mdm_exchange_run(x) == MDM_CALL) {
+        while (mdm_exchange_step(x) == MDM_CALL) {
 
             /* what was found is still entered before it ends */
 

@@ -269,6 +269,8 @@ mdm_api_assign_answer(mdm_exchange_t *x)
                                    what);
     }
 
+    x->owed = mdm_reply_int(reply, MDM_RET_DDM_ASSIGN_QUEUED, 0) == 1;
+
     return mdm_exchange_empty(x, mdm_reply_int(reply,
                                                MDM_RET_DDM_ASSIGN_CHANGED, 0)
                                  ? 204 : 304);

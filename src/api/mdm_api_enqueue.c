@@ -169,9 +169,9 @@ static mdm_int_t
 mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
     mdm_int_t            rc;
-    mdm_str_t            error, *args;
+    mdm_str_t            error, nopush, *args;
     mdm_uint_t           json, validate;
-    mdm_limits_t   limits;
+    mdm_limits_t         limits;
 
     validate = 1;
 
@@ -179,6 +179,9 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     if (rc != MDM_OK) {
         return rc;
     }
+
+    x->nopush = (mdm_api_arg(x, "nopush", &nopush) == MDM_OK
+                 && mdm_str_is(&nopush, "1"));
 
     if (x->body.len == 0) {
         mdm_str_set(&error, "an empty body only pushes, and push is not "

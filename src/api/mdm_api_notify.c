@@ -444,6 +444,8 @@ mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no)
         return MDM_ERROR;
     }
 
+    x->owed = 1;
+
     for (i = 0; i < n; i++) {
         chunk = &no->ids.chunks[no->next++];
 

@@ -149,6 +149,8 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
+    x->owed = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_OWED, 0) == 1;
+
     follows = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FOLLOW, 0);
 
     if (mdm_reply_code(reply, MDM_CODE_LOST) != MDM_CODE_NONE) {

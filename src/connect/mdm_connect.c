@@ -276,6 +276,10 @@ mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
 
     if (n != 0) {
 
+        /* who hears of it may be a user who is not here now */
+
+        x->owes = 1;
+
         if (mdm_ddm_notify_args(x, &m->en.tag,
                                 &args[MDM_ARG_REPORT_NOTIFY_UUID],
                                 &args[MDM_ARG_REPORT_NOTIFY_BODY])

@@ -476,6 +476,7 @@ mdm_ddm_follow_call(mdm_exchange_t *x)
     }
 
     args[MDM_ARG_DDM_CHANNEL_ID] = follow->id;
+    x->owed = 1;
 
     mdm_str_set(&args[MDM_ARG_DDM_CHANNEL_FRESH], "0");
 

@@ -592,6 +592,8 @@ mdm_ddm_rollout_ended(mdm_exchange_t *x)
     ro = x->ctx;
     reply = x->calls[0].reply;
 
+    x->owed = (ro->queued != 0);
+
     if (mdm_reply_code(reply, 0) != 2) {
         return mdm_exchange_empty(x, 200);
     }

@@ -35,6 +35,7 @@ struct mdm_frame_s {
 
 static mdm_int_t mdm_exchange_failed(mdm_exchange_t *x,
     const mdm_arena_t *arena);
+static mdm_int_t mdm_exchange_limit(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_behind(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_end(mdm_exchange_t *x);
 static mdm_int_t mdm_exchange_actor_clean(mdm_exchange_t *x, mdm_str_t *dst,
@@ -82,7 +83,7 @@ mdm_exchange_create_from(mdm_arena_pool_t *pool,
 
 
 mdm_int_t
-mdm_exchange_run(mdm_exchange_t *x)
+mdm_exchange_step(mdm_exchange_t *x)
 {
     mdm_int_t   rc;
     mdm_uint_t  i;
@@ -250,6 +251,8 @@ mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script,
 
     call = &x->calls[i];
 
+    x->owes |= (script->owes != 0);
+
     call->script = script;
     call->key = *key;
     call->nargs = script->nargs + more;
@@ -292,8 +295,31 @@ mdm_exchange_actor(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    return mdm_printf(x->arena, &x->actor[MDM_ARG_LIMIT], "%lu",
-                      (unsigned long) x->settings->event_limit);
+    return mdm_exchange_limit(x);
+}
+
+
+/* how many events are kept, and whether pushes are owed: see src/lua/_event */
+
+static mdm_int_t
+mdm_exchange_limit(mdm_exchange_t *x)
+{
+    mdm_str_t      *limit;
+    unsigned long   events;
+
+    limit = &x->actor[MDM_ARG_LIMIT];
+    events = (unsigned long) x->settings->event_limit;
+
+    if (!x->settings->push) {
+        return mdm_printf(x->arena, limit, "%lu", events);
+    }
+
+    if (x->nopush) {
+        return mdm_printf(x->arena, limit, "%lu -", events);
+    }
+
+    return mdm_printf(x->arena, limit, "%lu %lu", events,
+                      (unsigned long) x->settings->push_window);
 }
 
 

@@ -119,6 +119,9 @@ typedef struct {
     int64_t                   retry_after; /* seconds; 0: none is given */
 } mdm_push_t;
 
+/* the kind of work that sends them */
+#define MDM_PUSH_JOB          "push"
+
 #define MDM_PUSH_TOKEN        128
 #define MDM_PUSH_PAYLOAD      4096
 
@@ -379,6 +382,19 @@ struct mdm_exchange_s {
     mdm_uint_t                ncalls;
     const char               *kick;        /* the kind of work that the tenant
                                               may have now, or NULL */
+    int64_t                   again;       /* a job that ends with 200: ms until
+                                              it is to be run again; 0: as its
+                                              kind says */
+    mdm_call_t               *held;        /* calls that wait for a kick, see
+                                              mdm_exchange_run() */
+    mdm_uint_t                nheld;
+    unsigned                  held_failures:1;     /* own_failures of them */
+    unsigned                  owes:1;      /* commands may be queued */
+    unsigned                  nopush:1;    /* none is pushed for */
+    unsigned                  announced:1; /* that pushes are owed */
+    unsigned                  owed:1;      /* the step says so: a push is due
+                                              that nobody sends yet, so that
+                                              MDM_PUSH_JOB is kicked */
     unsigned                  stop:1;      /* a job: set by the runner between
                                               rounds, it is to end soon */
     unsigned                  unknown:1;   /* refused since the store knows
@@ -445,6 +461,10 @@ mdm_exchange_t *mdm_exchange_create_from(mdm_arena_pool_t *pool,
  * Calls the step once.  MDM_CALL: run x->calls in parallel, set rc and reply
  * of each, call again.  MDM_DONE: the response is there.  Never MDM_ERROR:
  * a step's error becomes 500, a failed call 503.
+ *
+ * Where calls may queue commands ("owes"), and this worker has said nothing of
+ * the tenant for half a minute, they are held until Redis knows that somebody
+ * must look for pushes that are owed: whoever queues them may end at any time.
  */
 mdm_int_t mdm_exchange_run(mdm_exchange_t *x);
 
@@ -521,6 +541,9 @@ mdm_int_t mdm_exchange_cache_get(mdm_exchange_t *x, const mdm_str_t *key,
     mdm_str_t *value);
 void mdm_exchange_cache_put(mdm_exchange_t *x, const mdm_str_t *key,
     const mdm_str_t *value);
+
+/* for mdm_exchange_run(): the same, but nothing comes between it and the step */
+mdm_int_t mdm_exchange_step(mdm_exchange_t *x);
 
 /*
  * The keys that the step may use where it runs now; NULL: there are none, and

@@ -27,6 +27,9 @@ typedef struct {
                                               "--@volatile" */
     mdm_uint_t                onekey;      /* 1: it touches KEYS[1] only, by
                                               "--@onekey" */
+    mdm_uint_t                owes;        /* 1: it may queue commands, by
+                                              "--@owes", so that pushes are
+                                              owed: see mdm_exchange_run() */
     mdm_uint_t                index;       /* place in mdm_scripts */
     mdm_uint_t                nargs;       /* ARGV that are always there */
     mdm_uint_t                most;        /* ARGV at most, or … */

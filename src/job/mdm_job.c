@@ -53,8 +53,16 @@ mdm_job_look_calls(mdm_exchange_t *x, mdm_job_look_t *look)
         args[MDM_ARG_WORK_DONE_WORK] = done->work;
 
         if (done->again >= 0
-            && mdm_printf(x->arena, &args[MDM_ARG_WORK_DONE_AGAIN], "%lld",
-                          (long long) done->again)
+            && mdm_printf(x->arena, &args[MDM_ARG_WORK_DONE_AGAIN],
+                          "%lld.%03d", (long long) (done->again / 1000),
+                          (int) (done->again % 1000))
+               != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        if (done->often != 0
+            && mdm_job_number(x, &args[MDM_ARG_WORK_DONE_OFTEN], done->often)
                != MDM_OK)
         {
             return MDM_ERROR;
@@ -70,6 +78,7 @@ mdm_job_look_calls(mdm_exchange_t *x, mdm_job_look_t *look)
 
         args[MDM_ARG_WORK_KICK_WORK] = look->kicks[i];
         mdm_str_set(&args[MDM_ARG_WORK_KICK_DELAY], "0");
+        mdm_str_set(&args[MDM_ARG_WORK_KICK_FIRST], "0");
     }
 
     return (mdm_job_take_call(x, n, look) == MDM_OK) ? MDM_CALL : MDM_ERROR;
@@ -197,7 +206,13 @@ mdm_job_kick_call(mdm_exchange_t *x, mdm_uint_t i, const char *kind,
         return MDM_ERROR;
     }
 
-    return mdm_job_number(x, &args[MDM_ARG_WORK_KICK_DELAY], delay);
+    if (mdm_job_number(x, &args[MDM_ARG_WORK_KICK_DELAY], delay) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_WORK_KICK_FIRST] = args[MDM_ARG_WORK_KICK_DELAY];
+
+    return MDM_OK;
 }
 
 

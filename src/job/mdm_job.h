@@ -47,17 +47,21 @@ typedef struct {
     mdm_uint_t                poll;        /* seconds until somebody must look
                                               again; 0: when it is kicked */
     mdm_uint_t                lease;       /* seconds */
+    mdm_uint_t                often;       /* seconds between two looks while a
+                                              change is announced; 0: one look
+                                              when it must be there */
 } mdm_job_kind_t;
 
-#define mdm_job_null  { { 0, NULL }, NULL, 0, 0 }
+#define mdm_job_null  { { 0, NULL }, NULL, 0, 0, 0 }
 
 
 /* x->ctx of mdm_job_look_step(), in the arena or outliving the exchange */
 
 typedef struct {
     mdm_str_t                 work;        /* "kind tenant" */
-    int64_t                   again;       /* seconds until somebody must look
-                                              again, -1: nobody need */
+    int64_t                   again;       /* milliseconds until somebody must
+                                              look again, -1: nobody need */
+    mdm_uint_t                often;       /* of its kind */
 } mdm_job_done_t;
 
 typedef struct {

@@ -49,7 +49,9 @@ local function era_enter(T, id)
             queue_clear(T, id)
         end
 
-        redis.call('HDEL', e, 'token', 'magic', 'topic')
+        push_drop(T, id)
+        redis.call('HDEL', e, 'token', 'magic', 'topic', 'pf', 'dead',
+                   'taken', 'push')
         redis.call('HSET', e, 'tally', 0)
         era_fence(T, id, v[5])
     end

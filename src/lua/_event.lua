@@ -1,3 +1,9 @@
+-- "limit" of every script that writes: how many events are kept, and behind a
+-- blank, where pushes are on, mdm_push_window in milliseconds, or "-": what is
+-- queued now is not pushed for
+local push_window
+limit, push_window = string.match(limit, '^(%d+) ?(.*)$')
+
 local function hex(s)
     return (string.gsub(s, '.', function(c)
         return string.format('%02x', string.byte(c))

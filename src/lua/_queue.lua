@@ -1,6 +1,9 @@
 -- The queue of a channel: its head is field q of the enrollment hash, the
--- rest a list; q is absent only if the list is empty.
+-- rest a list; q is absent only if the list is empty.  Include event and clock
+-- before.
 --@include old
+--@include queue_of
+--@include push
 
 -- drops n references to a command, and deletes it with the last one
 local function command_release(T, uuid, n)
@@ -11,36 +14,27 @@ local function command_release(T, uuid, n)
     end
 end
 
-local function queue_has(T, id, uuid)
-    if redis.call('HGET', T .. ':e:' .. id, 'q') == uuid then
-        return true
-    end
-
-    return redis.call('LPOS', T .. ':q:' .. id, uuid) and true or false
-end
-
-local function queue_length(T, id)
-    return redis.call('HEXISTS', T .. ':e:' .. id, 'q')
-           + redis.call('LLEN', T .. ':q:' .. id)
-end
-
 local function queue_push(T, id, uuid)
     if redis.call('HSETNX', T .. ':e:' .. id, 'q', uuid) == 0 then
         redis.call('RPUSH', T .. ':q:' .. id, uuid)
     end
+
+    push_owe(T, id)
 end
 
 -- removes a command from anywhere in the queue; the caller drops the reference
 local function queue_remove(T, id, uuid)
     local e, list = T .. ':e:' .. id, T .. ':q:' .. id
+    local v = redis.call('HMGET', e, 'q', 'pf')
 
-    if redis.call('HGET', e, 'q') == uuid then
+    if v[1] == uuid then
         local head = redis.call('LPOP', list)
 
         if head then
             redis.call('HSET', e, 'q', head)
         else
             redis.call('HDEL', e, 'q')
+            push_drop(T, id, v[2])
         end
 
     elseif redis.call('LREM', list, 1, uuid) == 0 then
@@ -56,7 +50,8 @@ end
 -- bit by bit; until then its commands keep their bodies.
 local function queue_clear(T, id)
     local e, list = T .. ':e:' .. id, T .. ':q:' .. id
-    local head = redis.call('HGET', e, 'q')
+    local v = redis.call('HMGET', e, 'q', 'pf')
+    local head = v[1]
 
     if not head then
         return 0
@@ -66,6 +61,7 @@ local function queue_clear(T, id)
 
     redis.call('HDEL', e, 'q')
     redis.call('UNLINK', T .. ':nn:' .. id)
+    push_drop(T, id, v[2])
     command_release(T, head, 1)
 
     if n > math.max(old_room, 0) then

@@ -7,8 +7,8 @@
 -- what is kept was escrowed by somebody else; fields: field, value, …
 -- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
---@include queue
 --@include auth
+--@include queue
 --@include status
 --@include era
 --@include ddm
@@ -31,6 +31,7 @@ end
 local now = clock()
 local gen = tonumber(v[2] or '0') + 1
 queue_clear(T, device)
+push_drop(T, device)
 ddm_forget(T, device)
 
 redis.call('DEL', e)

@@ -3,8 +3,8 @@
 -- CheckOut: the channel is disabled; a device's takes its users with it.
 -- {0} or {code of auth()}
 --@include event
---@include queue
 --@include auth
+--@include queue
 --@include status
 --@include era
 --@include ddm
@@ -30,8 +30,9 @@ local users = 0
 
 -- from now on what another server knows is older
 
-redis.call('HDEL', e, 'mtoken', 'awaiting', 'not_on_console')
+redis.call('HDEL', e, 'mtoken', 'awaiting', 'not_on_console', 'pf')
 redis.call('HSET', e, 'enabled', 0, 'last_seen', clock())
+push_drop(T, id)
 ddm_forget(T, id)
 
 if id == device then

@@ -3,6 +3,7 @@
 -- Takes one command out of a queue.
 -- {1}: done; {0}: it is not queued; {-1}: not enrolled
 --@include event
+--@include clock
 --@include queue
 --@include era_of
 local T = KEYS[1]

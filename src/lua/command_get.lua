@@ -7,7 +7,7 @@
 -- is a result; "dropped" is the size of the body if it was taken away, else "";
 -- {3, "", time}: finished, the result is gone;
 -- {0}: never seen, or long ago; {-1}: not enrolled
---@include queue
+--@include queue_of
 --@include era_of
 local T = KEYS[1]
 

@@ -1,3 +1,4 @@
+--@owes
 --@args who address limit id notify uuid body what ops...
 --@returns code changed|prefix queued rev
 -- Changes what an administrator assigned to a channel, which need not be

@@ -1,3 +1,4 @@
+--@owes
 --@args who address limit id fresh uuid body
 --@returns code
 -- Computes the declarations of a channel that can be told, now that its

@@ -1,3 +1,4 @@
+--@owes
 --@args who address limit device mark after uuid body
 --@returns code mark after
 -- Goes on where a device has said something new of itself, and that was too

@@ -9,7 +9,7 @@
 -- 1: a command waits, cursor ("": there is no more), key, "ServerToken
 -- template", …} in no order, now and then one twice; a further page has the
 -- token, the cursor and the list only; {0}: not enrolled
---@include queue
+--@include queue_of
 --@include era_of
 local T = KEYS[1]
 local reply

@@ -1,3 +1,4 @@
+--@owes
 --@args who address limit uuid body ids...
 --@returns queued
 -- POST /v1/notify for channels: they are told of their declarations, changed

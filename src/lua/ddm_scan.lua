@@ -1,3 +1,4 @@
+--@owes
 --@args who address limit most uuid body
 --@returns more seen changed queued
 -- Carries the copy of the sets to the next channels of a partition.

@@ -1,3 +1,4 @@
+--@owes
 --@args who address limit id device cert digests z report kept most_errors
 --@args full uuid body client withhold part rid told rev watch heads lists...
 --@returns code dropped unnamed next rid told owed
@@ -25,8 +26,8 @@
 -- it has to come in parts, rid is its name; 2: watchers of another revision,
 -- rid, are needed; 3: another report has come meanwhile, or a new enrolment
 --@include event
---@include queue
 --@include auth
+--@include queue
 --@include status
 --@include era
 --@include ddm

@@ -1,12 +1,17 @@
---@args who address limit uuid kind body room names budget ids...
---@returns code|queued already|body handled failed...
+--@owes
+--@args who address limit uuid kind body room names budget lease ids...
+--@returns code|queued already|body handled pushes failed...
+--@row pushes i bar topic token magic stamp
 --@row failed i code
 -- Queues one command to many channels.
 -- kind: RequestType; room: queue limit; names: those of the body, see same();
--- budget: ids after which to stop, or fewer where queues are long
--- {queued, there already, ids handled, i, code, i, code, …}: id i (from 0)
+-- budget: ids after which to stop, or fewer where queues are long; lease: ms:
+-- pushes that are due now are the caller's, "": they are not
+-- {queued, there already, ids handled, {i, bar, topic, token, magic, stamp, …},
+-- i, code, i, code, …}: bar: 0, id i is to be pushed to; 1 to 4: it cannot be,
+-- see push_bar(); 5: a push of just now is for this command, too.  Code: id i
 -- has got nothing, code 1: not enrolled, 2: the queue is full, 3: it is queued
--- there already, or was answered since the enrolment; {-1}: another command
+-- there already, or was answered since the enrolment.  {-1}: another command
 -- has the UUID; {-2, body}: a plain one has it, see same()
 --@include event
 --@include clock
@@ -14,6 +19,7 @@
 --@include status
 --@include era
 --@include same
+--@include push_lease
 local T = KEYS[1]
 local room, left = tonumber(room), tonumber(budget)
 local command = T .. ':c:' .. uuid
@@ -29,7 +35,8 @@ if not known then
     return {-1}
 end
 
-local reply, todo, twice = {0, 0, 0}, {}, {}
+local reply, todo, twice = {0, 0, 0, {}}, {}, {}
+local place = {}
 
 -- entries of a queue that are looked through in the time of an id
 local entries = 256
@@ -76,6 +83,7 @@ for i = ids_at, #ARGV do
 
     if not code then
         todo[#todo + 1] = id
+        place[#todo] = i - ids_at
         twice[id] = anew and 2 or 1
 
     else
@@ -106,12 +114,39 @@ for _, id in ipairs(todo) do
     queue_push(T, id, uuid)
 end
 
+-- whoever has queued the command sends what is due at once
+
+if tonumber(push_window) and lease ~= '' then
+    local pushes, now = reply[4], push_now()
+
+    for k, id in ipairs(todo) do
+        local v = push_read(T, id)
+        local bar = push_bar(T, v)
+
+        if bar == 0 and tonumber(redis.call('ZSCORE', T .. ':push', id)) > now
+        then
+            bar = 5
+        end
+
+        local row = {place[k], bar, '', '', '', ''}
+
+        if bar == 0 then
+            row = {place[k], 0, v.topic, v.token, v.magic,
+                   push_lease(T, id, now, tonumber(lease))}
+        end
+
+        for i = 1, #row do
+            pushes[#pushes + 1] = row[i]
+        end
+    end
+end
+
 -- deletes as much as it has set aside: what is left does not grow
 
 old_room = math.max(old_room, #todo)
 old_sweep(T)
 
-local failed = (#reply - 3) / 2 - reply[2]
+local failed = (#reply - 4) / 2 - reply[2]
 
 event(T, limit, 'api.Enqueue', table.concat(todo, ','),
       {by = who, address = address, command_uuid = uuid,

@@ -11,7 +11,7 @@
 -- token is there, unlock token is there, the one is withheld, the other is},
 -- user channels, DER or "", unlock token or ""}; {0}: not enrolled; a token
 -- that is there is 1, or 2: plain
---@include queue
+--@include queue_of
 --@include era_of
 local T = KEYS[1]
 local e = T .. ':e:' .. id

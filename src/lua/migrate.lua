@@ -1,12 +1,13 @@
+--@owes
 --@args who address limit message id device kind awaiting unlock raw uuid body
 --@args fields...
---@returns code outcome tally fresh follow
+--@returns code outcome tally fresh follow owed
 -- Takes over an enrollment of another server, without its certificate.
 -- message: MessageType; awaiting: 0 or 1; unlock: the token or ""; uuid, body:
 -- of a command that tells of declarations; fields: field, value, …
--- {0, outcome, tally, fresh, follow: see token_update}; outcome "created",
--- "updated", or "kept": the device itself has spoken here since, and what it
--- said is newer;
+-- {0, outcome, tally, fresh, follow, owed: see token_update}; outcome
+-- "created", "updated", or "kept": the device itself has spoken here since, and
+-- what it said is newer;
 -- {-1}: the device of this user is not enrolled; {-7}: too many users
 --@include event
 --@include clock
@@ -49,7 +50,7 @@ if id ~= device then
     -- the device has enrolled here, so its users will do so themselves
 
     if d[2] and not d[3] then
-        return {0, 'kept', tally, 0, 0}
+        return {0, 'kept', tally, 0, 0, 0}
     end
 
     if not v[1] and redis.call('SCARD', T .. ':users:' .. device) >= 1000 then
@@ -68,7 +69,7 @@ if v[1] then
     end
 
     if own then
-        return {0, 'kept', tally, 0, 0}
+        return {0, 'kept', tally, 0, 0, 0}
     end
 end
 
@@ -128,10 +129,14 @@ event(T, limit, 'api.Migrate', id,
        outcome = outcome, tally = tally}, raw)
 
 local ctx = {now = now, uuid = uuid, body = body}
-local fresh, follow = v[8] ~= '1', 0
+local fresh, follow, owed = v[8] ~= '1', 0, 0
 
 if message == 'TokenUpdate' then
     follow = 1 + ddm_enabled(T, id, ctx, limit, fresh)
+    owed = push_anew(T, id)
+
+elseif message == 'Authenticate' then
+    redis.call('HDEL', e, 'erased')
 end
 
-return {0, outcome, tally, fresh and 1 or 0, follow}
+return {0, outcome, tally, fresh and 1 or 0, follow, owed}

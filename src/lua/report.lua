@@ -11,8 +11,8 @@
 -- is not encrypted.
 -- a reply of deliver(), or {code of auth()}
 --@include event
---@include queue
 --@include auth
+--@include queue
 --@include status
 --@include era
 --@include results
@@ -157,9 +157,21 @@ elseif fresh() then
         redis.call('UNLINK', T .. ':r:' .. id .. ':' .. old[1])
     end
 
+    -- a device that erases itself answers nothing more, and wakes for nobody
+
+    local cancelled
+
+    if status == 'Acknowledged' and known and kind == 'EraseDevice'
+        and id == device
+    then
+        redis.call('HSET', e, 'erased', now)
+        cancelled = queue_clear(T, id)
+        push_drop(T, id)
+    end
+
     event(T, limit, 'mdm.Connect', id,
           {status = status, command_uuid = uuid, request_type = kind,
-           known = known}, raw)
+           known = known, cancelled = cancelled}, raw)
 
     if console == '1' then
         redis.call('HSET', key, 'not_on_console', 1)

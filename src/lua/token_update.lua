@@ -1,16 +1,17 @@
+--@owes
 --@args who address limit id device cert kind nonce awaiting unlock raw uuid
 --@args body fields...
---@returns code tally fresh follow replica
+--@returns code tally fresh follow replica owed
 -- TokenUpdate: the channel can be pushed from now on.
 -- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
 -- tells of declarations; fields: field, value, …
 -- {0, tally, 1: the channel can be told from now on, follow: 1: its
 -- declarations are those of the replica's revision, 2: ddm_channel is to be
--- called; replica (-1: there is none)}; {code of auth()}; {-7}: too many user
--- channels
+-- called; replica (-1: there is none); owed: 1: a push is due}; {code of
+-- auth()}; {-7}: too many user channels
 --@include event
---@include queue
 --@include auth
+--@include queue
 --@include status
 --@include era
 --@include ddm
@@ -28,7 +29,7 @@ local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
 -- the answer was lost, and perhaps all that should have followed it
 
 if v[4] == nonce then
-    return {0, tonumber(v[2]), 1, 2, -1}
+    return {0, tonumber(v[2]), 1, 2, -1, 1}
 end
 
 if id ~= device and not v[1] then
@@ -110,4 +111,5 @@ local ctx = {now = now, uuid = uuid, body = body,
              scan = id == device and not look and 1 or nil}
 local follow = 1 + ddm_enabled(T, id, ctx, limit, fresh)
 
-return {0, tally, fresh and 1 or 0, follow, tonumber(ctx.to or '-1')}
+return {0, tally, fresh and 1 or 0, follow, tonumber(ctx.to or '-1'),
+        push_anew(T, id)}

@@ -1,9 +1,10 @@
 --@onekey
---@args runner work again
+--@args runner work again often
 --@returns code
 -- A runner is through with what it has leased.
 -- KEYS[1]: mdm:{work}; work: "kind tenant"; again: seconds until somebody must
--- look again, "": nobody need
+-- look again, "": nobody need; often: the same while a change is announced that
+-- may not be made yet, "": only when it is
 -- {1}; {0}: it is not its own any more
 --@include work
 local W, again = KEYS[1], tonumber(again)
@@ -27,7 +28,8 @@ elseif announced > work_now then
     -- one that is too far ahead is of a clock that was wrong
 
     announced = math.min(announced, work_now + work_lease_max)
-    at = math.min(at or announced, announced)
+    at = math.min(at or announced, announced,
+                  work_now + (tonumber(often) or math.huge))
 end
 
 redis.call('HDEL', state, 'h ' .. work, 'k ' .. work)

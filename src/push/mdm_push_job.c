@@ -40,7 +40,7 @@ static mdm_int_t mdm_push_cert_said(mdm_exchange_t *x, mdm_push_cert_t *job);
 const mdm_job_kind_t  mdm_push_jobs[] = {
 
     { mdm_string(MDM_PUSH_CERT_JOB), mdm_push_cert_step, MDM_PUSH_CERT_POLL,
-      MDM_JOB_LEASE },
+      MDM_JOB_LEASE, 0 },
 
     mdm_job_null
 };

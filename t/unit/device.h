@@ -179,6 +179,7 @@ enqueue(void **state, const char *id, const char *uuid)
     mdm_str_set(&args[MDM_ARG_ENQUEUE_ROOM], "20");
     mdm_str_set(&args[MDM_ARG_ENQUEUE_NAMES], "");
     mdm_str_set(&args[MDM_ARG_ENQUEUE_BUDGET], "1");
+    mdm_str_set(&args[MDM_ARG_ENQUEUE_LEASE], "");
     args[MDM_ARG_ENQUEUE_IDS].data = (u_char *) id;
     args[MDM_ARG_ENQUEUE_IDS].len = strlen(id);
 

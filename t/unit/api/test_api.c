@@ -344,7 +344,7 @@ test_enqueue_codes(void **state)
     assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS + 1], "B"));
 
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 3, 2, 0, 2);
+    x->calls[0].reply = integers(x, 4, 2, 0, 2, 0);
 
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 200);
@@ -358,7 +358,7 @@ test_enqueue_codes(void **state)
     x = enqueue("A,B,%zz");
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 5, 1, 0, 2, 1, 2);
+    x->calls[0].reply = integers(x, 6, 1, 0, 2, 0, 1, 2);
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 207);
     assert_string_equal(mdm_unit_api_text(x, "status/B/command_error"),
@@ -403,13 +403,13 @@ test_enqueue_slices(void **state)
     x = enqueue("A,B,C,D");
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 5, 0, 0, 1, 0, 1);
+    x->calls[0].reply = integers(x, 6, 0, 0, 1, 0, 0, 1);
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     assert_int_equal(x->ncalls, 1);
     assert_int_equal(x->calls[0].nargs, MDM_NARGS_ENQUEUE + 3);
     assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS], "B"));
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 7, 0, 1, 2, 0, 3, 1, 2);
+    x->calls[0].reply = integers(x, 8, 0, 1, 2, 0, 0, 3, 1, 2);
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     assert_int_equal(x->calls[0].nargs, MDM_NARGS_ENQUEUE + 1);
     assert_true(mdm_str_is(&x->calls[0].args[MDM_ARG_ENQUEUE_IDS], "D"));
@@ -434,7 +434,7 @@ test_enqueue_slices(void **state)
         assert_int_equal(mdm_exchange_run(x), MDM_CALL);
         x->calls[0].rc = MDM_CALL_OK;
         x->calls[0].reply = (i == 2) ? integers(x, 2, 2, 0)
-                                     : integers(x, 3, 2, 0, 3 * i);
+                                     : integers(x, 4, 2, 0, 3 * i, 0);
         assert_int_equal(mdm_exchange_run(x), MDM_DONE);
         assert_int_equal(x->status, 500);
         done(x);
@@ -472,8 +472,8 @@ test_enqueue_away(void **state)
 
     for (i = 0; i < x->ncalls; i++) {
         x->calls[i].rc = (i == 0) ? MDM_CALL_UNAVAILABLE : MDM_CALL_OK;
-        x->calls[i].reply = integers(x, 3, 1, 0, (int) (x->calls[i].nargs
-                                                  - MDM_NARGS_ENQUEUE));
+        x->calls[i].reply = integers(x, 4, 1, 0, (int) (x->calls[i].nargs
+                                                  - MDM_NARGS_ENQUEUE), 0);
     }
 
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
@@ -557,7 +557,7 @@ test_enqueue_input(void **state)
     assert_int_equal(mdm_exchange_run(x), MDM_CALL);
     assert_ptr_equal(x->calls[0].script, &mdm_script_enqueue);
     x->calls[0].rc = MDM_CALL_OK;
-    x->calls[0].reply = integers(x, 3, 1, 0, 1);
+    x->calls[0].reply = integers(x, 4, 1, 0, 1, 0);
     assert_int_equal(mdm_exchange_run(x), MDM_DONE);
     assert_int_equal(x->status, 200);
     assert_true(*mdm_unit_api_text(x, "warnings/0") != '\0');
@@ -614,8 +614,8 @@ test_enqueue_large(void **state)
             }
 
             x->calls[i].rc = MDM_CALL_OK;
-            x->calls[i].reply = integers(x, 3, 1, 0, (int) (x->calls[i].nargs
-                                                      - MDM_NARGS_ENQUEUE));
+            x->calls[i].reply = integers(x, 4, 1, 0, (int) (x->calls[i].nargs
+                                                      - MDM_NARGS_ENQUEUE), 0);
         }
 
         rounds++;

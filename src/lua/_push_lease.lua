@@ -1,0 +1,49 @@
+-- Taking pushes that are due.  Include clock, push_at and era_of before.
+
+local push_names = {'enabled', 'parent', 'era', 'topic', 'token', 'magic',
+                    'dead', 'erased', 'q', 'pf', 'last_seen', 'taken', 'push'}
+
+-- what an enrollment says of pushes, by name
+local function push_read(T, id)
+    local v = redis.call('HMGET', T .. ':e:' .. id, unpack(push_names))
+    local out = {}
+
+    for i, name in ipairs(push_names) do
+        out[name] = v[i]
+    end
+
+    return out
+end
+
+-- 0: it can be pushed to; 1: it is disabled; 2: it has no token; 3: APNs says
+-- that the token is dead; 4: the device was erased
+local function push_bar(T, v)
+    if v.enabled ~= '1' or era_before(T, v.parent, v.era) ~= 0 then
+        return 1
+    end
+
+    if v.erased
+        or v.parent and redis.call('HEXISTS', T .. ':e:' .. v.parent,
+                                   'erased') == 1
+    then
+        return 4
+    end
+
+    if not (v.topic and v.token and v.magic) or v.token == '' then
+        return 2
+    end
+
+    return v.dead and 3 or 0
+end
+
+-- Who has it sends the push and stores what became of it, or else it is due
+-- again after "lease" ms.  Returns the stamp: nobody has moved it meanwhile if
+-- the score is still that.
+local function push_lease(T, id, now, lease, sent)
+    local stamp = string.format('%.2f', now + lease + (sent and 0.75 or 0.25))
+
+    redis.call('HSET', T .. ':e:' .. id, 'taken', string.format('%.0f', now))
+    redis.call('ZADD', T .. ':push', stamp, id)
+
+    return stamp
+end

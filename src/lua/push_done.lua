@@ -1,0 +1,150 @@
+--@volatile
+--@args who address limit answers...
+--@returns outcomes...
+-- What became of pushes that were leased.
+-- answers: id, token: that it was sent to; stamp; verdict; first, last: ms;
+-- reason; timestamp, and the next one.  verdict:
+--   taken: by APNs; the next one, while commands wait, after the interval of
+--     "first", a list parted by commas, that stands at the tries so far
+--   again, later: it is due after first, doubled by each try, at most last
+--   never: not before another command waits
+--   dead: the token is; with a timestamp (ms, 0: none) only if that is later
+--     than the token came, or if it was said an hour ago, too; else as later
+--   back: it was not sent; due after first
+-- a number for each: 0: another token has come, nothing was changed; 1: done;
+-- 2: the token is dead now
+--@include event
+--@include clock
+--@include push_at
+local T = KEYS[1]
+local key, now = T .. ':push', push_now()
+local seconds = math.floor(now / 1000)
+
+-- 0 to 1; Redis' own random numbers are the same in each script
+local function chance(id)
+    return tonumber(string.sub(redis.sha1hex(id .. now), 1, 6), 16) / 0xffffff
+end
+
+local function interval(list, tries)
+    local found
+
+    for ms in string.gmatch(list, '%d+') do
+        found = tonumber(ms)
+        tries = tries - 1
+
+        if tries <= 0 then
+            break
+        end
+    end
+
+    return found or 120000
+end
+
+local function back(id, stamp, first)
+    if tonumber(redis.call('ZSCORE', key, id) or '0') == tonumber(stamp) then
+        local sent = tonumber(stamp) % 1 > 0.5 and 0.5 or 0
+
+        push_set(T, id, now + (tonumber(first) or 0) + sent)
+    end
+
+    redis.call('HDEL', T .. ':e:' .. id, 'taken')
+end
+
+-- is it dead?  APNs may speak of a token that the device has brought again
+local function believed(timestamp, updated, before, time)
+    if timestamp == '' then
+        return true
+    end
+
+    return math.floor(tonumber(timestamp) / 1000) > tonumber(updated or '0')
+           or string.sub(before, 1, 3) == '410' and seconds - time >= 3600
+end
+
+local function died(id, reason)
+    redis.call('HSET', T .. ':e:' .. id, 'dead', seconds .. ' ' .. reason)
+    redis.call('HDEL', T .. ':e:' .. id, 'pf')
+    redis.call('ZREM', key, id)
+
+    event(T, limit, 'push.Unregistered', id, {reason = reason})
+end
+
+local function done(id, v, stamp, verdict, first, last, reason, timestamp)
+    local e = T .. ':e:' .. id
+    local time, tries, before = string.match(v.push or '',
+                                             '^(%d+) (%d+) (.*)$')
+    local took = verdict == 'taken'
+    local dead = verdict == 'dead'
+
+    time, tries, before = tonumber(time or '0'), tonumber(tries or '0'),
+                          before or ''
+
+    dead = dead and believed(timestamp, v.updated, before, time)
+
+    -- tries of one kind are counted, and "410" since it was said first
+
+    tries = (took == (before == '200')) and tries + 1 or 1
+
+    if took or string.sub(before, 1, 3) ~= '410'
+        or string.sub(reason, 1, 3) ~= '410' or seconds - time >= 3600
+        or time > seconds
+    then
+        time = seconds
+    end
+
+    redis.call('HSET', e, 'push',
+               time .. ' ' .. tries .. ' ' .. (took and '200' or reason))
+
+    if dead then
+        died(id, reason)
+        return 2
+    end
+
+    if took and v.pf then
+        redis.call('HDEL', e, 'pf')
+        v.pf = false
+    end
+
+    if tonumber(redis.call('ZSCORE', key, id) or '0') ~= tonumber(stamp) then
+        return 1
+    end
+
+    if verdict == 'never' or not (v.q or v.pf) then
+        redis.call('ZREM', key, id)
+
+    elseif took then
+        local ms = interval(first, tries) * (0.9 + 0.2 * chance(id))
+
+        push_set(T, id, now + math.floor(ms) + 0.5)
+
+    else
+        local ms = (tonumber(first) or 0) * 2 ^ math.min(tries - 1, 30)
+
+        ms = math.min(ms, tonumber(last) or ms) * (0.8 + 0.4 * chance(id))
+        push_set(T, id, now + math.floor(ms))
+    end
+
+    return 1
+end
+
+local out = {}
+
+for i = answers_at, #ARGV - 7, 8 do
+    local id, token, stamp, verdict = unpack(ARGV, i, i + 3)
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'token', 'push', 'updated',
+                         'q', 'pf')
+
+    if v[1] ~= token then
+        out[#out + 1] = 0
+
+    elseif verdict == 'back' then
+        back(id, stamp, ARGV[i + 4])
+        out[#out + 1] = 1
+
+    else
+        out[#out + 1] = done(id, {push = v[2], updated = v[3], q = v[4],
+                                  pf = v[5]}, stamp, verdict,
+                             unpack(ARGV, i + 4, i + 7))
+    end
+end
+
+return out

@@ -1,0 +1,107 @@
+--@volatile
+--@args n lease retries...
+--@returns next rows...
+--@row rows id topic token magic stamp
+-- Leases pushes that are due.
+-- n: entries that are looked at, at most; lease: ms; retries: ms, as
+-- mdm_push_retry has them
+-- {ms until more is due, -1: nothing is owed, -2: the partition was not walked
+-- yet, see push_walk; id, topic, token, magic, stamp, …}
+--@include clock
+--@include era_of
+--@include push_at
+--@include push_lease
+local T = KEYS[1]
+local key, now, n = T .. ':push', push_now(), tonumber(n)
+local first = tonumber(ARGV[retries_at] or '120000')
+
+-- ms, at least, while the device has refused all that waits
+local refused = 900000
+
+-- seconds of a field, never ahead of now
+local function past(seconds)
+    return math.min(tonumber(seconds or '0'), math.floor(now / 1000))
+end
+
+-- has the device said NotNow to all that waits?
+local function not_now(id)
+    local answers = redis.call('HLEN', T .. ':nn:' .. id)
+
+    return answers > 0
+           and answers == redis.call('LLEN', T .. ':q:' .. id) + 1
+end
+
+-- when it is to be pushed, from what the device has done since it was pushed
+-- last
+local function due_at(id, v, sent)
+    local time, tries, result = string.match(v.push or '',
+                                             '^(%d+) (%d+) (.*)$')
+    local at, seen = 0, past(v.last_seen)
+    local anew = not sent and result == '200'
+
+    time = past(time)
+
+    if sent and seen >= time then
+        at, anew = seen * 1000 + first, true
+    end
+
+    -- without "taken" the token is new, or the push was given back
+
+    if v.q and not v.pf and v.taken and not_now(id) then
+        at = math.max(at, math.max(seen, time) * 1000 + refused)
+    end
+
+    if anew and tries and tries ~= '0' then
+        redis.call('HSET', T .. ':e:' .. id, 'push',
+                   time .. ' 0 ' .. result)
+    end
+
+    return at
+end
+
+local out = {}
+local due = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', now),
+                       'WITHSCORES', 'LIMIT', 0, n)
+
+for i = 1, #due, 2 do
+    local id, v = due[i], push_read(T, due[i])
+    local sent = tonumber(due[i + 1]) % 1 >= 0.5
+    local asked = v.pf and tonumber(v.pf) > now / 1000
+
+    if v.pf and not asked then
+        redis.call('HDEL', T .. ':e:' .. id, 'pf')
+        v.pf = false
+    end
+
+    if push_bar(T, v) ~= 0 or not (v.q or asked) then
+        redis.call('ZREM', key, id)
+
+    else
+        local at = due_at(id, v, sent)
+
+        if at > now then
+            push_set(T, id, at + 0.5)
+
+        else
+            out[#out + 1] = id
+            out[#out + 1] = v.topic
+            out[#out + 1] = v.token
+            out[#out + 1] = v.magic
+            out[#out + 1] = push_lease(T, id, now, tonumber(lease), sent)
+        end
+    end
+end
+
+local next = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+
+if redis.call('HEXISTS', T .. ':meta', 'push') == 0 then
+    next = -2
+
+elseif next then
+    next = math.max(0, math.ceil(tonumber(next) - now))
+
+else
+    next = -1
+end
+
+return {next, unpack(out)}
