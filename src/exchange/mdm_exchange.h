@@ -87,6 +87,7 @@ typedef enum {
                                     trusted made the certificate, or it is
                                     for another name */
     MDM_PUSH_NO_HTTP2,           /* what answers speaks no HTTP/2 */
+    MDM_PUSH_PAUSED,             /* APNs is in trouble */
     MDM_PUSH_BUSY                /* too many wait, or APNs takes no more */
 } mdm_push_e;
 
@@ -117,6 +118,10 @@ typedef struct {
                                               more, Unix milliseconds; 0: none
                                               is given */
     int64_t                   retry_after; /* seconds; 0: none is given */
+    mdm_uint_t                believed;    /* 1: APNs took pushes of the topic a
+                                              short time ago */
+    mdm_uint_t                again;       /* it was not sent: milliseconds
+                                              until one may be; 0: unknown */
 } mdm_push_t;
 
 /* the kind of work that sends them */

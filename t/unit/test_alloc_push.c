@@ -12,6 +12,7 @@
 
 #include "mdm_push.h"
 #include "mdm_push_certificate.h"
+#include "mdm_push_memory.h"
 #include "mdm_push_pem.h"
 
 
@@ -30,7 +31,9 @@ op_push(void *data)
     mdm_push_t          push;
     const char         *text;
     mdm_arena_t        *arena;
+    mdm_exchange_t      x;
     mdm_push_answer_t   answer;
+    mdm_push_judged_t   judged;
 
     magic.data = data;
     magic.len = strlen(data);
@@ -57,12 +60,19 @@ op_push(void *data)
         push.status = 410;
         push.reason = answer.reason;
 
-        text = mdm_push_error(arena, &push);
+        memset(&x, 0, sizeof(mdm_exchange_t));
+        x.arena = arena;
+
+        if (mdm_push_judge(&x, &push, &judged) == MDM_OK) {
+            text = mdm_push_error(arena, &push);
+        }
     }
 
     if (text != NULL) {
         alloc_str(&payload);
         alloc_str(&answer.reason);
+        alloc_str(&judged.reason);
+        alloc_str(&judged.timestamp);
         alloc_bytes(text, strlen(text));
         end = ALLOC_OK;
     }
