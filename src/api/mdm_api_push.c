@@ -57,7 +57,6 @@ static mdm_int_t mdm_api_push_channels(mdm_exchange_t *x, mdm_api_push_t *p,
 static mdm_int_t mdm_api_push_channel(mdm_exchange_t *x, mdm_api_push_t *p,
     mdm_api_chunk_t *chunk, mdm_uint_t i, const mdm_reply_t *reply, size_t k);
 static mdm_int_t mdm_api_push_send(mdm_exchange_t *x, mdm_api_push_t *p);
-static mdm_int_t mdm_api_push_id(mdm_exchange_t *x, mdm_str_t *id);
 static mdm_int_t mdm_api_push_outcomes(mdm_exchange_t *x, mdm_api_push_t *p);
 static mdm_int_t mdm_api_push_result(mdm_exchange_t *x, mdm_api_push_t *p);
 
@@ -315,7 +314,7 @@ mdm_api_push_send(mdm_exchange_t *x, mdm_api_push_t *p)
 
         push = mdm_exchange_push(x, i);
 
-        if (push == NULL || mdm_api_push_id(x, &push->apns_id) != MDM_OK) {
+        if (push == NULL || mdm_push_id(x->arena, &push->apns_id) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -329,28 +328,6 @@ mdm_api_push_send(mdm_exchange_t *x, mdm_api_push_t *p)
     }
 
     return MDM_CALL;
-}
-
-
-/* APNs wants lower case */
-
-static mdm_int_t
-mdm_api_push_id(mdm_exchange_t *x, mdm_str_t *id)
-{
-    size_t  i;
-
-    if (mdm_uuid(x->arena, id) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < id->len; i++) {
-
-        if (id->data[i] >= 'A' && id->data[i] <= 'F') {
-            id->data[i] |= 0x20;
-        }
-    }
-
-    return MDM_OK;
 }
 
 

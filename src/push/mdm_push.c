@@ -80,6 +80,26 @@ mdm_push_payload(mdm_arena_t *arena, mdm_str_t *payload,
 }
 
 
+mdm_int_t
+mdm_push_id(mdm_arena_t *arena, mdm_str_t *id)
+{
+    size_t  i;
+
+    if (mdm_uuid(arena, id) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < id->len; i++) {
+
+        if (id->data[i] >= 'A' && id->data[i] <= 'F') {
+            id->data[i] |= 0x20;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
 int64_t
 mdm_push_expiration(const mdm_exchange_t *x)
 {

@@ -52,6 +52,9 @@ typedef struct {
 mdm_int_t mdm_push_payload(mdm_arena_t *arena, mdm_str_t *payload,
     const mdm_str_t *magic);
 
+/* a new apns-id; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_push_id(mdm_arena_t *arena, mdm_str_t *id);
+
 /* what is said of how long APNs keeps one that is sent now */
 int64_t mdm_push_expiration(const mdm_exchange_t *x);
 

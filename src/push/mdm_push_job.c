@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The kinds of work of this folder: that push certificates end is said in
- * time.
+ * The kinds of work of this folder: what is owed is pushed, and that push
+ * certificates end is said in time.
  */
 
 
@@ -11,6 +11,7 @@
 
 #include "mdm_key.h"
 #include "mdm_push_expiry.h"
+#include "mdm_push_sweep.h"
 
 
 /* seconds between two looks at the certificates of a tenant */
@@ -41,6 +42,9 @@ const mdm_job_kind_t  mdm_push_jobs[] = {
 
     { mdm_string(MDM_PUSH_CERT_JOB), mdm_push_cert_step, MDM_PUSH_CERT_POLL,
       MDM_JOB_LEASE, 0 },
+
+    { mdm_string(MDM_PUSH_JOB), mdm_push_sweep_step, MDM_PUSH_POLL,
+      MDM_JOB_LEASE, MDM_PUSH_OFTEN },
 
     mdm_job_null
 };
@@ -126,6 +130,13 @@ mdm_push_cert_look(mdm_exchange_t *x, mdm_push_cert_t *job)
             rows[n++] = row;
         }
     }
+
+    /* who has a certificate may be owed something: when push is switched on
+       nobody else says so */
+
+    x->owed = (x->settings->push
+               && mdm_reply_row(reply, MDM_RET_PUSH_CERT_GET_CERTS,
+                                MDM_NRET_PUSH_CERT_GET_CERTS));
 
     if (n == 0) {
         return mdm_exchange_empty(x, 200);
