@@ -9,6 +9,7 @@
 #include "mdm_api.h"
 #include "mdm_api_ids.h"
 #include "mdm_api_json.h"
+#include "mdm_api_owed.h"
 #include "mdm_api_target.h"
 #include "mdm_command.h"
 #include "mdm_exchange_secret.h"
@@ -42,6 +43,10 @@ typedef struct {
     mdm_uint_t                nplain;
     mdm_uint_t                seals;       /* rounds that got nothing on */
     mdm_uint_t                already;     /* ids that have it already */
+    mdm_uint_t                queued;      /* ids that have it now */
+    mdm_api_owed_t            owed;        /* pushes of this call's own, */
+    mdm_uint_t                wakes;       /* 1: if it sends them, */
+    mdm_uint_t                grants;      /* 1: and asks for the rate */
     mdm_arena_t              *arena;       /* of a round: sealed bodies */
 } mdm_api_enqueue_t;
 
@@ -50,7 +55,8 @@ enum {
     MDM_API_ENQUEUE_BEGIN = 0,
     MDM_API_ENQUEUE_TARGET,
     MDM_API_ENQUEUE_QUEUED,
-    MDM_API_ENQUEUE_SEALED
+    MDM_API_ENQUEUE_SEALED,
+    MDM_API_ENQUEUE_WOKEN
 };
 
 
@@ -65,13 +71,20 @@ static mdm_uint_t mdm_api_enqueue_chunks(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_seal(mdm_exchange_t *x,
     mdm_api_enqueue_t *en, const mdm_str_t *tag);
-static void mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_pushes(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static mdm_int_t mdm_api_enqueue_replies(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
 static mdm_uint_t mdm_api_enqueue_plain(mdm_exchange_t *x,
     mdm_api_enqueue_t *en, mdm_uint_t i);
 static mdm_int_t mdm_api_enqueue_swap(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
-static void mdm_api_enqueue_reply(mdm_api_enqueue_t *en,
-    mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
+static mdm_int_t mdm_api_enqueue_reply(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
+static mdm_int_t mdm_api_enqueue_wake(mdm_exchange_t *x,
+    mdm_api_enqueue_t *en);
+static void mdm_api_enqueue_status(mdm_json_out_t *j,
+    const mdm_api_enqueue_t *en);
 static mdm_int_t mdm_api_enqueue_answer(mdm_exchange_t *x,
     mdm_api_enqueue_t *en);
 static void mdm_api_enqueue_already(mdm_json_out_t *j,
@@ -97,13 +110,18 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
         return mdm_api_enqueue_target(x, en);
 
     case MDM_API_ENQUEUE_QUEUED:
-        mdm_api_enqueue_replies(x, en);
+        if (mdm_api_enqueue_replies(x, en) != MDM_OK) {
+            return MDM_ERROR;
+        }
 
         return (en->nplain != 0) ? mdm_api_enqueue_swap(x, en)
                                  : mdm_api_enqueue_round(x, en);
 
-    default: /* MDM_API_ENQUEUE_SEALED */
+    case MDM_API_ENQUEUE_SEALED:
         return mdm_api_enqueue_round(x, en);
+
+    default: /* MDM_API_ENQUEUE_WOKEN */
+        return mdm_api_enqueue_answer(x, en);
     }
 
     en = mdm_arena_zalloc(x->arena, sizeof(mdm_api_enqueue_t));
@@ -127,7 +145,9 @@ mdm_api_enqueue_step(mdm_exchange_t *x)
         return rc;
     }
 
-    if (mdm_api_ids_group(x, &en->list, MDM_API_ENQUEUE_IDS) != MDM_OK) {
+    if (mdm_api_ids_group(x, &en->list, MDM_API_ENQUEUE_IDS) != MDM_OK
+        || mdm_api_enqueue_pushes(x, en) != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
@@ -238,6 +258,23 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 }
 
 
+/* does this call wake the channels itself? */
+
+static mdm_int_t
+mdm_api_enqueue_pushes(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    if (!x->settings->push || x->nopush || en->list.n > x->settings->push_ids) {
+        return MDM_OK;
+    }
+
+    en->wakes = 1;
+    en->grants = (x->settings->push_rate != 0);
+    mdm_str_set(&en->args[MDM_ARG_ENQUEUE_LEASE], MDM_PUSH_LEASE);
+
+    return mdm_api_owed_init(x, &en->owed, &en->list);
+}
+
+
 static void
 mdm_api_enqueue_free(void *data)
 {
@@ -256,7 +293,7 @@ static mdm_int_t
 mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
     mdm_str_t        *args, *tag;
-    mdm_uint_t        i, k, n;
+    mdm_uint_t        i, k, n, nids;
     mdm_api_chunk_t  *chunk;
 
     mdm_arena_destroy(en->arena);
@@ -265,11 +302,12 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     n = mdm_api_enqueue_chunks(x, en);
 
     if (n == 0) {
-        return mdm_api_enqueue_answer(x, en);
+        return mdm_api_enqueue_wake(x, en);
     }
 
     if (en->round == NULL
-        || mdm_exchange_calls(x, n, MDM_API_ENQUEUE_QUEUED) != MDM_CALL)
+        || mdm_exchange_calls(x, n + en->grants, MDM_API_ENQUEUE_QUEUED)
+           != MDM_CALL)
     {
         return MDM_ERROR;
     }
@@ -277,6 +315,7 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     x->own_failures = 1;
 
     tag = NULL;
+    nids = 0;
 
     for (i = 0; i < n; i++) {
         chunk = en->round[i];
@@ -303,9 +342,12 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         for (k = chunk->done; k < chunk->n; k++) {
             *args++ = chunk->ids[k]->key;
         }
+
+        nids += chunk->n - chunk->done;
     }
 
-    return MDM_CALL;
+    return (!en->grants || mdm_push_lease_grant(x, n, nids) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -380,19 +422,26 @@ mdm_api_enqueue_seal(mdm_exchange_t *x, mdm_api_enqueue_t *en,
 }
 
 
-static void
+static mdm_int_t
 mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
     mdm_call_t       *call;
-    mdm_uint_t        i, answered;
+    mdm_uint_t        i, n, answered;
     mdm_api_ids_t    *list;
     mdm_api_chunk_t  *chunk;
 
     list = &en->list;
     en->nplain = 0;
     answered = 0;
+    n = x->ncalls - en->grants;
 
-    for (i = 0; i < x->ncalls; i++) {
+    if (en->grants && x->calls[n].rc == MDM_CALL_OK) {
+        en->owed.granted += mdm_reply_count(x->calls[n].reply,
+                                            MDM_RET_PUSH_GRANT_GRANTED,
+                                            (int64_t) list->n);
+    }
+
+    for (i = 0; i < n; i++) {
         chunk = en->round[i];
         call = &x->calls[i];
 
@@ -422,7 +471,10 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
-        mdm_api_enqueue_reply(en, chunk, call->reply);
+        if (mdm_api_enqueue_reply(x, en, chunk, call->reply) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
         answered = 1;
     }
 
@@ -432,14 +484,16 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     } else if (en->nplain != 0) {
         en->seals++;
     }
+
+    return MDM_OK;
 }
 
 
 /* which ids of a chunk have got nothing, and why; what is left comes again */
 
-static void
-mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
-    const mdm_reply_t *reply)
+static mdm_int_t
+mdm_api_enqueue_reply(mdm_exchange_t *x, mdm_api_enqueue_t *en,
+    mdm_api_chunk_t *chunk, const mdm_reply_t *reply)
 {
     size_t       k;
     int64_t      handled;
@@ -450,7 +504,18 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
 
     if (handled < 1 || handled > (int64_t) (chunk->n - chunk->done)) {
         mdm_api_ids_fail_chunk(&en->list, chunk, MDM_API_FAILED);
-        return;
+        return MDM_OK;
+    }
+
+    en->queued += (mdm_uint_t) mdm_reply_count(reply, MDM_RET_ENQUEUE_QUEUED,
+                                               handled);
+
+    if (en->wakes
+        && mdm_api_owed_rows(x, &en->owed, chunk,
+                             mdm_reply_at(reply, MDM_RET_ENQUEUE_PUSHES))
+           != MDM_OK)
+    {
+        return MDM_ERROR;
     }
 
     for (k = MDM_RET_ENQUEUE_FAILED;
@@ -488,6 +553,8 @@ mdm_api_enqueue_reply(mdm_api_enqueue_t *en, mdm_api_chunk_t *chunk,
     }
 
     chunk->done += (mdm_uint_t) handled;
+
+    return MDM_OK;
 }
 
 
@@ -550,11 +617,33 @@ mdm_api_enqueue_swap(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 }
 
 
+/* all that could be queued is: those who have it are woken */
+
+static mdm_int_t
+mdm_api_enqueue_wake(mdm_exchange_t *x, mdm_api_enqueue_t *en)
+{
+    if (!en->wakes) {
+
+        /* too many to wait for: the job has them, at once */
+
+        x->owed = (x->settings->push && !x->nopush && en->queued != 0);
+
+        return mdm_api_enqueue_answer(x, en);
+    }
+
+    if (!en->grants) {
+        en->owed.granted = (int64_t) en->owed.n;
+    }
+
+    return mdm_exchange_enter(x, mdm_api_owed_step, &en->owed,
+                              MDM_API_ENQUEUE_WOKEN);
+}
+
+
 static mdm_int_t
 mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
-    mdm_uint_t             i, status;
-    mdm_api_id_t          *id;
+    mdm_uint_t             status;
     mdm_json_out_t         j;
     mdm_schema_warning_t  *w;
 
@@ -564,29 +653,25 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         return mdm_exchange_unavailable(x);
     }
 
-    mdm_json_init(&j, x->arena, 256 + 128 * en->list.failed);
-    mdm_json_open(&j, NULL, '{');
+    /* a command that is queued has not failed */
 
-    if (en->list.failed != 0) {
-
-        mdm_json_open(&j, "status", '{');
-
-        for (i = 0; i < en->list.n; i++) {
-            id = &en->list.ids[i];
-
-            if (id->error != NULL) {
-                mdm_json_key(&j, &id->name);
-                mdm_json_open(&j, NULL, '{');
-                mdm_json_text(&j, "command_error", id->error);
-                mdm_json_close(&j, '}');
-            }
-        }
-
-        mdm_json_close(&j, '}');
+    if (status == 200 && en->owed.failed != 0) {
+        status = 207;
     }
 
+    mdm_json_init(&j, x->arena, 256 + 128 * (en->list.failed + en->owed.n));
+    mdm_json_open(&j, NULL, '{');
+
+    mdm_api_enqueue_status(&j, en);
     mdm_api_enqueue_already(&j, en);
-    mdm_json_bool(&j, "no_push", 1);
+
+    if (!x->settings->push || x->nopush) {
+        mdm_json_bool(&j, "no_push", 1);
+
+    } else if (!en->wakes) {
+        mdm_json_int(&j, "push_owed", (int64_t) en->queued);
+    }
+
     mdm_json_str(&j, "command_uuid", &en->command.uuid);
     mdm_json_str(&j, "request_type", &en->command.request_type);
 
@@ -604,6 +689,45 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     mdm_json_close(&j, '}');
 
     return mdm_api_json_answer(&j, x, status);
+}
+
+
+/* of those who have got nothing, or whom a push was for */
+
+static void
+mdm_api_enqueue_status(mdm_json_out_t *j, const mdm_api_enqueue_t *en)
+{
+    mdm_uint_t     i, open;
+    mdm_api_id_t  *id;
+
+    open = 0;
+
+    for (i = 0; i < en->list.n; i++) {
+        id = &en->list.ids[i];
+
+        if (id->error == NULL && !mdm_api_owed_has(&en->owed, i)) {
+            continue;
+        }
+
+        if (!open) {
+            mdm_json_open(j, "status", '{');
+            open = 1;
+        }
+
+        mdm_json_key(j, &id->name);
+        mdm_json_open(j, NULL, '{');
+        mdm_api_owed_json(j, &en->owed, i);
+
+        if (id->error != NULL) {
+            mdm_json_text(j, "command_error", id->error);
+        }
+
+        mdm_json_close(j, '}');
+    }
+
+    if (open) {
+        mdm_json_close(j, '}');
+    }
 }
 
 

@@ -9,7 +9,7 @@
 -- pushes that are due now are the caller's, "": they are not
 -- {queued, there already, ids handled, {i, bar, topic, token, magic, stamp, …},
 -- i, code, i, code, …}: bar: 0, id i is to be pushed to; 1 to 4: it cannot be,
--- see push_bar(); 5: a push of just now is for this command, too.  Code: id i
+-- see push_bar() (3: topic is what "dead" says); 5: a push of just now is for this command, too.  Code: id i
 -- has got nothing, code 1: not enrolled, 2: the queue is full, 3: it is queued
 -- there already, or was answered since the enrolment.  {-1}: another command
 -- has the UUID; {-2, body}: a plain one has it, see same()
@@ -128,7 +128,7 @@ if tonumber(push_window) and lease ~= '' then
             bar = 5
         end
 
-        local row = {place[k], bar, '', '', '', ''}
+        local row = {place[k], bar, bar == 3 and v.dead or '', '', '', ''}
 
         if bar == 0 then
             row = {place[k], 0, v.topic, v.token, v.magic,
