@@ -473,6 +473,9 @@ mdm_exchange_t *mdm_exchange_create_from(mdm_arena_pool_t *pool,
  */
 mdm_int_t mdm_exchange_run(mdm_exchange_t *x);
 
+/* the same, but nothing comes between the runner and the step */
+mdm_int_t mdm_exchange_step(mdm_exchange_t *x);
+
 /*
  * Does the next run take long?  1 if the step has said so, or has more than
  * MDM_EXCHANGE_LARGE bytes before it: the body, at first, then the replies.
@@ -546,9 +549,6 @@ mdm_int_t mdm_exchange_cache_get(mdm_exchange_t *x, const mdm_str_t *key,
     mdm_str_t *value);
 void mdm_exchange_cache_put(mdm_exchange_t *x, const mdm_str_t *key,
     const mdm_str_t *value);
-
-/* for mdm_exchange_run(): the same, but nothing comes between it and the step */
-mdm_int_t mdm_exchange_step(mdm_exchange_t *x);
 
 /*
  * The keys that the step may use where it runs now; NULL: there are none, and

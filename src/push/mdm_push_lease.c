@@ -203,8 +203,9 @@ mdm_push_lease_answer(mdm_exchange_t *x, const mdm_push_lease_t *lease,
         return MDM_ERROR;
     }
 
-    args[2] = judged->reason;
-    args[3] = judged->timestamp;
+    args += 2;
+    *args++ = judged->reason;
+    *args = judged->timestamp;
 
     return MDM_OK;
 }

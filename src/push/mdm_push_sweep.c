@@ -28,10 +28,10 @@
 #define MDM_PUSH_TOPICS       16
 
 /*
- * Milliseconds.  A look costs Redis some 8 microseconds: so long after one with
- * a partition, they take 1 % of it.
+ * Milliseconds.  A look costs Redis some 8 microseconds: looks at so many
+ * partitions a millisecond take 1 % of it.
  */
-#define MDM_PUSH_LOOK_COST    0.8
+#define MDM_PUSH_LOOK_RATE    1.25
 #define MDM_PUSH_SOONEST      100
 #define MDM_PUSH_LATEST       60000
 #define MDM_PUSH_FAILED       5000
@@ -598,7 +598,7 @@ mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     }
 
     if (x->again != 0) {
-        soonest = (int64_t) (n * MDM_PUSH_LOOK_COST);
+        soonest = (int64_t) ((double) n / MDM_PUSH_LOOK_RATE);
 
         if (soonest < MDM_PUSH_SOONEST) {
             soonest = MDM_PUSH_SOONEST;
