@@ -10,18 +10,12 @@
 #include "ngx_mdm_apns_conn.h"
 
 
-/* topics of a worker that have a connection at the same time */
-#define NGX_MDM_APNS_TOPICS     64
-
 /* pushes of a worker that have not ended */
 #define NGX_MDM_APNS_PENDING    16384
 
 /* milliseconds between attempts to connect: at first, and at most */
 #define NGX_MDM_APNS_DELAY      100
 #define NGX_MDM_APNS_DELAY_MAX  4000
-
-/* and where APNs does not take our certificate */
-#define NGX_MDM_APNS_STOP       300000
 
 /* a look at those that wait, at the latest */
 #define NGX_MDM_APNS_TICK       1000
@@ -34,16 +28,14 @@ static ngx_mdm_apns_op_t *ngx_mdm_apns_wait(ngx_mdm_apns_t *apns,
     mdm_call_t *call, ngx_mdm_apns_handler_pt handler, void *data);
 static ngx_mdm_apns_topic_t *ngx_mdm_apns_topic(ngx_mdm_apns_t *apns,
     ngx_mdm_apns_cert_t *cert);
-static ngx_mdm_apns_topic_t *ngx_mdm_apns_topic_create(ngx_mdm_apns_t *apns,
-    ngx_mdm_apns_cert_t *cert);
-static ngx_int_t ngx_mdm_apns_topic_drop(ngx_mdm_apns_t *apns);
-static void ngx_mdm_apns_topic_free(ngx_mdm_apns_topic_t *topic);
 static ngx_int_t ngx_mdm_apns_refused(mdm_call_t *call, mdm_push_e outcome,
     const char *text);
 static void ngx_mdm_apns_run(ngx_mdm_apns_topic_t *topic);
 static void ngx_mdm_apns_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn);
 static void ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason);
+static void ngx_mdm_apns_stopped(ngx_mdm_apns_topic_t *topic,
+    ngx_str_t *reason);
 static void ngx_mdm_apns_retired(ngx_mdm_apns_conn_t *conn);
 static void ngx_mdm_apns_back_off(ngx_mdm_apns_topic_t *topic);
 
@@ -96,7 +88,8 @@ ngx_mdm_apns_push(ngx_mdm_apns_cert_t *cert, mdm_call_t *call,
         reason.data = topic->text;
         reason.len = topic->reason;
 
-        ngx_mdm_apns_op_outcome(call, topic->outcome, &reason);
+        ngx_mdm_apns_refuse(call, topic->outcome, &reason,
+                            topic->next - ngx_current_msec);
 
         return NGX_DONE;
     }
@@ -239,6 +232,21 @@ ngx_mdm_apns_parked_free(ngx_queue_t *q)
 
 
 void
+ngx_mdm_apns_parked_refuse(ngx_queue_t *q, mdm_push_e outcome,
+    ngx_str_t *reason, ngx_uint_t again)
+{
+    ngx_mdm_apns_op_t  *op;
+
+    op = ngx_queue_data(q, ngx_mdm_apns_op_t, queue);
+    op->again = again;
+
+    ngx_queue_remove(q);
+
+    ngx_mdm_apns_op_end(op, outcome, reason);
+}
+
+
+void
 ngx_mdm_apns_resume(ngx_queue_t *q, ngx_mdm_apns_cert_t *cert,
     const char *text)
 {
@@ -279,6 +287,8 @@ ngx_mdm_apns_resume(ngx_queue_t *q, ngx_mdm_apns_cert_t *cert,
         reason.data = topic->text;
         reason.len = topic->reason;
 
+        op->again = topic->next - ngx_current_msec;
+
         ngx_mdm_apns_op_end(op, topic->outcome, &reason);
 
     } else {
@@ -296,7 +306,7 @@ ngx_mdm_apns_refused(mdm_call_t *call, mdm_push_e outcome, const char *text)
     reason.data = (u_char *) text;
     reason.len = ngx_strlen(text);
 
-    ngx_mdm_apns_op_outcome(call, outcome, &reason);
+    ngx_mdm_apns_refuse(call, outcome, &reason, 0);
 
     return NGX_DONE;
 }
@@ -322,120 +332,16 @@ ngx_mdm_apns_abandon(ngx_mdm_apns_op_t *op)
 static ngx_mdm_apns_topic_t *
 ngx_mdm_apns_topic(ngx_mdm_apns_t *apns, ngx_mdm_apns_cert_t *cert)
 {
-    ngx_queue_t           *q;
     ngx_mdm_apns_topic_t  *topic;
 
-    for (q = ngx_queue_last(&apns->topics);
-         q != ngx_queue_sentinel(&apns->topics);
-         q = ngx_queue_prev(q))
-    {
-        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
+    topic = ngx_mdm_apns_topic_find(apns, cert);
 
-        if (topic->cert == cert) {
-            ngx_queue_remove(q);
-            ngx_queue_insert_tail(&apns->topics, q);
-
-            return topic;
-        }
-    }
-
-    if (apns->ntopics >= NGX_MDM_APNS_TOPICS
-        && ngx_mdm_apns_topic_drop(apns) != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return ngx_mdm_apns_topic_create(apns, cert);
-}
-
-
-static ngx_mdm_apns_topic_t *
-ngx_mdm_apns_topic_create(ngx_mdm_apns_t *apns, ngx_mdm_apns_cert_t *cert)
-{
-    ngx_mdm_apns_topic_t  *topic;
-
-    topic = ngx_calloc(sizeof(ngx_mdm_apns_topic_t), &apns->log);
     if (topic == NULL) {
-        return NULL;
+        topic = ngx_mdm_apns_topic_create(apns, cert, &ngx_mdm_apns_owner,
+                                          ngx_mdm_apns_timer_handler);
     }
-
-    topic->apns = apns;
-    topic->cert = cert;
-    topic->owner = &ngx_mdm_apns_owner;
-    topic->fd = (ngx_socket_t) -1;
-
-    ngx_queue_init(&topic->waiting);
-    ngx_queue_init(&topic->conns);
-
-    topic->timer.handler = ngx_mdm_apns_timer_handler;
-    topic->timer.data = topic;
-    topic->timer.log = &apns->log;
-
-    ngx_queue_insert_tail(&apns->topics, &topic->queue);
-    apns->ntopics++;
 
     return topic;
-}
-
-
-/* of those without pushes, the one that was used longest ago, goes */
-
-static ngx_int_t
-ngx_mdm_apns_topic_drop(ngx_mdm_apns_t *apns)
-{
-    ngx_queue_t           *q;
-    ngx_mdm_apns_topic_t  *topic;
-
-    for (q = ngx_queue_head(&apns->topics);
-         q != ngx_queue_sentinel(&apns->topics);
-         q = ngx_queue_next(q))
-    {
-        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
-
-        if (topic->pending == 0) {
-            ngx_mdm_apns_topic_free(topic);
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static void
-ngx_mdm_apns_topic_free(ngx_mdm_apns_topic_t *topic)
-{
-    ngx_queue_t  *q;
-
-    ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &topic->apns->log, 0,
-                   "mdm apns topic \"%V\" is dropped", &topic->cert->topic);
-
-    while (!ngx_queue_empty(&topic->conns)) {
-        q = ngx_queue_head(&topic->conns);
-
-        ngx_mdm_apns_conn_close(ngx_queue_data(q, ngx_mdm_apns_conn_t,
-                                               queue));
-    }
-
-    if (topic->timer.timer_set) {
-        ngx_del_timer(&topic->timer);
-    }
-
-    if (topic->timer.posted) {
-        ngx_delete_posted_event(&topic->timer);
-    }
-
-    while (!ngx_queue_empty(&topic->waiting)) {
-        q = ngx_queue_head(&topic->waiting);
-        ngx_queue_remove(q);
-
-        ngx_mdm_apns_op_free(ngx_queue_data(q, ngx_mdm_apns_op_t, queue));
-    }
-
-    ngx_queue_remove(&topic->queue);
-    topic->apns->ntopics--;
-
-    ngx_free(topic);
 }
 
 
@@ -467,6 +373,16 @@ ngx_mdm_apns_run(ngx_mdm_apns_topic_t *topic)
     if (topic->cert->key == NULL) {
         ngx_str_set(&reason, "no push certificate");
         ngx_mdm_apns_op_refuse(topic, MDM_PUSH_NO_CERTIFICATE, &reason);
+        return;
+    }
+
+    /* what comes back from a connection that APNs does not want */
+
+    if (topic->outcome == MDM_PUSH_REFUSED && ngx_mdm_apns_is_down(topic)) {
+        reason.data = topic->text;
+        reason.len = topic->reason;
+
+        ngx_mdm_apns_op_refuse(topic, MDM_PUSH_REFUSED, &reason);
         return;
     }
 
@@ -553,7 +469,6 @@ ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn)
 static void
 ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
 {
-    ngx_uint_t             level;
     mdm_push_e             outcome;
     ngx_mdm_apns_topic_t  *topic;
 
@@ -570,10 +485,6 @@ ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
 
     ngx_mdm_apns_back_off(topic);
 
-    if (outcome == MDM_PUSH_REFUSED) {
-        topic->next = ngx_current_msec + NGX_MDM_APNS_STOP;
-    }
-
     topic->reason = ngx_min(reason->len, NGX_MDM_PEER_REASON);
     ngx_memmove(topic->text, reason->data, topic->reason);
 
@@ -586,9 +497,7 @@ ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
         topic->down = 1;
         topic->outcome = outcome;
 
-        level = (outcome == MDM_PUSH_REFUSED) ? NGX_LOG_ALERT : NGX_LOG_ERR;
-
-        ngx_log_error(level, &topic->apns->log, 0,
+        ngx_log_error(NGX_LOG_ERR, &topic->apns->log, 0,
                       "mdm push: topic \"%V\" cannot be pushed to, %V %s "
                       "%V%s: %V",
                       &topic->cert->topic, &topic->apns->conf->server,
@@ -599,7 +508,29 @@ ngx_mdm_apns_down(ngx_mdm_apns_conn_t *conn, ngx_str_t *reason)
                       reason);
     }
 
+    if (outcome == MDM_PUSH_REFUSED) {
+        ngx_mdm_apns_stopped(topic, reason);
+    }
+
     ngx_mdm_apns_op_refuse(topic, outcome, reason);
+}
+
+
+/* this concerns all pushes with the certificate, if there are none, too */
+
+static void
+ngx_mdm_apns_stopped(ngx_mdm_apns_topic_t *topic, ngx_str_t *reason)
+{
+    mdm_push_t  push;
+
+    ngx_memzero(&push, sizeof(mdm_push_t));
+
+    push.outcome = MDM_PUSH_REFUSED;
+    ngx_mdm_str_copy(&push.reason, reason);
+
+    if (topic->cert->ended != NULL) {
+        topic->cert->ended(topic->cert, &push, 0);
+    }
 }
 
 
@@ -766,6 +697,10 @@ ngx_mdm_apns_exit_process(void)
 
     if (apns->deliver.posted) {
         ngx_delete_posted_event(&apns->deliver);
+    }
+
+    if (apns->deliver.timer_set) {
+        ngx_del_timer(&apns->deliver);
     }
 
     if (apns->reap.posted) {

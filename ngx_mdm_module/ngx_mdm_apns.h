@@ -33,7 +33,8 @@ typedef void (*ngx_mdm_apns_handler_pt)(mdm_call_t *call, void *data);
 
 typedef struct {
     ngx_mdm_peer_cert_t       peer;
-    mdm_arena_t              *arena;       /* that all of it is freed with */
+    mdm_arena_t              *arena;       /* that all of it is freed with;
+                                              NULL: one by one */
     ngx_uint_t                refs;
 } ngx_mdm_apns_key_t;
 
@@ -43,12 +44,23 @@ typedef struct {
  * the worker runs, while its certificate may become another one.
  */
 
-typedef struct {
+typedef struct ngx_mdm_apns_cert_s  ngx_mdm_apns_cert_t;
+
+/*
+ * Tells who has the certificate how a push has ended, before anybody else is
+ * told; or, with MDM_PUSH_REFUSED, that APNs takes no connection with it.
+ * "old": that was with the certificate of before.
+ */
+typedef void (*ngx_mdm_apns_ended_pt)(ngx_mdm_apns_cert_t *cert,
+    mdm_push_t *push, ngx_uint_t old);
+
+struct ngx_mdm_apns_cert_s {
     ngx_str_t                 tenant;
     ngx_str_t                 topic;
     time_t                    not_after;
     ngx_mdm_apns_key_t       *key;         /* NULL: there is none any more */
-} ngx_mdm_apns_cert_t;
+    ngx_mdm_apns_ended_pt     ended;
+};
 
 
 /* what "mdm_push…" say; made while the configuration is read */
@@ -109,6 +121,17 @@ ngx_str_t *ngx_mdm_apns_parked_topic(ngx_queue_t *q);
 void ngx_mdm_apns_resume(ngx_queue_t *q, ngx_mdm_apns_cert_t *cert,
     const char *text);
 
+/* it ends, as ngx_mdm_apns_refuse() has it */
+void ngx_mdm_apns_parked_refuse(ngx_queue_t *q, mdm_push_e outcome,
+    ngx_str_t *reason, ngx_uint_t again);
+
+/*
+ * A push that is not to be sent has this outcome, at once; "again":
+ * milliseconds until one may be, 0: that is not known.
+ */
+void ngx_mdm_apns_refuse(mdm_call_t *call, mdm_push_e outcome,
+    ngx_str_t *reason, ngx_uint_t again);
+
 /* frees it without a word: the worker ends */
 void ngx_mdm_apns_parked_free(ngx_queue_t *q);
 
@@ -127,6 +150,10 @@ void ngx_mdm_apns_renewed(ngx_mdm_apns_cert_t *cert);
  */
 ngx_mdm_apns_key_t *ngx_mdm_apns_key_create(mdm_push_certificate_t *read,
     mdm_arena_t *arena, ngx_log_t *log);
+
+/* the same certificate for somebody else; NULL: no memory */
+ngx_mdm_apns_key_t *ngx_mdm_apns_key_copy(const ngx_mdm_apns_key_t *key,
+    ngx_log_t *log);
 
 /* lets go of a reference; NULL is allowed */
 void ngx_mdm_apns_key_release(ngx_mdm_apns_key_t *key);

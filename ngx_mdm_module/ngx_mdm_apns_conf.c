@@ -537,9 +537,10 @@ ngx_mdm_apns_read(ngx_conf_t *cf, ngx_mdm_apns_conf_t *conf,
         return NGX_CONF_ERROR;
     }
 
-    /* the configuration holds the reference that it ends with */
+    /* workers make copies of it */
 
     cert->key->refs = 1;
+    cert->key->arena = arena;
     cert->key->peer.cert = read->cert;
     cert->key->peer.chain = read->chain;
     cert->key->peer.key = read->key;

@@ -75,6 +75,7 @@ struct ngx_mdm_apns_op_s {
     size_t                    offset;      /* how much of it is sent */
 
     mdm_push_e                outcome;
+    ngx_uint_t                again;       /* ms until one may be sent */
     ngx_uint_t                status;      /* 0: no answer yet */
     int64_t                   retry_after;
     u_char                   *body;        /* NULL: none */
@@ -87,6 +88,7 @@ struct ngx_mdm_apns_op_s {
     unsigned                  large:1;     /* it is too large */
     unsigned                  unsent:1;    /* its stream was never begun */
     unsigned                  ended:1;
+    unsigned                  old:1;       /* with the certificate of before */
 };
 
 
@@ -200,6 +202,21 @@ struct ngx_mdm_apns_s {
 };
 
 
+/* ngx_mdm_apns_topic.c: topics */
+
+/* which is the one that was used last now; NULL: there is none */
+ngx_mdm_apns_topic_t *ngx_mdm_apns_topic_find(ngx_mdm_apns_t *apns,
+    ngx_mdm_apns_cert_t *cert);
+
+/* "handler" is that of its timer; NULL: there is no room */
+ngx_mdm_apns_topic_t *ngx_mdm_apns_topic_create(ngx_mdm_apns_t *apns,
+    ngx_mdm_apns_cert_t *cert, const ngx_mdm_apns_owner_t *owner,
+    ngx_event_handler_pt handler);
+
+/* closes its connections, frees its pushes without a word */
+void ngx_mdm_apns_topic_free(ngx_mdm_apns_topic_t *topic);
+
+
 /* ngx_mdm_apns_op.c: a push, whatever carries it */
 
 /* one that is parked; NULL: no memory */
@@ -231,10 +248,6 @@ void ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
  * waits once more, before all others, or ends.
  */
 void ngx_mdm_apns_op_again(ngx_mdm_apns_op_t *op, const char *reason);
-
-/* fills in the outcome of a call, and call->reply_arena */
-void ngx_mdm_apns_op_outcome(mdm_call_t *call, mdm_push_e outcome,
-    ngx_str_t *reason);
 
 /* what has become of pushes where a connection fails so */
 mdm_push_e ngx_mdm_apns_outcome(ngx_mdm_peer_fault_e fault);

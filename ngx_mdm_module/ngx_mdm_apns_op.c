@@ -10,7 +10,9 @@
 
 
 static void ngx_mdm_apns_op_wait_handler(ngx_event_t *ev);
-static void ngx_mdm_apns_op_tell(ngx_mdm_apns_op_t *op, ngx_str_t *reason);
+static void ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason);
+static void ngx_mdm_apns_op_fill(ngx_mdm_apns_op_t *op, mdm_call_t *call,
+    ngx_str_t *reason);
 static mdm_int_t ngx_mdm_apns_op_answer(ngx_mdm_apns_op_t *op,
     mdm_arena_t *arena, mdm_push_t *push);
 
@@ -115,6 +117,7 @@ ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
                    ngx_current_msec - op->called);
 
     op->outcome = outcome;
+    op->old = (op->conn != NULL && op->conn->key != op->topic->cert->key);
     op->conn = NULL;
     op->ended = 1;
 
@@ -124,6 +127,12 @@ ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
     ngx_queue_insert_tail(&apns->done, &op->queue);
 
     ngx_post_event(&apns->deliver, &ngx_posted_events);
+
+    /* a worker that quits ends without a look at what is posted */
+
+    if (ngx_exiting && !apns->deliver.timer_set) {
+        ngx_add_timer(&apns->deliver, 1);
+    }
 }
 
 
@@ -195,6 +204,14 @@ ngx_mdm_apns_op_deliver_handler(ngx_event_t *ev)
 
     ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0, "mdm apns deliver");
 
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
     while (!ngx_queue_empty(&apns->done)) {
         q = ngx_queue_head(&apns->done);
         ngx_queue_remove(q);
@@ -204,9 +221,46 @@ ngx_mdm_apns_op_deliver_handler(ngx_event_t *ev)
         reason.data = op->text;
         reason.len = op->reason;
 
-        ngx_mdm_apns_op_tell(op, &reason);
+        ngx_mdm_apns_op_over(op, &reason);
         ngx_mdm_apns_op_free(op);
     }
+}
+
+
+/* who has the certificate is told first, whether or not anybody waits */
+
+static void
+ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
+{
+    mdm_call_t            own, *call;
+    mdm_push_t            push;
+    ngx_mdm_apns_cert_t  *cert;
+
+    call = op->call;
+
+    if (call == NULL) {
+        ngx_memzero(&own, sizeof(mdm_call_t));
+        ngx_memzero(&push, sizeof(mdm_push_t));
+
+        call = &own;
+        call->push = &push;
+    }
+
+    ngx_mdm_apns_op_fill(op, call, reason);
+
+    cert = (op->topic != NULL) ? op->topic->cert : NULL;
+
+    if (cert != NULL && cert->ended != NULL && call->rc == MDM_CALL_OK) {
+        cert->ended(cert, call->push, op->old);
+    }
+
+    if (op->call == NULL) {
+        mdm_arena_destroy(call->reply_arena);
+        return;
+    }
+
+    op->call = NULL;
+    op->handler(call, op->data);
 }
 
 
@@ -217,11 +271,13 @@ ngx_mdm_apns_op_wait_handler(ngx_event_t *ev)
 {
     u_char             *p, text[64];
     ngx_str_t           reason;
+    mdm_call_t         *call;
     ngx_mdm_apns_op_t  *op;
 
     op = ev->data;
+    call = op->call;
 
-    if (op->ended) {
+    if (op->ended || call == NULL) {
         return;
     }
 
@@ -233,32 +289,24 @@ ngx_mdm_apns_op_wait_handler(ngx_event_t *ev)
 
     op->outcome = MDM_PUSH_PENDING;
 
-    ngx_mdm_apns_op_tell(op, &reason);
+    ngx_mdm_apns_op_fill(op, call, &reason);
+
+    op->call = NULL;
+    op->handler(call, op->data);
 }
 
 
 static void
-ngx_mdm_apns_op_tell(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
+ngx_mdm_apns_op_fill(ngx_mdm_apns_op_t *op, mdm_call_t *call,
+    ngx_str_t *reason)
 {
-    mdm_call_t  *call;
-
-    call = op->call;
-
-    if (call == NULL) {
-        return;
-    }
-
-    op->call = NULL;
-
-    ngx_mdm_apns_op_outcome(call, op->outcome, reason);
+    ngx_mdm_apns_refuse(call, op->outcome, reason, op->again);
 
     if (call->rc == MDM_CALL_OK && op->outcome == MDM_PUSH_ANSWERED
         && ngx_mdm_apns_op_answer(op, call->reply_arena, call->push) != MDM_OK)
     {
         call->rc = MDM_CALL_UNAVAILABLE;
     }
-
-    op->handler(call, op->data);
 }
 
 
@@ -290,14 +338,15 @@ ngx_mdm_apns_op_answer(ngx_mdm_apns_op_t *op, mdm_arena_t *arena,
 
 
 void
-ngx_mdm_apns_op_outcome(mdm_call_t *call, mdm_push_e outcome,
-    ngx_str_t *reason)
+ngx_mdm_apns_refuse(mdm_call_t *call, mdm_push_e outcome, ngx_str_t *reason,
+    ngx_uint_t again)
 {
     mdm_str_t    text;
     mdm_push_t  *push;
 
     push = call->push;
     push->outcome = outcome;
+    push->again = again;
 
     call->rc = MDM_CALL_OK;
     call->reply = NULL;

@@ -338,9 +338,22 @@ ngx_mdm_apns_peer_sent(ngx_mdm_peer_t *peer, ngx_uint_t all,
 
     conn = peer->data;
 
-    if (all) {
-        ngx_mdm_apns_conn_wake(conn);
+    if (!all || conn->session == NULL) {
+        return;
     }
+
+    if (ngx_mdm_apns_session_over(conn)) {
+
+        /* with a GOAWAY of ours: nothing will come that would tell */
+
+        conn->ending = 1;
+        conn->end = ngx_current_msec;
+
+        ngx_mdm_apns_conn_set_timer(conn);
+        return;
+    }
+
+    ngx_mdm_apns_conn_wake(conn);
 }
 
 
@@ -350,6 +363,7 @@ static void
 ngx_mdm_apns_peer_closed(ngx_mdm_peer_t *peer)
 {
     ngx_queue_t          *q;
+    ngx_mdm_apns_op_t    *op;
     ngx_mdm_apns_conn_t  *conn;
 
     conn = peer->data;
@@ -366,8 +380,15 @@ ngx_mdm_apns_peer_closed(ngx_mdm_peer_t *peer)
         q = ngx_queue_last(&conn->streams);
         ngx_queue_remove(q);
 
-        ngx_mdm_apns_op_again(ngx_queue_data(q, ngx_mdm_apns_op_t, queue),
-                              "the connection to APNs was lost");
+        op = ngx_queue_data(q, ngx_mdm_apns_op_t, queue);
+
+        /* where APNs has said nothing yet, it was not tried either */
+
+        if (!conn->settled) {
+            op->tries--;
+        }
+
+        ngx_mdm_apns_op_again(op, "the connection to APNs was lost");
     }
 
     conn->settled = 0;

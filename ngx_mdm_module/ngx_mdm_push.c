@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_push_copy.h"
+#include "ngx_mdm_push_stop.h"
 
 #include "mdm_push_expiry.h"
 
@@ -39,6 +40,8 @@ static ngx_mdm_push_tenant_t *ngx_mdm_push_tenant_create(
     ngx_mdm_store_t *store, mdm_str_t *name);
 static void ngx_mdm_push_tenant_drop(void);
 static void ngx_mdm_push_tenant_free(ngx_mdm_push_tenant_t *tenant);
+static ngx_int_t ngx_mdm_push_from_file(ngx_mdm_push_tenant_t *tenant,
+    ngx_str_t *topic);
 static ngx_uint_t ngx_mdm_push_wants(ngx_mdm_push_tenant_t *tenant,
     ngx_str_t *topic);
 static void ngx_mdm_push_read_end(ngx_mdm_push_tenant_t *tenant,
@@ -59,8 +62,9 @@ ngx_mdm_push_send(ngx_mdm_store_t *store, mdm_str_t *tenant, mdm_call_t *call,
     ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op)
 {
     ngx_int_t               rc;
-    ngx_str_t              *topic;
-    ngx_mdm_apns_cert_t    *file;
+    ngx_str_t              *topic, reason;
+    mdm_push_e              outcome;
+    ngx_uint_t              again;
     ngx_mdm_push_cert_t    *cert;
     ngx_mdm_push_tenant_t  *t;
 
@@ -70,14 +74,9 @@ ngx_mdm_push_send(ngx_mdm_store_t *store, mdm_str_t *tenant, mdm_call_t *call,
         return ngx_mdm_apns_push(NULL, call, handler, data, op);
     }
 
-    file = ngx_mdm_apns_cert(ngx_mdm_push.conf, (ngx_str_t *) tenant, topic);
-
-    if (file != NULL) {
-        return ngx_mdm_apns_push(file, call, handler, data, op);
-    }
-
     t = ngx_mdm_push_tenant(store, tenant);
-    if (t == NULL) {
+
+    if (t == NULL || ngx_mdm_push_from_file(t, topic) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -85,6 +84,11 @@ ngx_mdm_push_send(ngx_mdm_store_t *store, mdm_str_t *tenant, mdm_call_t *call,
 
     if (!ngx_mdm_push_wants(t, topic) && cert != NULL && cert->cert.key != NULL)
     {
+        if (ngx_mdm_push_holds(cert, &outcome, &reason, &again)) {
+            ngx_mdm_apns_refuse(call, outcome, &reason, again);
+            return NGX_DONE;
+        }
+
         return ngx_mdm_apns_push(&cert->cert, call, handler, data, op);
     }
 
@@ -103,6 +107,35 @@ ngx_mdm_push_send(ngx_mdm_store_t *store, mdm_str_t *tenant, mdm_call_t *call,
 
     } else {
         ngx_mdm_push_read_end(t, t->known);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the worker's own copy of a certificate that comes from a file */
+
+static ngx_int_t
+ngx_mdm_push_from_file(ngx_mdm_push_tenant_t *tenant, ngx_str_t *topic)
+{
+    ngx_uint_t             i;
+    ngx_mdm_apns_cert_t  **cert;
+    mdm_push_file_t       *file;
+
+    cert = ngx_mdm_push.conf->certs.elts;
+    file = ngx_mdm_push.conf->files.elts;
+
+    for (i = 0; i < ngx_mdm_push.conf->certs.nelts; i++) {
+
+        if (mdm_str_eq((mdm_str_t *) topic, &file[i].topic)
+            && mdm_str_eq((mdm_str_t *) &tenant->name, &file[i].tenant))
+        {
+            return (ngx_mdm_push_cert(tenant, topic) != NULL
+                    || ngx_mdm_push_cert_file(tenant, cert[i],
+                                              &file[i].sha256)
+                       != NULL)
+                   ? NGX_OK : NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -129,7 +162,8 @@ static void
 ngx_mdm_push_read_end(ngx_mdm_push_tenant_t *tenant, ngx_uint_t ok)
 {
     ngx_str_t             text;
-    ngx_uint_t            i, again;
+    mdm_push_e            outcome;
+    ngx_uint_t            i, again, ms;
     ngx_queue_t          *q, *next;
     const char           *why;
     ngx_mdm_push_cert_t  *cert;
@@ -146,7 +180,13 @@ ngx_mdm_push_read_end(ngx_mdm_push_tenant_t *tenant, ngx_uint_t ok)
         why = NULL;
 
         if (cert != NULL && cert->cert.key != NULL) {
+
             /* it is the one, or was some seconds ago */
+
+            if (ngx_mdm_push_holds(cert, &outcome, &text, &ms)) {
+                ngx_mdm_apns_parked_refuse(q, outcome, &text, ms);
+                continue;
+            }
 
         } else if (cert != NULL && cert->broken) {
             why = "the push certificate cannot be used, see the error log";
@@ -498,7 +538,7 @@ void
 ngx_mdm_push_exit_process(void)
 {
     ngx_uint_t              i;
-    ngx_queue_t            *q;
+    ngx_queue_t            *q, *cq;
     ngx_mdm_push_tenant_t  *tenant;
 
     if (ngx_mdm_push.conf == NULL) {
@@ -514,6 +554,14 @@ ngx_mdm_push_exit_process(void)
         tenant = ngx_queue_data(q, ngx_mdm_push_tenant_t, queue);
 
         ngx_mdm_push_read_abandon(tenant);
+
+        for (cq = ngx_queue_head(&tenant->certs);
+             cq != ngx_queue_sentinel(&tenant->certs);
+             cq = ngx_queue_next(cq))
+        {
+            ngx_mdm_push_stop_abandon(ngx_queue_data(cq, ngx_mdm_push_cert_t,
+                                                     queue));
+        }
 
         while (!ngx_queue_empty(&tenant->waiting)) {
             ngx_mdm_apns_parked_free(ngx_queue_head(&tenant->waiting));

@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_push_copy.h"
+#include "ngx_mdm_push_stop.h"
 #include "ngx_mdm_redis_resp.h"
 
 
@@ -23,7 +24,7 @@
 
 static ngx_int_t ngx_mdm_push_read_create(ngx_mdm_push_tenant_t *tenant);
 static ngx_int_t ngx_mdm_push_read_ask(ngx_mdm_push_tenant_t *tenant,
-    ngx_str_t *topic);
+    ngx_str_t *topic, ngx_uint_t wanted);
 static void ngx_mdm_push_read_run(ngx_mdm_push_tenant_t *tenant);
 static void ngx_mdm_push_read_handler(mdm_call_t *call, void *data);
 static void ngx_mdm_push_read_done(ngx_mdm_push_tenant_t *tenant);
@@ -31,6 +32,7 @@ static void ngx_mdm_push_read_log(ngx_mdm_push_tenant_t *tenant);
 static ngx_int_t ngx_mdm_push_read_topics(ngx_mdm_push_tenant_t *tenant);
 static ngx_int_t ngx_mdm_push_read_topic(ngx_mdm_push_tenant_t *tenant,
     mdm_push_topic_t *t);
+static void ngx_mdm_push_read_stops(ngx_mdm_push_tenant_t *tenant);
 static void ngx_mdm_push_read_gone(ngx_mdm_push_tenant_t *tenant);
 static ngx_mdm_push_cert_t *ngx_mdm_push_cert_create(
     ngx_mdm_push_tenant_t *tenant, mdm_str_t *topic);
@@ -150,7 +152,7 @@ ngx_mdm_push_read_create(ngx_mdm_push_tenant_t *tenant)
          q != ngx_queue_sentinel(&tenant->waiting);
          q = ngx_queue_next(q))
     {
-        if (ngx_mdm_push_read_ask(tenant, ngx_mdm_apns_parked_topic(q))
+        if (ngx_mdm_push_read_ask(tenant, ngx_mdm_apns_parked_topic(q), 1)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -163,7 +165,7 @@ ngx_mdm_push_read_create(ngx_mdm_push_tenant_t *tenant)
     {
         cert = ngx_queue_data(q, ngx_mdm_push_cert_t, queue);
 
-        if (ngx_mdm_push_read_ask(tenant, &cert->cert.topic) != NGX_OK) {
+        if (ngx_mdm_push_read_ask(tenant, &cert->cert.topic, 0) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -175,7 +177,8 @@ ngx_mdm_push_read_create(ngx_mdm_push_tenant_t *tenant)
 /* each topic once, and not too many */
 
 static ngx_int_t
-ngx_mdm_push_read_ask(ngx_mdm_push_tenant_t *tenant, ngx_str_t *topic)
+ngx_mdm_push_read_ask(ngx_mdm_push_tenant_t *tenant, ngx_str_t *topic,
+    ngx_uint_t wanted)
 {
     ngx_uint_t            i;
     mdm_push_known_t     *known;
@@ -197,11 +200,17 @@ ngx_mdm_push_read_ask(ngx_mdm_push_tenant_t *tenant, ngx_str_t *topic)
 
     known = &refresh->known[refresh->nknown++];
 
+    known->wanted = wanted;
+
     cert = ngx_mdm_push_cert(tenant, topic);
 
     if (cert != NULL && cert->cert.key != NULL) {
         known->sha256.data = cert->sha256;
         known->sha256.len = sizeof(cert->sha256);
+        known->file = cert->file;
+        known->wanted |= cert->wanted;
+
+        cert->wanted = 0;
     }
 
     /* who is parked may be told meanwhile, and be freed */
@@ -402,6 +411,7 @@ ngx_mdm_push_read_topics(ngx_mdm_push_tenant_t *tenant)
     tenant->ntopics = refresh->ntopics;
 
     ngx_mdm_push_read_gone(tenant);
+    ngx_mdm_push_read_stops(tenant);
 
     return NGX_OK;
 }
@@ -447,6 +457,10 @@ ngx_mdm_push_read_topic(ngx_mdm_push_tenant_t *tenant, mdm_push_topic_t *t)
     cert->cert.not_after = (time_t) t->not_after;
     ngx_memcpy(cert->sha256, t->sha256.data, sizeof(cert->sha256));
 
+    /* what the old one met says nothing of this one */
+
+    ngx_memzero(&cert->memory, sizeof(mdm_push_memory_t));
+
     if (old != NULL) {
         ngx_log_error(NGX_LOG_NOTICE, tenant->log, 0,
                       "mdm push: topic \"%V\" of tenant \"%V\" has another "
@@ -457,6 +471,45 @@ ngx_mdm_push_read_topic(ngx_mdm_push_tenant_t *tenant, mdm_push_topic_t *t)
     ngx_mdm_apns_key_release(old);
 
     return NGX_OK;
+}
+
+
+/* what is said since it was asked for is newer */
+
+static void
+ngx_mdm_push_read_stops(ngx_mdm_push_tenant_t *tenant)
+{
+    ngx_uint_t            i;
+    ngx_queue_t          *q;
+    mdm_push_topic_t     *t;
+    ngx_mdm_push_cert_t  *cert;
+
+    for (q = ngx_queue_head(&tenant->certs);
+         q != ngx_queue_sentinel(&tenant->certs);
+         q = ngx_queue_next(q))
+    {
+        cert = ngx_queue_data(q, ngx_mdm_push_cert_t, queue);
+
+        if (cert->exchange != NULL
+            || (ngx_msec_int_t) (tenant->begun - cert->said) < 0)
+        {
+            continue;
+        }
+
+        cert->stopped = 0;
+        cert->probe = 0;
+
+        for (i = 0; i < tenant->refresh.ntopics; i++) {
+            t = &tenant->refresh.topics[i];
+
+            if (t->stop.len != 0
+                && mdm_str_eq(&t->topic, (mdm_str_t *) &cert->cert.topic))
+            {
+                ngx_mdm_push_stopped(cert, &t->stop);
+                cert->probe = (t->probe != 0);
+            }
+        }
+    }
 }
 
 
@@ -475,7 +528,7 @@ ngx_mdm_push_read_gone(ngx_mdm_push_tenant_t *tenant)
     {
         cert = ngx_queue_data(q, ngx_mdm_push_cert_t, queue);
 
-        if (ngx_mdm_push_has(tenant, &cert->cert.topic)) {
+        if (cert->file || ngx_mdm_push_has(tenant, &cert->cert.topic)) {
             continue;
         }
 
@@ -506,7 +559,43 @@ ngx_mdm_push_cert_create(ngx_mdm_push_tenant_t *tenant, mdm_str_t *topic)
     cert->cert.topic.len = topic->len;
     ngx_memcpy(cert->topic, topic->data, topic->len);
 
+    cert->tenant = tenant;
+    cert->cert.ended = ngx_mdm_push_ended;
+    cert->said = tenant->begun;
+
     ngx_queue_insert_tail(&tenant->certs, &cert->queue);
+
+    return cert;
+}
+
+
+/* what is in the configuration stays as it is */
+
+ngx_mdm_push_cert_t *
+ngx_mdm_push_cert_file(ngx_mdm_push_tenant_t *tenant,
+    const ngx_mdm_apns_cert_t *file, const mdm_str_t *sha256)
+{
+    mdm_str_t             topic;
+    ngx_mdm_apns_key_t   *key;
+    ngx_mdm_push_cert_t  *cert;
+
+    key = ngx_mdm_apns_key_copy(file->key, tenant->log);
+    if (key == NULL) {
+        return NULL;
+    }
+
+    ngx_mdm_str_copy(&topic, &file->topic);
+
+    cert = ngx_mdm_push_cert_create(tenant, &topic);
+    if (cert == NULL) {
+        ngx_mdm_apns_key_release(key);
+        return NULL;
+    }
+
+    cert->file = 1;
+    cert->cert.key = key;
+    cert->cert.not_after = file->not_after;
+    ngx_memcpy(cert->sha256, sha256->data, sizeof(cert->sha256));
 
     return cert;
 }

@@ -14,7 +14,9 @@
 #include <ngx_core.h>
 
 #include "mdm_exchange_secret.h"
+#include "mdm_push_memory.h"
 #include "mdm_push_refresh.h"
+#include "mdm_push_stop.h"
 #include "mdm_quote.h"
 #include "ngx_mdm_push.h"
 #include "ngx_mdm_redis.h"
@@ -27,19 +29,40 @@
 #define NGX_MDM_PUSH_TOPIC  MDM_QUOTE_LEN
 
 
+typedef struct ngx_mdm_push_tenant_s  ngx_mdm_push_tenant_t;
+
+
 /* a topic that this worker has pushed to */
 
 typedef struct {
-    ngx_queue_t               queue;
+    /* first, to be found by it */
     ngx_mdm_apns_cert_t       cert;
+
+    ngx_queue_t               queue;
+    ngx_mdm_push_tenant_t    *tenant;
     u_char                    sha256[64];  /* of cert.key */
-    ngx_uint_t                broken;      /* 1: there is one that cannot be
+    mdm_push_memory_t         memory;
+
+    size_t                    reason;      /* of "stopped" */
+    u_char                    text[NGX_MDM_PEER_REASON];
+
+    mdm_exchange_t           *exchange;    /* it is being said in Redis */
+    ngx_mdm_redis_op_t       *op;
+    mdm_push_stop_t           saying;
+    ngx_msec_t                said;        /* when that had ended */
+
+    unsigned                  broken:1;    /* there is one that cannot be
                                               used */
+    unsigned                  file:1;      /* it comes from a file */
+    unsigned                  stopped:1;   /* APNs takes no push of it */
+    unsigned                  probe:1;     /* one may be tried all the same */
+    unsigned                  wanted:1;    /* there is one to be tried */
+
     u_char                    topic[1];
 } ngx_mdm_push_cert_t;
 
 
-typedef struct {
+struct ngx_mdm_push_tenant_s {
     /* the fourth field is a socket for a timer's debug line */
     ngx_queue_t               queue;       /* among all, those that were used
                                               last at the end */
@@ -74,7 +97,7 @@ typedef struct {
     ngx_str_t                 last;        /* topic of the last one */
 
     unsigned                  known:1;     /* it could be read the last time */
-} ngx_mdm_push_tenant_t;
+};
 
 
 /* it was read, or could not be */
@@ -95,6 +118,13 @@ void ngx_mdm_push_read_abandon(ngx_mdm_push_tenant_t *tenant);
 /* that of a topic that was read with its key; NULL: there is none */
 ngx_mdm_push_cert_t *ngx_mdm_push_cert(ngx_mdm_push_tenant_t *tenant,
     ngx_str_t *topic);
+
+/*
+ * That of a file, which is copied, with what "ended" is to be told; NULL: no
+ * memory.
+ */
+ngx_mdm_push_cert_t *ngx_mdm_push_cert_file(ngx_mdm_push_tenant_t *tenant,
+    const ngx_mdm_apns_cert_t *file, const mdm_str_t *sha256);
 
 /* 1 if there is one in Redis */
 ngx_uint_t ngx_mdm_push_has(ngx_mdm_push_tenant_t *tenant, ngx_str_t *topic);

@@ -147,7 +147,7 @@ device('G')->checkout;
 # what APNs says
 
 for my $case ([ 410, 'Unregistered' ], [ 400, 'BadDeviceToken' ],
-              [ 403, 'Forbidden' ], [ 429, 'TooManyRequests' ],
+              [ 429, 'TooManyRequests' ],
               [ 500, 'InternalServerError' ], [ 503, 'Shutdown' ],
               [ 413, 'PayloadTooLarge' ], [ 404, 'BadPath' ])
 {

@@ -84,7 +84,8 @@ sub fails {
     like(error_of($r, $_), $error, "$what: $_ hears why") for 'D1', 'D2';
     like(error_of(push_to('D3'), 'D3'), $error, "$what: again");
 
-    my @lines = grep { /mdm push: topic/ } split /\n/, $t->log($from);
+    my @lines = grep { /mdm push: topic .* cannot be pushed to/ }
+                split /\n/, $t->log($from);
 
     is(scalar @lines, 1, "$what: one line in the log") or diag(@lines);
     like($lines[0] // '', qr/\[$level\].*\Q$topic\E" cannot be pushed to, .*$log/,
@@ -111,6 +112,7 @@ sub recovers {
 sub fresh {
     my (%o) = @_;
 
+    $t->redis(DEL => "mdm:{default/push}:s:$topic");
     $t->reload(http => $apns->conf($cert) . $wait, %o);
     $t->wait_old_workers(20);
     $apns->clear;
@@ -204,7 +206,7 @@ for my $why (qw(expired revoked)) {
     $apns->tell("client $why");
     fails("our certificate is $why",
           qr/^topic "\Q$topic\E" is stopped: it refuses our certificate: TLS alert "certificate $why"$/,
-          'alert', qr/TLS alert "certificate $why"/);
+          'error', qr/TLS alert "certificate $why"/);
 
     my $n = $apns->stat->{accepted};
 

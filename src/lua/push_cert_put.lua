@@ -23,7 +23,7 @@ end
 
 redis.call('HSET', name, 'cert', cert, 'key', key, 'not_after', not_after,
            'sha256', sha256, 'time', clock(), 'by', who)
-redis.call('HDEL', name, 'stop', 'since', 'told')
+redis.call('HDEL', name, 'stop', 'since', 'probe', 'told')
 redis.call('ZADD', P .. ':topics', not_after, topic)
 
 event(P, limit, 'api.PushCertificate', topic,

@@ -151,6 +151,8 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "push_done", "[(i)*]" },
     { "push_get", "[(isss)*]" },
     { "push_grant", "[ii]" },
+    { "push_probe", "[i]" },
+    { "push_stop", "[i]" },
     { "push_take", "[i(sssss)*]" },
     { "push_topics", "[(s)*]" },
     { "queue_clear", "[ii(i)*]" },

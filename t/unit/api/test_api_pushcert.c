@@ -12,6 +12,7 @@
 #include "api_redis.h"
 #include "mdm_push_job.h"
 #include "mdm_push_refresh.h"
+#include "mdm_push_stop.h"
 #include "push_pem.h"
 
 
@@ -389,6 +390,8 @@ job(mdm_step_pt step, void *ctx, int64_t now)
 static void
 refresh(mdm_push_refresh_t *r, mdm_push_known_t *known, const char *sha256)
 {
+    memset(known, 0, 2 * sizeof(mdm_push_known_t));
+
     mdm_str_set(&known[0].topic, T);
     known[0].sha256.data = (u_char *) sha256;
     known[0].sha256.len = strlen(sha256);
@@ -466,6 +469,186 @@ test_refresh(void **state)
     refresh(&r, known, sha256);
     assert_true(mdm_str_is(&r.topics[0].stop, "Forbidden"));
     assert_int_equal(r.topics[0].since, 7);
+}
+
+
+/* what job says: whether that was news; "" goes on */
+
+static mdm_uint_t
+stop(const char *sha256, mdm_uint_t file, const char *reason)
+{
+    mdm_push_stop_t  s;
+
+    memset(&s, 0, sizeof(mdm_push_stop_t));
+
+    mdm_str_set(&s.topic, T);
+    s.sha256.data = (u_char *) sha256;
+    s.sha256.len = strlen(sha256);
+    s.file = file;
+    s.reason.data = (u_char *) reason;
+    s.reason.len = strlen(reason);
+
+    job(mdm_push_stop_step, &s, NOW);
+
+    assert_int_equal(x->status, 200);
+
+    return s.news;
+}
+
+
+/* the state of T for a worker that has something to push */
+
+static mdm_push_topic_t
+wanted(mdm_push_refresh_t *r, const char *sha256, mdm_uint_t file)
+{
+    static mdm_push_known_t  known;
+
+    memset(&known, 0, sizeof(mdm_push_known_t));
+
+    mdm_str_set(&known.topic, T);
+    known.sha256.data = (u_char *) sha256;
+    known.sha256.len = strlen(sha256);
+    known.wanted = 1;
+    known.file = file;
+
+    memset(r, 0, sizeof(*r));
+    r->known = &known;
+    r->nknown = 1;
+
+    job(mdm_push_refresh_step, r, NOW);
+
+    assert_int_equal(x->status, 200);
+
+    if (r->ntopics == 0) {
+        r->topics = mdm_arena_zalloc(x->arena, sizeof(mdm_push_topic_t));
+    }
+
+    return r->topics[0];
+}
+
+
+static void
+test_stop(void **state)
+{
+    char                 sha256[65];
+    json_t              *data;
+    mdm_push_topic_t     t;
+    mdm_push_refresh_t   r;
+
+    (void) state;
+
+    assert_int_equal(stop("aa", 0, "403 BadCertificate"), 0);
+
+    pem = push_pem(T, NOW - DAY, NOW + 365 * DAY);
+    assert_int_equal(put(pem), 200);
+    strcpy(sha256, field(T, "sha256"));
+
+    /* once, however many find out; another certificate is another matter */
+
+    assert_int_equal(stop("aa", 0, "403 BadCertificate"), 0);
+    assert_int_equal(stop(sha256, 0, "403 BadCertificate"), 1);
+
+    data = newest("push.TopicStopped");
+    assert_string_equal(json_string_value(json_object_get(data, "reason")),
+                        "403 BadCertificate");
+    assert_string_equal(json_string_value(json_object_get(data, "cert")),
+                        sha256);
+    json_decref(data);
+
+    assert_int_equal(stop(sha256, 0, "403 Forbidden"), 0);
+
+    (void) run(MDM_GET, "/v1/pushcert?topic=" T, "");
+    says("state", "stopped");
+    says("stopped/reason", "403 BadCertificate");
+
+    /* one probe in five minutes */
+
+    t = wanted(&r, sha256, 0);
+    assert_true(mdm_str_is(&t.stop, "403 BadCertificate"));
+    assert_int_equal(t.probe, 0);
+
+    freeReplyObject(mdm_unit_redis_command(redis, "HINCRBY " P ":c:" T
+                                           " probe -300"));
+    assert_int_equal(wanted(&r, sha256, 0).probe, 1);
+    assert_int_equal(wanted(&r, sha256, 0).probe, 0);
+
+    /* a clock that was ahead */
+
+    freeReplyObject(mdm_unit_redis_command(redis, "HINCRBY " P ":c:" T
+                                           " probe 9999"));
+    assert_int_equal(wanted(&r, sha256, 0).probe, 1);
+
+    assert_int_equal(stop("aa", 0, ""), 0);
+    assert_int_equal(stop(sha256, 0, ""), 1);
+    json_decref(newest("push.TopicResumed"));
+    assert_int_equal(stop(sha256, 0, ""), 0);
+
+    (void) run(MDM_GET, "/v1/pushcert?topic=" T, "");
+    says("state", "ok");
+
+    /* a renewed certificate */
+
+    assert_int_equal(stop(sha256, 0, "403 Forbidden"), 1);
+    pem2 = push_pem(T, NOW - DAY, NOW + 366 * DAY);
+    assert_int_equal(put(pem2), 200);
+    assert_string_equal(field(T, "stop"), "");
+    assert_string_equal(field(T, "probe"), "");
+    assert_int_equal(stop(sha256, 0, "403 Forbidden"), 0);
+}
+
+
+/* of a certificate that comes from a file, of which Redis has nothing else */
+
+static void
+test_stop_file(void **state)
+{
+    json_t              *data;
+    mdm_push_file_t      file;
+    mdm_push_topic_t     t;
+    mdm_push_refresh_t   r;
+
+    (void) state;
+
+    memset(&file, 0, sizeof(mdm_push_file_t));
+    mdm_str_set(&file.tenant, "default");
+    mdm_str_set(&file.topic, T);
+    mdm_str_set(&file.sha256, "aa");
+    file.not_after = NOW + 365 * DAY;
+
+    settings.push_files = &file;
+    settings.npush_files = 1;
+
+    (void) run(MDM_GET, "/v1/pushcert?topic=" T, "");
+    says("state", "ok");
+
+    assert_int_equal(stop("aa", 1, "400 TopicDisallowed"), 1);
+    assert_int_equal(stop("aa", 1, "400 TopicDisallowed"), 0);
+
+    data = newest("push.TopicStopped");
+    json_decref(data);
+
+    t = wanted(&r, "aa", 1);
+    assert_true(mdm_str_is(&t.stop, "400 TopicDisallowed"));
+    assert_int_equal(t.probe, 0);
+
+    (void) run(MDM_GET, "/v1/pushcert?topic=" T, "");
+    says("state", "stopped");
+    says("stopped/reason", "400 TopicDisallowed");
+    (void) run(MDM_GET, "/v1/pushcerts", "");
+    says("pushcerts/0/state", "stopped");
+
+    /* a host whose file has another one already */
+
+    assert_int_equal(wanted(&r, "bb", 1).stop.len, 0);
+    assert_int_equal(stop("bb", 1, "400 BadTopic"), 1);
+    assert_int_equal(wanted(&r, "aa", 1).stop.len, 0);
+
+    assert_int_equal(stop("bb", 1, ""), 1);
+    assert_int_equal(wanted(&r, "bb", 1).stop.len, 0);
+    assert_int_equal(mdm_unit_redis_int(redis, "EXISTS " P ":s:" T), 0);
+
+    settings.push_files = NULL;
+    settings.npush_files = 0;
 }
 
 
@@ -588,6 +771,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_warnings, begin, end),
         cmocka_unit_test_setup_teardown(test_refresh, begin, end),
         cmocka_unit_test_setup_teardown(test_refresh_broken, begin, end),
+        cmocka_unit_test_setup_teardown(test_stop, begin, end),
+        cmocka_unit_test_setup_teardown(test_stop_file, begin, end),
         cmocka_unit_test_setup_teardown(test_expiry, begin, end)
     };
 
