@@ -10,6 +10,7 @@ use warnings;
 
 use lib 't/lib';
 use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use MDM;
@@ -63,5 +64,36 @@ my $full = '{"StatusItems":{"n":1e999},"FullReport":true}';
 
 ok_status($full, 'a full one');
 is_deeply(doc(), { n => '1e999' }, 'is all there is');
+
+# The push token that the device reports is held against that of its last
+# TokenUpdate.  What is no token at all says nothing.
+
+my ($partition) = map { s/:e:ODD-1$//r } @{$t->redis('KEYS', 'mdm:*:e:ODD-1')};
+
+sub differs {
+    return scalar grep { $_ eq 'push.TokenDiffers' }
+        map { @{$_->[1]} } @{$t->redis('XRANGE', "$partition:events", '-', '+')};
+}
+
+my $token = $t->redis('HGET', "$partition:e:ODD-1", 'token');
+
+for my $case (
+    [ 'the same token', encode_base64($token, ''), 0 ],
+    [ 'another token', encode_base64("$token\xff\xfe", ''), 1 ],
+    [ 'no base64', '???', 0 ],
+    [ 'an empty one', '', 0 ],
+) {
+    my ($name, $said, $events) = @$case;
+    my $before = differs();
+
+    ok_status(qq({"StatusItems":{"mdm":{"push-token":"$said"}},"Errors":[]}),
+              $name);
+    is(differs() - $before, $events, "$name: events");
+}
+
+like($t->log, qr/the push token that "ODD-1" reports is not that of its last/,
+     'and a log line');
+unlike($t->log, qr/\Q${\encode_base64("$token\xff\xfe", '')}/,
+       'without the token');
 
 $t->finish;

@@ -21,6 +21,10 @@ static void mdm_api_enrollment_state(mdm_json_out_t *j,
     const mdm_reply_t *own);
 static void mdm_api_enrollment_counts(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *counts);
+static void mdm_api_enrollment_push(mdm_json_out_t *j,
+    const mdm_reply_t *push);
+static void mdm_api_enrollment_push(mdm_json_out_t *j,
+    const mdm_reply_t *push);
 static mdm_uint_t mdm_api_enrollment_has(mdm_exchange_t *x,
     const mdm_reply_t *counts, size_t i);
 static void mdm_api_enrollment_device(mdm_json_out_t *j,
@@ -142,6 +146,8 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     mdm_api_enrollment_channel(&j, own);
     mdm_api_enrollment_state(&j, own);
     mdm_api_enrollment_counts(x, &j, counts);
+    mdm_api_enrollment_push(&j, mdm_reply_at(reply,
+                                             MDM_RET_ENROLLMENT_GET_PUSH));
 
     mdm_json_open(&j, "users", '[');
 
@@ -247,6 +253,50 @@ mdm_api_enrollment_counts(mdm_exchange_t *x, mdm_json_out_t *j,
     {
         mdm_json_bool(j, "unlock_token_withheld", 1);
     }
+}
+
+
+/* why a queue does not move */
+
+static void
+mdm_api_enrollment_push(mdm_json_out_t *j, const mdm_reply_t *push)
+{
+    int64_t    tries;
+    mdm_str_t  s;
+
+    mdm_json_open(j, "push", '{');
+
+    s = mdm_reply_str(push, MDM_RET_ENROLLMENT_GET_PUSH_LAST);
+    mdm_json_opt_time(j, "last", &s);
+
+    s = mdm_reply_str(push, MDM_RET_ENROLLMENT_GET_PUSH_RESULT);
+    mdm_json_opt_str(j, "result", &s);
+
+    s = mdm_reply_str(push, MDM_RET_ENROLLMENT_GET_PUSH_TRIES);
+
+    if (mdm_atoi(&s, &tries) == MDM_OK) {
+        mdm_json_int(j, "tries", tries);
+    }
+
+    s = mdm_reply_str(push, MDM_RET_ENROLLMENT_GET_PUSH_NEXT);
+    mdm_json_opt_time(j, "next", &s);
+
+    s = mdm_reply_str(push, MDM_RET_ENROLLMENT_GET_PUSH_REASON);
+
+    if (s.len != 0) {
+        mdm_json_open(j, "dead", '{');
+        mdm_json_str(j, "reason", &s);
+
+        s = mdm_reply_str(push, MDM_RET_ENROLLMENT_GET_PUSH_SINCE);
+        mdm_json_opt_time(j, "since", &s);
+        mdm_json_close(j, '}');
+    }
+
+    if (mdm_reply_int(push, MDM_RET_ENROLLMENT_GET_PUSH_ERASED, 0) != 0) {
+        mdm_json_bool(j, "erased", 1);
+    }
+
+    mdm_json_close(j, '}');
 }
 
 

@@ -18,6 +18,9 @@
 
 #define MDM_API_QUERY_OFFSET  1000000000
 
+/* lists of a filter, as the script takes them */
+#define MDM_API_QUERY_LISTS   7
+
 
 typedef struct {
     mdm_uint_t                by_id;       /* the filter names ids */
@@ -40,6 +43,8 @@ typedef struct {
     mdm_uint_t                nfilter;
     mdm_str_t                 enabled;     /* "", "0" or "1" */
     mdm_str_t                 supervised;  /* the same */
+    mdm_str_t                 push_dead;   /* the same */
+    mdm_uint_t                assigned;    /* sets or tags are asked for */
     mdm_uint_t                include_cert;
     mdm_uint_t                include_unlock;
 

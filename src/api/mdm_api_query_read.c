@@ -27,23 +27,31 @@ static mdm_int_t mdm_api_query_serial_args(mdm_exchange_t *x,
 static mdm_int_t mdm_api_query_no_serial(mdm_exchange_t *x);
 static mdm_int_t mdm_api_query_bool(mdm_exchange_t *x, json_t *object,
     const char *path, const char *key, mdm_int_t *value);
+static mdm_int_t mdm_api_query_flag(mdm_exchange_t *x, json_t *filter,
+    const char *key, mdm_str_t *flag);
+static mdm_int_t mdm_api_query_assigned(mdm_exchange_t *x, mdm_api_query_t *q,
+    mdm_str_t *name, mdm_uint_t i);
 
 
 /* in the order in which the script takes them */
 
-#define MDM_API_QUERY_LISTS   5
 #define MDM_API_QUERY_SERIALS 1
+#define MDM_API_QUERY_SETS    5            /* and tags behind them */
 
-static const char  *mdm_api_query_lists[] = {
-    "types", "serials", "user_short_names", "os_versions", "models"
+static const char  *mdm_api_query_lists[MDM_API_QUERY_LISTS] = {
+    "types", "serials", "user_short_names", "os_versions", "models", "sets",
+    "tags"
 };
+
+/* sets, and tags, that a script looks for in each assignment */
+#define MDM_API_QUERY_NAMES   32
 
 
 static const char  *mdm_api_query_keys[] = { "filter", "options", NULL };
 
 static const char  *mdm_api_query_filter_keys[] = {
     "ids", "serials", "user_short_names", "types", "enabled", "os_versions",
-    "models", "supervised", NULL
+    "models", "supervised", "push_dead", "sets", "tags", NULL
 };
 
 static const char  *mdm_api_query_option_keys[] = {
@@ -150,7 +158,7 @@ static mdm_int_t
 mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
 {
     json_t      *list[MDM_API_QUERY_LISTS];
-    mdm_int_t    rc, enabled, supervised;
+    mdm_int_t    rc;
     mdm_uint_t   i, n;
 
     rc = mdm_api_query_object(x, filter, "filter.",
@@ -159,26 +167,18 @@ mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
         return rc;
     }
 
-    enabled = -1;
+    rc = mdm_api_query_flag(x, filter, "enabled", &q->enabled);
 
-    rc = mdm_api_query_bool(x, filter, "filter", "enabled", &enabled);
+    if (rc == MDM_OK) {
+        rc = mdm_api_query_flag(x, filter, "supervised", &q->supervised);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_query_flag(x, filter, "push_dead", &q->push_dead);
+    }
+
     if (rc != MDM_OK) {
         return rc;
-    }
-
-    if (enabled != -1) {
-        q->enabled = mdm_api_flag((mdm_uint_t) enabled);
-    }
-
-    supervised = -1;
-
-    rc = mdm_api_query_bool(x, filter, "filter", "supervised", &supervised);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    if (supervised != -1) {
-        q->supervised = mdm_api_flag((mdm_uint_t) supervised);
     }
 
     rc = mdm_api_query_id_list(x, q, json_object_get(filter, "ids"));
@@ -222,13 +222,33 @@ mdm_api_query_filter(mdm_exchange_t *x, mdm_api_query_t *q, json_t *filter)
 }
 
 
+/* as the script takes it: empty, if it is not there */
+
+static mdm_int_t
+mdm_api_query_flag(mdm_exchange_t *x, json_t *filter, const char *key,
+    mdm_str_t *flag)
+{
+    mdm_int_t  rc, value;
+
+    value = -1;
+
+    rc = mdm_api_query_bool(x, filter, "filter", key, &value);
+
+    if (rc == MDM_OK && value != -1) {
+        *flag = mdm_api_flag((mdm_uint_t) value);
+    }
+
+    return rc;
+}
+
+
 /* adds the size of a list */
 
 static mdm_int_t
 mdm_api_query_size(mdm_exchange_t *x, json_t *list, const char *name,
     mdm_uint_t *n)
 {
-    size_t  i, size;
+    size_t  i, size, most;
 
     if (list == NULL || json_is_null(list)) {
         return MDM_OK;
@@ -241,10 +261,13 @@ mdm_api_query_size(mdm_exchange_t *x, json_t *list, const char *name,
 
     size = json_array_size(list);
 
-    if (size > x->settings->api_ids) {
+    most = (name == mdm_api_query_lists[MDM_API_QUERY_SETS]
+            || name == mdm_api_query_lists[MDM_API_QUERY_SETS + 1])
+           ? MDM_API_QUERY_NAMES : x->settings->api_ids;
+
+    if (size > most) {
         return mdm_exchange_refuse(x, 400, "filter.%s: at most %lu are "
-                                   "allowed", name,
-                                   (unsigned long) x->settings->api_ids);
+                                   "allowed", name, (unsigned long) most);
     }
 
     for (i = 0; i < size; i++) {
@@ -301,10 +324,38 @@ mdm_api_query_list(mdm_exchange_t *x, mdm_api_query_t *q, json_t *list,
             }
         }
 
+        for (k = MDM_API_QUERY_SETS; k < MDM_API_QUERY_LISTS; k++) {
+
+            if (name == mdm_api_query_lists[k]
+                && mdm_api_query_assigned(x, q, p, k) != MDM_OK)
+            {
+                return MDM_ERROR;
+            }
+        }
+
         p++;
     }
 
     return MDM_OK;
+}
+
+
+/* the field that an assignment has of the set or tag */
+
+static mdm_int_t
+mdm_api_query_assigned(mdm_exchange_t *x, mdm_api_query_t *q, mdm_str_t *name,
+    mdm_uint_t i)
+{
+    mdm_str_t  key;
+
+    q->assigned = 1;
+
+    if (mdm_key_id(x->arena, &key, name) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(x->arena, name, "%c:%.*s",
+                      (i == MDM_API_QUERY_SETS) ? 's' : 't', mdm_fmt(&key));
 }
 
 

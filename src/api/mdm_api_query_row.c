@@ -11,7 +11,9 @@
 #include "mdm_exchange_secret.h"
 
 
-#define MDM_API_QUERY_IDS        "500"    /* looked at by a script */
+/* looked at by a script, and where each assignment has to be read */
+#define MDM_API_QUERY_IDS        "500"
+#define MDM_API_QUERY_ASSIGNED   "100"
 
 
 static void mdm_api_query_device(mdm_json_out_t *j, const mdm_reply_t *row,
@@ -75,6 +77,11 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
 
     mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_MOST], MDM_API_QUERY_IDS);
 
+    if (q->assigned) {
+        mdm_str_set(&args[MDM_ARG_ENROLLMENT_QUERY_MOST],
+                    MDM_API_QUERY_ASSIGNED);
+    }
+
     if (mdm_api_number(x, &args[MDM_ARG_ENROLLMENT_QUERY_ROWS], (int64_t) rows)
         != MDM_OK)
     {
@@ -86,6 +93,7 @@ mdm_api_query_args(mdm_exchange_t *x, mdm_api_query_t *q, mdm_uint_t i,
     args[MDM_ARG_ENROLLMENT_QUERY_TOKEN] = mdm_api_flag(q->include_unlock);
 
     args[MDM_ARG_ENROLLMENT_QUERY_SUPERVISED] = q->supervised;
+    args[MDM_ARG_ENROLLMENT_QUERY_PUSH_DEAD] = q->push_dead;
 
     args += MDM_ARG_ENROLLMENT_QUERY_FILTERS;
 

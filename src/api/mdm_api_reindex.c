@@ -12,7 +12,6 @@
 
 #define MDM_API_REINDEX_IDS     "200"   /* looked at by a script */
 #define MDM_API_REINDEX_ROUNDS  64      /* of an exchange: some MB */
-#define MDM_API_REINDEX_LISTS   5       /* of a filter, all empty */
 
 enum {
     MDM_API_REINDEX_BEGIN = 0,
@@ -81,7 +80,7 @@ mdm_api_reindex_scan(mdm_exchange_t *x)
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_enrollment_query, &tag,
-                             MDM_API_REINDEX_LISTS);
+                             MDM_API_QUERY_LISTS);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -98,7 +97,7 @@ mdm_api_reindex_scan(mdm_exchange_t *x)
 
     args += MDM_ARG_ENROLLMENT_QUERY_FILTERS;
 
-    for (i = 0; i < MDM_API_REINDEX_LISTS; i++) {
+    for (i = 0; i < MDM_API_QUERY_LISTS; i++) {
         mdm_str_set(&args[i], "0");
     }
 

@@ -276,6 +276,7 @@ mdm_api_release_find_call(mdm_exchange_t *x, mdm_api_query_t *q,
     args[MDM_ARG_ENROLLMENT_QUERY_TOKEN] = mdm_api_flag(0);
 
     args[MDM_ARG_ENROLLMENT_QUERY_SUPERVISED] = q->supervised;
+    args[MDM_ARG_ENROLLMENT_QUERY_PUSH_DEAD] = q->push_dead;
 
     args += MDM_ARG_ENROLLMENT_QUERY_FILTERS;
 

@@ -22,6 +22,8 @@ static mdm_int_t mdm_ddm_status_read(mdm_exchange_t *x, const mdm_str_t *data,
 static void mdm_ddm_status_odd(mdm_exchange_t *x,
     const mdm_ddm_report_t *report);
 static mdm_uint_t mdm_ddm_status_facts(const mdm_ddm_report_t *report);
+static mdm_int_t mdm_ddm_status_token(mdm_arena_t *arena,
+    const mdm_ddm_report_t *report, mdm_str_t *token);
 static mdm_int_t mdm_ddm_status_raw(mdm_exchange_t *x, const mdm_str_t *data,
     mdm_ddm_store_t *store);
 static mdm_int_t mdm_ddm_status_names(mdm_exchange_t *x,
@@ -59,7 +61,8 @@ mdm_ddm_status_begin(mdm_exchange_t *x)
 
     if (mdm_ddm_status_read(x, &data, report) != MDM_OK
         || mdm_ddm_client_read(x->arena, &report->client, &client) != MDM_OK
-        || mdm_ddm_client_digest(x->arena, &client, &store->client) != MDM_OK)
+        || mdm_ddm_client_digest(x->arena, &client, &store->client) != MDM_OK
+        || mdm_ddm_status_token(x->arena, report, &store->token) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -183,6 +186,46 @@ mdm_ddm_status_facts(const mdm_ddm_report_t *report)
     }
 
     return 0;
+}
+
+
+/* the item mdm.push-token: data, so base64; what is none says nothing */
+
+static mdm_int_t
+mdm_ddm_status_token(mdm_arena_t *arena, const mdm_ddm_report_t *report,
+    mdm_str_t *token)
+{
+    mdm_int_t   rc;
+    mdm_str_t   text;
+    mdm_uint_t  i;
+
+    for (i = 0; i < report->nvalues; i++) {
+
+        if (mdm_str_is(&report->values[i].place, "mdm.push-token")) {
+            break;
+        }
+    }
+
+    if (i == report->nvalues) {
+        return MDM_OK;
+    }
+
+    text = report->values[i].json;
+
+    if (text.len < 2 || text.data[0] != '"') {
+        return MDM_OK;
+    }
+
+    text.data++;
+    text.len -= 2;
+
+    rc = mdm_unbase64(arena, token, &text);
+
+    if (rc == MDM_DECLINED) {
+        token->len = 0;
+    }
+
+    return (rc == MDM_ERROR) ? MDM_ERROR : MDM_OK;
 }
 
 

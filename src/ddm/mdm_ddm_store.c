@@ -50,6 +50,7 @@ static mdm_int_t mdm_ddm_store_lists(mdm_exchange_t *x, mdm_str_t *args,
 static mdm_int_t mdm_ddm_store_watch(mdm_exchange_t *x, mdm_ddm_store_t *s,
     mdm_str_t *args);
 static mdm_int_t mdm_ddm_store_sent(mdm_exchange_t *x, mdm_ddm_store_t *s);
+static void mdm_ddm_store_differs(mdm_exchange_t *x, mdm_ddm_store_t *s);
 static mdm_int_t mdm_ddm_store_part(mdm_exchange_t *x, mdm_ddm_store_t *s);
 static mdm_int_t mdm_ddm_store_ask(mdm_exchange_t *x, mdm_ddm_store_t *s);
 static mdm_int_t mdm_ddm_store_watchers(mdm_exchange_t *x,
@@ -149,6 +150,7 @@ mdm_ddm_store_send(mdm_exchange_t *x, mdm_ddm_store_t *s, const char *part)
     args[MDM_ARG_DDM_STATUS_CLIENT] = s->client;
     args[MDM_ARG_DDM_STATUS_UUID] = s->uuid;
     args[MDM_ARG_DDM_STATUS_BODY] = s->body;
+    args[MDM_ARG_DDM_STATUS_TOKEN] = s->token;
     args[MDM_ARG_DDM_STATUS_RID] = s->rid;
     args[MDM_ARG_DDM_STATUS_WITHHOLD].data =
         (u_char *) (x->settings->ddm_withhold ? "1" : "0");
@@ -364,7 +366,13 @@ mdm_ddm_store_sent(mdm_exchange_t *x, mdm_ddm_store_t *s)
         }
 
         s->told = mdm_reply_count(reply, MDM_RET_DDM_STATUS_TOLD, INT32_MAX);
-        s->owed |= (mdm_reply_int(reply, MDM_RET_DDM_STATUS_OWED, 0) == 1);
+        s->unfinished |= (mdm_reply_int(reply,
+                                        MDM_RET_DDM_STATUS_UNFINISHED, 0)
+                          == 1);
+
+        if (mdm_reply_int(reply, MDM_RET_DDM_STATUS_DIFFERS, 0) != 0) {
+            mdm_ddm_store_differs(x, s);
+        }
 
         /* also one that has come before, of which nothing is sent */
 
@@ -397,6 +405,22 @@ mdm_ddm_store_sent(mdm_exchange_t *x, mdm_ddm_store_t *s)
     default: /* another one is being stored, or the script is odd */
         return mdm_exchange_unavailable(x);
     }
+}
+
+
+/* said once, in whichever part it comes */
+
+static void
+mdm_ddm_store_differs(mdm_exchange_t *x, mdm_ddm_store_t *s)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+    s->token.len = 0;
+
+    mdm_exchange_log(x, MDM_LOG_WARN, "the push token that \"%.*s\" reports is "
+                     "not that of its last TokenUpdate",
+                     mdm_fmt(&m->en.id_key));
 }
 
 
@@ -684,7 +708,7 @@ mdm_ddm_store_done(mdm_exchange_t *x, mdm_ddm_store_t *s)
                          mdm_fmt(&m->en.id_key));
     }
 
-    if (!s->owed) {
+    if (!s->unfinished) {
         return mdm_exchange_empty(x, 200);
     }
 

@@ -28,6 +28,8 @@ typedef struct {
     mdm_str_t                 client;
     mdm_str_t                 uuid;
     mdm_str_t                 body;
+    mdm_str_t                 token;       /* that it is pushed by, empty: it
+                                              does not say */
 
     /* the rest is zeroed, and its own */
 
@@ -54,7 +56,7 @@ typedef struct {
 
     mdm_uint_t                dropped;
     mdm_str_t                 unnamed;
-    mdm_uint_t                owed;        /* 1: see mdm_ddm_facts() */
+    mdm_uint_t                unfinished;  /* 1: see mdm_ddm_facts() */
 } mdm_ddm_store_t;
 
 

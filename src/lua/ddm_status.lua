@@ -1,7 +1,8 @@
 --@owes
 --@args who address limit id device cert digests z report kept most_errors
---@args full uuid body client withhold part rid told rev watch heads lists...
---@returns code dropped unnamed next rid told owed
+--@args full uuid body client withhold token part rid told rev watch heads
+--@args lists...
+--@returns code dropped unnamed next rid told unfinished differs
 -- DeclarativeManagement, a status report, or a part of one.
 -- digests: names of the report, 32 hex digits each: the one to keep, then
 -- those under older keys; z: 1: the report is compressed; kept, most_errors:
@@ -9,7 +10,7 @@
 -- "c" if of what the client can do; uuid, body: of a command that tells of
 -- declarations, or "": it says nothing new of the device; client: digest of
 -- the types that it says it supports, or ""; withhold: 1: the others are left
--- out of its manifest
+-- out of its manifest; token: that it says it is pushed by, or ""
 -- part: "all"; "begin": nothing but its name is made; "more", "end": values
 -- that are stored under this name, rid, at the end the report itself
 -- told: events that it has made so far
@@ -20,8 +21,9 @@
 -- type, place, JSON, …: see src/ddm/mdm_ddm_report.h; behind the type a "?":
 -- the place is not that of an item of Apple's schema
 -- {0, values that have no room, an array without identifiers that is left out,
--- or "", next, rid, told, owed: 1: ddm_facts has to go on with what the device
--- has said of itself}; {code of auth()}
+-- or "", next, rid, told, unfinished: 1: ddm_facts has to go on with what the
+-- device has said of itself; differs: 1: its TokenUpdate has brought another
+-- token}; {code of auth()}
 -- next: 0: it is stored, or this part of it; and where nothing was stored: 1:
 -- it has to come in parts, rid is its name; 2: watchers of another revision,
 -- rid, are needed; 3: another report has come meanwhile, or a new enrolment
@@ -491,7 +493,7 @@ local items_of = {
     ['device.model.marketing-name'] = 'model_name'
 }
 
-local owed = 0
+local unfinished = 0
 
 if uuid ~= '' then
     local d = redis.call('HMGET', T .. ':e:' .. device, 'model', 'model_name')
@@ -517,7 +519,7 @@ if uuid ~= '' then
     end
 
     if #facts > 0 then
-        owed = redis.call('HEXISTS', T .. ':e:' .. device, 'df')
+        unfinished = redis.call('HEXISTS', T .. ':e:' .. device, 'df')
     end
 end
 
@@ -542,6 +544,17 @@ if client ~= '' then
                       {command_uuid = uuid})
             end
         end
+    end
+end
+
+local differs = 0
+
+if token ~= '' then
+    local stored = redis.call('HGET', T .. ':e:' .. id, 'token')
+
+    if stored and stored ~= token then
+        differs = 1
+        event(T, limit, 'push.TokenDiffers', id, '{}')
     end
 end
 
@@ -570,4 +583,4 @@ if part ~= 'more' and told > watch_told then
           {dropped = told - watch_told})
 end
 
-return {0, dropped, unnamed, 0, rid, told, owed}
+return {0, dropped, unnamed, 0, rid, told, unfinished, differs}

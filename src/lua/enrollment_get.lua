@@ -1,16 +1,20 @@
 --@readonly
 --@args id with_certificate with_unlock
---@returns code own device counts users der unlock
+--@returns code own device counts users der unlock push
 --@row own type parent enabled tally last_seen enrolled updated awaiting
 --@row own migrated topic short_name long_name console
 --@row device serial name model model_name product os build imei meid cert
 --@row device supervised
 --@row counts queue bootstrap unlock bootstrap_held unlock_held
+--@row push last tries result next since reason erased
 -- One enrollment.  with_certificate, with_unlock: 0 or 1
 -- {1, fields of the channel, fields of its device, {queue length, bootstrap
 -- token is there, unlock token is there, the one is withheld, the other is},
--- user channels, DER or "", unlock token or ""}; {0}: not enrolled; a token
--- that is there is 1, or 2: plain
+-- user channels, DER or "", unlock token or "", what is known of pushes: when
+-- the last one was answered, tries like it, what it was answered, when the
+-- next one is due, since when its token is dead, and why, 1: it was erased};
+-- {0}: not enrolled; a token that is there is 1, or 2: plain; times are Unix
+-- seconds
 --@include queue_of
 --@include era_of
 local T = KEYS[1]
@@ -18,7 +22,7 @@ local e = T .. ':e:' .. id
 local own = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'tally',
                        'last_seen', 'enrolled', 'updated', 'awaiting',
                        'migrated', 'topic', 'short_name', 'long_name',
-                       'not_on_console', 'era')
+                       'not_on_console', 'era', 'push', 'dead', 'erased')
 
 if not own[1] then
     return {0}
@@ -61,7 +65,22 @@ for i = 1, 13 do
     own[i] = own[i] or ''
 end
 
-own[14] = nil
+local push = {'', '', '', '', '', '', 0}
+
+if before == 0 then
+    local last, tries, result = string.match(own[15] or '',
+                                             '^(%d+) (%d+) (.*)$')
+    local since, reason = string.match(own[16] or '', '^(%d+) (.*)$')
+    local due = redis.call('ZSCORE', T .. ':push', id)
+
+    push = {last or '', tries or '', result or '',
+            due and string.format('%.0f', math.floor(due / 1000)) or '',
+            since or '', reason or '', own[17] and 1 or 0}
+end
+
+for i = 14, 17 do
+    own[i] = nil
+end
 
 for i = 1, 11 do
     of[i] = of[i] or ''
@@ -76,4 +95,4 @@ return {1, own, of,
          there('unlock'),
          redis.call('HEXISTS', secrets, 'bootstrap_held'),
          redis.call('HEXISTS', secrets, 'unlock_held')},
-        users, der or '', unlock or ''}
+        users, der or '', unlock or '', push}

@@ -1,14 +1,16 @@
 --@readonly
---@args by after most rows enabled certificate token supervised filters...
+--@args by after most rows enabled certificate token supervised push_dead
+--@args filters...
 --@returns looked more last rows...
 --@row rows id type enabled tally last_seen serial short_name long_name der
 --@row rows unlock held os build model model_name product supervised
 -- Enrollments of a partition that fit a filter.
 -- by: "scan", "ids" or "serials"; after: id after which to go on or ""; most,
 -- rows: ids looked at at most, rows at most; enabled ("", "0", "1");
--- certificate, unlock token (0 or 1); supervised ("", "0", "1"); filters: of
--- types, serials, short names, OS versions and models each how many and which
--- (0: any; of the last two one may end in "*"), then ids; of "serials" pairs of
+-- certificate, unlock token (0 or 1); supervised, push_dead ("", "0", "1");
+-- filters: of types, serials, short names, OS versions, models (one of these
+-- two may end in "*"), sets and tags (fields of T:d:<id>) each how many and
+-- which (0: any), then ids; of "serials" pairs of
 -- a device and the serial number that it is to have, users come with it
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
@@ -67,6 +69,39 @@ end
 
 local types, serials, names = set(), set(), set()
 local systems, models = patterns(), patterns()
+
+-- fields of an assignment
+local function fields()
+    local n, list = tonumber(ARGV[at]), {}
+
+    for i = at + 1, at + n do
+        list[#list + 1] = ARGV[i]
+    end
+
+    at = at + n + 1
+
+    return n > 0 and list
+end
+
+local sets, tags = fields(), fields()
+
+-- has it one of them?
+local function assigned(id, list)
+    if not list then
+        return true
+    end
+
+    for _, value in ipairs(redis.call('HMGET', T .. ':d:' .. id,
+                                      unpack(list)))
+    do
+        if value then
+            return true
+        end
+    end
+
+    return false
+end
+
 local ids, more, stale = {}, 0, {}
 
 if by == 'ids' then
@@ -119,12 +154,12 @@ for i, id in ipairs(ids) do
                          'tally', 'last_seen', 'serial', 'short_name',
                          'long_name', 'parent', 'updated', 'enrolled', 'os',
                          'build', 'model', 'model_name', 'product',
-                         'supervised', 'era')
+                         'supervised', 'era', 'dead')
 
     local before = era_before(T, v[8], v[17])
 
     if before ~= 0 then
-        v[2] = '0'
+        v[2], v[18] = '0', false
         v[3] = before == 2 and '0' or v[3]
     end
 
@@ -134,6 +169,8 @@ for i, id in ipairs(ids) do
     if v[1] and (enabled == '' or (v[2] or '0') == enabled)
         and (not types or types[v[1]])
         and (not names or names[v[6] or ''])
+        and (push_dead == '' or (push_dead == '1') == (v[18] and true or false))
+        and assigned(id, sets) and assigned(id, tags)
     then
         local device = v[8] or id
         local d = {v[5], v[11], v[12], v[13], v[14], v[15], v[16]}
