@@ -358,8 +358,8 @@ is(call(PUT => '/api/v1/enqueue/DEV-2?nopush=yes&x=%zz&y', body =>
         command('args'))->status, 200, 'other arguments do not matter');
 
 answer(call(PUT => '/api/v1/enqueue/DEV-2'), 400,
-       '{"no_push":true,"command_error":"an empty body only pushes, and push '
-       . 'is not available in this version"}', 'an empty body');
+       '{"no_push":true,"command_error":"an empty body only pushes, and '
+       . 'mdm_push is off"}', 'an empty body');
 
 for my $broken ([ '', 'x', 'plist: ' ],
                 [ 'cut off', substr(command('x'), 0, 200), 'plist: ' ],

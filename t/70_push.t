@@ -48,7 +48,7 @@ sub device {
     return $d;
 }
 
-sub push_to { my (@ids) = @_; return $t->api(POST => '/v1/push/' . join ',', @ids) }
+sub push_to { my (@ids) = @_; return $t->push_at_once(@ids) }
 
 sub error_of {
     my ($r, $id) = @_;

@@ -48,7 +48,7 @@ sub token_of { return unpack 'H*', pack 'A32', $_[0] }
 sub push_to {
     my (@to) = @_;
 
-    return $t->api(POST => '/v1/push/' . join(',', @to), timeout => 30);
+    return $t->push_at_once(@to);
 }
 
 sub error_of {

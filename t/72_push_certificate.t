@@ -74,6 +74,8 @@ sub device {
 sub error_of {
     my ($on, $id) = @_;
 
+    $t->push_forget($id);
+
     my $r = $on->api(POST => "/v1/push/$id");
 
     return $r->json->{status}{$id}{push_error} // '';

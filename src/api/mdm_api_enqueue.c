@@ -204,8 +204,18 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
                  && mdm_str_is(&nopush, "1"));
 
     if (x->body.len == 0) {
-        mdm_str_set(&error, "an empty body only pushes, and push is not "
-                    "available in this version");
+
+        if (x->settings->push && !x->nopush) {
+            return mdm_exchange_enter(x, mdm_api_push_step, NULL, 0);
+        }
+
+        mdm_str_set(&error, "an empty body only pushes, and mdm_push is off");
+
+        if (x->settings->push) {
+            mdm_str_set(&error, "an empty body only pushes, and not with "
+                        "nopush=1");
+        }
+
         return mdm_api_enqueue_refuse(x, &error);
     }
 

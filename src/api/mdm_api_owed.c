@@ -19,6 +19,7 @@
 #define MDM_API_OWED_DEAD     3
 #define MDM_API_OWED_ERASED   4
 #define MDM_API_OWED_JOINED   5
+#define MDM_API_OWED_UNKNOWN  6
 
 
 enum {
@@ -108,6 +109,10 @@ mdm_api_owed_row(mdm_exchange_t *x, mdm_api_owed_t *owed,
 
     case MDM_API_OWED_JOINED:
         id->joined = 1;
+        return MDM_OK;
+
+    case MDM_API_OWED_UNKNOWN:
+        id->error = MDM_API_NOT_ENROLLED;
         return MDM_OK;
 
     default: /* MDM_API_OWED_DISABLED, MDM_API_OWED_ERASED */

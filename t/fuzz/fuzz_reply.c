@@ -150,7 +150,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "push_cert_get", "[(ssssssss)*]" },
     { "push_cert_read", "[(sssssss)*]" },
     { "push_done", "[(i)*]" },
-    { "push_get", "[(isss)*]" },
+    { "push_ask", "[(iissss)*]" },
     { "push_grant", "[ii]" },
     { "push_probe", "[i]" },
     { "push_stop", "[i]" },

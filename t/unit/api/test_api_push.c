@@ -66,6 +66,32 @@ takes_some(mdm_push_t *push, void *data)
 
 
 static void
+push_on(void)
+{
+    settings.push = 1;
+    settings.push_ids = 1000;
+    settings.push_window = 10000;
+    settings.push_expiration = 7 * 24 * 60 * 60;
+}
+
+
+/* a call whose channels were not pushed to for long, and are owed none */
+
+static mdm_uint_t
+wake(mdm_uint_t method, const char *uri)
+{
+    freeReplyObject(mdm_unit_redis_command(redis, "EVAL %s 0",
+        "for _, key in ipairs(redis.call('KEYS', '*')) do "
+        "if string.find(key, ':e:', 1, true) then "
+        "redis.call('HDEL', key, 'taken', 'push', 'dead', 'pf', 'hold') "
+        "elseif string.sub(key, -5) == ':push' then "
+        "redis.call('UNLINK', key) end end"));
+
+    return run(method, uri, "");
+}
+
+
+static void
 is_away(mdm_push_t *push, void *data)
 {
     keep(push);
@@ -83,16 +109,15 @@ test_taken(void **state)
 
     (void) state;
 
-    settings.push = 1;
+    push_on();
     settings.push_wait = 1234;
-    settings.push_expiration = 7 * 24 * 60 * 60;
     redis->push = takes;
 
     enroll("A");
 
-    assert_int_equal(run(MDM_GET, "/v1/push/A", ""), 200);
+    assert_int_equal(wake(MDM_GET, "/v1/push/A"), 200);
     assert_int_equal(redis->pushes, 1);
-    assert_int_equal(redis->rounds, 2);
+    assert_int_equal(redis->rounds, 4);    /* kick, ask, push, store */
 
     assert_string_equal(payload, "{\"mdm\":\"magic\"}");
     assert_string_equal(token, "token");
@@ -111,7 +136,7 @@ test_taken(void **state)
 
     assert_null(mdm_unit_api_at(mdm_unit_api_json(x), "status/A/push_error"));
 
-    assert_int_equal(run(MDM_POST, "/v1/push/A,A", ""), 200);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A,A"), 200);
     assert_int_equal(redis->pushes, 2);
 }
 
@@ -124,7 +149,7 @@ test_errors(void **state)
 
     (void) state;
 
-    settings.push = 1;
+    push_on();
     redis->push = takes;
 
     enroll("A");
@@ -132,13 +157,13 @@ test_errors(void **state)
 
     /* one that is not there fails alone */
 
-    assert_int_equal(run(MDM_POST, "/v1/push/A,nobody,%zz,B", ""), 207);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A,nobody,%zz,B"), 207);
     assert_string_equal(mdm_unit_api_text(x, "status/nobody/push_error"),
                         "not enrolled");
     assert_int_equal(strlen(mdm_unit_api_text(x, "status/B/push_result")), 36);
     assert_int_equal(redis->pushes, 2);
 
-    assert_int_equal(run(MDM_POST, "/v1/push/nobody", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/nobody"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/nobody/push_error"),
                         "not enrolled");
 
@@ -148,9 +173,9 @@ test_errors(void **state)
     redis->push = takes_some;
     redis->push_data = &n;
 
-    assert_int_equal(run(MDM_POST, "/v1/push/A,B", ""), 207);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A,B"), 207);
     assert_int_equal(n, 2);
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "APNs: 410 Unregistered");
 
@@ -158,13 +183,13 @@ test_errors(void **state)
     redis->push_data = &outcome;
 
     outcome = MDM_PUSH_NO_CERTIFICATE;
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "no push certificate for topic "
                         "\"com.apple.mgmt.t\"");
 
     outcome = MDM_PUSH_UNREACHABLE;
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "not sent yet, it will be tried again: connection "
                         "refused");
@@ -178,14 +203,14 @@ test_channels(void **state)
 
     (void) state;
 
-    settings.push = 1;
+    push_on();
     redis->push = takes;
 
     /* no TokenUpdate yet: nothing is enabled */
 
     (void) snprintf(body, sizeof(body), AUTHENTICATE("%s"), "N", "N");
     assert_int_equal(run(MDM_PUT, "/migration", body), 200);
-    assert_int_equal(run(MDM_POST, "/v1/push/N", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/N"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/N/push_error"),
                         "disabled");
 
@@ -193,7 +218,7 @@ test_channels(void **state)
 
     assert_int_equal(run(MDM_PUT, "/migration",
                          MAGIC("A", "q&quot;\\h\xc3\xa9", "AAEC/w==")), 200);
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 200);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 200);
     assert_string_equal(payload, "{\"mdm\":\"q\\\"\\\\h\xc3\xa9\"}");
     assert_int_equal(last.token.len, 4);
 
@@ -201,7 +226,7 @@ test_channels(void **state)
 
     freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:e:A magic %b",
                                            tag("A"), "\xff", (size_t) 1));
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "the PushMagic is no UTF-8, or too long");
 
@@ -209,13 +234,13 @@ test_channels(void **state)
     freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:e:A magic m token "
                                            "%b", tag("A"), body,
                                            (size_t) MDM_PUSH_TOKEN + 1));
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "the push token is empty or longer than 128 bytes");
 
     freeReplyObject(mdm_unit_redis_command(redis, "HDEL %s:e:A token",
                                            tag("A")));
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "no push token");
 
@@ -230,19 +255,19 @@ test_era(void **state)
 {
     (void) state;
 
-    settings.push = 1;
+    push_on();
     redis->push = takes;
 
     enroll("A");
 
     assert_int_equal(run(MDM_PUT, "/migration",
                          TOKEN_UPDATE("A", USER, "dXNlcg==")), 200);
-    assert_int_equal(run(MDM_POST, "/v1/push/A:U1", ""), 200);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A:U1"), 200);
     assert_string_equal(token, "user");
 
     freeReplyObject(mdm_unit_redis_command(redis, "HSET %s:e:A era 7.1",
                                            tag("A")));
-    assert_int_equal(run(MDM_POST, "/v1/push/A:U1", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A:U1"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A:U1/push_error"),
                         "disabled");
 }
@@ -257,7 +282,7 @@ test_off(void **state)
 
     enroll("A");
 
-    assert_int_equal(run(MDM_POST, "/v1/push/A,nobody", ""), 500);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A,nobody"), 500);
     assert_string_equal(mdm_unit_api_text(x, "status/A/push_error"),
                         "push is off");
     assert_string_equal(mdm_unit_api_text(x, "status/nobody/push_error"),
@@ -282,14 +307,14 @@ test_redis_away(void **state)
 {
     (void) state;
 
-    settings.push = 1;
+    push_on();
     redis->push = takes;
 
     enroll("A");
 
     redis->fault = away;
 
-    assert_int_equal(run(MDM_POST, "/v1/push/A", ""), 503);
+    assert_int_equal(wake(MDM_POST, "/v1/push/A"), 503);
     assert_int_equal(redis->pushes, 0);
 }
 
@@ -304,7 +329,7 @@ test_many(void **state)
 
     (void) state;
 
-    settings.push = 1;
+    push_on();
     redis->push = takes;
 
     uri = malloc(250 * 8 + 32);
@@ -323,15 +348,15 @@ test_many(void **state)
 
     mdm_unit_store.partitions = 1;
 
-    assert_int_equal(run(MDM_POST, uri, ""), 207);
+    assert_int_equal(wake(MDM_POST, uri), 207);
     assert_true(redis->round_calls >= 3);
 
     mdm_unit_store.partitions = 4;
     redis->pushes = 0;
 
-    assert_int_equal(run(MDM_POST, uri, ""), 200);
+    assert_int_equal(wake(MDM_POST, uri), 200);
     assert_int_equal(redis->pushes, 250);
-    assert_int_equal(redis->rounds, 2);
+    assert_int_equal(redis->rounds, 4);    /* kick, ask, push, store */
 
     free(uri);
 }

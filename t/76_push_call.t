@@ -1,0 +1,141 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_mdm_module authors
+#
+# /v1/push and an enqueue with an empty body: what is pushed at once, what joins
+# a push of just now, what the job sends, and what is said of it.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use JSON::PP ();
+use Test::More;
+
+use MDM;
+use MDM::APNs;
+
+
+my $topic = 'com.apple.mgmt.External.test';
+
+my $t = MDM->new;
+my $apns = MDM::APNs->new(dir => $t->dir);
+my $cert = $apns->cert($topic);
+my $conf = $apns->conf($cert) . ' mdm_push_wait 5s; mdm_push_window 1s;'
+           . ' mdm_push_ids 3;';
+
+$t->write_conf(http => $conf);
+$t->start_nginx if $t->redis_server->start;
+
+my @ids = map { "W$_" } 1 .. 5;
+my %device;
+
+for my $id (@ids) {
+    $device{$id} = $t->device($id);
+    $device{$id}->authenticate;
+    $device{$id}->token_update(Token => plist_data(pack 'A32', $id));
+}
+
+sub token_of { return unpack 'H*', pack 'A32', $_[0] }
+
+sub pushes_to { my $token = token_of($_[0]);
+                return scalar grep { $_->{token} eq $token } $apns->ledger }
+
+sub call_push { return $t->api(POST => '/v1/push/' . join ',', @_) }
+
+sub owed {
+    my ($id) = @_;
+    my ($e) = @{$t->redis('KEYS', "mdm:*:e:$id")};
+
+    return $t->redis('ZSCORE', $e =~ s/:e:.*/:push/r, $id);
+}
+
+
+# one push, whatever the queue holds, and nothing is owed then
+
+{
+    my $r = call_push('W1');
+
+    is($r->status, 200, 'a push');
+    like($r->json->{status}{W1}{push_result}, qr/^[0-9a-f-]{36}$/, 'is taken');
+    is(pushes_to('W1'), 1, 'once');
+    is(owed('W1'), undef, 'and none is owed');
+    like($t->api(GET => '/v1/enrollments/W1')->json->{push}{result}, qr/^200/,
+         'which the enrollment says');
+}
+
+# within the window it joins, and follows at its end
+
+{
+    my $r = call_push('W1');
+
+    is_deeply($r->json, { status => { W1 => { push_joined => JSON::PP::true } } },
+              'within the window it joins');
+    is($r->status, 200, 'which is no failure');
+    ok(wait_for(20, sub { pushes_to('W1') == 2 }), 'it is sent behind it');
+    call_push('W1') for 1 .. 20;
+    ok(wait_for(20, sub { pushes_to('W1') == 3 }), 'and 20 more are one');
+    sleep 2;
+    is(pushes_to('W1'), 3, 'not more');
+}
+
+# an empty body is the same
+
+{
+    my $r = $t->api(PUT => '/v1/enqueue/W2,NONE');
+
+    is($r->status, 207, 'an enqueue with an empty body');
+    is($r->json->{status}{NONE}{push_error}, 'not enrolled', 'nobody');
+    like($r->json->{status}{W2}{push_result}, qr/./, 'a push');
+    is(pushes_to('W2'), 1, 'once');
+    is($t->api(GET => '/v1/queue/W2')->json->{commands}
+       ? scalar @{$t->api(GET => '/v1/queue/W2')->json->{commands}} : 0, 0,
+       'nothing is queued');
+    is($t->api(PUT => '/v1/enqueue/W2?nopush=1')->status, 400, 'not with nopush');
+}
+
+# more than mdm_push_ids
+
+{
+    my $r = call_push(@ids, 'NONE');
+
+    is($r->status, 207, 'more than mdm_push_ids');
+    is($r->json->{push_owed}, 5, 'all are owed');
+    is_deeply($r->json->{status}, { NONE => { push_error => 'not enrolled' } },
+              'but one that is not there');
+    ok(wait_for(20, sub { pushes_to('W5') == 1 && pushes_to('W1') == 4 }),
+       'and they are sent');
+}
+
+# what fails is tried again, for an hour
+
+{
+    $apns->tell('rule ' . token_of('W3') . ' 500 InternalServerError times=1');
+    sleep 1.1;
+
+    my $r = call_push('W3');
+
+    is($r->status, 500, 'all failed');
+    is($r->json->{status}{W3}{push_error}, 'APNs: 500 InternalServerError',
+       'what APNs said');
+    ok(owed('W3'), 'it is owed still');
+    is($t->api(GET => '/v1/enrollments/W3')->json->{push}{result},
+       '500 InternalServerError', 'the enrollment says why');
+}
+
+# who cannot be pushed to
+
+{
+    $device{W4}->message('CheckOut', Topic => $topic);
+
+    is(call_push('W4')->json->{status}{W4}{push_error}, 'disabled',
+       'one that has checked out');
+    is(owed('W4'), undef, 'is owed none');
+
+    $t->reload(http => 'mdm_push off;');
+
+    is(call_push('W1')->json->{status}{W1}{push_error}, 'push is off', 'off');
+    is(call_push('W1')->status, 500, 'is a failure');
+}
+
+$t->finish;
