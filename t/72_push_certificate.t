@@ -13,6 +13,7 @@ use lib 't/lib';
 use Test::More;
 use File::Find ();
 use JSON::PP ();
+use MIME::Base64 qw(decode_base64);
 use Time::HiRes qw(sleep time);
 
 use MDM;
@@ -184,6 +185,48 @@ is_deeply([ sort map { $_->{topic} }
     is((stat "$dir/new.key")[2] & 07777, 0600, 'a key for one user');
     like(read_file("$dir/new.csr"), qr/^-----BEGIN CERTIFICATE REQUEST-----/,
          'and a request');
+
+    # what the vendor sends to Apple: the request, signed by him
+
+    my $vendor = $apns->ca->issue(cn => 'MDM vendor');
+    my $ca = $apns->ca->{file};
+    my $sign = "$tool vendor-sign --vendor-cert $vendor->{file}"
+               . " --vendor-key $vendor->{key} --out $dir/push.b64"
+               . " --chain $ca";
+
+    is(system("$sign --chain $ca $dir/new.csr >/dev/null 2>&1"), 0,
+       'mdm-pushcert vendor-sign');
+
+    my $plist = decode_base64(read_file("$dir/push.b64"));
+    my %part = $plist =~ m{<key>(\w+)</key>\s*<string>([^<]*)</string>}g;
+
+    is_deeply([ sort keys %part ],
+              [ qw(PushCertCertificateChain PushCertRequestCSR
+                   PushCertSignature) ], 'what is in it');
+    is(scalar(() = $part{PushCertCertificateChain}
+                   =~ /-----BEGIN CERTIFICATE-----/g), 3, 'his chain');
+
+    write_file("$dir/csr.der", decode_base64($part{PushCertRequestCSR}));
+    write_file("$dir/csr.sig", decode_base64($part{PushCertSignature}));
+    system("openssl x509 -in $vendor->{file} -pubkey -noout >$dir/vendor.pub");
+
+    is(system("openssl dgst -sha256 -verify $dir/vendor.pub -signature"
+              . " $dir/csr.sig $dir/csr.der >/dev/null 2>&1"), 0,
+       'his signature fits');
+    is(`openssl req -in $dir/new.csr -outform DER`,
+       read_file("$dir/csr.der"), 'of this request');
+    ok(!-e "$dir/push.b64.der", 'nothing else is left');
+    like(`$sign $dir/new.csr 2>&1`, qr/--chain is needed twice/,
+         'half a chain');
+
+    # one that somebody has changed
+
+    (my $bad = read_file("$dir/csr.der")) =~ s/.\z/chr(ord($&) ^ 1)/es;
+
+    write_file("$dir/bad.csr", $bad);
+    isnt(system("$sign --chain $ca $dir/bad.csr >/dev/null 2>&1"), 0,
+         'a request whose signature does not fit');
+
     like(`$tool put --url $url $first->{key} $first->{file} 2>&1`,
          qr/^topic +\Q$topic\E\nnot after +20/, 'mdm-pushcert put');
     like(`$tool put --url $url $first->{file} 2>&1`,
