@@ -399,7 +399,7 @@ ok(wait_for(10, sub { (try('W12', $t))[0] eq '' }), 'all are pushed again');
 
     $apns->clear;
     $apns->tell('drop');
-    $apns->tell('client revoked');
+    $apns->tell('client revoked 50');
     like(pushed('F'), qr/is stopped: it refuses our certificate: TLS alert "certificate revoked"$/,
          'whatever addresses there are');
     ok(wait_for(5, sub { $t->redis(HGET => "mdm:{default/push}:s:$topic.file",

@@ -36,8 +36,9 @@
  *     drop                 connections are reset
  *     freeze               those that are open are never read again
  *     alpn h2|http/1.1|none
- *     client ok|expired|revoked
- *                          how the client's certificate is taken
+ *     client ok|expired|revoked [MS]
+ *                          how the client's certificate is taken, and after
+ *                          how long it is refused
  *     certificate CERT KEY another one of our own
  *     listen on|off
  *     stat                 "accepted N open N requests N pings N goaways N most
@@ -239,6 +240,11 @@ static int
 apns_verify(int ok, X509_STORE_CTX *store)
 {
     if (apns.verdict != 0) {
+
+        /* a client that is far away has gone on meanwhile */
+
+        (void) usleep((useconds_t) apns.verdict_delay * 1000);
+
         X509_STORE_CTX_set_error(store, apns.verdict);
         return 0;
     }

@@ -110,6 +110,7 @@ typedef struct {
     int                       alpn;        /* 1: http/1.1, 2: none */
     int                       verdict;     /* of the client's certificate: an
                                               error of X509_V_ERR_…; 0: ours */
+    long                      verdict_delay;       /* ms */
     long                      delay;       /* ms */
     long                      reset_after;
     long                      reset_times;

@@ -290,8 +290,7 @@ apns_do_alpn(char **word, int n)
 static int
 apns_do_client(char **word, int n)
 {
-    (void) n;
-
+    apns.verdict_delay = (n > 2) ? atol(word[2]) : 0;
     apns.verdict = (strcmp(word[1], "expired") == 0)
                    ? X509_V_ERR_CERT_HAS_EXPIRED
                    : (strcmp(word[1], "revoked") == 0)
