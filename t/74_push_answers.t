@@ -348,10 +348,12 @@ ok(wait_for(25, sub { (try('W1', $t))[0] eq '' }), 'over');
 
 # 5xx to all: another connection after three, a pause after five
 
-$t->reload;
+$t->reload(http => $apns->conf . $push . ' mdm_push_expiration 0;');
 $t->wait_old_workers;
 $apns->clear;
 pushed('W2');
+is(($apns->ledger)[0]{headers}{'apns-expiration'}, '0',
+   'mdm_push_expiration 0: it is tried once');
 $apns->clear;
 rule('*', '500 InternalServerError');
 $from = now();
