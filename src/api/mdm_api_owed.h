@@ -39,8 +39,9 @@ mdm_int_t mdm_api_owed_init(mdm_exchange_t *x, mdm_api_owed_t *owed,
     mdm_api_ids_t *list);
 
 /*
- * What the script "enqueue" or "push_ask" says of pushes to a chunk, whose first
- * id without an outcome was the first one of the call.  MDM_OK or MDM_ERROR.
+ * What the script "enqueue" or "push_ask" says of pushes to a chunk, whose
+ * first id without an outcome was the first one of the call.  MDM_OK or
+ * MDM_ERROR.
  */
 mdm_int_t mdm_api_owed_rows(mdm_exchange_t *x, mdm_api_owed_t *owed,
     const mdm_api_chunk_t *chunk, const mdm_reply_t *rows);

@@ -1,45 +1,64 @@
 -- That a channel is owed a push, see push_at.  Include event and clock before.
 --@include push_at
 
-local push_noted
-
 -- a command was queued
-local function push_owe(T, id)
-    local window = tonumber(push_window)
+local push_owe
 
-    if not window then
+-- a script has 200 locals at most: these are gone behind it
 
-        -- with mdm_push off, a partition has to be walked when it is on again
+do
+    local noted
 
-        if push_window == '' and not push_noted
-            and redis.call('HDEL', T .. ':meta', 'push') == 1
-        then
-            redis.call('UNLINK', T .. ':push')
+    -- ms, at most, for which a new command does not hasten a push
+    local patience = 1800000
+
+    function push_owe(T, id)
+        local window = tonumber(push_window)
+
+        if not window then
+
+            -- with mdm_push off: it is to be walked when that is on again
+
+            if push_window == '' and not noted
+                and redis.call('HDEL', T .. ':meta', 'push', 'walk') > 0
+            then
+                redis.call('UNLINK', T .. ':push')
+            end
+
+            noted = true
+
+            return
         end
 
-        push_noted = true
+        local now = push_now()
+        local score = tonumber(redis.call('ZSCORE', T .. ':push', id) or 'inf')
 
-        return
-    end
+        if score == math.huge then
+            push_set(T, id, now)
+            return
+        end
 
-    local now = push_now()
-    local score = tonumber(redis.call('ZSCORE', T .. ':push', id) or 'inf')
+        local v = redis.call('HMGET', T .. ':e:' .. id, 'taken', 'hold')
+        local due = math.max(now, math.min(tonumber(v[1] or '0'), now)
+                                  + window)
 
-    if score == math.huge then
-        push_set(T, id, now)
-        return
-    end
+        -- APNs has asked for patience
 
-    local taken = redis.call('HGET', T .. ':e:' .. id, 'taken')
-    local due = math.max(now, math.min(tonumber(taken or '0'), now) + window)
+        due = math.max(due, math.min(tonumber(v[2] or '0'), now + patience))
 
-    -- the push that is under way may come too early for this command, so who
-    -- sends it is not to put it off
+        local part = score % 1
 
-    local leased = score % 0.5 == 0.25
+        -- the push that is under way may come too early for this command, so
+        -- who sends it is not to put it off
 
-    if due < score or leased then
-        push_set(T, id, due)
+        if due < score or part == 0.25 or part == 0.75 then
+            push_set(T, id, due)
+
+        -- one that was sent is owed now: in the order in which it was due
+
+        elseif part == 0.5 then
+            push_set(T, id, math.floor(score))
+        end
     end
 end
 
@@ -48,7 +67,7 @@ end
 local function push_anew(T, id)
     local e = T .. ':e:' .. id
 
-    redis.call('HDEL', e, 'dead', 'taken')
+    redis.call('HDEL', e, 'dead', 'taken', 'hold')
 
     if tonumber(push_window) and redis.call('HEXISTS', e, 'q') == 1 then
         push_set(T, id, push_now())

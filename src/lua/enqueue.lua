@@ -10,10 +10,10 @@
 -- {queued, there already, ids handled, {i, bar, topic, token, magic, stamp, …},
 -- i, code, i, code, …}: bar: 0, id i (from 0) is to be pushed to; 1 to 4: it
 -- cannot be, see push_bar() (3: topic is what "dead" says); 5: a push of just
--- now is for this command, too.  Code: id i has got nothing, 1: not enrolled, 2:
--- the queue is full, 3: it is queued there already, or was answered since the
--- enrolment.  {-1}: another command has the UUID; {-2, body}: a plain one has
--- it, see same()
+-- now is for this command, too.  Code: id i has got nothing, 1: not enrolled,
+-- 2: the queue is full, 3: it is queued there already, or was answered since
+-- the enrolment.  {-1}: another command has the UUID; {-2, body}: a plain one
+-- has it, see same()
 --@include event
 --@include clock
 --@include queue

@@ -45,9 +45,8 @@ local function back(id, stamp, first)
         local sent = tonumber(stamp) % 1 > 0.5 and 0.5 or 0
 
         push_set(T, id, now + (tonumber(first) or 0) + sent)
+        redis.call('HDEL', T .. ':e:' .. id, 'taken')
     end
-
-    redis.call('HDEL', T .. ':e:' .. id, 'taken')
 end
 
 -- is it dead?  APNs may speak of a token that the device has brought again
@@ -99,28 +98,51 @@ local function done(id, v, stamp, verdict, first, last, reason, timestamp)
         return 2
     end
 
+    local ms
+
+    if took then
+        ms = interval(first, tries) * (0.9 + 0.2 * chance(id))
+    else
+        ms = (tonumber(first) or 0) * 2 ^ math.min(tries - 1, 30)
+        ms = math.min(ms, tonumber(last) or ms) * (0.8 + 0.4 * chance(id))
+    end
+
+    -- 429 and 5xx: also for commands that come meanwhile
+
+    local patience = verdict == 'later' and (string.match(reason, '^429')
+                                             or string.match(reason, '^5%d%d'))
+
+    if patience then
+        redis.call('HSET', e, 'hold', string.format('%.0f', now + ms))
+    elseif v.hold then
+        redis.call('HDEL', e, 'hold')
+    end
+
     if took and v.pf then
         redis.call('HDEL', e, 'pf')
         v.pf = false
     end
 
-    if tonumber(redis.call('ZSCORE', key, id) or '0') ~= tonumber(stamp) then
+    local score = tonumber(redis.call('ZSCORE', key, id) or '0')
+
+    if score ~= tonumber(stamp) then
+
+        -- a command has come meanwhile, and has to wait as well
+
+        if patience and score > 0 and score % 1 == 0
+            and score < now + ms
+        then
+            push_set(T, id, now + math.floor(ms))
+        end
+
         return 1
     end
 
     if verdict == 'never' or not (v.q or v.pf) then
         redis.call('ZREM', key, id)
 
-    elseif took then
-        local ms = interval(first, tries) * (0.9 + 0.2 * chance(id))
-
-        push_set(T, id, now + math.floor(ms) + 0.5)
-
     else
-        local ms = (tonumber(first) or 0) * 2 ^ math.min(tries - 1, 30)
-
-        ms = math.min(ms, tonumber(last) or ms) * (0.8 + 0.4 * chance(id))
-        push_set(T, id, now + math.floor(ms))
+        push_set(T, id, now + math.floor(ms) + (took and 0.5 or 0))
     end
 
     return 1
@@ -131,7 +153,7 @@ local out = {}
 for i = answers_at, #ARGV - 7, 8 do
     local id, token, stamp, verdict = unpack(ARGV, i, i + 3)
     local v = redis.call('HMGET', T .. ':e:' .. id, 'token', 'push', 'updated',
-                         'q', 'pf')
+                         'q', 'pf', 'hold')
 
     if v[1] ~= token then
         out[#out + 1] = 0
@@ -142,7 +164,7 @@ for i = answers_at, #ARGV - 7, 8 do
 
     else
         out[#out + 1] = done(id, {push = v[2], updated = v[3], q = v[4],
-                                  pf = v[5]}, stamp, verdict,
+                                  pf = v[5], hold = v[6]}, stamp, verdict,
                              unpack(ARGV, i + 4, i + 7))
     end
 end

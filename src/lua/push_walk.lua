@@ -11,6 +11,9 @@
 --@include push_lease
 local T, most = KEYS[1], tonumber(most)
 local meta = T .. ':meta'
+
+-- ms behind a push that APNs took
+local patience = 120000
 local v = redis.call('HMGET', meta, 'push', 'walk')
 
 if v[1] then
@@ -26,7 +29,16 @@ for _, id in ipairs(ids) do
     if channel.q and push_bar(T, channel) == 0
         and not redis.call('ZSCORE', T .. ':push', id)
     then
-        push_set(T, id, push_now())
+        -- not at once again, if push was off for a moment only
+
+        local now, taken = push_now(), tonumber(channel.taken or '0')
+
+        if string.match(channel.push or '', ' 200$') then
+            push_set(T, id, math.max(now, math.min(taken, now) + patience)
+                            + 0.5)
+        else
+            push_set(T, id, now)
+        end
     end
 end
 

@@ -30,6 +30,12 @@ elseif announced > work_now then
     announced = math.min(announced, work_now + work_lease_max)
     at = math.min(at or announced, announced,
                   work_now + (tonumber(often) or math.huge))
+
+elseif announced >= since then
+
+    -- it may have been made behind the runner's look
+
+    at = work_now
 end
 
 redis.call('HDEL', state, 'h ' .. work, 'k ' .. work)

@@ -450,6 +450,59 @@ test_window(void **state)
 }
 
 
+/* a command that comes while its channel waits for the sweep to be pushed
+   again is no reason to put that off */
+
+static void
+test_late(void **state)
+{
+    double  at;
+
+    pushed(state);
+    ago(state, "last_seen", 10);
+    was(state, 120, "1 200");
+    freeReplyObject(mdm_unit_redis_command(*state, "HDEL " E " taken"));
+    due(state, 0.5);
+    queue(state, "u2");
+    assert_int_equal(take(state, "10"), 1);
+
+    /* APNs has asked for patience: it goes for new commands, too */
+
+    assert_int_equal(done(state, "later", "60000", "1800000", "429 x", ""), 1);
+    at = number(field("hold"));
+    is_about(at, now(state) + 60000, 13000);
+    is_about(score(UDID), at, 1);
+    queue(state, "u3");
+    is_about(score(UDID), at, 1);
+
+    /* and for one that comes while the push is under way */
+
+    due(state, 0);
+    assert_int_equal(take(state, "10"), 1);
+    queue(state, "u4");
+    assert_int_equal(done(state, "later", "60000", "1800000", "429 x", ""), 1);
+    is_about(score(UDID), number(field("hold")), 1);
+
+    due(state, 0);
+    assert_int_equal(take(state, "10"), 1);
+    assert_int_equal(took(state), 1);
+    assert_int_equal(redis_int("HEXISTS " E " hold"), 0);
+
+    /* a lease of a clock that was wrong */
+
+    freeReplyObject(mdm_unit_redis_command(*state, "ZADD " T ":push "
+                                           "99999999999999.25 " UDID));
+    assert_int_equal(take(state, "10"), 1);
+
+    /* somebody else has the lease: it stays his */
+
+    at = number(field("taken"));
+    assert_int_equal(done_at(state, taken[0].token, "1.25", "back", "0", "",
+                             "", ""), 1);
+    is_about(number(field("taken")), at, 0);
+}
+
+
 /* who has spoken since the push is there already */
 
 static void
@@ -839,6 +892,13 @@ test_walk(void **state)
     settings.push = 0;
     queue(state, "u3");
     assert_int_equal(redis_int("EXISTS " T ":meta " T ":push"), 0);
+
+    /* and off in the middle of a walk */
+
+    assert_int_equal(walk(state, "1"), 1);
+    queue(state, "u4");
+    assert_int_equal(redis_int("EXISTS " T ":meta " T ":push"), 0);
+
     assert_int_equal(walk(state, "100"), 0);
     is_about(score(UDID), now(state), 1000);
 }
@@ -895,6 +955,7 @@ main(void)
         cmocka_unit_test_setup(test_take, clean),
         cmocka_unit_test_setup(test_retries, clean),
         cmocka_unit_test_setup(test_window, clean),
+        cmocka_unit_test_setup(test_late, clean),
         cmocka_unit_test_setup(test_seen, clean),
         cmocka_unit_test_setup(test_not_now, clean),
         cmocka_unit_test_setup(test_token, clean),
