@@ -460,7 +460,7 @@ ngx_mdm_job_replied(void *data)
 
     uint64_t  now, pause;
 
-    if (job->round.nredis == 0) {
+    if (job->round.nredis == 0 || job->kind->rated) {
         ngx_mdm_job_run(job);
         return;
     }
@@ -503,7 +503,9 @@ ngx_mdm_job_run(ngx_mdm_job_t *job)
 
         /* timers count in milliseconds, so a shorter pause is none */
 
-        if (ngx_mdm_job_paused >= now + 1000 && !x->stop) {
+        if (ngx_mdm_job_paused >= now + 1000 && !job->kind->rated
+            && !x->stop)
+        {
             ngx_add_timer(&job->pause,
                           (ngx_msec_t) ((ngx_mdm_job_paused - now) / 1000));
             return;

@@ -50,9 +50,11 @@ typedef struct {
     mdm_uint_t                often;       /* seconds between two looks while a
                                               change is announced; 0: one look
                                               when it must be there */
+    mdm_uint_t                rated;       /* 1: a rate of its own bounds it, so
+                                              that it makes no pauses */
 } mdm_job_kind_t;
 
-#define mdm_job_null  { { 0, NULL }, NULL, 0, 0, 0 }
+#define mdm_job_null  { { 0, NULL }, NULL, 0, 0, 0, 0 }
 
 
 /* x->ctx of mdm_job_look_step(), in the arena or outliving the exchange */

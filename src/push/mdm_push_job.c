@@ -41,10 +41,10 @@ static mdm_int_t mdm_push_cert_said(mdm_exchange_t *x, mdm_push_cert_t *job);
 const mdm_job_kind_t  mdm_push_jobs[] = {
 
     { mdm_string(MDM_PUSH_CERT_JOB), mdm_push_cert_step, MDM_PUSH_CERT_POLL,
-      MDM_JOB_LEASE, 0 },
+      MDM_JOB_LEASE, 0, 0 },
 
     { mdm_string(MDM_PUSH_JOB), mdm_push_sweep_step, MDM_PUSH_POLL,
-      MDM_JOB_LEASE, MDM_PUSH_OFTEN },
+      MDM_JOB_LEASE, MDM_PUSH_OFTEN, 1 },
 
     mdm_job_null
 };

@@ -38,8 +38,8 @@ static const mdm_store_settings_t  store_settings = {
 
 static const mdm_settings_t  settings = { .store = &store_settings };
 
-static const mdm_job_kind_t  kind_a = { mdm_string("a"), never, 0, 15, 0 };
-static const mdm_job_kind_t  kind_b = { mdm_string("b"), never, 0, 40, 0 };
+static const mdm_job_kind_t  kind_a = { mdm_string("a"), never, 0, 15, 0, 0 };
+static const mdm_job_kind_t  kind_b = { mdm_string("b"), never, 0, 40, 0, 0 };
 
 static mdm_exchange_t  *x;
 static mdm_job_look_t   look;
