@@ -34,6 +34,7 @@
 
 static void ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner,
     ngx_mdm_store_t *store, ngx_log_t *log);
+static void ngx_mdm_job_files(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x,
     const char *name);
 static void ngx_mdm_job_start_handler(ngx_event_t *ev);
@@ -148,8 +149,37 @@ ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner, ngx_mdm_store_t *store,
         job->round.data = job;
     }
 
-    if (store->used) {
-        ngx_mdm_job_later(runner, NGX_MDM_JOB_RETRY);
+    if (!store->used) {
+        return;
+    }
+
+    ngx_mdm_job_files(runner);
+    ngx_mdm_job_later(runner, NGX_MDM_JOB_RETRY);
+}
+
+
+/*
+ * Whose push certificate is in a file may be owed something since before push
+ * was switched on; of others the job of certificates says so.
+ */
+
+static void
+ngx_mdm_job_files(ngx_mdm_runner_t *runner)
+{
+    u_char                   *p, work[NGX_MDM_JOB_WORK];
+    ngx_uint_t                i;
+    const mdm_push_file_t    *file;
+    const mdm_settings_t     *settings;
+
+    settings = &runner->store->settings;
+
+    for (i = 0; settings->push && i < settings->npush_files; i++) {
+        file = &settings->push_files[i];
+
+        p = ngx_snprintf(work, sizeof(work), MDM_PUSH_JOB " %*s",
+                         file->tenant.len, file->tenant.data);
+
+        ngx_mdm_job_kick_add(runner, work, (size_t) (p - work));
     }
 }
 

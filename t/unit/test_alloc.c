@@ -14,6 +14,7 @@
 
 #include "mdm_auth.h"
 #include "mdm_endpoint.h"
+#include "mdm_push_sweep.h"
 #include "mdm_unit_redis.h"
 
 
@@ -105,6 +106,11 @@ static mdm_settings_t  settings = {
     .status_reports = 10,
     .status_errors = 10,
     .push = 1,
+    .push_window = 10000,
+    .push_rate = 1000,
+    .push_burst = 1000,
+    .push_retry = { 120, 900 },
+    .npush_retry = 2,
     .plist_depth = 32,
     .plist_nodes = 100000
 };
@@ -161,6 +167,9 @@ start(const request_t *r)
 
     if (r->kind == MDM_KIND_AUTH) {
         x->step = mdm_auth;
+
+    } else if (r->kind == MDM_KIND_JOB) {
+        x->step = mdm_push_sweep_step;
 
     } else {
         mdm_endpoint_find(x);
@@ -443,6 +452,21 @@ static const request_t  enqueue[] = {
 };
 
 
+/* by the job, and by the call itself */
+
+static const request_t  sweep[] = {
+    device("pushes", MDM_KIND_JOB, ""),
+    device("pushes, none", MDM_KIND_JOB, "")
+};
+
+
+static const request_t  wake[] = {
+    api("enqueue, and wake", MDM_PUT,
+        "/v1/enqueue/UDID-%7B2%7D,UDID-%7B1%7D:USER%2F1,UDID-%7B1%7D", NULL,
+        "application/json", "{\"RequestType\":\"ProfileList\"}")
+};
+
+
 static const request_t  connect[] = {
     device("Idle", CONNECT, PLIST(UDID STRING("Status", "Idle"))),
     device("NotNow", CONNECT, REPORT(UDID, "NotNow", "C-1")),
@@ -607,6 +631,11 @@ test_exchanges(void **state)
 
     each(enroll, count(enroll), 200);
     each(enqueue, count(enqueue), 200);
+    each(sweep, count(sweep), 200);
+
+    settings.push_ids = 10;
+    each(wake, count(wake), 207);
+    settings.push_ids = 0;
 
     settings.reenroll = MDM_REENROLL_DENY;
     each(refused_403, count(refused_403), 403);

@@ -1,0 +1,452 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The job that sends owed pushes, and what says that it has to look, with a
+ * real redis-server and an APNs of the test's own.
+ */
+
+
+#include "admin.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mdm_push.h"
+#include "mdm_push_sweep.h"
+
+
+#define T        "mdm:{default/0}"
+#define W        "mdm:{work}"
+#define THIRD    "33333333-2222-3333-4444-555555555555"
+
+#define COMMAND(uuid)                                                         \
+    "<plist version=\"1.0\"><dict><key>Command</key><dict>"                   \
+    "<key>RequestType</key><string>ProfileList</string></dict>"               \
+    "<key>CommandUUID</key><string>" uuid "</string></dict></plist>"
+
+
+static mdm_push_e    outcome;
+static mdm_uint_t    status;
+static mdm_uint_t    stop_at;        /* the call that finds it so, from 1 */
+
+
+static void
+answers(mdm_push_t *push, void *data)
+{
+    (void) data;
+
+    push->outcome = outcome;
+    push->status = (outcome == MDM_PUSH_ANSWERED) ? status : 0;
+    mdm_str_set(&push->reason, "");
+
+    if (outcome != MDM_PUSH_ANSWERED) {
+        mdm_str_set(&push->reason, "connection refused");
+    }
+}
+
+
+static mdm_unit_fault_e
+stops(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    mdm_unit_fault_e  *fault = data;
+
+    (void) n;
+
+    if (call->script == &mdm_script_push_take && stop_at != 0
+        && --stop_at == 0)
+    {
+        if (fault == NULL) {
+            x->stop = 1;
+            return MDM_UNIT_FAULT_NONE;
+        }
+
+        return *fault;
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static int
+begin(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    clean(state);
+
+    settings.push = 1;
+    settings.push_window = 10000;
+    settings.push_wait = 1000;
+    settings.push_ids = 0;
+    settings.push_rate = 0;
+    settings.push_burst = 2;
+    settings.npush_retry = 2;
+    settings.push_retry[0] = 120;
+    settings.push_retry[1] = 900;
+
+    redis->push = answers;
+    redis->pushes = 0;
+    redis->fault = NULL;
+    outcome = MDM_PUSH_ANSWERED;
+    status = 200;
+    stop_at = 0;
+
+    return 0;
+}
+
+
+static mdm_uint_t
+sweep(void **state)
+{
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    x->kind = MDM_KIND_JOB;
+    x->now = 1700000000;
+    mdm_str_set(&x->tenant, "default");
+    x->step = mdm_push_sweep_step;
+
+    mdm_unit_redis_run(*state, x);
+
+    return x->status;
+}
+
+
+static void
+owe(void **state)
+{
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(authenticate(state, CERT_B, id_is(OTHER)), 200);
+    assert_int_equal(token_update(state, CERT_B, id_is(OTHER)), 200);
+    assert_int_equal(authenticate(state, CERT_C, id_is(THIRD)), 200);
+    assert_int_equal(token_update(state, CERT_C, id_is(THIRD)), 200);
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID "," OTHER ","
+                         THIRD, "validate=0", COMMAND("u1")), 200);
+    assert_true(says("\"push_owed\":3"));
+    assert_true(x->owed);
+    assert_int_equal(redis_int("ZCARD " T ":push"), 3);
+}
+
+
+/* how many are due at once */
+
+static long long
+due(void **state)
+{
+    return redis_int("EVAL %s 1 " T ":push",
+                     "local t = redis.call('TIME') return #redis.call("
+                     "'ZRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + 999)");
+}
+
+
+static void
+test_nothing(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    /* it is walked first, which is noted; then a look is one round */
+
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->rounds, 3);
+    assert_int_equal(x->again, 0);
+    assert_int_equal(redis_int("HEXISTS " T ":meta push"), 1);
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->rounds, 1);
+    assert_int_equal(redis->pushes, 0);
+
+    settings.push = 0;
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->rounds, 0);
+}
+
+
+static void
+test_sent(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 3);
+    assert_int_equal(due(state), 0);
+    assert_int_equal(x->again, 60000);
+    assert_non_null(strstr(redis_str("HGET " E " push"), " 1 200"));
+
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 3);
+}
+
+
+static void
+test_rate(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    settings.push_rate = 1;
+
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 2);
+    assert_int_equal(due(state), 1);
+    assert_in_range(x->again, 100, 1000);
+
+    settings.push_rate = 1000;
+    assert_int_equal(sweep(state), 200);
+    usleep(10000);
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 3);
+    assert_int_equal(due(state), 0);
+}
+
+
+/* while no push of a topic can be sent, all of it is given back */
+
+static void
+test_waits(void **state)
+{
+    mdm_uint_t         n;
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    outcome = MDM_PUSH_UNREACHABLE;
+
+    assert_int_equal(sweep(state), 200);
+    n = redis->pushes;
+    assert_in_range(n, 1, 3);
+    assert_in_range(x->again, 100, 60000);
+    assert_int_equal(redis_int("ZCARD " T ":push"), 3);
+    assert_string_equal(redis_str("HGET " E " push"), "");
+    assert_string_equal(redis_str("HGET " E " taken"), "");
+
+    outcome = MDM_PUSH_ANSWERED;
+    redis_int("EVAL %s 1 " T ":push", "for _, id in ipairs(redis.call('ZRANGE',"
+              " KEYS[1], 0, -1)) do redis.call('ZADD', KEYS[1], 1, id) end "
+              "return 1");
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, n + 3);
+}
+
+
+/* what was taken is given back when the worker is to end */
+
+static void
+test_stop(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    redis->fault = stops;
+    redis->fault_data = NULL;
+    stop_at = 1;
+
+    assert_int_equal(sweep(state), 202);
+    assert_int_equal(redis->pushes, 0);
+    assert_int_equal(due(state), 3);
+}
+
+
+static void
+test_faults(void **state)
+{
+    mdm_unit_fault_e   fault;
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    redis->fault = stops;
+    redis->fault_data = &fault;
+
+    fault = MDM_UNIT_FAULT_BEFORE;
+    stop_at = 1;
+    assert_int_equal(sweep(state), 503);
+
+    /* the answer is lost, and with it a lease */
+
+    fault = MDM_UNIT_FAULT_AFTER;
+    stop_at = 1;
+    assert_int_equal(sweep(state), 503);
+    assert_int_equal(due(state), 0);
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 0);
+    assert_in_range(x->again, 10000, 15001);
+
+    fault = MDM_UNIT_FAULT_SCRIPT;
+    stop_at = 1;
+    (void) sweep(state);
+    assert_non_null(x->log);
+    assert_int_equal(redis->pushes, 0);
+}
+
+
+/* what is queued is announced before */
+
+static mdm_unit_fault_e
+no_kick(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return (call->script == &mdm_script_work_kick) ? MDM_UNIT_FAULT_BEFORE
+                                                   : MDM_UNIT_FAULT_NONE;
+}
+
+
+static mdm_uint_t
+queue(void **state, mdm_cache_t *cache, int64_t now, const char *body)
+{
+    mdm_arena_destroy(x->arena);
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    x->kind = MDM_KIND_API;
+    x->method = MDM_PUT;
+    x->now = now;
+    x->cache = cache;
+    mdm_str_set(&x->tenant, "default");
+    mdm_str_set(&x->path, "/v1/enqueue/" UDID);
+    mdm_str_set(&x->query, "validate=0");
+    x->body.data = (u_char *) body;
+    x->body.len = strlen(body);
+
+    mdm_endpoint_find(x);
+    mdm_unit_redis_run(*state, x);
+
+    return x->status;
+}
+
+
+static void
+test_announced(void **state)
+{
+    double             at;
+    mdm_cache_t       *cache;
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+
+    at = strtod(redis_str("ZSCORE " W ":due:push default"), NULL);
+    assert_true(at > 0);
+    assert_in_range(strtod(redis_str("HGET " W ":state %s", "n push default"),
+                           NULL) - at, 54, 56);
+
+    cache = mdm_cache_create(65536);
+    assert_non_null(cache);
+
+    /* once in half a minute, by the worker's clock */
+
+    assert_int_equal(queue(state, cache, 1700000000, COMMAND("u2")), 200);
+    assert_int_equal(redis->rounds, 2);
+    assert_int_equal(queue(state, cache, 1700000029, COMMAND("u3")), 200);
+    assert_int_equal(redis->rounds, 1);
+    assert_int_equal(queue(state, cache, 1700000030, COMMAND("u4")), 200);
+    assert_int_equal(redis->rounds, 2);
+
+    /* without it nothing is queued */
+
+    redis->fault = no_kick;
+    assert_int_equal(queue(state, cache, 1700000029, COMMAND("u5")), 503);
+    assert_int_equal(redis_int("EXISTS " T ":c:u5"), 0);
+    assert_int_equal(queue(state, cache, 1700000040, COMMAND("u6")), 200);
+    redis->fault = NULL;
+
+    settings.push = 0;
+    assert_int_equal(queue(state, NULL, 1700000060, COMMAND("u7")), 200);
+    assert_int_equal(redis->rounds, 1);
+
+    mdm_cache_destroy(cache);
+}
+
+
+/* an API call wakes its few channels itself */
+
+static void
+test_own(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    redis_int("DEL " T ":push");
+    settings.push_ids = 3;
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID "," OTHER ",none",
+                         "validate=0", COMMAND("u2")), 207);
+    assert_int_equal(redis->pushes, 2);
+    assert_int_equal(redis->rounds, 4);
+    assert_true(says("\"push_result\""));
+    assert_true(says("{\"command_error\":\"not enrolled\"}"));
+    assert_false(x->owed);
+    assert_non_null(strstr(redis_str("HGET " E " push"), " 1 200"));
+    assert_int_equal(due(state), 0);
+
+    /* one that has just been pushed to */
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u3")), 200);
+    assert_true(says("\"" UDID "\":{\"push_joined\":true}"));
+    assert_int_equal(redis->pushes, 2);
+
+    /* more than the rate allows: the job has it, at once */
+
+    redis_int("DEL " T ":push");
+    settings.push_rate = 1;
+    settings.push_burst = 1;
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID "," OTHER,
+                         "validate=0", COMMAND("u4")), 207);
+    assert_int_equal(redis->pushes, 3);
+    assert_true(says("it will be tried again: mdm_push_rate"));
+    assert_true(x->owed);
+    assert_int_equal(due(state), 1);
+    settings.push_rate = 0;
+
+    /* nobody hears how it ends: the lease runs out */
+
+    redis_int("DEL " T ":push");
+    outcome = MDM_PUSH_PENDING;
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u5")), 207);
+    assert_true(says("\"push_error\":\"not sent yet"));
+    assert_int_equal(due(state), 0);
+    outcome = MDM_PUSH_ANSWERED;
+
+    /* a token that is dead */
+
+    redis_int("DEL " T ":push");
+    redis_int("HSET " E " dead %s", "1700000000 410 Unregistered");
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u6")), 207);
+    assert_true(says("{\"push_error\":\"APNs: 410 Unregistered\"}"));
+    assert_int_equal(redis_int("HDEL " E " dead token"), 2);
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u7")), 207);
+    assert_true(says("{\"push_error\":\"no push token\"}"));
+    redis_int("HSET " E " enabled 0");
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u8")), 207);
+    assert_true(says("{\"push_error\":\"disabled\"}"));
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_nothing, begin),
+        cmocka_unit_test_setup(test_sent, begin),
+        cmocka_unit_test_setup(test_rate, begin),
+        cmocka_unit_test_setup(test_waits, begin),
+        cmocka_unit_test_setup(test_stop, begin),
+        cmocka_unit_test_setup(test_faults, begin),
+        cmocka_unit_test_setup(test_announced, begin),
+        cmocka_unit_test_setup(test_own, begin)
+    };
+
+    return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
+}
