@@ -12,6 +12,7 @@
 
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_job_look.h"
+#include "ngx_mdm_job_own.h"
 #include "ngx_mdm_redis_resp.h"
 
 #include "mdm_endpoint.h"
@@ -215,6 +216,8 @@ ngx_mdm_job_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_mdm_nrunners = 0;
+
+    ngx_mdm_job_own_exit();
 }
 
 
@@ -225,7 +228,9 @@ ngx_mdm_job_kicks(ngx_mdm_store_t *store, mdm_exchange_t *x)
         ngx_mdm_job_kick(store, x, x->kick);
     }
 
-    if (x->owed) {
+    if (x->owed
+        && (x->owed_tag.len == 0 || ngx_mdm_job_own(store, x) != NGX_OK))
+    {
         ngx_mdm_job_kick(store, x, MDM_PUSH_JOB);
     }
 }

@@ -270,6 +270,7 @@ mdm_api_assign_answer(mdm_exchange_t *x)
     }
 
     x->owed = mdm_reply_int(reply, MDM_RET_DDM_ASSIGN_QUEUED, 0) == 1;
+    x->owed_tag = x->calls[0].key;
 
     return mdm_exchange_empty(x, mdm_reply_int(reply,
                                                MDM_RET_DDM_ASSIGN_CHANGED, 0)

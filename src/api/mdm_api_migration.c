@@ -299,6 +299,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
 
     outcome = mdm_reply_str(reply, MDM_RET_MIGRATE_OUTCOME);
     x->owed = mdm_reply_int(reply, MDM_RET_MIGRATE_OWED, 0) == 1;
+    x->owed_tag = x->calls[0].key;
 
     if (mdm_str_is(&outcome, "kept")) {
         mdm_exchange_log(x, MDM_LOG_NOTICE, "migration changed nothing: "

@@ -150,6 +150,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     reply = x->calls[0].reply;
 
     x->owed = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_OWED, 0) == 1;
+    x->owed_tag = x->calls[0].key;
 
     follows = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FOLLOW, 0);
 

@@ -477,6 +477,7 @@ mdm_ddm_follow_call(mdm_exchange_t *x)
 
     args[MDM_ARG_DDM_CHANNEL_ID] = follow->id;
     x->owed = 1;
+    x->owed_tag = follow->tag;
 
     mdm_str_set(&args[MDM_ARG_DDM_CHANNEL_FRESH], "0");
 

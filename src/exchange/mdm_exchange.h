@@ -387,6 +387,10 @@ struct mdm_exchange_s {
     mdm_uint_t                ncalls;
     const char               *kick;        /* the kind of work that the tenant
                                               may have now, or NULL */
+    mdm_str_t                 owed_tag;    /* with "owed": KEYS[1] of the one
+                                              partition that is to be looked
+                                              at, at once; empty: MDM_PUSH_JOB
+                                              is kicked */
     int64_t                   again;       /* a job that ends with 200: ms until
                                               it is to be run again; 0: as its
                                               kind says */
@@ -398,8 +402,7 @@ struct mdm_exchange_s {
     unsigned                  nopush:1;    /* none is pushed for */
     unsigned                  announced:1; /* that pushes are owed */
     unsigned                  owed:1;      /* the step says so: a push is due
-                                              that nobody sends yet, so that
-                                              MDM_PUSH_JOB is kicked */
+                                              that nobody sends yet */
     unsigned                  stop:1;      /* a job: set by the runner between
                                               rounds, it is to end soon */
     unsigned                  unknown:1;   /* refused since the store knows

@@ -55,6 +55,9 @@ typedef struct {
 
 typedef struct {
     mdm_push_partition_t     *partitions;
+    mdm_uint_t                npartitions;
+    mdm_uint_t                batch;       /* leases of a round, */
+    mdm_uint_t                most;        /* and of the exchange */
     mdm_uint_t                cursor;      /* the next one to be asked */
     mdm_push_partition_t     *asked[MDM_PUSH_LOOKS];
     mdm_uint_t                nasked;      /* in this round, behind … */
@@ -85,6 +88,7 @@ enum {
 
 
 static mdm_int_t mdm_push_sweep_begin(mdm_exchange_t *x);
+static mdm_int_t mdm_push_sweep_tags(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static void mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_ask(mdm_exchange_t *x, mdm_uint_t i,
@@ -129,7 +133,6 @@ mdm_push_sweep_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_push_sweep_begin(mdm_exchange_t *x)
 {
-    uint32_t           p, n;
     mdm_push_sweep_t  *sw;
 
     /* nothing is owed then, but it may be switched on again */
@@ -138,36 +141,60 @@ mdm_push_sweep_begin(mdm_exchange_t *x)
         return mdm_exchange_empty(x, 200);
     }
 
-    n = x->settings->store->partitions;
-
     sw = mdm_arena_zalloc(x->arena, sizeof(mdm_push_sweep_t));
     if (sw == NULL) {
         return MDM_ERROR;
     }
 
-    sw->partitions = mdm_arena_zalloc(x->arena,
-                                      n * sizeof(mdm_push_partition_t));
-    sw->leases = mdm_arena_alloc(x->arena, MDM_PUSH_BATCH
-                                           * sizeof(mdm_push_lease_t));
+    sw->npartitions = x->settings->store->partitions;
+    sw->batch = MDM_PUSH_BATCH;
+    sw->most = MDM_PUSH_TOTAL;
 
-    if (sw->partitions == NULL || sw->leases == NULL) {
-        return MDM_ERROR;
+    if (x->owed_tag.len != 0) {
+        sw->npartitions = 1;
+        sw->batch = sw->most = MDM_PUSH_FIRST;
     }
 
-    for (p = 0; p < n; p++) {
+    sw->leases = mdm_arena_alloc(x->arena,
+                                 sw->batch * sizeof(mdm_push_lease_t));
 
-        if (mdm_key_partition(x->arena, &sw->partitions[p].tag, &x->tenant, p)
-            != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
-
-        sw->partitions[p].due = 1;
+    if (sw->leases == NULL || mdm_push_sweep_tags(x, sw) != MDM_OK) {
+        return MDM_ERROR;
     }
 
     x->ctx = sw;
 
     return mdm_push_sweep_look(x, sw);
+}
+
+
+static mdm_int_t
+mdm_push_sweep_tags(mdm_exchange_t *x, mdm_push_sweep_t *sw)
+{
+    uint32_t  p;
+
+    sw->partitions = mdm_arena_zalloc(x->arena,
+                                      sw->npartitions
+                                      * sizeof(mdm_push_partition_t));
+    if (sw->partitions == NULL) {
+        return MDM_ERROR;
+    }
+
+    for (p = 0; p < sw->npartitions; p++) {
+        sw->partitions[p].due = 1;
+
+        if (x->owed_tag.len != 0) {
+            sw->partitions[p].tag = x->owed_tag;
+
+        } else if (mdm_key_partition(x->arena, &sw->partitions[p].tag,
+                                     &x->tenant, p)
+                   != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
 }
 
 
@@ -198,7 +225,7 @@ mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     x->own_failures = 1;
     sw->nleases = 0;
 
-    n = (sw->nasked != 0) ? MDM_PUSH_BATCH / sw->nasked : 0;
+    n = (sw->nasked != 0) ? sw->batch / sw->nasked : 0;
 
     if (n > MDM_PUSH_CHANNELS) {
         n = MDM_PUSH_CHANNELS;
@@ -227,13 +254,13 @@ mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 
     sw->nasked = 0;
 
-    if (x->stop || sw->again != 0 || sw->total >= MDM_PUSH_TOTAL
+    if (x->stop || sw->again != 0 || sw->total >= sw->most
         || sw->rounds >= MDM_PUSH_ROUNDS)
     {
         return;
     }
 
-    n = x->settings->store->partitions;
+    n = sw->npartitions;
 
     for (k = 0; k < n && sw->nasked < MDM_PUSH_LOOKS; k++) {
         partition = &sw->partitions[sw->cursor];
@@ -341,7 +368,7 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
 
     for (k = MDM_RET_PUSH_TAKE_ROWS;
          mdm_reply_row(reply, k, MDM_NRET_PUSH_TAKE_ROWS)
-         && sw->nleases < MDM_PUSH_BATCH;
+         && sw->nleases < sw->batch;
          k += MDM_NRET_PUSH_TAKE_ROWS)
     {
         lease = &sw->leases[sw->nleases++];
@@ -574,7 +601,7 @@ mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     }
 
     more = x->stop;
-    n = x->settings->store->partitions;
+    n = sw->npartitions;
 
     x->again = sw->again;
 

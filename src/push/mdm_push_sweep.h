@@ -20,7 +20,10 @@
 #define MDM_PUSH_OFTEN        5
 
 
-/* the step of the kind MDM_PUSH_JOB, see mdm_job.h */
+/*
+ * The step of the kind MDM_PUSH_JOB, see mdm_job.h.  With x->owed_tag it looks
+ * at that partition alone, once, for whoever has just queued something there.
+ */
 mdm_int_t mdm_push_sweep_step(mdm_exchange_t *x);
 
 

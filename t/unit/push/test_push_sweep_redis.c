@@ -285,6 +285,35 @@ test_faults(void **state)
 }
 
 
+/* behind a TokenUpdate: one look at its partition, and no more */
+
+static void
+test_partition(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_true(x->owed);
+    assert_true(mdm_str_is(&x->owed_tag, T));
+
+    mdm_arena_destroy(x->arena);
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    x->kind = MDM_KIND_JOB;
+    x->step = mdm_push_sweep_step;
+    mdm_str_set(&x->tenant, "default");
+    mdm_str_set(&x->owed_tag, T);
+
+    mdm_unit_redis_run(redis, x);
+
+    assert_int_equal(redis->pushes, 3);
+    assert_int_equal(due(state), 0);
+}
+
+
 /* what is queued is announced before */
 
 static mdm_unit_fault_e
@@ -444,6 +473,7 @@ main(void)
         cmocka_unit_test_setup(test_waits, begin),
         cmocka_unit_test_setup(test_stop, begin),
         cmocka_unit_test_setup(test_faults, begin),
+        cmocka_unit_test_setup(test_partition, begin),
         cmocka_unit_test_setup(test_announced, begin),
         cmocka_unit_test_setup(test_own, begin)
     };
