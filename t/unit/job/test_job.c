@@ -274,6 +274,29 @@ test_kick(void **state)
     end(state, "one", "a t1", -1);
     assert_in_range(due(state, "a", "t1"), 55000, 60000);
 
+    /* of some kinds more often, but not when there is more to do anyway */
+
+    kick(state, "a t1");
+    assert_int_equal(take(state, "one", 4), 1);
+    begin("one", 0);
+    done[0].work = keep("a t1");
+    done[0].again = 21600000;
+    done[0].often = 5;
+    look.ndone = 1;
+    assert_int_equal(run(state), 200);
+    assert_in_range(due(state, "a", "t1"), 4000, 5000);
+
+    kick(state, "a t1");
+    assert_int_equal(take(state, "one", 4), 1);
+    begin("one", 0);
+    done[0].work = keep("a t1");
+    done[0].again = 1500;
+    done[0].often = 5;
+    look.ndone = 1;
+    assert_int_equal(run(state), 200);
+    assert_in_range(due(state, "a", "t1"), 1000, 1500);
+    done[0].often = 0;
+
     redis_int("HSET " W ":state %s 1", "n a t1");
     overdue(state, "a", "t1");
     assert_int_equal(take(state, "one", 4), 1);
