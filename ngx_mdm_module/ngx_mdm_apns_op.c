@@ -305,7 +305,7 @@ ngx_mdm_apns_op_fill(ngx_mdm_apns_op_t *op, mdm_call_t *call,
     if (call->rc == MDM_CALL_OK && op->outcome == MDM_PUSH_ANSWERED
         && ngx_mdm_apns_op_answer(op, call->reply_arena, call->push) != MDM_OK)
     {
-        call->rc = MDM_CALL_UNAVAILABLE;
+        mdm_exchange_push_lost(call);
     }
 }
 
@@ -357,7 +357,7 @@ ngx_mdm_apns_refuse(mdm_call_t *call, mdm_push_e outcome, ngx_str_t *reason,
     if (call->reply_arena == NULL
         || mdm_str_dup(call->reply_arena, &push->reason, &text) != MDM_OK)
     {
-        call->rc = MDM_CALL_UNAVAILABLE;
+        mdm_exchange_push_lost(call);
     }
 }
 

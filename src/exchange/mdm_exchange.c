@@ -507,9 +507,32 @@ mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call)
     {
         call->reply = NULL;
         call->rc = MDM_CALL_UNAVAILABLE;
+
+        /* it was in that arena */
+
+        if (call->push != NULL) {
+            mdm_exchange_push_lost(call);
+        }
     }
 
     call->reply_arena = NULL;
+}
+
+
+void
+mdm_exchange_push_lost(mdm_call_t *call)
+{
+    mdm_push_t  *push;
+
+    push = call->push;
+
+    call->rc = MDM_CALL_UNAVAILABLE;
+
+    push->outcome = MDM_PUSH_RESET;
+    push->status = 0;
+
+    mdm_str_set(&push->reason, "no memory");
+    mdm_str_null(&push->apns_id);
 }
 
 

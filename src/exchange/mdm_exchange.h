@@ -607,6 +607,9 @@ mdm_int_t mdm_exchange_unavailable(mdm_exchange_t *x);
  */
 void mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call);
 
+/* nothing is known of its outcome, for want of memory: it got lost */
+void mdm_exchange_push_lost(mdm_call_t *call);
+
 /* 500, MDM_FAILURE_SCRIPT: the reply to call i is none of its script's */
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 

@@ -32,6 +32,7 @@
 #define MDM_PUSH_STOPPED      (30 * MDM_PUSH_SECOND)
 
 
+static void mdm_push_clock(mdm_push_memory_t *memory, int64_t now);
 static void mdm_push_delay(const mdm_push_t *push, mdm_push_judged_t *judged,
     int64_t first, int64_t last);
 static void mdm_push_bad_token(mdm_exchange_t *x, const mdm_push_t *push,
@@ -47,6 +48,8 @@ mdm_push_note(mdm_push_memory_t *memory, mdm_push_t *push, int64_t now)
 
     notes = 0;
     verdict = mdm_push_outcome(push);
+
+    mdm_push_clock(memory, now);
 
     if (verdict == MDM_PUSH_VERDICT_TAKEN) {
         memory->taken = now;
@@ -98,12 +101,37 @@ mdm_push_note(mdm_push_memory_t *memory, mdm_push_t *push, int64_t now)
 }
 
 
+/* what is ahead was noted by a clock that was wrong, and counts from now on */
+
+static void
+mdm_push_clock(mdm_push_memory_t *memory, int64_t now)
+{
+    if (memory->taken > now) {
+        memory->taken = now;
+    }
+
+    if (memory->probe > now + MDM_PUSH_PROBE) {
+        memory->probe = now;
+    }
+
+    if (memory->paused > now) {
+        memory->paused = now;
+    }
+
+    if (memory->bug > now) {
+        memory->bug = now;
+    }
+}
+
+
 mdm_uint_t
 mdm_push_hold(mdm_push_memory_t *memory, int64_t now)
 {
     if (memory->probe == 0) {
         return 0;
     }
+
+    mdm_push_clock(memory, now);
 
     if (now >= memory->probe) {
         memory->probe = now + MDM_PUSH_PROBE;

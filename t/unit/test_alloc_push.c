@@ -93,6 +93,87 @@ test_push(void **state)
 }
 
 
+/* an outcome that cannot be kept is that of a push that got lost */
+
+static alloc_rc_e
+op_keep(void *data)
+{
+    mdm_uint_t          i;
+    mdm_str_t           reason;
+    mdm_call_t         *call;
+    alloc_rc_e          end;
+    mdm_push_t         *push;
+    mdm_exchange_t     *x;
+    mdm_push_judged_t   judged;
+
+    static const mdm_settings_t  settings;
+
+    reason.data = data;
+    reason.len = strlen(data);
+
+    x = mdm_exchange_create(&settings);
+
+    if (x == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    /* more than the memory that an exchange begins with */
+
+    end = (mdm_exchange_calls(x, 400, 1) == MDM_CALL) ? ALLOC_OK
+                                                      : ALLOC_FAILED;
+
+    for (i = 0; end == ALLOC_OK && i < 400; i++) {
+        call = &x->calls[i];
+        push = mdm_exchange_push(x, i);
+
+        if (push == NULL) {
+            end = ALLOC_FAILED;
+            break;
+        }
+
+        call->reply_arena = mdm_arena_create(64);
+        push->outcome = MDM_PUSH_ANSWERED;
+        push->status = 413;
+
+        if (call->reply_arena == NULL
+            || mdm_str_dup(call->reply_arena, &push->reason, &reason)
+               != MDM_OK)
+        {
+            mdm_arena_destroy(call->reply_arena);
+            end = ALLOC_FAILED;
+            break;
+        }
+
+        call->rc = MDM_CALL_OK;
+
+        mdm_exchange_keep(x, call);
+
+        if (call->rc == MDM_CALL_OK) {
+            continue;
+        }
+
+        end = ALLOC_FAILED;
+
+        assert_int_equal(mdm_push_judge(x, push, &judged), MDM_OK);
+        assert_string_equal(judged.word, "again");
+        assert_true(mdm_str_is(&judged.reason, "no memory"));
+    }
+
+    mdm_arena_destroy(x->arena);
+
+    return end;
+}
+
+
+static void
+test_keep(void **state)
+{
+    (void) state;
+
+    alloc_each("outcome of a push", ALLOC_OK, op_keep, "PayloadTooLarge");
+}
+
+
 static alloc_rc_e
 op_certificate(void *data)
 {
@@ -254,6 +335,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_push),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_certificate)
     };
 

@@ -346,6 +346,37 @@ test_pause(void **state)
 }
 
 
+/* a clock that steps back holds nothing back for longer */
+
+static void
+test_clock(void **state)
+{
+    mdm_uint_t         i;
+    mdm_push_memory_t  m;
+
+    (void) state;
+
+    memset(&m, 0, sizeof(mdm_push_memory_t));
+
+    (void) note(&m, 200, "", NOW, NULL);
+    (void) note(&m, 413, "", NOW, NULL);
+
+    for (i = 0; i < 5; i++) {
+        (void) note(&m, 500, "", NOW, NULL);
+    }
+
+    assert_int_equal(mdm_push_hold(&m, NOW - 1), 0);
+    assert_int_equal(mdm_push_hold(&m, NOW - 1), 30000);
+    assert_int_equal(mdm_push_hold(&m, NOW - 86400), 0);
+    assert_int_equal(mdm_push_hold(&m, NOW - 86400), 30000);
+
+    (void) note(&m, 410, "", NOW - 86400, NULL);
+    assert_int_equal(m.taken, NOW - 86400);
+    assert_int_equal(note(&m, 413, "", NOW - 86400 + 60, NULL),
+                     MDM_PUSH_NOTE_BUG);
+}
+
+
 /* a wrong request is told of once a minute */
 
 static void
@@ -374,6 +405,7 @@ main(void)
         cmocka_unit_test(test_bad_tokens),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_clock),
         cmocka_unit_test(test_bug)
     };
 
