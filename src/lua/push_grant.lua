@@ -1,10 +1,11 @@
 --@volatile
 --@args n rate burst
---@returns granted wait
+--@returns granted wait left
 -- How many pushes a tenant may send now, on all hosts together (GCRA).
 -- KEYS[1]: mdm:{tenant/push}; n: as many are wanted; rate: a second; burst: at
 -- once, after a rest
--- {how many of them; ms until the next one may be sent}
+-- {how many of them; ms until the next one may be sent; how many more may be
+-- now}
 --@include clock
 --@include push_at
 local key, n = KEYS[1] .. ':rate', tonumber(n)
@@ -23,7 +24,8 @@ local kept = tonumber(redis.call('GET', key) or '0')
 local room = burst * step
 local last = math.min(math.max(kept, now), now + room)
 
-local granted = math.min(n, math.floor((now + room - last) / step + 0.000001))
+local free = math.floor((now + room - last) / step + 0.000001)
+local granted = math.min(n, free)
 
 last = last + granted * step
 
@@ -34,4 +36,4 @@ end
 
 local wait = math.max(0, math.ceil((last + step - now - room) / 1000))
 
-return {granted, wait}
+return {granted, wait, free - granted}

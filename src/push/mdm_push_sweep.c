@@ -50,6 +50,7 @@ typedef struct {
 typedef struct {
     mdm_str_t                 topic;
     int64_t                   first;       /* ms until the next try */
+    unsigned                  taken:1;     /* which was well */
 } mdm_push_wait_t;
 
 
@@ -67,8 +68,12 @@ typedef struct {
     mdm_uint_t                nleases;
     mdm_uint_t                granted;     /* of them, to be sent */
 
+    mdm_uint_t                room;        /* leases that the rate allows */
+
     mdm_push_wait_t           waits[MDM_PUSH_TOPICS];
     mdm_uint_t                nwaits;
+    int64_t                   down;        /* ms until there may be a connection
+                                              again, 0: none is missing */
 
     mdm_uint_t                total;       /* leases so far */
     mdm_uint_t                rounds;
@@ -81,6 +86,7 @@ typedef struct {
 
 enum {
     MDM_PUSH_SWEEP_BEGIN = 0,
+    MDM_PUSH_SWEEP_ROOM,
     MDM_PUSH_SWEEP_TAKEN,
     MDM_PUSH_SWEEP_GRANTED,
     MDM_PUSH_SWEEP_SENT
@@ -99,12 +105,15 @@ static mdm_int_t mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     mdm_push_partition_t *partition, const mdm_reply_t *reply);
 static mdm_uint_t mdm_push_sweep_failed(mdm_exchange_t *x,
     mdm_push_sweep_t *sw, const mdm_call_t *call);
+static mdm_uint_t mdm_push_sweep_grant(mdm_exchange_t *x,
+    mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_granted(mdm_exchange_t *x,
     mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_send(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_sent(mdm_exchange_t *x, mdm_push_sweep_t *sw);
-static const mdm_push_wait_t *mdm_push_sweep_waits(const mdm_push_sweep_t *sw,
+static mdm_push_wait_t *mdm_push_sweep_waits(mdm_push_sweep_t *sw,
     const mdm_str_t *topic);
+static void mdm_push_sweep_recovered(mdm_push_sweep_t *sw);
 static void mdm_push_sweep_wait(mdm_push_sweep_t *sw,
     const mdm_push_lease_t *lease);
 static mdm_int_t mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw);
@@ -117,6 +126,11 @@ mdm_push_sweep_step(mdm_exchange_t *x)
 
     case MDM_PUSH_SWEEP_BEGIN:
         return mdm_push_sweep_begin(x);
+
+    case MDM_PUSH_SWEEP_ROOM:
+        (void) mdm_push_sweep_grant(x, x->ctx);
+
+        return mdm_push_sweep_look(x, x->ctx);
 
     case MDM_PUSH_SWEEP_TAKEN:
         return mdm_push_sweep_taken(x, x->ctx);
@@ -164,7 +178,26 @@ mdm_push_sweep_begin(mdm_exchange_t *x)
 
     x->ctx = sw;
 
-    return mdm_push_sweep_look(x, sw);
+    /* whoever comes after one that had to stop begins elsewhere */
+
+    sw->cursor = (mdm_uint_t) x->now % sw->npartitions;
+    sw->room = sw->batch;
+
+    if (x->settings->push_rate == 0 || x->owed_tag.len != 0) {
+        return mdm_push_sweep_look(x, sw);
+    }
+
+    /* nothing is to be leased that the rate would not let go */
+
+    if (mdm_exchange_calls(x, 1, MDM_PUSH_SWEEP_ROOM) != MDM_CALL
+        || mdm_push_lease_grant(x, 0, 0) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    return MDM_CALL;
 }
 
 
@@ -225,7 +258,11 @@ mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     x->own_failures = 1;
     sw->nleases = 0;
 
-    n = (sw->nasked != 0) ? sw->batch / sw->nasked : 0;
+    n = 0;
+
+    if (sw->nasked != 0 && sw->again == 0) {
+        n = sw->room / sw->nasked;
+    }
 
     if (n > MDM_PUSH_CHANNELS) {
         n = MDM_PUSH_CHANNELS;
@@ -244,29 +281,35 @@ mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 }
 
 
-/* the partitions that are asked in the next round, if it may be so */
+/*
+ * The partitions that are asked in the next round, if it may be so.  Where nothing
+ * can be sent now, each is asked once all the same: when is its next push due?
+ */
 
 static void
 mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
-    mdm_uint_t             k, n;
+    mdm_uint_t             k, n, most;
     mdm_push_partition_t  *partition;
 
     sw->nasked = 0;
 
-    if (x->stop || sw->again != 0 || sw->total >= sw->most
-        || sw->rounds >= MDM_PUSH_ROUNDS)
-    {
+    if (x->stop || sw->total >= sw->most || sw->rounds >= MDM_PUSH_ROUNDS) {
         return;
     }
 
     n = sw->npartitions;
+    most = MDM_PUSH_LOOKS;
 
-    for (k = 0; k < n && sw->nasked < MDM_PUSH_LOOKS; k++) {
+    if (sw->again == 0 && sw->room < most) {
+        most = sw->room;
+    }
+
+    for (k = 0; k < n && sw->nasked < most; k++) {
         partition = &sw->partitions[sw->cursor];
         sw->cursor = (sw->cursor + 1) % n;
 
-        if (partition->due) {
+        if (partition->due && (sw->again == 0 || !partition->asked)) {
             sw->asked[sw->nasked++] = partition;
         }
     }
@@ -281,7 +324,8 @@ mdm_push_sweep_ask(mdm_exchange_t *x, mdm_uint_t i,
 
     if (!partition->walk) {
         return mdm_push_lease_take(x, i, &partition->tag,
-                                   partition->asked ? n : MDM_PUSH_FIRST);
+                                   (partition->asked || n < MDM_PUSH_FIRST)
+                                   ? n : MDM_PUSH_FIRST);
     }
 
     args = mdm_exchange_call(x, i, &mdm_script_push_walk, &partition->tag, 0);
@@ -363,7 +407,7 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
 
     partition->asked = 1;
     partition->next = mdm_reply_int(reply, MDM_RET_PUSH_TAKE_NEXT, -1);
-    partition->walk = (partition->next == -2);
+    partition->walk = (partition->next == -2 && x->owed_tag.len == 0);
     partition->due = (partition->next == 0 || partition->walk);
 
     for (k = MDM_RET_PUSH_TAKE_ROWS;
@@ -416,32 +460,44 @@ mdm_push_sweep_failed(mdm_exchange_t *x, mdm_push_sweep_t *sw,
 }
 
 
-/* who has no answer of the rate waits */
+/* what the rate says: how many it grants.  Who has no answer of it waits. */
+
+static mdm_uint_t
+mdm_push_sweep_grant(mdm_exchange_t *x, mdm_push_sweep_t *sw)
+{
+    const mdm_reply_t  *reply;
+
+    sw->room = 0;
+    sw->again = MDM_PUSH_FAILED;
+
+    if (mdm_push_sweep_failed(x, sw, &x->calls[0])) {
+        return 0;
+    }
+
+    reply = x->calls[0].reply;
+
+    sw->room = (mdm_uint_t) mdm_reply_count(reply, MDM_RET_PUSH_GRANT_LEFT,
+                                            (int64_t) sw->batch);
+    sw->again = 0;
+
+    if (sw->room == 0) {
+        sw->again = mdm_reply_count(reply, MDM_RET_PUSH_GRANT_WAIT,
+                                    MDM_PUSH_LATEST);
+
+        if (sw->again < MDM_PUSH_SOONEST) {
+            sw->again = MDM_PUSH_SOONEST;
+        }
+    }
+
+    return (mdm_uint_t) mdm_reply_count(reply, MDM_RET_PUSH_GRANT_GRANTED,
+                                        (int64_t) sw->nleases);
+}
+
 
 static mdm_int_t
 mdm_push_sweep_granted(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
-    const mdm_reply_t  *reply;
-
-    sw->granted = 0;
-    sw->again = MDM_PUSH_FAILED;
-
-    if (!mdm_push_sweep_failed(x, sw, &x->calls[0])) {
-        reply = x->calls[0].reply;
-
-        sw->granted = (mdm_uint_t) mdm_reply_count(reply,
-                                                   MDM_RET_PUSH_GRANT_GRANTED,
-                                                   (int64_t) sw->nleases);
-        sw->again = mdm_reply_count(reply, MDM_RET_PUSH_GRANT_WAIT,
-                                    MDM_PUSH_LATEST);
-
-        if (sw->granted == sw->nleases) {
-            sw->again = 0;
-
-        } else if (sw->again < MDM_PUSH_SOONEST) {
-            sw->again = MDM_PUSH_SOONEST;
-        }
-    }
+    sw->granted = mdm_push_sweep_grant(x, sw);
 
     if (x->stop) {
         sw->granted = 0;
@@ -454,9 +510,9 @@ mdm_push_sweep_granted(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 static mdm_int_t
 mdm_push_sweep_send(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
-    mdm_uint_t              i, n;
-    mdm_push_lease_t       *lease;
-    const mdm_push_wait_t  *wait;
+    mdm_uint_t         i, n;
+    mdm_push_wait_t   *wait;
+    mdm_push_lease_t  *lease;
 
     n = 0;
 
@@ -484,10 +540,10 @@ mdm_push_sweep_send(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 
     if (n == 0) {
 
-        /* all of them wait for their topics, and others would, too */
+        /* where a connection is missing, it is for all that would be taken */
 
-        if (sw->again == 0 && sw->nwaits != 0) {
-            sw->again = sw->waits[0].first;
+        if (sw->again == 0) {
+            sw->again = sw->down;
         }
 
         return mdm_push_sweep_look(x, sw);
@@ -541,16 +597,70 @@ mdm_push_sweep_sent(mdm_exchange_t *x, mdm_push_sweep_t *sw)
         }
     }
 
-    if (sent == 0 && sw->nwaits != 0 && sw->again == 0) {
-        sw->again = sw->waits[0].first;
+    if (sw->nwaits != 0) {
+        mdm_push_sweep_recovered(sw);
+    }
+
+    if (sent == 0 && sw->again == 0) {
+        sw->again = sw->down;
     }
 
     return mdm_push_sweep_look(x, sw);
 }
 
 
-static const mdm_push_wait_t *
-mdm_push_sweep_waits(const mdm_push_sweep_t *sw, const mdm_str_t *topic)
+/* one push of a topic was taken: it waits no more, nor do those beside it */
+
+static void
+mdm_push_sweep_recovered(mdm_push_sweep_t *sw)
+{
+    mdm_uint_t         i, k;
+    mdm_push_wait_t   *wait;
+    mdm_push_lease_t  *lease;
+
+    for (i = 0; i < sw->nleases; i++) {
+        lease = &sw->leases[i];
+
+        if (lease->push == NULL
+            || mdm_push_outcome(lease->push) != MDM_PUSH_VERDICT_TAKEN)
+        {
+            continue;
+        }
+
+        wait = mdm_push_sweep_waits(sw, &lease->topic);
+
+        if (wait != NULL) {
+            wait->taken = 1;
+        }
+    }
+
+    for (i = 0; i < sw->nleases; i++) {
+        lease = &sw->leases[i];
+
+        if (lease->push == NULL || !lease->judged.waits) {
+            continue;
+        }
+
+        wait = mdm_push_sweep_waits(sw, &lease->topic);
+
+        if (wait != NULL && wait->taken) {
+            mdm_push_lease_back(lease, 0);
+        }
+    }
+
+    for (i = 0, k = 0; i < sw->nwaits; i++) {
+
+        if (!sw->waits[i].taken) {
+            sw->waits[k++] = sw->waits[i];
+        }
+    }
+
+    sw->nwaits = k;
+}
+
+
+static mdm_push_wait_t *
+mdm_push_sweep_waits(mdm_push_sweep_t *sw, const mdm_str_t *topic)
 {
     mdm_uint_t  i;
 
@@ -568,7 +678,29 @@ mdm_push_sweep_waits(const mdm_push_sweep_t *sw, const mdm_str_t *topic)
 static void
 mdm_push_sweep_wait(mdm_push_sweep_t *sw, const mdm_push_lease_t *lease)
 {
+    int64_t           first;
     mdm_push_wait_t  *wait;
+
+    first = lease->judged.first;
+
+    if (first < MDM_PUSH_SOONEST) {
+        first = MDM_PUSH_SOONEST;
+    }
+
+    switch (lease->push->outcome) {
+
+    /* of this topic alone: pushes of others go on */
+
+    case MDM_PUSH_NO_CERTIFICATE:
+    case MDM_PUSH_EXPIRED:
+    case MDM_PUSH_REFUSED:
+        break;
+
+    default:
+        if (sw->down == 0 || first < sw->down) {
+            sw->down = first;
+        }
+    }
 
     if (sw->nwaits == MDM_PUSH_TOPICS
         || mdm_push_sweep_waits(sw, &lease->topic) != NULL)
@@ -579,11 +711,8 @@ mdm_push_sweep_wait(mdm_push_sweep_t *sw, const mdm_push_lease_t *lease)
     wait = &sw->waits[sw->nwaits++];
 
     wait->topic = lease->topic;
-    wait->first = lease->judged.first;
-
-    if (wait->first < MDM_PUSH_SOONEST) {
-        wait->first = MDM_PUSH_SOONEST;
-    }
+    wait->first = first;
+    wait->taken = 0;
 }
 
 

@@ -151,7 +151,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "push_cert_read", "[(sssssss)*]" },
     { "push_done", "[(i)*]" },
     { "push_ask", "[(iissss)*]" },
-    { "push_grant", "[ii]" },
+    { "push_grant", "[iii]" },
     { "push_probe", "[i]" },
     { "push_stop", "[i]" },
     { "push_take", "[i(sssss)*]" },
