@@ -76,13 +76,7 @@
 
 #define APNS_CONNS     1024
 #define APNS_CONTROLS  64
-
-
-typedef struct {
-    int                       fd;          /* -1: free */
-    char                      line[1024];
-    size_t                    len;
-} apns_control_t;
+#define APNS_WAITING   (16 * 1024 * 1024)
 
 
 apns_t  apns;
@@ -108,6 +102,8 @@ static void apns_conn_reset(apns_conn_t *conn);
 static void apns_sweep(void);
 static void apns_control_accept(int listening);
 static void apns_control_read(apns_control_t *c);
+static void apns_control_lines(apns_control_t *c);
+static void apns_control_flush(apns_control_t *c);
 static void apns_loop(int control);
 
 
@@ -358,7 +354,8 @@ apns_loop(int control)
 
     for (i = 0; i < APNS_CONTROLS; i++) {
         fds[nfds].fd = apns_controls[i].fd;
-        fds[nfds++].events = POLLIN;
+        fds[nfds++].events = (short)
+            (POLLIN | ((apns_controls[i].out_len != 0) ? POLLOUT : 0));
     }
 
     n = 0;
@@ -411,6 +408,7 @@ apns_loop(int control)
     for (i = 0; i < APNS_CONTROLS; i++) {
         if (fds[2 + i].fd != -1 && fds[2 + i].revents != 0) {
             apns_control_read(&apns_controls[i]);
+            apns_control_flush(&apns_controls[i]);
         }
     }
 }
@@ -637,6 +635,7 @@ apns_control_accept(int listening)
         if (apns_controls[i].fd == -1) {
             apns_controls[i].fd = fd;
             apns_controls[i].len = 0;
+            apns_controls[i].out_len = 0;
             return;
         }
     }
@@ -648,9 +647,7 @@ apns_control_accept(int listening)
 static void
 apns_control_read(apns_control_t *c)
 {
-    char     *end, out[256];
-    size_t    len;
-    ssize_t   n;
+    ssize_t  n;
 
     n = read(c->fd, c->line + c->len, sizeof(c->line) - 1 - c->len);
 
@@ -660,7 +657,7 @@ apns_control_read(apns_control_t *c)
             return;
         }
 
-        apns_device_gone(c->fd);
+        apns_device_gone(c);
         (void) close(c->fd);
         c->fd = -1;
         return;
@@ -669,21 +666,77 @@ apns_control_read(apns_control_t *c)
     c->len += (size_t) n;
     c->line[c->len] = '\0';
 
-    while ((end = strchr(c->line, '\n')) != NULL) {
-        *end = '\0';
-        len = (size_t) (end + 1 - c->line);
-
-        apns_command(c->line, c->fd, out, sizeof(out));
-
-        if (write(c->fd, out, strlen(out)) < 0) {
-            break;
-        }
-
-        c->len -= len;
-        memmove(c->line, end + 1, c->len + 1);
-    }
+    apns_control_lines(c);
 
     if (c->len == sizeof(c->line) - 1) {
         c->len = 0;
+    }
+}
+
+
+static void
+apns_control_lines(apns_control_t *c)
+{
+    char  *line, *end, out[256];
+
+    line = c->line;
+
+    while ((end = strchr(line, '\n')) != NULL) {
+        *end = '\0';
+
+        apns_command(line, c, out, sizeof(out));
+        (void) apns_control_send(c, out, strlen(out));
+
+        line = end + 1;
+    }
+
+    c->len -= (size_t) (line - c->line);
+    memmove(c->line, line, c->len + 1);
+}
+
+
+int
+apns_control_send(apns_control_t *c, const char *data, size_t len)
+{
+    char    *out;
+    size_t   size;
+
+    if (c->out_len + len > APNS_WAITING) {
+        return -1;
+    }
+
+    if (c->out_len + len > c->out_size) {
+        size = 2 * (c->out_len + len);
+        out = realloc(c->out, size);
+
+        if (out == NULL) {
+            return -1;
+        }
+
+        c->out = out;
+        c->out_size = size;
+    }
+
+    memcpy(c->out + c->out_len, data, len);
+    c->out_len += len;
+
+    return 0;
+}
+
+
+static void
+apns_control_flush(apns_control_t *c)
+{
+    ssize_t  n;
+
+    if (c->fd == -1 || c->out_len == 0) {
+        return;
+    }
+
+    n = write(c->fd, c->out, c->out_len);
+
+    if (n > 0) {
+        c->out_len -= (size_t) n;
+        memmove(c->out, c->out + n, c->out_len);
     }
 }

@@ -56,19 +56,22 @@ typedef struct apns_stream_s  apns_stream_t;
 
 struct apns_stream_s {
     apns_stream_t            *next;        /* of the connection */
+    apns_stream_t            *prev;
     apns_conn_t              *conn;
     int32_t                   id;
     char                      token[2 * 128 + 1];
-    char                      headers[2048];       /* as JSON */
-    char                      body[4096];
     size_t                    len;
 
     int                       ready;       /* 1: to be answered, */
     long long                 due;         /* then, ms */
     apns_rule_t               rule;        /* by this */
-    char                      answer[APNS_LINE + 1];
-    size_t                    size;
+    char                      answer[256];
+    size_t                    size;        /* with spaces behind it */
     size_t                    sent;
+
+    /* not cleared */
+    char                      headers[2048];       /* as JSON */
+    char                      body[4096];
 };
 
 
@@ -80,6 +83,7 @@ struct apns_conn_s {
     SSL                      *ssl;
     nghttp2_session          *session;     /* NULL: TLS is not up yet */
     apns_stream_t            *streams;
+    long                      nstreams;
     long                      requests;
     long                      answers;
     long                      bytes;       /* that have come */
@@ -97,7 +101,19 @@ struct apns_conn_s {
 };
 
 
-/* what is told over the control socket */
+/* who has connected to the control socket */
+
+typedef struct {
+    int                       fd;          /* -1: free */
+    char                      line[8192];
+    size_t                    len;
+    char                     *out;         /* not written yet */
+    size_t                    out_len;
+    size_t                    out_size;
+} apns_control_t;
+
+
+/* what is told over it */
 
 typedef struct {
     apns_rule_t               rules[APNS_RULES];
@@ -155,18 +171,26 @@ void apns_http_goaway(apns_conn_t *conn, const char *reason, int last);
 /* mdmapns_rule.c */
 
 /* carries out a line; the answer is written to "out" */
-void apns_command(char *line, int fd, char *out, size_t size);
+void apns_command(char *line, apns_control_t *c, char *out, size_t size);
 
 /* the rule for a request */
 void apns_rule(const char *token, apns_rule_t *rule);
 
+/* mdmapns_device.c */
+
 /* a push for a device: it is handed over, or kept while it is away */
 void apns_device_push(const char *token, const char *body, size_t len);
 
+/* it has come, by this connection */
+void apns_device_here(const char *token, apns_control_t *c);
+
 /* the control connection is gone */
-void apns_device_gone(int fd);
+void apns_device_gone(apns_control_t *c);
 
 /* mdmapns.c */
+
+/* -1: too much waits there already */
+int apns_control_send(apns_control_t *c, const char *data, size_t len);
 int apns_certificate(const char *cert, const char *key);
 int apns_listen(int on);
 

@@ -207,9 +207,8 @@ static int
 apns_on_begin(nghttp2_session *session, const nghttp2_frame *frame,
     void *data)
 {
-    long            n;
     apns_conn_t    *conn = data;
-    apns_stream_t  *s, *p;
+    apns_stream_t  *s;
 
     if (frame->hd.type != NGHTTP2_HEADERS
         || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
@@ -217,24 +216,25 @@ apns_on_begin(nghttp2_session *session, const nghttp2_frame *frame,
         return 0;
     }
 
-    s = calloc(1, sizeof(apns_stream_t));
+    s = malloc(sizeof(apns_stream_t));
     if (s == NULL) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
 
+    memset(s, 0, offsetof(apns_stream_t, headers));
+
+    s->headers[0] = '\0';
     s->conn = conn;
     s->id = frame->hd.stream_id;
     s->next = conn->streams;
     conn->streams = s;
 
-    n = 0;
-
-    for (p = conn->streams; p != NULL; p = p->next) {
-        n++;
+    if (s->next != NULL) {
+        s->next->prev = s;
     }
 
-    if (n > apns.most) {
-        apns.most = n;
+    if (++conn->nstreams > apns.most) {
+        apns.most = conn->nstreams;
     }
 
     return nghttp2_session_set_stream_user_data(session, s->id, s);
@@ -263,6 +263,10 @@ apns_on_header(nghttp2_session *session, const nghttp2_frame *frame,
         && size - 10 < sizeof(s->token))
     {
         memcpy(s->token, value + 10, size - 10);
+    }
+
+    if (apns.ledger == NULL) {
+        return 0;
     }
 
     apns_escape(key, sizeof(key), (const char *) name, len);
@@ -353,21 +357,30 @@ static int
 apns_on_close(nghttp2_session *session, int32_t id, uint32_t error,
     void *data)
 {
-    apns_conn_t     *conn = data;
-    apns_stream_t   *s, **p;
+    apns_conn_t    *conn = data;
+    apns_stream_t  *s;
 
-    (void) session;
     (void) error;
 
-    for (p = &conn->streams; *p != NULL; p = &(*p)->next) {
+    s = nghttp2_session_get_stream_user_data(session, id);
 
-        if ((*p)->id == id) {
-            s = *p;
-            *p = s->next;
-            free(s);
-            break;
-        }
+    if (s == NULL) {
+        return 0;
     }
+
+    if (s->prev != NULL) {
+        s->prev->next = s->next;
+
+    } else {
+        conn->streams = s->next;
+    }
+
+    if (s->next != NULL) {
+        s->next->prev = s->prev;
+    }
+
+    conn->nstreams--;
+    free(s);
 
     return 0;
 }
@@ -477,7 +490,6 @@ apns_answer(apns_stream_t *s)
     }
 
     if (s->rule.action == APNS_LARGE) {
-        memset(s->answer, ' ', APNS_LINE);
         s->size = APNS_LINE;
 
     } else if (s->rule.reason[0] != '\0') {
@@ -537,7 +549,12 @@ apns_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t size,
         n = size;
     }
 
-    memcpy(buf, s->answer + s->sent, n);
+    memset(buf, ' ', n);
+
+    if (s->sent == 0) {
+        memcpy(buf, s->answer, strnlen(s->answer, n));
+    }
+
     s->sent += n;
 
     if (s->sent == s->size) {

@@ -2,15 +2,12 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * The stand-in for APNs: what it is told over its control socket, and devices
- * that wait there for pushes.
+ * The stand-in for APNs: what it is told over its control socket.
  */
 
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
 #include <openssl/x509_vfy.h>
 
 #include "mdmapns.h"
@@ -19,24 +16,7 @@
 #define APNS_WORDS  15
 
 
-/* devices that wait, and pushes that are kept for others */
-
-typedef struct apns_device_s  apns_device_t;
-
-struct apns_device_s {
-    apns_device_t            *next;
-    char                      token[2 * 128 + 1];
-    int                       fd;          /* -1: it is away */
-    char                      body[4096];
-    size_t                    len;         /* 0: none is kept */
-};
-
-
-static apns_device_t  *apns_devices;
-
-
 static void apns_do_stat(char *out, size_t size);
-static void apns_do_device(const char *token, int fd);
 static int apns_do_clear(char **word, int n);
 static int apns_do_streams(char **word, int n);
 static int apns_do_goaway(char **word, int n);
@@ -47,8 +27,6 @@ static int apns_do_certificate(char **word, int n);
 static int apns_do_listen(char **word, int n);
 static int apns_add_rule(char **word, int n);
 static int apns_set(const char *name, long value);
-static apns_device_t *apns_device(const char *token);
-static void apns_device_send(apns_device_t *d);
 
 
 static const struct {
@@ -108,7 +86,7 @@ static const struct {
 
 
 void
-apns_command(char *line, int fd, char *out, size_t size)
+apns_command(char *line, apns_control_t *c, char *out, size_t size)
 {
     int    i, n;
     char  *word[APNS_WORDS + 1], *p;
@@ -136,7 +114,7 @@ apns_command(char *line, int fd, char *out, size_t size)
 
     if (strcmp(word[0], "device") == 0 && n == 2) {
         out[0] = '\0';
-        apns_do_device(word[1], fd);
+        apns_device_here(word[1], c);
         return;
     }
 
@@ -172,20 +150,6 @@ apns_do_stat(char *out, size_t size)
     (void) snprintf(out, size, "accepted %ld open %d requests %ld pings %ld "
                     "goaways %ld most %ld\n", apns.accepted, n, apns.requests,
                     apns.pings, apns.goaways, apns.most);
-}
-
-
-static void
-apns_do_device(const char *token, int fd)
-{
-    apns_device_t  *d;
-
-    d = apns_device(token);
-
-    if (d != NULL) {
-        d->fd = fd;
-        apns_device_send(d);
-    }
 }
 
 
@@ -456,80 +420,4 @@ apns_rule(const char *token, apns_rule_t *found)
 
     memset(found, 0, sizeof(apns_rule_t));
     found->status = 200;
-}
-
-
-static apns_device_t *
-apns_device(const char *token)
-{
-    apns_device_t  *d;
-
-    for (d = apns_devices; d != NULL; d = d->next) {
-        if (strcmp(d->token, token) == 0) {
-            return d;
-        }
-    }
-
-    d = calloc(1, sizeof(apns_device_t));
-
-    if (d != NULL) {
-        (void) snprintf(d->token, sizeof(d->token), "%s", token);
-        d->fd = -1;
-        d->next = apns_devices;
-        apns_devices = d;
-    }
-
-    return d;
-}
-
-
-void
-apns_device_push(const char *token, const char *body, size_t len)
-{
-    apns_device_t  *d;
-
-    d = apns_device(token);
-
-    if (d == NULL || len > sizeof(d->body)) {
-        return;
-    }
-
-    /* the newest takes the place of the one before */
-
-    memcpy(d->body, body, len);
-    d->len = len;
-
-    apns_device_send(d);
-}
-
-
-static void
-apns_device_send(apns_device_t *d)
-{
-    int   n;
-    char  line[sizeof(d->body) + sizeof(d->token) + 16];
-
-    if (d->fd == -1 || d->len == 0) {
-        return;
-    }
-
-    n = snprintf(line, sizeof(line), "push %s %.*s\n", d->token, (int) d->len,
-                 d->body);
-
-    if (write(d->fd, line, (size_t) n) == n) {
-        d->len = 0;
-    }
-}
-
-
-void
-apns_device_gone(int fd)
-{
-    apns_device_t  *d;
-
-    for (d = apns_devices; d != NULL; d = d->next) {
-        if (d->fd == fd) {
-            d->fd = -1;
-        }
-    }
 }
