@@ -23,6 +23,7 @@
 #define SIM_EVENTS       256
 #define SIM_SCRATCH      65536
 #define SIM_TIMER        UINT64_MAX
+#define SIM_WATCHED      (UINT64_MAX - 1)
 
 
 static void sim_loop_expire(sim_loop_t *loop);
@@ -134,6 +135,20 @@ sim_loop_alarm(sim_loop_t *loop, uint64_t when)
 
 
 void
+sim_loop_watch(sim_loop_t *loop, int fd)
+{
+    struct epoll_event  ev;
+
+    ev.events = EPOLLIN;
+    ev.data.u64 = SIM_WATCHED;
+
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &ev) == -1) {
+        sim_die("epoll_ctl() failed: %s", strerror(errno));
+    }
+}
+
+
+void
 sim_loop_turn(sim_loop_t *loop, uint64_t wait)
 {
     int                  i, n, ms;
@@ -170,6 +185,11 @@ sim_loop_turn(sim_loop_t *loop, uint64_t wait)
                 sim_die("cannot read a timer: %s", strerror(errno));
             }
 
+            continue;
+        }
+
+        if (events[i].data.u64 == SIM_WATCHED) {
+            loop->watched(loop);
             continue;
         }
 

@@ -31,6 +31,7 @@ typedef struct sim_conn_s  sim_conn_t;
 
 typedef void (*sim_conn_pt)(sim_loop_t *loop, sim_conn_t *c);
 typedef void (*sim_fail_pt)(sim_loop_t *loop, sim_conn_t *c, sim_error_e e);
+typedef void (*sim_loop_pt)(sim_loop_t *loop);
 
 
 struct sim_conn_s {
@@ -84,6 +85,7 @@ struct sim_loop_s {
     sim_conn_pt               response;
     sim_fail_pt               failed;      /* the connection is closed */
     sim_conn_pt               gone;        /* closed while idle */
+    sim_loop_pt               watched;     /* see sim_loop_watch() */
     void                     *data;
 };
 
@@ -98,6 +100,8 @@ void sim_loop_free(sim_loop_t *loop);
 /* waits at most "wait" ns, then runs what happened */
 void sim_loop_turn(sim_loop_t *loop, uint64_t wait);
 void sim_loop_alarm(sim_loop_t *loop, uint64_t when);
+/* calls loop->watched() when "fd", the only one, can be read */
+void sim_loop_watch(sim_loop_t *loop, int fd);
 void sim_conn_open(sim_loop_t *loop, sim_conn_t *c, sim_target_t *t,
     uint32_t device);
 void sim_conn_send(sim_loop_t *loop, sim_conn_t *c, const char *data,

@@ -98,19 +98,31 @@ sim_message_authenticate(sim_plist_t *w, const sim_fleet_t *f,
 }
 
 
+uint64_t
+sim_push_token(const sim_fleet_t *f, uint32_t number, uint32_t user,
+    uint8_t *token, char *magic)
+{
+    uint64_t  x;
+
+    x = sim_hash(f->seed, number, 2000 + user);
+
+    sim_fill(x, token, SIM_TOKEN);
+    sim_uuid(x ^ 1, magic);
+
+    return x;
+}
+
+
 void
 sim_message_token(sim_plist_t *w, const sim_option_t *opt,
     const sim_device_t *d, uint32_t user)
 {
     char       magic[40];
-    uint8_t    token[32];
+    uint8_t    token[SIM_TOKEN];
     uint64_t   x;
     sim_buf_t  unlock;
 
-    x = sim_hash(opt->fleet.seed, d->number, 2000 + user);
-
-    sim_fill(x, token, sizeof(token));
-    sim_uuid(x ^ 1, magic);
+    x = sim_push_token(&opt->fleet, d->number, user, token, magic);
 
     sim_message_begin(w, "TokenUpdate");
     sim_plist_kstr(w, "Topic", opt->fleet.topic);

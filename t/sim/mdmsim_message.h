@@ -23,6 +23,12 @@ typedef enum {
 } sim_answer_e;
 
 
+#define SIM_TOKEN  32
+
+
+/* the push token and PushMagic, of 36 letters, of a channel */
+uint64_t sim_push_token(const sim_fleet_t *f, uint32_t number, uint32_t user,
+    uint8_t *token, char *magic);
 void sim_message_authenticate(sim_plist_t *w, const sim_fleet_t *f,
     const sim_device_t *d);
 void sim_message_token(sim_plist_t *w, const sim_option_t *opt,

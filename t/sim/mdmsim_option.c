@@ -172,6 +172,7 @@ static const sim_spec_t  sim_specs[] = {
     { "bootstrap-token", SIM_CMD_ENROLL|SIM_RUN, SIM_T_FLAG,
       sim_at(bootstrap), 0 },
     { "enroll", SIM_RUN, SIM_T_FLAG, sim_at(enroll), 0 },
+    { "wake", SIM_RUN, SIM_T_STRING, sim_at(wake), 107 },
     { "max-commands", SIM_WORK, SIM_T_U32, sim_at(max_commands),
       UINT32_MAX },
 
@@ -656,6 +657,11 @@ sim_option_check(sim_option_t *opt)
 
     if (opt->rate > 0 && opt->interval != 0) {
         sim_die("\"--rate\" and \"--interval\" exclude each other");
+    }
+
+    if (opt->wake != NULL && (opt->rate > 0 || opt->interval != 0)) {
+        sim_die("\"--wake\" says when devices come, as \"--rate\" and"
+                " \"--interval\" do");
     }
 
     if (opt->header_cert != NULL && !sim_token(opt->header_cert)) {

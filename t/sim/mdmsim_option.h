@@ -100,6 +100,7 @@ typedef struct {
     uint64_t                  result_size;
     uint64_t                  inventory_size;
     uint32_t                  unlock_token;
+    const char               *wake;        /* socket of mdmapns */
 
     int                       session;     /* of bench */
     uint32_t                  baseline_puts;

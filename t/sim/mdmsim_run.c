@@ -6,7 +6,8 @@
  *
  * Closed loop: every connection makes one visit after the other.  Open loop
  * (--rate, --interval): visits fall due by the clock whether or not earlier
- * ones are done, and latency counts from then on.
+ * ones are done, and latency counts from then on.  With --wake it counts from
+ * the push that a device comes for.
  *
  * Bound: visits go to the devices in order, each its turn.  Otherwise a
  * connection stays with a device until it is reopened.
@@ -36,6 +37,10 @@ static void sim_run_ramp(sim_run_t *run);
 static uint64_t sim_run_due(const sim_run_t *run, uint64_t n);
 static void sim_run_arrivals(sim_run_t *run);
 static int sim_run_arrival(sim_run_t *run, uint64_t scheduled);
+static void sim_run_start(sim_run_t *run, sim_conn_t *c, uint32_t device,
+    uint32_t channel, uint64_t scheduled);
+static void sim_run_woken(sim_run_t *run);
+static void sim_run_pushes(sim_loop_t *loop);
 static void sim_run_wake(sim_run_t *run);
 static uint64_t sim_run_wait(const sim_run_t *run);
 static void sim_run_progress(sim_run_t *run, uint64_t *last, uint64_t *seen);
@@ -65,6 +70,10 @@ sim_run(const sim_option_t *opt)
 
     elapsed = sim_now() - run->begin;
     stopped = sim_stopped();
+
+    run->stat.pushes = run->wake.pushes;
+    run->stat.wrong_pushes = run->wake.wrong;
+    run->stat.errors[SIM_E_PROTOCOL] += run->wake.wrong;
 
     if (run->ledger != NULL && fclose(run->ledger) != 0) {
         sim_die("cannot write the ledger: %s", strerror(errno));
@@ -118,7 +127,7 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
         sim_cert_prepare(run->ca, &opt->fleet, opt->quiet);
     }
 
-    run->open = opt->rate > 0 || opt->interval != 0;
+    run->open = opt->rate > 0 || opt->interval != 0 || opt->wake != NULL;
     run->bound = opt->cmd == SIM_CMD_ENROLL || opt->cmd == SIM_CMD_CHECKOUT
                  || opt->interval != 0
                  || (opt->requests == 0 && opt->duration == 0);
@@ -134,12 +143,12 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
         run->rate = (double) run->units / ((double) opt->interval / 1e9);
         run->units = UINT64_MAX;
 
-        if (run->identity) {
-            run->owner = sim_alloc(opt->fleet.count * sizeof(uint32_t));
-        }
-
     } else {
         run->rate = opt->rate;
+    }
+
+    if (run->identity && (opt->interval != 0 || opt->wake != NULL)) {
+        run->owner = sim_alloc(opt->fleet.count * sizeof(uint32_t));
     }
 
     run->state = sim_alloc(opt->fleet.count);
@@ -167,7 +176,16 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
     loop->response = sim_run_response;
     loop->failed = sim_run_failed;
     loop->gone = sim_run_gone;
+    loop->watched = sim_run_pushes;
     loop->data = run;
+
+    if (opt->wake != NULL) {
+        sim_wake_init(&run->wake, opt, loop);
+
+        for (i = 0; opt->enroll && i < opt->fleet.count; i++) {
+            sim_wake_put(&run->wake, opt->fleet.first + i, 0, loop->now);
+        }
+    }
 
     run->visits = sim_alloc(loop->nconns * sizeof(sim_visit_t));
 
@@ -194,6 +212,7 @@ sim_run_free(sim_run_t *run)
         sim_buf_free(&v->request);
     }
 
+    sim_wake_free(&run->wake);
     sim_loop_free(&run->loop);
     sim_ca_free(run->ca);
     sim_plist_free(&run->plist);
@@ -247,6 +266,9 @@ sim_run_loop(sim_run_t *run)
             if (run->started == run->loop.nconns && run->active == 0) {
                 break;
             }
+
+        } else if (run->opt->wake != NULL) {
+            sim_run_woken(run);
 
         } else {
             sim_run_arrivals(run);
@@ -409,9 +431,8 @@ sim_run_arrivals(sim_run_t *run)
 static int
 sim_run_arrival(sim_run_t *run, uint64_t scheduled)
 {
-    uint32_t      device, channel, *owner;
-    sim_conn_t   *c, *own;
-    sim_visit_t  *v;
+    uint32_t     device, channel;
+    sim_conn_t  *c;
 
     c = sim_link_data(run->idle.next, free);
 
@@ -427,6 +448,22 @@ sim_run_arrival(sim_run_t *run, uint64_t scheduled)
     default:
         return SIM_ERROR;
     }
+
+    sim_run_start(run, c, device, channel, scheduled);
+
+    return SIM_OK;
+}
+
+
+/* over "c", or over a connection that the device has already */
+
+static void
+sim_run_start(sim_run_t *run, sim_conn_t *c, uint32_t device,
+    uint32_t channel, uint64_t scheduled)
+{
+    uint32_t     *owner;
+    sim_conn_t   *own;
+    sim_visit_t  *v;
 
     if (run->owner != NULL) {
         owner = &run->owner[device - run->opt->fleet.first];
@@ -448,8 +485,47 @@ sim_run_arrival(sim_run_t *run, uint64_t scheduled)
     sim_link_del(&c->free);
     run->active++;
     sim_run_visit(run, c, device, channel, scheduled);
+}
 
-    return SIM_OK;
+
+static void
+sim_run_pushes(sim_loop_t *loop)
+{
+    sim_run_t  *run;
+
+    run = loop->data;
+    sim_wake_read(&run->wake);
+}
+
+
+/* a device that is just being visited is visited once more */
+
+static void
+sim_run_woken(sim_run_t *run)
+{
+    uint32_t     n, device, channel;
+    uint64_t     since;
+    sim_conn_t  *c;
+
+    for (n = run->wake.awake; n > 0; n--) {
+        sim_run_check(run);
+
+        if (run->stopping || sim_link_empty(&run->idle)
+            || run->loop.connecting >= SIM_RAMP)
+        {
+            return;
+        }
+
+        (void) sim_wake_take(&run->wake, &device, &channel, &since);
+
+        if (run->state[device - run->opt->fleet.first] & SIM_BUSY) {
+            sim_wake_put(&run->wake, device, channel, since);
+            continue;
+        }
+
+        c = sim_link_data(run->idle.next, free);
+        sim_run_start(run, c, device, channel, since);
+    }
 }
 
 

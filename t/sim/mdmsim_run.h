@@ -11,7 +11,7 @@
 #define _MDMSIM_RUN_H_INCLUDED_
 
 
-#include "mdmsim_conn.h"
+#include "mdmsim_wake.h"
 
 
 #define SIM_NO_CHANNEL  UINT32_MAX
@@ -92,6 +92,7 @@ typedef struct {
     uint8_t                  *state;       /* a device */
     uint32_t                 *owner;       /* connection + 1 of a device */
     sim_ddm_t               **ddm;         /* a channel; NULL: off */
+    sim_wake_t                wake;
     sim_visit_t              *visits;      /* a connection */
     uint64_t                  ids;
     uint64_t                  random;

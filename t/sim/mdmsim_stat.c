@@ -288,6 +288,11 @@ sim_stat_report(const sim_stat_t *st, const sim_option_t *opt,
 
     sim_out_count("results_resent", st->resent);
 
+    if (opt->wake != NULL) {
+        sim_out_count("pushes", st->pushes);
+        sim_out_count("pushes_wrong", st->wrong_pushes);
+    }
+
     if (opt->ddm) {
         sim_stat_ddm(&st->ddm, opt->check);
     }

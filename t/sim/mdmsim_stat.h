@@ -72,6 +72,8 @@ typedef struct {
     uint64_t                  commands;
     uint64_t                  answers[SIM_ANSWERS];
     uint64_t                  enrolled;
+    uint64_t                  pushes;      /* that have woken devices */
+    uint64_t                  wrong_pushes;
     uint64_t                  bytes_in;
     uint64_t                  bytes_out;
     sim_ddm_stat_t            ddm;
