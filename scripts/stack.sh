@@ -7,6 +7,10 @@ redis_pid=
 nginx_pid=
 server_pids=
 
+# of the simulator's devices
+
+topic=com.apple.mgmt.External.4b5b2e1a-5d0b-4a5f-9a8e-0c9d5e3f7a21
+
 
 fail() {
     echo "$0: $*" >&2
@@ -64,8 +68,8 @@ stack_dir() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
-    rm -rf "$dir"/{ca,redis,tmp,*.pem,*.key,*.log,nginx.pid}
-    mkdir -p "$dir"/{redis,tmp}
+    rm -rf "$dir"/{apns,ca,redis,tmp,*.pem,*.key,*.log,nginx.pid}
+    mkdir -p "$dir"/{apns,redis,tmp}
 }
 
 
@@ -127,6 +131,87 @@ stack_server() {
         --logfile "$dir/$name/redis.log" "$@" 9>&- &
     server_pids="$server_pids $!"
     sleep 0.2
+}
+
+
+# stack_apns [PREFIX COMMAND …] [-- OPTION …]: a stand-in for Apple's push
+# service, and a push certificate of $topic that it takes; sets apns_port
+
+stack_apns() {
+    local i own=$port at=$dir/apns before=()
+
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        before+=("$1")
+        shift
+    done
+
+    [ $# = 0 ] || shift
+
+    stack_port $((port + 1000))
+    apns_port=$port
+    port=$own
+
+    {
+        stack_cert ca '/CN=APNs CA' basicConstraints=critical,CA:TRUE
+        stack_cert server /CN=localhost \
+            subjectAltName=DNS:localhost,IP:127.0.0.1
+        stack_cert push "/UID=$topic/CN=APSP" extendedKeyUsage=clientAuth
+    } 2> "$at/openssl.log" || fail "$(cat "$at/openssl.log")"
+
+    "${before[@]}" "$root/build/mdmapns" --port "$apns_port" \
+        --control "$at/control" --cert "$at/server.pem" \
+        --key "$at/server.key" --ca "$at/ca.pem" "$@" 9>&- &
+    server_pids="$server_pids $!"
+
+    for i in $(seq 100); do
+        [ -S "$at/control" ] && return 0
+        kill -0 $! 2>/dev/null || break
+        sleep 0.05
+    done
+
+    fail "mdmapns did not start"
+}
+
+
+# stack_cert NAME SUBJECT EXTENSION: signed by the CA of the push service, or by
+# itself if it is that
+
+stack_cert() {
+    local at=$dir/apns/$1 by
+
+    by=(-CA "$dir/apns/ca.pem" -CAkey "$dir/apns/ca.key" -CAcreateserial)
+    [ "$1" != ca ] || by=(-signkey "$at.key")
+
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -keyout "$at.key" -subj "$2" -out "$at.csr"
+    echo "$3" > "$at.ext"
+    openssl x509 -req -in "$at.csr" -days 365 -out "$at.pem" \
+        -extfile "$at.ext" "${by[@]}"
+    chmod 600 "$at.key"
+}
+
+
+# what nginx is told of it, in http
+
+stack_push_conf() {
+    cat <<CONF
+    mdm_push on;
+    mdm_push_server 127.0.0.1:$apns_port;
+    mdm_push_trusted_certificate $dir/apns/ca.pem;
+    mdm_push_certificate $dir/apns/push.pem $dir/apns/push.key;
+CONF
+}
+
+
+# apns_tell LINE …: what is answered
+
+apns_tell() {
+    perl -MIO::Socket::UNIX -e '
+        my $s = IO::Socket::UNIX->new(Peer => shift) or die "apns: $!\n";
+        for my $line (@ARGV) {
+            print {$s} "$line\n";
+            print scalar <$s>;
+        }' "$dir/apns/control" "$@"
 }
 
 
