@@ -2,10 +2,11 @@
 
 # Copyright (C) ngx_mdm_module authors
 #
-# scripts/torture in short: nothing is lost, reordered, doubled or spoofed
-# while workers and Redis are killed; and it says so where something must be:
-# with a Redis that syncs its AOF each second on a slow disk, without a wait
-# for replicas, and without the check of pins.  All runs are made at a time.
+# scripts/torture in short: nothing is lost, reordered, doubled or spoofed, and
+# no push is missing, while workers and Redis are killed; and it says so where
+# something must be: with a Redis that syncs its AOF each second on a slow disk,
+# without a wait for replicas, without the check of pins, without pushes that
+# are owed, without their leases.  All runs are made at a time.
 #
 # MDM_LONG=1: also Sentinel and Cluster, and longer.
 
@@ -24,7 +25,7 @@ my $root = Cwd::abs_path(__FILE__ =~ s{t/50_torture\.t$}{}r || '.');
 my $long = $ENV{MDM_LONG};
 my $linked = exists $ENV{MDM_MODULE} && $ENV{MDM_MODULE} eq '';
 
-for my $name (qw(mdmsim mdmproxy slowsync.so)) {
+for my $name (qw(mdmsim mdmapns mdmproxy slowsync.so)) {
     -x "$root/build/$name"
         or plan skip_all => "no build/$name: scripts/build sim makes it";
 }
@@ -81,8 +82,8 @@ sub is_green {
 
     ok(defined $rc && $rc == 0, "$name: exit code 0") or diag($out);
     is(join(' ', map { "$_ " . ($n->{$_} // 'none') }
-                     qw(lost reordered doubled spoofed)),
-       'lost 0 reordered 0 doubled 0 spoofed 0', "$name: green");
+                     qw(lost reordered doubled spoofed unpushed)),
+       'lost 0 reordered 0 doubled 0 spoofed 0 unpushed 0', "$name: green");
     cmp_ok($n->{commands} // 0, '>', $least, "$name: with commands");
     is($n->{results}, $n->{commands}, "$name: all were answered");
 
@@ -115,7 +116,8 @@ if ($long) {
 
 begin('short', '--topology', 'single', '--seconds', 8, '--devices', 60,
       '--rates', 'kill=24,worker_kill=24,cut=60,stop=8,reload=8');
-begin($_, '--control', $_) for 'everysec', 'nowait', $linked ? () : 'nopin';
+begin($_, '--control', $_) for 'everysec', 'nowait',
+    $linked ? () : qw(nopin noowe nolease);
 
 my $n = is_green('short', 200);
 
@@ -124,8 +126,10 @@ is_red('everysec', qw(lost doubled));
 is_red('nowait', qw(lost doubled));
 
 SKIP: {
-    skip 'the module is linked in', 2 if $linked;
+    skip 'the module is linked in', 6 if $linked;
     is_red('nopin', 'spoofed');
+    is_red('noowe', 'unpushed');
+    is_red('nolease', 'unpushed');
 }
 
 done_testing;

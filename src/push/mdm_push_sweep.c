@@ -282,8 +282,9 @@ mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 
 
 /*
- * The partitions that are asked in the next round, if it may be so.  Where nothing
- * can be sent now, each is asked once all the same: when is its next push due?
+ * The partitions that are asked in the next round, if it may be so.  Where
+ * nothing can be sent now, each is asked once all the same: when is its next
+ * push due?
  */
 
 static void

@@ -19,6 +19,7 @@
  *                          the first rule that fits a request counts
  *     clear                forgets rules, and what "stat" counts
  *     delay MS             all answers come so much later
+ *     early 1|0            a device has its push before it is answered
  *     stall 1|0            no request is answered
  *     deaf 1|0             no PING is answered
  *     streams N            SETTINGS of new connections (500), …
@@ -135,6 +136,9 @@ main(int argc, char *argv[])
 
     cert = key = path = ledger = NULL;
 
+    /* who started it may have it ignored */
+
+    (void) signal(SIGTERM, SIG_DFL);
     (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void) signal(SIGPIPE, SIG_IGN);
 

@@ -128,6 +128,7 @@ typedef struct {
                                               error of X509_V_ERR_…; 0: ours */
     long                      verdict_delay;       /* ms */
     long                      delay;       /* ms */
+    int                       early;       /* devices are woken before that */
     long                      reset_after;
     long                      reset_times;
     long                      goaway_after;

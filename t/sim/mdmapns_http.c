@@ -412,6 +412,10 @@ apns_request(apns_stream_t *s)
 
     apns_ledger(s);
 
+    if (s->ready == 1 && apns.early && s->rule.status == 200) {
+        apns_device_push(s->token, s->body, s->len);
+    }
+
     if (s->ready == 1 && s->due <= apns_now()) {
         apns_answer(s);
     }
@@ -512,7 +516,10 @@ apns_answer(apns_stream_t *s)
                                    (s->size != 0) ? &provider : NULL);
 
     if (s->rule.status == 200) {
-        apns_device_push(s->token, s->body, s->len);
+
+        if (!apns.early) {
+            apns_device_push(s->token, s->body, s->len);
+        }
 
         if (!conn->taken) {
             conn->taken = 1;

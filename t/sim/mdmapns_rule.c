@@ -77,6 +77,7 @@ static const struct {
     { "stall", offsetof(apns_t, stall), 0 },
     { "deaf", offsetof(apns_t, deaf), 0 },
     { "delay", offsetof(apns_t, delay), 1 },
+    { "early", offsetof(apns_t, early), 0 },
     { "reset-after", offsetof(apns_t, reset_after), 1 },
     { "reset-times", offsetof(apns_t, reset_times), 1 },
     { "goaway-after", offsetof(apns_t, goaway_after), 1 },

@@ -73,6 +73,7 @@ sim_torture(const sim_option_t *opt)
     sim_ledger_write(&t);
     rc = sim_torture_report(&t);
 
+    sim_asleep_free(&t);
     sim_loop_free(&t.loop);
 
     for (i = 0; i < t.loop.nconns; i++) {
@@ -125,6 +126,7 @@ sim_torture_init(sim_torture_t *t)
     t->loop.gone = sim_torture_gone;
 
     sim_loop_init(&t->loop, opt, n);
+    sim_asleep_init(t);
 
     t->actors = sim_alloc(n * sizeof(sim_actor_t));
     t->begin = t->loop.now;
@@ -413,6 +415,11 @@ sim_torture_phase(sim_torture_t *t)
         break;
 
     case SIM_DRAIN_PHASE:
+
+        if (!sim_torture_pending(t)) {
+            sim_asleep_judge(t);
+        }
+
         done = (!sim_torture_pending(t) && sim_ledger_open(t) == 0)
                || now - moved > SIM_STUCK
                || now - t->phase_begin > SIM_PHASE_LIMIT;
@@ -487,7 +494,9 @@ sim_torture_report(sim_torture_t *t)
         { "doubled", n->doubled },
         { "spoofed", n->spoofed },
         { "unanswered", n->unanswered },
-        { "wrong", n->wrong },
+        { "wrong", n->wrong + t->wake.wrong },
+        { "unpushed", n->unpushed },
+        { "pushes", t->wake.pushes },
         { "commands", n->commands },
         { "results", n->results },
         { "api_calls", n->calls },
@@ -530,5 +539,6 @@ sim_torture_report(sim_torture_t *t)
     sim_out_end();
 
     return n->lost + n->lost_results + n->reordered + n->doubled + n->spoofed
-           + n->unanswered + n->wrong == 0 ? 0 : 1;
+           + n->unanswered + n->wrong + n->unpushed + t->wake.wrong == 0
+           ? 0 : 1;
 }

@@ -15,7 +15,7 @@
 #define _MDMSIM_TORTURE_H_INCLUDED_
 
 
-#include "mdmsim_conn.h"
+#include "mdmsim_wake.h"
 
 
 #define SIM_NONE              UINT32_MAX
@@ -74,6 +74,9 @@ typedef struct {
     int                       after_notnow;
     int                       empty;       /* and nothing can come */
     uint32_t                  missed;      /* empty where it was not */
+    int                       woken;       /* by a push, since its last visit */
+    uint64_t                  pushed;      /* last */
+    uint64_t                  sent;        /* its newest command */
     char                      id[128];
 } sim_channel_t;
 
@@ -86,6 +89,7 @@ typedef struct {
     int                       pending;     /* command "seq" is not done */
     int                       repeat;      /* it is, but is sent once more */
     int                       busy;
+    int                       asleep;      /* they come only for pushes */
     uint64_t                  wake;
 } sim_group_t;
 
@@ -132,6 +136,7 @@ typedef struct {
     uint64_t                  doubled;
     uint64_t                  spoofed;
     uint64_t                  unanswered;  /* commands, no server */
+    uint64_t                  unpushed;    /* channels */
     uint64_t                  wrong;       /* any other answer */
 } sim_count_t;
 
@@ -152,6 +157,11 @@ typedef struct {
     sim_group_t              *groups;
     uint32_t                  ngroups;
     sim_actor_t              *actors;      /* a connection */
+
+    sim_wake_t                wake;
+    uint32_t                 *places;      /* of channels, by device and user */
+    int                       judged;      /* "unpushed" was counted */
+    uint64_t                  last_call;   /* that was acknowledged */
 
     sim_check_t              *checks;      /* a ring */
     uint32_t                  check_first;
@@ -207,6 +217,14 @@ void sim_ledger_check_last(sim_torture_t *t);
 uint32_t sim_ledger_open(const sim_torture_t *t);
 void sim_ledger_lost(sim_torture_t *t);
 void sim_ledger_write(sim_torture_t *t);
+
+/* mdmsim_torture_wake.c */
+
+void sim_asleep_init(sim_torture_t *t);
+void sim_asleep_free(sim_torture_t *t);
+int sim_asleep(const sim_torture_t *t, const sim_channel_t *ch);
+/* when no command is new any more: who was not pushed to? */
+void sim_asleep_judge(sim_torture_t *t);
 
 /* mdmsim_torture_device.c */
 

@@ -40,6 +40,10 @@ sim_device_wants(const sim_torture_t *t, const sim_channel_t *ch)
         return 0;
     }
 
+    if (t->phase <= SIM_DRAIN_PHASE && sim_asleep(t, ch)) {
+        return ch->woken || ch->held != SIM_NONE;
+    }
+
     switch (t->phase) {
 
     case SIM_LOAD_PHASE:
@@ -84,7 +88,8 @@ sim_device_choose(sim_torture_t *t)
     t->next_idle = t->loop.now + SIM_EMPTY_POLL;
     k = (uint32_t) sim_torture_random(t, t->nchannels);
 
-    return t->channels[k].busy ? SIM_NONE : k;
+    return (t->channels[k].busy || sim_asleep(t, &t->channels[k]))
+           ? SIM_NONE : k;
 }
 
 
@@ -107,6 +112,7 @@ sim_device_start(sim_torture_t *t, sim_conn_t *c)
         }
 
         t->channels[k].busy = 1;
+        t->channels[k].woken = 0;
         a->channel = k;
         a->visit = 0;
     }
@@ -277,7 +283,7 @@ sim_device_command(sim_torture_t *t, sim_conn_t *c)
         return;
     }
 
-    if (sim_torture_random(t, SIM_FORGET) == 0) {
+    if (sim_torture_random(t, SIM_FORGET) == 0 && !sim_asleep(t, ch)) {
 
         /* it was switched off and knows of nothing */
 
@@ -313,12 +319,11 @@ sim_device_answer(sim_torture_t *t, const sim_channel_t *ch)
 {
     double  r;
 
-    (void) ch;
-
     r = (double) sim_torture_random(t, 1000000) / 10000;
 
     if (r < t->opt->notnow) {
-        return t->phase == SIM_LOAD_PHASE ? SIM_NOTNOW : SIM_ACKNOWLEDGED;
+        return t->phase == SIM_LOAD_PHASE && !sim_asleep(t, ch)
+               ? SIM_NOTNOW : SIM_ACKNOWLEDGED;
     }
 
     r -= t->opt->notnow;
@@ -345,6 +350,10 @@ sim_device_failed(sim_torture_t *t, sim_conn_t *c)
     pause = SIM_PAUSE + sim_torture_random(t, SIM_PAUSE);
 
     if (sim_torture_random(t, SIM_LEAVE) == 0) {
+
+        /* it knows that it is wanted */
+
+        t->channels[((sim_actor_t *) c->data)->channel].woken = 1;
         sim_device_finish(t, c, pause);
         return;
     }

@@ -191,6 +191,7 @@ sim_ledger_sent(sim_torture_t *t, sim_channel_t *ch, uint32_t seq)
     if ((*e & SIM_SENT) == 0) {
         *e |= SIM_SENT;
         ch->backlog++;
+        ch->sent = t->loop.now;
     }
 }
 

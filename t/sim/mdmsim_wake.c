@@ -267,6 +267,11 @@ sim_wake_line(sim_wake_t *w, const char *line, size_t len)
         return;
     }
 
+    if (w->woken != NULL) {
+        w->woken(w->data, number, user);
+        return;
+    }
+
     sim_wake_put(w, number, user, sim_now());
 }
 

@@ -14,8 +14,13 @@
 #include "mdmsim_conn.h"
 
 
+typedef void (*sim_woken_pt)(void *data, uint32_t device, uint32_t user);
+
+
 typedef struct {
     const sim_fleet_t        *fleet;
+    sim_woken_pt              woken;       /* NULL: sim_wake_take() is used */
+    void                     *data;
     int                       fd;
     sim_buf_t                 in;
     uint64_t                  pushes;

@@ -17,7 +17,7 @@ use MDM::Util qw(read_file write_file free_port spawn wait_exit wait_for
 sub new {
     my ($class, %o) = @_;
 
-    return bless { workers => 2, killed => {}, kills => 0, reloads => 0,
+    return bless { workers => 2, push => '', killed => {}, kills => 0, reloads => 0,
                    port => free_port(), plain_port => free_port(), %o },
                  $class;
 }
@@ -64,6 +64,8 @@ http {
         timeout         $self->{timeout};
         partitions      $self->{partitions};
     }
+
+    $self->{push}
 
     mdm_reenroll    bound;
     mdm_queue_limit 10000;
