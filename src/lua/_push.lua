@@ -31,13 +31,16 @@ do
         end
 
         local now = push_now()
-        local score = tonumber(redis.call('ZSCORE', T .. ':push', id) or 'inf')
 
-        if score == math.huge then
-            push_set(T, id, now)
+        -- most have none
+
+        if redis.call('ZADD', T .. ':push', 'NX', string.format('%.2f', now),
+                      id) == 1
+        then
             return
         end
 
+        local score = tonumber(redis.call('ZSCORE', T .. ':push', id))
         local v = redis.call('HMGET', T .. ':e:' .. id, 'taken', 'hold')
         local due = math.max(now, math.min(tonumber(v[1] or '0'), now)
                                   + window)
