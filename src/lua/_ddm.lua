@@ -172,15 +172,25 @@ local function ddm_plan(T, id, ctx, given)
 end
 
 -- does a scan that is under way want this channel to be told?
-local function ddm_wanted(ctx, plan, changed)
+local function ddm_wanted(T, ctx, plan, changed)
     local found = plan.found
+
+    if not ctx.scanning then
+        return false
+    end
 
     -- left: sets that it may have had until their filters changed
 
-    return ctx.scanning
-           and (changed and (found.n > ctx.from or ctx.left)
-                or plan.token and found.x > 0 and found.x > ctx.from)
-           or false
+    if changed and (found.n > ctx.from or ctx.left)
+        or plan.token and found.x > 0 and found.x > ctx.from
+    then
+        return true
+    end
+
+    -- ddm_facts, which has still to come to it, finds nothing changed
+
+    return changed and ctx.scan == 1
+           and redis.call('HEXISTS', T .. ':e:' .. plan.who.device, 'df') == 1
 end
 
 -- Keeps what was planned for a channel.  Returns whether its manifest changed,
@@ -193,7 +203,7 @@ local function ddm_commit(T, id, ctx, plan)
     local e = T .. ':e:' .. id
     local m, token = plan.m, plan.token
     local changed = token ~= plan.dt
-    local wanted = ddm_wanted(ctx, plan, changed)
+    local wanted = ddm_wanted(T, ctx, plan, changed)
 
     if m then
         if token then

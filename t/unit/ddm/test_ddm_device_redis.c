@@ -10,6 +10,7 @@
 #include "device.h"
 #include "ddm_copy.h"
 #include "mdm_ddm_facts.h"
+#include "mdm_ddm_rollout.h"
 
 
 #define T  "mdm:{default/0}"
@@ -141,6 +142,55 @@ test_facts(void **state)
     assert_int_equal(facts(state, "Q4", "17.2"), 200);
     assert_int_equal(measured(redis, "the same facts", &mdm_script_ddm_facts),
                      1);
+    free(before);
+}
+
+
+/* the rollout of another set comes by, before all that facts change is told */
+
+static void
+test_scanned(void **state)
+{
+    char            *before;
+    mdm_uint_t       left;
+    mdm_exchange_t  *job;
+
+    enroll(state, CERT_A);
+    give(state, UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
+    before = strdup(token(state, UDID));
+
+    ask(state, "Q1");
+    left = 0;
+    redis->fault = no_facts;
+    redis->fault_data = &left;
+    assert_int_equal(facts(state, "Q1", "17.2"), 200);
+    redis->fault = NULL;
+    assert_int_equal(redis_int("HEXISTS " E " df"), 1);
+
+    (void) redis_int("HSET mdm:{default/ddm}:meta rev 6");
+    (void) redis_int("HSET " T ":ddm to 6");
+
+    job = mdm_exchange_create(&settings);
+    assert_non_null(job);
+
+    job->kind = MDM_KIND_JOB;
+    job->step = mdm_ddm_rollout_step;
+    mdm_str_set(&job->tenant, "default");
+    mdm_unit_redis_run(redis, job);
+    assert_int_equal(job->status, 200);
+    mdm_arena_destroy(job->arena);
+
+    assert_string_equal(redis_str("HGET " T ":ddm rev"), "6");
+    assert_string_not_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
+
+    /* whoever was first: it hears of it once */
+
+    ask(state, "Q2");
+    assert_int_equal(facts(state, "Q2", "17.2"), 200);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 0);
     free(before);
 }
 
@@ -292,6 +342,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(test_facts),
+        test(test_scanned),
         test(test_users),
         test(test_half),
         test(test_many)
