@@ -13,6 +13,7 @@
 
 enum {
     MDM_DDM_FACTS_BEGIN = 0,
+    MDM_DDM_FACTS_SYNCED,
     MDM_DDM_FACTS_TOLD
 };
 
@@ -30,12 +31,24 @@ mdm_ddm_facts(mdm_exchange_t *x)
 
     facts = x->ctx;
 
-    if (x->state == MDM_DDM_FACTS_BEGIN) {
+    switch (x->state) {
+
+    case MDM_DDM_FACTS_BEGIN:
         facts->sync.tag = facts->tag;
 
-        /* or the copy was brought what it lacks */
+        return mdm_ddm_facts_call(x, facts);
+
+    case MDM_DDM_FACTS_SYNCED:
+
+        if (!facts->sync.done) {
+            return mdm_exchange_leave(x);
+        }
 
         return mdm_ddm_facts_call(x, facts);
+
+    default: /* MDM_DDM_FACTS_TOLD */
+
+        break;
     }
 
     reply = x->calls[0].reply;
@@ -57,7 +70,7 @@ mdm_ddm_facts(mdm_exchange_t *x)
     mdm_ddm_sync_again(&facts->sync);
 
     return mdm_exchange_enter(x, mdm_ddm_sync, &facts->sync,
-                              MDM_DDM_FACTS_BEGIN);
+                              MDM_DDM_FACTS_SYNCED);
 }
 
 
