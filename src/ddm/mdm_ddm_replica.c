@@ -420,6 +420,8 @@ mdm_ddm_follow(mdm_exchange_t *x)
         return mdm_exchange_leave(x);
     }
 
+    follow->more = 1;
+
     if (code != 2) {
         return mdm_ddm_follow_call(x);
     }

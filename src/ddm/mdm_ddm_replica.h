@@ -102,7 +102,8 @@ typedef struct {
     mdm_str_t                 id;          /* the channel, key form */
     mdm_uint_t                fresh;       /* 1: it enrolled just now */
     mdm_uint_t                more;        /* 1: its manifest was not made yet,
-                                              whatever is brought */
+                                              whatever is brought; the step
+                                              sets it, too */
 
     mdm_ddm_sync_t            sync;        /* the step's own */
     mdm_uint_t                calls;

@@ -62,14 +62,15 @@ token(void **state, const char *id)
 /* a thousand declarations, one of them with the version of the system */
 
 static void
-give(void **state, const char *id)
+give(const char *id)
 {
     copy(redis, 3, 400, 300, 0, 0);
-    (void) redis_int("EVAL %s 0", "local key, field = '" T ":dk', "
-        "'configuration/' .. string.format('%064d', 7) "
+    (void) mdm_unit_redis_int(redis, "EVAL %s 0", "local key, field = '" T
+        ":dk', 'configuration/' .. string.format('%064d', 7) "
         "return redis.call('HSET', key, field, redis.call('HGET', key, field) "
         ".. ' os')");
-    (void) redis_int("HSET " T ":d:%s s:s0 1 s:s1 1 s:s2 1", id);
+    (void) mdm_unit_redis_int(redis, "HSET " T ":d:%s s:s0 1 s:s1 1 s:s2 1",
+                              id);
 }
 
 
@@ -94,7 +95,7 @@ test_facts(void **state)
     enroll(state, CERT_A);
     ask(state, "Q0");
     assert_int_equal(facts(state, "Q0", "17.0"), 200);
-    give(state, UDID);
+    give(UDID);
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     before = strdup(token(state, UDID));
     assert_int_equal(strlen(before), 40);
@@ -156,7 +157,7 @@ test_scanned(void **state)
     mdm_exchange_t  *job;
 
     enroll(state, CERT_A);
-    give(state, UDID);
+    give(UDID);
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
     before = strdup(token(state, UDID));
@@ -203,7 +204,7 @@ test_users(void **state)
     int  i;
 
     enroll(state, CERT_A);
-    give(state, UDID);
+    give(UDID);
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
 
     for (i = 0; i < 250; i++) {
@@ -249,7 +250,7 @@ test_half(void **state)
     char  *before;
 
     enroll(state, CERT_A);
-    give(state, UDID);
+    give(UDID);
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     before = strdup(token(state, UDID));
 
@@ -273,6 +274,53 @@ test_half(void **state)
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_string_equal(token(state, UDID), "");
     free(before);
+}
+
+
+/* what a page brings to a channel may be a large manifest, too */
+
+static mdm_unit_fault_e
+brought(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    mdm_uint_t  *calls = data;
+
+    (void) n;
+
+    if (call->script != &mdm_script_ddm_channel) {
+        return MDM_UNIT_FAULT_NONE;
+    }
+
+    if ((*calls)++ == 0) {
+        give(UDID);
+        (void) mdm_unit_redis_int(redis, "HSET mdm:{default/ddm}:meta rev 6");
+        (void) mdm_unit_redis_int(redis, "HSET " T ":ddm rev 6 to 6");
+        return MDM_UNIT_FAULT_NONE;
+    }
+
+    return MDM_UNIT_FAULT_BEFORE;
+}
+
+
+static void
+test_brought(void **state)
+{
+    mdm_uint_t  calls;
+
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    (void) redis_int("HSET " T ":ddm rev 5 to 5");
+    (void) redis_int("HSET mdm:{default/ddm}:meta rev 6");
+
+    calls = 0;
+    redis->fault = brought;
+    redis->fault_data = &calls;
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+    redis->fault = NULL;
+    assert_int_equal(calls, 2);
+    assert_string_equal(token(state, UDID), "");
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(strlen(token(state, UDID)), 40);
+    assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
 }
 
 
@@ -347,6 +395,7 @@ main(void)
         test(test_scanned),
         test(test_users),
         test(test_half),
+        test(test_brought),
         test(test_many)
     };
 
