@@ -72,6 +72,11 @@ local last, same = string.match(list, '^(%d+):(%x+)')
 
 seen(T, id, now)
 
+-- also of a report that is repeated: ddm_facts may not have come to an end
+local function unfinished()
+    return uuid ~= '' and redis.call('HEXISTS', T .. ':e:' .. device, 'df') or 0
+end
+
 if part == 'all' or part == 'begin' then
     last = tonumber(last or '0')
 
@@ -84,7 +89,7 @@ if part == 'all' or part == 'begin' then
         if same == string.sub(digests, i, i + 31)
             and age >= 0 and age < again
         then
-            return {0, 0, '', 0, '', 0}
+            return {0, 0, '', 0, '', 0, unfinished()}
         end
     end
 
@@ -95,7 +100,7 @@ if part == 'all' or part == 'begin' then
                                          last + 1))
 
 elseif last == rid then
-    return {0, 0, '', 0, rid, told}
+    return {0, 0, '', 0, rid, told, unfinished()}
 
 elseif newest[3] ~= rid then
     return {0, 0, '', 3, '', 0}
@@ -493,8 +498,6 @@ local items_of = {
     ['device.model.marketing-name'] = 'model_name'
 }
 
-local unfinished = 0
-
 if uuid ~= '' then
     local d = redis.call('HMGET', T .. ':e:' .. device, 'model', 'model_name')
     local facts = {}
@@ -516,10 +519,6 @@ if uuid ~= '' then
     if any then
         facts_tell(T, device, {now = now, uuid = uuid, body = body},
                    limit, upgraded)
-    end
-
-    if #facts > 0 then
-        unfinished = redis.call('HEXISTS', T .. ':e:' .. device, 'df')
     end
 end
 
@@ -583,4 +582,4 @@ if part ~= 'more' and told > watch_told then
           {dropped = told - watch_told})
 end
 
-return {0, dropped, unnamed, 0, rid, told, unfinished, differs}
+return {0, dropped, unnamed, 0, rid, told, unfinished(), differs}

@@ -42,6 +42,34 @@ facts(void **state, const char *uuid, const char *version)
 }
 
 
+/* the same in a status report */
+
+static mdm_uint_t
+status(void **state, const char *version)
+{
+    char          json[128];
+    mdm_str_t     s, data;
+    mdm_uint_t    rc;
+    mdm_arena_t  *arena;
+
+    s.data = (u_char *) json;
+    s.len = (size_t) snprintf(json, sizeof(json), "{\"StatusItems\":{"
+                              "\"device\":{\"operating-system\":{"
+                              "\"version\":\"%s\"}}}}", version);
+    arena = mdm_arena_create(4096);
+    assert_int_equal(mdm_base64(arena, &data, &s), MDM_OK);
+
+    rc = sendf(state, MDM_KIND_CHECKIN, CERT_A, id_is(UDID)
+               "<key>MessageType</key><string>DeclarativeManagement</string>"
+               "<key>Endpoint</key><string>status</string>"
+               "<key>Data</key><data>%.*s</data>", (int) data.len,
+               (char *) data.data);
+    mdm_arena_destroy(arena);
+
+    return rc;
+}
+
+
 /* a command that asks for facts */
 
 static void
@@ -143,6 +171,34 @@ test_facts(void **state)
     assert_int_equal(facts(state, "Q4", "17.2"), 200);
     assert_int_equal(measured(redis, "the same facts", &mdm_script_ddm_facts),
                      1);
+    free(before);
+}
+
+
+/* a status report that is repeated does what was left of it */
+
+static void
+test_repeated(void **state)
+{
+    char        *before;
+    mdm_uint_t   left;
+
+    enroll(state, CERT_A);
+    give(UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    before = strdup(token(state, UDID));
+
+    left = 0;
+    redis->fault = no_facts;
+    redis->fault_data = &left;
+    assert_int_equal(status(state, "17.1"), 200);
+    redis->fault = NULL;
+    assert_string_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 1);
+
+    assert_int_equal(status(state, "17.1"), 200);
+    assert_string_not_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 0);
     free(before);
 }
 
@@ -392,6 +448,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(test_facts),
+        test(test_repeated),
         test(test_scanned),
         test(test_users),
         test(test_half),
