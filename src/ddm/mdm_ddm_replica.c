@@ -264,7 +264,7 @@ mdm_ddm_sync_asked(mdm_exchange_t *x)
 
     /* a tenant that has no sets, or a partition that has all of them */
 
-    if ((rev <= 0 && to <= 0) || (to == rev && cursor < 0)) {
+    if (cursor < 0 && ((rev <= 0 && to <= 0) || to == rev)) {
         sync->done = 1;
         return mdm_exchange_leave(x);
     }

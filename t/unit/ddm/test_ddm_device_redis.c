@@ -333,6 +333,31 @@ test_half(void **state)
 }
 
 
+/* half a copy of what the tenant has lost altogether begins anew, too */
+
+static void
+test_lost(void **state)
+{
+    mdm_uint_t  status;
+
+    enroll(state, CERT_A);
+    give(UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+
+    (void) redis_int("HDEL " T ":ddm rev to");
+    (void) redis_int("HSET " T ":ddm in 5");
+    (void) redis_int("DEL mdm:{default/ddm}:meta");
+
+    freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
+    status = token_update(state, CERT_A, id_is(UDID));
+    assert_in_range(measured(redis, "half of nothing",
+                             &mdm_script_ddm_channel), 1, 4);
+    assert_int_equal(status, 200);
+    assert_string_equal(token(state, UDID), "");
+    assert_int_equal(redis_int("HEXISTS " T ":ddm in"), 0);
+}
+
+
 /* what a page brings to a channel may be a large manifest, too */
 
 static mdm_unit_fault_e
@@ -452,6 +477,7 @@ main(void)
         test(test_scanned),
         test(test_users),
         test(test_half),
+        test(test_lost),
         test(test_brought),
         test(test_many)
     };
