@@ -1,7 +1,8 @@
 --@volatile
 --@args id device cert withhold token from
 --@returns code client capabilities token next items...
--- The manifest of a channel.  With it the one handed out before is over.
+-- The manifest of a channel.  With the last of it the one handed out before is
+-- over.
 -- withhold: 1: what the client says that it supports is wanted, too; token,
 -- from: to go on with one that is large, as the last call has answered them,
 -- else ""
@@ -52,12 +53,29 @@ local function add(reply, manifest, first)
     return true
 end
 
--- a manifest never changes, and is kept for a while when nobody has it any more
+-- A manifest never changes, and is kept for a while when nobody has it any
+-- more.  Until its end is read, declarations are those of the one before.
 
 if token ~= '' then
     local reply = {0, '', '', token, ''}
 
-    return add(reply, token, tonumber(from) or 1) and reply or {-5}
+    if not add(reply, token, tonumber(from) or 1) then
+        return {-5}
+    end
+
+    if reply[5] ~= '' then
+        return reply
+    end
+
+    local v = redis.call('HMGET', e, 'type', 'dt', 'dm')
+
+    if v[2] == token then
+        redis.call('HDEL', e, 'dm')
+    elseif v[1] and v[3] ~= token then
+        redis.call('HSET', e, 'dm', token)
+    end
+
+    return reply
 end
 
 local v = redis.call('HMGET', e, 'dt', 'dm', 'parent', 'era', 'dk')
@@ -76,7 +94,7 @@ if v[1] and not add(reply, v[1], 1) then
     return {-5}
 end
 
-if v[2] then
+if v[2] and reply[5] == '' then
     redis.call('HDEL', e, 'dm')
 end
 

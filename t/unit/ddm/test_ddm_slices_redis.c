@@ -73,6 +73,7 @@ pieces(mdm_str_t *items)
 
     memset(&call, 0, sizeof(mdm_call_t));
     memset(args, 0, sizeof(args));
+    (void) mdm_unit_redis_int(redis, "HSET " T ":e:A dm before");
 
     call.script = &mdm_script_ddm_items;
     mdm_str_set(&call.key, T);
@@ -106,6 +107,11 @@ pieces(mdm_str_t *items)
         args[MDM_ARG_DDM_ITEMS_FROM] = mdm_reply_str(reply,
                                                   MDM_RET_DDM_ITEMS_NEXT);
         n++;
+
+        /* declarations of the one before are there until it has all */
+
+        assert_int_equal(mdm_unit_redis_int(redis, "HEXISTS " T ":e:A dm"),
+                         args[MDM_ARG_DDM_ITEMS_FROM].len != 0);
 
     } while (args[MDM_ARG_DDM_ITEMS_FROM].len != 0);
 
