@@ -529,12 +529,13 @@ mdm_ddm_store_watchers(mdm_exchange_t *x, mdm_ddm_store_t *s)
 }
 
 
-/* no declaration has such a key */
+/* no declaration has such a key; a worker has one cache for all stores */
 
 static mdm_int_t
 mdm_ddm_store_cache(mdm_exchange_t *x, mdm_str_t *key)
 {
-    return mdm_printf(x->arena, key, "\1watch %.*s", mdm_fmt(&x->tenant));
+    return mdm_printf(x->arena, key, "\1watch %p %.*s",
+                      (const void *) x->settings->store, mdm_fmt(&x->tenant));
 }
 
 
