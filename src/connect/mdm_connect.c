@@ -303,18 +303,22 @@ mdm_connect_send(mdm_exchange_t *x, const mdm_connect_report_t *r)
 static mdm_int_t
 mdm_connect_reported(mdm_exchange_t *x)
 {
-    int64_t                 code;
-    mdm_report_t           *report;
-    mdm_message_t          *m;
-    mdm_connect_facts_t    *facts;
+    int64_t               code;
+    mdm_report_t         *report;
+    mdm_message_t        *m;
+    mdm_connect_facts_t  *facts;
+    const mdm_reply_t    *reply;
 
     m = x->ctx;
     report = m->data;
 
-    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
+    reply = x->calls[0].reply;
+    code = mdm_reply_code(reply, MDM_CODE_CHANGED);
 
-    if (code != MDM_CODE_NONE && code != MDM_CODE_COMMAND) {
-        return mdm_connect_answer(x, x->calls[0].reply);
+    if ((code != MDM_CODE_NONE && code != MDM_CODE_COMMAND)
+        || mdm_reply_int(reply, MDM_RET_REPORT_UNFINISHED, 0) != 1)
+    {
+        return mdm_connect_answer(x, reply);
     }
 
     facts = mdm_arena_zalloc(x->arena, sizeof(mdm_connect_facts_t));
@@ -322,7 +326,7 @@ mdm_connect_reported(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    facts->reply = x->calls[0].reply;
+    facts->reply = reply;
     facts->facts.tag = m->en.tag;
     facts->facts.device = m->en.device_key;
 
@@ -409,9 +413,10 @@ mdm_connect_answer(mdm_exchange_t *x, const mdm_reply_t *reply)
 
     /* that declarations changed: with their token as it is now */
 
-    if (mdm_reply_at(reply, MDM_RET_IDLE_TOKEN) != NULL) {
+    time = mdm_reply_str(reply, MDM_RET_IDLE_TIME);
+
+    if (time.len != 0) {
         token = mdm_reply_str(reply, MDM_RET_IDLE_TOKEN);
-        time = mdm_reply_str(reply, MDM_RET_IDLE_TIME);
         client = mdm_reply_str(reply, MDM_RET_IDLE_CLIENT);
 
         if (mdm_ddm_withhold_token(x, &client, &token) != MDM_OK

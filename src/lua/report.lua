@@ -1,6 +1,6 @@
 --@args who address limit id device cert status uuid result z ttl kept nonce raw
 --@args budget other_budget console notify_uuid notify_body facts...
---@returns code uuid type body token time client
+--@returns code uuid type body token time client unfinished
 -- Connect, with the answer to a command.
 -- uuid: "": missing; z: 1: the result is compressed; ttl: of the result; kept:
 -- results kept; budget, other_budget: bytes of results kept, and of those of
@@ -9,7 +9,9 @@
 -- are no facts); facts: RequestType, field, value, …
 -- status "Drop" takes a command away whose body is gone, "DropPlain" one that
 -- is not encrypted.
--- a reply of deliver(), or {code of auth()}
+-- a reply of deliver(), behind it unfinished: 1: what is not there before it is
+-- "", and ddm_facts has to go on with what the device has said of itself; or
+-- {code of auth()}
 --@include event
 --@include auth
 --@include queue
@@ -220,20 +222,36 @@ if #facts > 0 then
     end
 end
 
+-- also for an answer that is repeated
+
+local function answer(reply)
+    if #ARGV >= facts_at
+        and redis.call('HEXISTS', T .. ':e:' .. device, 'df') == 1
+    then
+        for i = #reply + 1, 7 do
+            reply[i] = ''
+        end
+
+        reply[8] = 1
+    end
+
+    return reply
+end
+
 if v[2] ~= '1' then
-    return {0}
+    return answer({0})
 end
 
 local head = redis.call('HGET', e, 'q')
 
 if status ~= 'NotNow' or not head then
-    return deliver(T, id, head)
+    return answer(deliver(T, id, head))
 end
 
 -- after NotNow every refused command is skipped until another status comes
 
 if not redis.call('HGET', nn, head) then
-    return deliver(T, id, head)
+    return answer(deliver(T, id, head))
 end
 
 local list, from = T .. ':q:' .. id, 0
@@ -242,14 +260,14 @@ while true do
     local uuids = redis.call('LRANGE', list, from, from + 99)
 
     if #uuids == 0 then
-        return {0}
+        return answer({0})
     end
 
     local refused = redis.call('HMGET', nn, unpack(uuids))
 
     for i = 1, #uuids do
         if not refused[i] then
-            return deliver(T, id, uuids[i])
+            return answer(deliver(T, id, uuids[i]))
         end
     end
 

@@ -158,7 +158,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "push_topics", "[(s)*]" },
     { "queue_clear", "[ii(i)*]" },
     { "queue_list", "[is(ssss)*]" },
-    { "report", "[issssss]" },
+    { "report", "[issssssi]" },
     { "serial_get", "[i(s)*]" },
     { "status_get", "[is[s(ss)*]]" },
     { "status_get", "[is[s(ss)*][s(ss)*]]" },
