@@ -111,7 +111,8 @@ end
 local function ddm_plan(T, id, ctx, given)
     ddm_open(T, ctx)
 
-    -- a copy that begins anew has lost sets, and may have few of them by now
+    -- a copy that begins anew has few sets by now, another one what is old and
+    -- what is new
 
     if ctx.half then
         return {more = true}

@@ -33,9 +33,9 @@ local function ddm_open(T, ctx)
 
     ctx.state = (v[4] or '0') .. ' ' .. (v[3] or '')
 
-    -- the first pages have come, and are no state at all
+    -- some pages of what changed have come, which is no state of the tenant
 
-    ctx.half = v[3] and not v[2]
+    ctx.half = v[3]
 
     -- a scan is under way, and sets have lost channels that are to be told
 

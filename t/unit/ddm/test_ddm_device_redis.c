@@ -333,6 +333,42 @@ test_half(void **state)
 }
 
 
+/* nor is anything computed between two pages of what changed */
+
+static void
+test_between(void **state)
+{
+    char  *before;
+
+    enroll(state, CERT_A);
+    give(UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    before = strdup(token(state, UDID));
+
+    (void) redis_int("HSET mdm:{default/ddm}:meta rev 7");
+    (void) redis_int("HSET " T ":ddm in 6");
+    (void) redis_int("EVAL %s 0", "return redis.call('HDEL', '" T ":dk', "
+        "'configuration/' .. string.format('%064d', 9))");
+
+    redis->fault = no_changes;
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(token(state, UDID), before);
+
+    ask(state, "Q1");
+    assert_int_equal(facts(state, "Q1", "17.1"), 200);
+    assert_string_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " E " df"), 1);
+    redis->fault = NULL;
+
+    /* with the last of them it is */
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_not_equal(token(state, UDID), before);
+    assert_int_equal(redis_int("HEXISTS " T ":ddm in"), 0);
+    free(before);
+}
+
+
 /* half a copy of what the tenant has lost altogether begins anew, too */
 
 static void
@@ -477,6 +513,7 @@ main(void)
         test(test_scanned),
         test(test_users),
         test(test_half),
+        test(test_between),
         test(test_lost),
         test(test_brought),
         test(test_many)
