@@ -310,7 +310,24 @@ mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
         partition = &sw->partitions[sw->cursor];
         sw->cursor = (sw->cursor + 1) % n;
 
-        if (partition->due && (sw->again == 0 || !partition->asked)) {
+        if (partition->due && !partition->asked) {
+            sw->asked[sw->nasked++] = partition;
+        }
+    }
+
+    if (sw->nasked != 0 || sw->again != 0) {
+        return;
+    }
+
+    /* of those that have more, few are asked for much: that is fewer calls */
+
+    most = (sw->room + MDM_PUSH_CHANNELS - 1) / MDM_PUSH_CHANNELS;
+
+    for (k = 0; k < n && sw->nasked < most; k++) {
+        partition = &sw->partitions[sw->cursor];
+        sw->cursor = (sw->cursor + 1) % n;
+
+        if (partition->due) {
             sw->asked[sw->nasked++] = partition;
         }
     }
