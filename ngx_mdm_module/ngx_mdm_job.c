@@ -52,6 +52,8 @@ static void ngx_mdm_job_log(ngx_mdm_runner_t *runner, mdm_exchange_t *x,
     const char *what);
 static void ngx_mdm_job_post(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay);
+static void ngx_mdm_job_due(ngx_mdm_runner_t *runner, ngx_msec_t delay);
+static void ngx_mdm_job_timer(ngx_mdm_runner_t *runner, ngx_msec_t delay);
 static void ngx_mdm_job_free(ngx_mdm_job_t *job);
 static uint64_t ngx_mdm_job_clock(void);
 
@@ -228,6 +230,12 @@ ngx_mdm_job_kicks(ngx_mdm_store_t *store, mdm_exchange_t *x)
         ngx_mdm_job_kick(store, x, x->kick);
     }
 
+    /* a look tells when it will be due, which is long before the next poll */
+
+    if (x->kicked && store->index < ngx_mdm_nrunners && store->used) {
+        ngx_mdm_job_post(&ngx_mdm_runners[store->index]);
+    }
+
     if (x->owed
         && (x->owed_tag.len == 0 || ngx_mdm_job_own(store, x) != NGX_OK))
     {
@@ -338,7 +346,7 @@ ngx_mdm_job_look_run(void *data)
 static void
 ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
 {
-    ngx_uint_t       i, status;
+    ngx_uint_t       i, status, known;
     ngx_msec_t       delay;
     mdm_exchange_t  *x;
     mdm_job_look_t  *look;
@@ -355,6 +363,7 @@ ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
     ngx_mdm_job_log(runner, x, "looking for work");
 
     delay = NGX_MDM_JOB_POLL;
+    known = 0;
 
     if (status == 200) {
         ngx_mdm_job_looked(runner);
@@ -366,7 +375,8 @@ ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
         if (look->next >= 0 && look->next < (int64_t) delay
             && look->ntaken < look->most)
         {
-            delay = (ngx_msec_t) look->next + NGX_MDM_JOB_RETRY;
+            delay = (ngx_msec_t) look->next;
+            known = 1;
         }
 
     } else {
@@ -395,7 +405,13 @@ ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
         return;
     }
 
-    if (!ngx_exiting && !ngx_terminate) {
+    if (ngx_exiting || ngx_terminate) {
+        return;
+    }
+
+    if (known) {
+        ngx_mdm_job_due(runner, delay);
+    } else {
         ngx_mdm_job_later(runner, delay);
     }
 }
@@ -653,10 +669,6 @@ ngx_mdm_job_log(ngx_mdm_runner_t *runner, mdm_exchange_t *x, const char *what)
 static void
 ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay)
 {
-    if (runner->timer.timer_set) {
-        ngx_del_timer(&runner->timer);
-    }
-
     /* workers do not look at the same moment, but in time to renew leases */
 
     if (delay > MDM_JOB_RENEW * 1000) {
@@ -664,6 +676,28 @@ ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay)
 
     } else {
         delay -= (ngx_msec_t) ngx_random() % (delay / 2 + 1);
+    }
+
+    ngx_mdm_job_timer(runner, delay);
+}
+
+
+/* that is when there will be work: a look before it finds none */
+
+static void
+ngx_mdm_job_due(ngx_mdm_runner_t *runner, ngx_msec_t delay)
+{
+    ngx_mdm_job_timer(runner, delay + NGX_MDM_JOB_RETRY / 2
+                              + (ngx_msec_t) ngx_random()
+                                % (NGX_MDM_JOB_RETRY / 2));
+}
+
+
+static void
+ngx_mdm_job_timer(ngx_mdm_runner_t *runner, ngx_msec_t delay)
+{
+    if (runner->timer.timer_set) {
+        ngx_del_timer(&runner->timer);
     }
 
     ngx_add_timer(&runner->timer, delay);

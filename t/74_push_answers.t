@@ -343,7 +343,7 @@ $from = now();
 
 $apns->clear;
 put();
-ok(wait_for(25, sub { (try('W1', $t))[0] eq '' }), 'over');
+ok(wait_for(12, sub { (try('W1', $t))[0] eq '' }), 'over');
 
 
 # 5xx to all: another connection after three, a pause after five

@@ -72,9 +72,9 @@ sub owed {
     is_deeply($r->json, { status => { W1 => { push_joined => JSON::PP::true } } },
               'within the window it joins');
     is($r->status, 200, 'which is no failure');
-    ok(wait_for(20, sub { pushes_to('W1') == 2 }), 'it is sent behind it');
+    ok(wait_for(8, sub { pushes_to('W1') == 2 }), 'it is sent behind it');
     call_push('W1') for 1 .. 20;
-    ok(wait_for(20, sub { pushes_to('W1') == 3 }), 'and 20 more are one');
+    ok(wait_for(8, sub { pushes_to('W1') == 3 }), 'and 20 more are one');
     sleep 2;
     is(pushes_to('W1'), 3, 'not more');
 }
@@ -103,7 +103,7 @@ sub owed {
     is($r->json->{push_owed}, 5, 'all are owed');
     is_deeply($r->json->{status}, { NONE => { push_error => 'not enrolled' } },
               'but one that is not there');
-    ok(wait_for(20, sub { pushes_to('W5') == 1 && pushes_to('W1') == 4 }),
+    ok(wait_for(8, sub { pushes_to('W5') == 1 && pushes_to('W1') == 4 }),
        'and they are sent');
 }
 

@@ -90,7 +90,7 @@ sub fast_forward {
 
     # a tenant that was told of is looked at every 5 s
 
-    $f->came('FIFTY', 2, 25, '50 commands: one push, and one more');
+    $f->came('FIFTY', 2, 10, '50 commands: one push, and one more');
 
     my @at = map { $_->{time} } $f->pushes('FIFTY');
 

@@ -401,6 +401,7 @@ struct mdm_exchange_s {
     unsigned                  owes:1;      /* commands may be queued */
     unsigned                  nopush:1;    /* none is pushed for */
     unsigned                  announced:1; /* that pushes are owed */
+    unsigned                  kicked:1;    /* in Redis, just now */
     unsigned                  owed:1;      /* the step says so: a push is due
                                               that nobody sends yet */
     unsigned                  stop:1;      /* a job: set by the runner between

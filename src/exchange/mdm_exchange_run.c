@@ -112,6 +112,8 @@ mdm_exchange_owed(mdm_exchange_t *x)
         return mdm_exchange_unavailable(x);
     }
 
+    x->kicked = 1;
+
     if (mdm_exchange_owe_key(x, &key) == MDM_OK
         && mdm_printf(x->arena, &value, "%lld", (long long) x->now) == MDM_OK)
     {
