@@ -626,18 +626,9 @@ ngx_mdm_job_end(ngx_mdm_job_t *job)
 static void
 ngx_mdm_job_log(ngx_mdm_runner_t *runner, mdm_exchange_t *x, const char *what)
 {
-    mdm_log_t   *line;
-    ngx_uint_t   level;
+    ngx_uint_t  level;
 
-    static const ngx_uint_t  levels[] = {
-        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR,
-        NGX_LOG_ALERT, NGX_LOG_ALERT
-    };
-
-    for (line = x->log; line != NULL; line = line->next) {
-        ngx_log_error(levels[line->level], &runner->log, 0, "%V",
-                      (ngx_str_t *) &line->text);
-    }
+    ngx_mdm_round_log(x, &runner->log);
 
     /*
      * that Redis is away is logged elsewhere; other failures once, until it

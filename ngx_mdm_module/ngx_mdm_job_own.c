@@ -27,7 +27,6 @@ typedef struct {
 
 
 static void ngx_mdm_job_own_run(void *data);
-static void ngx_mdm_job_own_log(mdm_exchange_t *x);
 
 
 static ngx_queue_t  ngx_mdm_job_owns;
@@ -99,27 +98,15 @@ ngx_mdm_job_own_run(void *data)
             ngx_queue_remove(&job->queue);
             ngx_mdm_job_nowns--;
 
-            ngx_mdm_job_own_log(job->exchange);
+            /* the job of the tenant does what could not be done */
+
+            ngx_mdm_round_log(job->exchange, ngx_cycle->log);
             mdm_arena_destroy(job->exchange->arena);
 
             return;
         }
 
     } while (ngx_mdm_round_send(&job->round) == 0);
-}
-
-
-/* that Redis is away is logged elsewhere; the job of the tenant has the rest */
-
-static void
-ngx_mdm_job_own_log(mdm_exchange_t *x)
-{
-    mdm_log_t  *line;
-
-    for (line = x->log; line != NULL; line = line->next) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "%V",
-                      (ngx_str_t *) &line->text);
-    }
 }
 
 

@@ -320,3 +320,20 @@ ngx_mdm_round_worked(mdm_call_t *call, void *data)
         round->done(round->data);
     }
 }
+
+
+void
+ngx_mdm_round_log(mdm_exchange_t *x, ngx_log_t *log)
+{
+    mdm_log_t  *line;
+
+    static const ngx_uint_t  levels[] = {
+        NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_LOG_ERR,
+        NGX_LOG_ALERT, NGX_LOG_ALERT
+    };
+
+    for (line = x->log; line != NULL; line = line->next) {
+        ngx_log_error(levels[line->level], log, 0, "%V",
+                      (ngx_str_t *) &line->text);
+    }
+}

@@ -69,5 +69,8 @@ ngx_uint_t ngx_mdm_round_send(ngx_mdm_round_t *round);
  */
 void ngx_mdm_round_abandon(ngx_mdm_round_t *round);
 
+/* writes what an exchange has to say that no request stands for */
+void ngx_mdm_round_log(mdm_exchange_t *x, ngx_log_t *log);
+
 
 #endif /* _NGX_MDM_ROUND_H_INCLUDED_ */
