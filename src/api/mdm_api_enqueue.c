@@ -44,9 +44,7 @@ typedef struct {
     mdm_uint_t                seals;       /* rounds that got nothing on */
     mdm_uint_t                already;     /* ids that have it already */
     mdm_uint_t                queued;      /* ids that have it now */
-    mdm_api_owed_t            owed;        /* pushes of this call's own, */
-    mdm_uint_t                wakes;       /* 1: if it sends them, */
-    mdm_uint_t                grants;      /* 1: and asks for the rate */
+    mdm_api_owed_t            owed;        /* pushes of this call's own */
     mdm_arena_t              *arena;       /* of a round: sealed bodies */
 } mdm_api_enqueue_t;
 
@@ -273,15 +271,19 @@ mdm_api_enqueue_command(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 static mdm_int_t
 mdm_api_enqueue_pushes(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
-    if (!x->settings->push || x->nopush || en->list.n > x->settings->push_ids) {
+    if (!x->settings->push || x->nopush) {
         return MDM_OK;
     }
 
-    en->wakes = 1;
-    en->grants = (x->settings->push_rate != 0);
-    mdm_str_set(&en->args[MDM_ARG_ENQUEUE_LEASE], MDM_PUSH_LEASE);
+    if (mdm_api_owed_init(x, &en->owed, &en->list) != MDM_OK) {
+        return MDM_ERROR;
+    }
 
-    return mdm_api_owed_init(x, &en->owed, &en->list);
+    if (en->owed.wakes) {
+        mdm_str_set(&en->args[MDM_ARG_ENQUEUE_LEASE], MDM_PUSH_LEASE);
+    }
+
+    return MDM_OK;
 }
 
 
@@ -316,7 +318,8 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     }
 
     if (en->round == NULL
-        || mdm_exchange_calls(x, n + en->grants, MDM_API_ENQUEUE_QUEUED)
+        || mdm_exchange_calls(x, n + en->owed.grants,
+                              MDM_API_ENQUEUE_QUEUED)
            != MDM_CALL)
     {
         return MDM_ERROR;
@@ -356,8 +359,7 @@ mdm_api_enqueue_round(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         nids += chunk->n - chunk->done;
     }
 
-    return (!en->grants || mdm_push_lease_grant(x, n, nids) == MDM_OK)
-           ? MDM_CALL : MDM_ERROR;
+    return mdm_api_owed_grant(x, &en->owed, n, nids);
 }
 
 
@@ -443,13 +445,7 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     list = &en->list;
     en->nplain = 0;
     answered = 0;
-    n = x->ncalls - en->grants;
-
-    if (en->grants && x->calls[n].rc == MDM_CALL_OK) {
-        en->owed.granted += mdm_reply_count(x->calls[n].reply,
-                                            MDM_RET_PUSH_GRANT_GRANTED,
-                                            (int64_t) list->n);
-    }
+    n = mdm_api_owed_granted(x, &en->owed);
 
     for (i = 0; i < n; i++) {
         chunk = en->round[i];
@@ -520,7 +516,7 @@ mdm_api_enqueue_reply(mdm_exchange_t *x, mdm_api_enqueue_t *en,
     en->queued += (mdm_uint_t) mdm_reply_count(reply, MDM_RET_ENQUEUE_QUEUED,
                                                handled);
 
-    if (en->wakes
+    if (en->owed.wakes
         && mdm_api_owed_rows(x, &en->owed, chunk,
                              mdm_reply_at(reply, MDM_RET_ENQUEUE_PUSHES))
            != MDM_OK)
@@ -632,7 +628,7 @@ mdm_api_enqueue_swap(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 static mdm_int_t
 mdm_api_enqueue_wake(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 {
-    if (!en->wakes) {
+    if (!en->owed.wakes) {
 
         /* too many to wait for: the job has them, at once */
 
@@ -641,12 +637,7 @@ mdm_api_enqueue_wake(mdm_exchange_t *x, mdm_api_enqueue_t *en)
         return mdm_api_enqueue_answer(x, en);
     }
 
-    if (!en->grants) {
-        en->owed.granted = (int64_t) en->owed.n;
-    }
-
-    return mdm_exchange_enter(x, mdm_api_owed_step, &en->owed,
-                              MDM_API_ENQUEUE_WOKEN);
+    return mdm_api_owed_wake(x, &en->owed, MDM_API_ENQUEUE_WOKEN);
 }
 
 
@@ -678,7 +669,7 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     if (!x->settings->push || x->nopush) {
         mdm_json_bool(&j, "no_push", 1);
 
-    } else if (!en->wakes) {
+    } else if (!en->owed.wakes) {
         mdm_json_int(&j, "push_owed", (int64_t) en->queued);
     }
 

@@ -29,6 +29,7 @@ enum {
 };
 
 
+static mdm_int_t mdm_api_owed_step(mdm_exchange_t *x);
 static mdm_int_t mdm_api_owed_row(mdm_exchange_t *x, mdm_api_owed_t *owed,
     const mdm_api_chunk_t *chunk, mdm_uint_t i, const mdm_reply_t *rows,
     size_t k);
@@ -44,13 +45,18 @@ static mdm_int_t mdm_api_owed_outcomes(mdm_exchange_t *x,
 mdm_int_t
 mdm_api_owed_init(mdm_exchange_t *x, mdm_api_owed_t *owed, mdm_api_ids_t *list)
 {
+    owed->wakes = (list->n <= x->settings->push_ids);
+    owed->grants = (owed->wakes && x->settings->push_rate != 0);
     owed->list = list;
     owed->ids = mdm_arena_zalloc(x->arena, list->n
                                            * sizeof(mdm_api_owed_id_t));
-    owed->leases = mdm_arena_zalloc(x->arena, list->n
-                                              * sizeof(mdm_push_lease_t));
+    if (owed->wakes) {
+        owed->leases = mdm_arena_zalloc(x->arena,
+                                        list->n * sizeof(mdm_push_lease_t));
+    }
 
-    return (owed->ids != NULL && owed->leases != NULL) ? MDM_OK : MDM_ERROR;
+    return (owed->ids != NULL && (!owed->wakes || owed->leases != NULL))
+           ? MDM_OK : MDM_ERROR;
 }
 
 
@@ -120,7 +126,7 @@ mdm_api_owed_row(mdm_exchange_t *x, mdm_api_owed_t *owed,
         return MDM_OK;
     }
 
-    if (owed->n == owed->list->n || id->lease != NULL) {
+    if (!owed->wakes || owed->n == owed->list->n || id->lease != NULL) {
         return MDM_OK;
     }
 
@@ -164,6 +170,43 @@ mdm_api_owed_dead(mdm_exchange_t *x, mdm_api_owed_id_t *id,
 
 
 mdm_int_t
+mdm_api_owed_grant(mdm_exchange_t *x, mdm_api_owed_t *owed, mdm_uint_t n,
+    mdm_uint_t nids)
+{
+    return (owed->grants == 0 || mdm_push_lease_grant(x, n, nids) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+mdm_uint_t
+mdm_api_owed_granted(mdm_exchange_t *x, mdm_api_owed_t *owed)
+{
+    mdm_uint_t  n;
+
+    n = x->ncalls - owed->grants;
+
+    if (owed->grants != 0 && x->calls[n].rc == MDM_CALL_OK) {
+        owed->granted += mdm_reply_count(x->calls[n].reply,
+                                         MDM_RET_PUSH_GRANT_GRANTED,
+                                         (int64_t) owed->list->n);
+    }
+
+    return n;
+}
+
+
+mdm_int_t
+mdm_api_owed_wake(mdm_exchange_t *x, mdm_api_owed_t *owed, mdm_int_t state)
+{
+    if (owed->grants == 0) {
+        owed->granted = (int64_t) owed->n;
+    }
+
+    return mdm_exchange_enter(x, mdm_api_owed_step, owed, state);
+}
+
+
+static mdm_int_t
 mdm_api_owed_step(mdm_exchange_t *x)
 {
     switch (x->state) {

@@ -25,6 +25,8 @@ typedef struct {
 
 
 typedef struct {
+    mdm_uint_t                wakes;       /* 1: the call sends them itself, */
+    mdm_uint_t                grants;      /* calls that ask for the rate */
     mdm_api_ids_t            *list;
     mdm_api_owed_id_t        *ids;         /* of each in the list */
     mdm_push_lease_t         *leases;
@@ -34,7 +36,10 @@ typedef struct {
 } mdm_api_owed_t;
 
 
-/* for the ids of a list; MDM_OK or MDM_ERROR */
+/*
+ * For the ids of a list.  The call wakes them itself, unless they are too many.
+ * MDM_OK or MDM_ERROR.
+ */
 mdm_int_t mdm_api_owed_init(mdm_exchange_t *x, mdm_api_owed_t *owed,
     mdm_api_ids_t *list);
 
@@ -47,10 +52,20 @@ mdm_int_t mdm_api_owed_rows(mdm_exchange_t *x, mdm_api_owed_t *owed,
     const mdm_api_chunk_t *chunk, const mdm_reply_t *rows);
 
 /*
- * A step to be entered: sends what was leased, as far as it is granted, and
- * stores what came of it.
+ * Behind n calls for "nids" ids, of a round that has n + owed->grants: asks for
+ * the rate; and reads the answer: how many calls are in front of it.  The first
+ * one returns what a step returns.
  */
-mdm_int_t mdm_api_owed_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_owed_grant(mdm_exchange_t *x, mdm_api_owed_t *owed,
+    mdm_uint_t n, mdm_uint_t nids);
+mdm_uint_t mdm_api_owed_granted(mdm_exchange_t *x, mdm_api_owed_t *owed);
+
+/*
+ * Sends what was leased, as far as it is granted, and stores what came of it;
+ * the step goes on in "state".  Returns what a step returns.
+ */
+mdm_int_t mdm_api_owed_wake(mdm_exchange_t *x, mdm_api_owed_t *owed,
+    mdm_int_t state);
 
 /* members of the object of id i: 1, or 0: there is nothing to be said */
 mdm_uint_t mdm_api_owed_has(const mdm_api_owed_t *owed, mdm_uint_t i);

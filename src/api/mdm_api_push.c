@@ -16,8 +16,6 @@ typedef struct {
     mdm_api_ids_t             list;
     mdm_uint_t                next;        /* chunk */
     mdm_api_owed_t            owed;
-    mdm_uint_t                wakes;       /* 1: this call sends them, */
-    mdm_uint_t                grants;      /* 1: and asks for the rate */
     mdm_uint_t                asked;       /* those that the job sends */
 } mdm_api_push_t;
 
@@ -82,9 +80,6 @@ mdm_api_push_begin(mdm_exchange_t *x)
         return mdm_api_push_off(x, p);
     }
 
-    p->wakes = (p->list.n <= x->settings->push_ids);
-    p->grants = (p->wakes && x->settings->push_rate != 0);
-
     if (mdm_api_owed_init(x, &p->owed, &p->list) != MDM_OK
         || mdm_api_ids_group(x, &p->list, MDM_PUSH_CHANNELS) != MDM_OK)
     {
@@ -129,7 +124,9 @@ mdm_api_push_round(mdm_exchange_t *x, mdm_api_push_t *p)
         n = MDM_API_ROUND;
     }
 
-    if (mdm_exchange_calls(x, n + p->grants, MDM_API_PUSH_ASKED) != MDM_CALL) {
+    if (mdm_exchange_calls(x, n + p->owed.grants, MDM_API_PUSH_ASKED)
+        != MDM_CALL)
+    {
         return MDM_ERROR;
     }
 
@@ -146,7 +143,7 @@ mdm_api_push_round(mdm_exchange_t *x, mdm_api_push_t *p)
             return MDM_ERROR;
         }
 
-        if (p->wakes) {
+        if (p->owed.wakes) {
             mdm_str_set(&args[MDM_ARG_PUSH_ASK_LEASE], MDM_PUSH_LEASE);
         }
 
@@ -157,8 +154,7 @@ mdm_api_push_round(mdm_exchange_t *x, mdm_api_push_t *p)
         nids += chunk->n;
     }
 
-    return (!p->grants || mdm_push_lease_grant(x, n, nids) == MDM_OK)
-           ? MDM_CALL : MDM_ERROR;
+    return mdm_api_owed_grant(x, &p->owed, n, nids);
 }
 
 
@@ -168,13 +164,7 @@ mdm_api_push_replies(mdm_exchange_t *x, mdm_api_push_t *p)
     mdm_uint_t        i, k, n;
     mdm_api_chunk_t  *chunk;
 
-    n = x->ncalls - p->grants;
-
-    if (p->grants && x->calls[n].rc == MDM_CALL_OK) {
-        p->owed.granted += mdm_reply_count(x->calls[n].reply,
-                                           MDM_RET_PUSH_GRANT_GRANTED,
-                                           (int64_t) p->list.n);
-    }
+    n = mdm_api_owed_granted(x, &p->owed);
 
     for (i = 0; i < n; i++) {
         chunk = &p->list.chunks[p->next - n + i];
@@ -206,31 +196,19 @@ mdm_api_push_replies(mdm_exchange_t *x, mdm_api_push_t *p)
 static mdm_int_t
 mdm_api_push_wake(mdm_exchange_t *x, mdm_api_push_t *p)
 {
-    mdm_uint_t          i;
-    mdm_api_owed_id_t  *id;
+    mdm_uint_t  i;
 
-    if (!p->grants) {
-        p->owed.granted = (int64_t) p->owed.n;
-    }
-
-    if (p->wakes) {
-        return mdm_exchange_enter(x, mdm_api_owed_step, &p->owed,
-                                  MDM_API_PUSH_WOKEN);
+    if (p->owed.wakes) {
+        return mdm_api_owed_wake(x, &p->owed, MDM_API_PUSH_WOKEN);
     }
 
     /* too many to wait for: the job has them, at once */
 
     for (i = 0; i < p->list.n; i++) {
-        id = &p->owed.ids[i];
-
-        if (id->lease != NULL || id->joined) {
-            id->lease = NULL;
-            id->joined = 0;
-            p->asked++;
-        }
+        p->asked += p->owed.ids[i].joined;
+        p->owed.ids[i].joined = 0;
     }
 
-    p->owed.n = 0;
     x->owed = (p->asked != 0);
 
     return mdm_api_push_answer(x, p);

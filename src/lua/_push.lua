@@ -1,7 +1,8 @@
 -- That a channel is owed a push, see push_at.  Include event and clock before.
 --@include push_at
 
--- a command was queued
+-- A command was queued.  taken: when the last push was leased, if its window is
+-- to be kept though no other one is owed.
 local push_owe
 
 -- a script has 200 locals at most: these are gone behind it
@@ -12,7 +13,7 @@ do
     -- ms, at most, for which a new command does not hasten a push
     local patience = 1800000
 
-    function push_owe(T, id)
+    function push_owe(T, id, taken)
         local window = tonumber(push_window)
 
         if not window then
@@ -32,9 +33,14 @@ do
 
         local now = push_now()
 
+        local function behind(last)
+            return math.max(now, math.min(tonumber(last or '0'), now) + window)
+        end
+
         -- most have none
 
-        if redis.call('ZADD', T .. ':push', 'NX', string.format('%.2f', now),
+        if redis.call('ZADD', T .. ':push', 'NX',
+                      string.format('%.2f', taken and behind(taken) or now),
                       id) == 1
         then
             return
@@ -42,8 +48,7 @@ do
 
         local score = tonumber(redis.call('ZSCORE', T .. ':push', id))
         local v = redis.call('HMGET', T .. ':e:' .. id, 'taken', 'hold')
-        local due = math.max(now, math.min(tonumber(v[1] or '0'), now)
-                                  + window)
+        local due = behind(v[1])
 
         -- APNs has asked for patience
 

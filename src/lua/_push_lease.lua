@@ -47,3 +47,26 @@ local function push_lease(T, id, now, lease, sent)
 
     return stamp
 end
+
+-- Adds to "out" what whoever asks for a push of id i is told: i; bar, 5: it is
+-- owed already, or is the job's; topic (3: what "dead" says), token, magic and
+-- stamp of a push that is the caller's.  lease: ms, or "": he sends none.
+local function push_offer(T, out, i, id, v, bar, lease)
+    local now, n = push_now(), #out
+    local row = {i, bar, bar == 3 and v.dead or '', '', '', ''}
+
+    if bar == 0 then
+        local due = tonumber(redis.call('ZSCORE', T .. ':push', id) or 'inf')
+
+        if lease == '' or due > now then
+            row[2] = 5
+        else
+            row = {i, 0, v.topic, v.token, v.magic,
+                   push_lease(T, id, now, tonumber(lease))}
+        end
+    end
+
+    for k = 1, #row do
+        out[n + k] = row[k]
+    end
+end

@@ -118,27 +118,10 @@ end
 -- whoever has queued the command sends what is due at once
 
 if tonumber(push_window) and lease ~= '' then
-    local pushes, now = reply[4], push_now()
-
     for k, id in ipairs(todo) do
         local v = push_read(T, id)
-        local bar = push_bar(T, v)
 
-        if bar == 0 and tonumber(redis.call('ZSCORE', T .. ':push', id)) > now
-        then
-            bar = 5
-        end
-
-        local row = {place[k], bar, bar == 3 and v.dead or '', '', '', ''}
-
-        if bar == 0 then
-            row = {place[k], 0, v.topic, v.token, v.magic,
-                   push_lease(T, id, now, tonumber(lease))}
-        end
-
-        for i = 1, #row do
-            pushes[#pushes + 1] = row[i]
-        end
+        push_offer(T, reply[4], place[k], id, v, push_bar(T, v), lease)
     end
 end
 

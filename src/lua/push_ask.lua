@@ -21,7 +21,6 @@ for i = ids_at, #ARGV do
     local e = T .. ':e:' .. id
     local v = push_read(T, id)
     local bar = redis.call('HEXISTS', e, 'type') == 1 and push_bar(T, v) or 6
-    local row = {i - ids_at, bar, bar == 3 and v.dead or '', '', '', ''}
 
     if bar == 0 then
         asked[#asked + 1] = id
@@ -30,29 +29,10 @@ for i = ids_at, #ARGV do
 
         -- none may be owed any more, but one was sent just now
 
-        local taken = tonumber(v.taken or '0')
-        local later = math.min(taken, now) + (tonumber(push_window) or 0)
-
-        if later > now and not redis.call('ZSCORE', T .. ':push', id) then
-            push_set(T, id, later)
-        else
-            push_owe(T, id)
-        end
-
-        local due = tonumber(redis.call('ZSCORE', T .. ':push', id) or 'inf')
-
-        if due > now then
-            row[2] = 5
-
-        elseif lease ~= '' then
-            row = {i - ids_at, 0, v.topic, v.token, v.magic,
-                   push_lease(T, id, now, tonumber(lease))}
-        end
+        push_owe(T, id, v.taken)
     end
 
-    for k = 1, #row do
-        out[#out + 1] = row[k]
-    end
+    push_offer(T, out, i - ids_at, id, v, bar, lease)
 end
 
 if #asked > 0 then
