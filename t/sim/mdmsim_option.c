@@ -206,6 +206,7 @@ static const sim_spec_t  sim_specs[] = {
     { "churn", SIM_CMD_TORTURE, SIM_T_U32, sim_at(churn), SIM_MAX_DEVICES },
     { "group", SIM_CMD_TORTURE, SIM_T_U32, sim_at(group), 10000 },
     { "depth", SIM_CMD_TORTURE, SIM_T_U32, sim_at(depth), 1000 },
+    { "asleep", SIM_CMD_TORTURE, SIM_T_U32, sim_at(asleep), 10000 },
     { "commands", SIM_CMD_TORTURE, SIM_T_U64, sim_at(commands), UINT64_MAX },
 
     /* declarative management */
@@ -594,6 +595,7 @@ sim_option_default(sim_option_t *opt)
         opt->churn = 10;
         opt->group = 100;
         opt->depth = 30;
+        opt->asleep = 3;
     }
 
     (void) sim_kinds_parse(&opt->fleet, "iphone:50,ipad:20,mac:25,tv:5");
@@ -738,9 +740,11 @@ sim_option_check_run(sim_option_t *opt)
             sim_die("\"--api-url\" is needed");
         }
 
-        if (opt->group == 0 || opt->depth == 0 || opt->api_connections == 0) {
-            sim_die("\"--group\", \"--depth\" and \"--api-connections\""
-                    " must not be 0");
+        if (opt->group == 0 || opt->depth == 0 || opt->api_connections == 0
+            || opt->asleep == 0)
+        {
+            sim_die("\"--group\", \"--depth\", \"--api-connections\" and"
+                    " \"--asleep\" must not be 0");
         }
 
         if (opt->churn >= opt->fleet.count) {

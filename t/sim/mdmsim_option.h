@@ -114,6 +114,7 @@ typedef struct {
     uint32_t                  churn;       /* devices that enroll again */
     uint32_t                  group;       /* ids of a call, at most */
     uint32_t                  depth;       /* of a queue, at most */
+    uint32_t                  asleep;      /* one group in so many */
     uint64_t                  commands;
 
     int                       ddm;         /* devices do it */

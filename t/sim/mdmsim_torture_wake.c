@@ -13,9 +13,6 @@
 #include <stdlib.h>
 
 
-/* one group in so many */
-#define SIM_ASLEEP       3
-
 /* a channel whose commands wait is pushed to within that time */
 #define SIM_UNPUSHED     (30 * SIM_SEC)
 
@@ -44,7 +41,7 @@ sim_asleep_init(sim_torture_t *t)
     }
 
     for (i = 0; i < t->ngroups; i++) {
-        t->groups[i].asleep = (i % SIM_ASLEEP == SIM_ASLEEP - 1);
+        t->groups[i].asleep = (i % t->opt->asleep == t->opt->asleep - 1);
     }
 
     t->wake.woken = sim_asleep_woken;
