@@ -411,6 +411,7 @@ ngx_mdm_job_look_done(ngx_mdm_runner_t *runner)
 
     if (known) {
         ngx_mdm_job_due(runner, delay);
+
     } else {
         ngx_mdm_job_later(runner, delay);
     }

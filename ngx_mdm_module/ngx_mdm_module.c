@@ -21,6 +21,7 @@
 #include "ngx_mdm_push_conf.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_tenant.h"
+#include "ngx_mdm_work.h"
 
 
 static ngx_int_t ngx_mdm_init(ngx_conf_t *cf);
@@ -541,6 +542,10 @@ ngx_mdm_exit_process(ngx_cycle_t *cycle)
 
     mdm_cache_destroy(ngx_mdm_cache);
     ngx_mdm_cache = NULL;
+
+    if (!MDM_RECYCLE) {
+        ngx_mdm_work_ended();
+    }
 }
 
 

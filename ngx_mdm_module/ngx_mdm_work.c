@@ -8,6 +8,8 @@
 
 #include "ngx_mdm_work.h"
 
+#include <dirent.h>
+
 #if (NGX_THREADS)
 
 #include <openssl/err.h>
@@ -272,3 +274,31 @@ ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 #endif
+
+
+void
+ngx_mdm_work_ended(void)
+{
+    DIR         *dir;
+    ngx_uint_t   i, n;
+
+    for (i = 0; i < 100; i++) {
+
+        dir = opendir("/proc/self/task");
+        if (dir == NULL) {
+            return;
+        }
+
+        for (n = 0; readdir(dir) != NULL; n++) { /* void */ }
+
+        closedir(dir);
+
+        /* ".", ".." and this one */
+
+        if (n <= 3) {
+            return;
+        }
+
+        ngx_msleep(10);
+    }
+}

@@ -46,4 +46,12 @@ void ngx_mdm_work_destroy(ngx_mdm_threads_t *threads, mdm_arena_t *arena);
 ngx_mdm_threads_t *ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name);
 
 
+/*
+ * Waits, for a second at most, until the threads of nginx's pools have ended:
+ * nginx tells them to, and does not.  What OpenSSL frees when a thread ends
+ * LeakSanitizer would call leaked.  For builds with sanitizers.
+ */
+void ngx_mdm_work_ended(void);
+
+
 #endif /* _NGX_MDM_WORK_H_INCLUDED_ */
