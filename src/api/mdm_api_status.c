@@ -343,20 +343,18 @@ mdm_api_status_declarations_rows(mdm_exchange_t *x,
     mdm_api_status_list_t *list, mdm_uint_t i)
 {
     mdm_int_t                   rc;
-    mdm_str_t                   kept, full, token;
+    mdm_str_t                   kept, full;
     const mdm_reply_t          *reply;
     mdm_api_status_declared_t   d;
 
     reply = list->ones[i].pieces->reply;
     full = mdm_reply_str(reply, MDM_RET_STATUS_GET_DECLARATIONS_FULL);
-    token = mdm_reply_str(reply, MDM_RET_STATUS_GET_DECLARATIONS_TOKEN);
 
     memset(&d, 0, sizeof(mdm_api_status_declared_t));
 
     d.list = list;
     d.skip = mdm_api_status_skip(list);
-    d.manifest = mdm_api_status_manifest(list, list->ids.ids[i].partition,
-                                         &token);
+    d.manifest = list->ones[i].manifest;
 
     for ( /* void */ ; d.kind < MDM_API_STATUS_LISTS; d.kind++) {
         kept = mdm_reply_str(reply, MDM_API_STATUS_FIRST + d.kind);

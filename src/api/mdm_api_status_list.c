@@ -54,8 +54,8 @@ static mdm_int_t mdm_api_status_want(mdm_exchange_t *x,
     mdm_api_status_list_t *list, mdm_uint_t i);
 static mdm_int_t mdm_api_status_written(mdm_exchange_t *x,
     mdm_api_status_list_t *list);
-static mdm_uint_t mdm_api_status_waits(const mdm_api_status_list_t *list,
-    mdm_uint_t i);
+static mdm_api_status_manifest_t **mdm_api_status_manifest(
+    mdm_api_status_list_t *list, uint32_t partition, const mdm_str_t *token);
 static mdm_int_t mdm_api_status_answer(mdm_exchange_t *x,
     mdm_api_status_list_t *list);
 
@@ -145,7 +145,7 @@ mdm_api_status_page(mdm_exchange_t *x, mdm_api_status_list_t *list)
 mdm_int_t
 mdm_api_status_round(mdm_exchange_t *x, mdm_api_status_list_t *list)
 {
-    mdm_uint_t                  i, n, width;
+    mdm_uint_t                  i, n, width, manifests;
     mdm_api_status_call_t      *calls;
     mdm_api_status_manifest_t  *m;
 
@@ -159,29 +159,34 @@ mdm_api_status_round(mdm_exchange_t *x, mdm_api_status_list_t *list)
     n = 0;
     width = list->width;
 
-    for (m = list->manifests; m != NULL && n < MDM_API_STATUS_MANIFESTS;
-         m = m->next)
-    {
+    manifests = 0;
 
-        if (!m->read && width != 0) {
+    for (i = list->front;
+         i < list->ids.n && width != 0 && n != MDM_API_ROUND;
+         i++)
+    {
+        m = list->ones[i].manifest;
+
+        if (!list->ones[i].done) {
+            n = mdm_api_status_place(list, calls, n, i);
+
+        } else if (m == NULL || m->read || m->round == list->rounds + 1) {
+            continue;
+
+        } else {
+
+            /* what is behind would be read long before it is written */
+
+            if (manifests++ == MDM_API_STATUS_MANIFESTS) {
+                break;
+            }
+
+            m->round = list->rounds + 1;
             calls[n].partition = m->partition;
             calls[n++].manifest = m;
-            width--;
-        }
-    }
-
-    for (i = list->front; i < list->ids.n && width != 0; i++) {
-
-        if (list->ones[i].done) {
-            continue;
         }
 
-        n = mdm_api_status_place(list, calls, n, i);
         width--;
-
-        if (n == MDM_API_ROUND) {
-            break;
-        }
     }
 
     if (n == 0 || list->rounds++ == MDM_API_STATUS_ROUNDS + list->ids.n) {
@@ -402,7 +407,7 @@ mdm_api_status_want(mdm_exchange_t *x, mdm_api_status_list_t *list,
     mdm_str_t                   token, kept;
     mdm_uint_t                  k;
     const mdm_reply_t          *reply;
-    mdm_api_status_manifest_t  *m;
+    mdm_api_status_manifest_t  *m, **place;
 
     reply = list->ones[i].pieces->reply;
     token = mdm_reply_str(reply, MDM_RET_STATUS_GET_DECLARATIONS_TOKEN);
@@ -418,22 +423,24 @@ mdm_api_status_want(mdm_exchange_t *x, mdm_api_status_list_t *list,
         }
     }
 
-    if (token.len == 0 || k == MDM_RET_STATUS_GET_DECLARATIONS_TOKEN
-        || mdm_api_status_manifest(list, list->ids.ids[i].partition, &token)
-           != NULL)
-    {
+    if (token.len == 0 || k == MDM_RET_STATUS_GET_DECLARATIONS_TOKEN) {
         return MDM_OK;
     }
 
-    m = mdm_arena_zalloc(x->arena, sizeof(mdm_api_status_manifest_t));
-    if (m == NULL) {
-        return MDM_ERROR;
+    place = mdm_api_status_manifest(list, list->ids.ids[i].partition, &token);
+
+    if (*place == NULL) {
+        m = mdm_arena_zalloc(x->arena, sizeof(mdm_api_status_manifest_t));
+        if (m == NULL) {
+            return MDM_ERROR;
+        }
+
+        m->partition = list->ids.ids[i].partition;
+        m->token = token;
+        *place = m;
     }
 
-    m->partition = list->ids.ids[i].partition;
-    m->token = token;
-    m->next = list->manifests;
-    list->manifests = m;
+    list->ones[i].manifest = *place;
 
     return MDM_OK;
 }
@@ -444,11 +451,17 @@ mdm_api_status_want(mdm_exchange_t *x, mdm_api_status_list_t *list,
 static mdm_int_t
 mdm_api_status_written(mdm_exchange_t *x, mdm_api_status_list_t *list)
 {
-    mdm_int_t  rc;
+    mdm_int_t                         rc;
+    const mdm_api_status_manifest_t  *m;
 
-    while (list->front < list->ids.n && list->ones[list->front].done
-           && !mdm_api_status_waits(list, list->front))
-    {
+    while (list->front < list->ids.n && list->ones[list->front].done) {
+
+        m = list->ones[list->front].manifest;
+
+        if (m != NULL && !m->read) {
+            break;
+        }
+
         if (mdm_api_status_full(list) && list->front != list->first) {
             list->full = 1;
             return MDM_OK;
@@ -485,24 +498,32 @@ mdm_api_status_written(mdm_exchange_t *x, mdm_api_status_list_t *list)
 }
 
 
-/* is its manifest still to be read? */
+/* where the manifest of this token is, or is to be */
 
-static mdm_uint_t
-mdm_api_status_waits(const mdm_api_status_list_t *list, mdm_uint_t i)
+static mdm_api_status_manifest_t **
+mdm_api_status_manifest(mdm_api_status_list_t *list, uint32_t partition,
+    const mdm_str_t *token)
 {
-    mdm_str_t                         token;
-    const mdm_api_status_manifest_t  *m;
+    size_t                       i;
+    uint32_t                     hash;
+    mdm_api_status_manifest_t  **m;
 
-    if (!list->declarations) {
-        return 0;
+    hash = partition;
+
+    for (i = 0; i < token->len; i++) {
+        hash = hash * 31 + token->data[i];
     }
 
-    token = mdm_reply_str(list->ones[i].pieces->reply,
-                          MDM_RET_STATUS_GET_DECLARATIONS_TOKEN);
+    m = &list->manifests[hash % MDM_API_STATUS_BUCKETS];
 
-    m = mdm_api_status_manifest(list, list->ids.ids[i].partition, &token);
+    while (*m != NULL
+           && ((*m)->partition != partition
+               || !mdm_str_eq(&(*m)->token, token)))
+    {
+        m = &(*m)->next;
+    }
 
-    return m != NULL && !m->read;
+    return m;
 }
 
 
@@ -556,20 +577,4 @@ mdm_api_status_cursor(mdm_exchange_t *x, const mdm_api_status_list_t *list,
     mdm_str_t *dst)
 {
     return mdm_api_cursor_place_write(x, dst, list->front, &list->behind);
-}
-
-
-mdm_api_status_manifest_t *
-mdm_api_status_manifest(const mdm_api_status_list_t *list, uint32_t partition,
-    const mdm_str_t *token)
-{
-    mdm_api_status_manifest_t  *m;
-
-    for (m = list->manifests; m != NULL; m = m->next) {
-        if (m->partition == partition && mdm_str_eq(&m->token, token)) {
-            return m;
-        }
-    }
-
-    return NULL;
 }

@@ -3,9 +3,10 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * What channels reported, read for a list of ids: by scripts that look at some
- * thousand values each, in as many rounds as it takes.  Ids are written in
- * their order as they are read.  An answer has MDM_API_STATUS_BYTES at most, or
- * one row more: then a cursor says where the next page begins.
+ * thousand values each, in as many rounds as it takes.  Ids, and the manifests
+ * that they are compared with, are read and written in their order.  An answer
+ * has MDM_API_STATUS_BYTES at most, or one row more: then a cursor says where
+ * the next page begins.
  */
 
 
@@ -18,6 +19,9 @@
 
 
 #define MDM_API_STATUS_BYTES  ((size_t) 4 * 1024 * 1024)
+
+/* lists of manifests, by their tokens */
+#define MDM_API_STATUS_BUCKETS  256
 
 /* the header of an answer that has a next page */
 #define MDM_API_STATUS_NEXT   "X-Next-Cursor"
@@ -40,13 +44,14 @@ struct mdm_api_status_manifest_s {
     uint32_t                  partition;
     mdm_str_t                 token;       /* DeclarationsToken */
     mdm_uint_t                read;        /* 1: the tokens are there */
+    mdm_uint_t                round;       /* in which it was asked for last */
     mdm_str_t                 cursor;      /* where the next reply goes on */
     u_char                   *text;        /* what replies have brought */
     size_t                    len;
     size_t                    size;
     mdm_api_status_token_t   *tokens;      /* sorted */
     mdm_uint_t                ntokens;
-    mdm_api_status_manifest_t  *next;
+    mdm_api_status_manifest_t  *next;      /* of those that are found alike */
 };
 
 
@@ -66,6 +71,7 @@ typedef struct {
     mdm_api_status_piece_t  **last;
     mdm_str_t                 cursor;      /* where the next one begins */
     mdm_uint_t                done;        /* 1: there is none */
+    mdm_api_status_manifest_t  *manifest;  /* that it is to be compared with */
 } mdm_api_status_one_t;
 
 
@@ -97,7 +103,7 @@ struct mdm_api_status_list_s {
     size_t                    read;        /* bytes, */
     size_t                    pending;     /* and since the last was written */
     void                     *calls;       /* of the round */
-    mdm_api_status_manifest_t  *manifests;
+    mdm_api_status_manifest_t  *manifests[MDM_API_STATUS_BUCKETS];
 
     mdm_json_out_t            json;
     void                     *data;        /* the endpoint's */
@@ -131,11 +137,6 @@ mdm_int_t mdm_api_status_skipped(mdm_exchange_t *x,
 /* the cursor of the next page; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_api_status_cursor(mdm_exchange_t *x,
     const mdm_api_status_list_t *list, mdm_str_t *dst);
-
-/* the manifest of this token, or NULL */
-mdm_api_status_manifest_t *mdm_api_status_manifest(
-    const mdm_api_status_list_t *list, uint32_t partition,
-    const mdm_str_t *token);
 
 
 #endif /* _MDM_API_STATUS_LIST_H_INCLUDED_ */

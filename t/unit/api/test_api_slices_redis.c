@@ -72,7 +72,7 @@ path(const char *name, mdm_uint_t n)
     char        *uri, *p;
     mdm_uint_t   i;
 
-    uri = malloc(64 + 12 * n);
+    uri = malloc(512 + 12 * n);
     assert_non_null(uri);
 
     p = uri + sprintf(uri, "/v1/%s/d0", name);
@@ -429,6 +429,105 @@ test_manifest(void **state)
 }
 
 
+/*
+ * Channels that have a large manifest each: those of the ids that are written
+ * first are read first, and no more of them than a page has room for.
+ */
+
+typedef struct {
+    mdm_uint_t                begun;
+    mdm_uint_t                calls;
+    mdm_uint_t                wrong;       /* begun out of turn */
+} manifests_t;
+
+
+static mdm_unit_fault_e
+look_manifests(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    char          name[16];
+    manifests_t  *seen = data;
+
+    (void) n;
+
+    if (call->script == &mdm_script_status_get
+        && mdm_str_is(&call->args[MDM_ARG_STATUS_GET_WHAT], "manifests"))
+    {
+        seen->calls++;
+
+        if (call->args[MDM_ARG_STATUS_GET_CURSOR].len == 0) {
+            (void) snprintf(name, sizeof(name), "T%lu",
+                            (unsigned long) seen->begun++);
+            seen->wrong += !mdm_str_is(&call->args[MDM_ARG_STATUS_GET_NAMES],
+                                       name);
+        }
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_declared(void **state)
+{
+    char         *uri, next[256];
+    size_t        n;
+    manifests_t   seen;
+
+    (void) state;
+
+    mdm_unit_store.partitions = 1;
+
+    fleet(60);
+    freeReplyObject(mdm_unit_redis_command(redis, "EVAL %s 1 %s",
+        "local T = KEYS[1] for i = 0, 59 do "
+        "redis.call('HSET', T .. ':e:d' .. i, 'dt', 'T' .. i) "
+        "redis.call('HSET', T .. ':sl:d' .. i, "
+        "'management.declarations.activations', "
+        "'1 [{\"identifier\":\"i\",\"server-token\":\"S' .. i .. '\"}]') "
+        "local key = T .. ':dm:T' .. i "
+        "redis.call('HSET', key, 'items', '#16', '#1', "
+        "'{\"Declarations\":{\"Activations\":[{\"Identifier\":\"i\",' .. "
+        "'\"ServerToken\":\"S' .. i .. '\"}]}') "
+        "for k = 2, 15 do "
+        "redis.call('HSET', key, '#' .. k, string.rep(' ', 65536)) end "
+        "redis.call('HSET', key, '#16', '}') end", tag("d")));
+
+    memset(&seen, 0, sizeof(manifests_t));
+    redis->fault = look_manifests;
+    redis->fault_data = &seen;
+
+    uri = path("declaration-status", 60);
+    assert_int_equal(run(MDM_GET, uri, ""), 200);
+
+    /* 36 of them are 32 MB; each is read by four calls or so */
+
+    assert_int_equal(seen.wrong, 0);
+    assert_in_range(seen.begun, 36, 52);
+    assert_in_range(seen.calls, 4 * 36, 5 * 52);
+
+    assert_true(json_is_true(mdm_unit_api_at(mdm_unit_api_json(x),
+                                             "d0/0/current")));
+    assert_true(json_is_true(mdm_unit_api_at(mdm_unit_api_json(x),
+                                             "d35/0/current")));
+    assert_null(json_object_get(mdm_unit_api_json(x), "d52"));
+
+    /* the next page goes on behind them */
+
+    assert_non_null(x->headers);
+    n = json_object_size(mdm_unit_api_json(x));
+    (void) snprintf(next, sizeof(next), "?cursor=%.*s",
+                    (int) x->headers->value.len,
+                    (char *) x->headers->value.data);
+    assert_int_equal(run(MDM_GET, strcat(uri, next), ""), 200);
+    assert_null(x->headers);
+    assert_int_equal(n + json_object_size(mdm_unit_api_json(x)), 60);
+    assert_true(json_is_true(mdm_unit_api_at(mdm_unit_api_json(x),
+                                             "d59/0/current")));
+
+    free(uri);
+}
+
+
 int
 main(void)
 {
@@ -440,7 +539,8 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_notify, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_manifest, setup, teardown)
+        cmocka_unit_test_setup_teardown(test_manifest, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_declared, setup, teardown)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup,
