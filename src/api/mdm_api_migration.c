@@ -328,7 +328,7 @@ mdm_api_migration_answer(mdm_exchange_t *x)
 
     follow->tag = x->calls[0].key;
     follow->id = args[MDM_ARG_MIGRATE_ID];
-    follow->more = mdm_reply_int(reply, MDM_RET_MIGRATE_FOLLOW, 0) == 2;
+    follow->must = 1;
     follow->fresh = mdm_reply_int(reply, MDM_RET_MIGRATE_FRESH, 0) == 1;
 
     return mdm_exchange_enter(x, mdm_ddm_follow, follow,

@@ -129,7 +129,7 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_token_stored(mdm_exchange_t *x)
 {
-    int64_t             rev;
+    int64_t             rev, replica;
     mdm_int_t           follows;
     mdm_message_t      *m;
     mdm_ddm_follow_t   *follow;
@@ -158,24 +158,25 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
         return mdm_checkin_end(x);
     }
 
-    /* has the partition all that this channel is to get? */
+    /*
+     * Has the partition all that this channel is to get?  Where its copy lacks
+     * something and it cannot be brought, the device has to come again: a
+     * rollout tells nobody of what was changed with "nonotify=1".  One that has
+     * no copy yet tells everybody when it gets its first one.
+     */
+
+    replica = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_REPLICA, -1);
 
     if (x->calls[1].rc != MDM_CALL_OK) {
-
-        if (follows == 2) {
-            return mdm_exchange_unavailable(x);
-        }
-
         x->kick = MDM_DDM_ROLLOUT;
-        return mdm_checkin_end(x);
+
+        return (follows == 2 || replica >= 0) ? mdm_exchange_unavailable(x)
+                                              : mdm_checkin_end(x);
     }
 
     rev = mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0);
 
-    if (follows != 2
-        && (rev <= 0
-            || mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_REPLICA, -1) >= rev))
-    {
+    if (follows != 2 && (rev <= 0 || replica >= rev)) {
         return mdm_checkin_end(x);
     }
 
@@ -188,7 +189,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     follow->tag = m->en.tag;
     follow->id = m->en.id_key;
-    follow->more = (follows == 2);
+    follow->must = (follows == 2 || replica >= 0);
     follow->fresh = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FRESH, 0) == 1;
 
     /* if the worker ends here, the device repeats its TokenUpdate */

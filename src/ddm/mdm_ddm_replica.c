@@ -420,7 +420,7 @@ mdm_ddm_follow(mdm_exchange_t *x)
         return mdm_exchange_leave(x);
     }
 
-    follow->more = 1;
+    follow->must = 1;
 
     if (code != 2) {
         return mdm_ddm_follow_call(x);
@@ -433,10 +433,7 @@ mdm_ddm_follow(mdm_exchange_t *x)
 }
 
 
-/*
- * It was not done.  A rollout does what the copy lacks, but not what is left of
- * a large manifest: then the caller has to try again.
- */
+/* it was not done: a rollout does what it can */
 
 static mdm_int_t
 mdm_ddm_follow_end(mdm_exchange_t *x)
@@ -445,13 +442,9 @@ mdm_ddm_follow_end(mdm_exchange_t *x)
 
     follow = x->ctx;
 
-    if (follow->more) {
-        return mdm_exchange_unavailable(x);
-    }
-
     x->kick = MDM_DDM_ROLLOUT;
 
-    return mdm_exchange_leave(x);
+    return follow->must ? mdm_exchange_unavailable(x) : mdm_exchange_leave(x);
 }
 
 

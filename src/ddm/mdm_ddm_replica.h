@@ -101,9 +101,8 @@ typedef struct {
                                               partition */
     mdm_str_t                 id;          /* the channel, key form */
     mdm_uint_t                fresh;       /* 1: it enrolled just now */
-    mdm_uint_t                more;        /* 1: its manifest was not made yet,
-                                              whatever is brought; the step
-                                              sets it, too */
+    mdm_uint_t                must;        /* 1: no rollout makes up for it; the
+                                              step sets it, too */
 
     mdm_ddm_sync_t            sync;        /* the step's own */
     mdm_uint_t                calls;
@@ -114,8 +113,9 @@ typedef struct {
  * A step to be entered where a channel can be told from now on, and what it has
  * was computed from the copy of its partition: brings that up to date, computes
  * anew and tells the channel.  Where Redis is away, the rollout is left to do
- * so: that is no reason to refuse a device.  But no rollout makes what "more"
- * says is missing: then it is 503, and the caller tries again.
+ * so, and a device is not refused for that.  But a rollout tells nobody of what
+ * was changed quietly, nor does it make what is left of a large manifest: with
+ * "must" it is 503, and the caller tries again.
  */
 mdm_int_t mdm_ddm_follow(mdm_exchange_t *x);
 

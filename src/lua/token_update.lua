@@ -111,11 +111,5 @@ local ctx = {now = now, uuid = uuid, body = body,
              scan = id == device and not look and 1 or nil}
 local follow = 1 + ddm_enabled(T, id, ctx, limit, fresh)
 
--- between two pages the copy is behind, but not lost: the rollout may do it
-
-if ctx.half and ctx.to then
-    follow = 1
-end
-
 return {0, tally, fresh and 1 or 0, follow,
         tonumber(not ctx.half and ctx.to or '-1'), push_anew(T, id)}

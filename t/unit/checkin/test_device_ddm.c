@@ -32,6 +32,17 @@ no_changes(mdm_call_t *call, mdm_uint_t n, void *data)
 }
 
 
+static mdm_unit_fault_e
+no_channel(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return (call->script == &mdm_script_ddm_channel) ? MDM_UNIT_FAULT_BEFORE
+                                                     : MDM_UNIT_FAULT_NONE;
+}
+
+
 /* the first channel of a partition: it has no sets yet, the tenant has */
 
 static void
@@ -64,12 +75,15 @@ test_first_channel(void **state)
     assert_int_equal(redis->rounds, 1);
     assert_null(x->kick);
 
-    /* the node of the sets is away: that is no reason to refuse a device */
+    /*
+     * The node of the sets is away: what the copy lacks may be nothing that a
+     * rollout tells of, so the device has to come again.
+     */
 
     redis_int("HSET mdm:{default/ddm}:meta rev 8");
     redis->fault = no_rev;
 
-    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
     assert_string_equal(x->kick, "rollout");
 
     redis->fault = NULL;
@@ -77,10 +91,27 @@ test_first_channel(void **state)
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_string_equal(redis_str("HGET mdm:{default/0}:ddm to"), "8");
 
-    /* it goes away in between */
+    /* it goes away in between: then, or when the channel is to be told */
 
     redis_int("HSET mdm:{default/ddm}:meta rev 9");
     redis->fault = no_changes;
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+    assert_string_equal(x->kick, "rollout");
+
+    redis->fault = no_channel;
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+
+    /* who has no copy yet tells all when the first one comes */
+
+    redis_int("DEL mdm:{default/0}:ddm");
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(x->kick, "rollout");
+
+    redis->fault = no_rev;
+    redis_int("DEL mdm:{default/0}:ddm");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_string_equal(x->kick, "rollout");

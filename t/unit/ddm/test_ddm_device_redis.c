@@ -351,7 +351,7 @@ test_between(void **state)
         "'configuration/' .. string.format('%064d', 9))");
 
     redis->fault = no_changes;
-    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
     assert_string_equal(token(state, UDID), before);
 
     ask(state, "Q1");
