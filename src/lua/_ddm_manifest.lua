@@ -479,7 +479,8 @@ end
 -- lies in T:dw:<digest of the sets>, and, where the manifest has variables, in
 -- T:dw:<digest><digest of what a value may be of>: what channels share is made
 -- once.  Behind it s: the sets; z: all declarations, in order; m: fields of the
--- manifest.
+-- manifest.  Redis may evict each of them, so they are counted: where one is
+-- not as the last slice has left it, all of it begins anew.
 -- Whoever called is called again, and finds the token when it is done.
 
 -- "<kind>/<id>" of the next declarations of a set, behind so many bytes of its
@@ -500,11 +501,11 @@ end
 
 -- All declarations of the sets, and the status items, which are few.  "v" has
 -- how many sets there are, and how many are done, bytes of the next one that
--- are, and status items, a line each.
+-- are, status items, a line each, and how many declarations were found.
 local function ddm_collect(T, ctx, key, v)
     local sets, at, from = tonumber(v[1]), tonumber(v[2]), tonumber(v[3])
     local most = ctx.cost + ddm_budget
-    local lists = {{}}
+    local lists, all = {{}}, tonumber(v[7])
 
     for item in string.gmatch(v[4], '[^\n]+') do
         table.insert(lists[1], item)
@@ -527,7 +528,7 @@ local function ddm_collect(T, ctx, key, v)
         end
 
         if #args > 0 then
-            redis.call('ZADD', key .. 'z', unpack(args))
+            all = all + redis.call('ZADD', key .. 'z', unpack(args))
         end
 
         ddm_cost(ctx, 5 * #list + 3)
@@ -539,8 +540,8 @@ local function ddm_collect(T, ctx, key, v)
         end
     end
 
-    redis.call('HSET', key, 'at', math.min(at, sets), 'from', from, 'items',
-               table.concat(ddm_subscribe(ctx, lists), '\n'))
+    redis.call('HSET', key, 'at', math.min(at, sets), 'from', from, 'all', all,
+               'items', table.concat(ddm_subscribe(ctx, lists), '\n'))
 end
 
 -- the subscription of a channel, and what is made of all
@@ -553,13 +554,16 @@ local function ddm_collected(ctx, who, key, v)
 
     items = ddm_subscribe(ctx, {items, ddm_items_own(who.own)})
 
+    local all = tonumber(v[7])
+
     if #items > 0 then
-        redis.call('ZADD', key .. 'z', 0, ddm_made[1], 0, ddm_made[2])
+        all = all + redis.call('ZADD', key .. 'z', 0, ddm_made[1], 0,
+                               ddm_made[2])
         redis.call('HSET', key, 'token', ddm_made_token(items), 'subs',
                    cjson.encode(items))
     end
 
-    redis.call('HSET', key, 'at', 'end', 'items', '')
+    redis.call('HSET', key, 'at', 'end', 'all', all, 'items', '')
 end
 
 -- A manifest as the last slice has left it.  done: declarations that are
@@ -631,11 +635,22 @@ local function ddm_more(T, ctx, who, found, names)
     local union = T .. ':dw:' .. found.digest
     local key = union
     local v = redis.call('HMGET', union, 'sets', 'at', 'from', 'items',
-                         'own', 'token')
+                         'own', 'token', 'all')
 
     ctx.cost = ctx.cost or 0
 
+    -- z is what all the rest goes by, s until z is complete
+
+    if v[1] and (redis.call('ZCARD', union .. 'z') ~= tonumber(v[7])
+                 or v[2] ~= 'end' and redis.call('LLEN', union .. 's')
+                                      ~= tonumber(v[1]))
+    then
+        redis.call('UNLINK', union)
+        v = {}
+    end
+
     if not v[1] then
+        redis.call('UNLINK', union .. 's', union .. 'z', union .. 'm')
         names = names()
 
         for i = 1, #names, 1000 do
@@ -643,8 +658,8 @@ local function ddm_more(T, ctx, who, found, names)
                        unpack(names, i, math.min(i + 999, #names)))
         end
 
-        redis.call('HSET', union, 'sets', #names, 'at', 0, 'from', 0, 'items',
-                   '')
+        redis.call('HSET', union, 'sets', #names, 'at', 0, 'from', 0, 'all', 0,
+                   'items', '')
 
     elseif v[2] == v[1] then
         ddm_collected(ctx, who, union, v)
@@ -658,6 +673,13 @@ local function ddm_more(T, ctx, who, found, names)
         end
 
         local m = ddm_load(key)
+
+        if redis.call('HLEN', key .. 'm') ~= m.n + m.pieces then
+            redis.call('HDEL', key, unpack(ddm_state))
+            redis.call('UNLINK', key .. 'm')
+            m = ddm_load(key)
+        end
+
         local keys = redis.call('ZRANGE', union .. 'z', m.at, m.at + ddm_slice)
 
         if #keys == 0 then

@@ -500,6 +500,86 @@ test_many(void **state)
 }
 
 
+/*
+ * What lies between two slices may be evicted, each part of it for itself: it
+ * begins anew, and the manifest is whole.
+ */
+
+typedef struct {
+    const char               *part;
+    mdm_uint_t                calls;
+    long long                 evicted;
+} evict_t;
+
+
+static mdm_unit_fault_e
+evict(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    evict_t  *e = data;
+
+    (void) n;
+
+    if (call->script == &mdm_script_ddm_channel && e->calls-- == 0) {
+        e->evicted = mdm_unit_redis_int(redis, "EVAL %s 0 %s", "local n = 0 "
+            "for _, key in ipairs(redis.call('KEYS', '" T ":dw:*')) do "
+            "local part = string.match(key, '^.-:dw:%x+(.*)$') "
+            "if part == ARGV[1] then n = n + redis.call('DEL', key) end "
+            "end return n", e->part);
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_evicted(void **state)
+{
+    char       *whole, *items;
+    evict_t     e;
+    long long   hits;
+    mdm_uint_t  i, at;
+
+    static const char  *parts[] = { "", "s", "z", "m" };
+
+    enroll(state, CERT_A);
+    give(UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    whole = strdup(token(state, UDID));
+    items = "local dt = redis.call('HGET', '" E "', 'dt') local n = 0 "
+            "for _, key in ipairs(redis.call('HKEYS', '" T ":dm:' .. dt)) do "
+            "n = n + (string.find(key, '/', 1, true) and 1 or 0) end return n";
+    assert_int_equal(redis_int("EVAL %s 0", items), 1000);
+
+    redis->fault = evict;
+    redis->fault_data = &e;
+
+    for (i = 0; i < 4; i++) {
+        hits = 0;
+
+        for (at = 0; at < 30; at++) {
+            (void) redis_int("EVAL %s 0", "local n = 0 "
+                "for _, kind in ipairs({'db', 'dm', 'dw'}) do "
+                "for _, key in ipairs(redis.call('KEYS', '" T ":' .. kind .. "
+                "':*')) do n = n + redis.call('DEL', key) end end return n");
+            assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+
+            e.part = parts[i];
+            e.calls = at;
+            e.evicted = 0;
+            assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+            assert_string_equal(token(state, UDID), whole);
+            assert_int_equal(redis_int("EVAL %s 0", items), 1000);
+            hits += e.evicted;
+        }
+
+        assert_true(hits > 0);
+    }
+
+    redis->fault = NULL;
+    free(whole);
+}
+
+
 #define test(name)                                                            \
     cmocka_unit_test_setup_teardown(name, begin, teardown)
 
@@ -516,7 +596,8 @@ main(void)
         test(test_between),
         test(test_lost),
         test(test_brought),
-        test(test_many)
+        test(test_many),
+        test(test_evicted)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
