@@ -61,7 +61,7 @@ local function ddm_who(T, id, v, given)
 
         for i = 1, #given, 2 do
             if string.sub(given[i], 1, 2) == 'v:' then
-                text[#text + 1] = given[i] .. '=' .. given[i + 1]
+                text[#text + 1] = ddm_said(given[i], given[i + 1])
             end
         end
 
@@ -70,7 +70,7 @@ local function ddm_who(T, id, v, given)
         for _, name in ipairs({'serial', 'model', 'product', 'name', 'os',
                                'short_name', 'long_name'})
         do
-            text[#text + 1] = known()[name]
+            text[#text + 1] = ddm_said(name, known()[name])
         end
 
         return id .. '\n' .. table.concat(text, '\n')

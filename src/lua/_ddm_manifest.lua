@@ -148,7 +148,7 @@ local function ddm_values(who, names)
     local text = {}
 
     for name in string.gmatch(names, '[^,]+') do
-        text[#text + 1] = name .. '=' .. who.value(name)
+        text[#text + 1] = ddm_said(name, who.value(name))
     end
 
     return table.concat(text, '\n')
@@ -235,7 +235,7 @@ local function ddm_filled(ctx, who, m, template, vars)
         if not said[name] then
             local value = who.value(name)
 
-            said[name] = name .. '=' .. value
+            said[name] = ddm_said(name, value)
 
             if value ~= '' then
                 m.values[name] = value

@@ -16,6 +16,14 @@ local function ddm_cost(ctx, n)
     ctx.cost = (ctx.cost or 0) + n
 end
 
+-- A value as part of a text that a digest is of: one with line ends must not
+-- look like several, so it has its length before it.
+local function ddm_said(name, value)
+    return string.find(value, '\n', 1, true)
+           and name .. ':' .. #value .. '=' .. value
+           or name .. '=' .. value
+end
+
 local function ddm_open(T, ctx)
     if ctx.rows then
         return
@@ -233,7 +241,7 @@ local function ddm_sets_of(T, ctx, who, given, names)
     end
 
     for _, model in ipairs(ctx.filters.model and who.models() or {}) do
-        key[#key + 1] = model
+        key[#key + 1] = ddm_said('model', model)
     end
 
     key = table.concat(key, '\n')

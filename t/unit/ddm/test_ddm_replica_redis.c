@@ -248,6 +248,47 @@ test_pages(void **state)
 }
 
 
+/* values with line ends, of which two channels have the same text */
+
+static void
+test_line_ends(void **state)
+{
+    (void) state;
+
+    enrolled("A");
+    enrolled("B");
+
+    fill("s", 0, 1, "${a} ${b}");
+    (void) mdm_unit_redis_int(redis, "HSET " T ":d:A v:a %s v:b 3", "1\nb=2");
+    (void) mdm_unit_redis_int(redis, "HSET " T ":d:B v:a 1 v:b %s", "2\nb=3");
+
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=s", ""), 204);
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/B?set=s", ""), 204);
+    assert_string_not_equal(text("return redis.call('HGET', '" T ":e:A', "
+                                 "'dt')"),
+                            text("return redis.call('HGET', '" T ":e:B', "
+                                 "'dt')"));
+    assert_string_equal(text("return redis.call('HGET', '" T ":dm:' .. redis."
+                             "call('HGET', '" T ":e:B', 'dt'), 'vars')"),
+                        "{\"a\":\"1\",\"b\":\"2\\nb=3\"}");
+
+    /* models, by which filters go, where what follows from them is kept */
+
+    fill("t", 1, 1, "x");
+    assert_int_equal(run(MDM_PUT, "/v1/set-filters/t?nonotify=1",
+                         "{\"model\":[\"Mac\"]}"), 204);
+
+    (void) mdm_unit_redis_int(redis, "EVAL %s 0", "redis.call('HSET', '" T
+        ":e:A', 'model', 'Mac', 'product', 'x\\nx') "
+        "redis.call('HSET', '" T ":e:B', 'model', 'Mac\\nx', 'product', 'x') "
+        "redis.call('HDEL', '" T ":d:A', 'v:a', 'v:b') "
+        "return redis.call('HDEL', '" T ":d:B', 'v:a', 'v:b')");
+    assert_int_equal(rollout(), 200);
+    assert_string_equal(text(MANIFEST("A")), "2");
+    assert_string_equal(text(MANIFEST("B")), "1");
+}
+
+
 /* a worker that ended between two pages; what the tenant has lost */
 
 static void
@@ -424,6 +465,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         test(test_writes),
         test(test_pages),
+        test(test_line_ends),
         test(test_failover),
         test(test_anew),
         test(test_around)
