@@ -2,7 +2,7 @@
 -- changed.  Include event, clock, queue, status and era before.
 -- "ctx" is made for each script call.  It has now (Unix seconds), and uuid and
 -- body of the command that tells channels; scan is 1 if only changes of the
--- replica matter.
+-- replica matter; quiet: who changes something does not want it to be told.
 
 -- Work of a script, in steps of about a microsecond: what is begun below this
 -- is done, then the script ends.
@@ -172,30 +172,28 @@ local function ddm_plan(T, id, ctx, given)
     return plan
 end
 
--- does a scan that is under way want this channel to be told?
+-- Is this channel to be told, though who changes something does not say so?
 local function ddm_wanted(T, ctx, plan, changed)
     local found = plan.found
 
-    if not ctx.scanning then
-        return false
-    end
+    -- by a scan that is under way; left: sets that it may have had until their
+    -- filters changed
 
-    -- left: sets that it may have had until their filters changed
-
-    if changed and (found.n > ctx.from or ctx.left)
-        or plan.token and found.x > 0 and found.x > ctx.from
+    if ctx.scanning
+        and (changed and (found.n > ctx.from or ctx.left)
+             or plan.token and found.x > 0 and found.x > ctx.from)
     then
         return true
     end
 
-    -- ddm_facts, which has still to come to it, finds nothing changed
+    -- by ddm_facts, which has still to come to it, and finds nothing changed
 
-    return changed and ctx.scan == 1
+    return changed and (ctx.scan == 1 or ctx.quiet)
            and redis.call('HEXISTS', T .. ':e:' .. plan.who.device, 'df') == 1
 end
 
 -- Keeps what was planned for a channel.  Returns whether its manifest changed,
--- its token (false: it is empty), and whether a scan wants it to be told.
+-- its token (false: it is empty), and whether it is to be told all the same.
 local function ddm_commit(T, id, ctx, plan)
     if not plan then
         return false, false, false

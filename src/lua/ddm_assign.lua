@@ -70,7 +70,8 @@ if #given > 0 then
     end
 end
 
-local ctx = {now = clock(), uuid = uuid, body = body}
+local ctx = {now = clock(), uuid = uuid, body = body,
+             quiet = notify ~= '1'}
 
 if #given + #taken == 0 then
     ddm_open(T, ctx)
@@ -106,7 +107,7 @@ local changed, _, wanted = ddm_commit(T, id, ctx, plan)
 local queued = 0
 
 if changed and notify == '1' or wanted then
-    queued = ddm_notify(T, id, ctx)
+    queued = ddm_notify(T, id, ctx, plan)
 end
 
 -- names alone: a value may be a secret

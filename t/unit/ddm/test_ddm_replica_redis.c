@@ -289,6 +289,37 @@ test_line_ends(void **state)
 }
 
 
+/* what a device has said of itself, and is still to be told of */
+
+static void
+test_left(void **state)
+{
+    (void) state;
+
+    enrolled("A");
+    fill("s", 0, 2, "${model}");
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=s", ""), 204);
+    assert_int_equal(rollout(), 200);
+
+    /* nobody is told of what changes quietly */
+
+    (void) mdm_unit_redis_int(redis, "HDEL " T ":e:A dc q");
+    fill("t", 2, 1, "x");
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-sets/A?set=t&nonotify=1",
+                         ""), 204);
+    assert_string_equal(text(MANIFEST("A")), "3");
+    assert_int_equal(rollout(), 200);
+    assert_int_equal(mdm_unit_redis_int(redis, "HEXISTS " T ":e:A dc"), 0);
+
+    /* but then it would be with that, too */
+
+    (void) mdm_unit_redis_int(redis, "HSET " T ":e:A model Mac df mark");
+    assert_int_equal(run(MDM_PUT, "/v1/enrollment-tags/A?tag=x&nonotify=1",
+                         ""), 204);
+    assert_int_equal(mdm_unit_redis_int(redis, "HEXISTS " T ":e:A dc"), 1);
+}
+
+
 /* a worker that ended between two pages; what the tenant has lost */
 
 static void
@@ -466,6 +497,7 @@ main(void)
         test(test_writes),
         test(test_pages),
         test(test_line_ends),
+        test(test_left),
         test(test_failover),
         test(test_anew),
         test(test_around)
