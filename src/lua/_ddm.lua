@@ -11,7 +11,58 @@ local ddm_budget = 1500
 --@include ddm_replica
 --@include ddm_manifest
 
-local ddm_facts = {'serial', 'model', 'product', 'name', 'os'}
+-- fields of an enrollment: what is known of a device, and what a plan goes by,
+-- and who is told of it
+local ddm_fields = {
+    known = {'serial', 'model', 'product', 'name', 'os'},
+    plan = {'type', 'parent', 'dt', 'db', 'era', 'dts', 'dm', 'enabled', 'dc',
+            'dx', 'q'}
+}
+
+-- References of keys, and of a script that comes to many channels (ctx.many: at
+-- most so many) with few calls: it takes as many as it may need when it needs
+-- the first one, and gives back what is left.  A script that fails leaves some
+-- too many, never too few.
+local ddm_refs = {}
+
+-- one more; is it the first one?
+function ddm_refs.take(ctx, key)
+    local taken = ctx.taken or {}
+    local n = ctx.many or 1
+
+    ctx.taken = taken
+
+    if taken[key] then
+        taken[key] = taken[key] - 1
+        return false
+    end
+
+    taken[key] = n - 1
+
+    return redis.call('HINCRBY', key, 'refs', n) <= n
+end
+
+function ddm_refs.drop(T, ctx, token)
+    if not ctx.many then
+        ddm_drop(T, token)
+        return
+    end
+
+    ctx.dropped = ctx.dropped or {}
+    ctx.dropped[token] = (ctx.dropped[token] or 0) + 1
+end
+
+function ddm_refs.settle(T, ctx)
+    for key, n in pairs(ctx.taken or {}) do
+        if n > 0 then
+            redis.call('HINCRBY', key, 'refs', -n)
+        end
+    end
+
+    for token, n in pairs(ctx.dropped or {}) do
+        ddm_drop(T, token, n)
+    end
+end
 
 -- A channel, as filters and variables see it.  "v" has type and parent; given:
 -- what was assigned to it: field, value, …
@@ -30,7 +81,7 @@ local function ddm_who(T, id, v, given)
     local function known()
         if not facts then
             local d = redis.call('HMGET', T .. ':e:' .. who.device,
-                                 unpack(ddm_facts))
+                                 unpack(ddm_fields.known))
             local u = redis.call('HMGET', T .. ':e:' .. id, 'short_name',
                                  'long_name')
 
@@ -38,7 +89,7 @@ local function ddm_who(T, id, v, given)
                      enrollment_id = ddm_unescape(id),
                      device_id = ddm_unescape(who.device)}
 
-            for i, name in ipairs(ddm_facts) do
+            for i, name in ipairs(ddm_fields.known) do
                 facts[name] = d[i] or ''
             end
         end
@@ -118,12 +169,18 @@ local function ddm_plan(T, id, ctx, given)
         return {more = true}
     end
 
-    era_enter(T, id)
-    ddm_filters(T, ctx)
-    ddm_cost(ctx, 15)
+    -- a scan is many channels, so each is read once and written once
 
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'type', 'parent', 'dt',
-                         'db')
+    local e = T .. ':e:' .. id
+    local v = redis.call('HMGET', e, unpack(ddm_fields.plan))
+
+    if era_before(T, v[2], v[5]) ~= 0 then
+        era_enter(T, id)
+        v = redis.call('HMGET', e, unpack(ddm_fields.plan))
+    end
+
+    ddm_filters(T, ctx)
+    ddm_cost(ctx, 12)
 
     given = given or redis.call('HGETALL', T .. ':d:' .. id)
     ddm_cost(ctx, #given / 2)
@@ -135,7 +192,7 @@ local function ddm_plan(T, id, ctx, given)
     local who = ddm_who(T, id, v, given)
     local found = ddm_sets_of(T, ctx, who, given)
     local plan = {dt = v[3], db = v[4], digest = found.digest, found = found,
-                  token = false, who = who}
+                  token = false, who = who, e = v}
 
     if not found.digest then
         return plan
@@ -217,65 +274,79 @@ local function ddm_commit(T, id, ctx, plan)
                      token)
     end
 
-    if (plan.digest or false) ~= plan.db then
-        if plan.digest then
-            redis.call('HSET', e, 'db', plan.digest)
+    local set, unset = {}, {}
+
+    local function keep(field, value)
+        if value then
+            set[#set + 1] = field
+            set[#set + 1] = value
         else
-            redis.call('HDEL', e, 'db')
+            unset[#unset + 1] = field
         end
     end
 
-    if not changed then
-        return false, token, wanted
+    if (plan.digest or false) ~= plan.db then
+        keep('db', plan.digest)
     end
 
-    local last = redis.call('HMGET', e, 'dts', 'dm')
+    if changed then
+        local dts, dm = plan.e[6], plan.e[7]
 
-    ddm_cost(ctx, 10)
+        ddm_cost(ctx, 6)
 
-    if token then
-        local key = T .. ':dm:' .. token
+        if token then
+            local key = T .. ':dm:' .. token
 
-        if redis.call('HINCRBY', key, 'refs', 1) <= 1 then
-            redis.call('HSET', key, 'refs', 1)
-            redis.call('PERSIST', key)
+            if ddm_refs.take(ctx, key) then
+                redis.call('HSET', key, 'refs', ctx.many or 1)
+                redis.call('PERSIST', key)
+            end
         end
 
-        redis.call('HSET', e, 'dt', token)
-    else
-        redis.call('HDEL', e, 'dt')
+        if plan.dt then
+            ddm_refs.drop(T, ctx, plan.dt)
+        end
+
+        keep('dt', token)
+
+        -- what was handed out can be fetched until the next manifest is
+
+        if dm and dm == token then
+            keep('dm', nil)
+
+        elseif plan.dt and not dm then
+            keep('dm', plan.dt)
+        end
+
+        -- as text, which many have: numbers are dear
+
+        dts = tonumber(dts or '0') + 1
+        ctx.dts = ctx.dts or string.format('%.0f', ctx.now)
+        keep('dts', dts > ctx.now and string.format('%.0f', dts) or ctx.dts)
     end
 
-    if plan.dt then
-        ddm_drop(T, plan.dt)
+    if #set > 0 then
+        redis.call('HSET', e, unpack(set))
     end
 
-    -- what was handed out can be fetched until the next manifest is
-
-    if last[2] and last[2] == token then
-        redis.call('HDEL', e, 'dm')
-
-    elseif plan.dt and not last[2] then
-        redis.call('HSET', e, 'dm', plan.dt)
+    if #unset > 0 then
+        redis.call('HDEL', e, unpack(unset))
     end
 
-    redis.call('HSET', e, 'dts',
-               math.max(ctx.now, tonumber(last[1] or '0') + 1))
-
-    return true, token, wanted
+    return changed, token, wanted
 end
 
 -- Queues the command that makes a channel ask for its declarations, unless
 -- such a command waits already, or the channel has refused one.  Returns 1 if
 -- it was queued, else 0.  Even a full queue takes it: there is at most one, and
--- nobody would try again.
-local function ddm_notify(T, id, ctx)
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'dc',
-                         'parent', 'era', 'dx')
+-- nobody would try again.  plan: of this script, if there is one.
+local function ddm_notify(T, id, ctx, plan)
+    local v = plan and plan.e
+              or redis.call('HMGET', T .. ':e:' .. id, unpack(ddm_fields.plan))
 
-    if v[1] ~= '1' or v[5]
-        or era_before(T, v[3], v[4]) ~= 0
-        or v[2] and queue_has(T, id, v[2])
+    if v[8] ~= '1' or v[10]
+        or era_before(T, v[2], v[5]) ~= 0
+        or v[9] and queue_has(T, id, v[9])
         or redis.call('ZSCORE', T .. ':done:' .. id, ctx.uuid)
     then
         return 0
@@ -283,14 +354,13 @@ local function ddm_notify(T, id, ctx)
 
     local key = T .. ':c:' .. ctx.uuid
 
-    if redis.call('HINCRBY', key, 'refs', 1) == 1 then
+    if ddm_refs.take(ctx, key) then
         redis.call('HSET', key, 'body', ctx.body, 'type',
                    'DeclarativeManagement', 'ddm', 1, 'time', ctx.now)
     end
 
-    queue_push(T, id, ctx.uuid)
-    redis.call('HSET', T .. ':e:' .. id, 'dc', ctx.uuid)
-    ddm_cost(ctx, 15)
+    queue_push(T, id, ctx.uuid, v[11] or '', 'dc')
+    ddm_cost(ctx, 10)
 
     return 1
 end
@@ -311,7 +381,7 @@ local function ddm_enabled(T, id, ctx, limit, fresh)
     if (changed or wanted
         or fresh and (token
                       or redis.call('HEXISTS', T .. ':e:' .. id, 'dts') == 1))
-        and ddm_notify(T, id, ctx) == 1
+        and ddm_notify(T, id, ctx, plan) == 1
     then
         event(T, limit, 'mdm.DeclarationsChanged', id,
               {command_uuid = ctx.uuid})

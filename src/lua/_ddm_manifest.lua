@@ -169,15 +169,20 @@ end
 
 local ddm_kinds = {activation = 1, asset = 2, configuration = 3,
                    management = 4}
-local ddm_heads = {'{"Declarations":{"Activations":[', '],"Assets":[',
-                   '],"Configurations":[', '],"Management":['}
 
 -- the list of a kind begins, and those before it are at their ends
-local function ddm_head(m, kind)
-    while m.kind < kind do
-        m.kind = m.kind + 1
-        m.text[#m.text + 1] = ddm_heads[m.kind]
-        m.comma = ''
+local ddm_head
+
+do
+    local heads = {'{"Declarations":{"Activations":[', '],"Assets":[',
+                   '],"Configurations":[', '],"Management":['}
+
+    function ddm_head(m, kind)
+        while m.kind < kind do
+            m.kind = m.kind + 1
+            m.text[#m.text + 1] = heads[m.kind]
+            m.comma = ''
+        end
     end
 end
 

@@ -9,10 +9,10 @@
 -- how long a manifest that no channel has is kept: a device may be reading it
 local ddm_old = 86400
 
-local function ddm_drop(T, token)
+local function ddm_drop(T, token, n)
     local key = T .. ':dm:' .. token
 
-    if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
+    if redis.call('HINCRBY', key, 'refs', -(n or 1)) <= 0 then
         redis.call('EXPIRE', key, ddm_old)
     end
 end

@@ -8,7 +8,7 @@ local push_owe
 -- a script has 200 locals at most: these are gone behind it
 
 do
-    local noted
+    local noted, at_once
 
     -- ms, at most, for which a new command does not hasten a push
     local patience = 1800000
@@ -39,9 +39,11 @@ do
 
         -- most have none
 
+        at_once = at_once or string.format('%.2f', now)
+
         if redis.call('ZADD', T .. ':push', 'NX',
-                      string.format('%.2f', taken and behind(taken) or now),
-                      id) == 1
+                      taken and string.format('%.2f', behind(taken))
+                      or at_once, id) == 1
         then
             return
         end

@@ -14,8 +14,17 @@ local function command_release(T, uuid, n)
     end
 end
 
-local function queue_push(T, id, uuid)
-    if redis.call('HSETNX', T .. ':e:' .. id, 'q', uuid) == 0 then
+-- Queues a command.  head: its head, or "", where the caller has read it just
+-- now; then field of the enrollment gets the command, too.
+local function queue_push(T, id, uuid, head, field)
+    local e = T .. ':e:' .. id
+
+    if head == '' then
+        redis.call('HSET', e, 'q', uuid, field, uuid)
+    elseif head then
+        redis.call('RPUSH', T .. ':q:' .. id, uuid)
+        redis.call('HSET', e, field, uuid)
+    elseif redis.call('HSETNX', e, 'q', uuid) == 0 then
         redis.call('RPUSH', T .. ':q:' .. id, uuid)
     end
 

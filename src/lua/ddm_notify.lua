@@ -12,7 +12,8 @@
 --@include era
 --@include ddm
 local T = KEYS[1]
-local ctx = {now = clock(), uuid = uuid, body = body}
+local ctx = {now = clock(), uuid = uuid, body = body,
+             many = #ARGV - ids_at + 1}
 local told = {}
 
 for i = ids_at, #ARGV do
@@ -20,6 +21,8 @@ for i = ids_at, #ARGV do
         told[#told + 1] = ARGV[i]
     end
 end
+
+ddm_refs.settle(T, ctx)
 
 if #told > 0 then
     event(T, limit, 'api.Notify', table.concat(told, ','),

@@ -12,7 +12,8 @@
 --@include era
 --@include ddm
 local T, most = KEYS[1], tonumber(most)
-local ctx = {now = clock(), uuid = uuid, body = body, scan = 1, cost = 0}
+local ctx = {now = clock(), uuid = uuid, body = body, scan = 1, cost = 0,
+             many = most}
 local key = T .. ':ddm'
 local v = redis.call('HMGET', key, 'rev', 'to', 'after', 'stop', 'turn', 'in')
 
@@ -49,10 +50,12 @@ for _, id in ipairs(ids) do
         changes = changes + 1
     end
 
-    if wanted and ddm_notify(T, id, ctx) == 1 then
+    if wanted and ddm_notify(T, id, ctx, plan) == 1 then
         told[#told + 1] = id
     end
 end
+
+ddm_refs.settle(T, ctx)
 
 local more = (#ids == most or seen < #ids) and 1 or 0
 
