@@ -24,11 +24,14 @@
 #define NGX_MDM_JOB_RETRY     1000
 
 /*
- * after t of job scripts a worker pauses for so many t, and at most for so many
- * milliseconds
+ * After t of job scripts a worker pauses for so many t, and at most for so many
+ * milliseconds.  A round that takes longer than so many microseconds is more
+ * than a script, or has waited for devices: these are to have more of Redis.
  */
-#define NGX_MDM_JOB_PAUSE     4
-#define NGX_MDM_JOB_PAUSE_MAX 1000
+#define NGX_MDM_JOB_PAUSE       2
+#define NGX_MDM_JOB_PAUSE_BUSY  4
+#define NGX_MDM_JOB_PAUSE_MAX   1000
+#define NGX_MDM_JOB_BUSY        4000
 
 #define NGX_MDM_JOB_RUNNER    48
 
@@ -518,7 +521,9 @@ ngx_mdm_job_replied(void *data)
     }
 
     now = ngx_mdm_job_clock();
-    pause = (now - job->sent) * NGX_MDM_JOB_PAUSE;
+    pause = now - job->sent;
+    pause *= (pause > NGX_MDM_JOB_BUSY) ? NGX_MDM_JOB_PAUSE_BUSY
+                                        : NGX_MDM_JOB_PAUSE;
 
     ngx_mdm_job_paused = ngx_max(ngx_mdm_job_paused, now)
                          + ngx_min(pause, NGX_MDM_JOB_PAUSE_MAX * 1000);
