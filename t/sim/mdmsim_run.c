@@ -290,23 +290,25 @@ sim_run_loop(sim_run_t *run)
 
 
 /*
- * Passes, until no channel gets a command any more: what was queued before
- * has arrived then.
+ * Passes, until no channel gets a command any more, and none was hindered: what
+ * was queued before has arrived then, and each sync that broke off is done.
  */
 
 static void
 sim_run_settle(sim_run_t *run)
 {
     uint32_t  i;
-    uint64_t  commands;
+    uint64_t  before;
 
     run->settling = 1;
 
     for (i = 0; i < SIM_PASSES && !sim_stopped(); i++) {
-        commands = run->stat.commands + run->stat.failed;
+        before = run->stat.commands + run->stat.failed + run->stat.aborted;
         sim_run_pass(run);
 
-        if (run->stat.commands + run->stat.failed == commands) {
+        if (run->stat.commands + run->stat.failed + run->stat.aborted
+            == before)
+        {
             return;
         }
     }
