@@ -54,12 +54,20 @@ typedef struct ngx_mdm_apns_cert_s  ngx_mdm_apns_cert_t;
 typedef void (*ngx_mdm_apns_ended_pt)(ngx_mdm_apns_cert_t *cert,
     mdm_push_t *push, ngx_uint_t old);
 
+/*
+ * Tells him behind that how a push has ended that nobody waits for any more;
+ * its tag, id, token and stamp are those that it was asked for with.
+ */
+typedef void (*ngx_mdm_apns_left_pt)(ngx_mdm_apns_cert_t *cert,
+    mdm_push_t *push);
+
 struct ngx_mdm_apns_cert_s {
     ngx_str_t                 tenant;
     ngx_str_t                 topic;
     time_t                    not_after;
     ngx_mdm_apns_key_t       *key;         /* NULL: there is none any more */
     ngx_mdm_apns_ended_pt     ended;
+    ngx_mdm_apns_left_pt      left;
 };
 
 

@@ -72,6 +72,10 @@ struct ngx_mdm_apns_op_s {
     ngx_str_t                 apns_id;
     ngx_str_t                 expiration;
     ngx_str_t                 payload;
+    mdm_str_t                 tag;         /* of a lease, see mdm_push_t */
+    mdm_str_t                 id;
+    mdm_str_t                 token;
+    mdm_str_t                 stamp;
     size_t                    offset;      /* how much of it is sent */
 
     mdm_push_e                outcome;

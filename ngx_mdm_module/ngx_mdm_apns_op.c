@@ -9,6 +9,8 @@
 #include "ngx_mdm_apns_conn.h"
 
 
+static u_char *ngx_mdm_apns_op_copy(mdm_str_t *to, mdm_str_t *from,
+    u_char *p);
 static void ngx_mdm_apns_op_wait_handler(ngx_event_t *ev);
 static void ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason);
 static void ngx_mdm_apns_op_fill(ngx_mdm_apns_op_t *op, mdm_call_t *call,
@@ -26,7 +28,8 @@ ngx_mdm_apns_op_create(ngx_mdm_apns_t *apns, mdm_push_t *push)
     op = ngx_alloc(sizeof(ngx_mdm_apns_op_t)
                    + sizeof("/3/device/") + 2 * push->token.len
                    + push->apns_id.len + NGX_INT64_LEN + push->payload.len
-                   + push->topic.len,
+                   + push->topic.len + push->tag.len + push->id.len
+                   + push->token.len + push->stamp.len,
                    &apns->log);
     if (op == NULL) {
         return NULL;
@@ -60,7 +63,12 @@ ngx_mdm_apns_op_create(ngx_mdm_apns_t *apns, mdm_push_t *push)
 
     op->name.data = p;
     op->name.len = push->topic.len;
-    ngx_memcpy(p, push->topic.data, push->topic.len);
+    p = ngx_cpymem(p, push->topic.data, push->topic.len);
+
+    p = ngx_mdm_apns_op_copy(&op->tag, &push->tag, p);
+    p = ngx_mdm_apns_op_copy(&op->id, &push->id, p);
+    p = ngx_mdm_apns_op_copy(&op->token, &push->token, p);
+    (void) ngx_mdm_apns_op_copy(&op->stamp, &push->stamp, p);
 
     op->wait.handler = ngx_mdm_apns_op_wait_handler;
     op->wait.data = op;
@@ -69,6 +77,16 @@ ngx_mdm_apns_op_create(ngx_mdm_apns_t *apns, mdm_push_t *push)
     apns->pending++;
 
     return op;
+}
+
+
+static u_char *
+ngx_mdm_apns_op_copy(mdm_str_t *to, mdm_str_t *from, u_char *p)
+{
+    to->data = p;
+    to->len = from->len;
+
+    return (from->len != 0) ? ngx_cpymem(p, from->data, from->len) : p;
 }
 
 
@@ -244,6 +262,11 @@ ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
 
         call = &own;
         call->push = &push;
+
+        push.tag = op->tag;
+        push.id = op->id;
+        push.token = op->token;
+        push.stamp = op->stamp;
     }
 
     ngx_mdm_apns_op_fill(op, call, reason);
@@ -255,6 +278,13 @@ ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
     }
 
     if (op->call == NULL) {
+
+        if (cert != NULL && cert->left != NULL && op->stamp.len != 0
+            && call->rc == MDM_CALL_OK)
+        {
+            cert->left(cert, &push);
+        }
+
         mdm_arena_destroy(call->reply_arena);
         return;
     }

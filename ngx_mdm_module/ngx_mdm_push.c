@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_push_copy.h"
+#include "ngx_mdm_push_late.h"
 #include "ngx_mdm_push_stop.h"
 
 #include "mdm_push_expiry.h"
@@ -554,6 +555,7 @@ ngx_mdm_push_exit_process(void)
         tenant = ngx_queue_data(q, ngx_mdm_push_tenant_t, queue);
 
         ngx_mdm_push_read_abandon(tenant);
+        ngx_mdm_push_late_abandon(tenant);
 
         for (cq = ngx_queue_head(&tenant->certs);
              cq != ngx_queue_sentinel(&tenant->certs);

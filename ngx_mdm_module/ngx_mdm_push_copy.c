@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_push_copy.h"
+#include "ngx_mdm_push_late.h"
 #include "ngx_mdm_push_stop.h"
 #include "ngx_mdm_redis_resp.h"
 
@@ -561,6 +562,7 @@ ngx_mdm_push_cert_create(ngx_mdm_push_tenant_t *tenant, mdm_str_t *topic)
 
     cert->tenant = tenant;
     cert->cert.ended = ngx_mdm_push_ended;
+    cert->cert.left = ngx_mdm_push_left;
     cert->said = tenant->begun;
 
     ngx_queue_insert_tail(&tenant->certs, &cert->queue);

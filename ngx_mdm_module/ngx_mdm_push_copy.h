@@ -30,6 +30,7 @@
 
 
 typedef struct ngx_mdm_push_tenant_s  ngx_mdm_push_tenant_t;
+typedef struct ngx_mdm_push_late_s    ngx_mdm_push_late_t;
 
 
 /* a topic that this worker has pushed to */
@@ -74,6 +75,10 @@ struct ngx_mdm_push_tenant_s {
 
     ngx_queue_t               certs;       /* of ngx_mdm_push_cert_t */
     ngx_queue_t               waiting;     /* pushes that are parked */
+
+    /* see ngx_mdm_push_late.h; NULL: there are none */
+    ngx_mdm_push_late_t      *storing;     /* outcomes that are being stored */
+    ngx_mdm_push_late_t      *late;        /* and those that come behind them */
 
     mdm_arena_t              *arena;       /* of topics */
     mdm_str_t                *topics;      /* all that have a certificate in

@@ -324,6 +324,7 @@ void
 ngx_mdm_push_stop_abandon(ngx_mdm_push_cert_t *cert)
 {
     cert->cert.ended = NULL;
+    cert->cert.left = NULL;
 
     if (cert->exchange == NULL) {
         return;

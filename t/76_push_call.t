@@ -30,11 +30,17 @@ $t->start_nginx if $t->redis_server->start;
 my @ids = map { "W$_" } 1 .. 5;
 my %device;
 
-for my $id (@ids) {
-    $device{$id} = $t->device($id);
-    $device{$id}->authenticate;
-    $device{$id}->token_update(Token => plist_data(pack 'A32', $id));
+sub enroll {
+    for my $id (@_) {
+        $device{$id} = $t->device($id);
+        $device{$id}->authenticate;
+        $device{$id}->token_update(Token => plist_data(pack 'A32', $id));
+    }
+
+    return;
 }
+
+enroll(@ids);
 
 sub token_of { return unpack 'H*', pack 'A32', $_[0] }
 
@@ -122,6 +128,74 @@ sub owed {
     is($t->api(GET => '/v1/enrollments/W3')->json->{push}{result},
        '500 InternalServerError', 'the enrollment says why');
 }
+
+# one that APNs answers when nobody waits any more: what it says is stored, so
+# that there is no other push when the lease is over
+
+sub ended {
+    my ($id, $what, $result) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    ok(wait_for(8, sub { my $push = $t->api(GET => "/v1/enrollments/$id")
+                                      ->json->{push};
+                         ($push->{result} // '') eq $result }),
+       "$what: its end is stored");
+    is(pushes_to($id), 1, "$what: it was one push");
+
+    return;
+}
+
+$t->reload(http => $conf =~ s/mdm_push_wait 5s/mdm_push_wait 300ms/r);
+$t->wait_old_workers;
+$apns->clear;
+enroll(map { "L$_" } 1 .. 7);
+$apns->tell('delay 1500');
+
+{
+    like(call_push('L1')->json->{status}{L1}{push_error}, qr/^not sent yet/,
+         'APNs is slow');
+    ended('L1', 'a late answer', '200');
+    is(owed('L1'), undef, 'a late answer: none is owed');
+
+    $t->enqueue('L2', $t->command('late', 'ProfileList'), query => '');
+    ended('L2', 'a late answer to an enqueue', '200');
+    like(owed('L2'), qr/\.5/, 'a late answer to an enqueue: one was sent');
+}
+
+{
+    $apns->tell('rule ' . token_of('L4') . ' 410 Unregistered timestamp='
+                . 1000 * int(time + 60));
+    call_push(qw(L3 L4 L5));
+    ended('L3', 'several at once', '200');
+    ended('L4', 'several at once', '410 Unregistered');
+    ended('L5', 'several at once', '200');
+    ok($t->api(GET => '/v1/enrollments/L4')->json->{push}{dead},
+       'a token that is dead, too');
+}
+
+# who asks goes away
+
+{
+    my $c = $t->client(plain => 1);
+
+    $c->send_request(POST => '/api/v1/push/L6');
+    ok(wait_for(5, sub { pushes_to('L6') }), 'a push is under way');
+    $c->close;
+    ended('L6', 'who has asked is gone', '200');
+}
+
+# and the worker ends
+
+{
+    call_push('L7');
+    $t->reload;
+    ok($t->wait_old_workers, 'a worker quits');
+    ended('L7', 'a worker that quits', '200');
+}
+
+$apns->clear;
+
 
 # who cannot be pushed to
 

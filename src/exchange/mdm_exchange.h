@@ -109,6 +109,12 @@ typedef struct {
                                               is called again; 0: only when it
                                               has ended */
 
+    /* of a lease: if nobody waits for it when it ends, who runs it stores what
+       became of it; stamp empty: nobody does */
+    mdm_str_t                 tag;         /* KEYS[1] of the partition */
+    mdm_str_t                 id;          /* key form */
+    mdm_str_t                 stamp;
+
     mdm_push_e                outcome;
     mdm_uint_t                status;      /* of an answer */
     mdm_str_t                 reason;      /* of an answer, "" if it has none;

@@ -68,6 +68,9 @@ mdm_push_lease_send(mdm_exchange_t *x, mdm_uint_t i, mdm_push_lease_t *lease,
     push->payload = lease->payload;
     push->expiration = mdm_push_expiration(x);
     push->wait = wait;
+    push->tag = lease->tag;
+    push->id = lease->id;
+    push->stamp = lease->stamp;
 
     lease->push = push;
 
@@ -78,7 +81,7 @@ mdm_push_lease_send(mdm_exchange_t *x, mdm_uint_t i, mdm_push_lease_t *lease,
 mdm_int_t
 mdm_push_lease_judge(mdm_exchange_t *x, mdm_push_lease_t *lease)
 {
-    /* it goes on by itself, and nobody hears how it ends */
+    /* it goes on by itself: who runs it stores how it ends */
 
     if (lease->push->outcome == MDM_PUSH_PENDING) {
         return MDM_OK;

@@ -12,6 +12,7 @@
 
 #include "mdm_push.h"
 #include "mdm_push_certificate.h"
+#include "mdm_push_late.h"
 #include "mdm_push_memory.h"
 #include "mdm_push_pem.h"
 
@@ -171,6 +172,82 @@ test_keep(void **state)
     (void) state;
 
     alloc_each("outcome of a push", ALLOC_OK, op_keep, "PayloadTooLarge");
+}
+
+
+/* outcomes that nobody waited for: more than a round of calls takes */
+
+static alloc_rc_e
+op_late(void *data)
+{
+    mdm_uint_t        i;
+    mdm_push_t        push;
+    alloc_rc_e        end;
+    mdm_exchange_t   *x;
+    mdm_push_late_t   late;
+
+    static const mdm_settings_t  settings = { .npush_retry = 1,
+                                              .push_retry = { 120 } };
+
+    x = mdm_exchange_create(&settings);
+
+    if (x == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    memset(&push, 0, sizeof(mdm_push_t));
+    memset(&late, 0, sizeof(mdm_push_late_t));
+
+    push.outcome = MDM_PUSH_ANSWERED;
+    push.status = 200;
+    push.id.data = push.token.data = push.stamp.data = data;
+    push.id.len = push.token.len = push.stamp.len = strlen(data);
+    push.tag.data = (u_char *) "ab";
+    push.tag.len = 1;
+
+    end = ALLOC_OK;
+
+    for (i = 0; end == ALLOC_OK && i < 70; i++) {
+
+        /* each in another partition */
+
+        push.tag.data = (u_char *) &"abab"[i % 2];
+
+        if (mdm_push_late_add(x, &late, &push) != MDM_OK) {
+            end = ALLOC_FAILED;
+        }
+    }
+
+    x->kind = MDM_KIND_JOB;
+    x->step = mdm_push_late_step;
+    x->ctx = &late;
+
+    while (end == ALLOC_OK && mdm_exchange_step(x) == MDM_CALL) {
+
+        for (i = 0; i < x->ncalls; i++) {
+            alloc_str(&x->calls[i].args[MDM_ARG_PUSH_DONE_ANSWERS]);
+            x->calls[i].rc = MDM_CALL_UNAVAILABLE;
+        }
+
+        assert_true(x->ncalls == ((late.stored == 70) ? 6 : 64));
+    }
+
+    if (end == ALLOC_OK && x->status != 200) {
+        end = ALLOC_FAILED;
+    }
+
+    mdm_arena_destroy(x->arena);
+
+    return end;
+}
+
+
+static void
+test_late(void **state)
+{
+    (void) state;
+
+    alloc_each("outcomes that come late", ALLOC_OK, op_late, "text");
 }
 
 
@@ -336,6 +413,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_push),
         cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_late),
         cmocka_unit_test(test_certificate)
     };
 

@@ -435,7 +435,7 @@ test_own(void **state)
     assert_int_equal(due(state), 1);
     settings.push_rate = 0;
 
-    /* nobody hears how it ends: the lease runs out */
+    /* it goes on, and is leased meanwhile */
 
     redis_int("DEL " T ":push");
     outcome = MDM_PUSH_PENDING;
