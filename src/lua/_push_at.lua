@@ -10,6 +10,10 @@ local function push_now()
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+local function push_score(due)
+    return string.format('%.2f', due)
+end
+
 local function push_set(T, id, due)
-    redis.call('ZADD', T .. ':push', string.format('%.2f', due), id)
+    redis.call('ZADD', T .. ':push', push_score(due), id)
 end

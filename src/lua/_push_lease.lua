@@ -1,18 +1,20 @@
 -- Taking pushes that are due.  Include clock, push_at and era_of before.
 
-local push_names = {'enabled', 'parent', 'era', 'topic', 'token', 'magic',
-                    'dead', 'erased', 'q', 'pf', 'last_seen', 'taken', 'push'}
+-- what an enrollment says of pushes, by name, until the next one is read
+local push_told = {}
 
--- what an enrollment says of pushes, by name
 local function push_read(T, id)
-    local v = redis.call('HMGET', T .. ':e:' .. id, unpack(push_names))
-    local out = {}
+    local told = push_told
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'parent', 'era',
+                         'topic', 'token', 'magic', 'dead', 'erased', 'q',
+                         'pf', 'last_seen', 'taken', 'push')
 
-    for i, name in ipairs(push_names) do
-        out[name] = v[i]
-    end
+    told.enabled, told.parent, told.era, told.topic = v[1], v[2], v[3], v[4]
+    told.token, told.magic, told.dead, told.erased = v[5], v[6], v[7], v[8]
+    told.q, told.pf, told.last_seen, told.taken = v[9], v[10], v[11], v[12]
+    told.push = v[13]
 
-    return out
+    return told
 end
 
 -- 0: it can be pushed to; 1: it is disabled; 2: it has no token; 3: APNs says
@@ -36,11 +38,16 @@ local function push_bar(T, v)
     return v.dead and 3 or 0
 end
 
+-- the score of a lease, for "lease" ms
+local function push_stamp(now, lease, sent)
+    return push_score(now + lease + (sent and 0.75 or 0.25))
+end
+
 -- Who has it sends the push and stores what became of it, or else it is due
 -- again after "lease" ms.  Returns the stamp: nobody has moved it meanwhile if
 -- the score is still that.
-local function push_lease(T, id, now, lease, sent)
-    local stamp = string.format('%.2f', now + lease + (sent and 0.75 or 0.25))
+local function push_lease(T, id, now, lease)
+    local stamp = push_stamp(now, lease)
 
     redis.call('HSET', T .. ':e:' .. id, 'taken', string.format('%.0f', now))
     redis.call('ZADD', T .. ':push', stamp, id)

@@ -46,6 +46,7 @@ local rows = {
     {'XADD', key, '*', 'f', ''},
     {'ZADD', key, '0', ''},
     {'ZCARD', key},
+    {'ZMSCORE', key, ''},
     {'ZPOPMIN', key},
     {'ZRANGE', key, '0', '0'},
     {'ZRANGEBYLEX', key, '-', '+'},

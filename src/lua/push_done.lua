@@ -19,32 +19,57 @@
 local T = KEYS[1]
 local key, now = T .. ':push', push_now()
 local seconds = math.floor(now / 1000)
+local said = string.format('%.0f', seconds)
 
--- 0 to 1; Redis' own random numbers are the same in each script
-local function chance(id)
-    return tonumber(string.sub(redis.sha1hex(id .. now), 1, 6), 16) / 0xffffff
-end
+-- Redis' own random numbers are the same in each script
 
-local function interval(list, tries)
-    local found
+math.randomseed(seconds % 2000 * 1000000 + tonumber(clock_time()[2]))
 
-    for ms in string.gmatch(list, '%d+') do
-        found = tonumber(ms)
-        tries = tries - 1
+-- lists of milliseconds that were read
 
-        if tries <= 0 then
-            break
+local lists = {}
+
+local function interval(text, tries)
+    local list = lists[text]
+
+    if not list then
+        list = {}
+
+        for ms in string.gmatch(text, '%d+') do
+            list[#list + 1] = tonumber(ms)
         end
+
+        lists[text] = list
     end
 
-    return found or 120000
+    return list[math.max(1, math.min(tries, #list))] or 120000
+end
+
+-- Where the entries stand, and where those go that are moved, false: they are
+-- taken away.  All of it is asked and said in one command.
+
+local ids, scores, moved = {}, {}, {}
+
+for i = answers_at, #ARGV - 7, 8 do
+    ids[#ids + 1] = ARGV[i]
+end
+
+if #ids > 0 then
+    for i, score in ipairs(redis.call('ZMSCORE', key, unpack(ids))) do
+        scores[ids[i]] = tonumber(score or '0')
+    end
+end
+
+local function move(id, due)
+    scores[id] = due or 0
+    moved[id] = due and push_score(due)
 end
 
 local function back(id, stamp, first)
-    if tonumber(redis.call('ZSCORE', key, id) or '0') == tonumber(stamp) then
+    if scores[id] == tonumber(stamp) then
         local sent = tonumber(stamp) % 1 > 0.5 and 0.5 or 0
 
-        push_set(T, id, now + (tonumber(first) or 0) + sent)
+        move(id, now + (tonumber(first) or 0) + sent)
         redis.call('HDEL', T .. ':e:' .. id, 'taken')
     end
 end
@@ -62,15 +87,18 @@ end
 local function died(id, reason)
     redis.call('HSET', T .. ':e:' .. id, 'dead', seconds .. ' ' .. reason)
     redis.call('HDEL', T .. ':e:' .. id, 'pf')
-    redis.call('ZREM', key, id)
+    move(id, false)
 
     event(T, limit, 'push.Unregistered', id, {reason = reason})
 end
 
-local function done(id, v, stamp, verdict, first, last, reason, timestamp)
-    local e = T .. ':e:' .. id
-    local time, tries, before = string.match(v.push or '',
-                                             '^(%d+) (%d+) (.*)$')
+local function done(id, e, v, stamp, verdict, first, last, reason, timestamp)
+    local time, tries, before
+
+    if v.push then
+        time, tries, before = string.match(v.push, '^(%d+) (%d+) (.*)$')
+    end
+
     local took = verdict == 'taken'
     local dead = verdict == 'dead'
 
@@ -91,7 +119,8 @@ local function done(id, v, stamp, verdict, first, last, reason, timestamp)
     end
 
     redis.call('HSET', e, 'push',
-               time .. ' ' .. tries .. ' ' .. (took and '200' or reason))
+               string.format('%s %d %s', time == seconds and said or time,
+                             tries, took and '200' or reason))
 
     if dead then
         died(id, reason)
@@ -101,10 +130,10 @@ local function done(id, v, stamp, verdict, first, last, reason, timestamp)
     local ms
 
     if took then
-        ms = interval(first, tries) * (0.9 + 0.2 * chance(id))
+        ms = interval(first, tries) * (0.9 + 0.2 * math.random())
     else
         ms = (tonumber(first) or 0) * 2 ^ math.min(tries - 1, 30)
-        ms = math.min(ms, tonumber(last) or ms) * (0.8 + 0.4 * chance(id))
+        ms = math.min(ms, tonumber(last) or ms) * (0.8 + 0.4 * math.random())
     end
 
     -- 429 and 5xx: also for commands that come meanwhile
@@ -123,7 +152,7 @@ local function done(id, v, stamp, verdict, first, last, reason, timestamp)
         v.pf = false
     end
 
-    local score = tonumber(redis.call('ZSCORE', key, id) or '0')
+    local score = scores[id]
 
     if score ~= tonumber(stamp) then
 
@@ -132,30 +161,32 @@ local function done(id, v, stamp, verdict, first, last, reason, timestamp)
         if patience and score > 0 and score % 1 == 0
             and score < now + ms
         then
-            push_set(T, id, now + math.floor(ms))
+            move(id, now + math.floor(ms))
         end
 
         return 1
     end
 
     if verdict == 'never' or not (v.q or v.pf) then
-        redis.call('ZREM', key, id)
+        move(id, false)
 
     else
-        push_set(T, id, now + math.floor(ms) + (took and 0.5 or 0))
+        move(id, now + math.floor(ms) + (took and 0.5 or 0))
     end
 
     return 1
 end
 
-local out = {}
+local out, v = {}, {}
 
 for i = answers_at, #ARGV - 7, 8 do
     local id, token, stamp, verdict = unpack(ARGV, i, i + 3)
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'token', 'push', 'updated',
-                         'q', 'pf', 'hold')
+    local e, has = T .. ':e:' .. id
 
-    if v[1] ~= token then
+    has, v.push, v.updated, v.q, v.pf, v.hold = unpack(
+        redis.call('HMGET', e, 'token', 'push', 'updated', 'q', 'pf', 'hold'))
+
+    if has ~= token then
         out[#out + 1] = 0
 
     elseif verdict == 'back' then
@@ -163,10 +194,28 @@ for i = answers_at, #ARGV - 7, 8 do
         out[#out + 1] = 1
 
     else
-        out[#out + 1] = done(id, {push = v[2], updated = v[3], q = v[4],
-                                  pf = v[5], hold = v[6]}, stamp, verdict,
+        out[#out + 1] = done(id, e, v, stamp, verdict,
                              unpack(ARGV, i + 4, i + 7))
     end
+end
+
+local set, gone = {}, {}
+
+for id, score in pairs(moved) do
+    if score then
+        set[#set + 1] = score
+        set[#set + 1] = id
+    else
+        gone[#gone + 1] = id
+    end
+end
+
+if #set > 0 then
+    redis.call('ZADD', key, unpack(set))
+end
+
+if #gone > 0 then
+    redis.call('ZREM', key, unpack(gone))
 end
 
 return out

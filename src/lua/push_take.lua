@@ -34,8 +34,12 @@ end
 -- when it is to be pushed, from what the device has done since it was pushed
 -- last
 local function due_at(id, v, sent)
-    local time, tries, result = string.match(v.push or '',
-                                             '^(%d+) (%d+) (.*)$')
+    local time, tries, result
+
+    if v.push then
+        time, tries, result = string.match(v.push, '^(%d+) (%d+) (.*)$')
+    end
+
     local at, seen = 0, past(v.last_seen)
     local anew = not sent and result == '200'
 
@@ -72,7 +76,27 @@ for i = 1, #ahead, 2 do
     end
 end
 
-local out = {}
+-- what is leased, as rows and as what ZADD takes: all of it in one command
+
+local out, rows, leased = {}, 0, {}
+local taken, stamps = string.format('%.0f', now), {
+    [false] = push_stamp(now, tonumber(lease), false),
+    [true] = push_stamp(now, tonumber(lease), true)
+}
+
+local function take(id, v, sent)
+    local stamp = stamps[sent]
+
+    redis.call('HSET', T .. ':e:' .. id, 'taken', taken)
+
+    leased[#leased + 1] = stamp
+    leased[#leased + 1] = id
+
+    out[rows + 1], out[rows + 2], out[rows + 3] = id, v.topic, v.token
+    out[rows + 4], out[rows + 5] = v.magic, stamp
+    rows = rows + 5
+end
+
 local due = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', now),
                        'WITHSCORES', 'LIMIT', 0, n)
 
@@ -96,13 +120,13 @@ for i = 1, #due, 2 do
             push_set(T, id, at + 0.5)
 
         else
-            out[#out + 1] = id
-            out[#out + 1] = v.topic
-            out[#out + 1] = v.token
-            out[#out + 1] = v.magic
-            out[#out + 1] = push_lease(T, id, now, tonumber(lease), sent)
+            take(id, v, sent)
         end
     end
+end
+
+if rows > 0 then
+    redis.call('ZADD', key, unpack(leased))
 end
 
 local next = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
