@@ -304,6 +304,21 @@ test_kick(void **state)
     assert_int_equal(redis_int("EXISTS " W ":due:a " W ":due:b " W ":state"),
                      0);
 
+    /* a change that must be made by a time when the job runs: it may have been
+       made behind the job's look */
+
+    kick(state, "a t1");
+    assert_int_equal(take(state, "one", 4), 1);
+    redis_int("EVAL %s 1 " W ":state",
+              "local since = redis.call('HGET', KEYS[1], 'h a t1') "
+              "return redis.call('HSET', KEYS[1], 'n a t1', "
+              "string.match(since, '^%S+'))");
+    end(state, "one", "a t1", 21600);
+    assert_int_equal(due(state, "a", "t1"), 0);
+    assert_int_equal(take(state, "one", 4), 1);
+    end(state, "one", "a t1", -1);
+    assert_int_equal(redis_int("EXISTS " W ":due:a " W ":state"), 0);
+
     /* of a kind that others know: left to them */
 
     kick(state, "c t1");

@@ -18,6 +18,7 @@
 
 #define T        "mdm:{default/0}"
 #define W        "mdm:{work}"
+#define LACKING  "com.apple.mgmt.External.none"
 #define THIRD    "33333333-2222-3333-4444-555555555555"
 
 #define COMMAND(uuid)                                                         \
@@ -28,6 +29,7 @@
 
 static mdm_push_e    outcome;
 static mdm_uint_t    status;
+static mdm_uint_t    nlacking;       /* pushes without a certificate */
 static mdm_uint_t    stop_at;        /* the call that finds it so, from 1 */
 
 
@@ -36,9 +38,16 @@ answers(mdm_push_t *push, void *data)
 {
     (void) data;
 
+    mdm_str_set(&push->reason, "");
+
+    if (mdm_str_is(&push->topic, LACKING)) {
+        push->outcome = MDM_PUSH_NO_CERTIFICATE;
+        nlacking++;
+        return;
+    }
+
     push->outcome = outcome;
     push->status = (outcome == MDM_PUSH_ANSWERED) ? status : 0;
-    mdm_str_set(&push->reason, "");
 
     if (outcome != MDM_PUSH_ANSWERED) {
         mdm_str_set(&push->reason, "connection refused");
@@ -232,6 +241,44 @@ test_waits(void **state)
               "return 1");
     assert_int_equal(sweep(state), 200);
     assert_int_equal(redis->pushes, n + 3);
+}
+
+
+/* a topic without a certificate keeps nothing from the others of its
+   partition, though all of it was due before them */
+
+static void
+test_lacking(void **state)
+{
+    mdm_uint_t  i;
+
+    owe(state);
+
+    redis_int("EVAL %s 2 " E " " T ":push",
+              "local fields = redis.call('HGETALL', KEYS[1]) "
+              "for i = 1, 250 do local id = 'LACKING-' .. i "
+              "local e = '" T ":e:' .. id "
+              "redis.call('HSET', e, unpack(fields)) "
+              "redis.call('HSET', e, 'topic', '" LACKING "') "
+              "redis.call('ZADD', KEYS[2], i, id) end return 1");
+
+    nlacking = 0;
+
+    for (i = 0; i < 3 && due(state) != 0; i++) {
+        (void) sweep(state);
+    }
+
+    assert_non_null(strstr(redis_str("HGET " E " push"), " 1 200"));
+    assert_non_null(strstr(redis_str("HGET " T ":e:" THIRD " push"), " 1 200"));
+
+    /* it is not tried by each of them, and once a minute */
+
+    assert_in_range(nlacking, 1, 100);
+    assert_in_range(x->again, 55000, 60000);
+    assert_int_equal(redis_int("ZCARD " T ":push"), 253);
+    nlacking = 0;
+    (void) sweep(state);
+    assert_int_equal(nlacking, 0);
 }
 
 
@@ -471,6 +518,7 @@ main(void)
         cmocka_unit_test_setup(test_sent, begin),
         cmocka_unit_test_setup(test_rate, begin),
         cmocka_unit_test_setup(test_waits, begin),
+        cmocka_unit_test_setup(test_lacking, begin),
         cmocka_unit_test_setup(test_stop, begin),
         cmocka_unit_test_setup(test_faults, begin),
         cmocka_unit_test_setup(test_partition, begin),
