@@ -488,232 +488,240 @@ end
 -- not as the last slice has left it, all of it begins anew.
 -- Whoever called is called again, and finds the token when it is done.
 
--- "<kind>/<id>" of the next declarations of a set, behind so many bytes of its
--- text: a list, and the bytes that are done then, 0 for all.
-local function ddm_some(T, set, from, most)
-    local text = redis.call('HGET', T .. ':ds', 'd:' .. set) or ''
-    local list = {}
+local ddm_more
 
-    while from < #text and #list < most do
-        local last = string.find(text, '\n', from + 1, true) or #text + 1
+-- a script has 200 locals at most: these are gone behind it
 
-        list[#list + 1] = string.sub(text, from + 1, last - 1)
-        from = last
-    end
+do
+    -- "<kind>/<id>" of the next declarations of a set, behind so many bytes of
+    -- its text: a list, and the bytes that are done then, 0 for all.
+    local function ddm_some(T, set, from, most)
+        local text = redis.call('HGET', T .. ':ds', 'd:' .. set) or ''
+        local list = {}
 
-    return list, from < #text and from or 0
-end
+        while from < #text and #list < most do
+            local last = string.find(text, '\n', from + 1, true) or #text + 1
 
--- All declarations of the sets, and the status items, which are few.  "v" has
--- how many sets there are, and how many are done, bytes of the next one that
--- are, status items, a line each, and how many declarations were found.
-local function ddm_collect(T, ctx, key, v)
-    local sets, at, from = tonumber(v[1]), tonumber(v[2]), tonumber(v[3])
-    local most = ctx.cost + ddm_budget
-    local lists, all = {{}}, tonumber(v[7])
-
-    for item in string.gmatch(v[4], '[^\n]+') do
-        table.insert(lists[1], item)
-    end
-
-    ddm_cost(ctx, #lists[1] / 2)
-
-    for _, set in ipairs(redis.call('LRANGE', key .. 's', at, at + 49)) do
-        if ctx.cost >= most then
-            break
+            list[#list + 1] = string.sub(text, from + 1, last - 1)
+            from = last
         end
 
-        local list, args = {}, {}
-
-        list, from = ddm_some(T, set, from, 300)
-
-        for _, member in ipairs(list) do
-            args[#args + 1] = 0
-            args[#args + 1] = member
-        end
-
-        if #args > 0 then
-            all = all + redis.call('ZADD', key .. 'z', unpack(args))
-        end
-
-        ddm_cost(ctx, 5 * #list + 3)
-
-        if from == 0 then
-            lists[#lists + 1] = ddm_items_of(T, ctx, set)
-            ddm_cost(ctx, 4 * #lists[#lists])
-            at = at + 1
-        end
+        return list, from < #text and from or 0
     end
 
-    redis.call('HSET', key, 'at', math.min(at, sets), 'from', from, 'all', all,
-               'items', table.concat(ddm_subscribe(ctx, lists), '\n'))
-end
+    -- All declarations of the sets, and the status items, which are few.  "v"
+    -- has how many sets there are, and how many are done, bytes of the next one
+    -- that are, status items, a line each, and how many declarations there are.
+    local function ddm_collect(T, ctx, key, v)
+        local sets, at, from = tonumber(v[1]), tonumber(v[2]), tonumber(v[3])
+        local most = ctx.cost + ddm_budget
+        local lists, all = {{}}, tonumber(v[7])
 
--- the subscription of a channel, and what is made of all
-local function ddm_collected(ctx, who, key, v)
-    local items = {}
+        for item in string.gmatch(v[4], '[^\n]+') do
+            table.insert(lists[1], item)
+        end
 
-    for item in string.gmatch(v[4], '[^\n]+') do
-        items[#items + 1] = item
+        ddm_cost(ctx, #lists[1] / 2)
+
+        for _, set in ipairs(redis.call('LRANGE', key .. 's', at, at + 49)) do
+            if ctx.cost >= most then
+                break
+            end
+
+            local list, args = {}, {}
+
+            list, from = ddm_some(T, set, from, 300)
+
+            for _, member in ipairs(list) do
+                args[#args + 1] = 0
+                args[#args + 1] = member
+            end
+
+            if #args > 0 then
+                all = all + redis.call('ZADD', key .. 'z', unpack(args))
+            end
+
+            ddm_cost(ctx, 5 * #list + 3)
+
+            if from == 0 then
+                lists[#lists + 1] = ddm_items_of(T, ctx, set)
+                ddm_cost(ctx, 4 * #lists[#lists])
+                at = at + 1
+            end
+        end
+
+        redis.call('HSET', key, 'at', math.min(at, sets), 'from', from,
+                   'all', all, 'items',
+                   table.concat(ddm_subscribe(ctx, lists), '\n'))
     end
 
-    items = ddm_subscribe(ctx, {items, ddm_items_own(who.own)})
+    -- the subscription of a channel, and what is made of all
+    local function ddm_collected(ctx, who, key, v)
+        local items = {}
 
-    local all = tonumber(v[7])
+        for item in string.gmatch(v[4], '[^\n]+') do
+            items[#items + 1] = item
+        end
 
-    if #items > 0 then
-        all = all + redis.call('ZADD', key .. 'z', 0, ddm_made[1], 0,
-                               ddm_made[2])
-        redis.call('HSET', key, 'token', ddm_made_token(items), 'subs',
-                   cjson.encode(items))
+        items = ddm_subscribe(ctx, {items, ddm_items_own(who.own)})
+
+        local all = tonumber(v[7])
+
+        if #items > 0 then
+            all = all + redis.call('ZADD', key .. 'z', 0, ddm_made[1], 0,
+                                   ddm_made[2])
+            redis.call('HSET', key, 'token', ddm_made_token(items), 'subs',
+                       cjson.encode(items))
+        end
+
+        redis.call('HSET', key, 'at', 'end', 'all', all, 'items', '')
     end
 
-    redis.call('HSET', key, 'at', 'end', 'all', all, 'items', '')
-end
+    -- A manifest as the last slice has left it.  done: declarations that are
+    local ddm_state = {'done', 'n', 'open', 'lines', 'sum', 'text', 'kind',
+                       'comma', 'pieces', 'names', 'values', 'vars'}
 
--- A manifest as the last slice has left it.  done: declarations that are
-local ddm_state = {'done', 'n', 'open', 'lines', 'sum', 'text', 'kind', 'comma',
-                   'pieces', 'names', 'values', 'vars'}
+    local function ddm_load(key)
+        local v = redis.call('HMGET', key, unpack(ddm_state))
+        local m = ddm_empty()
 
-local function ddm_load(key)
-    local v = redis.call('HMGET', key, unpack(ddm_state))
-    local m = ddm_empty()
+        m.at = tonumber(v[1] or '0')
 
-    m.at = tonumber(v[1] or '0')
+        if not v[1] then
+            return m
+        end
 
-    if not v[1] then
+        m.n, m.lines, m.sum = tonumber(v[2]), tonumber(v[4]), v[5]
+        m.open, m.text = {v[3]}, {v[6]}
+        m.size, m.kind, m.comma = #v[6], tonumber(v[7]), v[8]
+        m.pieces = tonumber(v[9])
+        m.any = v[10] == '*'
+        m.values, m.vars = cjson.decode(v[11]), v[12] == '1'
+
+        for name in string.gmatch(v[10], '[^,*]+') do
+            m.names[name] = true
+            m.named = m.named + 1
+        end
+
         return m
     end
 
-    m.n, m.lines, m.sum = tonumber(v[2]), tonumber(v[4]), v[5]
-    m.open, m.text = {v[3]}, {v[6]}
-    m.size, m.kind, m.comma = #v[6], tonumber(v[7]), v[8]
-    m.pieces = tonumber(v[9])
-    m.any = v[10] == '*'
-    m.values, m.vars = cjson.decode(v[11]), v[12] == '1'
-
-    for name in string.gmatch(v[10], '[^,*]+') do
-        m.names[name] = true
-        m.named = m.named + 1
+    local function ddm_save(key, m)
+        ddm_hset(key .. 'm', m.fields)
+        redis.call('HSET', key, 'done', m.at, 'n', m.n, 'open',
+                   table.concat(m.open), 'lines', m.lines, 'sum', m.sum, 'text',
+                   table.concat(m.text), 'kind', m.kind, 'comma', m.comma,
+                   'pieces', m.pieces, 'names', ddm_names(m), 'values',
+                   cjson.encode(m.values), 'vars', m.vars and '1' or '0')
     end
 
-    return m
-end
+    local function ddm_finish(T, ctx, who, digest, key, m)
+        local union = T .. ':dw:' .. digest
+        local subs = redis.call('HMGET', union, 'subs', 'token')
 
-local function ddm_save(key, m)
-    ddm_hset(key .. 'm', m.fields)
-    redis.call('HSET', key, 'done', m.at, 'n', m.n, 'open',
-               table.concat(m.open), 'lines', m.lines, 'sum', m.sum, 'text',
-               table.concat(m.text), 'kind', m.kind, 'comma', m.comma,
-               'pieces', m.pieces, 'names', ddm_names(m), 'values',
-               cjson.encode(m.values), 'vars', m.vars and '1' or '0')
-end
+        ddm_end(m, subs[2] and subs[1])
 
-local function ddm_finish(T, ctx, who, digest, key, m)
-    local union = T .. ':dw:' .. digest
-    local subs = redis.call('HMGET', union, 'subs', 'token')
+        if m.token then
+            local to = T .. ':dm:' .. m.token
 
-    ddm_end(m, subs[2] and subs[1])
-
-    if m.token then
-        local to = T .. ':dm:' .. m.token
-
-        if redis.call('HEXISTS', to, 'items') == 0 then
-            ddm_hset(key .. 'm', m.fields)
-            redis.call('RENAME', key .. 'm', to)
-            redis.call('EXPIRE', to, ddm_kept)
-        end
-    end
-
-    ddm_remember(T, ctx, who, digest, ddm_names(m), m.token)
-    redis.call('UNLINK', key, key .. 'm')
-
-    -- others may be at theirs, with other values
-
-    if key == union then
-        redis.call('UNLINK', key .. 's', key .. 'z')
-    end
-end
-
--- "names" reads the names of the sets
-local function ddm_more(T, ctx, who, found, names)
-    local union = T .. ':dw:' .. found.digest
-    local key = union
-    local v = redis.call('HMGET', union, 'sets', 'at', 'from', 'items',
-                         'own', 'token', 'all')
-
-    ctx.cost = ctx.cost or 0
-
-    -- z is what all the rest goes by, s until z is complete
-
-    if v[1] and (redis.call('ZCARD', union .. 'z') ~= tonumber(v[7])
-                 or v[2] ~= 'end' and redis.call('LLEN', union .. 's')
-                                      ~= tonumber(v[1]))
-    then
-        redis.call('UNLINK', union)
-        v = {}
-    end
-
-    if not v[1] then
-        redis.call('UNLINK', union .. 's', union .. 'z', union .. 'm')
-        names = names()
-
-        for i = 1, #names, 1000 do
-            redis.call('RPUSH', union .. 's',
-                       unpack(names, i, math.min(i + 999, #names)))
-        end
-
-        redis.call('HSET', union, 'sets', #names, 'at', 0, 'from', 0, 'all', 0,
-                   'items', '')
-
-    elseif v[2] == v[1] then
-        ddm_collected(ctx, who, union, v)
-
-    elseif v[2] ~= 'end' then
-        ddm_collect(T, ctx, union, v)
-
-    else
-        if v[5] then
-            key = union .. redis.sha1hex(who.all())
-        end
-
-        local m = ddm_load(key)
-
-        if redis.call('HLEN', key .. 'm') ~= m.n + m.pieces then
-            redis.call('HDEL', key, unpack(ddm_state))
-            redis.call('UNLINK', key .. 'm')
-            m = ddm_load(key)
-        end
-
-        local keys = redis.call('ZRANGE', union .. 'z', m.at, m.at + ddm_slice)
-
-        if #keys == 0 then
-            ddm_finish(T, ctx, who, found.digest, key, m)
-
-        else
-            local done, own = ddm_put(T, ctx, v[5] and who, m, keys, v[6])
-
-            if own then
-
-                -- each channel has its own from here on
-
-                redis.call('HSET', union, 'own', 1)
-                redis.call('UNLINK', key .. 'm')
-
-            else
-                m.at = m.at + done
-                ddm_save(key, m)
+            if redis.call('HEXISTS', to, 'items') == 0 then
+                ddm_hset(key .. 'm', m.fields)
+                redis.call('RENAME', key .. 'm', to)
+                redis.call('EXPIRE', to, ddm_kept)
             end
         end
+
+        ddm_remember(T, ctx, who, digest, ddm_names(m), m.token)
+        redis.call('UNLINK', key, key .. 'm')
+
+        -- others may be at theirs, with other values
+
+        if key == union then
+            redis.call('UNLINK', key .. 's', key .. 'z')
+        end
     end
 
-    for _, name in ipairs({union, union .. 's', union .. 'z', key,
-                           key .. 'm'})
-    do
-        redis.call('EXPIRE', name, ddm_left_over)
+    -- "names" reads the names of the sets
+    function ddm_more(T, ctx, who, found, names)
+        local union = T .. ':dw:' .. found.digest
+        local key = union
+        local v = redis.call('HMGET', union, 'sets', 'at', 'from', 'items',
+                             'own', 'token', 'all')
+
+        ctx.cost = ctx.cost or 0
+
+        -- z is what all the rest goes by, s until z is complete
+
+        if v[1] and (redis.call('ZCARD', union .. 'z') ~= tonumber(v[7])
+                     or v[2] ~= 'end' and redis.call('LLEN', union .. 's')
+                                          ~= tonumber(v[1]))
+        then
+            redis.call('UNLINK', union)
+            v = {}
+        end
+
+        if not v[1] then
+            redis.call('UNLINK', union .. 's', union .. 'z', union .. 'm')
+            names = names()
+
+            for i = 1, #names, 1000 do
+                redis.call('RPUSH', union .. 's',
+                           unpack(names, i, math.min(i + 999, #names)))
+            end
+
+            redis.call('HSET', union, 'sets', #names, 'at', 0, 'from', 0,
+                       'all', 0, 'items', '')
+
+        elseif v[2] == v[1] then
+            ddm_collected(ctx, who, union, v)
+
+        elseif v[2] ~= 'end' then
+            ddm_collect(T, ctx, union, v)
+
+        else
+            if v[5] then
+                key = union .. redis.sha1hex(who.all())
+            end
+
+            local m = ddm_load(key)
+
+            if redis.call('HLEN', key .. 'm') ~= m.n + m.pieces then
+                redis.call('HDEL', key, unpack(ddm_state))
+                redis.call('UNLINK', key .. 'm')
+                m = ddm_load(key)
+            end
+
+            local keys = redis.call('ZRANGE', union .. 'z', m.at,
+                                    m.at + ddm_slice)
+
+            if #keys == 0 then
+                ddm_finish(T, ctx, who, found.digest, key, m)
+
+            else
+                local done, own = ddm_put(T, ctx, v[5] and who, m, keys, v[6])
+
+                if own then
+
+                    -- each channel has its own from here on
+
+                    redis.call('HSET', union, 'own', 1)
+                    redis.call('UNLINK', key .. 'm')
+
+                else
+                    m.at = m.at + done
+                    ddm_save(key, m)
+                end
+            end
+        end
+
+        for _, name in ipairs({union, union .. 's', union .. 'z', key,
+                               key .. 'm'})
+        do
+            redis.call('EXPIRE', name, ddm_left_over)
+        end
+
+        -- nothing else is begun in this script
+
+        ctx.cost = ctx.cost + 1000000
     end
-
-    -- nothing else is begun in this script
-
-    ctx.cost = ctx.cost + 1000000
 end
