@@ -14,18 +14,23 @@ local function command_release(T, uuid, n)
     end
 end
 
--- Queues a command.  head: its head, or "", where the caller has read it just
--- now; then field of the enrollment gets the command, too.
+-- Queues a command; that a push is owed the caller says.
+local function queue_add(T, id, uuid)
+    if redis.call('HSETNX', T .. ':e:' .. id, 'q', uuid) == 0 then
+        redis.call('RPUSH', T .. ':q:' .. id, uuid)
+    end
+end
+
+-- Queues a command, which a field of the enrollment gets, too.  head: of its
+-- queue, or "", as the caller has read it just now.
 local function queue_push(T, id, uuid, head, field)
     local e = T .. ':e:' .. id
 
     if head == '' then
         redis.call('HSET', e, 'q', uuid, field, uuid)
-    elseif head then
+    else
         redis.call('RPUSH', T .. ':q:' .. id, uuid)
         redis.call('HSET', e, field, uuid)
-    elseif redis.call('HSETNX', e, 'q', uuid) == 0 then
-        redis.call('RPUSH', T .. ':q:' .. id, uuid)
     end
 
     push_owe(T, id)

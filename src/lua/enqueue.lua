@@ -17,6 +17,7 @@
 --@include event
 --@include clock
 --@include queue
+--@include push_many
 --@include status
 --@include era
 --@include same
@@ -112,8 +113,10 @@ for _, id in ipairs(todo) do
         era_enter(T, id)
     end
 
-    queue_push(T, id, uuid)
+    queue_add(T, id, uuid)
 end
+
+push_owe_all(T, todo)
 
 -- whoever has queued the command sends what is due at once
 
