@@ -234,7 +234,8 @@ poll_minute() {
 }
 
 
-# queueing with push on and off, in turns, to the same devices
+# queueing with push off, on, and on while APNs is away, so that pushes are owed
+# and none is sent; in turns, to the same devices
 
 enqueue_with_push() {
     local devices=20000 rounds=4 i p plain
@@ -256,11 +257,14 @@ enqueue_with_push() {
     for i in $(seq $rounds); do
         enqueue_round off "$off_url" "$off_worker"
         enqueue_round on "$url" "$worker"
+        apns_away
+        enqueue_round owed "$url" "$worker"
+        apns_tell 'listen on' > /dev/null
     done > "$dir/push.rounds"
 
     cat "$dir/push.bytes" "$dir/push.rounds" >&2
 
-    for p in off on; do
+    for p in off on owed; do
         i=2
 
         for v in "rate ids/s" "worker_cpu us/id" "redis_cpu us/id"; do
@@ -272,9 +276,11 @@ enqueue_with_push() {
     done
 
     awk '{ r[$1, ++n[$1]] = $2 }
-         END { for (i = 1; i <= n["on"]; i++) print r["on", i] / r["off", i] }' \
+         END { for (i = 1; i <= n["on"]; i++) print r["on", i] / r["off", i],
+                                               r["owed", i] / r["off", i] }' \
         "$dir/push.rounds" > "$dir/push.ratios"
-    figure enqueue_push_ratio "$(median < "$dir/push.ratios")" x
+    figure enqueue_push_ratio "$(cut -d' ' -f1 "$dir/push.ratios" | median)" x
+    figure enqueue_owed_ratio "$(cut -d' ' -f2 "$dir/push.ratios" | median)" x
 
     awk -v n=$devices '{ owed[$1] = $2; done[$1] = $3 } END {
         printf "enqueue_push_owed %.0f bytes/id\n",
@@ -396,6 +402,7 @@ bench_push() {
     push_rss
     push_api
     push_call
+    push_client
 
     apns_tell clear > /dev/null
     apns_away
@@ -488,6 +495,29 @@ push_call() {
             printf "push_call_cpu %.1f us\n", c / n / 1000
             printf "push_call_redis_cpu %.1f us\n", r / n / 1000
         }'
+}
+
+
+# the client alone: how fast the pushes of a call for 1,000 devices come, which
+# are sent behind its scripts and before their outcomes are stored
+
+push_client() {
+    local i ids
+
+    for i in $(seq $((quick ? 2 : 8))); do
+        ids=$("$sim" ids --first $((quick ? 500 : 2000 + i * 1000)) \
+                     --count 1000 9>&- | paste -sd,)
+        redis eval "for _, k in ipairs(redis.call('KEYS', 'mdm:*:e:*')) do
+                redis.call('HDEL', k, 'taken')
+            end" 0 > /dev/null
+        apns_tell clear > /dev/null
+        api -o /dev/null "$url/v1/push/$ids" || fail "/v1/push has failed"
+        echo "$(apns_stat requests) $(apns_stat span)"
+    done > "$dir/spans"
+
+    awk '$1 > 1 { printf "%.0f\n", ($1 - 1) * 1e6 / $2 }' "$dir/spans" \
+        > "$dir/rates"
+    figure push_client_per_s "$(median < "$dir/rates")" pushes/s
 }
 
 

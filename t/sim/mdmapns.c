@@ -43,7 +43,8 @@
  *     certificate CERT KEY another one of our own
  *     listen on|off
  *     stat                 "accepted N open N requests N pings N goaways N most
- *                          N"
+ *                          N span N": streams open at a time, at most, and
+ *                          microseconds from the first request to the last
  *     device TOKEN         this control connection is a device: each push to it
  *                          is a line "push TOKEN BODY"; the last one is kept
  *                          while it is away
@@ -120,11 +121,18 @@ apns_die(const char *what)
 long long
 apns_now(void)
 {
+    return apns_now_usec() / 1000;
+}
+
+
+long long
+apns_now_usec(void)
+{
     struct timespec  ts;
 
     (void) clock_gettime(CLOCK_REALTIME, &ts);
 
-    return (long long) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (long long) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 

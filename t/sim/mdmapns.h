@@ -141,6 +141,8 @@ typedef struct {
     long                      pings;
     long                      goaways;     /* that clients have sent */
     long                      most;        /* streams open at a time */
+    long long                 first;       /* request, and the last one: µs */
+    long long                 last;
 
     FILE                     *ledger;
     int                       port;
@@ -154,7 +156,9 @@ typedef struct {
 extern apns_t  apns;
 
 
+/* Unix milliseconds, microseconds */
 long long apns_now(void);
+long long apns_now_usec(void);
 
 /* mdmapns_http.c: HTTP/2 of a connection; 0, or -1: it is to be closed */
 int apns_http_start(apns_conn_t *conn);

@@ -389,7 +389,12 @@ apns_on_close(nghttp2_session *session, int32_t id, uint32_t error,
 static void
 apns_request(apns_stream_t *s)
 {
-    apns.requests++;
+    apns.last = apns_now_usec();
+
+    if (apns.requests++ == 0) {
+        apns.first = apns.last;
+    }
+
     s->conn->requests++;
 
     apns_rule(s->token, &s->rule);

@@ -149,8 +149,9 @@ apns_do_stat(char *out, size_t size)
     }
 
     (void) snprintf(out, size, "accepted %ld open %d requests %ld pings %ld "
-                    "goaways %ld most %ld\n", apns.accepted, n, apns.requests,
-                    apns.pings, apns.goaways, apns.most);
+                    "goaways %ld most %ld span %lld\n", apns.accepted, n,
+                    apns.requests, apns.pings, apns.goaways, apns.most,
+                    apns.last - apns.first);
 }
 
 
@@ -163,6 +164,7 @@ apns_do_clear(char **word, int n)
     apns.nrules = 0;
     apns.accepted = apns.requests = apns.pings = 0;
     apns.goaways = apns.most = 0;
+    apns.first = apns.last = 0;
 
     return 1;
 }
