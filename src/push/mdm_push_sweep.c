@@ -83,6 +83,14 @@ typedef struct {
     unsigned                  found:1;     /* and was there for some */
 } mdm_push_sweep_t;
 
+/*
+ * Leases of a round.  The first ones show whether APNs is there: what is taken
+ * in vain is given back, which costs as much as if it were sent.
+ */
+#define mdm_push_sweep_room(sw)                                               \
+    (((sw)->total == 0 && (sw)->room > MDM_PUSH_LOOKS) ? MDM_PUSH_LOOKS       \
+                                                       : (sw)->room)
+
 
 enum {
     MDM_PUSH_SWEEP_BEGIN = 0,
@@ -261,7 +269,7 @@ mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     n = 0;
 
     if (sw->nasked != 0 && sw->again == 0) {
-        n = sw->room / sw->nasked;
+        n = mdm_push_sweep_room(sw) / sw->nasked;
     }
 
     if (n > MDM_PUSH_CHANNELS) {
@@ -302,8 +310,8 @@ mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     n = sw->npartitions;
     most = MDM_PUSH_LOOKS;
 
-    if (sw->again == 0 && sw->room < most) {
-        most = sw->room;
+    if (sw->again == 0 && mdm_push_sweep_room(sw) < most) {
+        most = mdm_push_sweep_room(sw);
     }
 
     for (k = 0; k < n && sw->nasked < most; k++) {
