@@ -23,6 +23,9 @@
 #define NGX_MDM_JOB_POLL      10000
 #define NGX_MDM_JOB_RETRY     1000
 
+/* milliseconds within which workers look at what is due at once, at least */
+#define NGX_MDM_JOB_SPREAD    100
+
 /*
  * After t of job scripts a worker pauses for so many t, and at most for so many
  * milliseconds.  A round that takes longer than so many microseconds is more
@@ -679,14 +682,21 @@ ngx_mdm_job_later(ngx_mdm_runner_t *runner, ngx_msec_t delay)
 }
 
 
-/* that is when there will be work: a look before it finds none */
+/*
+ * That is when there will be work: a look before it finds none.  Workers do not
+ * look at the same moment, nor much later than that: a rate may allow some more
+ * each few 100 ms.
+ */
 
 static void
 ngx_mdm_job_due(ngx_mdm_runner_t *runner, ngx_msec_t delay)
 {
-    ngx_mdm_job_timer(runner, delay + NGX_MDM_JOB_RETRY / 2
-                              + (ngx_msec_t) ngx_random()
-                                % (NGX_MDM_JOB_RETRY / 2));
+    ngx_msec_t  spread;
+
+    spread = ngx_min(ngx_max(delay, NGX_MDM_JOB_SPREAD), NGX_MDM_JOB_RETRY);
+
+    ngx_mdm_job_timer(runner, delay + spread / 2
+                              + (ngx_msec_t) ngx_random() % (spread / 2));
 }
 
 

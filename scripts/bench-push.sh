@@ -71,7 +71,7 @@ apns_stat() {
 push_key() {
     redis --no-raw eval "local n = 0
         for _, k in ipairs(redis.call('KEYS', 'mdm:*:push')) do
-            if k ~= 'mdm:{work}:push' then
+            if k ~= 'mdm:{work}:due:push' then
                 n = n + redis.call('ZCARD', k)
             end
         end
