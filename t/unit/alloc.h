@@ -8,10 +8,11 @@
  * src/ and by the tests only.
  *
  * What fails: malloc() and calloc() of our own code, all memory of OpenSSL and
- * of jansson when it writes, RAND_bytes(), json_loadb(), and the calls of
- * libplist that can tell that they failed.  Inside libplist nothing fails, for
- * it does not look at what malloc() gives, and crashes; nor inside jansson's
- * reader, which then loses a byte of a string, or its end.
+ * of jansson when it writes, RAND_bytes(), json_loadb(), X509_sign(), and the
+ * calls of libplist that can tell that they failed.  Inside libplist nothing
+ * fails, for it does not look at what malloc() gives, and crashes; nor inside
+ * jansson's reader, which then loses a byte of a string, or its end; nor inside
+ * X509_sign(), which then leaves a certificate that cannot be freed.
  *
  * A failure ends as the headers document it, or is without consequence.
  * What is ours or jansson's must be free in the end.  OpenSSL keeps caches, so
@@ -34,6 +35,7 @@
 #include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/x509.h>
 
 #include "mdm_plist.h"
 #include "mdm_unit_sanitized.h"
@@ -90,6 +92,8 @@ void __real_plist_dict_next_item(plist_t dict, plist_dict_iter iter,
     char **key, plist_t *value);
 void __real_plist_array_new_iter(plist_t array, plist_array_iter *iter);
 
+int __real_X509_sign(X509 *cert, EVP_PKEY *key, const EVP_MD *md);
+
 json_t *__real_json_loadb(const char *text, size_t len, size_t flags,
     json_error_t *error);
 
@@ -104,6 +108,7 @@ void __wrap_plist_dict_new_iter(plist_t dict, plist_dict_iter *iter);
 void __wrap_plist_dict_next_item(plist_t dict, plist_dict_iter iter,
     char **key, plist_t *value);
 void __wrap_plist_array_new_iter(plist_t array, plist_array_iter *iter);
+int __wrap_X509_sign(X509 *cert, EVP_PKEY *key, const EVP_MD *md);
 json_t *__wrap_json_loadb(const char *text, size_t len, size_t flags,
     json_error_t *error);
 
@@ -326,6 +331,23 @@ __wrap_json_loadb(const char *text, size_t len, size_t flags,
     alloc_paused = 0;
 
     return root;
+}
+
+
+int
+__wrap_X509_sign(X509 *cert, EVP_PKEY *key, const EVP_MD *md)
+{
+    int  len;
+
+    if (alloc_refuse(1)) {
+        return 0;
+    }
+
+    alloc_paused = alloc_armed;
+    len = __real_X509_sign(cert, key, md);
+    alloc_paused = 0;
+
+    return len;
 }
 
 

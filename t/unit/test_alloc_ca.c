@@ -1,0 +1,248 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Lack of memory in what a CA does, each with every allocation failing in
+ * turn.
+ */
+
+
+#include "alloc.h"
+#include "pki.h"
+
+#include "mdm_ca.h"
+#include "mdm_ca_request.h"
+
+
+static pki_t      ca_pki, leaf;
+static mdm_ca_t   ca;
+static mdm_str_t  request;
+
+static const mdm_str_t  template =
+                     mdm_string("CN=${id},serialNumber=${serial},O=Example");
+
+
+static alloc_rc_e
+result(mdm_int_t rc)
+{
+    switch (rc) {
+
+    case MDM_OK:
+        return ALLOC_OK;
+
+    case MDM_ERROR:
+        return ALLOC_FAILED;
+
+    default:
+        alloc_bytes(&rc, sizeof(rc));
+
+        return ALLOC_REFUSED;
+    }
+}
+
+
+static alloc_rc_e
+op_issue(void *data)
+{
+    mdm_int_t       rc;
+    mdm_str_t       der;
+    mdm_arena_t    *arena;
+    mdm_ca_issue_t  is;
+
+    static const mdm_str_t  id = mdm_string("00008110-001A2B3C4D5E6F70");
+    static const mdm_str_t  serial = mdm_string("C02ABCDEFGH1");
+
+    (void) data;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    memset(&is, 0, sizeof(is));
+    is.key = leaf.key;
+    is.id = id;
+    is.device_serial = serial;
+
+    rc = mdm_ca_serial(is.serial);
+
+    if (rc == MDM_OK) {
+        rc = mdm_ca_dates(&ca, PKI_NOW, &is.from, &is.until);
+    }
+
+    if (rc == MDM_OK) {
+        rc = mdm_ca_issue(arena, &ca, &is, &der);
+    }
+
+    if (rc == MDM_OK) {
+
+        /* an RSA signature is always the same */
+
+        alloc_str(&der);
+    }
+
+    mdm_arena_destroy(arena);
+
+    return result(rc);
+}
+
+
+static alloc_rc_e
+op_subject(void *data)
+{
+    size_t             at;
+    mdm_int_t          rc;
+    const char        *why;
+    mdm_arena_t       *arena;
+    mdm_ca_subject_t  *subject;
+
+    (void) data;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    rc = mdm_ca_subject_parse(arena, &template, &subject, &why, &at);
+
+    mdm_arena_destroy(arena);
+
+    return result(rc);
+}
+
+
+static alloc_rc_e
+op_request(void *data)
+{
+    mdm_int_t          rc;
+    const char        *why;
+    mdm_arena_t       *arena;
+    mdm_ca_request_t   r;
+
+    (void) data;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    rc = mdm_ca_request_read(arena, &request, 2048, &r, &why);
+
+    if (rc == MDM_OK) {
+        alloc_bytes(r.spki, MDM_SHA256);
+        alloc_str(&r.challenge);
+    }
+
+    mdm_arena_destroy(arena);
+
+    return result(rc);
+}
+
+
+static void
+test_issue(void **state)
+{
+    (void) state;
+
+    alloc_each("certificate", ALLOC_OK, op_issue, NULL);
+    alloc_each("subject", ALLOC_OK, op_subject, NULL);
+}
+
+
+static void
+test_request(void **state)
+{
+    int        len;
+    X509_REQ  *req;
+
+    (void) state;
+
+    req = X509_REQ_new();
+    assert_int_equal(X509_REQ_set_pubkey(req, leaf.key), 1);
+    assert_int_equal(X509_REQ_add1_attr_by_NID(req,
+                                     NID_pkcs9_challengePassword,
+                                     V_ASN1_UTF8STRING,
+                                     (const unsigned char *) "secret", 6), 1);
+    assert_true(X509_REQ_sign(req, leaf.key, EVP_sha256()) > 0);
+
+    len = i2d_X509_REQ(req, &request.data);
+    assert_true(len > 0);
+    request.len = (size_t) len;
+    X509_REQ_free(req);
+
+    alloc_each("request", ALLOC_OK, op_request, NULL);
+
+    request.data[request.len - 1] ^= 1;
+    alloc_each("request, another signature", ALLOC_REFUSED, op_request, NULL);
+
+    OPENSSL_free(request.data);
+}
+
+
+static int
+setup(void **state)
+{
+    size_t             at;
+    pki_spec_t         spec;
+    const char        *why;
+    mdm_arena_t       *arena;
+    mdm_ca_subject_t  *subject;
+
+    memset(&spec, 0, sizeof(spec));
+    spec.cn = "CA";
+    spec.ca = 1;
+    spec.bits = 2048;
+    ca_pki = pki_issue(&spec);
+
+    memset(&spec, 0, sizeof(spec));
+    spec.cn = "device";
+    spec.issuer = &ca_pki;
+    spec.bits = 2048;
+    leaf = pki_issue(&spec);
+
+    X509_check_purpose(ca_pki.cert, -1, 0);
+
+    arena = mdm_arena_create(4096);
+
+    if (mdm_ca_subject_parse(arena, &template, &subject, &why, &at) != MDM_OK)
+    {
+        return 1;
+    }
+
+    ca.cert = ca_pki.cert;
+    ca.key = ca_pki.key;
+    ca.subject = subject;
+    ca.digest = EVP_sha256();
+    ca.lifetime = PKI_DAY;
+
+    *state = arena;
+
+    return 0;
+}
+
+
+static int
+teardown(void **state)
+{
+    mdm_arena_destroy(*state);
+    pki_free(&leaf);
+    pki_free(&ca_pki);
+
+    alloc_done();
+
+    return 0;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_issue),
+        cmocka_unit_test(test_request)
+    };
+
+    alloc_init();
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
