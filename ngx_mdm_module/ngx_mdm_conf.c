@@ -12,6 +12,7 @@
 
 #include "mdm_plist.h"
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_push_conf.h"
@@ -94,6 +95,8 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&mmcf->stores, cf->pool, 2, sizeof(ngx_mdm_store_t *))
         != NGX_OK
+        || ngx_array_init(&mmcf->cas, cf->pool, 2, sizeof(ngx_mdm_ca_t *))
+           != NGX_OK
         || ngx_array_init(&mmcf->said, cf->pool, 4, sizeof(ngx_str_t))
            != NGX_OK)
     {

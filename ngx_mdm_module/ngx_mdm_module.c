@@ -12,6 +12,7 @@
 
 #include "mdm_plist.h"
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
@@ -103,6 +104,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       ngx_mdm_store_named,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, store_name),
+      NULL },
+
+    { ngx_string("mdm_ca"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_mdm_ca,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("mdm_tenant"),
@@ -520,7 +528,8 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    if (ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
+    if (ngx_mdm_ca_init_process(cycle, &mmcf->cas) != NGX_OK
+        || ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
         || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK
         || ngx_mdm_push_init_process(cycle, mmcf->apns) != NGX_OK)
     {

@@ -30,7 +30,7 @@ typedef struct mdm_ca_subject_s  mdm_ca_subject_t;
 
 /* read-only while serving, and read by many threads at once */
 
-typedef struct {
+typedef struct mdm_ca_s {
     mdm_str_t                 name;
 
     X509                     *cert;

@@ -51,6 +51,9 @@ my @rooms = (
     # and the id ("store_id") that tells one store from another
     [ qw(ngx_mdm_store ngx_mdm_redis) ],
     [ qw(ngx_mdm_apns) ],
+
+    # blocks mdm_ca { }: keys and certificates that identities are issued with
+    [ qw(ngx_mdm_ca) ],
     [ qw(ngx_mdm_http) ],
     [ qw(ngx_mdm_work) ],
     [ qw(ngx_mdm_peer) ],

@@ -1,0 +1,251 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * CAs in a worker: how long a signature takes, and what expires soon.
+ */
+
+
+#include "ngx_mdm.h"
+#include "ngx_mdm_ca.h"
+
+#include <time.h>
+
+#include <openssl/err.h>
+
+#include <ngx_event.h>
+
+
+/* microseconds of a signature from which on a thread makes it */
+#define NGX_MDM_CA_SLOW       500
+
+/* days before the end of a certificate that are warned of */
+#define NGX_MDM_CA_DAYS       90
+
+#define NGX_MDM_CA_DAY        (24 * 3600)
+
+
+typedef struct {
+    /* a timer's debug line prints the fourth field of its data as a socket */
+    ngx_event_t              *timer;
+    ngx_array_t              *cas;
+    void                     *unused;
+    ngx_socket_t              fd;
+} ngx_mdm_ca_watch_t;
+
+
+static ngx_int_t ngx_mdm_ca_measure(ngx_mdm_ca_t *ca, ngx_log_t *log);
+static ngx_int_t ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest);
+static void ngx_mdm_ca_timer_handler(ngx_event_t *ev);
+static void ngx_mdm_ca_expires(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now,
+    const char *what, ngx_str_t *file, X509 *cert);
+
+
+static ngx_event_t         ngx_mdm_ca_timer;
+static ngx_mdm_ca_watch_t  ngx_mdm_ca_watch;
+
+
+ngx_int_t
+ngx_mdm_ca_init_process(ngx_cycle_t *cycle, ngx_array_t *cas)
+{
+    ngx_uint_t      i;
+    ngx_mdm_ca_t  **ca;
+
+    ca = cas->elts;
+
+    for (i = 0; i < cas->nelts; i++) {
+        if (ca[i]->measured
+            && ngx_mdm_ca_measure(ca[i], cycle->log) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    /* one worker says it for all */
+
+    if (cas->nelts == 0 || ngx_worker != 0) {
+        return NGX_OK;
+    }
+
+    ngx_mdm_ca_watch.timer = &ngx_mdm_ca_timer;
+    ngx_mdm_ca_watch.cas = cas;
+    ngx_mdm_ca_watch.fd = (ngx_socket_t) -1;
+
+    ngx_mdm_ca_timer.handler = ngx_mdm_ca_timer_handler;
+    ngx_mdm_ca_timer.data = &ngx_mdm_ca_watch;
+    ngx_mdm_ca_timer.log = cycle->log;
+    ngx_mdm_ca_timer.cancelable = 1;
+
+    ngx_add_timer(&ngx_mdm_ca_timer, NGX_MDM_CA_DAY * 1000);
+
+    return NGX_OK;
+}
+
+
+/* the slower of the keys decides */
+
+static ngx_int_t
+ngx_mdm_ca_measure(ngx_mdm_ca_t *ca, ngx_log_t *log)
+{
+    ngx_int_t   time, ra;
+    ngx_uint_t  slow;
+
+    time = ngx_mdm_ca_sign_time(ca->core.key, ca->core.digest);
+    ra = (ca->core.ra_key != NULL)
+         ? ngx_mdm_ca_sign_time(ca->core.ra_key, ca->core.digest) : 0;
+
+    if (time == NGX_ERROR || ra == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "mdm ca \"%V\": the key does not sign", &ca->name);
+        return NGX_ERROR;
+    }
+
+    if (ra > time) {
+        time = ra;
+    }
+
+    slow = (time >= NGX_MDM_CA_SLOW);
+
+    if (slow && ca->threads == NULL) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "mdm ca \"%V\": a signature takes %i.%i ms, in which "
+                      "the worker does nothing else: nginx was built without "
+                      "threads", &ca->name, time / 1000, time / 100 % 10);
+        return NGX_OK;
+    }
+
+    if (!slow) {
+        ca->threads = NULL;
+    }
+
+    if (ngx_worker != 0) {
+        return NGX_OK;
+    }
+
+    if (slow) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "mdm ca \"%V\": a signature takes %i.%i ms, thread pool "
+                      "\"%V\" is used", &ca->name, time / 1000,
+                      time / 100 % 10, &ca->pool);
+
+    } else {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "mdm ca \"%V\": a signature takes %i.%02i ms, no thread "
+                      "pool is used", &ca->name, time / 1000,
+                      time / 10 % 100);
+    }
+
+    return NGX_OK;
+}
+
+
+/* microseconds; the first one makes what later ones use again */
+
+static ngx_int_t
+ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest)
+{
+    int               i, ok;
+    size_t            len;
+    u_char            sig[1024];
+    EVP_MD_CTX       *ctx;
+    struct timespec   from, to;
+
+    static const u_char  text[] = "mdm ca";
+
+    ok = 0;
+
+    for (i = 0; i < 2; i++) {
+        ctx = EVP_MD_CTX_new();
+        if (ctx == NULL) {
+            return NGX_ERROR;
+        }
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &from);
+
+        len = sizeof(sig);
+
+        ok = (EVP_DigestSignInit(ctx, NULL, digest, NULL, key) == 1
+              && EVP_DigestSign(ctx, sig, &len, text, sizeof(text)) == 1);
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &to);
+
+        EVP_MD_CTX_free(ctx);
+    }
+
+    ERR_clear_error();
+
+    if (!ok) {
+        return NGX_ERROR;
+    }
+
+    return (ngx_int_t) ((to.tv_sec - from.tv_sec) * 1000000
+                        + (to.tv_nsec - from.tv_nsec) / 1000);
+}
+
+
+static void
+ngx_mdm_ca_timer_handler(ngx_event_t *ev)
+{
+    ngx_uint_t            i;
+    ngx_mdm_ca_t        **ca;
+    ngx_mdm_ca_watch_t   *watch;
+
+    watch = ev->data;
+    ca = watch->cas->elts;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ev->log, 0, "mdm ca timer: %ui",
+                   watch->cas->nelts);
+
+    for (i = 0; i < watch->cas->nelts; i++) {
+        ngx_mdm_ca_expiry(ca[i], ngx_cycle->log, ngx_time());
+    }
+
+    if (!ngx_exiting) {
+        ngx_add_timer(ev, NGX_MDM_CA_DAY * 1000);
+    }
+}
+
+
+void
+ngx_mdm_ca_expiry(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now)
+{
+    int  i;
+
+    ngx_mdm_ca_expires(ca, log, now, "certificate", &ca->certificate,
+                       ca->core.cert);
+
+    for (i = 0; i < sk_X509_num(ca->core.chain); i++) {
+        ngx_mdm_ca_expires(ca, log, now, "chain in", &ca->certificate,
+                           sk_X509_value(ca->core.chain, i));
+    }
+
+    if (ca->core.ra != NULL) {
+        ngx_mdm_ca_expires(ca, log, now, "ra_certificate",
+                           &ca->ra_certificate, ca->core.ra);
+    }
+}
+
+
+static void
+ngx_mdm_ca_expires(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now,
+    const char *what, ngx_str_t *file, X509 *cert)
+{
+    time_t  left;
+
+    left = (time_t) mdm_ca_ends(cert) - now;
+
+    if (left <= 0) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "mdm ca \"%V\": %s \"%V\" has expired in %s:%ui",
+                      &ca->name, what, file, ca->place.file, ca->place.line);
+        return;
+    }
+
+    if (left < NGX_MDM_CA_DAYS * NGX_MDM_CA_DAY) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "mdm ca \"%V\": %s \"%V\" expires within %T days "
+                      "in %s:%ui", &ca->name, what, file,
+                      left / NGX_MDM_CA_DAY + 1, ca->place.file,
+                      ca->place.line);
+    }
+}
