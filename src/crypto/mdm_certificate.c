@@ -263,10 +263,27 @@ mdm_int_t
 mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     X509_STORE *trusted, int64_t now, const char **why)
 {
+    return mdm_certificate_verify_as(cert, chain, trusted, now, NULL, why);
+}
+
+
+mdm_int_t
+mdm_certificate_verify_as(X509 *cert, STACK_OF(X509) *chain,
+    X509_STORE *trusted, int64_t now, const mdm_certificate_options_t *options,
+    const char **why)
+{
     int                 err, mark;
     mdm_int_t           rc;
     X509_STORE_CTX     *ctx;
     X509_VERIFY_PARAM  *param;
+
+    static const mdm_certificate_options_t  device = {
+        X509_PURPOSE_SSL_CLIENT, MDM_CERTIFICATE_LEVEL, 0
+    };
+
+    if (options == NULL) {
+        options = &device;
+    }
 
     rc = MDM_ERROR;
     *why = "no memory";
@@ -279,7 +296,8 @@ mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     }
 
     if (X509_STORE_CTX_init(ctx, trusted, cert, chain) != 1
-        || X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) != 1)
+        || (options->purpose != 0
+            && X509_STORE_CTX_set_purpose(ctx, options->purpose) != 1))
     {
         goto done;
     }
@@ -288,7 +306,11 @@ mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
 
     X509_VERIFY_PARAM_set_time(param, (time_t) now);
     X509_VERIFY_PARAM_set_depth(param, MDM_CERTIFICATE_DEPTH);
-    X509_VERIFY_PARAM_set_auth_level(param, MDM_CERTIFICATE_LEVEL);
+    X509_VERIFY_PARAM_set_auth_level(param, options->level);
+
+    if (options->any_date) {
+        (void) X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
+    }
 
     X509_STORE_CTX_set_verify_cb(ctx, mdm_certificate_skew);
 

@@ -86,6 +86,19 @@ mdm_int_t mdm_certificate_header(mdm_arena_t *arena, const mdm_str_t *value,
 mdm_int_t mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
     X509_STORE *trusted, int64_t now, const char **why);
 
+/* otherwise than that */
+
+typedef struct {
+    int                       purpose;     /* X509_PURPOSE_…; 0: any */
+    int                       level;       /* OpenSSL's security level */
+    mdm_uint_t                any_date;    /* 1: dates are not looked at */
+} mdm_certificate_options_t;
+
+/* the same; NULL as the options: as above */
+mdm_int_t mdm_certificate_verify_as(X509 *cert, STACK_OF(X509) *chain,
+    X509_STORE *trusted, int64_t now, const mdm_certificate_options_t *options,
+    const char **why);
+
 /*
  * What OpenSSL has just failed at: 1 if it was for lack of memory, which looks
  * like a broken input else.  "mark" is what ERR_set_mark() returned before; an

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Verifies Mdm-Signature, a detached CMS signature of the body.
+ * Verifies CMS signatures: Mdm-Signature, detached from the body, and messages
+ * with their content inside.
  */
 
 
@@ -14,9 +15,12 @@
 
 
 static CMS_ContentInfo *mdm_cms_parse(const mdm_str_t *der);
-static mdm_int_t mdm_cms_signed_data(CMS_ContentInfo *cms,
-    const mdm_str_t *body, X509_STORE *trusted, int64_t now, X509 **signer,
+static mdm_int_t mdm_cms_attached(mdm_arena_t *arena, CMS_ContentInfo *cms,
+    const mdm_cms_options_t *options, int64_t now, mdm_cms_message_t *message,
     const char **why);
+static mdm_int_t mdm_cms_signed_data(CMS_ContentInfo *cms,
+    const mdm_str_t *body, const mdm_cms_options_t *options, int64_t now,
+    X509 **signer, const char **why);
 static X509 *mdm_cms_signer(CMS_SignerInfo *si, STACK_OF(X509) *certs);
 static const EVP_MD *mdm_cms_digest(CMS_SignerInfo *si);
 static mdm_uint_t mdm_cms_content_type(CMS_ContentInfo *cms,
@@ -24,6 +28,7 @@ static mdm_uint_t mdm_cms_content_type(CMS_ContentInfo *cms,
 static mdm_int_t mdm_cms_signature(CMS_ContentInfo *cms, CMS_SignerInfo *si,
     const EVP_MD *md, const mdm_str_t *body, const char **why);
 static void mdm_cms_free_signer(void *data);
+static void mdm_cms_free(void *data);
 
 
 mdm_int_t
@@ -31,10 +36,11 @@ mdm_cms_verify(mdm_arena_t *arena, const mdm_str_t *signature,
     const mdm_str_t *body, X509_STORE *trusted, int64_t now, X509 **signer,
     const char **why)
 {
-    int               mark;
-    mdm_int_t         rc;
-    mdm_str_t         der;
-    CMS_ContentInfo  *cms;
+    int                mark;
+    mdm_int_t          rc;
+    mdm_str_t          der;
+    CMS_ContentInfo   *cms;
+    mdm_cms_options_t  options;
 
     *signer = NULL;
     *why = NULL;
@@ -65,10 +71,18 @@ mdm_cms_verify(mdm_arena_t *arena, const mdm_str_t *signature,
         *why = "signature is not CMS SignedData";
         rc = MDM_CMS_MALFORMED;
 
+    } else if (CMS_is_detached(cms) != 1) {
+        *why = "signature is not detached";
+        rc = MDM_DECLINED;
+
     } else {
-        rc = mdm_cms_signed_data(cms, body, trusted, now, signer, why);
-        CMS_ContentInfo_free(cms);
+        memset(&options, 0, sizeof(mdm_cms_options_t));
+        options.trusted = trusted;
+
+        rc = mdm_cms_signed_data(cms, body, &options, now, signer, why);
     }
+
+    CMS_ContentInfo_free(cms);
 
     if (rc != MDM_OK && mdm_certificate_memory(mark)) {
         rc = MDM_ERROR;
@@ -86,6 +100,177 @@ mdm_cms_verify(mdm_arena_t *arena, const mdm_str_t *signature,
     }
 
     return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_cms_read(mdm_arena_t *arena, const mdm_str_t *der,
+    const mdm_cms_options_t *options, int64_t now, mdm_cms_message_t *message,
+    const char **why)
+{
+    int               mark;
+    mdm_int_t         rc;
+    CMS_ContentInfo  *cms;
+
+    memset(message, 0, sizeof(mdm_cms_message_t));
+
+    *why = NULL;
+
+    mark = ERR_set_mark();
+
+    cms = mdm_cms_parse(der);
+
+    if (cms == NULL) {
+        *why = "message is not CMS SignedData";
+        rc = MDM_CMS_MALFORMED;
+
+    } else {
+        rc = mdm_cms_attached(arena, cms, options, now, message, why);
+    }
+
+    if (rc != MDM_OK) {
+        memset(message, 0, sizeof(mdm_cms_message_t));
+
+        if (mdm_certificate_memory(mark)) {
+            rc = mdm_arena_no_memory(arena);
+        }
+    }
+
+    ERR_pop_to_mark();
+
+    return rc;
+}
+
+
+/* the arena takes "cms" over */
+
+static mdm_int_t
+mdm_cms_attached(mdm_arena_t *arena, CMS_ContentInfo *cms,
+    const mdm_cms_options_t *options, int64_t now, mdm_cms_message_t *message,
+    const char **why)
+{
+    X509                *signer;
+    mdm_int_t            rc;
+    ASN1_OCTET_STRING  **content;
+
+    if (mdm_arena_defer(arena, mdm_cms_free, cms) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    content = CMS_get0_content(cms);
+
+    if (content == NULL || *content == NULL) {
+        *why = "message has no content";
+        return MDM_DECLINED;
+    }
+
+    message->content.data = (*content)->data;
+    message->content.len = (size_t) (*content)->length;
+
+    rc = mdm_cms_signed_data(cms, &message->content, options, now, &signer,
+                             why);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_arena_defer(arena, mdm_cms_free_signer, signer) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    message->cms = cms;
+    message->signer = signer;
+    message->info = sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0);
+    message->digest = EVP_MD_get_type(mdm_cms_digest(message->info));
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_cms_attribute(const mdm_cms_message_t *message, const char *oid,
+    mdm_str_t *value)
+{
+    int              i, type;
+    ASN1_TYPE       *any;
+    ASN1_OBJECT     *object;
+    X509_ATTRIBUTE  *attr;
+
+    object = OBJ_txt2obj(oid, 1);
+    if (object == NULL) {
+        return MDM_ERROR;
+    }
+
+    i = CMS_signed_get_attr_by_OBJ(message->info, object, -1);
+
+    if (i < 0
+        || CMS_signed_get_attr_by_OBJ(message->info, object, i) >= 0)
+    {
+        ASN1_OBJECT_free(object);
+        return MDM_DECLINED;
+    }
+
+    ASN1_OBJECT_free(object);
+
+    attr = CMS_signed_get_attr(message->info, i);
+
+    if (X509_ATTRIBUTE_count(attr) != 1) {
+        return MDM_DECLINED;
+    }
+
+    any = X509_ATTRIBUTE_get0_type(attr, 0);
+    type = ASN1_TYPE_get(any);
+
+    if (type != V_ASN1_PRINTABLESTRING && type != V_ASN1_UTF8STRING
+        && type != V_ASN1_IA5STRING && type != V_ASN1_T61STRING
+        && type != V_ASN1_OCTET_STRING)
+    {
+        return MDM_DECLINED;
+    }
+
+    value->data = any->value.asn1_string->data;
+    value->len = (size_t) any->value.asn1_string->length;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_cms_signing_time(const mdm_cms_message_t *message, int64_t *time)
+{
+    int              i;
+    struct tm        tm;
+    mdm_int_t        rc;
+    ASN1_TYPE       *any;
+    X509_ATTRIBUTE  *attr;
+
+    i = CMS_signed_get_attr_by_NID(message->info, NID_pkcs9_signingTime, -1);
+
+    if (i < 0) {
+        return MDM_DECLINED;
+    }
+
+    attr = CMS_signed_get_attr(message->info, i);
+    any = X509_ATTRIBUTE_get0_type(attr, 0);
+
+    if (any == NULL
+        || (ASN1_TYPE_get(any) != V_ASN1_UTCTIME
+            && ASN1_TYPE_get(any) != V_ASN1_GENERALIZEDTIME))
+    {
+        return MDM_DECLINED;
+    }
+
+    ERR_set_mark();
+
+    rc = MDM_DECLINED;
+
+    if (ASN1_TIME_to_tm((ASN1_TIME *) any->value.asn1_string, &tm) == 1) {
+        *time = (int64_t) timegm(&tm);
+        rc = MDM_OK;
+    }
+
+    ERR_pop_to_mark();
+
+    return rc;
 }
 
 
@@ -126,7 +311,8 @@ mdm_cms_parse(const mdm_str_t *der)
 
 static mdm_int_t
 mdm_cms_signed_data(CMS_ContentInfo *cms, const mdm_str_t *body,
-    X509_STORE *trusted, int64_t now, X509 **signer, const char **why)
+    const mdm_cms_options_t *options, int64_t now, X509 **signer,
+    const char **why)
 {
     X509                      *cert;
     mdm_int_t                  rc;
@@ -134,11 +320,6 @@ mdm_cms_signed_data(CMS_ContentInfo *cms, const mdm_str_t *body,
     CMS_SignerInfo            *si;
     STACK_OF(X509)            *certs;
     STACK_OF(CMS_SignerInfo)  *signers;
-
-    if (CMS_is_detached(cms) != 1) {
-        *why = "signature is not detached";
-        return MDM_DECLINED;
-    }
 
     signers = CMS_get0_SignerInfos(cms);
 
@@ -165,8 +346,17 @@ mdm_cms_signed_data(CMS_ContentInfo *cms, const mdm_str_t *body,
         goto done;
     }
 
-    rc = mdm_certificate_verify(cert, certs, trusted, now, why);
-    if (rc != MDM_OK) {
+    if (!options->anybody) {
+        rc = mdm_certificate_verify_as(cert, certs, options->trusted, now,
+                                       options->verify, why);
+        if (rc != MDM_OK) {
+            goto done;
+        }
+    }
+
+    if (options->attributes && CMS_signed_get_attr_count(si) < 0) {
+        *why = "signature has no signed attributes";
+        rc = MDM_DECLINED;
         goto done;
     }
 
@@ -320,4 +510,11 @@ static void
 mdm_cms_free_signer(void *data)
 {
     X509_free(data);
+}
+
+
+static void
+mdm_cms_free(void *data)
+{
+    CMS_ContentInfo_free(data);
 }

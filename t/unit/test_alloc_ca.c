@@ -12,6 +12,8 @@
 
 #include "mdm_ca.h"
 #include "mdm_ca_request.h"
+#include "mdm_cms.h"
+#include "mdm_envelope.h"
 
 
 static pki_t      ca_pki, leaf;
@@ -139,6 +141,165 @@ op_request(void *data)
 }
 
 
+static alloc_rc_e
+op_envelope(void *data)
+{
+    mdm_int_t             rc;
+    mdm_str_t             object;
+    mdm_uint_t            padded;
+    const char           *why;
+    mdm_arena_t          *arena;
+    mdm_envelope_t        e;
+    mdm_envelope_keys_t   keys;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    memset(&keys, 0, sizeof(keys));
+    keys.cert[0] = leaf.cert;
+    keys.key[0] = leaf.key;
+
+    rc = mdm_envelope_open(arena, data, &keys, &e, &why);
+
+    /* what has no memory may bring nonsense */
+
+    if (rc == MDM_OK
+        && (mdm_envelope_object(&e, &object, &padded) != MDM_OK || !padded))
+    {
+        rc = MDM_ERROR;
+    }
+
+    if (rc == MDM_OK) {
+        alloc_str(&object);
+    }
+
+    mdm_arena_destroy(arena);
+
+    return result(rc);
+}
+
+
+static alloc_rc_e
+op_seal(void *data)
+{
+    mdm_int_t     rc;
+    mdm_str_t     der;
+    mdm_arena_t  *arena;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    /* its key is padded with other octets each time */
+
+    rc = mdm_envelope_seal(arena, data, leaf.cert, NID_aes_128_cbc, NULL,
+                           &der);
+
+    if (rc == MDM_OK) {
+        alloc_bytes(&der.len, sizeof(der.len));
+    }
+
+    mdm_arena_destroy(arena);
+
+    return result(rc);
+}
+
+
+static alloc_rc_e
+op_message(void *data)
+{
+    int64_t             when;
+    mdm_int_t           rc;
+    mdm_str_t           value;
+    const char         *why;
+    mdm_arena_t        *arena;
+    mdm_cms_message_t   message;
+
+    static const mdm_cms_options_t  options = { 1, NULL, NULL, 1 };
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    rc = mdm_cms_read(arena, data, &options, PKI_NOW, &message, &why);
+
+    if (rc == MDM_OK) {
+        alloc_str(&message.content);
+        rc = mdm_cms_attribute(&message, "1.2.840.113549.1.9.4", &value);
+    }
+
+    if (rc == MDM_OK) {
+        alloc_str(&value);
+        rc = mdm_cms_signing_time(&message, &when);
+    }
+
+    mdm_arena_destroy(arena);
+
+    return result(rc);
+}
+
+
+static void
+test_envelope(void **state)
+{
+    mdm_str_t     object, der;
+    mdm_arena_t  *arena;
+
+    (void) state;
+
+    object.data = (u_char *) "\x30\x03\x02\x01\x01";
+    object.len = 5;
+
+    arena = mdm_arena_create(4096);
+    assert_int_equal(mdm_envelope_seal(arena, &object, leaf.cert,
+                                       NID_aes_128_cbc, NULL, &der),
+                     MDM_OK);
+
+    alloc_each("envelope opened", ALLOC_OK, op_envelope, &der);
+    alloc_each("envelope sealed", ALLOC_OK, op_seal, &object);
+
+    der.len--;
+    alloc_each("envelope cut", ALLOC_REFUSED, op_envelope, &der);
+
+    mdm_arena_destroy(arena);
+}
+
+
+static void
+test_message(void **state)
+{
+    BIO              *bio;
+    int               len;
+    mdm_str_t         der;
+    CMS_ContentInfo  *cms;
+
+    (void) state;
+
+    bio = BIO_new_mem_buf("content", 7);
+    cms = CMS_sign(leaf.cert, leaf.key, NULL, bio, CMS_BINARY);
+    assert_non_null(cms);
+
+    der.data = NULL;
+    len = i2d_CMS_ContentInfo(cms, &der.data);
+    assert_true(len > 0);
+    der.len = (size_t) len;
+
+    CMS_ContentInfo_free(cms);
+    BIO_free(bio);
+
+    alloc_each("message", ALLOC_OK, op_message, &der);
+
+    der.data[der.len - 1] ^= 1;
+    alloc_each("message, another signature", ALLOC_REFUSED, op_message, &der);
+
+    OPENSSL_free(der.data);
+}
+
+
 static void
 test_issue(void **state)
 {
@@ -239,7 +400,12 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_issue),
-        cmocka_unit_test(test_request)
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_message),
+
+        /* the last one: OpenSSL's blinding of the key is broken afterwards */
+
+        cmocka_unit_test(test_envelope)
     };
 
     alloc_init();
