@@ -88,6 +88,8 @@ mdm_ca_request_parsed(mdm_arena_t *arena, X509_REQ *req, mdm_uint_t minimum,
         return MDM_ERROR;
     }
 
+    request->verified = 1;
+
     rc = mdm_ca_request_verify(req, key, why);
     if (rc != MDM_OK) {
         return rc;

@@ -35,6 +35,8 @@ typedef struct {
                                               as SubjectPublicKeyInfo, one for
                                               all ways to encode it */
     mdm_str_t                 challenge;   /* empty: there is none */
+    mdm_uint_t                verified;    /* 1: its signature was looked at,
+                                              whatever came of it */
     mdm_uint_t                ignored;     /* 1: it has a subject or asks for
                                               extensions, which is ignored */
 } mdm_ca_request_t;
