@@ -49,6 +49,10 @@ static void ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
+static void ngx_mdm_handler_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_mdm_loc_conf_t *mlcf);
+static char *ngx_mdm_merge_enroll(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf);
 static char *ngx_mdm_merge_store(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static char *ngx_mdm_merge_threads(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
@@ -154,6 +158,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
      */
 
     ngx_mdm_identity_create_conf(&conf->identity);
+    ngx_mdm_enroll_create_conf(&conf->enroll);
 
     conf->threads = NGX_CONF_UNSET_PTR;
     conf->tenant = NGX_CONF_UNSET_PTR;
@@ -198,6 +203,11 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_mdm_merge_settings(prev, conf);
 
+    rv = ngx_mdm_merge_enroll(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
     rv = ngx_mdm_merge_store(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
@@ -224,7 +234,8 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->store != NULL) {
         conf->settings.store = &conf->store->core;
-        conf->store->used |= conf->checkin || conf->connect || conf->api;
+        conf->store->used |= conf->checkin || conf->connect || conf->api
+                             || conf->enroll.ca != NULL;
     }
 
     return NGX_CONF_OK;
@@ -379,6 +390,40 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
 }
 
 
+/* "mdm_scep" is of its location, too, and of the blocks in it */
+
+static char *
+ngx_mdm_merge_enroll(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf)
+{
+    char                      *rv;
+    ngx_uint_t                 same;
+    ngx_mdm_main_conf_t       *mmcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    same = clcf->noname
+           && (clcf->handler == NULL || clcf->handler == ngx_mdm_handler);
+
+    rv = ngx_mdm_enroll_merge_conf(cf, &mmcf->cas, &prev->enroll,
+                                   &conf->enroll, same);
+
+    if (rv != NGX_CONF_OK || conf->enroll.ca == NULL) {
+        return rv;
+    }
+
+    conf->settings.scep = &conf->enroll.scep;
+
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = ngx_mdm_handler;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* the store that is named, or the outer one's, or the first of all */
 
 static char *
@@ -490,9 +535,8 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_mdm_loc_conf_t *mlcf = conf;
 
-    char                      *rv;
-    ngx_flag_t                *flag;
-    ngx_http_core_loc_conf_t  *clcf;
+    char        *rv;
+    ngx_flag_t  *flag;
 
     rv = ngx_conf_set_flag_slot(cf, cmd, conf);
     if (rv != NGX_CONF_OK) {
@@ -502,21 +546,48 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     flag = (ngx_flag_t *) ((char *) conf + cmd->offset);
 
     if (*flag) {
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-        if (clcf->handler != NULL && clcf->handler != ngx_mdm_handler) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" takes the place of another handler of "
-                               "the location, such as \"proxy_pass\", which "
-                               "has no effect", &cmd->name);
-        }
-
-        clcf->handler = ngx_mdm_handler;
-
-        ngx_mdm_place_set(cf, &mlcf->handler);
+        ngx_mdm_handler_set(cf, cmd, mlcf);
     }
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_mdm_handler_scep(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    char  *rv;
+
+    rv = ngx_mdm_scep(cf, cmd, conf);
+
+    if (rv == NGX_CONF_OK && mlcf->enroll.name.len != 0) {
+        ngx_mdm_handler_set(cf, cmd, mlcf);
+    }
+
+    return rv;
+}
+
+
+static void
+ngx_mdm_handler_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_mdm_loc_conf_t *mlcf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler != NULL && clcf->handler != ngx_mdm_handler) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"%V\" takes the place of another handler of "
+                           "the location, such as \"proxy_pass\", which "
+                           "has no effect", &cmd->name);
+    }
+
+    clcf->handler = ngx_mdm_handler;
+
+    ngx_mdm_place_set(cf, &mlcf->handler);
 }
 
 

@@ -41,7 +41,7 @@ char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
 /* 1 if the location does anything of ours */
 #define ngx_mdm_active(conf)                                                  \
     ((conf)->checkin || (conf)->connect || (conf)->api || (conf)->auth        \
-     || (conf)->auth_request)
+     || (conf)->auth_request || (conf)->enroll.ca != NULL)
 
 /* the directive that makes it do so */
 #define ngx_mdm_active_place(conf)                                            \
@@ -52,6 +52,9 @@ char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
 
 /* mdm_checkin, … mdm_auth_request: a flag that makes a content handler */
 char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* mdm_scep: the name of a CA, that makes a content handler */
+char *ngx_mdm_handler_scep(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* mdm_auth: a flag */
 char *ngx_mdm_auth_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

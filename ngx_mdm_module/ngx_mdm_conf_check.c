@@ -52,6 +52,25 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (conf->enroll.ca != NULL
+        && (conf->checkin || conf->connect || conf->api
+            || conf->auth_request))
+    {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->handler,
+                          "\"mdm_scep\" cannot be in one location with "
+                          "\"mdm_checkin\", \"mdm_connect\", \"mdm_api\" "
+                          "or \"mdm_auth_request\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->enroll.ca != NULL
+        && ngx_mdm_enroll_check_conf(cf, &conf->enroll,
+                                     (ngx_uint_t) conf->auth)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->auth_request
         && (conf->checkin || conf->connect || conf->api || conf->auth))
     {

@@ -141,6 +141,27 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, connect),
       NULL },
 
+    { ngx_string("mdm_scep"),
+      NGX_MDM_HANDLER_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_handler_scep,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, enroll),
+      NULL },
+
+    { ngx_string("mdm_scep_legacy"),
+      NGX_MDM_ANY_CONF|NGX_CONF_1MORE,
+      ngx_mdm_scep_legacy,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, enroll),
+      NULL },
+
+    { ngx_string("mdm_scep_challenge"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE12,
+      ngx_mdm_scep_challenge,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, enroll),
+      NULL },
+
     { ngx_string("mdm_api"),
       NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
       ngx_mdm_handler_flag,

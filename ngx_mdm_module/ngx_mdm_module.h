@@ -14,6 +14,7 @@
 
 #include "mdm_exchange.h"
 #include "ngx_mdm.h"
+#include "ngx_mdm_enroll.h"
 #include "ngx_mdm_identity.h"
 #include "ngx_mdm_place.h"
 #include "ngx_mdm_redis.h"
@@ -40,10 +41,11 @@ typedef struct {
     ngx_flag_t                auth;
     ngx_flag_t                auth_request;
     ngx_mdm_place_t           handler;     /* of that of mdm_checkin,
-                                              mdm_connect, mdm_api and
-                                              mdm_auth_request which is on; the
-                                              last one */
+                                              mdm_connect, mdm_api, mdm_scep
+                                              and mdm_auth_request which is
+                                              on; the last one */
     ngx_mdm_place_t           auth_place;
+    ngx_mdm_enroll_conf_t     enroll;      /* mdm_scep… */
     ngx_uint_t                unprefixed;  /* the location's name is no prefix
                                               of the path */
 

@@ -23,6 +23,8 @@ static void ngx_mdm_request_body(ngx_mdm_ctx_t *ctx, ngx_int_t rc);
 static void ngx_mdm_request_done(ngx_mdm_ctx_t *ctx);
 static ngx_int_t ngx_mdm_start(ngx_http_request_t *r, ngx_mdm_ctx_t *ctx);
 static ngx_int_t ngx_mdm_find(ngx_mdm_ctx_t *ctx);
+static void ngx_mdm_scep_request(ngx_mdm_ctx_t *ctx,
+    ngx_mdm_loc_conf_t *mlcf);
 static void ngx_mdm_request_line(ngx_http_request_t *r,
     ngx_mdm_loc_conf_t *mlcf, mdm_exchange_t *x);
 static void ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
@@ -44,7 +46,9 @@ ngx_mdm_handler(ngx_http_request_t *r)
         return ngx_mdm_access_request(r);
     }
 
-    if (!mlcf->checkin && !mlcf->connect && !mlcf->api) {
+    if (!mlcf->checkin && !mlcf->connect && !mlcf->api
+        && mlcf->enroll.ca == NULL)
+    {
 
         /* all is off in an "if" block, where the handler stays */
 
@@ -123,6 +127,7 @@ ngx_mdm_refuse_first(ngx_http_request_t *r)
     mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
 
     if (mlcf->api
+        || mlcf->enroll.ca != NULL
         || (mlcf->identity.sources & NGX_MDM_CERTIFICATE_SIGNATURE))
     {
         return NGX_DECLINED;
@@ -334,6 +339,9 @@ ngx_mdm_find(ngx_mdm_ctx_t *ctx)
             return NGX_OK;
         }
 
+    } else if (x->kind == MDM_KIND_SCEP) {
+        ngx_mdm_scep_request(ctx, mlcf);
+
     } else if (!ctx->identified && ngx_mdm_identify(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -343,6 +351,32 @@ ngx_mdm_find(ngx_mdm_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* whoever wants a certificate has none yet */
+
+static void
+ngx_mdm_scep_request(ngx_mdm_ctx_t *ctx, ngx_mdm_loc_conf_t *mlcf)
+{
+    mdm_exchange_t  *x;
+
+    x = ctx->exchange;
+
+    x->ca = &mlcf->enroll.ca->core;
+    ngx_mdm_str_copy(&x->query, &ctx->request->args);
+
+    /* the threads that sign are the CA's */
+
+    ctx->round.threads = mlcf->enroll.ca->threads;
+
+    if (!ngx_mdm_ca_serves(mlcf->enroll.ca, (ngx_str_t *) &x->tenant)) {
+        (void) mdm_exchange_refuse(x, NGX_HTTP_FORBIDDEN,
+                                   "mdm ca \"%.*s\" does not serve tenant "
+                                   "\"%.*s\"", mdm_fmt(&x->ca->name),
+                                   mdm_fmt(&x->tenant));
+        ctx->done = 1;
+    }
 }
 
 
@@ -370,6 +404,11 @@ ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
 {
     if (mlcf->api) {
         x->kind = MDM_KIND_API;
+        return;
+    }
+
+    if (mlcf->enroll.ca != NULL) {
+        x->kind = MDM_KIND_SCEP;
         return;
     }
 

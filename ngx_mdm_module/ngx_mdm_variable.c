@@ -49,6 +49,15 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
     { ngx_string("mdm_request_type"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, request_type), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("mdm_scep_operation"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, scep_operation), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_scep_status"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, scep_status), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_ca_serial"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, ca_serial), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("mdm_certificate"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, identity.sha256), NGX_HTTP_VAR_NOCACHEABLE,
       0 },

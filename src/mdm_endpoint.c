@@ -13,6 +13,7 @@
 #include "mdm_endpoint.h"
 #include "mdm_push_job.h"
 #include "mdm_report.h"
+#include "mdm_scep.h"
 
 
 /* arguments in the query, each for a "*" of a call's path */
@@ -29,6 +30,7 @@ typedef struct {
 static mdm_int_t mdm_endpoint_answered(mdm_exchange_t *x);
 static mdm_int_t mdm_endpoint_failed(mdm_exchange_t *x);
 static void mdm_endpoint_device(mdm_exchange_t *x);
+static void mdm_endpoint_enroll(mdm_exchange_t *x);
 static void mdm_endpoint_api(mdm_exchange_t *x);
 static const mdm_endpoint_t *mdm_endpoint_named(mdm_kind_e kind,
     const mdm_str_t *name);
@@ -52,6 +54,7 @@ static const char *const  mdm_endpoint_arg_names[MDM_PARAMS] = {
 
 
 const mdm_endpoint_t *const  mdm_endpoint_tables[] = {
+    mdm_enroll_endpoints,
     mdm_checkin_endpoints,
     mdm_connect_endpoints,
     mdm_api_endpoints,
@@ -101,6 +104,10 @@ mdm_endpoint_find(mdm_exchange_t *x)
     case MDM_KIND_CHECKIN:
     case MDM_KIND_CONNECT:
         mdm_endpoint_device(x);
+        break;
+
+    case MDM_KIND_SCEP:
+        mdm_endpoint_enroll(x);
         break;
 
     default: /* MDM_KIND_AUTH */
@@ -210,6 +217,33 @@ mdm_endpoint_device(mdm_exchange_t *x)
  * of them.  Arguments that a call does not take are refused: a call that says
  * whom it means must not mean somebody else, or all.
  */
+
+static void
+mdm_endpoint_enroll(mdm_exchange_t *x)
+{
+    const mdm_endpoint_t  *ep;
+
+    static const mdm_str_t  name = mdm_string("SCEP");
+
+    ep = mdm_endpoint_named(x->kind, &name);
+
+    if (ep == NULL) {
+        x->step = mdm_endpoint_failed;
+        return;
+    }
+
+    if ((ep->methods & x->method) == 0) {
+        (void) mdm_exchange_refuse(x, 405, "the method is not allowed here");
+        mdm_endpoint_allow(x, ep->methods);
+        x->step = mdm_endpoint_answered;
+        return;
+    }
+
+    x->endpoint = ep;
+    x->message = ep->name;
+    x->step = ep->step;
+}
+
 
 static void
 mdm_endpoint_api(mdm_exchange_t *x)

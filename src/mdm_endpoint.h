@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * All tables of endpoints: check-in messages, connect, the access check, the
- * API, jobs.
+ * All tables of endpoints: check-in messages, connect, the access check, SCEP,
+ * the API, jobs.
  */
 
 

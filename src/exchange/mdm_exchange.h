@@ -257,6 +257,8 @@ typedef struct {
     mdm_uint_t                npush_files;
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
+    const struct mdm_scep_s  *scep;            /* NULL: the location has
+                                                  none */
 } mdm_settings_t;
 
 
@@ -283,6 +285,7 @@ typedef enum {
     MDM_KIND_CONNECT,
     MDM_KIND_API,
     MDM_KIND_AUTH,               /* mdm_auth: the certificate only */
+    MDM_KIND_SCEP,               /* whoever wants a certificate */
     MDM_KIND_JOB                 /* no request: work in the background */
 } mdm_kind_e;
 
@@ -371,6 +374,7 @@ struct mdm_exchange_s {
     mdm_str_t                 param[MDM_PARAMS];   /* what "*" stands for in
                                               it, in that order, still
                                               encoded; set with the endpoint */
+    const struct mdm_ca_s    *ca;          /* of the location, or NULL */
     mdm_str_t                 query;       /* behind "?", still encoded */
     mdm_str_t                 content_type;
     mdm_str_t                 body;
@@ -457,6 +461,10 @@ struct mdm_exchange_s {
     mdm_str_t                 mdm_status;  /* Idle, Acknowledged … */
     mdm_str_t                 command_uuid;
     mdm_str_t                 request_type;
+    mdm_str_t                 scep_operation;
+    mdm_str_t                 scep_status; /* of PKIOperation: success, or the
+                                              name of a failure */
+    mdm_str_t                 ca_serial;   /* of what was issued, hex */
     mdm_log_t                *log;
     mdm_log_t               **last_log;
 };

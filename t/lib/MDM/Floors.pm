@@ -36,7 +36,7 @@ my @rooms = (
     # is what the error log is told of a request, "tenant" whom it is for,
     # "origin" and "filter" what web pages may do and which headers go out.
     [ qw(ngx_mdm_module.h ngx_mdm_access ngx_mdm_api ngx_mdm_body
-         ngx_mdm_exchange ngx_mdm_filter ngx_mdm_identity ngx_mdm_log
+         ngx_mdm_enroll ngx_mdm_exchange ngx_mdm_filter ngx_mdm_identity ngx_mdm_log
          ngx_mdm_origin ngx_mdm_request ngx_mdm_response ngx_mdm_tenant
          ngx_mdm_variable) ],
 

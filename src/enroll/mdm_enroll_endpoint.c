@@ -1,0 +1,17 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The endpoints of this folder: SCEP.
+ */
+
+
+#include "mdm_scep.h"
+
+
+const mdm_endpoint_t  mdm_enroll_endpoints[] = {
+
+    { MDM_KIND_SCEP, MDM_GET|MDM_POST, mdm_string("SCEP"), mdm_scep, 0, 0 },
+
+    mdm_endpoint_null
+};

@@ -1,0 +1,307 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_mdm_module authors
+#
+# SCEP: the configuration of a server, GetCACaps and GetCACert, and enrolment
+# by clients that were written by others.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use MIME::Base64;
+use Test::More;
+
+use MDM;
+use MDM::CA;
+use MDM::Conf;
+use MDM::Util qw(read_file spawn wait_exit write_file);
+
+
+my $pki = MDM->new(redis => 0, redis_socket => '/nonexistent.sock');
+my $dir = $pki->dir;
+
+my $rsa = MDM::CA->new($dir, 'rsa');
+my $ec = MDM::CA->new($dir, 'ec', key => 'ec:P-256');
+my $sub = MDM::CA->new($dir, 'root')->sub_ca('middle')
+              ->sub_ca('lowest', key => 'ec:P-384');
+
+my %ra = (ec => $ec->ra('ra'), sub => $sub->ra('ra'));
+
+my $secret = write_file("$dir/secret", "s3cret\n");
+
+chmod 0600, $secret;
+
+sub block {
+    my ($name, $ca, $ra, $more) = @_;
+
+    return "mdm_ca $name { certificate $ca->{chain};"
+           . " certificate_key $ca->{key}; @{[ $more // '' ]}"
+           . ($ra ? " ra_certificate $ra->{cert};"
+                    . " ra_certificate_key $ra->{key};" : '') . ' }';
+}
+
+my $cas = block('rsa', $rsa) . block('ec', $ec, $ra{ec})
+          . block('sub', $sub, $ra{sub}) . block('bare', $ec)
+          . block('other', $rsa, undef, 'tenant other;');
+
+my $headers = 'large_client_header_buffers 4 16k;';
+
+
+# nginx -t
+
+{
+    my $conf = MDM::Conf->new($pki);
+
+    my $try = sub {
+        return (http => $cas, server => $_[1] // $headers,
+                locations => "location /scep { $_[0] }");
+    };
+
+    my $refused = sub {
+        my ($text, $why) = @_;
+
+        $conf->refused({ $try->($text) }, $text, $why);
+    };
+
+    unlike($conf->ok('a SCEP server', $try->('mdm_scep rsa;')), qr/\[warn\]/,
+           'nothing is warned of');
+    $conf->ok('one with an RA', $try->('mdm_scep ec;'));
+    $conf->ok('off', $try->('mdm_scep off;'));
+    $conf->ok('an if', $try->('if ($arg_x) { mdm_scep rsa; }'));
+    $conf->ok('a limit_except',
+              $try->('mdm_scep rsa; limit_except GET { deny all; }'));
+    $conf->ok('all of it', $try->("mdm_scep rsa; mdm_scep_legacy sha1 des3 des;"
+                                  . " mdm_scep_challenge static $secret;"));
+    $conf->ok("none, with $_", $try->("mdm_scep rsa; mdm_scep_challenge none; $_"))
+        for 'allow 10.0.0.0/8; deny all;', 'deny ::1;',
+            "auth_basic a; auth_basic_user_file $secret;";
+
+    like($conf->ok('short headers', $try->('mdm_scep rsa;', '')),
+         qr/\[warn\] .*"large_client_header_buffers" has buffers of 8192/,
+         'they are warned of');
+
+    $refused->('mdm_scep nosuch;', 'mdm ca "nosuch" is not defined in'
+                                   . ' \S+nginx.conf:\d+');
+    $refused->('mdm_scep bare;', 'needs an "ra_certificate" of mdm ca "bare"');
+    $refused->('mdm_scep "";', 'has no name of a CA');
+    $refused->('mdm_scep rsa; mdm_scep rsa;', 'is duplicate');
+    $refused->("mdm_scep rsa; $_ on;", '"mdm_scep" cannot be in one location')
+        for qw(mdm_checkin mdm_connect mdm_api mdm_auth_request);
+    $refused->('mdm_scep rsa; mdm_scep_challenge none;',
+               'gives a certificate to everybody: location "/scep" has no');
+    $refused->("mdm_scep rsa; mdm_scep_challenge $_->[0];", $_->[1])
+        for [ 'twice', 'must be "once", "none" or "static FILE"' ],
+            [ 'static', 'must be "once", "none" or "static FILE"' ],
+            [ 'none x', 'must be "once", "none" or "static FILE"' ],
+            [ 'static /nonexistent', 'open\(\) "/nonexistent" failed' ],
+            [ 'static ' . write_file("$dir/empty", "\n"),
+              'must have 1 to 1024 bytes' ],
+            [ 'static ' . write_file("$dir/lengthy", 'x' x 1025),
+              'must have 1 to 1024 bytes' ];
+    $refused->("mdm_scep rsa; mdm_scep_legacy $_->[0];", $_->[1])
+        for [ 'md5', 'must be "sha1", "des3", "des" or "off"' ],
+            [ 'off sha1', 'has "off" beside others' ];
+}
+
+
+my $t = MDM->new(http => $cas, locations => <<"END", server => $headers)->start;
+        mdm_scep_challenge static $secret;
+        location /rsa { mdm_scep rsa; }
+        location /ec { mdm_scep ec; }
+        location /sub { mdm_scep sub; mdm_scep_legacy sha1 des3 des; }
+        location /strict { mdm_scep rsa; mdm_scep_legacy off; }
+        location /once { mdm_scep ec; mdm_scep_challenge once; }
+        location /other { mdm_scep other; }
+        location /old { mdm_scep rsa; mdm_scep_legacy sha1 des3 des; }
+        location /oldra { mdm_scep ec; mdm_scep_legacy sha1 des3 des; }
+        location /none {
+            mdm_scep rsa;
+            mdm_scep_challenge none;
+            allow 127.0.0.1;
+            deny all;
+        }
+END
+
+my $http = $t->client(plain => 1);
+
+sub logged { return ok($t->wait_log(qr/\Q$_[0]\E/), "logged: $_[0]") }
+
+sub get { return $http->request('GET', $_[0]) }
+
+sub der { my ($pem) = read_file($_[0]) =~ /-----BEGIN[^\n]+\n(.*?)-----END/s;
+          return decode_base64($pem) }
+
+
+# GetCACaps: whole lines
+
+{
+    my $r = get('/rsa?operation=GetCACaps');
+
+    is($r->status, 200, 'GetCACaps');
+    is($r->header('Content-Type'), 'text/plain', 'its type');
+    is($r->body, "AES\nDES3\nPOSTPKIOperation\nRenewal\nSCEPStandard\nSHA-1\n"
+                 . "SHA-256\nSHA-512\n", 'what is offered');
+    is(get('/strict?operation=GetCACaps')->body,
+       "AES\nPOSTPKIOperation\nRenewal\nSCEPStandard\nSHA-256\nSHA-512\n",
+       'without what is legacy');
+}
+
+
+# GetCACert: the second type only where there is an RA
+
+{
+    my $r = get('/rsa?operation=GetCACert&message=nothing');
+
+    is($r->status, 200, 'GetCACert');
+    is($r->header('Content-Type'), 'application/x-x509-ca-cert', 'its type');
+    is($r->body, der($rsa->{cert}), 'the CA itself');
+
+    for (qw(ec sub)) {
+        $r = get("/$_?operation=GetCACert");
+        is($r->header('Content-Type'), 'application/x-x509-ca-ra-cert',
+           "with an RA: $_");
+
+        my $file = write_file("$dir/certs.p7", $r->body);
+        my $said = run('openssl', 'pkcs7', '-inform', 'DER', '-in', $file,
+                       '-print_certs', '-noout');
+
+        is_deeply([ $said =~ /subject=CN = (\w+)/g ],
+                  $_ eq 'ec' ? [ qw(ra ec) ] : [ qw(ra lowest middle root) ],
+                  'the RA, the CA, and all up to the root');
+    }
+}
+
+
+# what is nothing
+
+is(get('/rsa')->status, 400, 'no operation');
+is(get('/rsa?operation=GetNextCACert')->status, 400, 'another operation');
+is(get('/rsa?operation=PKIOperation')->status, 400, 'no message');
+is(get('/rsa?operation=PKIOperation&message=AAAA')->status, 400, 'no CMS');
+is($http->request('POST', '/rsa?operation=PKIOperation', body => 'x')->status,
+   400, 'no CMS in a body');
+is($http->request('POST', '/rsa?operation=PKIOperation',
+                  body => 'x' x 1_100_000)->status, 400, 'a large one');
+
+{
+    my $r = $http->request('PUT', '/rsa?operation=GetCACaps', body => 'x');
+
+    is($r->status, 405, 'another method');
+    is($r->header('Allow'), 'GET, POST', 'those that there are');
+}
+
+is(get('/other?operation=GetCACaps')->status, 403,
+   'a tenant that the CA does not serve');
+logged('mdm ca "other" does not serve tenant "default"');
+
+
+# clients of others
+
+sub run {
+    my (@argv) = @_;
+
+    my $out = "$dir/run.log";
+    my $rc = wait_exit(spawn({ out => $out }, @argv), 60);
+    my $said = read_file($out);
+
+    $said .= "exit $rc" if !defined $rc || $rc != 0;
+
+    return $said;
+}
+
+sub there { return grep { -x "$_/$_[0]" } split /:/, $ENV{PATH} }
+
+# that the certificate is of this CA, and of no subject of the client's own
+
+sub issued {
+    my ($what, $file, $ca) = @_;
+
+    my @form = read_file($file) =~ /^-----BEGIN/ ? () : (-inform => 'DER');
+    my $pem = "$file.pem";
+
+    run('openssl', 'x509', @form, '-in', $file, '-out', $pem);
+
+    like(run('openssl', 'verify', '-CAfile', $ca->{chain}, '-purpose',
+             'sslclient', $pem), qr/: OK/, "$what: a certificate of the CA");
+    like(run('openssl', 'x509', '-in', $pem, '-noout', '-subject'),
+         qr/^subject=CN = [0-9a-f]{32}$/m, "$what: the subject is ours");
+
+    return;
+}
+
+SKIP: {
+    skip('scepclient is not installed', 1) if !there('scepclient');
+
+    # DES and SHA-1, whatever is offered; an RSA key for the CA
+
+    for (qw(old none)) {
+        my $cert = "$dir/sc-$_.pem";
+
+        my $said = run('scepclient', '-server-url',
+                       'http://127.0.0.1:' . $t->plain_port . "/$_",
+                       '-private-key', "$dir/sc-$_.key", '-certificate', $cert,
+                       '-challenge', 's3cret', '-debug');
+
+        if ($_ eq 'none') {
+            ok(! -e $cert, 'scepclient, where DES is not accepted');
+            logged('mdm scep: badAlg: cipher of the envelope is not accepted');
+            next;
+        }
+
+        ok(-s $cert, 'scepclient') or diag($said);
+        issued('scepclient', $cert, $rsa) if -s $cert;
+    }
+}
+
+SKIP: {
+    skip('pki of strongSwan is not installed', 1)
+        if !there('pki') || run('pki', '--help') !~ /--scep /;
+
+    for (['rsa', $rsa, $rsa], ['ec', $ec, $ra{ec}], ['sub', $sub, $ra{sub}],
+         ['once', $ec, $ra{ec}])
+    {
+        my ($name, $ca, $to) = @$_;
+        my $key = "$dir/pki-$name.key";
+        my $cert = "$dir/pki-$name.der";
+        my $url = 'http://127.0.0.1:' . $t->plain_port . "/$name";
+
+        run('openssl', 'genrsa', '-traditional', '-out', $key, 2048);
+
+        my $pki = sub {
+            return run('sh', '-c', 'out=$1; shift; exec "$@" > "$out"', 'sh',
+                       $cert, 'pki', '--scep', '--url', $url, '--in', $key,
+                       '--dn', 'CN=client', '--cacert-enc', $to->{cert},
+                       '--cacert-sig', $to->{cert}, '--cacert', $ca->{cert},
+                       @_);
+        };
+
+        # 5.9.8 takes AES and SHA-256 for missing where they are offered
+
+        my @try = ('--cipher', 'aes', '--digest', 'sha256');
+        my $said = $pki->(@try, '--password', 's3cret');
+
+        if ($said =~ /not supported by CA/) {
+            @try = ('--cipher', 'des3', '--digest', 'sha1');
+            $said = $pki->(@try, '--password', 's3cret');
+        }
+
+        if ($name eq 'once') {
+            ok(!-s $cert, 'pki --scep, a challenge that nobody knows');
+            next;
+        }
+
+        ok(-s $cert, "pki --scep, $name, @try") or diag($said);
+        issued("pki --scep, $name", $cert, $ca) if -s $cert;
+
+        $pki->(@try, '--password', 'wrong');
+        ok(!-s $cert, 'but not with a wrong challenge');
+    }
+
+    logged('badRequest: the challenge is wrong, transaction "');
+    logged('badRequest: the challenge is not known, transaction "');
+}
+
+unlike($t->log, qr/s3cret/, 'challenges are not logged');
+
+finish;
