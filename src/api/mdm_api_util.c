@@ -227,67 +227,18 @@ mdm_api_body_load(mdm_exchange_t *x, json_t **root)
 mdm_int_t
 mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
-    size_t  i;
-
-    if (mdm_base64(arena, dst, src) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    while (dst->len != 0 && dst->data[dst->len - 1] == '=') {
-        dst->len--;
-    }
-
-    for (i = 0; i < dst->len; i++) {
-
-        if (dst->data[i] == '+') {
-            dst->data[i] = '-';
-
-        } else if (dst->data[i] == '/') {
-            dst->data[i] = '_';
-        }
-    }
-
-    return MDM_OK;
+    return mdm_base64url_encode(arena, dst, src);
 }
 
 
 mdm_int_t
 mdm_api_cursor_read(mdm_exchange_t *x, mdm_str_t *dst, const mdm_str_t *src)
 {
-    size_t      i;
-    mdm_int_t   rc;
-    mdm_str_t   s;
+    mdm_int_t  rc;
 
-    s.len = (src->len + 3) / 4 * 4;
+    rc = mdm_base64url_decode(x->arena, dst, src);
 
-    s.data = mdm_arena_alloc(x->arena, s.len);
-    if (s.data == NULL) {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < s.len; i++) {
-
-        if (i >= src->len) {
-            s.data[i] = '=';
-
-        } else if (src->data[i] == '-') {
-            s.data[i] = '+';
-
-        } else if (src->data[i] == '_') {
-            s.data[i] = '/';
-
-        } else {
-            s.data[i] = src->data[i];
-        }
-    }
-
-    rc = mdm_unbase64(x->arena, dst, &s);
-
-    if (rc == MDM_DECLINED) {
-        return mdm_api_cursor_refuse(x);
-    }
-
-    return rc;
+    return (rc == MDM_DECLINED) ? mdm_api_cursor_refuse(x) : rc;
 }
 
 

@@ -344,6 +344,94 @@ mdm_plain(u_char c, const char *keep)
 
 
 mdm_int_t
+mdm_base64url_encode(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    size_t  i;
+
+    if (mdm_base64(arena, dst, src) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    while (dst->len != 0 && dst->data[dst->len - 1] == '=') {
+        dst->len--;
+    }
+
+    for (i = 0; i < dst->len; i++) {
+
+        if (dst->data[i] == '+') {
+            dst->data[i] = '-';
+
+        } else if (dst->data[i] == '/') {
+            dst->data[i] = '_';
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_base64url_decode(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
+{
+    u_char    c, *p;
+    size_t    i, n;
+    uint32_t  v, bits, left;
+
+    p = mdm_arena_alloc(arena, src->len / 4 * 3 + 3);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    bits = 0;
+    left = 0;
+    n = 0;
+
+    for (i = 0; i < src->len; i++) {
+        c = src->data[i];
+
+        if (c >= 'A' && c <= 'Z') {
+            v = c - 'A';
+
+        } else if (c >= 'a' && c <= 'z') {
+            v = c - 'a' + 26u;
+
+        } else if (c >= '0' && c <= '9') {
+            v = c - '0' + 52u;
+
+        } else if (c == '-') {
+            v = 62;
+
+        } else if (c == '_') {
+            v = 63;
+
+        } else {
+            return MDM_DECLINED;
+        }
+
+        bits = (bits << 6 | v) & 0xfff;
+        left += 6;
+
+        if (left >= 8) {
+            left -= 8;
+            p[n++] = (u_char) (bits >> left);
+            bits &= (1u << left) - 1;
+        }
+    }
+
+    /* a digit that ends no byte, or says more than the bytes do */
+
+    if (left == 6 || bits != 0) {
+        return MDM_DECLINED;
+    }
+
+    dst->data = p;
+    dst->len = n;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
 mdm_escape(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src,
     const char *keep)
 {

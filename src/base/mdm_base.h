@@ -212,6 +212,20 @@ mdm_int_t mdm_base64(mdm_arena_t *arena, mdm_str_t *dst,
 mdm_int_t mdm_unbase64(mdm_arena_t *arena, mdm_str_t *dst,
     const mdm_str_t *src);
 
+/* base64 that is fit for a URL, without padding (RFC 4648, section 5) */
+
+/* MDM_OK or MDM_ERROR */
+mdm_int_t mdm_base64url_encode(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *src);
+
+/*
+ * The reverse, of what has exactly one form: neither padding nor white space,
+ * and no bits behind the last byte.  MDM_OK; MDM_DECLINED: it is none;
+ * MDM_ERROR.
+ */
+mdm_int_t mdm_base64url_decode(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *src);
+
 /*
  * Percent-encodes every byte but A-Z a-z 0-9 - . _ ~ @ + and those in the C
  * string "keep".  Used for ids in Redis keys, so a brace, colon or control
