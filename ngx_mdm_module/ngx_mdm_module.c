@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "mdm_plist.h"
+#include "mdm_challenge.h"
 #include "ngx_mdm_apns.h"
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
@@ -72,6 +73,16 @@ static ngx_conf_num_bounds_t  ngx_mdm_status_reports = {
 
 static ngx_conf_num_bounds_t  ngx_mdm_status_errors = {
     ngx_conf_check_num_bounds, 0, 10000
+};
+
+
+static ngx_conf_num_bounds_t  ngx_mdm_challenge_ttl = {
+    ngx_conf_check_num_bounds, 1, MDM_CHALLENGE_TTL_MAX
+};
+
+
+static ngx_conf_num_bounds_t  ngx_mdm_challenge_limit = {
+    ngx_conf_check_num_bounds, 1, 1000000
 };
 
 
@@ -266,6 +277,20 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, settings.result_bytes),
       NULL },
+
+    { ngx_string("mdm_challenge_ttl"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_conf_sec,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.challenge_ttl),
+      &ngx_mdm_challenge_ttl },
+
+    { ngx_string("mdm_challenge_limit"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.challenge_limit),
+      &ngx_mdm_challenge_limit },
 
     { ngx_string("mdm_event_limit"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,

@@ -116,6 +116,12 @@ sub tour {
     $step->('clear', $t->api(DELETE => "/v1/queue/$id"), 204);
     $step->('query', $t->api(POST => '/v1/enrollments/query', body => '{}'));
 
+    my $challenge = $step->('challenge', $t->api(POST => '/v1/challenge'));
+
+    $step->('challenges', $t->api(GET => '/v1/challenges'));
+    $step->('its end', $t->api(DELETE => '/v1/challenges/'
+        . (eval { $challenge->json->{challenge_id} } // 'none')), 204);
+
     push @bad, tour_of_declarations($id, $d, $step, $patience);
 
     # a queue that is too long to be emptied at once

@@ -101,6 +101,18 @@ call(200, GET => 'pushcerts');
 call(501, POST => 'escrowkeyunlock');
 
 {
+    my $id = call(200, POST => 'challenge', { udid => 'DEV-1', serial => 'S',
+        person => 'anna', purpose => 'device', uses => 2, ttl => '1h' })
+        ->json->{challenge_id};
+
+    call(200, POST => 'challenge');
+    call(400, POST => 'challenge', { uses => 0 });
+    call(200, GET => 'challenges?limit=1');
+    call(204, DELETE => "challenges/$id");
+    call(404, DELETE => "challenges/$id");
+}
+
+{
     my $topic = 'com.apple.mgmt.External.openapi';
     my $cert = $t->ca->issue(cn => "APSP:$topic", uid => $topic);
     my $pem = $cert->{pem} . read_file($cert->{key});

@@ -32,6 +32,7 @@ typedef enum {
 
 
 static void mdm_walk_arena(mdm_walk_t *w);
+static mdm_uint_t mdm_walk_challenge(const mdm_str_t *key);
 static void mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key);
 static void mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     const char *field, mdm_walk_form_e form);
@@ -164,6 +165,13 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
         return;
     }
 
+    /* bindings of a challenge, or of a certificate */
+
+    if ((len == 0 && mdm_walk_challenge(key)) || mdm_str_is(&rest, ":x")) {
+        mdm_walk_field(w, key, tag, "bind", MDM_WALK_BARE);
+        return;
+    }
+
     if (len < 3 || rest.data[0] != ':' || rest.data[2] != ':') {
         return;
     }
@@ -172,10 +180,13 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
 
     case 'c':
 
-        /* a push certificate, or a command */
+        /* a push certificate, a challenge in the list, or a command */
 
         if (tag > 6 && memcmp(key->data + tag - 6, "/push}", 6) == 0) {
             mdm_walk_field(w, key, tag, "key", MDM_WALK_BARE);
+
+        } else if (tag > 4 && memcmp(key->data + tag - 4, "/ca}", 4) == 0) {
+            mdm_walk_field(w, key, tag, "bind", MDM_WALK_BARE);
 
         } else {
             mdm_walk_field(w, key, tag, "body", MDM_WALK_BARE);
@@ -192,6 +203,21 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
         mdm_walk_field(w, key, tag, "bootstrap", MDM_WALK_BARE);
         break;
     }
+}
+
+
+/* "mdm:{tenant/chal:<sha256>}"; a tenant's name has no slash */
+
+static mdm_uint_t
+mdm_walk_challenge(const mdm_str_t *key)
+{
+    u_char  *slash;
+
+    slash = memchr(key->data, '/', key->len);
+
+    return slash != NULL
+           && (size_t) (key->data + key->len - slash) > 6
+           && memcmp(slash, "/chal:", 6) == 0;
 }
 
 

@@ -63,6 +63,11 @@ mdm_int_t mdm_api_pushcert_get_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_pushcert_delete_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_pushcert_list_step(mdm_exchange_t *x);
 
+/* POST /v1/challenge; GET /v1/challenges; DELETE /v1/challenges/ID */
+mdm_int_t mdm_api_challenge_post_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_challenges_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_challenge_delete_step(mdm_exchange_t *x);
+
 /* /v1/escrowkeyunlock: 501 */
 mdm_int_t mdm_api_later_step(mdm_exchange_t *x);
 

@@ -48,6 +48,10 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
     mdm_api(MDM_GET, "/v1/pushcert", mdm_api_pushcert_get_step),
     mdm_api(MDM_DELETE, "/v1/pushcert", mdm_api_pushcert_delete_step),
     mdm_api(MDM_GET, "/v1/pushcerts", mdm_api_pushcert_list_step),
+    mdm_api(MDM_POST, "/v1/challenge", mdm_api_challenge_post_step),
+    mdm_api(MDM_GET, "/v1/challenges", mdm_api_challenges_step),
+    mdm_api(MDM_DELETE, "/v1/challenges/*", mdm_api_challenge_delete_step),
+
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_later_step),
 
     mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),

@@ -255,6 +255,8 @@ typedef struct {
                                                   not encrypted */
     const mdm_push_file_t    *push_files;
     mdm_uint_t                npush_files;
+    mdm_uint_t                challenge_ttl;   /* seconds */
+    mdm_uint_t                challenge_limit; /* open ones, a tenant */
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
     const struct mdm_scep_s  *scep;            /* NULL: the location has

@@ -25,6 +25,8 @@ struct mdm_rewrite_s {
 };
 
 
+static void mdm_where_bind(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const char *kind);
 static mdm_int_t mdm_exchange_unopened(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_str_t *why);
 static mdm_int_t mdm_exchange_foreign(mdm_exchange_t *x,
@@ -123,6 +125,42 @@ mdm_where_push(mdm_secret_where_t *where, const mdm_str_t *tag,
     mdm_where_command(where, tag, topic);
 
     where->field = "key";
+}
+
+
+static void
+mdm_where_bind(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const char *kind)
+{
+    memset(where, 0, sizeof(mdm_secret_where_t));
+
+    where->tag = *tag;
+    where->kind = kind;
+    where->field = "bind";
+}
+
+
+void
+mdm_where_challenge(mdm_secret_where_t *where, const mdm_str_t *tag)
+{
+    mdm_where_bind(where, tag, "");
+}
+
+
+void
+mdm_where_challenge_listed(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id)
+{
+    mdm_where_bind(where, tag, ":c:");
+
+    where->id = *id;
+}
+
+
+void
+mdm_where_certificate(mdm_secret_where_t *where, const mdm_str_t *tag)
+{
+    mdm_where_bind(where, tag, ":x");
 }
 
 

@@ -48,6 +48,13 @@ void mdm_where_status(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *id, const char *digest, mdm_uint_t compressed);
 void mdm_where_push(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *topic);
+/* bindings of a challenge, "mdm:{tenant/chal:…}"; of one in the list, by its
+   id, "mdm:{tenant/ca}"; of a certificate, "mdm:{tenant/cert:…}" */
+void mdm_where_challenge(mdm_secret_where_t *where, const mdm_str_t *tag);
+void mdm_where_challenge_listed(mdm_secret_where_t *where,
+    const mdm_str_t *tag, const mdm_str_t *id);
+void mdm_where_certificate(mdm_secret_where_t *where, const mdm_str_t *tag);
+
 void mdm_where_event(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *id);
 

@@ -188,6 +188,59 @@ mdm_key_push(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
 
 
 mdm_int_t
+mdm_key_ca(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/ca}", mdm_fmt(tenant));
+}
+
+
+mdm_int_t
+mdm_key_challenge(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
+    const mdm_str_t *sha256)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/chal:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(sha256));
+}
+
+
+mdm_int_t
+mdm_key_spki(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
+    const mdm_str_t *sha256)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/spki:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(sha256));
+}
+
+
+mdm_int_t
+mdm_key_issued(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
+    const mdm_str_t *ca, const mdm_str_t *serial)
+{
+    size_t     i;
+    mdm_str_t  name, number;
+
+    if (mdm_escape(arena, &name, ca, "") != MDM_OK
+        || mdm_str_dup(arena, &number, serial) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < number.len; i++) {
+        if (number.data[i] >= 'A' && number.data[i] <= 'F') {
+            number.data[i] = (u_char) (number.data[i] + ('a' - 'A'));
+        }
+    }
+
+    if (mdm_escape(arena, &number, &number, "") != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(arena, key, "mdm:{%.*s/sn:%.*s:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(&name), mdm_fmt(&number));
+}
+
+
+mdm_int_t
 mdm_key_id(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *id)
 {
     return mdm_escape(arena, dst, id, ":");

@@ -60,6 +60,27 @@ mdm_int_t mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
 mdm_int_t mdm_key_push(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);
 
+/* "mdm:{tenant/ca}", what is known of challenges and certificates that belong
+   to no device; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_ca(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant);
+
+/*
+ * "mdm:{tenant/chal:<sha256>}", a one-time challenge; "mdm:{tenant/spki:
+ * <sha256>}", a public key that was certified.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_key_challenge(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *sha256);
+mdm_int_t mdm_key_spki(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *sha256);
+
+/*
+ * "mdm:{tenant/sn:<ca>:<serial>}": which certificate of a CA has this serial
+ * number, which is in hex.  Letters are lower case.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_key_issued(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *ca, const mdm_str_t *serial);
+
 /*
  * The key form of an enrollment id: percent-encoded but for ":".  Redis
  * holds ids in this form everywhere; the API shows them decoded.

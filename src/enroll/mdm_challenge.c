@@ -1,0 +1,491 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * One-time challenges: made, taken, taken back.
+ */
+
+
+#include <openssl/rand.h>
+
+#include "mdm_certificate.h"
+#include "mdm_challenge.h"
+#include "mdm_json.h"
+#include "mdm_json_write.h"
+#include "mdm_key.h"
+#include "mdm_number.h"
+
+
+enum {
+    MDM_CHALLENGE_BEGIN = 0,
+    MDM_CHALLENGE_ENTERED,
+    MDM_CHALLENGE_MADE,
+    MDM_CHALLENGE_UNLISTED
+};
+
+
+static mdm_int_t mdm_challenge_random(mdm_exchange_t *x,
+    mdm_challenge_new_t *n);
+static mdm_int_t mdm_challenge_list(mdm_exchange_t *x,
+    mdm_challenge_new_t *n);
+static mdm_int_t mdm_challenge_put(mdm_exchange_t *x, mdm_challenge_new_t *n);
+static mdm_int_t mdm_challenge_ask(mdm_exchange_t *x,
+    mdm_challenge_take_t *t);
+static mdm_int_t mdm_challenge_taken(mdm_exchange_t *x,
+    mdm_challenge_take_t *t);
+static mdm_int_t mdm_challenge_find(mdm_exchange_t *x,
+    mdm_challenge_delete_t *d);
+static mdm_int_t mdm_challenge_drop(mdm_exchange_t *x,
+    mdm_challenge_delete_t *d);
+static mdm_int_t mdm_challenge_unlist(mdm_exchange_t *x,
+    mdm_challenge_delete_t *d);
+
+
+static const mdm_str_t  mdm_purposes[MDM_PURPOSES] = {
+    mdm_string("device"), mdm_string("user"), mdm_string("renew"),
+    mdm_string("ota")
+};
+
+
+mdm_str_t
+mdm_purpose_name(mdm_uint_t purpose)
+{
+    return mdm_purposes[purpose];
+}
+
+
+mdm_int_t
+mdm_purpose_read(const mdm_str_t *name, mdm_uint_t *purpose)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < MDM_PURPOSES; i++) {
+
+        if (mdm_str_eq(name, &mdm_purposes[i])) {
+            *purpose = i;
+            return MDM_OK;
+        }
+    }
+
+    return MDM_DECLINED;
+}
+
+
+mdm_int_t
+mdm_challenge_sha256(mdm_arena_t *arena, const mdm_str_t *data,
+    mdm_str_t *hex)
+{
+    u_char  *p, digest[MDM_SHA256];
+
+    p = mdm_arena_alloc(arena, 2 * MDM_SHA256);
+    if (p == NULL) {
+        return MDM_ERROR;
+    }
+
+    hex->data = p;
+    hex->len = 2 * MDM_SHA256;
+
+    return (mdm_certificate_sha256(data, digest, p) == MDM_OK)
+           ? MDM_OK : mdm_arena_failed(arena, "EVP_Digest");
+}
+
+
+mdm_int_t
+mdm_challenge_bind(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_challenge_t *c, mdm_str_t *bind)
+{
+    mdm_json_out_t  j;
+
+    mdm_str_set(bind, "");
+
+    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
+        return MDM_OK;
+    }
+
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_opt_str(&j, "udid", &c->udid);
+    mdm_json_opt_str(&j, "serial", &c->serial);
+    mdm_json_opt_str(&j, "person", &c->person);
+    mdm_json_close(&j, '}');
+
+    return (mdm_json_end(&j, bind) == MDM_OK)
+           ? mdm_exchange_seal(x, x->arena, where, bind, NULL) : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_str_t *bind, mdm_challenge_t *c)
+{
+    json_t        *root, *value;
+    mdm_int_t      rc;
+    mdm_str_t      text, *dst;
+    mdm_uint_t     i;
+    json_error_t   error;
+
+    static const char *const  names[] = { "udid", "serial", "person" };
+
+    mdm_str_null(&c->udid);
+    mdm_str_null(&c->serial);
+    mdm_str_null(&c->person);
+
+    if (bind->len == 0) {
+        return MDM_OK;
+    }
+
+    text = *bind;
+
+    rc = mdm_exchange_open(x, where, &text);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    rc = mdm_json_read(x->arena, &text, 0, &root, &error);
+    if (rc == MDM_ERROR) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < 3; i++) {
+        value = (rc == MDM_OK) ? json_object_get(root, names[i]) : NULL;
+
+        if (value == NULL) {
+            continue;
+        }
+
+        dst = (i == 0) ? &c->udid : (i == 1) ? &c->serial : &c->person;
+
+        text.data = (u_char *) (uintptr_t) json_string_value(value);
+        text.len = json_string_length(value);
+
+        if (text.data == NULL || mdm_str_dup(x->arena, dst, &text) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    /* whoever cannot be read is bound to nobody: that must not open it */
+
+    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
+        return mdm_exchange_refuse(x, 500, "the bindings in %.*s in redis "
+                                   "cannot be read", mdm_fmt(&where->tag));
+    }
+
+    return MDM_OK;
+}
+
+
+/* audited and counted in the list first, then it is good */
+
+mdm_int_t
+mdm_challenge_create(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_CHALLENGE_BEGIN:
+        return mdm_challenge_list(x, x->ctx);
+
+    case MDM_CHALLENGE_ENTERED:
+        return mdm_challenge_put(x, x->ctx);
+
+    default: /* MDM_CHALLENGE_MADE */
+        return mdm_exchange_leave(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_challenge_random(mdm_exchange_t *x, mdm_challenge_new_t *n)
+{
+    size_t     i;
+    u_char     bytes[MDM_CHALLENGE];
+    mdm_str_t  s;
+
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+        return mdm_arena_failed(x->arena, "RAND_bytes");
+    }
+
+    s.data = bytes;
+    s.len = sizeof(bytes);
+
+    if (mdm_base64url_encode(x->arena, &n->value, &s) != MDM_OK
+        || mdm_challenge_sha256(x->arena, &n->value, &n->digest) != MDM_OK
+        || mdm_uuid(x->arena, &n->c.id) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n->c.id.len; i++) {
+        if (n->c.id.data[i] >= 'A' && n->c.id.data[i] <= 'F') {
+            n->c.id.data[i] = (u_char) (n->c.id.data[i] + ('a' - 'A'));
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_challenge_list(mdm_exchange_t *x, mdm_challenge_new_t *n)
+{
+    mdm_str_t           key, *args;
+    mdm_secret_where_t  where;
+
+    if (mdm_challenge_random(x, n) != MDM_OK
+        || mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_ENTERED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_index, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_INDEX_ID] = n->c.id;
+    args[MDM_ARG_CHALLENGE_INDEX_DIGEST] = n->digest;
+    args[MDM_ARG_CHALLENGE_INDEX_PURPOSE] = mdm_purpose_name(n->c.purpose);
+
+    mdm_where_challenge_listed(&where, &key, &n->c.id);
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CHALLENGE_INDEX_USES],
+                     (int64_t) n->uses)
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CHALLENGE_INDEX_TTL], n->ttl)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CHALLENGE_INDEX_MOST],
+                        (int64_t) x->settings->challenge_limit)
+               == MDM_OK
+            && mdm_challenge_bind(x, &where, &n->c,
+                                  &args[MDM_ARG_CHALLENGE_INDEX_BIND])
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_challenge_put(mdm_exchange_t *x, mdm_challenge_new_t *n)
+{
+    int64_t             code;
+    mdm_str_t           key, ends, *args;
+    mdm_secret_where_t  where;
+
+    code = mdm_reply_code(x->calls[0].reply, -1);
+
+    if (code == -2) {
+        n->code = MDM_CHALLENGE_LIMIT;
+        return mdm_exchange_leave(x);
+    }
+
+    ends = mdm_reply_str(x->calls[0].reply, MDM_RET_CHALLENGE_INDEX_ENDS);
+
+    if (code < 0 || mdm_atoi(&ends, &n->ends) != MDM_OK) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    n->code = MDM_CHALLENGE_TAKEN;
+
+    if (mdm_key_challenge(x->arena, &key, &x->tenant, &n->digest) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_MADE) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_put, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_PUT_ID] = n->c.id;
+    args[MDM_ARG_CHALLENGE_PUT_PURPOSE] = mdm_purpose_name(n->c.purpose);
+    args[MDM_ARG_CHALLENGE_PUT_ENDS] = ends;
+
+    mdm_where_challenge(&where, &key);
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CHALLENGE_PUT_USES],
+                     (int64_t) n->uses)
+            == MDM_OK
+            && mdm_challenge_bind(x, &where, &n->c,
+                                  &args[MDM_ARG_CHALLENGE_PUT_BIND])
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_challenge_take(mdm_exchange_t *x)
+{
+    return (x->state == MDM_CHALLENGE_BEGIN) ? mdm_challenge_ask(x, x->ctx)
+                                             : mdm_challenge_taken(x, x->ctx);
+}
+
+
+static mdm_int_t
+mdm_challenge_ask(mdm_exchange_t *x, mdm_challenge_take_t *t)
+{
+    mdm_str_t  digest, *args;
+
+    if (mdm_challenge_sha256(x->arena, &t->value, &digest) != MDM_OK
+        || mdm_key_challenge(x->arena, &t->key, &x->tenant, &digest) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_ENTERED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_take, &t->key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_TAKE_SPKI] = t->spki;
+    args[MDM_ARG_CHALLENGE_TAKE_SN] = t->sn;
+    args[MDM_ARG_CHALLENGE_TAKE_CA] = t->ca;
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CHALLENGE_TAKE_FROM], t->from)
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CHALLENGE_TAKE_ENDS], t->ends)
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_challenge_taken(mdm_exchange_t *x, mdm_challenge_take_t *t)
+{
+    mdm_int_t           rc;
+    mdm_str_t           purpose, bind, from, ends;
+    const mdm_reply_t  *reply;
+    mdm_secret_where_t  where;
+
+    reply = x->calls[0].reply;
+
+    t->code = mdm_reply_code(reply, MDM_CHALLENGE_LIMIT);
+
+    if (t->code == MDM_CHALLENGE_UNKNOWN || t->code == MDM_CHALLENGE_USED) {
+        return mdm_exchange_leave(x);
+    }
+
+    t->c.id = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_ID);
+    t->sn = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_SN);
+    t->ca = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_CA);
+    t->der = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_DER);
+
+    purpose = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_PURPOSE);
+    bind = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_BIND);
+    from = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_FROM);
+    ends = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_ENDS);
+
+    if ((t->code != MDM_CHALLENGE_TAKEN && t->code != MDM_CHALLENGE_AGAIN)
+        || t->c.id.len == 0 || t->sn.len == 0
+        || mdm_atoi(&from, &t->from) != MDM_OK
+        || mdm_atoi(&ends, &t->ends) != MDM_OK
+        || mdm_purpose_read(&purpose, &t->c.purpose) != MDM_OK)
+    {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    mdm_where_challenge(&where, &t->key);
+
+    rc = mdm_challenge_bound(x, &where, &bind, &t->c);
+
+    return (rc == MDM_OK) ? mdm_exchange_leave(x) : rc;
+}
+
+
+mdm_int_t
+mdm_challenge_delete(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_CHALLENGE_BEGIN:
+        return mdm_challenge_find(x, x->ctx);
+
+    case MDM_CHALLENGE_ENTERED:
+        return mdm_challenge_drop(x, x->ctx);
+
+    case MDM_CHALLENGE_MADE:
+        return mdm_challenge_unlist(x, x->ctx);
+
+    default: /* MDM_CHALLENGE_UNLISTED */
+        ((mdm_challenge_delete_t *) x->ctx)->found =
+                           mdm_reply_code(x->calls[0].reply, 0) == 1;
+
+        return mdm_exchange_leave(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_challenge_find(mdm_exchange_t *x, mdm_challenge_delete_t *d)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_ENTERED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_find, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_FIND_ID] = d->id;
+
+    return MDM_CALL;
+}
+
+
+/* first what opens a door, then what tells of it */
+
+static mdm_int_t
+mdm_challenge_drop(mdm_exchange_t *x, mdm_challenge_delete_t *d)
+{
+    mdm_str_t  digest, key, *args;
+
+    digest = mdm_reply_str(x->calls[0].reply, MDM_RET_CHALLENGE_FIND_DIGEST);
+
+    d->found = 0;
+
+    if (digest.len == 0) {
+        return mdm_exchange_leave(x);
+    }
+
+    if (mdm_key_challenge(x->arena, &key, &x->tenant, &digest) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_MADE) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_drop, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_DROP_ID] = d->id;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_challenge_unlist(mdm_exchange_t *x, mdm_challenge_delete_t *d)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_UNLISTED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_delete, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_DELETE_ID] = d->id;
+
+    return MDM_CALL;
+}

@@ -1,0 +1,144 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * One-time challenges: whoever brings one is given a certificate.  Redis has
+ * only the SHA-256 of it, and decides whose public key was first.
+ *
+ * What waits for Redis is a step that is entered, with its own type as x->ctx,
+ * by mdm_exchange_enter(x, mdm_challenge_take, take, …); its results stand
+ * there when the outer step is called again.
+ */
+
+
+#ifndef _MDM_CHALLENGE_H_INCLUDED_
+#define _MDM_CHALLENGE_H_INCLUDED_
+
+
+#include "mdm_exchange_secret.h"
+
+
+/* bytes of a challenge, and of its text: base64url */
+#define MDM_CHALLENGE         32
+#define MDM_CHALLENGE_TEXT    43
+
+/* seconds, at most */
+#define MDM_CHALLENGE_TTL_MAX (30 * 24 * 60 * 60)
+
+/* of one with purpose "ota", and of the certificate that it gives */
+#define MDM_CHALLENGE_OTA     3600
+
+/* public keys that may take one */
+#define MDM_CHALLENGE_USES    1000
+
+/* bytes of a UDID, a serial number, a person */
+#define MDM_CHALLENGE_NAME    256
+
+
+/* what a certificate may be used for */
+
+typedef enum {
+    MDM_PURPOSE_DEVICE = 0,
+    MDM_PURPOSE_USER,            /* User Enrollment: an EnrollmentID */
+    MDM_PURPOSE_RENEW,           /* in the place of a device's certificate */
+    MDM_PURPOSE_OTA,             /* between two profiles; never pinned */
+    MDM_PURPOSES
+} mdm_purpose_e;
+
+/* "device", "user", "renew", "ota" */
+mdm_str_t mdm_purpose_name(mdm_uint_t purpose);
+
+/* MDM_OK; MDM_DECLINED: it is none of them */
+mdm_int_t mdm_purpose_read(const mdm_str_t *name, mdm_uint_t *purpose);
+
+
+/* whom a challenge, and what it gives, is for; what is empty is not bound */
+
+typedef struct {
+    mdm_str_t                 id;          /* challenge_id */
+    mdm_str_t                 udid;        /* or EnrollmentID */
+    mdm_str_t                 serial;
+    mdm_str_t                 person;
+    mdm_uint_t                purpose;     /* mdm_purpose_e */
+} mdm_challenge_t;
+
+/*
+ * udid, serial and person as they are kept, "" where there is none of them,
+ * sealed for this place; and the reverse, into what is opened.  MDM_OK;
+ * to read also MDM_DONE: the exchange is answered (500, 503); MDM_ERROR.
+ */
+mdm_int_t mdm_challenge_bind(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_challenge_t *c,
+    mdm_str_t *bind);
+mdm_int_t mdm_challenge_bound(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_str_t *bind,
+    mdm_challenge_t *c);
+
+
+/* what became of it */
+
+#define MDM_CHALLENGE_TAKEN   0   /* taken now */
+#define MDM_CHALLENGE_AGAIN   1   /* the same key had taken it */
+#define MDM_CHALLENGE_UNKNOWN -1  /* there is none, or it has expired */
+#define MDM_CHALLENGE_USED    -2  /* other keys have taken it */
+#define MDM_CHALLENGE_LIMIT   -3  /* there are too many */
+
+
+/* a new one */
+
+typedef struct {
+    mdm_challenge_t           c;           /* id is filled in */
+    mdm_uint_t                uses;
+    int64_t                   ttl;         /* seconds */
+
+    int64_t                   code;        /* MDM_CHALLENGE_TAKEN: it is made;
+                                              MDM_CHALLENGE_LIMIT */
+    mdm_str_t                 value;       /* the challenge */
+    int64_t                   ends;        /* Unix seconds */
+
+    mdm_str_t                 digest;
+} mdm_challenge_new_t;
+
+mdm_int_t mdm_challenge_create(mdm_exchange_t *x);
+
+
+/* one is taken */
+
+typedef struct {
+    mdm_str_t                 value;       /* as it came */
+    mdm_str_t                 spki;        /* SHA-256 of the public key, hex */
+
+    /* what the certificate is to have, if it is taken now; else what it has */
+
+    mdm_str_t                 sn;          /* serial number, hex */
+    int64_t                   from;        /* Unix seconds */
+    int64_t                   ends;
+    mdm_str_t                 ca;          /* the name of the CA */
+
+    int64_t                   code;        /* MDM_CHALLENGE_TAKEN … _USED */
+    mdm_challenge_t           c;
+    mdm_str_t                 der;         /* with _AGAIN: the certificate, or
+                                              empty: it is not stored yet */
+    mdm_str_t                 key;         /* of the challenge in Redis */
+} mdm_challenge_take_t;
+
+mdm_int_t mdm_challenge_take(mdm_exchange_t *x);
+
+
+/* the id of one that nobody is to take any more */
+
+typedef struct {
+    mdm_str_t                 id;
+
+    mdm_uint_t                found;       /* 1: it was there */
+} mdm_challenge_delete_t;
+
+mdm_int_t mdm_challenge_delete(mdm_exchange_t *x);
+
+
+/* SHA-256 as hex, owned by the arena; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_challenge_sha256(mdm_arena_t *arena, const mdm_str_t *data,
+    mdm_str_t *hex);
+
+
+#endif /* _MDM_CHALLENGE_H_INCLUDED_ */

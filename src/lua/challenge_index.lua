@@ -1,0 +1,48 @@
+--@args who address limit id digest purpose uses ttl bind most
+--@returns code ends
+-- A challenge is about to be made: it is entered in the tenant's list, and
+-- audited, before it is good for anything.  What has expired goes, some of it.
+-- KEYS[1]: mdm:{tenant/ca}; digest: SHA-256 of the challenge, hex; uses: public
+-- keys that may take it; ttl: seconds; bind: JSON, sealed where there is a key,
+-- or ""; most: challenges at most
+-- {1, when it expires}, {0, …}: it is there already; {-2}: there are too many
+--@include event
+--@include clock
+local C = KEYS[1]
+local name = C .. ':c:' .. id
+local known = redis.call('HMGET', name, 'digest', 'until')
+
+if known[1] == digest then
+    return {0, known[2]}
+end
+
+local now = clock()
+local gone = redis.call('ZRANGEBYSCORE', C .. ':due', '-inf', now, 'LIMIT', 0,
+                        100)
+
+if #gone > 0 then
+    for _, one in ipairs(gone) do
+        redis.call('UNLINK', C .. ':c:' .. one)
+    end
+
+    redis.call('ZREM', C .. ':due', unpack(gone))
+    redis.call('ZREM', C .. ':ids', unpack(gone))
+end
+
+if redis.call('ZCARD', C .. ':ids') >= tonumber(most) then
+    return {-2}
+end
+
+local ends = string.format('%.0f', now + tonumber(ttl))
+
+redis.call('HSET', name, 'digest', digest, 'purpose', purpose, 'uses', uses,
+           'until', ends, 'bind', bind, 'time', now, 'by', who)
+redis.call('EXPIREAT', name, ends)
+redis.call('ZADD', C .. ':due', ends, id)
+redis.call('ZADD', C .. ':ids', 0, id)
+
+event(C, limit, 'api.Challenge', id,
+      {by = who, address = address, change = 'new', purpose = purpose,
+       uses = tonumber(uses), expires = tonumber(ends)})
+
+return {1, ends}

@@ -1,0 +1,49 @@
+--@onekey
+--@args spki sn from ends ca
+--@returns code id purpose bind sn from ends ca der
+-- A public key takes a challenge: the first that come, as many as it is for,
+-- have it from then on, each with the serial number and the dates of the
+-- certificate that it is given.
+-- KEYS[1]: mdm:{tenant/chal:<SHA-256 of it>}; spki: SHA-256 of the key, hex;
+-- sn: a new serial number, hex; from, ends: Unix seconds; ca: its name
+-- {0, id, …}: taken now; {1, id, …, der}: it was taken by this key, with these
+-- serial number and dates; der: the certificate, or "" while it is not stored;
+-- {-1}: there is none, or it has expired; {-2}: others have taken it
+--@include clock
+local key = KEYS[1]
+local v = redis.call('HMGET', key, 'id', 'purpose', 'bind', 'uses', 'used',
+                     'until', 'k:' .. spki, 'd:' .. spki)
+
+if not v[1] then
+    return {-1}
+end
+
+if v[7] then
+    local was = {string.match(v[7], '^(%x+) (%d+) (%d+) (.*)$')}
+
+    return {1, v[1], v[2] or '', v[3] or '', was[1] or '', was[2] or '',
+            was[3] or '', was[4] or '', v[8] or ''}
+end
+
+if (tonumber(v[6] or '') or 0) <= clock() then
+    return {-1}
+end
+
+if (tonumber(v[5] or '') or 0) >= (tonumber(v[4] or '') or 0) then
+    return {-2}
+end
+
+redis.call('HINCRBY', key, 'used', 1)
+redis.call('HSET', key, 'k:' .. spki,
+           sn .. ' ' .. from .. ' ' .. ends .. ' ' .. ca)
+
+-- a certificate is given again as long as it lives
+
+local last = redis.call('HGET', key, 'last') or v[6]
+
+if tonumber(ends) > tonumber(last) then
+    redis.call('HSET', key, 'last', ends)
+    redis.call('EXPIREAT', key, ends)
+end
+
+return {0, v[1], v[2] or '', v[3] or '', sn, from, ends, ca, ''}
