@@ -26,6 +26,7 @@
 #define NGX_MDM_ERRORS        100
 #define NGX_MDM_CHALLENGE_TTL    (60 * 60)
 #define NGX_MDM_CHALLENGE_LIMIT  100000
+#define NGX_MDM_RENEW_GRACE      (60 * 60)
 #define NGX_MDM_RESULT_TTL    (7 * 24 * 60 * 60)
 #define NGX_MDM_RESULT_BYTES  (64 * 1024 * 1024)
 #define NGX_MDM_CACHE_SIZE    (8 * 1024 * 1024)
@@ -78,6 +79,7 @@ static const ngx_mdm_setting_t  ngx_mdm_settings[] = {
     { ngx_mdm_setting(result_bytes), NGX_MDM_RESULT_BYTES },
     { ngx_mdm_setting(challenge_ttl), NGX_MDM_CHALLENGE_TTL },
     { ngx_mdm_setting(challenge_limit), NGX_MDM_CHALLENGE_LIMIT },
+    { ngx_mdm_setting(renew_grace), NGX_MDM_RENEW_GRACE },
     { ngx_mdm_setting(api_ids), NGX_MDM_API_IDS },
     { offsetof(ngx_mdm_loc_conf_t, api_body), NGX_MDM_API_BODY },
     { ngx_mdm_setting(status_reports), NGX_MDM_REPORTS },

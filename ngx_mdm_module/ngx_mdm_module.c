@@ -86,6 +86,11 @@ static ngx_conf_num_bounds_t  ngx_mdm_challenge_limit = {
 };
 
 
+static ngx_conf_num_bounds_t  ngx_mdm_renew_grace = {
+    ngx_conf_check_num_bounds, 0, 30 * 24 * 60 * 60
+};
+
+
 static ngx_conf_num_bounds_t  ngx_mdm_push_ids = {
     ngx_conf_check_num_bounds, 1, 1000
 };
@@ -291,6 +296,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, settings.challenge_limit),
       &ngx_mdm_challenge_limit },
+
+    { ngx_string("mdm_renew_grace"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_conf_sec,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.renew_grace),
+      &ngx_mdm_renew_grace },
 
     { ngx_string("mdm_event_limit"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,

@@ -185,6 +185,9 @@ for my $form (
         is(length $once, 8, "$type: once");
         ok(near(delete $e->{$_}), "$type: $_ after Authenticate")
             for qw(enrolled last_seen);
+        like(delete $e->{cert_serial}, qr/^(?:[0-9a-f]{2})+$/,
+             "$type: its serial number");
+        ok(delete $e->{cert_end} > time, "$type: and its end");
         is_deeply($e, {
             type => $type, enabled => 0,
             csub => subject($d->cert->{cn}),
@@ -229,7 +232,7 @@ for my $form (
         @is{qw(short_name long_name)} = ('mia@example.com', 'Joe');
     }
 
-    delete @$e{qw(once cert csub gen serial name model model_name product os build
+    delete @$e{qw(once cert cert_serial cert_end csub gen serial name model model_name product os build
                   enrolled)} unless $parent;
     delete $e->{once};
     is_deeply($e, \%is, "$type: the enrollment after TokenUpdate");

@@ -863,8 +863,9 @@ is_deeply([ map { shown($_) } grep {
              | \{default\/cert:[0-9a-f]{64}\}
              | \{default\/serial:$safe+\}
              | \{work\}:(?: state | due:[a-z]+ )
+             | \{default\/cert:[0-9a-f]{64}\}:x
              | \{default\/ddm\}:[a-z]+(?::$safe+)*
-             | \{default\/[0-9]+\}:(?: ids | events | ddm | dd | dm:[0-9a-f]{40}
+             | \{default\/[0-9]+\}:(?: ids | events | exp | ddm | dd | dm:[0-9a-f]{40}
                  | old(?::[0-9]+)?
                  | (?:e|users|q|nn|c|u|crt|done|d|rk|ru|rb):$safe+(?::(?:$safe|:)*)?
                  | r:$safe+:(?:$safe|:)* ))$/x } @keys ], [],

@@ -101,6 +101,22 @@ deny                |200 403 403   403
 END
 
 
+# The same under certificates that were issued here, for a challenge that was
+# bound to nobody, to VICTIM, to OTHER, to its serial number, to another; with
+# purpose user, ota; and for the renewal of VICTIM, the last one for that of
+# OTHER.  NEW: as a device that was never seen.
+
+my $ledger = <<'END';
+                    |nobody victim other serial wrong user ota renew foreign
+any                 |200    200    403   200    403   403  403 200   403
+bound               |403    200    403   200    403   403  403 200   403
+deny                |403    403    403   403    403   403  403 200   403
+NEW any             |200    403    403   200    403   403  403 403   403
+NEW bound           |200    403    403   403    403   403  403 403   403
+NEW deny            |200    403    403   200    403   403  403 403   403
+END
+
+
 # the messages; what begins with U- is of that user, NEW of a new device
 
 my %topic = (Topic => 'com.apple.mgmt.External.test');
@@ -351,6 +367,76 @@ for my $line (lines($policies)) {
         }
 
         ok(!@wrong, "mdm_reenroll $policy: Authenticate: $source")
+            or diag(map { "$_\n" } @wrong);
+    }
+}
+
+
+# The ledger, as certificate_store.lua and certificate_next.lua write it.  What
+# is refused writes its event, and nothing else.
+
+my %issued = (nobody => [ '', 'device' ],
+    victim => [ '{"udid":"VICTIM"}', 'device' ],
+    other => [ '{"udid":"OTHER"}', 'device' ],
+    serial => [ '{"serial":"SOWN"}', 'device' ],
+    wrong => [ '{"serial":"SX"}', 'device' ],
+    user => [ '', 'user' ], ota => [ '', 'ota' ],
+    renew => [ '{"udid":"VICTIM"}', 'renew', 'VICTIM' ],
+    foreign => [ '{"udid":"OTHER"}', 'renew', 'OTHER' ]);
+
+my ($partition) = map { s/:e:VICTIM$//r } @{$t->redis('KEYS', 'mdm:*:e:VICTIM')};
+
+sub issue {
+    my ($name) = @_;
+
+    my ($bind, $purpose, $device) = @{$issued{$name}};
+    my $c = $cert{"issued $name"} ||= $t->cert(cn => "issued $name");
+    my $key = "mdm:{default/cert:$c->{sha256}}";
+
+    $t->redis('HSET', "$key:x", ca => 'devices', serial => '01',
+              purpose => $purpose, bind => $bind, state => 'issued',
+              renew => 2000000000);
+
+    if ($device) {
+        $t->redis('SET', $key, $device);
+        $t->redis('HSET', "$partition:e:VICTIM", next =>
+                  pack('H*', $c->{sha256})) if $device eq 'VICTIM';
+    }
+
+    return $c;
+}
+
+my @names = split ' ', (split /\|/, (split /\n/, $ledger)[0])[1];
+
+for my $line (lines($ledger)) {
+    my ($what, $expected) = @$line;
+    my ($new, $policy) = $what =~ /^(NEW )?(.*)/;
+
+    for my $source (@sources) {
+        my @expected = split ' ', $expected;
+        my @wrong;
+
+        for my $name (@names) {
+            my $c = issue($name);
+            my $before = state();
+            my ($type, $body) = body(($new // '') . 'Authenticate');
+            my $status = shift @expected;
+            my $r = put($source, $c, $type, $body,
+                        $policy ne 'any' && $policy);
+
+            push @wrong, "$name: " . $r->status if $r->status != $status;
+            push @wrong, "$name: something is given away"
+                if $r->body =~ /SECRET|U0VDUkVU/;
+
+            my @changed = grep { !/:events$/ }
+                          split /, /, difference($before, state());
+
+            push @wrong, "$name: Redis is changed: @changed"
+                if $status != 200 && @changed;
+            restore();
+        }
+
+        ok(!@wrong, "issued here, mdm_reenroll $what: $source")
             or diag(map { "$_\n" } @wrong);
     }
 }

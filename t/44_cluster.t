@@ -170,7 +170,7 @@ $status = $device{$id}->idle->status;
 waitpid $pid, 0;
 is($status, 200, 'a call waits for a migration that is short');
 
-# the certificates' keys have one key a slot, which follows ASK
+# a certificate's two keys must not be told apart
 
 my $new = $t->device('CLUSTER-NEW');
 my ($cert_key) = 'mdm:{default/cert:' . $new->cert->{sha256} . '}';
@@ -180,11 +180,15 @@ my ($other) = grep { $_ != $owner } @nodes[0 .. 2];
 
 $other->cmd('CLUSTER', 'SETSLOT', $cert_slot, 'IMPORTING', $owner->{id});
 $owner->cmd('CLUSTER', 'SETSLOT', $cert_slot, 'MIGRATING', $other->{id});
-is($new->authenticate->status, 200, 'a certificate is claimed behind ASKING');
-is($other->cmd('CLUSTER', 'COUNTKEYSINSLOT', $cert_slot), 1,
-   'with the node that imports the slot');
+is($new->authenticate->status, 503,
+   'a certificate is not claimed while its slot moves');
+is($_->cmd('CLUSTER', 'COUNTKEYSINSLOT', $cert_slot), 0, 'with neither node')
+    for $owner, $other;
 $other->cmd('CLUSTER', 'SETSLOT', $cert_slot, 'NODE', $other->{id});
 $owner->cmd('CLUSTER', 'SETSLOT', $cert_slot, 'NODE', $other->{id});
+is($new->authenticate->status, 200, 'but then');
+is($other->cmd('CLUSTER', 'COUNTKEYSINSLOT', $cert_slot), 1,
+   'with the node that it has moved to');
 is($new->token_update->status, 200, 'and the device goes on');
 
 

@@ -142,11 +142,21 @@ static mdm_int_t
 mdm_api_challenge_member(mdm_exchange_t *x, mdm_challenge_new_t *n,
     const char *name, const json_t *value)
 {
+    mdm_int_t    rc;
     json_int_t   uses;
     mdm_quote_t  quote;
 
     if (strcmp(name, "udid") == 0) {
-        return mdm_api_challenge_text(x, name, value, &n->c.udid);
+        rc = mdm_api_challenge_text(x, name, value, &n->c.udid);
+
+        if (rc == MDM_OK && n->c.udid.len != 0
+            && memchr(n->c.udid.data, ':', n->c.udid.len) != NULL)
+        {
+            return mdm_exchange_refuse(x, 400, "\"udid\" is not that of a "
+                                       "device: it has a colon");
+        }
+
+        return rc;
     }
 
     if (strcmp(name, "serial") == 0) {

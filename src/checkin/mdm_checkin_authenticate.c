@@ -13,6 +13,7 @@
  */
 
 
+#include "mdm_certificate.h"
 #include "mdm_checkin.h"
 #include "mdm_key.h"
 
@@ -31,12 +32,14 @@ typedef struct {
     mdm_str_t                *others;      /* devices in it, key form */
     mdm_uint_t                nothers;
     mdm_uint_t                relied;      /* 1: the pin relies on it */
+    mdm_uint_t                renewal;     /* 1: of the certificate alone */
 } mdm_authenticate_t;
 
 
 static mdm_int_t mdm_authenticate_begin(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_look(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_check(mdm_exchange_t *x);
+static mdm_uint_t mdm_authenticate_allowed(mdm_exchange_t *x);
 static mdm_uint_t mdm_authenticate_relies(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_others(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_others_seen(mdm_exchange_t *x);
@@ -46,6 +49,7 @@ static mdm_str_t mdm_authenticate_flag(mdm_uint_t flag);
 static mdm_int_t mdm_authenticate_end(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_drop(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_refuse(mdm_exchange_t *x, const char *why);
+static mdm_int_t mdm_authenticate_unbound(mdm_exchange_t *x, const char *why);
 
 
 enum {
@@ -55,6 +59,7 @@ enum {
     MDM_AUTHENTICATE_COMMIT,
     MDM_AUTHENTICATE_END,
     MDM_AUTHENTICATE_DROPPED,
+    MDM_AUTHENTICATE_REFUSED,
     MDM_AUTHENTICATE_RELEASED
 };
 
@@ -96,6 +101,9 @@ mdm_checkin_authenticate(mdm_exchange_t *x)
 
     case MDM_AUTHENTICATE_DROPPED:
         return mdm_exchange_empty(x, 200);
+
+    case MDM_AUTHENTICATE_REFUSED:
+        return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
 
     default: /* MDM_AUTHENTICATE_RELEASED: x->error is set */
         return mdm_exchange_empty(x, x->status);
@@ -182,7 +190,9 @@ mdm_authenticate_look(mdm_exchange_t *x)
 static mdm_int_t
 mdm_authenticate_check(mdm_exchange_t *x)
 {
+    mdm_int_t            rc;
     mdm_str_t            owner;
+    const char          *why;
     mdm_message_t       *m;
     mdm_authenticate_t  *a;
 
@@ -200,14 +210,38 @@ mdm_authenticate_check(mdm_exchange_t *x)
                                        "another device");
     }
 
-    a->relied = 0;
+    rc = mdm_binding_read(x, x->calls[1].reply, MDM_RET_CLAIM_GET_CA,
+                          &m->claim, &m->binding);
+    if (rc != MDM_OK) {
+        return rc;
+    }
 
-    if (mdm_pin_allowed(x, &m->en, &m->pin)) {
+    why = mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial, &a->serial);
+
+    if (why != NULL) {
+        return mdm_authenticate_unbound(x, why);
+    }
+
+    a->relied = 0;
+    a->renewal = m->binding.ledger && owner.len != 0
+                 && m->binding.c.purpose == MDM_PURPOSE_RENEW
+                 && m->pin.digest.len != 0;
+
+    if (mdm_authenticate_allowed(x)) {
         return mdm_authenticate_claim(x);
     }
 
     if (mdm_authenticate_relies(x)) {
         return mdm_authenticate_others(x);
+    }
+
+    if (x->settings->reenroll == MDM_REENROLL_BOUND
+        && mdm_binding_open(&m->binding))
+    {
+        return mdm_authenticate_refuse(x, "the certificate is bound to no "
+                                       "device: to enroll again it needs a "
+                                       "challenge with \"udid\" or "
+                                       "\"serial\"");
     }
 
     return mdm_authenticate_refuse(x, (m->pin.digest.len != 0)
@@ -216,6 +250,32 @@ mdm_authenticate_check(mdm_exchange_t *x)
                                    : "mdm_reenroll does not let this "
                                      "certificate be pinned: it does not "
                                      "name the device");
+}
+
+
+static mdm_uint_t
+mdm_authenticate_allowed(mdm_exchange_t *x)
+{
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
+
+    m = x->ctx;
+    a = m->data;
+
+    if (mdm_pin_allowed(x, &m->en, &m->pin)
+        || (a->renewal && mdm_str_eq(&m->pin.next, &x->identity.digest)))
+    {
+        return 1;
+    }
+
+    /*
+     * One of ours counts by what it is bound to, whatever its subject is; one
+     * that is bound to nobody names whoever comes with it first.
+     */
+
+    return x->settings->reenroll == MDM_REENROLL_BOUND
+           && (mdm_binding_names(&m->binding, m->pin.serial.len != 0)
+               || (mdm_binding_open(&m->binding) && !m->pin.known));
 }
 
 
@@ -229,7 +289,8 @@ mdm_authenticate_relies(mdm_exchange_t *x)
     a = m->data;
 
     return x->ncalls == 3 && !m->pin.known
-           && mdm_pin_names_serial(x, &a->serial);
+           && (m->binding.c.serial.len != 0
+               || mdm_pin_names_serial(x, &a->serial));
 }
 
 
@@ -387,12 +448,15 @@ mdm_authenticate_claim(mdm_exchange_t *x)
 static mdm_int_t
 mdm_authenticate_commit(mdm_exchange_t *x)
 {
-    int64_t         code;
-    mdm_str_t      *args, *pairs, *subject;
-    mdm_uint_t      n;
-    mdm_message_t  *m;
+    int64_t              code;
+    mdm_str_t           *args, *pairs, *subject;
+    mdm_uint_t           n;
+    mdm_message_t       *m;
+    mdm_pin_dates_t      dates;
+    mdm_authenticate_t  *a;
 
     m = x->ctx;
+    a = m->data;
 
     code = mdm_reply_code(x->calls[0].reply, MDM_CODE_MISMATCH);
 
@@ -450,8 +514,24 @@ mdm_authenticate_commit(mdm_exchange_t *x)
 
     args[MDM_ARG_AUTHENTICATE_KNOWN] = mdm_authenticate_flag(m->pin.known);
     args[MDM_ARG_AUTHENTICATE_SERIAL] = m->pin.serial;
-    args[MDM_ARG_AUTHENTICATE_WITHHOLD] = mdm_authenticate_flag(
-                          mdm_pin_withholds(x, &m->en, &m->pin, subject));
+    args[MDM_ARG_AUTHENTICATE_WITHHOLD] = mdm_authenticate_flag(!a->renewal
+                        && !mdm_binding_names(&m->binding,
+                                              m->pin.serial.len != 0)
+                        && mdm_pin_withholds(x, &m->en, &m->pin, subject));
+    args[MDM_ARG_AUTHENTICATE_RENEWAL] = mdm_authenticate_flag(a->renewal);
+
+    if (mdm_message_number(x, &args[MDM_ARG_AUTHENTICATE_GRACE],
+                           x->settings->renew_grace)
+        != MDM_OK
+        || mdm_pin_dates(x, &m->binding, &dates) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_AUTHENTICATE_CA] = dates.ca;
+    args[MDM_ARG_AUTHENTICATE_SN] = dates.sn;
+    args[MDM_ARG_AUTHENTICATE_ENDS] = dates.ends;
+    args[MDM_ARG_AUTHENTICATE_RENEW] = dates.renew;
 
     memcpy(&args[MDM_ARG_AUTHENTICATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
@@ -529,25 +609,46 @@ static mdm_int_t
 mdm_authenticate_drop(mdm_exchange_t *x)
 {
     mdm_str_t            key, *args;
+    mdm_uint_t           replaced, dropped;
     mdm_message_t       *m;
     mdm_authenticate_t  *a;
 
     m = x->ctx;
     a = m->data;
 
-    if (m->pin.serial.len == 0 || mdm_str_eq_i(&m->pin.serial, &a->serial)) {
+    dropped = (m->pin.serial.len != 0
+               && !mdm_str_eq_i(&m->pin.serial, &a->serial));
+
+    replaced = (m->pin.digest.len == MDM_SHA256
+                && !mdm_str_eq(&m->pin.digest, &x->identity.digest));
+
+    if (!dropped && !replaced) {
         return mdm_exchange_empty(x, 200);
     }
 
-    if (mdm_key_serial(x->arena, &key, &x->tenant, &m->pin.serial) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_DROPPED) != MDM_CALL)
+    if (mdm_exchange_calls(x, dropped + replaced, MDM_AUTHENTICATE_DROPPED)
+        != MDM_CALL)
     {
         return MDM_ERROR;
     }
 
-    /* if this fails, readers of the index find it out themselves */
+    /* if these fail, readers of the index find it out themselves */
 
     x->own_failures = 1;
+
+    if (replaced
+        && mdm_message_replaced_call(x, dropped, &m->pin.digest) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (!dropped) {
+        return MDM_CALL;
+    }
+
+    if (mdm_key_serial(x->arena, &key, &x->tenant, &m->pin.serial) != MDM_OK) {
+        return MDM_ERROR;
+    }
 
     args = mdm_exchange_call(x, 0, &mdm_script_serial_drop, &key, 1);
     if (args == NULL) {
@@ -557,6 +658,27 @@ mdm_authenticate_drop(mdm_exchange_t *x)
     args[MDM_ARG_SERIAL_DROP_DEVICES] = m->en.device_key;
 
     return MDM_CALL;
+}
+
+
+/* the certificate was issued for another device, or for something else */
+
+static mdm_int_t
+mdm_authenticate_unbound(mdm_exchange_t *x, const char *why)
+{
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    (void) mdm_exchange_refuse(x, 403, "%s", why);
+
+    mdm_exchange_log(x, MDM_LOG_WARN, "certificate %.*s is not pinned to "
+                     "\"%.*s\": %s", mdm_fmt(&x->identity.sha256),
+                     mdm_fmt(&m->en.device_key), why);
+
+    return (mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_REFUSED) == MDM_CALL
+            && mdm_message_refused_call(x, 0, why) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 

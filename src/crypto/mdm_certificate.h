@@ -67,6 +67,13 @@ mdm_int_t mdm_certificate_facts(const mdm_str_t *der, u_char *subject,
     size_t *len, int64_t *not_after);
 
 /*
+ * Its serial number in lower-case hex, whole octets, owned by the arena; empty
+ * if it is no certificate.  MDM_OK or MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_certificate_number(mdm_arena_t *arena, const mdm_str_t *der,
+    mdm_str_t *hex);
+
+/*
  * A certificate passed by a header: RFC 9440 when it begins with ":", else a
  * percent-encoded PEM as of $ssl_client_escaped_cert (percent-decoding only:
  * "+" stays "+").  MDM_OK: *cert is freed with the arena.  MDM_DECLINED: not

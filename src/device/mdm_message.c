@@ -8,6 +8,7 @@
 
 #include <openssl/rand.h>
 
+#include "mdm_certificate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 #include "mdm_message.h"
@@ -18,6 +19,9 @@ static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_check(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_end(mdm_exchange_t *x);
+static mdm_int_t mdm_message_renew_step(mdm_exchange_t *x);
+static mdm_int_t mdm_message_renew(mdm_exchange_t *x);
+static mdm_int_t mdm_message_renew_end(mdm_exchange_t *x);
 
 
 /* how often it begins anew when first contacts of one device meet */
@@ -29,7 +33,16 @@ enum {
     MDM_MESSAGE_PIN_CHECK,
     MDM_MESSAGE_PIN_CLAIM,
     MDM_MESSAGE_PIN_END,
-    MDM_MESSAGE_PIN_RELEASED
+    MDM_MESSAGE_PIN_RELEASED,
+    MDM_MESSAGE_PIN_REFUSED
+};
+
+
+enum {
+    MDM_MESSAGE_RENEW_BEGIN = 0,
+    MDM_MESSAGE_RENEW_CLAIMED,
+    MDM_MESSAGE_RENEW_DONE,
+    MDM_MESSAGE_RENEW_END
 };
 
 
@@ -146,18 +159,19 @@ mdm_int_t
 mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_script_t *script)
 {
-    mdm_str_t       key, *args;
+    mdm_str_t      *args;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    if (mdm_key_certificate(x->arena, &key, &x->tenant, &x->identity.sha256)
+    if (mdm_key_certificate(x->arena, &m->claim, &x->tenant,
+                            &x->identity.sha256)
         != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, i, script, &key, 0);
+    args = mdm_exchange_call(x, i, script, &m->claim, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -191,6 +205,56 @@ mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i)
     }
 
     args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = m->en.device_key;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_message_refused_call(mdm_exchange_t *x, mdm_uint_t i, const char *why)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_refused, &m->en.tag,
+                             0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = m->en.device_key;
+    args[MDM_ARG_CERTIFICATE_REFUSED_CERT] = x->identity.digest;
+    args[MDM_ARG_CERTIFICATE_REFUSED_CA] = m->binding.ca;
+    args[MDM_ARG_CERTIFICATE_REFUSED_PURPOSE] =
+                                   mdm_purpose_name(m->binding.c.purpose);
+    args[MDM_ARG_CERTIFICATE_REFUSED_WHY].data = (u_char *) (uintptr_t) why;
+    args[MDM_ARG_CERTIFICATE_REFUSED_WHY].len = strlen(why);
+
+    return mdm_certificate_number(x->arena, &x->identity.der,
+                                  &args[MDM_ARG_CERTIFICATE_REFUSED_SN]);
+}
+
+
+mdm_int_t
+mdm_message_replaced_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_str_t *digest)
+{
+    mdm_str_t  hex, key, *args;
+
+    if (mdm_hex_str(x->arena, &hex, digest) != MDM_OK
+        || mdm_key_certificate(x->arena, &key, &x->tenant, &hex) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_state, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&args[MDM_ARG_CERTIFICATE_STATE_STATE], "replaced");
 
     return MDM_OK;
 }
@@ -237,6 +301,16 @@ mdm_message_refused(mdm_exchange_t *x, int64_t code)
         return mdm_exchange_refuse(x, 403, "the device has too many user "
                                    "channels");
 
+    case MDM_CODE_NEXT:
+
+        if (m->renewed) {
+            return mdm_exchange_unavailable(x);
+        }
+
+        m->renewed = 1;
+
+        return mdm_exchange_enter(x, mdm_message_renew_step, m, 0);
+
     case MDM_CODE_UNPINNED:
 
         if (m->pinned) {
@@ -279,6 +353,9 @@ mdm_message_pin_step(mdm_exchange_t *x)
     case MDM_MESSAGE_PIN_END:
         return mdm_message_pin_end(x);
 
+    case MDM_MESSAGE_PIN_REFUSED:
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
+
     default: /* MDM_MESSAGE_PIN_RELEASED: x->error is set */
         return mdm_exchange_empty(x, x->status);
     }
@@ -288,13 +365,21 @@ mdm_message_pin_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_message_pin_check(mdm_exchange_t *x)
 {
+    mdm_int_t       rc;
     mdm_str_t       owner;
+    const char     *why;
     mdm_message_t  *m;
 
     m = x->ctx;
 
     if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
         return MDM_ERROR;
+    }
+
+    rc = mdm_binding_read(x, x->calls[1].reply, MDM_RET_CLAIM_GET_CA,
+                          &m->claim, &m->binding);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     owner = mdm_reply_str(x->calls[1].reply, MDM_RET_CLAIM_GET_DEVICE);
@@ -310,7 +395,27 @@ mdm_message_pin_check(mdm_exchange_t *x)
                                    "another device");
     }
 
-    if (!mdm_pin_allowed(x, &m->en, &m->pin)) {
+    /* only its first messages tell a serial number: the stored one counts */
+
+    why = mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial,
+                              &m->pin.serial);
+
+    if (why != NULL) {
+        (void) mdm_exchange_refuse(x, 403, "%s", why);
+
+        mdm_exchange_log(x, MDM_LOG_WARN, "certificate %.*s is not pinned to "
+                         "\"%.*s\": %s", mdm_fmt(&x->identity.sha256),
+                         mdm_fmt(&m->en.device_key), why);
+
+        return (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_REFUSED) == MDM_CALL
+                && mdm_message_refused_call(x, 0, why) == MDM_OK)
+               ? MDM_CALL : MDM_ERROR;
+    }
+
+    if (!mdm_pin_allowed(x, &m->en, &m->pin)
+        && !(x->settings->reenroll == MDM_REENROLL_BOUND
+             && mdm_binding_names(&m->binding, m->pin.serial.len != 0)))
+    {
         (void) mdm_exchange_refuse(x, 403, "the certificate does not name "
                                    "the migrated device");
         return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
@@ -329,9 +434,10 @@ mdm_message_pin_check(mdm_exchange_t *x)
 static mdm_int_t
 mdm_message_pin_claim(mdm_exchange_t *x)
 {
-    int64_t         code;
-    mdm_str_t      *args;
-    mdm_message_t  *m;
+    int64_t           code;
+    mdm_str_t        *args;
+    mdm_message_t    *m;
+    mdm_pin_dates_t   dates;
 
     m = x->ctx;
 
@@ -363,6 +469,15 @@ mdm_message_pin_claim(mdm_exchange_t *x)
     }
 
     args[MDM_ARG_PIN_SERIAL] = m->pin.serial;
+
+    if (mdm_pin_dates(x, &m->binding, &dates) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_PIN_CA] = dates.ca;
+    args[MDM_ARG_PIN_SN] = dates.sn;
+    args[MDM_ARG_PIN_ENDS] = dates.ends;
+    args[MDM_ARG_PIN_RENEW] = dates.renew;
 
     return (mdm_pin_certificate(x, &args[MDM_ARG_PIN_SUBJECT], NULL) == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
@@ -419,6 +534,124 @@ mdm_message_pin_end(mdm_exchange_t *x)
     m->tries = 0;
 
     return mdm_exchange_leave(x);
+}
+
+
+/* the first message under a renewed certificate */
+
+static mdm_int_t
+mdm_message_renew_step(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_MESSAGE_RENEW_BEGIN:
+
+        return (mdm_exchange_calls(x, 1, MDM_MESSAGE_RENEW_CLAIMED)
+                == MDM_CALL
+                && mdm_message_claim_call(x, 0, &mdm_script_claim) == MDM_OK)
+               ? MDM_CALL : MDM_ERROR;
+
+    case MDM_MESSAGE_RENEW_CLAIMED:
+        return mdm_message_renew(x);
+
+    case MDM_MESSAGE_RENEW_DONE:
+        return mdm_message_renew_end(x);
+
+    default: /* MDM_MESSAGE_RENEW_END */
+        return mdm_exchange_leave(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_message_renew(mdm_exchange_t *x)
+{
+    mdm_int_t         rc;
+    mdm_str_t        *args;
+    mdm_message_t    *m;
+    mdm_pin_dates_t   dates;
+
+    m = x->ctx;
+
+    if (mdm_reply_code(x->calls[0].reply, MDM_CODE_MISMATCH) < 0) {
+        return mdm_exchange_refuse(x, 403, "the certificate belongs to "
+                                   "another device");
+    }
+
+    rc = mdm_binding_read(x, x->calls[0].reply, MDM_RET_CLAIM_CA, &m->claim,
+                          &m->binding);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if (mdm_pin_dates(x, &m->binding, &dates) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_MESSAGE_RENEW_DONE) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_renewed, &m->en.tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_RENEWED_DEVICE] = m->en.device_key;
+    args[MDM_ARG_RENEWED_CERT] = x->identity.digest;
+    args[MDM_ARG_RENEWED_CA] = dates.ca;
+    args[MDM_ARG_RENEWED_SN] = dates.sn;
+    args[MDM_ARG_RENEWED_ENDS] = dates.ends;
+    args[MDM_ARG_RENEWED_RENEW] = dates.renew;
+
+    if (x->settings->keep_certificate) {
+        args[MDM_ARG_RENEWED_DER] = x->identity.der;
+    }
+
+    return (mdm_message_number(x, &args[MDM_ARG_RENEWED_GRACE],
+                               x->settings->renew_grace)
+            == MDM_OK
+            && mdm_pin_certificate(x, &args[MDM_ARG_RENEWED_SUBJECT], NULL)
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_message_renew_end(mdm_exchange_t *x)
+{
+    int64_t         code;
+    mdm_str_t       old;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    code = mdm_reply_code(x->calls[0].reply, MDM_CODE_MISMATCH);
+
+    if (code != MDM_CODE_NONE) {
+        return mdm_message_refused(x, (code == MDM_CODE_UNKNOWN)
+                                      ? code : MDM_CODE_MISMATCH);
+    }
+
+    old = mdm_reply_str(x->calls[0].reply, MDM_RET_RENEWED_OLD);
+
+    mdm_exchange_log(x, MDM_LOG_NOTICE, "the certificate of \"%.*s\" was "
+                     "renewed: it is %.*s now", mdm_fmt(&m->en.device_key),
+                     mdm_fmt(&x->identity.sha256));
+
+    if (old.len == 0) {
+        return mdm_exchange_leave(x);
+    }
+
+    if (mdm_exchange_calls(x, 1, MDM_MESSAGE_RENEW_END) != MDM_CALL
+        || mdm_message_replaced_call(x, 0, &old) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    /* the ledger is for people: the device need not wait if this fails */
+
+    x->own_failures = 1;
+
+    return MDM_CALL;
 }
 
 

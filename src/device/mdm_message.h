@@ -26,6 +26,7 @@
 #define  MDM_CODE_LOST        -5     /* a command without its body */
 #define  MDM_CODE_CHANGED     -6     /* the pin changed meanwhile */
 #define  MDM_CODE_USERS       -7     /* too many user channels */
+#define  MDM_CODE_NEXT         -8    /* a renewal brought this certificate */
 #define  MDM_CODE_PLAIN       -20    /* a plain value is kept: seal it */
 
 
@@ -42,6 +43,9 @@ typedef struct {
     mdm_str_t                 nonce;       /* names this very message */
 
     mdm_uint_t                pinned;      /* 1: a pin was tried */
+    mdm_uint_t                renewed;     /* 1: a renewal was carried out */
+    mdm_str_t                 claim;       /* key of the certificate */
+    mdm_binding_t             binding;     /* what the ledger has of it */
     mdm_uint_t                claimed;     /* 1: this request has claimed it */
     mdm_uint_t                tries;
     mdm_pin_t                 pin;         /* what was pinned when we looked */
@@ -89,8 +93,9 @@ mdm_int_t mdm_message_claim_call(mdm_exchange_t *x, mdm_uint_t i,
 /*
  * Answers a script's code that is not MDM_CODE_NONE: 403 for a device that is
  * not enrolled or comes with another certificate; an unpinned device's
- * certificate is claimed and pinned if the policy allows, and the step starts
- * again.  Returns what a step returns.
+ * certificate is claimed and pinned if the policy allows, one of a renewal
+ * takes the place of the one before, and the step starts again.  Returns what a
+ * step returns.
  */
 mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
 
@@ -99,6 +104,20 @@ mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
  * mdm_pin_read().  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i);
+
+/*
+ * Fills in call i: certificate_refused.lua, which writes the event; "why" has
+ * the life of the program.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_message_refused_call(mdm_exchange_t *x, mdm_uint_t i,
+    const char *why);
+
+/*
+ * Fills in call i: the certificate with this digest, which was pinned, is
+ * replaced.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_message_replaced_call(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_str_t *digest);
 
 /*
  * Takes back a claim that this request made and did not use, before it is

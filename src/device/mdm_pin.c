@@ -7,6 +7,7 @@
 
 
 #include "mdm_certificate.h"
+#include "mdm_number.h"
 #include "mdm_pin.h"
 
 
@@ -15,6 +16,9 @@
  * TLS sessions are resumed
  */
 #define MDM_PIN_CLAIM_AFTER  86400
+
+/* seconds before its end that one which is none of ours is to be renewed */
+#define MDM_PIN_RENEW        (30 * 86400)
 
 static mdm_uint_t mdm_pin_names(mdm_exchange_t *x, const mdm_enrollment_t *en,
     const mdm_pin_t *pin);
@@ -34,6 +38,8 @@ mdm_pin_read(mdm_exchange_t *x, const mdm_reply_t *reply, mdm_pin_t *pin)
     pin->digest = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_CERT);
     pin->serial = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SERIAL);
     pin->subject = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SUBJECT);
+
+    pin->next = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_NEXT);
 
     der = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_DER);
 
@@ -145,6 +151,35 @@ mdm_pin_certificate(mdm_exchange_t *x, mdm_str_t *subject,
 
     return mdm_printf(x->arena, expires, "%lld",
                       (long long) time + MDM_PIN_CLAIM_AFTER);
+}
+
+
+mdm_int_t
+mdm_pin_dates(mdm_exchange_t *x, const mdm_binding_t *b,
+    mdm_pin_dates_t *dates)
+{
+    int64_t    ends, renew;
+    mdm_str_t  subject;
+
+    dates->ca = b->ca;
+
+    if (mdm_pin_facts(x, &x->identity.der, &subject, &ends) != MDM_OK
+        || mdm_certificate_number(x->arena, &x->identity.der, &dates->sn)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (ends < 0) {
+        ends = 0;
+    }
+
+    if (mdm_atoi(&b->renew, &renew) != MDM_OK) {
+        renew = (ends > MDM_PIN_RENEW) ? ends - MDM_PIN_RENEW : 0;
+    }
+
+    return (mdm_itoa(x->arena, &dates->ends, ends) == MDM_OK)
+           ? mdm_itoa(x->arena, &dates->renew, renew) : MDM_ERROR;
 }
 
 

@@ -11,6 +11,7 @@
 #define _MDM_PIN_H_INCLUDED_
 
 
+#include "mdm_binding.h"
 #include "mdm_enrollment.h"
 #include "mdm_exchange.h"
 
@@ -26,6 +27,8 @@ typedef struct {
     mdm_str_t                 serial;      /* the stored serial number */
     mdm_str_t                 subject;     /* digest of the subject that is
                                               or was pinned last, or empty */
+    mdm_str_t                 next;        /* digest of the certificate of a
+                                              renewal, or empty */
 } mdm_pin_t;
 
 
@@ -63,6 +66,23 @@ mdm_uint_t mdm_pin_withholds(mdm_exchange_t *x, const mdm_enrollment_t *en,
  */
 mdm_int_t mdm_pin_certificate(mdm_exchange_t *x, mdm_str_t *subject,
     mdm_str_t *expires);
+
+
+/* arguments of a script that pins a certificate: see _certificate.lua */
+
+typedef struct {
+    mdm_str_t                 ca;
+    mdm_str_t                 sn;
+    mdm_str_t                 ends;
+    mdm_str_t                 renew;
+} mdm_pin_dates_t;
+
+/*
+ * Those of the request's certificate; "b" is what the ledger has of it.  MDM_OK
+ * or MDM_ERROR.
+ */
+mdm_int_t mdm_pin_dates(mdm_exchange_t *x, const mdm_binding_t *b,
+    mdm_pin_dates_t *dates);
 
 
 #endif /* _MDM_PIN_H_INCLUDED_ */

@@ -10,8 +10,6 @@
 
 #include "mdm_certificate.h"
 #include "mdm_challenge.h"
-#include "mdm_json.h"
-#include "mdm_json_write.h"
 #include "mdm_key.h"
 #include "mdm_number.h"
 
@@ -41,36 +39,6 @@ static mdm_int_t mdm_challenge_unlist(mdm_exchange_t *x,
     mdm_challenge_delete_t *d);
 
 
-static const mdm_str_t  mdm_purposes[MDM_PURPOSES] = {
-    mdm_string("device"), mdm_string("user"), mdm_string("renew"),
-    mdm_string("ota")
-};
-
-
-mdm_str_t
-mdm_purpose_name(mdm_uint_t purpose)
-{
-    return mdm_purposes[purpose];
-}
-
-
-mdm_int_t
-mdm_purpose_read(const mdm_str_t *name, mdm_uint_t *purpose)
-{
-    mdm_uint_t  i;
-
-    for (i = 0; i < MDM_PURPOSES; i++) {
-
-        if (mdm_str_eq(name, &mdm_purposes[i])) {
-            *purpose = i;
-            return MDM_OK;
-        }
-    }
-
-    return MDM_DECLINED;
-}
-
-
 mdm_int_t
 mdm_challenge_sha256(mdm_arena_t *arena, const mdm_str_t *data,
     mdm_str_t *hex)
@@ -87,90 +55,6 @@ mdm_challenge_sha256(mdm_arena_t *arena, const mdm_str_t *data,
 
     return (mdm_certificate_sha256(data, digest, p) == MDM_OK)
            ? MDM_OK : mdm_arena_failed(arena, "EVP_Digest");
-}
-
-
-mdm_int_t
-mdm_challenge_bind(mdm_exchange_t *x, const mdm_secret_where_t *where,
-    const mdm_challenge_t *c, mdm_str_t *bind)
-{
-    mdm_json_out_t  j;
-
-    mdm_str_set(bind, "");
-
-    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
-        return MDM_OK;
-    }
-
-    mdm_json_init(&j, x->arena, 256);
-    mdm_json_open(&j, NULL, '{');
-    mdm_json_opt_str(&j, "udid", &c->udid);
-    mdm_json_opt_str(&j, "serial", &c->serial);
-    mdm_json_opt_str(&j, "person", &c->person);
-    mdm_json_close(&j, '}');
-
-    return (mdm_json_end(&j, bind) == MDM_OK)
-           ? mdm_exchange_seal(x, x->arena, where, bind, NULL) : MDM_ERROR;
-}
-
-
-mdm_int_t
-mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
-    const mdm_str_t *bind, mdm_challenge_t *c)
-{
-    json_t        *root, *value;
-    mdm_int_t      rc;
-    mdm_str_t      text, *dst;
-    mdm_uint_t     i;
-    json_error_t   error;
-
-    static const char *const  names[] = { "udid", "serial", "person" };
-
-    mdm_str_null(&c->udid);
-    mdm_str_null(&c->serial);
-    mdm_str_null(&c->person);
-
-    if (bind->len == 0) {
-        return MDM_OK;
-    }
-
-    text = *bind;
-
-    rc = mdm_exchange_open(x, where, &text);
-    if (rc != MDM_OK) {
-        return rc;
-    }
-
-    rc = mdm_json_read(x->arena, &text, 0, &root, &error);
-    if (rc == MDM_ERROR) {
-        return MDM_ERROR;
-    }
-
-    for (i = 0; i < 3; i++) {
-        value = (rc == MDM_OK) ? json_object_get(root, names[i]) : NULL;
-
-        if (value == NULL) {
-            continue;
-        }
-
-        dst = (i == 0) ? &c->udid : (i == 1) ? &c->serial : &c->person;
-
-        text.data = (u_char *) (uintptr_t) json_string_value(value);
-        text.len = json_string_length(value);
-
-        if (text.data == NULL || mdm_str_dup(x->arena, dst, &text) != MDM_OK) {
-            return MDM_ERROR;
-        }
-    }
-
-    /* whoever cannot be read is bound to nobody: that must not open it */
-
-    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
-        return mdm_exchange_refuse(x, 500, "the bindings in %.*s in redis "
-                                   "cannot be read", mdm_fmt(&where->tag));
-    }
-
-    return MDM_OK;
 }
 
 

@@ -15,7 +15,7 @@
 #define _MDM_CHALLENGE_H_INCLUDED_
 
 
-#include "mdm_exchange_secret.h"
+#include "mdm_binding.h"
 
 
 /* bytes of a challenge, and of its text: base64url */
@@ -25,55 +25,11 @@
 /* seconds, at most */
 #define MDM_CHALLENGE_TTL_MAX (30 * 24 * 60 * 60)
 
-/* of one with purpose "ota", and of the certificate that it gives */
+/* of one with MDM_PURPOSE_OTA, and of the certificate that it gives */
 #define MDM_CHALLENGE_OTA     3600
 
 /* public keys that may take one */
 #define MDM_CHALLENGE_USES    1000
-
-/* bytes of a UDID, a serial number, a person */
-#define MDM_CHALLENGE_NAME    256
-
-
-/* what a certificate may be used for */
-
-typedef enum {
-    MDM_PURPOSE_DEVICE = 0,
-    MDM_PURPOSE_USER,            /* User Enrollment: an EnrollmentID */
-    MDM_PURPOSE_RENEW,           /* in the place of a device's certificate */
-    MDM_PURPOSE_OTA,             /* between two profiles; never pinned */
-    MDM_PURPOSES
-} mdm_purpose_e;
-
-/* "device", "user", "renew", "ota" */
-mdm_str_t mdm_purpose_name(mdm_uint_t purpose);
-
-/* MDM_OK; MDM_DECLINED: it is none of them */
-mdm_int_t mdm_purpose_read(const mdm_str_t *name, mdm_uint_t *purpose);
-
-
-/* whom a challenge, and what it gives, is for; what is empty is not bound */
-
-typedef struct {
-    mdm_str_t                 id;          /* challenge_id */
-    mdm_str_t                 udid;        /* or EnrollmentID */
-    mdm_str_t                 serial;
-    mdm_str_t                 person;
-    mdm_uint_t                purpose;     /* mdm_purpose_e */
-} mdm_challenge_t;
-
-/*
- * udid, serial and person as they are kept, "" where there is none of them,
- * sealed for this place; and the reverse, into what is opened.  MDM_OK;
- * to read also MDM_DONE: the exchange is answered (500, 503); MDM_ERROR.
- */
-mdm_int_t mdm_challenge_bind(mdm_exchange_t *x,
-    const mdm_secret_where_t *where, const mdm_challenge_t *c,
-    mdm_str_t *bind);
-mdm_int_t mdm_challenge_bound(mdm_exchange_t *x,
-    const mdm_secret_where_t *where, const mdm_str_t *bind,
-    mdm_challenge_t *c);
-
 
 /* what became of it */
 

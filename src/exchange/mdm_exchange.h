@@ -257,6 +257,9 @@ typedef struct {
     mdm_uint_t                npush_files;
     mdm_uint_t                challenge_ttl;   /* seconds */
     mdm_uint_t                challenge_limit; /* open ones, a tenant */
+    mdm_uint_t                renew_grace;     /* seconds that the certificate
+                                                  before a renewed one is good
+                                                  for still */
     mdm_uint_t                plist_depth;
     mdm_uint_t                plist_nodes;
     const struct mdm_scep_s  *scep;            /* NULL: the location has

@@ -1,6 +1,8 @@
 --@include clock
--- Is this certificate the one pinned to the device?  0: yes; -1: there is no
--- such device; -2: another one is pinned; -3: none is pinned yet
+--@include next
+-- Is this certificate the one pinned to the device, or was it until it was
+-- renewed of late?  0: yes; -1: there is no such device; -2: another one is
+-- pinned; -3: none is pinned yet; -8: it is to be pinned by renewed.lua first
 local function auth(T, device, cert)
     local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert')
 
@@ -12,7 +14,7 @@ local function auth(T, device, cert)
         return -3
     end
 
-    return v[2] == cert and 0 or -2
+    return v[2] == cert and 0 or certificate_next(T, device, cert)
 end
 
 -- written at most once a minute

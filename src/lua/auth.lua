@@ -3,13 +3,14 @@
 --@returns code enabled
 -- Is the certificate the device's, and is the channel enabled?
 -- {0, enabled} or {code of auth()}; enabled is "1", "0", or "" for a user
--- channel that is not known
+-- channel that is not known.  A renewed certificate opens, too, but nothing
+-- is pinned by asking.
 --@include auth
 --@include era_of
 local T = KEYS[1]
 local code = auth(T, device, cert)
 
-if code ~= 0 then
+if code ~= 0 and code ~= -8 then
     return {code}
 end
 

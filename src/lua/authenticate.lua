@@ -1,10 +1,12 @@
 --@args who address limit device cert checked kind nonce der raw known serial
---@args subject withhold fields...
+--@args subject withhold renewal grace ca sn ends renew fields...
 --@returns code gen withheld
--- Authenticate: a fresh start of a device under this certificate.
+-- Authenticate: a fresh start of a device under this certificate; with renewal
+-- "1" only the certificate is another one, and nothing else is touched.
 -- checked: the pin that was checked ("": none); der: DER to keep or ""; known
 -- (0 or 1), serial: as they were checked; subject: its digest; withhold: 1:
--- what is kept was escrowed by somebody else; fields: field, value, …
+-- what is kept was escrowed by somebody else; grace: see renewed.lua; ca, sn,
+-- ends, renew: see _certificate.lua; fields: field, value, …
 -- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
 --@include auth
@@ -12,6 +14,7 @@
 --@include status
 --@include era
 --@include ddm
+--@include certificate
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
@@ -29,6 +32,36 @@ then
 end
 
 local now = clock()
+local data = {}
+
+if renewal == '1' then
+    data.gen = tonumber(v[2] or '0')
+    redis.call('HSET', e, 'once', nonce, 'csub', subject, 'last_seen', now)
+
+    if pin ~= cert then
+        certificate_renew(T, device, cert, pin, grace)
+        event(T, limit, 'mdm.CertificateRenewed', device,
+              {cert = hex(cert), replaced = hex(pin), ca = ca, serial = sn})
+    end
+
+    certificate_dates(T, device, ca, sn, ends, renew)
+
+    if der ~= '' then
+        redis.call('SET', T .. ':crt:' .. device, der)
+    else
+        redis.call('UNLINK', T .. ':crt:' .. device)
+    end
+
+    for i = fields_at, #ARGV - 1, 2 do
+        redis.call('HSET', e, ARGV[i], ARGV[i + 1])
+    end
+
+    data.renewal = true
+    event(T, limit, 'mdm.Authenticate', device, data, raw)
+
+    return {0, data.gen, 0}
+end
+
 local gen = tonumber(v[2] or '0') + 1
 queue_clear(T, device)
 push_drop(T, device)
@@ -51,6 +84,7 @@ for i = fields_at, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
+certificate_dates(T, device, ca, sn, ends, renew)
 redis.call('ZADD', T .. ':ids', 0, device)
 old_sweep(T)
 
@@ -60,7 +94,8 @@ else
     redis.call('UNLINK', T .. ':crt:' .. device)
 end
 
-local data = {gen = gen}
+data.gen = gen
+
 local held = 0
 
 if withhold == '1' then

@@ -1,6 +1,11 @@
 --@readonly
---@onekey
 --@args
---@returns device
--- Whose is this certificate?  KEYS[1]: its key.  {device or ""}
-return {redis.call('GET', KEYS[1]) or ''}
+--@returns device ca purpose bind renew
+-- Whose is this certificate, and what was it issued for?  KEYS[1]: its key.
+-- {device or "", the CA or "": it is not in the ledger; purpose; bindings,
+-- JSON, sealed where there is a key, or ""; when it is to be renewed}
+local v = redis.call('HMGET', KEYS[1] .. ':x', 'ca', 'purpose', 'bind',
+                     'renew')
+
+return {redis.call('GET', KEYS[1]) or '', v[1] or '', v[2] or '', v[3] or '',
+        v[4] or ''}

@@ -32,7 +32,17 @@ if not kind then
 end
 
 if pin ~= cert then
-    return {pin and -2 or -3}
+
+    if not pin then
+        return {-3}
+    end
+
+--@include next
+    local code = certificate_next(T, device, cert)
+
+    if code ~= 0 then
+        return {code}
+    end
 end
 
 if not v[1] then

@@ -17,7 +17,9 @@ end
 
 -- csub stays: it says whose secrets are kept, also without the certificate
 
-redis.call('HDEL', e, 'cert')
+redis.call('HDEL', e, 'cert', 'next', 'was', 'was_until', 'cert_ca',
+           'cert_serial', 'cert_end')
+redis.call('ZREM', T .. ':exp', device)
 redis.call('UNLINK', T .. ':crt:' .. device)
 
 event(T, limit, 'api.PinReset', device,

@@ -1,23 +1,27 @@
 --@onekey
---@args ends owners...
---@returns code
+--@args ends same owners...
+--@returns code owner
 -- A public key belongs to one device: to whom it was certified first.
 -- KEYS[1]: mdm:{tenant/spki:<SHA-256 of it>}; ends: when the certificate does
--- (Unix seconds); owners: names of who wants it, the first of which is kept
--- {1}: it was nobody's; {0}: it is his; {-2}: it is another one's
+-- (Unix seconds); owners: names of who wants it, of which the first is entered,
+-- and so many, "same", are the same name under older keys, the first included
+-- {1, owner}: it was nobody's; {0, owner}: it is his; {-2}: it is another one's
 local key = KEYS[1]
 local v = redis.call('HMGET', key, 'owner', 'until')
-local his = not v[1]
+local owner = not v[1] and ARGV[owners_at]
 
 for i = owners_at, #ARGV do
-    his = his or ARGV[i] == v[1]
+    if ARGV[i] == v[1] then
+        owner = i < owners_at + tonumber(same) and ARGV[owners_at] or v[1]
+        break
+    end
 end
 
-if not his then
+if not owner then
     return {-2}
 end
 
-redis.call('HSET', key, 'owner', ARGV[owners_at])
+redis.call('HSET', key, 'owner', owner)
 
 -- a day longer: clocks differ
 
@@ -28,4 +32,4 @@ if last > (tonumber(v[2] or '') or 0) then
     redis.call('EXPIREAT', key, string.format('%.0f', last))
 end
 
-return {v[1] and 0 or 1}
+return {v[1] and 0 or 1, owner}

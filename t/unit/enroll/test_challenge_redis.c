@@ -458,7 +458,8 @@ test_refused(void **state)
     mdm_uint_t  i;
 
     static const char *const  bad[] = {
-        "x", "[]", "{\"udid\":1}", "{\"udid\":\"\"}", "{\"serial\":[]}",
+        "x", "[]", "{\"udid\":1}", "{\"udid\":\"\"}", "{\"udid\":\"U:1\"}",
+        "{\"serial\":[]}",
         "{\"person\":\"a\\u0007b\"}", "{\"purpose\":\"ota\"}",
         "{\"purpose\":\"none\"}", "{\"purpose\":1}", "{\"purpose\":\"renew\"}",
         "{\"purpose\":\"user\",\"serial\":\"S\"}", "{\"uses\":0}",
@@ -594,7 +595,8 @@ test_faults(void **state)
 /* keys that were certified: one device each */
 
 static int64_t
-claim(void **state, const char *owner, const char *other)
+claim(void **state, const char *owner, const char *other,
+    const char *same)
 {
     mdm_str_t   args[MDM_NARGS_SPKI_CLAIM + 2];
     mdm_call_t  call;
@@ -608,6 +610,8 @@ claim(void **state, const char *owner, const char *other)
     call.nargs = MDM_ARG_SPKI_CLAIM_OWNERS + (other ? 2 : 1);
 
     mdm_str_set(&args[MDM_ARG_SPKI_CLAIM_ENDS], "2000000000");
+    args[MDM_ARG_SPKI_CLAIM_SAME].data = (u_char *) same;
+    args[MDM_ARG_SPKI_CLAIM_SAME].len = 1;
     args[MDM_ARG_SPKI_CLAIM_OWNERS].data = (u_char *) owner;
     args[MDM_ARG_SPKI_CLAIM_OWNERS].len = strlen(owner);
 
@@ -628,17 +632,21 @@ test_owner(void **state)
 {
     (void) create(state, "");
 
-    assert_int_equal(claim(state, "one", NULL), 1);
-    assert_int_equal(claim(state, "one", NULL), 0);
-    assert_int_equal(claim(state, "two", NULL), -2);
-    assert_int_equal(claim(state, "two", "three"), -2);
+    assert_int_equal(claim(state, "one", NULL, "1"), 1);
+    assert_int_equal(claim(state, "one", NULL, "1"), 0);
+    assert_int_equal(claim(state, "two", NULL, "1"), -2);
+    assert_int_equal(claim(state, "two", "three", "2"), -2);
     assert_true(ends_at(state, "mdm:{default/spki:aa}", 21, LATER + 86400));
 
-    /* the same one under the name that he has by a newer key */
+    /* the same one under another name, and under that which he has by a newer
+       key */
 
-    assert_int_equal(claim(state, "new", "one"), 0);
+    assert_int_equal(claim(state, "device", "one", "1"), 0);
+    assert_string_equal(redis_str("HGET mdm:{default/spki:aa} owner"), "one");
+
+    assert_int_equal(claim(state, "new", "one", "2"), 0);
     assert_string_equal(redis_str("HGET mdm:{default/spki:aa} owner"), "new");
-    assert_int_equal(claim(state, "one", NULL), -2);
+    assert_int_equal(claim(state, "one", NULL, "1"), -2);
 }
 
 

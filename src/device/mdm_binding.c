@@ -1,0 +1,207 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Purposes and bindings of certificates.
+ */
+
+
+#include "mdm_binding.h"
+#include "mdm_json.h"
+#include "mdm_json_write.h"
+
+
+static const mdm_str_t  mdm_purposes[MDM_PURPOSES] = {
+    mdm_string("device"), mdm_string("user"), mdm_string("renew"),
+    mdm_string("ota")
+};
+
+
+mdm_str_t
+mdm_purpose_name(mdm_uint_t purpose)
+{
+    return mdm_purposes[purpose];
+}
+
+
+mdm_int_t
+mdm_purpose_read(const mdm_str_t *name, mdm_uint_t *purpose)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < MDM_PURPOSES; i++) {
+
+        if (mdm_str_eq(name, &mdm_purposes[i])) {
+            *purpose = i;
+            return MDM_OK;
+        }
+    }
+
+    return MDM_DECLINED;
+}
+
+
+mdm_int_t
+mdm_challenge_bind(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_challenge_t *c, mdm_str_t *bind)
+{
+    mdm_json_out_t  j;
+
+    mdm_str_set(bind, "");
+
+    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
+        return MDM_OK;
+    }
+
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_opt_str(&j, "udid", &c->udid);
+    mdm_json_opt_str(&j, "serial", &c->serial);
+    mdm_json_opt_str(&j, "person", &c->person);
+    mdm_json_close(&j, '}');
+
+    return (mdm_json_end(&j, bind) == MDM_OK)
+           ? mdm_exchange_seal(x, x->arena, where, bind, NULL) : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const mdm_str_t *bind, mdm_challenge_t *c)
+{
+    json_t        *root, *value;
+    mdm_int_t      rc;
+    mdm_str_t      text, *dst;
+    mdm_uint_t     i;
+    json_error_t   error;
+
+    static const char *const  names[] = { "udid", "serial", "person" };
+
+    mdm_str_null(&c->udid);
+    mdm_str_null(&c->serial);
+    mdm_str_null(&c->person);
+
+    if (bind->len == 0) {
+        return MDM_OK;
+    }
+
+    text = *bind;
+
+    rc = mdm_exchange_open(x, where, &text);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    rc = mdm_json_read(x->arena, &text, 0, &root, &error);
+    if (rc == MDM_ERROR) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < 3; i++) {
+        value = (rc == MDM_OK) ? json_object_get(root, names[i]) : NULL;
+
+        if (value == NULL) {
+            continue;
+        }
+
+        dst = (i == 0) ? &c->udid : (i == 1) ? &c->serial : &c->person;
+
+        text.data = (u_char *) (uintptr_t) json_string_value(value);
+        text.len = json_string_length(value);
+
+        if (text.data == NULL || mdm_str_dup(x->arena, dst, &text) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    /* whoever cannot be read is bound to nobody: that must not open it */
+
+    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
+        return mdm_exchange_refuse(x, 500, "the bindings in %.*s in redis "
+                                   "cannot be read", mdm_fmt(&where->tag));
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_binding_read(mdm_exchange_t *x, const mdm_reply_t *reply, size_t slot,
+    const mdm_str_t *key, mdm_binding_t *b)
+{
+    mdm_str_t           bind, purpose;
+    mdm_secret_where_t  where;
+
+    memset(b, 0, sizeof(mdm_binding_t));
+
+    slot -= MDM_RET_CLAIM_CA;
+
+    b->ca = mdm_reply_str(reply, slot + MDM_RET_CLAIM_CA);
+
+    if (b->ca.len == 0) {
+        return MDM_OK;
+    }
+
+    b->ledger = 1;
+    b->renew = mdm_reply_str(reply, slot + MDM_RET_CLAIM_RENEW);
+
+    purpose = mdm_reply_str(reply, slot + MDM_RET_CLAIM_PURPOSE);
+    bind = mdm_reply_str(reply, slot + MDM_RET_CLAIM_BIND);
+
+    if (mdm_purpose_read(&purpose, &b->c.purpose) != MDM_OK) {
+        return mdm_exchange_refuse(x, 500, "the purpose in %.*s in redis "
+                                   "cannot be read", mdm_fmt(key));
+    }
+
+    mdm_where_certificate(&where, key);
+
+    return mdm_challenge_bound(x, &where, &bind, &b->c);
+}
+
+
+const char *
+mdm_binding_refuses(const mdm_binding_t *b, const mdm_enrollment_t *en,
+    const mdm_str_t *stored, const mdm_str_t *said)
+{
+    if (!b->ledger) {
+        return NULL;
+    }
+
+    if (b->c.purpose == MDM_PURPOSE_OTA) {
+        return "the certificate is for enrolling only";
+    }
+
+    if (b->c.purpose == MDM_PURPOSE_USER
+        && en->type != MDM_TYPE_USER_ENROLLMENT_DEVICE)
+    {
+        return "the certificate is for User Enrollment only";
+    }
+
+    if (b->c.udid.len != 0 && !mdm_str_eq_i(&b->c.udid, &en->device)) {
+        return "the certificate is bound to another device";
+    }
+
+    if (b->c.serial.len != 0
+        && (!mdm_str_eq_i(&b->c.serial, said)
+            || (stored->len != 0 && !mdm_str_eq_i(&b->c.serial, stored))))
+    {
+        return "the certificate is bound to another serial number";
+    }
+
+    return NULL;
+}
+
+
+mdm_uint_t
+mdm_binding_names(const mdm_binding_t *b, mdm_uint_t known)
+{
+    return b->ledger
+           && (b->c.udid.len != 0 || (known && b->c.serial.len != 0));
+}
+
+
+mdm_uint_t
+mdm_binding_open(const mdm_binding_t *b)
+{
+    return b->ledger && b->c.udid.len == 0 && b->c.serial.len == 0;
+}

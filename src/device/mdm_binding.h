@@ -1,0 +1,100 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * What a certificate of ours was issued for, and whom it is bound to: a device
+ * to which it may not be pinned is refused, whatever mdm_reenroll says.
+ */
+
+
+#ifndef _MDM_BINDING_H_INCLUDED_
+#define _MDM_BINDING_H_INCLUDED_
+
+
+#include "mdm_enrollment.h"
+#include "mdm_exchange_secret.h"
+
+
+/* bytes of a UDID, a serial number, a person */
+#define MDM_CHALLENGE_NAME    256
+
+
+/* what a certificate may be used for */
+
+typedef enum {
+    MDM_PURPOSE_DEVICE = 0,
+    MDM_PURPOSE_USER,            /* User Enrollment: an EnrollmentID */
+    MDM_PURPOSE_RENEW,           /* in the place of a device's certificate */
+    MDM_PURPOSE_OTA,             /* between two profiles; never pinned */
+    MDM_PURPOSES
+} mdm_purpose_e;
+
+/* "device", "user", "renew", "ota" */
+mdm_str_t mdm_purpose_name(mdm_uint_t purpose);
+
+/* MDM_OK; MDM_DECLINED: it is none of them */
+mdm_int_t mdm_purpose_read(const mdm_str_t *name, mdm_uint_t *purpose);
+
+
+/* whom a challenge, and what it gives, is for; what is empty is not bound */
+
+typedef struct {
+    mdm_str_t                 id;          /* challenge_id */
+    mdm_str_t                 udid;        /* or EnrollmentID */
+    mdm_str_t                 serial;
+    mdm_str_t                 person;
+    mdm_uint_t                purpose;     /* mdm_purpose_e */
+} mdm_challenge_t;
+
+/*
+ * udid, serial and person as they are kept, "" where there is none of them,
+ * sealed for this place; and the reverse, into what is opened.  MDM_OK;
+ * to read also MDM_DONE: the exchange is answered (500, 503); MDM_ERROR.
+ */
+mdm_int_t mdm_challenge_bind(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_challenge_t *c,
+    mdm_str_t *bind);
+mdm_int_t mdm_challenge_bound(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const mdm_str_t *bind,
+    mdm_challenge_t *c);
+
+
+/* what claim_get.lua and claim.lua say of a certificate */
+
+typedef struct {
+    mdm_uint_t                ledger;      /* 1: it is one of ours, and what
+                                              follows is filled in */
+    mdm_str_t                 ca;
+    mdm_str_t                 renew;       /* Unix seconds */
+    mdm_challenge_t           c;           /* but for its id */
+} mdm_binding_t;
+
+/*
+ * Reads a reply from slot "ca" on, which both scripts have alike; "key" is that
+ * of the certificate.  MDM_OK; MDM_DONE: the exchange is answered; MDM_ERROR.
+ */
+mdm_int_t mdm_binding_read(mdm_exchange_t *x, const mdm_reply_t *reply,
+    size_t slot, const mdm_str_t *key, mdm_binding_t *b);
+
+/*
+ * Why it may not be pinned to this device, or NULL.  "stored" is the serial
+ * number of the device, if it is known and has one; "said" that of the message:
+ * both must fit a certificate that is bound to one.
+ */
+const char *mdm_binding_refuses(const mdm_binding_t *b,
+    const mdm_enrollment_t *en, const mdm_str_t *stored,
+    const mdm_str_t *said);
+
+
+/*
+ * Does it stand for this device by what it is bound to, as one does that names
+ * it?  It was not refused before; "known": the device's serial number is.  1 or
+ * 0.
+ */
+mdm_uint_t mdm_binding_names(const mdm_binding_t *b, mdm_uint_t known);
+
+/* one of ours that is bound to nobody; 1 or 0 */
+mdm_uint_t mdm_binding_open(const mdm_binding_t *b);
+
+
+#endif /* _MDM_BINDING_H_INCLUDED_ */

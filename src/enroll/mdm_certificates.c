@@ -1,0 +1,706 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The ledger of certificates: what was issued is stored before it is given
+ * out.
+ */
+
+
+#include "mdm_certificate.h"
+#include "mdm_certificates.h"
+#include "mdm_key.h"
+#include "mdm_number.h"
+
+
+/* seconds that what is kept of a certificate outlives it: clocks differ */
+#define MDM_CERTIFICATES_AFTER  86400
+
+#define MDM_CERTIFICATES_RENEW  (30 * 86400)
+
+/* bytes of an owner's HMAC */
+#define MDM_CERTIFICATES_OWNER  20
+
+/* names of an owner, each under each key */
+#define MDM_CERTIFICATES_NAMES  3
+
+
+enum {
+    MDM_CERTIFICATES_BEGIN = 0,
+    MDM_CERTIFICATES_ENTERED,
+    MDM_CERTIFICATES_LOOKED,
+    MDM_CERTIFICATES_STORED,
+    MDM_CERTIFICATES_TOLD,
+    MDM_CERTIFICATES_UNKNOWN
+};
+
+
+static mdm_int_t mdm_certificates_owner_ask(mdm_exchange_t *x,
+    mdm_certificates_owner_t *o);
+static mdm_int_t mdm_certificates_names(mdm_exchange_t *x,
+    const mdm_certificates_owner_t *o, mdm_str_t *names, mdm_uint_t *n);
+static mdm_int_t mdm_certificates_name(mdm_exchange_t *x, const char *kind,
+    const mdm_str_t *value, mdm_str_t *names, mdm_uint_t *n);
+static mdm_int_t mdm_certificates_renew_ask(mdm_exchange_t *x,
+    mdm_certificates_renew_t *r);
+static mdm_int_t mdm_certificates_renewed(mdm_exchange_t *x,
+    mdm_certificates_renew_t *r);
+static mdm_int_t mdm_certificates_done(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_look(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_looked(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_store(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_ledger(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_number(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_tell(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_told(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_tell_all(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+
+
+mdm_int_t
+mdm_certificates_owner(mdm_exchange_t *x)
+{
+    int64_t                    code;
+    mdm_str_t                  owner;
+    mdm_certificates_owner_t  *o;
+
+    o = x->ctx;
+
+    if (x->state == MDM_CERTIFICATES_BEGIN) {
+        return mdm_certificates_owner_ask(x, o);
+    }
+
+    code = mdm_reply_code(x->calls[0].reply, -1);
+
+    owner = mdm_reply_str(x->calls[0].reply, MDM_RET_SPKI_CLAIM_OWNER);
+
+    if (code == -1 || (code >= 0 && owner.len == 0)) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    o->refused = (code < 0);
+    o->owner = owner;
+
+    return mdm_exchange_leave(x);
+}
+
+
+static mdm_int_t
+mdm_certificates_owner_ask(mdm_exchange_t *x, mdm_certificates_owner_t *o)
+{
+    mdm_str_t   key, *args, names[MDM_CERTIFICATES_NAMES * MDM_SECRET_KEYS + 1];
+    mdm_uint_t  n, same;
+
+    const mdm_secret_keys_t  *keys;
+
+    n = 0;
+
+    if (mdm_certificates_names(x, o, names, &n) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    keys = mdm_exchange_secrets(x);
+    same = (n == 0 || keys == NULL) ? 1 : keys->n;
+
+    /* that of the certificate before is one of these as they are kept */
+
+    if (o->before.len != 0) {
+        names[n++] = o->before;
+    }
+
+    if (n == 0) {
+        o->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    if (mdm_key_spki(x->arena, &key, &x->tenant, &o->spki) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_ENTERED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_spki_claim, &key, n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    memcpy(&args[MDM_ARG_SPKI_CLAIM_OWNERS], names, n * sizeof(mdm_str_t));
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_SPKI_CLAIM_ENDS], o->ends)
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_SPKI_CLAIM_SAME],
+                        (int64_t) same)
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+/* what may own it: a device by its id, or its serial number, or a challenge */
+
+static mdm_int_t
+mdm_certificates_names(mdm_exchange_t *x, const mdm_certificates_owner_t *o,
+    mdm_str_t *names, mdm_uint_t *n)
+{
+    const mdm_str_t  *device;
+
+    device = (o->device.len != 0) ? &o->device : &o->c.udid;
+
+    if (device->len != 0
+        && mdm_certificates_name(x, "device", device, names, n) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (o->c.serial.len != 0
+        && mdm_certificates_name(x, "serial", &o->c.serial, names, n)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (*n != 0 || o->before.len != 0 || o->c.id.len == 0) {
+        return MDM_OK;
+    }
+
+    return mdm_certificates_name(x, "challenge", &o->c.id, names, n);
+}
+
+
+/* as it is kept, under each key; letters are compared without case */
+
+static mdm_int_t
+mdm_certificates_name(mdm_exchange_t *x, const char *kind,
+    const mdm_str_t *value, mdm_str_t *names, mdm_uint_t *n)
+{
+    size_t                    i;
+    mdm_str_t                 s, digests;
+    mdm_secret_place_t        place;
+    const mdm_secret_keys_t  *keys;
+
+    if (mdm_escape(x->arena, &s, value, ":") != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (mdm_printf(x->arena, &s, "%s %.*s", kind, mdm_fmt(&s)) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < s.len; i++) {
+        if (s.data[i] >= 'A' && s.data[i] <= 'Z') {
+            s.data[i] = (u_char) (s.data[i] + ('a' - 'A'));
+        }
+    }
+
+    keys = mdm_exchange_secrets(x);
+
+    if (keys == NULL) {
+        names[(*n)++] = s;
+        return MDM_OK;
+    }
+
+    /* one name for all keys: a device that has two is found */
+
+    if (mdm_printf(x->arena, &place.key, "mdm:{%.*s/spki}",
+                   mdm_fmt(&x->tenant))
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&place.field, "owner");
+
+    if (mdm_secret_digests(x->arena, keys, &place, &s, MDM_CERTIFICATES_OWNER,
+                           &digests)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i + 2 * MDM_CERTIFICATES_OWNER <= digests.len;
+         i += 2 * MDM_CERTIFICATES_OWNER)
+    {
+        names[*n].data = digests.data + i;
+        names[(*n)++].len = 2 * MDM_CERTIFICATES_OWNER;
+    }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_certificates_renew(mdm_exchange_t *x)
+{
+    return (x->state == MDM_CERTIFICATES_BEGIN)
+           ? mdm_certificates_renew_ask(x, x->ctx)
+           : mdm_certificates_renewed(x, x->ctx);
+}
+
+
+static mdm_int_t
+mdm_certificates_renew_ask(mdm_exchange_t *x, mdm_certificates_renew_t *r)
+{
+    mdm_str_t  *args;
+
+    if (mdm_key_spki(x->arena, &r->key, &x->tenant, &r->spki) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_ENTERED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_spki_take, &r->key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_SPKI_TAKE_NAME] = r->renews;
+    args[MDM_ARG_SPKI_TAKE_SN] = r->sn;
+    args[MDM_ARG_SPKI_TAKE_CA] = r->ca;
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_SPKI_TAKE_FROM], r->from)
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_SPKI_TAKE_ENDS], r->ends)
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_renewed(mdm_exchange_t *x, mdm_certificates_renew_t *r)
+{
+    mdm_str_t           from, ends;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+
+    r->code = mdm_reply_code(reply, MDM_CHALLENGE_LIMIT);
+
+    if (r->code == MDM_CHALLENGE_UNKNOWN) {
+        return mdm_exchange_leave(x);
+    }
+
+    r->sn = mdm_reply_str(reply, MDM_RET_SPKI_TAKE_SN);
+    r->ca = mdm_reply_str(reply, MDM_RET_SPKI_TAKE_CA);
+    r->der = mdm_reply_str(reply, MDM_RET_SPKI_TAKE_DER);
+    from = mdm_reply_str(reply, MDM_RET_SPKI_TAKE_FROM);
+    ends = mdm_reply_str(reply, MDM_RET_SPKI_TAKE_ENDS);
+
+    if ((r->code != MDM_CHALLENGE_TAKEN && r->code != MDM_CHALLENGE_AGAIN)
+        || r->sn.len == 0
+        || mdm_atoi(&from, &r->from) != MDM_OK
+        || mdm_atoi(&ends, &r->ends) != MDM_OK)
+    {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    return mdm_exchange_leave(x);
+}
+
+
+mdm_int_t
+mdm_certificates_finish(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_CERTIFICATES_BEGIN:
+        return mdm_certificates_done(x, x->ctx);
+
+    case MDM_CERTIFICATES_ENTERED:
+        return mdm_certificates_look(x, x->ctx);
+
+    case MDM_CERTIFICATES_LOOKED:
+        return mdm_certificates_looked(x, x->ctx);
+
+    case MDM_CERTIFICATES_STORED:
+        return mdm_certificates_tell(x, x->ctx);
+
+    case MDM_CERTIFICATES_TOLD:
+        return mdm_certificates_told(x, x->ctx);
+
+    default: /* MDM_CERTIFICATES_UNKNOWN */
+        return mdm_exchange_leave(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_certificates_done(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t   key, *args;
+    mdm_uint_t  serial;
+
+    if (c->device.len == 0) {
+        c->device = c->c.udid;
+    }
+
+    /* for a renewal it counts which device has the serial number */
+
+    serial = (c->device.len == 0 && c->c.serial.len != 0
+              && c->c.purpose == MDM_PURPOSE_RENEW);
+
+    if (mdm_exchange_calls(x, 1 + serial, MDM_CERTIFICATES_ENTERED)
+        != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_done, &c->key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_DONE_NAME] = c->name;
+    args[MDM_ARG_CHALLENGE_DONE_DER] = c->der;
+
+    if (!serial) {
+        return MDM_CALL;
+    }
+
+    if (mdm_key_serial(x->arena, &key, &x->tenant, &c->c.serial) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 1, &mdm_script_serial_get, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&args[MDM_ARG_SERIAL_GET_MOST], "2");
+
+    return MDM_CALL;
+}
+
+
+/* is the device enrolled?  An OTA certificate is never a device's. */
+
+static mdm_int_t
+mdm_certificates_look(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_int_t           rc;
+    mdm_str_t           id, *args;
+    const mdm_reply_t  *reply;
+
+    if (mdm_reply_code(x->calls[0].reply, -1) < 0) {
+        c->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    c->der = mdm_reply_str(x->calls[0].reply, MDM_RET_CHALLENGE_DONE_DER);
+
+    if (c->der.len == 0) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    if (x->ncalls == 2) {
+        reply = x->calls[1].reply;
+        id = mdm_reply_str(reply, MDM_RET_SERIAL_GET_IDS);
+
+        if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, 0) == 1
+            && mdm_unescape(x->arena, &c->device, &id) == MDM_ERROR)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    if (c->device.len == 0 || c->c.purpose == MDM_PURPOSE_OTA) {
+        return mdm_certificates_store(x, c);
+    }
+
+    rc = mdm_enrollment_from_id(x->arena, &c->device, &x->tenant,
+                                x->settings->store->partitions, &c->en);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_certificates_store(x, c);
+    }
+
+    if (rc != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_LOOKED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check, &c->en.tag,
+                             0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = c->en.device_key;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_certificates_looked(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t  serial;
+
+    serial = mdm_reply_str(x->calls[0].reply,
+                           MDM_RET_AUTHENTICATE_CHECK_SERIAL);
+
+    /* the index may know a number that it had once */
+
+    c->known = mdm_reply_int(x->calls[0].reply,
+                             MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1
+               && (c->c.serial.len == 0
+                   || mdm_str_eq_i(&c->c.serial, &serial));
+
+    return mdm_certificates_store(x, c);
+}
+
+
+/* each in a slot of its own, side by side */
+
+static mdm_int_t
+mdm_certificates_store(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    if (c->renew == 0) {
+        c->renew = c->ends - MDM_CERTIFICATES_RENEW;
+
+        if (c->renew < c->from) {
+            c->renew = c->from;
+        }
+    }
+
+    return (mdm_challenge_sha256(x->arena, &c->der, &c->sha256) == MDM_OK
+            && mdm_exchange_calls(x, 2, MDM_CERTIFICATES_STORED) == MDM_CALL
+            && mdm_certificates_ledger(x, 0, c) == MDM_OK
+            && mdm_certificates_number(x, 1, c) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_ledger(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c)
+{
+    mdm_str_t           key, *args;
+    mdm_secret_where_t  where;
+
+    if (mdm_key_certificate(x->arena, &key, &x->tenant, &c->sha256)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_store, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (c->known) {
+        args[MDM_ARG_CERTIFICATE_STORE_DEVICE] = c->en.device_key;
+    }
+
+    args[MDM_ARG_CERTIFICATE_STORE_CA] = c->ca;
+    args[MDM_ARG_CERTIFICATE_STORE_SN] = c->sn;
+    args[MDM_ARG_CERTIFICATE_STORE_SPKI] = c->spki;
+    args[MDM_ARG_CERTIFICATE_STORE_PURPOSE] = mdm_purpose_name(c->c.purpose);
+    args[MDM_ARG_CERTIFICATE_STORE_CHALLENGE] = c->c.id;
+    args[MDM_ARG_CERTIFICATE_STORE_OWNER] = c->owner;
+    args[MDM_ARG_CERTIFICATE_STORE_DER] = c->der;
+
+    mdm_where_certificate(&where, &key);
+
+    return (mdm_challenge_bind(x, &where, &c->c,
+                               &args[MDM_ARG_CERTIFICATE_STORE_BIND])
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_ENDS],
+                        c->ends + MDM_CERTIFICATES_AFTER)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_FROM],
+                        c->from)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_TO],
+                        c->ends)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_RENEW],
+                        c->renew)
+               == MDM_OK)
+           ? MDM_OK : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_number(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_issued(x->arena, &key, &x->tenant, &c->ca, &c->sn) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_number, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_NUMBER_DIGEST] = c->sha256;
+
+    return mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NUMBER_ENDS],
+                    c->ends + MDM_CERTIFICATES_AFTER);
+}
+
+
+/* its device learns of it, with one for a renewal what comes next */
+
+static mdm_int_t
+mdm_certificates_tell(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    u_char     *digest;
+    mdm_str_t  *args;
+
+    if (mdm_reply_code(x->calls[0].reply, -1) < 0) {
+        c->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    if (!c->known) {
+        return mdm_certificates_tell_all(x, c);
+    }
+
+    digest = mdm_arena_alloc(x->arena, MDM_SHA256);
+
+    if (digest == NULL
+        || mdm_certificate_sha256(&c->der, digest, c->sha256.data) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_TOLD) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_certificate_next, &c->en.tag,
+                             0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_NEXT_DEVICE] = c->en.device_key;
+    args[MDM_ARG_CERTIFICATE_NEXT_CERT].data = digest;
+    args[MDM_ARG_CERTIFICATE_NEXT_CERT].len = MDM_SHA256;
+    args[MDM_ARG_CERTIFICATE_NEXT_CA] = c->ca;
+    args[MDM_ARG_CERTIFICATE_NEXT_SN] = c->sn;
+    args[MDM_ARG_CERTIFICATE_NEXT_PURPOSE] = mdm_purpose_name(c->c.purpose);
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_ENDS], c->ends)
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_told(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    return (mdm_reply_code(x->calls[0].reply, -1) < 0)
+           ? mdm_certificates_tell_all(x, c) : mdm_exchange_leave(x);
+}
+
+
+static mdm_int_t
+mdm_certificates_tell_all(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_UNKNOWN) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_certificate_issued, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_ISSUED_DIGEST] = c->sha256;
+    args[MDM_ARG_CERTIFICATE_ISSUED_CA] = c->ca;
+    args[MDM_ARG_CERTIFICATE_ISSUED_SN] = c->sn;
+    args[MDM_ARG_CERTIFICATE_ISSUED_PURPOSE] = mdm_purpose_name(c->c.purpose);
+    args[MDM_ARG_CERTIFICATE_ISSUED_CHALLENGE] = c->c.id;
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_ISSUED_ENDS],
+                     c->ends)
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_certificates_get(mdm_exchange_t *x)
+{
+    mdm_int_t                  rc;
+    mdm_str_t                  key;
+    mdm_certificates_entry_t  *entry;
+
+    entry = x->ctx;
+
+    if (x->state == MDM_CERTIFICATES_BEGIN) {
+
+        return (mdm_key_certificate(x->arena, &key, &x->tenant,
+                                    &entry->sha256)
+                == MDM_OK
+                && mdm_exchange_calls(x, 1, MDM_CERTIFICATES_ENTERED)
+                   == MDM_CALL
+                && mdm_exchange_call(x, 0, &mdm_script_certificate_get, &key,
+                                     0)
+                   != NULL)
+               ? MDM_CALL : MDM_ERROR;
+    }
+
+    rc = mdm_certificates_read(x, x->calls[0].reply, entry);
+
+    return (rc == MDM_OK) ? mdm_exchange_leave(x) : rc;
+}
+
+
+mdm_int_t
+mdm_certificates_read(mdm_exchange_t *x, const mdm_reply_t *reply,
+    mdm_certificates_entry_t *entry)
+{
+    mdm_str_t           key, bind, purpose;
+    mdm_secret_where_t  where;
+
+    entry->found = (mdm_reply_code(reply, 0) == 1);
+    entry->claimed = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_DEVICE);
+
+    if (!entry->found) {
+        return MDM_OK;
+    }
+
+    entry->ca = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_CA);
+    entry->sn = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_SN);
+    entry->spki = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_SPKI);
+    entry->from = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_FROM);
+    entry->ends = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_ENDS);
+    entry->renew = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_RENEW);
+    entry->state = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_STATE);
+    entry->owner = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_OWNER);
+    entry->der = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_DER);
+    entry->c.id = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_CHALLENGE);
+
+    purpose = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_PURPOSE);
+    bind = mdm_reply_str(reply, MDM_RET_CERTIFICATE_GET_BIND);
+
+    if (mdm_key_certificate(x->arena, &key, &x->tenant, &entry->sha256)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (mdm_purpose_read(&purpose, &entry->c.purpose) != MDM_OK) {
+        return mdm_exchange_refuse(x, 500, "the purpose in %.*s in redis "
+                                   "cannot be read", mdm_fmt(&key));
+    }
+
+    mdm_where_certificate(&where, &key);
+
+    return mdm_challenge_bound(x, &where, &bind, &entry->c);
+}

@@ -1,0 +1,30 @@
+-- The certificate that is pinned to a device: when it ends, and when it is to
+-- be renewed, by which T:exp lists it.  ca: "": none of ours; sn: hex; ends:
+-- Unix seconds, "0": not known
+local function certificate_dates(T, device, ca, sn, ends, renew)
+    if ends == '0' then
+        redis.call('HDEL', T .. ':e:' .. device, 'cert_ca', 'cert_serial',
+                   'cert_end')
+        redis.call('ZREM', T .. ':exp', device)
+        return
+    end
+
+    redis.call('HSET', T .. ':e:' .. device, 'cert_serial', sn, 'cert_end',
+               ends)
+    redis.call('ZADD', T .. ':exp', renew, device)
+
+    if ca == '' then
+        redis.call('HDEL', T .. ':e:' .. device, 'cert_ca')
+    else
+        redis.call('HSET', T .. ':e:' .. device, 'cert_ca', ca)
+    end
+end
+
+-- a renewed one takes the place of "old", which is good for a while still
+local function certificate_renew(T, device, cert, old, grace)
+    local e = T .. ':e:' .. device
+
+    redis.call('HSET', e, 'cert', cert, 'was', old, 'was_until',
+               string.format('%.0f', clock() + tonumber(grace)))
+    redis.call('HDEL', e, 'next')
+end
