@@ -130,6 +130,22 @@ my $d = $t->device('DEV-1', serial => 'SERIAL1')->enroll;
 my $user = $d->user('USER-1')->enroll;
 my $other = $t->device('DEV-2')->enroll;
 
+call(200, GET => 'certificates?limit=1');
+call(200, GET => 'certificates?id=DEV-1&state=pinned');
+call(400, GET => 'certificates?state=new');
+call(400, GET => 'certificates/x');
+call(404, GET => 'certificates/' . 'a' x 64);
+
+{
+    my $sha256 = 'b' x 64;
+
+    $t->redis('HSET', "mdm:{default/cert:$sha256}:x", ca => 'devices',
+              serial => '01', purpose => 'device', state => 'issued',
+              until => 2000000000, der => 'one');
+    call(200, GET => "certificates/$sha256");
+    call(200, GET => "certificates/$sha256?format=pem");
+}
+
 call(200, PUT => '/migration', plist({ MessageType => 'Authenticate',
     UDID => 'OLD-1', Topic => 'com.apple.mgmt.External.test' }));
 $d->message('SetBootstrapToken', BootstrapToken => plist_data('secret'));

@@ -68,6 +68,10 @@ mdm_int_t mdm_api_challenge_post_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_challenges_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_challenge_delete_step(mdm_exchange_t *x);
 
+/* GET /v1/certificates, /v1/certificates/SHA256 */
+mdm_int_t mdm_api_certificates_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_certificate_get_step(mdm_exchange_t *x);
+
 /* /v1/escrowkeyunlock: 501 */
 mdm_int_t mdm_api_later_step(mdm_exchange_t *x);
 

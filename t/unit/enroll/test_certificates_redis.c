@@ -769,6 +769,131 @@ test_dates(void **state)
 }
 
 
+static int
+says_times(const char *text)
+{
+    int          n;
+    const char  *p, *end;
+
+    n = 0;
+    p = (const char *) x->response.data;
+    end = p + x->response.len;
+
+    while ((p = memmem(p, (size_t) (end - p), text, strlen(text))) != NULL) {
+        p++;
+        n++;
+    }
+
+    return n;
+}
+
+
+/* what the API has of them */
+
+static void
+test_listed(void **state)
+{
+    char         path[128], query[512], *p;
+    issued_t    *a, *b, *c;
+    mdm_uint_t   i, rows, pages;
+
+    a = enrolled(state);
+    b = certificate();
+    c = certificate();
+
+    assert_int_equal(issue(state, b, "", MDM_PURPOSE_RENEW, UDID, ""), 200);
+    assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, "", "S7"), 200);
+
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "", ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 2);
+    assert_true(says(a->sha256) && says(b->sha256));
+    assert_true(says("\"id\":\"" UDID "\",\"state\":\"pinned\",\"ca\":"
+                     "\"devices\""));
+    assert_true(says("\"purpose\":\"renew\""));
+
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "state=issued",
+                         ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 1);
+    assert_true(says(b->sha256));
+
+    static const struct {
+        const char  *query;
+        int          rows;
+    } cases[] = {
+        { "id=" UDID, 2 }, { "id=" OTHER, 0 }, { "device_serial=s1", 2 },
+        { "device_serial=S2", 0 }, { "ca=devices", 2 }, { "ca=other", 0 },
+        { "expires_before=2096-10-02T07:06:40Z", 0 },
+        { "expires_before=2096-10-02T07:06:41Z", 2 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(api(state, MDM_GET, "/v1/certificates",
+                             cases[i].query, ""), 200);
+
+        if (says_times("\"sha256\"") != cases[i].rows) {
+            fail_msg("%s: %.*s", cases[i].query, mdm_fmt(&x->response));
+        }
+    }
+
+    /* one of a device that has not come yet */
+
+    (void) snprintf(query, sizeof(query), "ca=devices&certificate_serial=%s",
+                    c->sn);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", query, ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 1);
+    assert_true(says(c->sha256) && says("\"serial\":\"S7\""));
+
+    (void) snprintf(query, sizeof(query), "ca=devices&certificate_serial=CD%s",
+                    c->sn + 2);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", query, ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 1);
+    assert_non_null(strstr(query, "=CD"));
+
+    (void) snprintf(path, sizeof(path), "/v1/certificates/%s", c->sha256);
+    assert_int_equal(api(state, MDM_GET, path, "", ""), 200);
+    assert_true(says("\"state\":\"issued\""));
+    assert_int_equal(api(state, MDM_GET, path, "format=pem", ""), 200);
+    assert_true(says("-----BEGIN CERTIFICATE-----\nbm8gcmVhbCBjZXJ0"));
+    assert_int_equal(api(state, MDM_GET, path, "format=der", ""), 400);
+
+    path[20]++;
+    assert_int_equal(api(state, MDM_GET, path, "", ""), 404);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates/XYZ", "", ""),
+                     400);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates",
+                         "expires_before=soon", ""), 400);
+
+    /* page by page, each once, also of a device that has two */
+
+    a = certificate();
+    assert_int_equal(issue(state, a, "", 0, "", ""), 200);
+    assert_int_equal(authenticates(state, a, id_is(OTHER), ""), 200);
+
+    rows = 0;
+    pages = 0;
+    (void) snprintf(query, sizeof(query), "limit=1");
+
+    do {
+        assert_int_equal(api(state, MDM_GET, "/v1/certificates", query, ""),
+                         200);
+        rows += (mdm_uint_t) says_times("\"sha256\"");
+        pages++;
+
+        p = memmem(x->response.data, x->response.len, "\"next_cursor\":\"",
+                   15);
+
+        if (p != NULL) {
+            (void) snprintf(query, sizeof(query), "limit=1&cursor=%.*s",
+                            (int) strcspn(p + 15, "\""), p + 15);
+        }
+
+    } while (p != NULL && pages < 20);
+
+    assert_int_equal(rows, 3);
+    assert_in_range(pages, 2, 4);
+}
+
+
 /* a poll that matches asks for nothing more than before */
 
 static void
@@ -835,6 +960,7 @@ main(void)
         cmocka_unit_test_setup(test_keys, fresh),
         cmocka_unit_test_setup(test_faults, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
+        cmocka_unit_test_setup(test_listed, fresh),
         cmocka_unit_test_setup(test_cost, fresh)
     };
 
