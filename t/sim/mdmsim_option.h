@@ -32,6 +32,16 @@ typedef enum {
 } sim_cmd_e;
 
 
+#define SIM_LOAD   (SIM_CMD_ENROLL|SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN   \
+                    |SIM_CMD_CHECKOUT|SIM_CMD_DDM)
+#define SIM_NET    (SIM_LOAD|SIM_CMD_BENCH|SIM_CMD_TORTURE)
+#define SIM_TALK   (SIM_NET|SIM_CMD_MESSAGE)
+#define SIM_FLEET  (SIM_TALK|SIM_CMD_CERT|SIM_CMD_IDS)
+#define SIM_RUN    (SIM_CMD_RUN|SIM_CMD_DDM)
+#define SIM_WORK   (SIM_CMD_POLL|SIM_CMD_SESSION|SIM_RUN)
+#define SIM_DIRS   (SIM_CMD_CA|SIM_CMD_CERT|SIM_TALK)
+#define SIM_KEYS   (SIM_CMD_CERT|SIM_TALK)
+
 #define SIM_CHANNEL_DEVICE   1
 #define SIM_CHANNEL_USER     2
 
@@ -126,6 +136,8 @@ typedef struct {
 
 
 void sim_option_parse(sim_option_t *opt, int argc, char **argv);
+/* mdmsim_option_check.c: what does not go together ends the program */
+void sim_option_check(sim_option_t *opt);
 
 
 #endif /* _MDMSIM_OPTION_H_INCLUDED_ */
