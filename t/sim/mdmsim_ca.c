@@ -332,6 +332,14 @@ sim_ca_load(const sim_option_t *opt)
     BIGNUM    *d;
     sim_ca_t  *ca;
 
+    ca = sim_alloc(sizeof(sim_ca_t));
+
+    if (opt->identities != NULL) {
+        ca->identities = opt->identities;
+        ca->previous = opt->previous;
+        return ca;
+    }
+
     if (opt->ca_cert != NULL) {
         snprintf(cert, sizeof(cert), "%s", opt->ca_cert);
         snprintf(key, sizeof(key), "%s", opt->ca_key);
@@ -341,7 +349,6 @@ sim_ca_load(const sim_option_t *opt)
         snprintf(key, sizeof(key), "%s/ca.key", opt->dir);
     }
 
-    ca = sim_alloc(sizeof(sim_ca_t));
     sim_ca_open(ca, cert, key);
 
     ca->group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);

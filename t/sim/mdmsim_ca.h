@@ -51,6 +51,9 @@ struct sim_ca_s {
     EVP_PKEY                 *shared;
     uint8_t                   shared_point[65];
 
+    const char               *identities;  /* then there is no CA, */
+    int                       previous;    /*  but mdmsim_store.c */
+
     sim_identity_t           *cache;
     uint32_t                  first;
     uint32_t                  count;

@@ -5,12 +5,14 @@
  * The identity of a device.  A certificate is pinned at Authenticate, so it
  * has to be the same bytes in every run, and a million of them must not take
  * room on disk: keys, contents and even the nonce of the CA's signature are
- * derived from the CA's key, the seed and the number of the device.
+ * derived from the CA's key, the seed and the number of the device.  What a
+ * server has given to devices is kept in files, though.
  */
 
 
 #include "mdmsim_ca.h"
 #include "mdmsim_signal.h"
+#include "mdmsim_store.h"
 
 #include <openssl/cms.h>
 #include <openssl/sha.h>
@@ -22,6 +24,12 @@
 static const uint8_t *sim_cert_algorithm(const sim_ca_t *ca, size_t *len);
 static void sim_device_scalar(sim_ca_t *ca, const sim_fleet_t *f,
     uint32_t number, BIGNUM *d);
+static void sim_cert_make(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
+    sim_buf_t *der);
+static void sim_cert_stored(sim_ca_t *ca, const sim_fleet_t *f,
+    uint32_t number, X509 **cert, EVP_PKEY **key);
+static void sim_cert_made(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
+    X509 **cert, EVP_PKEY **key);
 
 
 static void
@@ -37,6 +45,58 @@ sim_device_scalar(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
 
 void
 sim_cert_der(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
+    sim_buf_t *der)
+{
+    int        n;
+    X509      *cert;
+    uint8_t   *p;
+    EVP_PKEY  *key;
+
+    if (ca->identities == NULL) {
+        sim_cert_make(ca, f, number, der);
+        return;
+    }
+
+    sim_cert_get(ca, f, number, &cert, &key);
+
+    p = NULL;
+    n = i2d_X509(cert, &p);
+    if (n <= 0) {
+        sim_ssl_die("cannot write a certificate");
+    }
+
+    der->len = 0;
+    sim_buf_add(der, p, (size_t) n);
+
+    OPENSSL_free(p);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+}
+
+
+/* one that was given to the device by a server */
+
+static void
+sim_cert_stored(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
+    X509 **cert, EVP_PKEY **key)
+{
+    sim_stored_t  s;
+
+    if (sim_store_get(ca->identities, f->seed, number, ca->previous, &s)
+        != SIM_OK)
+    {
+        sim_die("device %u has no%s certificate in \"%s\"",
+                (unsigned) number, ca->previous ? " previous" : "",
+                ca->identities);
+    }
+
+    *cert = s.cert;
+    *key = s.key;
+}
+
+
+static void
+sim_cert_make(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
     sim_buf_t *der)
 {
     size_t                end, cert_end, n, alg_len;
@@ -186,10 +246,6 @@ void
 sim_cert_get(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
     X509 **cert, EVP_PKEY **key)
 {
-    BIGNUM          *d;
-    uint8_t          point[65];
-    sim_buf_t        der;
-    const uint8_t   *p;
     sim_identity_t  *id;
 
     id = NULL;
@@ -208,8 +264,35 @@ sim_cert_get(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
         }
     }
 
+    if (ca->identities != NULL) {
+        sim_cert_stored(ca, f, number, cert, key);
+
+    } else {
+        sim_cert_made(ca, f, number, cert, key);
+    }
+
+    if (id != NULL) {
+        if (X509_up_ref(*cert) != 1 || EVP_PKEY_up_ref(*key) != 1) {
+            sim_ssl_die("cannot keep a certificate");
+        }
+
+        id->cert = *cert;
+        id->key = *key;
+    }
+}
+
+
+static void
+sim_cert_made(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
+    X509 **cert, EVP_PKEY **key)
+{
+    BIGNUM         *d;
+    uint8_t         point[65];
+    sim_buf_t       der;
+    const uint8_t  *p;
+
     memset(&der, 0, sizeof(sim_buf_t));
-    sim_cert_der(ca, f, number, &der);
+    sim_cert_make(ca, f, number, &der);
 
     p = (const uint8_t *) der.data;
     *cert = d2i_X509(NULL, &p, (long) der.len);
@@ -225,26 +308,18 @@ sim_cert_get(sim_ca_t *ca, const sim_fleet_t *f, uint32_t number,
             sim_ssl_die("cannot keep a key");
         }
 
-    } else {
-        d = BN_new();
-        if (d == NULL) {
-            sim_ssl_die("cannot make a key");
-        }
-
-        sim_device_scalar(ca, f, number, d);
-        sim_point(ca, d, point);
-        *key = sim_pkey(d, point);
-        BN_clear_free(d);
+        return;
     }
 
-    if (id != NULL) {
-        if (X509_up_ref(*cert) != 1 || EVP_PKEY_up_ref(*key) != 1) {
-            sim_ssl_die("cannot keep a certificate");
-        }
-
-        id->cert = *cert;
-        id->key = *key;
+    d = BN_new();
+    if (d == NULL) {
+        sim_ssl_die("cannot make a key");
     }
+
+    sim_device_scalar(ca, f, number, d);
+    sim_point(ca, d, point);
+    *key = sim_pkey(d, point);
+    BN_clear_free(d);
 }
 
 

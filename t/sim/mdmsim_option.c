@@ -33,7 +33,10 @@ typedef enum {
     SIM_T_TLS,
     SIM_T_MODE,
     SIM_T_FORMAT,
-    SIM_T_TOPIC
+    SIM_T_TOPIC,
+    SIM_T_THEN,
+    SIM_T_FAULT,
+    SIM_T_DEVICE           /* uint32_t, the number + 1 */
 } sim_type_e;
 
 
@@ -78,7 +81,8 @@ static const struct {
     { "checkout", SIM_CMD_CHECKOUT },
     { "bench", SIM_CMD_BENCH },
     { "torture", SIM_CMD_TORTURE },
-    { "ddm", SIM_CMD_DDM }
+    { "ddm", SIM_CMD_DDM },
+    { "renew", SIM_CMD_RENEW }
 };
 
 
@@ -102,6 +106,8 @@ static const sim_spec_t  sim_specs[] = {
     { "dir", SIM_DIRS, SIM_T_STRING, sim_at(dir), 3000 },
     { "ca-cert", SIM_KEYS, SIM_T_STRING, sim_at(ca_cert), 3000 },
     { "ca-key", SIM_KEYS, SIM_T_STRING, sim_at(ca_key), 3000 },
+    { "identities", SIM_KEYS, SIM_T_STRING, sim_at(identities), 3000 },
+    { "previous", SIM_KEYS, SIM_T_FLAG, sim_at(previous), 0 },
     { "shared-key", SIM_KEYS, SIM_T_FLAG, sim_at(shared_key), 0 },
     { "server-name", SIM_CMD_CA, SIM_T_STRING, sim_at(server_name), 253 },
     { "force", SIM_CMD_CA|SIM_CMD_CERT, SIM_T_FLAG, sim_at(force), 0 },
@@ -142,6 +148,35 @@ static const sim_spec_t  sim_specs[] = {
     { "binary", SIM_TALK, SIM_T_FLAG, sim_at(binary), 0 },
     { "chunked", SIM_NET, SIM_T_FLAG, sim_at(chunked), 0 },
 
+    /* SCEP */
+
+    { "scep", SIM_ISSUE, SIM_T_STRING, sim_at(scep.url), 1000 },
+    { "scep-name", SIM_ISSUE, SIM_T_STRING, sim_at(scep.name), 250 },
+    { "scep-challenge", SIM_ISSUE, SIM_T_STRING, sim_at(scep.challenge),
+      255 },
+    { "scep-challenge-file", SIM_ISSUE, SIM_T_STRING,
+      sim_at(scep.challenge_file), 3000 },
+    { "scep-fingerprint", SIM_ISSUE, SIM_T_STRING, sim_at(scep.fingerprint),
+      64 },
+    { "scep-subject", SIM_ISSUE, SIM_T_STRING, sim_at(scep.subject), 1000 },
+    { "scep-digest", SIM_ISSUE, SIM_T_STRING, sim_at(scep.digest), 16 },
+    { "scep-cipher", SIM_ISSUE, SIM_T_STRING, sim_at(scep.cipher), 16 },
+    { "scep-bits", SIM_ISSUE, SIM_T_U32, sim_at(scep.bits), 4096 },
+    { "scep-usage", SIM_ISSUE, SIM_T_U32, sim_at(scep.usage), 5 },
+    { "scep-retries", SIM_ISSUE, SIM_T_U32, sim_at(scep.retries), 1000000 },
+    { "scep-retry-delay", SIM_ISSUE, SIM_T_SECONDS, sim_at(scep.delay),
+      3600 },
+    { "scep-legacy", SIM_ISSUE, SIM_T_FLAG, sim_at(scep.legacy), 0 },
+    { "scep-get", SIM_ISSUE, SIM_T_FLAG, sim_at(scep.get), 0 },
+    { "scep-renewal", SIM_CMD_RENEW, SIM_T_FLAG, sim_at(scep.renewal), 0 },
+    { "scep-same-key", SIM_CMD_RENEW, SIM_T_FLAG, sim_at(scep.same_key), 0 },
+    { "scep-keep", SIM_CMD_ENROLL, SIM_T_FLAG, sim_at(scep.keep), 0 },
+    { "scep-prepare", SIM_ISSUE, SIM_T_FLAG, sim_at(scep.prepare), 0 },
+    { "scep-key-of", SIM_ISSUE, SIM_T_DEVICE, sim_at(scep.key_of),
+      SIM_MAX_DEVICES - 1 },
+    { "scep-fault", SIM_ISSUE, SIM_T_FAULT, 0, 0 },
+    { "then", SIM_CMD_RENEW, SIM_T_THEN, 0, 0 },
+
     /* what they do */
 
     { "notnow", SIM_WORK|SIM_CMD_TORTURE, SIM_T_PERCENT, sim_at(notnow), 0 },
@@ -153,7 +188,7 @@ static const sim_spec_t  sim_specs[] = {
       SIM_T_U64, sim_at(result_size), 64 << 20 },
     { "inventory-size", SIM_CMD_MESSAGE|SIM_CMD_BENCH, SIM_T_U64,
       sim_at(inventory_size), 64 << 20 },
-    { "unlock-token", SIM_CMD_ENROLL|SIM_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
+    { "unlock-token", SIM_ISSUE|SIM_RUN|SIM_CMD_MESSAGE, SIM_T_U32,
       sim_at(unlock_token), 1 << 20 },
     { "bootstrap-token", SIM_CMD_ENROLL|SIM_RUN, SIM_T_FLAG,
       sim_at(bootstrap), 0 },
@@ -226,6 +261,7 @@ sim_usage(FILE *f)
           "  bench     what a request costs a worker, compared\n"
           "  torture   devices and administrators that keep a ledger\n"
           "  ddm       a fleet with declarative management\n"
+          "  renew     devices get new certificates by SCEP\n"
           "\n"
           "docs/simulator.md describes the options.\n", f);
 }
@@ -383,6 +419,11 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
                                                           spec->max);
         return;
 
+    case SIM_T_DEVICE:
+        *(uint32_t *) (void *) at =
+            (uint32_t) sim_number(spec->name, value, spec->max) + 1;
+        return;
+
     case SIM_T_CPU:
         *(int *) (void *) at = (int) sim_number(spec->name, value,
                                                 spec->max);
@@ -416,13 +457,9 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
         return;
 
     case SIM_T_ONOFF:
-        if (strcmp(value, "on") == 0) {
-            *(int *) (void *) at = 1;
-            return;
-        }
+        *(int *) (void *) at = strcmp(value, "on") == 0;
 
-        if (strcmp(value, "off") == 0) {
-            *(int *) (void *) at = 0;
+        if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0) {
             return;
         }
 
@@ -445,6 +482,8 @@ sim_option_set(sim_option_t *opt, const sim_spec_t *spec, const char *value)
     case SIM_T_TLS:
     case SIM_T_MODE:
     case SIM_T_FORMAT:
+    case SIM_T_THEN:
+    case SIM_T_FAULT:
         if (sim_option_word(opt, spec->type, value) == SIM_OK) {
             return;
         }
@@ -508,6 +547,14 @@ sim_option_list(sim_option_t *opt, const sim_spec_t *spec, const char *value)
 static int
 sim_option_word(sim_option_t *opt, sim_type_e type, const char *value)
 {
+    size_t  i;
+
+    static const char  *thens[] = { "token", "authenticate", "poll" };
+    static const char  *faults[] = {
+        "none", "transaction", "nonce", "type", "poll", "envelope", "csr",
+        "signature", "signers", "attributes", "challenge", "signer"
+    };
+
     switch (type) {
 
     case SIM_T_CHANNELS:
@@ -553,6 +600,26 @@ sim_option_word(sim_option_t *opt, sim_type_e type, const char *value)
 
         break;
 
+    case SIM_T_THEN:
+        for (i = 0; i < sizeof(thens) / sizeof(thens[0]); i++) {
+            if (strcmp(value, thens[i]) == 0) {
+                opt->then = (sim_then_e) i;
+                return SIM_OK;
+            }
+        }
+
+        break;
+
+    case SIM_T_FAULT:
+        for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+            if (strcmp(value, faults[i]) == 0) {
+                opt->scep.fault = (sim_fault_e) i;
+                return SIM_OK;
+            }
+        }
+
+        break;
+
     default:
         break;
     }
@@ -574,6 +641,10 @@ sim_option_default(sim_option_t *opt)
     opt->slice = SIM_SEC / 5;
     opt->baseline_puts = 3;
     opt->cpu = -1;
+    opt->scep.bits = 2048;
+    opt->scep.usage = 5;
+    opt->scep.retries = 3;
+    opt->scep.delay = 10 * SIM_SEC;
 
     if (opt->cmd == SIM_CMD_TORTURE) {
         opt->timeout = 10 * SIM_SEC;

@@ -28,12 +28,14 @@ typedef enum {
     SIM_CMD_CHECKOUT = 0x100,
     SIM_CMD_BENCH   = 0x200,
     SIM_CMD_TORTURE = 0x400,
-    SIM_CMD_DDM     = 0x800
+    SIM_CMD_DDM     = 0x800,
+    SIM_CMD_RENEW   = 0x1000
 } sim_cmd_e;
 
 
 #define SIM_LOAD   (SIM_CMD_ENROLL|SIM_CMD_POLL|SIM_CMD_SESSION|SIM_CMD_RUN   \
-                    |SIM_CMD_CHECKOUT|SIM_CMD_DDM)
+                    |SIM_CMD_CHECKOUT|SIM_CMD_DDM|SIM_CMD_RENEW)
+#define SIM_ISSUE  (SIM_CMD_ENROLL|SIM_CMD_RENEW)
 #define SIM_NET    (SIM_LOAD|SIM_CMD_BENCH|SIM_CMD_TORTURE)
 #define SIM_TALK   (SIM_NET|SIM_CMD_MESSAGE)
 #define SIM_FLEET  (SIM_TALK|SIM_CMD_CERT|SIM_CMD_IDS)
@@ -46,6 +48,60 @@ typedef enum {
 #define SIM_CHANNEL_USER     2
 
 
+/* what a device does with a certificate that was renewed */
+
+typedef enum {
+    SIM_THEN_TOKEN = 0,    /* TokenUpdate, as most do */
+    SIM_THEN_AUTHENTICATE,
+    SIM_THEN_POLL
+} sim_then_e;
+
+
+/* what a request is made wrong by */
+
+typedef enum {
+    SIM_FAULT_NONE = 0,
+    SIM_FAULT_TRANSACTION, /* no transactionID */
+    SIM_FAULT_NONCE,       /* no senderNonce */
+    SIM_FAULT_TYPE,        /* a messageType that there is not */
+    SIM_FAULT_POLL,        /* CertPoll of a transaction that never was */
+    SIM_FAULT_ENVELOPE,    /* the last byte */
+    SIM_FAULT_CSR,         /* its signature */
+    SIM_FAULT_SIGNATURE,
+    SIM_FAULT_SIGNERS,     /* two */
+    SIM_FAULT_NOATTR,      /* no signed attributes */
+    SIM_FAULT_CHALLENGE,   /* one character */
+    SIM_FAULT_SIGNER       /* another key than the CSR's: that is allowed */
+} sim_fault_e;
+
+
+/* of SCEP; what is NULL follows from the server's capabilities */
+
+typedef struct {
+    const char               *url;
+    const char               *name;        /* message= of GetCACert */
+    const char               *challenge;
+    const char               *challenge_file;
+    const char               *fingerprint;
+    const char               *subject;
+    const char               *digest;
+    const char               *cipher;
+    uint32_t                  bits;
+    uint32_t                  usage;       /* 1: sign, 4: encrypt, 5: both */
+    uint32_t                  retries;     /* while PENDING */
+    uint64_t                  delay;       /* nanoseconds */
+    int                       legacy;      /* DES and SHA-1 */
+    int                       get;
+    int                       renewal;     /* RenewalReq instead of PKCSReq */
+    int                       same_key;
+    int                       keep;        /* who has a certificate */
+    int                       prepare;     /* requests before the clock runs */
+    uint32_t                  key_of;      /* device + 1 */
+    sim_fault_e               fault;
+    char                      dir[3072];   /* identities, unless given */
+} sim_scep_option_t;
+
+
 typedef struct {
     sim_cmd_e                 cmd;
     sim_fleet_t               fleet;
@@ -53,6 +109,8 @@ typedef struct {
     const char               *dir;
     const char               *ca_cert;
     const char               *ca_key;
+    const char               *identities;  /* directory, see mdmsim_store.c */
+    int                       previous;    /* the certificate before */
     const char               *server_ca;
     const char               *server_name;
     const char               *out;
@@ -129,6 +187,9 @@ typedef struct {
 
     int                       ddm;         /* devices do it */
     int                       check;       /* of ddm */
+
+    sim_scep_option_t         scep;
+    sim_then_e                then;        /* of renew */
 
     int                       json;
     int                       quiet;

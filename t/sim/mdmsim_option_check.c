@@ -13,6 +13,8 @@
 
 static int sim_token(const char *s);
 static void sim_option_check_run(sim_option_t *opt);
+static void sim_option_check_scep(sim_option_t *opt);
+static int sim_one_of(const char *value, const char *const *words);
 static void sim_option_check_identity(const sim_option_t *opt);
 
 
@@ -97,6 +99,7 @@ sim_option_check(sim_option_t *opt)
     }
 
     sim_option_check_run(opt);
+    sim_option_check_scep(opt);
 
     if (opt->cmd == SIM_CMD_DDM) {
 
@@ -121,7 +124,9 @@ sim_option_check_run(sim_option_t *opt)
 {
     if ((opt->cmd & SIM_NET) != 0) {
 
-        if (opt->nurls == 0) {
+        /* SCEP alone is enough */
+
+        if (opt->nurls == 0 && opt->scep.url == NULL) {
             sim_die("\"--url\" is needed");
         }
 
@@ -168,6 +173,113 @@ sim_option_check_run(sim_option_t *opt)
 }
 
 
+static int
+sim_one_of(const char *value, const char *const *words)
+{
+    if (value == NULL) {
+        return 1;
+    }
+
+    for ( /* void */ ; *words != NULL; words++) {
+        if (strcmp(value, *words) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+sim_option_check_scep(sim_option_t *opt)
+{
+    size_t                    n;
+    const sim_scep_option_t  *s;
+
+    static const char  *digests[] = {
+        "sha1", "sha256", "sha384", "sha512", NULL
+    };
+
+    static const char  *ciphers[] = {
+        "aes128", "aes192", "aes256", "des3", "des", NULL
+    };
+
+    s = &opt->scep;
+
+    if (s->url == NULL) {
+        if (opt->cmd == SIM_CMD_RENEW) {
+            sim_die("\"--scep\" is needed");
+        }
+
+        if (s->name != NULL || s->challenge != NULL
+            || s->challenge_file != NULL || s->fingerprint != NULL
+            || s->digest != NULL || s->cipher != NULL || s->legacy || s->get
+            || s->keep || s->key_of != 0 || s->subject != NULL
+            || s->fault != SIM_FAULT_NONE)
+        {
+            sim_die("\"--scep\" is needed for the options of SCEP");
+        }
+
+        return;
+    }
+
+    if (opt->dir == NULL && opt->identities == NULL) {
+        sim_die("\"--identities\" or \"--dir\" is needed: that is where"
+                " certificates are kept");
+    }
+
+    if (opt->identities == NULL) {
+        snprintf(opt->scep.dir, sizeof(opt->scep.dir), "%s/scep", opt->dir);
+        opt->identities = opt->scep.dir;
+    }
+
+    if (opt->previous) {
+        sim_die("\"--previous\" and \"--scep\" exclude each other");
+    }
+
+    if (opt->shared_key || opt->ca_cert != NULL) {
+        sim_die("with \"--scep\" each device has a key of its own, and the"
+                " server has the CA");
+    }
+
+    if (s->challenge != NULL && s->challenge_file != NULL) {
+        sim_die("\"--scep-challenge\" and \"--scep-challenge-file\" exclude"
+                " each other");
+    }
+
+    if (s->fault == SIM_FAULT_CHALLENGE && s->challenge == NULL
+        && s->challenge_file == NULL)
+    {
+        sim_die("there is no challenge that could be wrong");
+    }
+
+    if (!sim_one_of(s->digest, digests) || !sim_one_of(s->cipher, ciphers)) {
+        sim_die("\"--scep-digest\": sha1, sha256, sha384 or sha512;"
+                " \"--scep-cipher\": aes128, aes192, aes256, des3 or des");
+    }
+
+    if (s->bits != 1024 && s->bits != 2048 && s->bits != 3072
+        && s->bits != 4096)
+    {
+        sim_die("\"--scep-bits\": 1024, 2048, 3072 or 4096");
+    }
+
+    if (s->usage != 0 && s->usage != 1 && s->usage != 4 && s->usage != 5) {
+        sim_die("\"--scep-usage\": 0, 1, 4 or 5");
+    }
+
+    if (s->fingerprint != NULL) {
+        n = strlen(s->fingerprint);
+
+        if ((n != 32 && n != 40 && n != 64)
+            || strspn(s->fingerprint, "0123456789abcdefABCDEF") != n)
+        {
+            sim_die("\"--scep-fingerprint\": MD5, SHA-1 or SHA-256 in hex");
+        }
+    }
+}
+
+
 static void
 sim_option_check_identity(const sim_option_t *opt)
 {
@@ -178,8 +290,18 @@ sim_option_check_identity(const sim_option_t *opt)
         sim_die("\"--ca-cert\" and \"--ca-key\" come together");
     }
 
+    if (opt->identities != NULL
+        && (opt->ca_cert != NULL || opt->shared_key))
+    {
+        sim_die("\"--identities\" has keys and certificates already");
+    }
+
+    if (opt->previous && opt->identities == NULL) {
+        sim_die("\"--previous\" needs \"--identities\"");
+    }
+
     need = opt->cmd == SIM_CMD_CERT || opt->sign || opt->header_cert != NULL
-           || opt->signature != NULL;
+           || opt->signature != NULL || opt->previous;
 
     for (i = 0; i < opt->nurls; i++) {
         need |= strncmp(opt->urls[i], "https:", 6) == 0;
@@ -191,10 +313,12 @@ sim_option_check_identity(const sim_option_t *opt)
 
     if (opt->cmd == SIM_CMD_CA ? opt->dir == NULL
                                : need && opt->dir == NULL
-                                 && opt->ca_cert == NULL)
+                                 && opt->ca_cert == NULL
+                                 && opt->identities == NULL)
     {
         sim_die("\"--dir\"%s is needed",
-                opt->cmd == SIM_CMD_CA ? "" : ", or \"--ca-cert\" and"
+                opt->cmd == SIM_CMD_CA ? "" : ", or \"--identities\", or"
+                                              " \"--ca-cert\" and"
                                               " \"--ca-key\",");
     }
 }

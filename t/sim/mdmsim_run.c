@@ -16,6 +16,7 @@
 
 #include "mdmsim.h"
 #include "mdmsim_run.h"
+#include "mdmsim_scep.h"
 #include "mdmsim_signal.h"
 
 #include <errno.h>
@@ -28,6 +29,9 @@
 #define SIM_PASSES       20
 
 
+static int sim_run_issue(sim_run_t *run, const sim_option_t *opt);
+static int sim_run_report(const sim_run_t *run, const sim_option_t *opt,
+    uint64_t elapsed);
 static void sim_run_init(sim_run_t *run, const sim_option_t *opt);
 static void sim_run_free(sim_run_t *run);
 static void sim_run_loop(sim_run_t *run);
@@ -49,11 +53,19 @@ static void sim_run_progress(sim_run_t *run, uint64_t *last, uint64_t *seen);
 int
 sim_run(const sim_option_t *opt)
 {
-    int        rc, stopped;
+    int        rc;
     uint64_t   elapsed;
     sim_run_t *run;
 
     run = sim_alloc(sizeof(sim_run_t));
+
+    if (opt->scep.url != NULL && sim_run_issue(run, opt) != SIM_OK) {
+        rc = sim_run_report(run, opt,
+                            run->stat.scep.keys + run->stat.scep.elapsed);
+        free(run);
+        return rc;
+    }
+
     sim_run_init(run, opt);
 
     run->begin = sim_now();
@@ -69,7 +81,6 @@ sim_run(const sim_option_t *opt)
     }
 
     elapsed = sim_now() - run->begin;
-    stopped = sim_stopped();
 
     run->stat.pushes = run->wake.pushes;
     run->stat.wrong_pushes = run->wake.wrong;
@@ -79,19 +90,9 @@ sim_run(const sim_option_t *opt)
         sim_die("cannot write the ledger: %s", strerror(errno));
     }
 
-    sim_stat_report(&run->stat, opt, elapsed, stopped);
+    rc = sim_run_report(run, opt, elapsed);
 
-    if (sim_stat_errors(&run->stat) > opt->max_errors) {
-        fprintf(stderr, "mdmsim: %llu errors, %llu allowed\n",
-                (unsigned long long) sim_stat_errors(&run->stat),
-                (unsigned long long) opt->max_errors);
-        sim_run_free(run);
-        return 1;
-    }
-
-    rc = 0;
-
-    if (opt->check
+    if (rc == 0 && opt->check
         && (run->stat.ddm.checked == 0 || run->stat.ddm.inconsistent != 0
             || run->stat.ddm.missing != 0 || run->stat.ddm.mismatched != 0
             || run->stat.ddm.backwards != 0))
@@ -103,6 +104,39 @@ sim_run(const sim_option_t *opt)
     sim_run_free(run);
 
     return rc;
+}
+
+
+/* certificates first; SIM_OK: all have one, and there is more to do */
+
+static int
+sim_run_issue(sim_run_t *run, const sim_option_t *opt)
+{
+    sim_scep(opt, &run->stat.scep);
+
+    return opt->nurls == 0 || run->stat.scep.failed != 0 || sim_stopped()
+           ? SIM_ERROR : SIM_OK;
+}
+
+
+static int
+sim_run_report(const sim_run_t *run, const sim_option_t *opt,
+    uint64_t elapsed)
+{
+    uint64_t  errors;
+
+    sim_stat_report(&run->stat, opt, elapsed, sim_stopped());
+
+    errors = sim_stat_errors(&run->stat);
+
+    if (errors > opt->max_errors) {
+        fprintf(stderr, "mdmsim: %llu errors, %llu allowed\n",
+                (unsigned long long) errors,
+                (unsigned long long) opt->max_errors);
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -128,7 +162,7 @@ sim_run_init(sim_run_t *run, const sim_option_t *opt)
     }
 
     run->open = opt->rate > 0 || opt->interval != 0 || opt->wake != NULL;
-    run->bound = opt->cmd == SIM_CMD_ENROLL || opt->cmd == SIM_CMD_CHECKOUT
+    run->bound = (opt->cmd & (SIM_ISSUE|SIM_CMD_CHECKOUT)) != 0
                  || opt->interval != 0
                  || (opt->requests == 0 && opt->duration == 0);
 

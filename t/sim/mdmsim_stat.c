@@ -15,6 +15,7 @@
 static void sim_out_count(const char *name, uint64_t n);
 static void sim_out_latency(const char *name, const sim_hist_t *h);
 static void sim_stat_ddm(const sim_ddm_stat_t *st, int check);
+static void sim_stat_scep(const sim_scep_stat_t *st);
 
 
 static const char  *sim_error_names[] = {
@@ -121,7 +122,7 @@ sim_stat_errors(const sim_stat_t *st)
         }
     }
 
-    return n;
+    return n + st->scep.failed;
 }
 
 
@@ -230,6 +231,43 @@ sim_stat_ddm(const sim_ddm_stat_t *st, int check)
 }
 
 
+static void
+sim_stat_scep(const sim_scep_stat_t *st)
+{
+    char      name[64];
+    double    seconds;
+    unsigned  i;
+
+    static const char  *infos[SIM_SCEP_FAIL_INFOS] = {
+        "badAlg", "badMessageCheck", "badRequest", "badTime", "badCertId"
+    };
+
+    seconds = (double) st->elapsed / 1e9;
+
+    sim_out_count("scep_issued", st->issued);
+    sim_out_count("scep_kept", st->kept);
+    sim_out_count("scep_failed", st->failed);
+
+    for (i = 0; i < SIM_SCEP_FAIL_INFOS; i++) {
+        snprintf(name, sizeof(name), "scep_%s", infos[i]);
+        sim_out_count(name, st->refused[i]);
+    }
+
+    sim_out_count("scep_no_answer", st->network);
+    sim_out_count("scep_bad_status", st->status);
+    sim_out_count("scep_bad_server", st->server);
+    sim_out_count("scep_bad_reply", st->wrong);
+    sim_out_count("scep_pending", st->pending);
+    sim_out_count("scep_retries", st->retries);
+    sim_out_count("scep_warnings", st->warnings);
+    sim_out("scep_keys_elapsed", (double) st->keys / 1e9, 3, "s");
+    sim_out("scep_elapsed", seconds, 3, "s");
+    sim_out("scep_per_second",
+            seconds > 0 ? (double) st->issued / seconds : 0, 1, "1/s");
+    sim_out_latency("scep", &st->latency);
+}
+
+
 void
 sim_stat_report(const sim_stat_t *st, const sim_option_t *opt,
     uint64_t elapsed, int interrupted)
@@ -295,6 +333,10 @@ sim_stat_report(const sim_stat_t *st, const sim_option_t *opt,
 
     if (opt->ddm) {
         sim_stat_ddm(&st->ddm, opt->check);
+    }
+
+    if (opt->scep.url != NULL) {
+        sim_stat_scep(&st->scep);
     }
 
     sim_out_latency("latency", &st->latency);

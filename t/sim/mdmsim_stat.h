@@ -54,6 +54,29 @@ typedef struct {
 } sim_ddm_stat_t;
 
 
+#define SIM_SCEP_FAIL_INFOS  5
+
+
+/* of SCEP; a device that asks is issued a certificate, or fails */
+
+typedef struct {
+    uint64_t                  issued;
+    uint64_t                  kept;        /* had one, did not ask */
+    uint64_t                  failed;
+    uint64_t                  refused[SIM_SCEP_FAIL_INFOS];
+    uint64_t                  pending;     /* replies */
+    uint64_t                  retries;     /* of requests and of devices */
+    uint64_t                  network;     /* why devices failed */
+    uint64_t                  status;
+    uint64_t                  server;
+    uint64_t                  wrong;
+    uint64_t                  warnings;
+    uint64_t                  elapsed;     /* without the making of keys */
+    uint64_t                  keys;        /* that */
+    sim_hist_t                latency;     /* of a device, all of it */
+} sim_scep_stat_t;
+
+
 typedef struct {
     uint64_t                  requests;
     uint64_t                  responses;
@@ -77,6 +100,7 @@ typedef struct {
     uint64_t                  bytes_in;
     uint64_t                  bytes_out;
     sim_ddm_stat_t            ddm;
+    sim_scep_stat_t           scep;
     sim_hist_t                latency;
     sim_hist_t                handshake;
 } sim_stat_t;

@@ -121,7 +121,13 @@ sim_visit_begin(sim_run_t *run, sim_visit_t *v, uint32_t device,
     if (opt->cmd == SIM_CMD_CHECKOUT) {
         v->step = SIM_STEP_CHECKOUT;
 
+    } else if (opt->cmd == SIM_CMD_RENEW && opt->then == SIM_THEN_TOKEN) {
+        v->step = SIM_STEP_TOKEN;
+        v->speaker = 0;
+
     } else if (opt->cmd == SIM_CMD_ENROLL
+               || (opt->cmd == SIM_CMD_RENEW
+                   && opt->then == SIM_THEN_AUTHENTICATE)
                || (opt->enroll
                    && (run->state[device - opt->fleet.first] & SIM_ENROLLED)
                       == 0))

@@ -38,16 +38,14 @@ sim_run_channel(const sim_run_t *run, uint32_t device, uint32_t channel)
     channel = channel == SIM_NO_CHANNEL ? 0 : channel + 1;
 
     if (channel == 0) {
-        if (opt->cmd == SIM_CMD_ENROLL
-            || (opt->channels & SIM_CHANNEL_DEVICE))
-        {
+        if ((opt->cmd & SIM_ISSUE) || (opt->channels & SIM_CHANNEL_DEVICE)) {
             return 0;
         }
 
         channel = 1;
     }
 
-    if (opt->cmd == SIM_CMD_ENROLL || !(opt->channels & SIM_CHANNEL_USER)
+    if ((opt->cmd & SIM_ISSUE) || !(opt->channels & SIM_CHANNEL_USER)
         || channel > sim_device_users(&opt->fleet, device))
     {
         return SIM_NO_CHANNEL;
@@ -67,7 +65,7 @@ sim_run_units(const sim_run_t *run)
     f = &run->opt->fleet;
     n = 0;
 
-    if (run->opt->cmd == SIM_CMD_ENROLL
+    if ((run->opt->cmd & SIM_ISSUE)
         || !(run->opt->channels & SIM_CHANNEL_USER))
     {
         return f->count;
@@ -110,7 +108,7 @@ sim_run_unit(sim_run_t *run, uint32_t *device, uint32_t *channel)
         if (sim_run_next_device(run)) {
             run->next_channel++;
 
-            if (run->opt->cmd == SIM_CMD_ENROLL || run->next_channel > users)
+            if ((run->opt->cmd & SIM_ISSUE) || run->next_channel > users)
             {
                 run->next_channel = 0;
             }
