@@ -19,6 +19,9 @@
 /* microseconds of a signature from which on a thread makes it */
 #define NGX_MDM_CA_SLOW       500
 
+/* signatures that are timed */
+#define NGX_MDM_CA_TRIES      3
+
 /* days before the end of a certificate that are warned of */
 #define NGX_MDM_CA_DAYS       90
 
@@ -147,39 +150,43 @@ ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest)
     int               i, ok;
     size_t            len;
     u_char            sig[1024];
+    ngx_int_t         time, least;
     EVP_MD_CTX       *ctx;
     struct timespec   from, to;
 
     static const u_char  text[] = "mdm ca";
 
-    ok = 0;
+    ok = 1;
+    least = NGX_MAX_INT_T_VALUE;
 
-    for (i = 0; i < 2; i++) {
+    /* the first one has more to do, and others want the CPU, too */
+
+    for (i = 0; ok && i < NGX_MDM_CA_TRIES; i++) {
         ctx = EVP_MD_CTX_new();
         if (ctx == NULL) {
             return NGX_ERROR;
         }
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &from);
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
 
         len = sizeof(sig);
 
         ok = (EVP_DigestSignInit(ctx, NULL, digest, NULL, key) == 1
               && EVP_DigestSign(ctx, sig, &len, text, sizeof(text)) == 1);
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &to);
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
 
         EVP_MD_CTX_free(ctx);
+
+        time = (ngx_int_t) ((to.tv_sec - from.tv_sec) * 1000000
+                            + (to.tv_nsec - from.tv_nsec) / 1000);
+
+        least = ngx_min(least, time);
     }
 
     ERR_clear_error();
 
-    if (!ok) {
-        return NGX_ERROR;
-    }
-
-    return (ngx_int_t) ((to.tv_sec - from.tv_sec) * 1000000
-                        + (to.tv_nsec - from.tv_nsec) / 1000);
+    return ok ? least : NGX_ERROR;
 }
 
 
