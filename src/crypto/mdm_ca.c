@@ -101,8 +101,12 @@ mdm_ca_issue(mdm_arena_t *arena, const mdm_ca_t *ca,
 
     rc = mdm_ca_build(arena, ca, issue, cert);
 
+    /* what has gone wrong within OpenSSL nobody would find before a device */
+
     if (rc == MDM_OK) {
-        rc = (X509_sign(cert, ca->key, ca->digest) > 0) ? MDM_OK : MDM_ERROR;
+        rc = (X509_sign(cert, ca->key, ca->digest) > 0
+              && X509_verify(cert, ca->key) == 1)
+             ? MDM_OK : MDM_ERROR;
     }
 
     if (rc == MDM_OK) {
