@@ -299,7 +299,7 @@ SKIP: {
     }
 
     logged('badRequest: the challenge is wrong, transaction "');
-    logged('badRequest: the challenge is not known, transaction "');
+    logged('badRequest: the challenge is not known, or has expired, transaction "');
 }
 
 unlike($t->log, qr/s3cret/, 'challenges are not logged');

@@ -6,37 +6,13 @@
  */
 
 
-#include <openssl/crypto.h>
-
+#include "mdm_certificate.h"
+#include "mdm_key.h"
 #include "mdm_scep.h"
+#include "mdm_scep_issue.h"
 
 
 #define MDM_SCEP_PKI_MESSAGE  "application/x-pki-message"
-
-
-typedef enum {
-    MDM_SCEP_START = 0,
-    MDM_SCEP_OPENED,
-    MDM_SCEP_ANSWERED
-} mdm_scep_state_e;
-
-
-/* of a PKIOperation; what a call of work touches is in here */
-
-typedef struct {
-    const mdm_scep_t         *scep;
-    int64_t                   now;
-    mdm_str_t                 der;
-    mdm_scep_message_t        message;
-    mdm_ca_issue_t            issue;
-    mdm_int_t                 rc;          /* of what was done last */
-    mdm_uint_t                read;        /* 1: it is a message */
-    const char               *why;         /* for the log */
-    const char               *text;        /* for the client; NULL: nothing */
-    mdm_scep_fail_e           fail;
-    mdm_str_t                 cert;
-    mdm_str_t                 reply;
-} mdm_scep_ctx_t;
 
 
 static mdm_int_t mdm_scep_answer(mdm_exchange_t *x, const char *type,
@@ -44,12 +20,15 @@ static mdm_int_t mdm_scep_answer(mdm_exchange_t *x, const char *type,
 static mdm_int_t mdm_scep_operation(mdm_exchange_t *x,
     const mdm_str_t *message);
 static mdm_int_t mdm_scep_open_work(mdm_arena_t *arena, void *data);
+static mdm_int_t mdm_scep_ours(mdm_arena_t *arena, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_opened(mdm_exchange_t *x);
-static const char *mdm_scep_check(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_decide(mdm_exchange_t *x);
 static mdm_int_t mdm_scep_refuse(mdm_exchange_t *x);
 static mdm_int_t mdm_scep_refuse_work(mdm_arena_t *arena, void *data);
-static mdm_int_t mdm_scep_issue(mdm_exchange_t *x);
-static mdm_int_t mdm_scep_issue_work(mdm_arena_t *arena, void *data);
+static mdm_int_t mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i,
+    mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_reply(mdm_exchange_t *x);
+static mdm_int_t mdm_scep_reply_work(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_scep_answered(mdm_exchange_t *x);
 
 
@@ -67,8 +46,11 @@ mdm_scep(mdm_exchange_t *x)
     case MDM_SCEP_ANSWERED:
         return mdm_scep_answered(x);
 
-    default: /* MDM_SCEP_START */
+    case MDM_SCEP_START:
         break;
+
+    default:
+        return mdm_scep_decide(x);
     }
 
     scep = x->settings->scep;
@@ -162,7 +144,36 @@ mdm_scep_open_work(mdm_arena_t *arena, void *data)
         ctx->fail = ctx->message.fail;
     }
 
+    if (ctx->rc == MDM_OK && mdm_scep_ours(arena, ctx) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
     return (ctx->rc == MDM_ERROR) ? MDM_ERROR : MDM_OK;
+}
+
+
+/* has this CA, or one before it, issued the certificate of the signer? */
+
+static mdm_int_t
+mdm_scep_ours(mdm_arena_t *arena, mdm_scep_ctx_t *ctx)
+{
+    int              i;
+    X509            *signer;
+    mdm_str_t        der;
+    const mdm_ca_t  *ca;
+
+    ca = ctx->scep->ca;
+    signer = ctx->message.outer.signer;
+    ctx->ours = mdm_ca_issued(signer, ca->cert);
+
+    for (i = 0; !ctx->ours && i < sk_X509_num(ca->previous); i++) {
+        ctx->ours = mdm_ca_issued(signer, sk_X509_value(ca->previous, i));
+    }
+
+    return (!ctx->ours
+            || (mdm_certificate_der(arena, signer, &der) == MDM_OK
+                && mdm_challenge_sha256(arena, &der, &ctx->signer) == MDM_OK))
+           ? MDM_OK : MDM_ERROR;
 }
 
 
@@ -192,60 +203,36 @@ mdm_scep_opened(mdm_exchange_t *x)
         return mdm_scep_refuse(x);
     }
 
-    ctx->why = mdm_scep_check(x, ctx);
-
-    if (ctx->why != NULL) {
-        ctx->text = ctx->why;
-        ctx->fail = MDM_SCEP_BAD_REQUEST;
-
-        return mdm_scep_refuse(x);
+    if (ctx->message.request.ignored) {
+        mdm_exchange_log(x, MDM_LOG_INFO, "mdm scep: subject and extensions "
+                         "of the request are ignored");
     }
 
-    return mdm_scep_issue(x);
+    x->state = MDM_SCEP_ISSUE;
+
+    return mdm_scep_decide(x);
 }
 
 
-/* may this client have a certificate?  NULL, or why not */
-
-static const char *
-mdm_scep_check(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+static mdm_int_t
+mdm_scep_decide(mdm_exchange_t *x)
 {
-    mdm_str_t  *given;
+    mdm_int_t  rc;
 
-    given = &ctx->message.request.challenge;
+    rc = mdm_scep_issue(x);
 
-    if (mdm_ca_dates(ctx->scep->ca, x->now, &ctx->issue.from,
-                     &ctx->issue.until)
-        != MDM_OK)
-    {
-        return "the CA has expired";
+    if (rc == MDM_DECLINED) {
+        return mdm_scep_refuse(x);
     }
 
-    switch (ctx->scep->challenge) {
-
-    case MDM_SCEP_CHALLENGE_NONE:
-        return NULL;
-
-    case MDM_SCEP_CHALLENGE_STATIC:
-
-        if (given->len == ctx->scep->secret.len
-            && CRYPTO_memcmp(given->data, ctx->scep->secret.data, given->len)
-               == 0)
-        {
-            return NULL;
-        }
-
-        return "the challenge is wrong";
-
-    default: /* MDM_SCEP_CHALLENGE_ONCE */
-        return "the challenge is not known";
-    }
+    return (rc == MDM_OK) ? mdm_scep_reply(x) : rc;
 }
 
 
 static mdm_int_t
 mdm_scep_refuse(mdm_exchange_t *x)
 {
+    mdm_uint_t       told;
     mdm_scep_ctx_t  *ctx;
 
     ctx = x->ctx;
@@ -257,13 +244,43 @@ mdm_scep_refuse(mdm_exchange_t *x)
     x->scep_status.data = (u_char *) mdm_scep_fail_name(ctx->fail);
     x->scep_status.len = strlen(mdm_scep_fail_name(ctx->fail));
 
-    if (mdm_exchange_calls(x, 1, MDM_SCEP_ANSWERED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_scep_refuse_work, ctx) != MDM_OK)
+    /* what is wrong with a challenge or a key others may want to know */
+
+    told = (ctx->fail == MDM_SCEP_BAD_REQUEST && ctx->issued.sn.len != 0);
+
+    if (mdm_exchange_calls(x, 1 + told, MDM_SCEP_ANSWERED) != MDM_CALL
+        || mdm_exchange_work(x, 0, mdm_scep_refuse_work, ctx) != MDM_OK
+        || (told && mdm_scep_refused_event(x, 1, ctx) != MDM_OK))
     {
         return MDM_ERROR;
     }
 
     return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_refused, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = ctx->issued.device;
+    args[MDM_ARG_CERTIFICATE_REFUSED_CA] = ctx->issued.ca;
+    args[MDM_ARG_CERTIFICATE_REFUSED_PURPOSE] =
+                                   mdm_purpose_name(ctx->issued.c.purpose);
+    args[MDM_ARG_CERTIFICATE_REFUSED_WHY].data = (u_char *) ctx->why;
+    args[MDM_ARG_CERTIFICATE_REFUSED_WHY].len = strlen(ctx->why);
+
+    return MDM_OK;
 }
 
 
@@ -278,32 +295,17 @@ mdm_scep_refuse_work(mdm_arena_t *arena, void *data)
 
 
 static mdm_int_t
-mdm_scep_issue(mdm_exchange_t *x)
+mdm_scep_reply(mdm_exchange_t *x)
 {
-    mdm_str_t        serial;
     mdm_scep_ctx_t  *ctx;
 
     ctx = x->ctx;
-    ctx->issue.key = ctx->message.request.key;
 
-    serial.data = ctx->issue.serial;
-    serial.len = MDM_CA_SERIAL;
-
-    if (mdm_ca_serial(ctx->issue.serial) != MDM_OK
-        || mdm_hex_str(x->arena, &x->ca_serial, &serial) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    if (ctx->message.request.ignored) {
-        mdm_exchange_log(x, MDM_LOG_INFO, "mdm scep: subject and extensions "
-                         "of the request are ignored");
-    }
-
+    x->ca_serial = ctx->issued.sn;
     mdm_str_set(&x->scep_status, "success");
 
     if (mdm_exchange_calls(x, 1, MDM_SCEP_ANSWERED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_scep_issue_work, ctx) != MDM_OK)
+        || mdm_exchange_work(x, 0, mdm_scep_reply_work, ctx) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -313,16 +315,11 @@ mdm_scep_issue(mdm_exchange_t *x)
 
 
 static mdm_int_t
-mdm_scep_issue_work(mdm_arena_t *arena, void *data)
+mdm_scep_reply_work(mdm_arena_t *arena, void *data)
 {
     mdm_scep_ctx_t *ctx = data;
 
-    if (mdm_ca_issue(arena, ctx->scep->ca, &ctx->issue, &ctx->cert) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return mdm_scep_success(arena, ctx->scep, &ctx->message, &ctx->cert,
+    return mdm_scep_success(arena, ctx->scep, &ctx->message, &ctx->issued.der,
                             &ctx->reply);
 }
 

@@ -17,6 +17,7 @@ static pki_t           ca_pki, client;
 static mdm_ca_t        ca;
 static mdm_scep_t      scep;
 static mdm_settings_t  settings;
+static mdm_store_settings_t  store = { .partitions = 16 };
 static mdm_arena_t    *kept;
 
 
@@ -54,12 +55,35 @@ ask(mdm_uint_t method, const char *query, const mdm_str_t *body)
 
     while (mdm_exchange_run(x) == MDM_CALL) {
         for (i = 0; i < x->ncalls; i++) {
-            assert_int_equal(x->calls[i].kind, MDM_CALL_KIND_WORK);
-            mdm_call_work(&x->calls[i]);
+
+            /* it gets so far; Redis decides */
+
+            if (x->calls[i].kind != MDM_CALL_KIND_WORK && i == 0) {
+                return x;
+            }
+
+            if (x->calls[i].kind == MDM_CALL_KIND_WORK) {
+                mdm_call_work(&x->calls[i]);
+
+            } else {
+                x->calls[i].rc = MDM_CALL_OK;
+            }
         }
     }
 
     return x;
+}
+
+
+/* whoever asks may have a certificate, if this script says so */
+
+static void
+asks(mdm_exchange_t *x, const mdm_script_t *script)
+{
+    assert_int_equal(x->status, 0);
+    assert_ptr_equal(x->calls[0].script, script);
+
+    mdm_arena_destroy(x->arena);
 }
 
 
@@ -167,20 +191,20 @@ test_challenge(void **state)
 
     scep.challenge = MDM_SCEP_CHALLENGE_STATIC;
     text(&scep.secret, "secret");
-    replied(ask(MDM_POST, "operation=PKIOperation", &der), "success",
-            "is issued, transaction \"TRANSACTION-1\"");
+    asks(ask(MDM_POST, "operation=PKIOperation", &der),
+         &mdm_script_spki_claim);
 
     text(&scep.secret, "secrets");
     replied(ask(MDM_POST, "operation=PKIOperation", &der), "badRequest",
             "the challenge is wrong, transaction \"TRANSACTION-1\"");
 
     scep.challenge = MDM_SCEP_CHALLENGE_ONCE;
-    replied(ask(MDM_POST, "operation=PKIOperation", &der), "badRequest",
-            "the challenge is not known");
+    asks(ask(MDM_POST, "operation=PKIOperation", &der),
+         &mdm_script_challenge_take);
 
     scep.challenge = MDM_SCEP_CHALLENGE_NONE;
-    replied(ask(MDM_POST, "operation=PKIOperation&message=x", &der),
-            "success", "is issued");
+    asks(ask(MDM_POST, "operation=PKIOperation&message=x", &der),
+         &mdm_script_spki_claim);
 }
 
 
@@ -215,7 +239,7 @@ test_query(void **state)
 
     query[n] = '\0';
 
-    replied(ask(MDM_GET, query, NULL), "success", "is issued");
+    asks(ask(MDM_GET, query, NULL), &mdm_script_spki_claim);
 
     free(query);
 }
@@ -286,6 +310,7 @@ setup_group(void **state)
     scep.ca = &ca;
     scep.challenge = MDM_SCEP_CHALLENGE_NONE;
     settings.scep = &scep;
+    settings.store = &store;
 
     return mdm_scep_prepare(kept, &scep) != MDM_OK;
 }

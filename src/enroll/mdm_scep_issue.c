@@ -1,0 +1,496 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Who is given a certificate by SCEP, and with what in it.  Whatever decides
+ * is kept before anything is signed, and the certificate before it is given
+ * out: a request that is repeated, by whomever it is served, is answered with
+ * the same certificate.
+ */
+
+
+#include <openssl/crypto.h>
+
+#include "mdm_scep_issue.h"
+
+
+static mdm_int_t mdm_scep_begin(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_signer(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_uint_t mdm_scep_renews(const mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_static(const mdm_scep_ctx_t *ctx,
+    const mdm_str_t *given);
+static mdm_int_t mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_claim(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_owned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_kept(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_sign(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_sign_work(mdm_arena_t *arena, void *data);
+static mdm_int_t mdm_scep_store(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_stored(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_number(const mdm_str_t *hex, u_char *serial);
+static mdm_int_t mdm_scep_no(mdm_scep_ctx_t *ctx, const char *why);
+
+
+mdm_int_t
+mdm_scep_issue(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_SCEP_SIGNER:
+        return mdm_scep_signer(x, x->ctx);
+
+    case MDM_SCEP_TAKEN:
+        return mdm_scep_taken(x, x->ctx);
+
+    case MDM_SCEP_OWNED:
+        return mdm_scep_owned(x, x->ctx);
+
+    case MDM_SCEP_KEPT:
+        return mdm_scep_kept(x, x->ctx);
+
+    case MDM_SCEP_SIGNED:
+        return mdm_scep_store(x, x->ctx);
+
+    case MDM_SCEP_STORED:
+        return mdm_scep_stored(x, x->ctx);
+
+    default: /* MDM_SCEP_ISSUE */
+        return mdm_scep_begin(x, x->ctx);
+    }
+}
+
+
+/* the dates and the number that a new certificate would have; who asks? */
+
+static mdm_int_t
+mdm_scep_begin(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_str_t        s;
+    mdm_ca_issue_t  *issue;
+
+    issue = &ctx->issue;
+    issue->key = ctx->message.request.key;
+
+    if (mdm_ca_dates(ctx->scep->ca, x->now, &issue->from, &issue->until)
+        != MDM_OK)
+    {
+        return mdm_scep_no(ctx, "the CA has expired");
+    }
+
+    s.data = issue->serial;
+    s.len = MDM_CA_SERIAL;
+
+    if (mdm_ca_serial(issue->serial) != MDM_OK
+        || mdm_hex_str(x->arena, &ctx->issued.sn, &s) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    s.data = ctx->message.request.spki;
+    s.len = MDM_SHA256;
+
+    if (mdm_hex_str(x->arena, &ctx->issued.spki, &s) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    ctx->issued.ca = ctx->scep->ca->name;
+    ctx->issued.from = issue->from;
+    ctx->issued.ends = issue->until;
+
+    if (!ctx->ours) {
+        return mdm_scep_admit(x, ctx);
+    }
+
+    ctx->entry.sha256 = ctx->signer;
+
+    return mdm_exchange_enter(x, mdm_certificates_get, &ctx->entry,
+                              MDM_SCEP_SIGNER);
+}
+
+
+static mdm_int_t
+mdm_scep_signer(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    ctx->renewal = mdm_scep_renews(ctx);
+
+    /* a RenewalReq says that it is one, a PKCSReq may be one */
+
+    if (!ctx->renewal && ctx->message.type == MDM_SCEP_RENEWAL_REQ) {
+        return mdm_scep_no(ctx, "the certificate that is to be renewed is not "
+                           "one of a device, or has expired");
+    }
+
+    if (ctx->renewal
+        && mdm_unescape(x->arena, &ctx->issued.device, &ctx->entry.claimed)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_scep_admit(x, ctx);
+}
+
+
+/* one of the ledger, pinned to its device, that has not ended */
+
+static mdm_uint_t
+mdm_scep_renews(const mdm_scep_ctx_t *ctx)
+{
+    const mdm_certificates_entry_t  *entry;
+
+    entry = &ctx->entry;
+
+    return entry->found
+           && entry->claimed.len != 0
+           && entry->c.purpose != MDM_PURPOSE_OTA
+           && mdm_str_is(&entry->state, "pinned")
+           && mdm_ca_ends(ctx->message.outer.signer) > ctx->now;
+}
+
+
+/* a challenge that is there must be right, also where none is needed */
+
+static mdm_int_t
+mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    const mdm_str_t  *given;
+
+    given = &ctx->message.request.challenge;
+
+    if (ctx->message.type == MDM_SCEP_RENEWAL_REQ && !ctx->renewal) {
+        return mdm_scep_no(ctx, "a renewal is not signed with a certificate "
+                           "of this CA");
+    }
+
+    switch (ctx->scep->challenge) {
+
+    case MDM_SCEP_CHALLENGE_NONE:
+        return mdm_scep_bind(x, ctx);
+
+    case MDM_SCEP_CHALLENGE_STATIC:
+
+        if ((ctx->renewal && given->len == 0)
+            || mdm_scep_static(ctx, given) == MDM_OK)
+        {
+            return mdm_scep_bind(x, ctx);
+        }
+
+        return mdm_scep_no(ctx, "the challenge is wrong");
+
+    default: /* MDM_SCEP_CHALLENGE_ONCE */
+        break;
+    }
+
+    if (given->len == 0) {
+        return ctx->renewal ? mdm_scep_bind(x, ctx)
+                            : mdm_scep_no(ctx, "there is no challenge");
+    }
+
+    ctx->take.value = *given;
+    ctx->take.spki = ctx->issued.spki;
+    ctx->take.sn = ctx->issued.sn;
+    ctx->take.from = ctx->issued.from;
+    ctx->take.ends = ctx->issued.ends;
+    ctx->take.ca = ctx->issued.ca;
+
+    return mdm_exchange_enter(x, mdm_challenge_take, &ctx->take,
+                              MDM_SCEP_TAKEN);
+}
+
+
+static mdm_int_t
+mdm_scep_static(const mdm_scep_ctx_t *ctx, const mdm_str_t *given)
+{
+    const mdm_str_t  *secret;
+
+    secret = &ctx->scep->secret;
+
+    return (given->len == secret->len
+            && CRYPTO_memcmp(given->data, secret->data, given->len) == 0)
+           ? MDM_OK : MDM_DECLINED;
+}
+
+
+static mdm_int_t
+mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_challenge_take_t  *take;
+
+    take = &ctx->take;
+
+    switch (take->code) {
+
+    case MDM_CHALLENGE_TAKEN:
+    case MDM_CHALLENGE_AGAIN:
+        break;
+
+    case MDM_CHALLENGE_USED:
+        return mdm_scep_no(ctx, "the challenge is used up");
+
+    default: /* MDM_CHALLENGE_UNKNOWN */
+        return mdm_scep_no(ctx, "the challenge is not known, or has expired");
+    }
+
+    if (!mdm_str_eq(&take->ca, &ctx->issued.ca)) {
+        return mdm_scep_no(ctx, "the challenge was taken for another CA");
+    }
+
+    /* between two profiles, and no longer */
+
+    if (take->c.purpose == MDM_PURPOSE_OTA
+        && take->ends > take->from + ctx->scep->ca->backdate
+                        + MDM_CHALLENGE_OTA)
+    {
+        take->ends = take->from + ctx->scep->ca->backdate + MDM_CHALLENGE_OTA;
+    }
+
+    ctx->challenge = 1;
+    ctx->issued.key = take->key;
+    ctx->issued.name = ctx->issued.spki;
+    ctx->issued.sn = take->sn;
+    ctx->issued.from = take->from;
+    ctx->issued.ends = take->ends;
+    ctx->issued.der = take->der;
+    ctx->issued.c = take->c;
+
+    return mdm_scep_bind(x, ctx);
+}
+
+
+/* a renewal is for its device, and for whom the certificate before was */
+
+static mdm_int_t
+mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_challenge_t        *c;
+    const mdm_challenge_t  *was;
+
+    c = &ctx->issued.c;
+
+    if (!ctx->renewal) {
+        return mdm_scep_claim(x, ctx);
+    }
+
+    was = &ctx->entry.c;
+
+    if ((c->udid.len != 0 && !mdm_str_eq_i(&c->udid, &ctx->issued.device))
+        || (c->serial.len != 0 && was->serial.len != 0
+            && !mdm_str_eq_i(&c->serial, &was->serial)))
+    {
+        return mdm_scep_no(ctx, "the challenge is another device's");
+    }
+
+    if (c->purpose == MDM_PURPOSE_OTA) {
+        return mdm_scep_no(ctx, "the challenge is not one for a renewal");
+    }
+
+    c->purpose = MDM_PURPOSE_RENEW;
+    c->udid = ctx->issued.device;
+
+    if (c->serial.len == 0) {
+        c->serial = was->serial;
+    }
+
+    if (c->person.len == 0) {
+        c->person = was->person;
+    }
+
+    return mdm_scep_claim(x, ctx);
+}
+
+
+/* one public key is one device's; without any name it is its own owner */
+
+static mdm_int_t
+mdm_scep_claim(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_certificates_owner_t  *owner;
+
+    owner = &ctx->owner;
+    owner->spki = ctx->issued.spki;
+    owner->c = ctx->issued.c;
+    owner->device = ctx->issued.device;
+    owner->ends = ctx->issued.ends;
+
+    if (ctx->renewal) {
+        owner->before = ctx->entry.owner;
+    }
+
+    if (owner->c.id.len == 0) {
+        owner->c.id = ctx->issued.spki;
+    }
+
+    return mdm_exchange_enter(x, mdm_certificates_owner, owner,
+                              MDM_SCEP_OWNED);
+}
+
+
+static mdm_int_t
+mdm_scep_owned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_certificates_renew_t  *kept;
+
+    if (ctx->owner.refused) {
+        return mdm_scep_no(ctx, "the public key is another device's");
+    }
+
+    ctx->issued.owner = ctx->owner.owner;
+
+    if (ctx->challenge) {
+        return mdm_scep_sign(x, ctx);
+    }
+
+    kept = &ctx->kept;
+    kept->spki = ctx->issued.spki;
+    kept->renews = ctx->renewal ? ctx->signer : ctx->issued.spki;
+    kept->sn = ctx->issued.sn;
+    kept->from = ctx->issued.from;
+    kept->ends = ctx->issued.ends;
+    kept->ca = ctx->issued.ca;
+
+    return mdm_exchange_enter(x, mdm_certificates_renew, kept, MDM_SCEP_KEPT);
+}
+
+
+static mdm_int_t
+mdm_scep_kept(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_certificates_renew_t  *kept;
+
+    kept = &ctx->kept;
+
+    if (kept->code == MDM_CHALLENGE_UNKNOWN
+        || !mdm_str_eq(&kept->ca, &ctx->issued.ca))
+    {
+        return mdm_scep_no(ctx, "the public key was certified by another CA");
+    }
+
+    ctx->issued.key = kept->key;
+    ctx->issued.name = kept->renews;
+    ctx->issued.sn = kept->sn;
+    ctx->issued.from = kept->from;
+    ctx->issued.ends = kept->ends;
+    ctx->issued.der = kept->der;
+
+    return mdm_scep_sign(x, ctx);
+}
+
+
+static mdm_int_t
+mdm_scep_sign(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_ca_issue_t             *issue;
+    mdm_certificates_issued_t  *issued;
+
+    issue = &ctx->issue;
+    issued = &ctx->issued;
+
+    if (issued->ends <= x->now) {
+        return mdm_scep_no(ctx, "the certificate for this key has expired");
+    }
+
+    issued->renew = issued->ends - ctx->scep->ca->renew;
+
+    if (issued->renew < issued->from) {
+        issued->renew = issued->from;
+    }
+
+    if (issued->der.len != 0) {
+
+        /* it was signed before; what is not stored yet is now */
+
+        return mdm_scep_store(x, ctx);
+    }
+
+    if (mdm_scep_number(&issued->sn, issue->serial) != MDM_OK) {
+        return mdm_exchange_refuse(x, 500, "the serial number of a certificate"
+                                   " in redis cannot be read");
+    }
+
+    issue->from = issued->from;
+    issue->until = issued->ends;
+    issue->id = (issued->device.len != 0) ? issued->device : issued->c.udid;
+    issue->device_serial = issued->c.serial;
+    issue->person = issued->c.person;
+    issue->challenge_id = issued->c.id;
+
+    if (mdm_exchange_calls(x, 1, MDM_SCEP_SIGNED) != MDM_CALL
+        || mdm_exchange_work(x, 0, mdm_scep_sign_work, ctx) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_scep_sign_work(mdm_arena_t *arena, void *data)
+{
+    mdm_scep_ctx_t *ctx = data;
+
+    return mdm_ca_issue(arena, ctx->scep->ca, &ctx->issue, &ctx->issued.der);
+}
+
+
+static mdm_int_t
+mdm_scep_store(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    return mdm_exchange_enter(x, mdm_certificates_finish, &ctx->issued,
+                              MDM_SCEP_STORED);
+}
+
+
+static mdm_int_t
+mdm_scep_stored(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    (void) x;
+
+    return ctx->issued.refused
+           ? mdm_scep_no(ctx, "the challenge is gone, or the certificate is "
+                         "another device's")
+           : MDM_OK;
+}
+
+
+/* as Redis has it: outside input */
+
+static mdm_int_t
+mdm_scep_number(const mdm_str_t *hex, u_char *serial)
+{
+    long     len;
+    u_char  *p;
+    char     text[2 * MDM_CA_SERIAL + 1];
+
+    if (hex->len != 2 * MDM_CA_SERIAL) {
+        return MDM_DECLINED;
+    }
+
+    memcpy(text, hex->data, hex->len);
+    text[hex->len] = '\0';
+
+    p = OPENSSL_hexstr2buf(text, &len);
+
+    if (p == NULL || len != MDM_CA_SERIAL) {
+        OPENSSL_free(p);
+        return MDM_DECLINED;
+    }
+
+    memcpy(serial, p, MDM_CA_SERIAL);
+    OPENSSL_free(p);
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_scep_no(mdm_scep_ctx_t *ctx, const char *why)
+{
+    ctx->why = why;
+    ctx->text = why;
+    ctx->fail = MDM_SCEP_BAD_REQUEST;
+
+    return MDM_DECLINED;
+}

@@ -1,0 +1,74 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A PKIOperation: what its steps know of it, and the steps that decide whether
+ * it is given a certificate, sign that, and store it.
+ */
+
+
+#ifndef _MDM_SCEP_ISSUE_H_INCLUDED_
+#define _MDM_SCEP_ISSUE_H_INCLUDED_
+
+
+#include "mdm_certificates.h"
+#include "mdm_scep_message.h"
+
+
+typedef enum {
+    MDM_SCEP_START = 0,
+    MDM_SCEP_OPENED,
+    MDM_SCEP_ANSWERED,
+
+    /* those of mdm_scep_issue() */
+
+    MDM_SCEP_ISSUE,
+    MDM_SCEP_SIGNER,
+    MDM_SCEP_TAKEN,
+    MDM_SCEP_OWNED,
+    MDM_SCEP_KEPT,
+    MDM_SCEP_SIGNED,
+    MDM_SCEP_STORED
+} mdm_scep_state_e;
+
+
+/* of a PKIOperation; what a call of work touches is in here */
+
+typedef struct {
+    const mdm_scep_t         *scep;
+    int64_t                   now;
+    mdm_str_t                 der;
+    mdm_scep_message_t        message;
+    mdm_ca_issue_t            issue;
+    mdm_int_t                 rc;          /* of what was done last */
+    mdm_uint_t                read;        /* 1: it is a message */
+    const char               *why;         /* for the log */
+    const char               *text;        /* for the client; NULL: nothing */
+    mdm_scep_fail_e           fail;
+    mdm_str_t                 reply;
+
+    mdm_uint_t                ours;        /* 1: the signer's certificate is of
+                                              this CA or a previous one */
+    mdm_str_t                 signer;      /* SHA-256 of it, hex */
+    mdm_uint_t                renewal;     /* 1: its device renews it */
+    mdm_uint_t                challenge;   /* 1: one was taken */
+
+    /* the steps that are entered */
+
+    mdm_certificates_entry_t  entry;       /* of the signer's certificate */
+    mdm_challenge_take_t      take;
+    mdm_certificates_owner_t  owner;
+    mdm_certificates_renew_t  kept;        /* where no challenge was taken */
+    mdm_certificates_issued_t issued;
+} mdm_scep_ctx_t;
+
+
+/*
+ * The step from MDM_SCEP_ISSUE on.  MDM_OK: issued.der is a certificate that
+ * is stored; MDM_DECLINED: it is to be refused, with fail, why and text;
+ * otherwise what a step returns.
+ */
+mdm_int_t mdm_scep_issue(mdm_exchange_t *x);
+
+
+#endif /* _MDM_SCEP_ISSUE_H_INCLUDED_ */
