@@ -24,7 +24,8 @@
 
 
 typedef struct {
-    mdm_ca_t                  core;        /* the CA, as the core knows it */
+    mdm_ca_t                  core;        /* the CA, as the core knows it;
+                                              first, see settings.cas */
     ngx_str_t                 name;
 
     ngx_str_t                 certificate;

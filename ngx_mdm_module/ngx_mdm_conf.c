@@ -238,6 +238,11 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_mdm_conf_push(mmcf, &conf->settings);
 
+    /* the core's part is the first of each */
+
+    conf->settings.cas = mmcf->cas.elts;
+    conf->settings.ncas = (mdm_uint_t) mmcf->cas.nelts;
+
     if (conf->store != NULL) {
         conf->settings.store = &conf->store->core;
         conf->store->used |= conf->checkin || conf->connect || conf->api

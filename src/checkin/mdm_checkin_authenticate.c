@@ -14,6 +14,7 @@
 
 
 #include "mdm_certificate.h"
+#include "mdm_ca.h"
 #include "mdm_checkin.h"
 #include "mdm_key.h"
 
@@ -216,7 +217,11 @@ mdm_authenticate_check(mdm_exchange_t *x)
         return rc;
     }
 
-    why = mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial, &a->serial);
+    why = m->binding.ledger
+          ? mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial,
+                                &a->serial)
+          : mdm_ca_ledger(x->settings->cas, x->settings->ncas,
+                          &x->identity.der);
 
     if (why != NULL) {
         return mdm_authenticate_unbound(x, why);

@@ -141,6 +141,15 @@ mdm_uint_t mdm_ca_rooted(X509 *cert, STACK_OF(X509) *chain);
 /* 1 if "cert" is issued and signed by "ca", whatever the dates, else 0 */
 mdm_uint_t mdm_ca_issued(X509 *cert, X509 *ca);
 
+/*
+ * One CA may serve several tenants, whose ledgers know which certificate is
+ * whose.  Why a certificate (DER) that is in no ledger of its tenant is refused
+ * although TLS has taken it, a constant: one of these CAs has issued it, and
+ * does not say that its ledger is optional.  NULL: it is not.
+ */
+const char *mdm_ca_ledger(const mdm_ca_t *const *cas, mdm_uint_t n,
+    const mdm_str_t *der);
+
 /* when the certificate ends, Unix seconds; 0: it cannot be told */
 int64_t mdm_ca_ends(X509 *cert);
 

@@ -236,3 +236,38 @@ mdm_ca_issued(X509 *cert, X509 *ca)
 
     return issued;
 }
+
+
+const char *
+mdm_ca_ledger(const mdm_ca_t *const *cas, mdm_uint_t n, const mdm_str_t *der)
+{
+    X509          *cert;
+    mdm_uint_t     i, ours;
+    const u_char  *p;
+
+    if (n == 0 || der->len == 0) {
+        return NULL;
+    }
+
+    ERR_set_mark();
+
+    p = der->data;
+    cert = d2i_X509(NULL, &p, (long) der->len);
+
+    ERR_pop_to_mark();
+
+    if (cert == NULL) {
+        return "the certificate cannot be read";
+    }
+
+    ours = 0;
+
+    for (i = 0; !ours && i < n; i++) {
+        ours = !cas[i]->ledger_optional && mdm_ca_issued(cert, cas[i]->cert);
+    }
+
+    X509_free(cert);
+
+    return ours ? "the certificate is of a CA of ours, but in no ledger of "
+                  "this tenant" : NULL;
+}

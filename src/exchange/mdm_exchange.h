@@ -264,6 +264,8 @@ typedef struct {
     mdm_uint_t                plist_nodes;
     const struct mdm_scep_s  *scep;            /* NULL: the location has
                                                   none */
+    const struct mdm_ca_s *const *cas;         /* all that there are */
+    mdm_uint_t                ncas;
 } mdm_settings_t;
 
 

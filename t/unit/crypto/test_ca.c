@@ -649,6 +649,42 @@ test_check_ra(void **state)
 }
 
 
+static void
+test_ledger(void **state)
+{
+    pki_t            ra;
+    mdm_ca_t         ours, other;
+    mdm_str_t        der, broken = mdm_string("no certificate");
+    mdm_arena_t     *arena;
+    const mdm_ca_t  *cas[2];
+
+    (void) state;
+
+    memset(&ours, 0, sizeof(mdm_ca_t));
+    memset(&other, 0, sizeof(mdm_ca_t));
+
+    ours.cert = p256.cert;
+    other.cert = p384.cert;
+    cas[0] = &other;
+    cas[1] = &ours;
+
+    ra = authority(&p256, 2048, "digitalSignature");
+    arena = mdm_arena_create(4096);
+
+    assert_int_equal(mdm_certificate_der(arena, ra.cert, &der), MDM_OK);
+    assert_non_null(mdm_ca_ledger(cas, 2, &der));
+    assert_null(mdm_ca_ledger(cas, 1, &der));
+    assert_null(mdm_ca_ledger(NULL, 0, &der));
+    assert_non_null(mdm_ca_ledger(cas, 1, &broken));
+
+    ours.ledger_optional = 1;
+    assert_null(mdm_ca_ledger(cas, 2, &der));
+
+    mdm_arena_destroy(arena);
+    pki_free(&ra);
+}
+
+
 static int
 setup_group(void **state)
 {
@@ -694,7 +730,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_serial, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_check_ra, setup, teardown)
+        cmocka_unit_test_setup_teardown(test_check_ra, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ledger, setup, teardown)
     };
 
     return cmocka_run_group_tests(tests, setup_group, teardown_group);
