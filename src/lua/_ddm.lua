@@ -27,12 +27,17 @@ local ddm_refs = {}
 
 -- one more; is it the first one?
 function ddm_refs.take(ctx, key)
+    local n = ctx.many
+
+    if not n then
+        return redis.call('HINCRBY', key, 'refs', 1) <= 1
+    end
+
     local taken = ctx.taken or {}
-    local n = ctx.many or 1
 
     ctx.taken = taken
 
-    if taken[key] then
+    if (taken[key] or 0) > 0 then
         taken[key] = taken[key] - 1
         return false
     end

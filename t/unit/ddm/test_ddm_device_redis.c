@@ -284,6 +284,23 @@ test_users(void **state)
         "+ redis.call('HEXISTS', '" E ":u' .. i, 'dc') end return n"), 500);
     assert_int_equal(redis_int("HEXISTS " E " df"), 0);
     assert_int_equal(redis_int("HEXISTS " E ":u7 dx"), 0);
+
+    /* each of them counts as one who has its manifest, and its command */
+
+    assert_int_equal(redis_int("EVAL %s 0", "local have = {} "
+        "for _, k in ipairs(redis.call('KEYS', '" T ":e:*')) do "
+        "local v = redis.call('HMGET', k, 'dt', 'q') "
+        "local rest = redis.call('LRANGE', '" T ":q:' .. string.sub(k, "
+        "#'" T ":e:' + 1), 0, -1) "
+        "if v[1] then rest[#rest + 1] = 'dm:' .. v[1] end "
+        "if v[2] then rest[#rest + 1] = v[2] end "
+        "for _, name in ipairs(rest) do "
+        "have[name] = (have[name] or 0) + 1 end end "
+        "local wrong = 0 for name, n in pairs(have) do "
+        "local key = string.sub(name, 1, 3) == 'dm:' and '" T ":' .. name "
+        "or '" T ":c:' .. name "
+        "if redis.call('HGET', key, 'refs') ~= tostring(n) then "
+        "wrong = wrong + 1 end end return wrong"), 0);
 }
 
 
