@@ -107,6 +107,14 @@ local function done(id, e, v, stamp, verdict, first, last, reason, timestamp)
 
     dead = dead and believed(timestamp, v.updated, before, time)
 
+    local score = scores[id]
+
+    -- its lease ran out, and somebody else has sent one since
+
+    if not dead and score ~= tonumber(stamp) and score % 1 ~= 0 then
+        return 1
+    end
+
     -- tries of one kind are counted, and "410" since it was said first
 
     tries = (took == (before == '200')) and tries + 1 or 1
@@ -151,8 +159,6 @@ local function done(id, e, v, stamp, verdict, first, last, reason, timestamp)
         redis.call('HDEL', e, 'pf')
         v.pf = false
     end
-
-    local score = scores[id]
 
     if score ~= tonumber(stamp) then
 
