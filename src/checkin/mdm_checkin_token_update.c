@@ -131,6 +131,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 {
     int64_t             rev, replica;
     mdm_int_t           follows;
+    mdm_uint_t          fresh, must;
     mdm_message_t      *m;
     mdm_ddm_follow_t   *follow;
     const mdm_reply_t  *reply;
@@ -160,18 +161,19 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     /*
      * Has the partition all that this channel is to get?  Where its copy lacks
-     * something and it cannot be brought, the device has to come again: a
-     * rollout tells nobody of what was changed with "nonotify=1".  One that has
-     * no copy yet tells everybody when it gets its first one.
+     * something and it cannot be brought, a device that enrolls has to come
+     * again: a rollout tells nobody of what was changed with "nonotify=1".  One
+     * that has no copy yet tells everybody when it gets its first one.
      */
 
+    fresh = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FRESH, 0) == 1;
     replica = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_REPLICA, -1);
+    must = (follows == 2 || (fresh && replica >= 0));
 
     if (x->calls[1].rc != MDM_CALL_OK) {
         x->kick = MDM_DDM_ROLLOUT;
 
-        return (follows == 2 || replica >= 0) ? mdm_exchange_unavailable(x)
-                                              : mdm_checkin_end(x);
+        return must ? mdm_exchange_unavailable(x) : mdm_checkin_end(x);
     }
 
     rev = mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0);
@@ -189,8 +191,8 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     follow->tag = m->en.tag;
     follow->id = m->en.id_key;
-    follow->must = (follows == 2 || replica >= 0);
-    follow->fresh = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FRESH, 0) == 1;
+    follow->must = must;
+    follow->fresh = fresh;
 
     /* if the worker ends here, the device repeats its TokenUpdate */
 

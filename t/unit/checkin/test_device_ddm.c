@@ -76,12 +76,18 @@ test_first_channel(void **state)
     assert_null(x->kick);
 
     /*
-     * The node of the sets is away: what the copy lacks may be nothing that a
-     * rollout tells of, so the device has to come again.
+     * The node of the sets is away: that is no reason to refuse a device.  But
+     * what the copy lacks may be nothing that a rollout tells of, so one that
+     * enrolls has to come again.
      */
 
     redis_int("HSET mdm:{default/ddm}:meta rev 8");
     redis->fault = no_rev;
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(x->kick, "rollout");
+
+    redis_int("HSET " E " enabled 0");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
     assert_string_equal(x->kick, "rollout");
@@ -96,10 +102,16 @@ test_first_channel(void **state)
     redis_int("HSET mdm:{default/ddm}:meta rev 9");
     redis->fault = no_changes;
 
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(x->kick, "rollout");
+
+    redis_int("HSET " E " enabled 0");
+
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
     assert_string_equal(x->kick, "rollout");
 
     redis->fault = no_channel;
+    redis_int("HSET " E " enabled 0");
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
 
