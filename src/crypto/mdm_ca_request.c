@@ -88,6 +88,11 @@ mdm_ca_request_parsed(mdm_arena_t *arena, X509_REQ *req, mdm_uint_t minimum,
         return MDM_ERROR;
     }
 
+    if (!mdm_certificate_bearable(key)) {
+        *why = "key of the certificate request is of a kind that is not taken";
+        return MDM_DECLINED;
+    }
+
     request->verified = 1;
 
     rc = mdm_ca_request_verify(req, key, why);

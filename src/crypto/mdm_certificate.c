@@ -8,6 +8,7 @@
 
 #include <limits.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
@@ -20,6 +21,12 @@
 
 /* CAs between a device's certificate and the trusted one */
 #define MDM_CERTIFICATE_DEPTH  10
+
+
+/* bits of a stranger's key that is verified with */
+#define MDM_CERTIFICATE_RSA        8192
+#define MDM_CERTIFICATE_EXPONENT   256
+#define MDM_CERTIFICATE_EC         521
 
 
 /* what a certificate is compared with */
@@ -739,4 +746,37 @@ mdm_certificate_equal(const mdm_str_t *id, const u_char *data, size_t len)
     value.len = len;
 
     return mdm_str_eq_i(id, &value);
+}
+
+
+mdm_uint_t
+mdm_certificate_bearable(EVP_PKEY *key)
+{
+    BIGNUM      *e;
+    mdm_uint_t   small;
+
+    switch (EVP_PKEY_get_base_id(key)) {
+
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS:
+        e = NULL;
+
+        small = EVP_PKEY_get_bits(key) <= MDM_CERTIFICATE_RSA
+                && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1
+                && BN_num_bits(e) <= MDM_CERTIFICATE_EXPONENT;
+
+        BN_free(e);
+
+        return small;
+
+    case EVP_PKEY_EC:
+        return EVP_PKEY_get_bits(key) <= MDM_CERTIFICATE_EC;
+
+    case EVP_PKEY_ED25519:
+    case EVP_PKEY_ED448:
+        return 1;
+
+    default:
+        return 0;
+    }
 }

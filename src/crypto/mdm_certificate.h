@@ -107,6 +107,13 @@ mdm_int_t mdm_certificate_verify_as(X509 *cert, STACK_OF(X509) *chain,
     const char **why);
 
 /*
+ * A stranger's key: 1 if it does not take long to verify a signature by it,
+ * whatever its owner has made of it: RSA to 8192 bits with an exponent to 256,
+ * EC to 521, Ed25519, Ed448.  Else 0.
+ */
+mdm_uint_t mdm_certificate_bearable(EVP_PKEY *key);
+
+/*
  * What OpenSSL has just failed at: 1 if it was for lack of memory, which looks
  * like a broken input else.  "mark" is what ERR_set_mark() returned before; an
  * error queue that was empty then is so afterwards.

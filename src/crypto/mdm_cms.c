@@ -354,6 +354,15 @@ mdm_cms_signed_data(CMS_ContentInfo *cms, const mdm_str_t *body,
         }
     }
 
+    if (options->anybody
+        && (X509_get0_pubkey(cert) == NULL
+            || !mdm_certificate_bearable(X509_get0_pubkey(cert))))
+    {
+        *why = "key of the signer is of a kind that is not taken";
+        rc = MDM_DECLINED;
+        goto done;
+    }
+
     if (options->attributes && CMS_signed_get_attr_count(si) < 0) {
         *why = "signature has no signed attributes";
         rc = MDM_DECLINED;
