@@ -8,6 +8,7 @@
 
 #include <openssl/rand.h>
 
+#include "mdm_ca.h"
 #include "mdm_certificate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
@@ -397,8 +398,11 @@ mdm_message_pin_check(mdm_exchange_t *x)
 
     /* only its first messages tell a serial number: the stored one counts */
 
-    why = mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial,
-                              &m->pin.serial);
+    why = m->binding.ledger
+          ? mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial,
+                                &m->pin.serial)
+          : mdm_ca_ledger(x->settings->cas, x->settings->ncas,
+                          &x->identity.der);
 
     if (why != NULL) {
         (void) mdm_exchange_refuse(x, 403, "%s", why);
