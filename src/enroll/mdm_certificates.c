@@ -589,9 +589,12 @@ mdm_certificates_tell(mdm_exchange_t *x, mdm_certificates_issued_t *c)
     args[MDM_ARG_CERTIFICATE_NEXT_CA] = c->ca;
     args[MDM_ARG_CERTIFICATE_NEXT_SN] = c->sn;
     args[MDM_ARG_CERTIFICATE_NEXT_PURPOSE] = mdm_purpose_name(c->c.purpose);
+    args[MDM_ARG_CERTIFICATE_NEXT_BEFORE] = c->before;
 
     return (mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_ENDS], c->ends)
-            == MDM_OK)
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_AT], c->at)
+               == MDM_OK)
            ? MDM_CALL : MDM_ERROR;
 }
 
@@ -599,8 +602,17 @@ mdm_certificates_tell(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 static mdm_int_t
 mdm_certificates_told(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
-    return (mdm_reply_code(x->calls[0].reply, -1) < 0)
-           ? mdm_certificates_tell_all(x, c) : mdm_exchange_leave(x);
+    int64_t  code;
+
+    code = mdm_reply_code(x->calls[0].reply, -1);
+
+    if (code == -2) {
+        c->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    return (code < 0) ? mdm_certificates_tell_all(x, c)
+                      : mdm_exchange_leave(x);
 }
 
 

@@ -82,6 +82,11 @@ typedef struct {
                                               c.udid, or for a renewal who has
                                               c.serial */
     mdm_str_t                 owner;       /* of the public key */
+    mdm_str_t                 before;      /* SHA-256 of the certificate that
+                                              its holder renews, raw, or
+                                              empty */
+    int64_t                   at;          /* when it was asked for, Unix
+                                              seconds; 0: unknown */
 
     mdm_uint_t                known;       /* 1: it is enrolled, and "en" is
                                               its channel */

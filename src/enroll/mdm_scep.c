@@ -159,6 +159,7 @@ mdm_scep_ours(mdm_arena_t *arena, mdm_scep_ctx_t *ctx)
 {
     int              i;
     X509            *signer;
+    u_char          *hex;
     mdm_str_t        der;
     const mdm_ca_t  *ca;
 
@@ -170,10 +171,25 @@ mdm_scep_ours(mdm_arena_t *arena, mdm_scep_ctx_t *ctx)
         ctx->ours = mdm_ca_issued(signer, sk_X509_value(ca->previous, i));
     }
 
-    return (!ctx->ours
-            || (mdm_certificate_der(arena, signer, &der) == MDM_OK
-                && mdm_challenge_sha256(arena, &der, &ctx->signer) == MDM_OK))
-           ? MDM_OK : MDM_ERROR;
+    if (!ctx->ours) {
+        return MDM_OK;
+    }
+
+    hex = mdm_arena_alloc(arena, 3 * MDM_SHA256);
+
+    if (hex == NULL
+        || mdm_certificate_der(arena, signer, &der) != MDM_OK
+        || mdm_certificate_sha256(&der, hex + 2 * MDM_SHA256, hex) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    ctx->signer.data = hex;
+    ctx->signer.len = 2 * MDM_SHA256;
+    ctx->signer_raw.data = hex + 2 * MDM_SHA256;
+    ctx->signer_raw.len = MDM_SHA256;
+
+    return MDM_OK;
 }
 
 
@@ -244,9 +260,13 @@ mdm_scep_refuse(mdm_exchange_t *x)
     x->scep_status.data = (u_char *) mdm_scep_fail_name(ctx->fail);
     x->scep_status.len = strlen(mdm_scep_fail_name(ctx->fail));
 
-    /* what is wrong with a challenge or a key others may want to know */
+    /*
+     * What is wrong with a key others may want to know.  Who has shown no
+     * secret writes nothing: events of others would have to go.
+     */
 
-    told = (ctx->fail == MDM_SCEP_BAD_REQUEST && ctx->issued.sn.len != 0);
+    told = (ctx->fail == MDM_SCEP_BAD_REQUEST
+            && (ctx->challenge || ctx->renewal));
 
     if (mdm_exchange_calls(x, 1 + told, MDM_SCEP_ANSWERED) != MDM_CALL
         || mdm_exchange_work(x, 0, mdm_scep_refuse_work, ctx) != MDM_OK
@@ -273,7 +293,7 @@ mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = ctx->issued.device;
+    args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = ctx->entry.claimed;
     args[MDM_ARG_CERTIFICATE_REFUSED_CA] = ctx->issued.ca;
     args[MDM_ARG_CERTIFICATE_REFUSED_PURPOSE] =
                                    mdm_purpose_name(ctx->issued.c.purpose);

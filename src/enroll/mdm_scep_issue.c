@@ -14,9 +14,14 @@
 #include "mdm_scep_issue.h"
 
 
+/* of a device in a day, which are kept for as long as they are good */
+#define MDM_SCEP_RENEWALS     "20"
+
+
 static mdm_int_t mdm_scep_begin(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_signer(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_uint_t mdm_scep_renews(const mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_pinned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_static(const mdm_scep_ctx_t *ctx,
     const mdm_str_t *given);
@@ -40,6 +45,9 @@ mdm_scep_issue(mdm_exchange_t *x)
 
     case MDM_SCEP_SIGNER:
         return mdm_scep_signer(x, x->ctx);
+
+    case MDM_SCEP_PINNED:
+        return mdm_scep_pinned(x, x->ctx);
 
     case MDM_SCEP_TAKEN:
         return mdm_scep_taken(x, x->ctx);
@@ -113,27 +121,50 @@ mdm_scep_begin(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 static mdm_int_t
 mdm_scep_signer(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 {
-    ctx->renewal = mdm_scep_renews(ctx);
+    mdm_int_t         rc;
+    mdm_str_t        *args;
+    mdm_enrollment_t  en;
 
-    /* a RenewalReq says that it is one, a PKCSReq may be one */
-
-    if (!ctx->renewal && ctx->message.type == MDM_SCEP_RENEWAL_REQ) {
-        return mdm_scep_no(ctx, "the certificate that is to be renewed is not "
-                           "one of a device, or has expired");
+    if (!mdm_scep_renews(ctx)) {
+        return mdm_scep_admit(x, ctx);
     }
 
-    if (ctx->renewal
-        && mdm_unescape(x->arena, &ctx->issued.device, &ctx->entry.claimed)
-           != MDM_OK)
+    if (mdm_unescape(x->arena, &ctx->issued.device, &ctx->entry.claimed)
+        != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    return mdm_scep_admit(x, ctx);
+    memset(&en, 0, sizeof(mdm_enrollment_t));
+
+    rc = mdm_enrollment_from_id(x->arena, &ctx->issued.device, &x->tenant,
+                                x->settings->store->partitions, &en);
+
+    if (rc == MDM_DECLINED) {
+        mdm_str_null(&ctx->issued.device);
+        return mdm_scep_admit(x, ctx);
+    }
+
+    if (rc != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_SCEP_PINNED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_renewal_check, &en.tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_RENEWAL_CHECK_DEVICE] = en.device_key;
+    args[MDM_ARG_RENEWAL_CHECK_CERT] = ctx->signer_raw;
+    mdm_str_set(&args[MDM_ARG_RENEWAL_CHECK_MOST], MDM_SCEP_RENEWALS);
+
+    return MDM_CALL;
 }
 
 
-/* one of the ledger, pinned to its device, that has not ended */
+/* one of the ledger, a device's, that has not ended */
 
 static mdm_uint_t
 mdm_scep_renews(const mdm_scep_ctx_t *ctx)
@@ -145,8 +176,30 @@ mdm_scep_renews(const mdm_scep_ctx_t *ctx)
     return entry->found
            && entry->claimed.len != 0
            && entry->c.purpose != MDM_PURPOSE_OTA
-           && mdm_str_is(&entry->state, "pinned")
            && mdm_ca_ends(ctx->message.outer.signer) > ctx->now;
+}
+
+
+static mdm_int_t
+mdm_scep_pinned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    switch (mdm_reply_code(x->calls[0].reply, -1)) {
+
+    case 1:
+        ctx->renewal = 1;
+        ctx->issued.before = ctx->signer_raw;
+        break;
+
+    case -7:
+        return mdm_scep_no(ctx, "the device has renewed its certificate too "
+                           "often today");
+
+    default:
+        mdm_str_null(&ctx->issued.device);
+        break;
+    }
+
+    return mdm_scep_admit(x, ctx);
 }
 
 
@@ -160,8 +213,8 @@ mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     given = &ctx->message.request.challenge;
 
     if (ctx->message.type == MDM_SCEP_RENEWAL_REQ && !ctx->renewal) {
-        return mdm_scep_no(ctx, "a renewal is not signed with a certificate "
-                           "of this CA");
+        return mdm_scep_no(ctx, "a renewal is not signed with the pinned "
+                           "certificate of a device");
     }
 
     switch (ctx->scep->challenge) {
@@ -391,6 +444,7 @@ mdm_scep_sign(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         return mdm_scep_no(ctx, "the certificate for this key has expired");
     }
 
+    issued->at = issued->from + ctx->scep->ca->backdate;
     issued->renew = issued->ends - ctx->scep->ca->renew;
 
     if (issued->renew < issued->from) {

@@ -24,6 +24,7 @@ typedef enum {
 
     MDM_SCEP_ISSUE,
     MDM_SCEP_SIGNER,
+    MDM_SCEP_PINNED,
     MDM_SCEP_TAKEN,
     MDM_SCEP_OWNED,
     MDM_SCEP_KEPT,
@@ -50,6 +51,7 @@ typedef struct {
     mdm_uint_t                ours;        /* 1: the signer's certificate is of
                                               this CA or a previous one */
     mdm_str_t                 signer;      /* SHA-256 of it, hex */
+    mdm_str_t                 signer_raw;
     mdm_uint_t                renewal;     /* 1: its device renews it */
     mdm_uint_t                challenge;   /* 1: one was taken */
 

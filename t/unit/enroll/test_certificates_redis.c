@@ -61,6 +61,7 @@ enum {
 
 static issued_t  *want;
 static char       value[64];
+static int64_t    asked;     /* when, 0: unknown */
 
 
 static mdm_int_t
@@ -128,6 +129,7 @@ issue_step(mdm_exchange_t *y)
         stored.ca = took.ca;
         stored.c = took.c;
         stored.owner = owns.owner;
+        stored.at = asked;
 
         return mdm_exchange_enter(y, mdm_certificates_finish, &stored,
                                   ISSUE_STORED);
@@ -538,6 +540,7 @@ test_renewal(void **state)
 static void
 test_wiped(void **state)
 {
+    char       old[64];
     issued_t  *a, *b, *c;
 
     a = enrolled(state);
@@ -545,6 +548,7 @@ test_wiped(void **state)
     c = certificate();
 
     assert_int_equal(issue(state, b, "", MDM_PURPOSE_RENEW, UDID, ""), 200);
+    (void) snprintf(old, sizeof(old), "%s", value);
     assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, UDID, ""), 200);
 
     assert_int_equal(authenticates(state, c, id_is(UDID), SERIAL("S1")), 200);
@@ -558,6 +562,14 @@ test_wiped(void **state)
 
     assert_int_equal(polls(state, b, id_is(UDID)), 403);
     assert_int_equal(polls(state, a, id_is(UDID)), 403);
+
+    /* and does not come back with its request, made before that */
+
+    asked = (int64_t) time(NULL) - 100;
+    assert_int_equal(issue(state, b, old, MDM_PURPOSE_RENEW, UDID, ""), 200);
+    asked = 0;
+    assert_string_equal(field("next"), "");
+    assert_int_equal(polls(state, b, id_is(UDID)), 403);
     is_pin(state, c);
 }
 
