@@ -139,7 +139,6 @@ mdm_api_certificates_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_api_certificates_args(mdm_exchange_t *x, mdm_api_certificates_t *p)
 {
-    size_t      i;
     mdm_int_t   rc;
     mdm_str_t   id, cursor;
     mdm_uint_t  k;
@@ -167,11 +166,7 @@ mdm_api_certificates_args(mdm_exchange_t *x, mdm_api_certificates_t *p)
         return MDM_ERROR;
     }
 
-    for (i = 0; i < p->serial.len; i++) {
-        if (p->serial.data[i] >= 'a' && p->serial.data[i] <= 'z') {
-            p->serial.data[i] = (u_char) (p->serial.data[i] - ('a' - 'A'));
-        }
-    }
+    mdm_str_upper(&p->serial);
 
     if (p->state.len != 0 && !mdm_str_is(&p->state, "issued")
         && !mdm_str_is(&p->state, "pinned"))

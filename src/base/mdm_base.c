@@ -18,8 +18,12 @@
 #define mdm_lower(c)                                                          \
     (u_char) (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
 
+#define mdm_upper(c)                                                          \
+    (u_char) (((c) >= 'a' && (c) <= 'z') ? ((c) & ~0x20) : (c))
+
 
 static int mdm_unhex(u_char c);
+static int mdm_base64_digit(u_char c);
 static mdm_uint_t mdm_plain(u_char c, const char *keep);
 static mdm_uint_t mdm_ascii(const u_char *p);
 
@@ -198,6 +202,28 @@ mdm_hex(u_char *dst, const u_char *src, size_t n)
 }
 
 
+void
+mdm_str_lower(mdm_str_t *s)
+{
+    size_t  i;
+
+    for (i = 0; i < s->len; i++) {
+        s->data[i] = mdm_lower(s->data[i]);
+    }
+}
+
+
+void
+mdm_str_upper(mdm_str_t *s)
+{
+    size_t  i;
+
+    for (i = 0; i < s->len; i++) {
+        s->data[i] = mdm_upper(s->data[i]);
+    }
+}
+
+
 mdm_int_t
 mdm_hex_str(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
@@ -240,6 +266,23 @@ mdm_base64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 }
 
 
+/* a digit that both alphabets have, or -1 */
+
+static int
+mdm_base64_digit(u_char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+
+    return (c >= '0' && c <= '9') ? c - '0' + 52 : -1;
+}
+
+
 mdm_int_t
 mdm_unbase64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
@@ -261,32 +304,21 @@ mdm_unbase64(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
     for (i = 0; i < src->len; i++) {
         c = src->data[i];
 
-        if (c >= 'A' && c <= 'Z') {
-            v = c - 'A';
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            continue;
+        }
 
-        } else if (c >= 'a' && c <= 'z') {
-            v = c - 'a' + 26;
+        v = (c == '+') ? 62 : (c == '/') ? 63 : mdm_base64_digit(c);
 
-        } else if (c >= '0' && c <= '9') {
-            v = c - '0' + 52;
-
-        } else if (c == '+') {
-            v = 62;
-
-        } else if (c == '/') {
-            v = 63;
-
-        } else if (c == '=') {
+        if (c == '=') {
             v = 0;
 
             if (++pad > 2) {
                 return MDM_DECLINED;
             }
+        }
 
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-            continue;
-
-        } else {
+        if (v < 0) {
             return MDM_DECLINED;
         }
 
@@ -373,9 +405,10 @@ mdm_base64url_encode(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 mdm_int_t
 mdm_base64url_decode(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
 {
+    int       v;
     u_char    c, *p;
     size_t    i, n;
-    uint32_t  v, bits, left;
+    uint32_t  bits, left;
 
     p = mdm_arena_alloc(arena, src->len / 4 * 3 + 3);
     if (p == NULL) {
@@ -389,26 +422,13 @@ mdm_base64url_decode(mdm_arena_t *arena, mdm_str_t *dst, const mdm_str_t *src)
     for (i = 0; i < src->len; i++) {
         c = src->data[i];
 
-        if (c >= 'A' && c <= 'Z') {
-            v = c - 'A';
+        v = (c == '-') ? 62 : (c == '_') ? 63 : mdm_base64_digit(c);
 
-        } else if (c >= 'a' && c <= 'z') {
-            v = c - 'a' + 26u;
-
-        } else if (c >= '0' && c <= '9') {
-            v = c - '0' + 52u;
-
-        } else if (c == '-') {
-            v = 62;
-
-        } else if (c == '_') {
-            v = 63;
-
-        } else {
+        if (v < 0) {
             return MDM_DECLINED;
         }
 
-        bits = (bits << 6 | v) & 0xfff;
+        bits = (bits << 6 | (uint32_t) v) & 0xfff;
         left += 6;
 
         if (left >= 8) {

@@ -212,6 +212,10 @@ mdm_int_t mdm_base64(mdm_arena_t *arena, mdm_str_t *dst,
 mdm_int_t mdm_unbase64(mdm_arena_t *arena, mdm_str_t *dst,
     const mdm_str_t *src);
 
+/* ASCII letters of the one case to the other, in place */
+void mdm_str_lower(mdm_str_t *s);
+void mdm_str_upper(mdm_str_t *s);
+
 /* base64 that is fit for a URL, without padding (RFC 4648, section 5) */
 
 /* MDM_OK or MDM_ERROR */

@@ -193,11 +193,7 @@ mdm_certificates_name(mdm_exchange_t *x, const char *kind,
         return MDM_ERROR;
     }
 
-    for (i = 0; i < s.len; i++) {
-        if (s.data[i] >= 'A' && s.data[i] <= 'Z') {
-            s.data[i] = (u_char) (s.data[i] + ('a' - 'A'));
-        }
-    }
+    mdm_str_lower(&s);
 
     keys = mdm_exchange_secrets(x);
 

@@ -80,7 +80,6 @@ mdm_challenge_create(mdm_exchange_t *x)
 static mdm_int_t
 mdm_challenge_random(mdm_exchange_t *x, mdm_challenge_new_t *n)
 {
-    size_t     i;
     u_char     bytes[MDM_CHALLENGE];
     mdm_str_t  s;
 
@@ -98,11 +97,7 @@ mdm_challenge_random(mdm_exchange_t *x, mdm_challenge_new_t *n)
         return MDM_ERROR;
     }
 
-    for (i = 0; i < n->c.id.len; i++) {
-        if (n->c.id.data[i] >= 'A' && n->c.id.data[i] <= 'F') {
-            n->c.id.data[i] = (u_char) (n->c.id.data[i] + ('a' - 'A'));
-        }
-    }
+    mdm_str_lower(&n->c.id);
 
     return MDM_OK;
 }

@@ -150,18 +150,13 @@ mdm_int_t
 mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
     const mdm_str_t *serial)
 {
-    size_t     i;
     mdm_str_t  upper, escaped;
 
     if (mdm_str_dup(arena, &upper, serial) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    for (i = 0; i < upper.len; i++) {
-        if (upper.data[i] >= 'a' && upper.data[i] <= 'z') {
-            upper.data[i] = (u_char) (upper.data[i] - ('a' - 'A'));
-        }
-    }
+    mdm_str_upper(&upper);
 
     if (mdm_escape(arena, &escaped, &upper, "") != MDM_OK) {
         return MDM_ERROR;
@@ -216,7 +211,6 @@ mdm_int_t
 mdm_key_issued(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
     const mdm_str_t *ca, const mdm_str_t *serial)
 {
-    size_t     i;
     mdm_str_t  name, number;
 
     if (mdm_escape(arena, &name, ca, "") != MDM_OK
@@ -225,11 +219,7 @@ mdm_key_issued(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
         return MDM_ERROR;
     }
 
-    for (i = 0; i < number.len; i++) {
-        if (number.data[i] >= 'A' && number.data[i] <= 'F') {
-            number.data[i] = (u_char) (number.data[i] + ('a' - 'A'));
-        }
-    }
+    mdm_str_lower(&number);
 
     if (mdm_escape(arena, &number, &number, "") != MDM_OK) {
         return MDM_ERROR;

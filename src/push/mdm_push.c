@@ -83,18 +83,11 @@ mdm_push_payload(mdm_arena_t *arena, mdm_str_t *payload,
 mdm_int_t
 mdm_push_id(mdm_arena_t *arena, mdm_str_t *id)
 {
-    size_t  i;
-
     if (mdm_uuid(arena, id) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    for (i = 0; i < id->len; i++) {
-
-        if (id->data[i] >= 'A' && id->data[i] <= 'F') {
-            id->data[i] |= 0x20;
-        }
-    }
+    mdm_str_lower(id);
 
     return MDM_OK;
 }
