@@ -46,21 +46,17 @@ mdm_ca_serial(u_char *serial)
 int64_t
 mdm_ca_ends(X509 *cert)
 {
-    struct tm  tm;
+    int64_t  end;
 
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1) {
-        return 0;
-    }
-
-    return (int64_t) timegm(&tm);
+    return (mdm_certificate_time(X509_get0_notAfter(cert), &end) == MDM_OK)
+           ? end : 0;
 }
 
 
 mdm_int_t
 mdm_ca_dates(const mdm_ca_t *ca, int64_t now, int64_t *from, int64_t *until)
 {
-    int64_t    end, start;
-    struct tm  tm;
+    int64_t  end, start;
 
     *from = now - ca->backdate;
     *until = now + ca->lifetime;
@@ -71,12 +67,10 @@ mdm_ca_dates(const mdm_ca_t *ca, int64_t now, int64_t *from, int64_t *until)
         *until = end;
     }
 
-    if (ASN1_TIME_to_tm(X509_get0_notBefore(ca->cert), &tm) == 1) {
-        start = (int64_t) timegm(&tm);
-
-        if (*from < start) {
-            *from = start;
-        }
+    if (mdm_certificate_time(X509_get0_notBefore(ca->cert), &start) == MDM_OK
+        && *from < start)
+    {
+        *from = start;
     }
 
     return (*until > now) ? MDM_OK : MDM_DECLINED;

@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "mdm_ca.h"
+#include "mdm_certificate.h"
 
 
 #define MDM_CA_RSA_MIN        2048
@@ -241,22 +242,14 @@ mdm_ca_issued(X509 *cert, X509 *ca)
 const char *
 mdm_ca_ledger(const mdm_ca_t *const *cas, mdm_uint_t n, const mdm_str_t *der)
 {
-    X509          *cert;
-    mdm_uint_t     i, ours;
-    const u_char  *p;
+    X509        *cert;
+    mdm_uint_t   i, ours;
 
     if (n == 0 || der->len == 0) {
         return NULL;
     }
 
-    ERR_set_mark();
-
-    p = der->data;
-    cert = d2i_X509(NULL, &p, (long) der->len);
-
-    ERR_pop_to_mark();
-
-    if (cert == NULL) {
+    if (mdm_certificate_parse(der, &cert) != MDM_OK) {
         return "the certificate cannot be read";
     }
 

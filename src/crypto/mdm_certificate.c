@@ -37,7 +37,6 @@ typedef struct {
 } mdm_certificate_device_t;
 
 
-static mdm_int_t mdm_certificate_parse(const mdm_str_t *der, X509 **cert);
 static void mdm_certificate_free(void *data);
 static mdm_int_t mdm_certificate_pem(mdm_arena_t *arena,
     const mdm_str_t *pem, mdm_str_t *der);
@@ -79,10 +78,18 @@ mdm_certificate_sha256(const mdm_str_t *der, u_char *digest, u_char *hex)
 mdm_int_t
 mdm_certificate_der(mdm_arena_t *arena, X509 *cert, mdm_str_t *der)
 {
+    return mdm_certificate_encode(arena, cert, ASN1_ITEM_rptr(X509), der);
+}
+
+
+mdm_int_t
+mdm_certificate_encode(mdm_arena_t *arena, const void *value,
+    const ASN1_ITEM *type, mdm_str_t *der)
+{
     int      len;
     u_char  *p;
 
-    len = i2d_X509(cert, NULL);
+    len = ASN1_item_i2d(value, NULL, type);
     if (len <= 0) {
         return MDM_ERROR;
     }
@@ -95,9 +102,20 @@ mdm_certificate_der(mdm_arena_t *arena, X509 *cert, mdm_str_t *der)
     der->data = p;
     der->len = (size_t) len;
 
-    if (i2d_X509(cert, &p) != len) {
-        return MDM_ERROR;
+    return (ASN1_item_i2d(value, &p, type) == len) ? MDM_OK : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_certificate_time(const ASN1_TIME *time, int64_t *seconds)
+{
+    struct tm  tm;
+
+    if (ASN1_TIME_to_tm(time, &tm) != 1) {
+        return MDM_DECLINED;
     }
+
+    *seconds = (int64_t) timegm(&tm);
 
     return MDM_OK;
 }
@@ -190,7 +208,7 @@ mdm_certificate_pem(mdm_arena_t *arena, const mdm_str_t *pem, mdm_str_t *der)
 }
 
 
-static mdm_int_t
+mdm_int_t
 mdm_certificate_parse(const mdm_str_t *der, X509 **cert)
 {
     int            mark;
@@ -494,7 +512,6 @@ mdm_certificate_facts(const mdm_str_t *der, u_char *subject, size_t *len,
     X509                   *cert;
     size_t                  n;
     mdm_int_t               rc;
-    struct tm               tm;
     const u_char           *p;
     const X509_NAME        *name;
     const X509_NAME_ENTRY  *entry;
@@ -529,9 +546,7 @@ mdm_certificate_facts(const mdm_str_t *der, u_char *subject, size_t *len,
         }
     }
 
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1) {
-        *not_after = (int64_t) timegm(&tm);
-    }
+    (void) mdm_certificate_time(X509_get0_notAfter(cert), not_after);
 
     ERR_pop_to_mark();
 

@@ -38,6 +38,22 @@ mdm_int_t mdm_certificate_der(mdm_arena_t *arena, X509 *cert,
     mdm_str_t *der);
 
 /*
+ * The same of any structure of OpenSSL's, such as PKCS7 with
+ * ASN1_ITEM_rptr(PKCS7).
+ */
+mdm_int_t mdm_certificate_encode(mdm_arena_t *arena, const void *value,
+    const ASN1_ITEM *type, mdm_str_t *der);
+
+/*
+ * Reads a certificate that is all of "der"; the caller frees it.  MDM_OK;
+ * MDM_DECLINED: it is none; MDM_ERROR: no memory.
+ */
+mdm_int_t mdm_certificate_parse(const mdm_str_t *der, X509 **cert);
+
+/* a date of a certificate in Unix seconds; MDM_OK or MDM_DECLINED */
+mdm_int_t mdm_certificate_time(const ASN1_TIME *time, int64_t *seconds);
+
+/*
  * Does the certificate name the device?  1 if the subject's CN, UID or
  * serialNumber, a SAN (dNSName, URI or its last part, rfc822Name before "@",
  * directoryName's, or permanentIdentifier) equals the UDID or the serial,

@@ -6,7 +6,6 @@
  */
 
 
-#include <openssl/err.h>
 #include <openssl/x509.h>
 
 #include "mdm_certificate.h"
@@ -20,27 +19,17 @@ mdm_int_t
 mdm_certificate_number(mdm_arena_t *arena, const mdm_str_t *der,
     mdm_str_t *hex)
 {
-    int                  mark;
     X509                *cert;
     mdm_int_t            rc;
     mdm_str_t            s;
-    const u_char        *p;
     const ASN1_INTEGER  *serial;
 
     mdm_str_null(hex);
 
-    mark = ERR_set_mark();
-    p = der->data;
+    rc = mdm_certificate_parse(der, &cert);
 
-    cert = d2i_X509(NULL, &p, (long) der->len);
-
-    rc = (cert == NULL && mdm_certificate_memory(mark))
-         ? mdm_arena_no_memory(arena) : MDM_OK;
-
-    ERR_pop_to_mark();
-
-    if (cert == NULL) {
-        return rc;
+    if (rc != MDM_OK) {
+        return (rc == MDM_DECLINED) ? MDM_OK : mdm_arena_no_memory(arena);
     }
 
     serial = X509_get0_serialNumber(cert);

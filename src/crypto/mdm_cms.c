@@ -238,7 +238,6 @@ mdm_int_t
 mdm_cms_signing_time(const mdm_cms_message_t *message, int64_t *time)
 {
     int              i;
-    struct tm        tm;
     mdm_int_t        rc;
     ASN1_TYPE       *any;
     X509_ATTRIBUTE  *attr;
@@ -261,12 +260,7 @@ mdm_cms_signing_time(const mdm_cms_message_t *message, int64_t *time)
 
     ERR_set_mark();
 
-    rc = MDM_DECLINED;
-
-    if (ASN1_TIME_to_tm((ASN1_TIME *) any->value.asn1_string, &tm) == 1) {
-        *time = (int64_t) timegm(&tm);
-        rc = MDM_OK;
-    }
+    rc = mdm_certificate_time((ASN1_TIME *) any->value.asn1_string, time);
 
     ERR_pop_to_mark();
 

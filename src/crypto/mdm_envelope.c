@@ -58,8 +58,6 @@ static mdm_int_t mdm_envelope_wrap(PKCS7_RECIP_INFO *ri, EVP_PKEY *key,
     const u_char *cek, size_t len);
 static mdm_int_t mdm_envelope_fill(PKCS7 *p7, int cipher, const u_char *iv,
     size_t ivlen, const mdm_str_t *data);
-static mdm_int_t mdm_envelope_der(mdm_arena_t *arena, PKCS7 *p7,
-    mdm_str_t *der);
 
 
 mdm_envelope_des_t *
@@ -673,7 +671,7 @@ mdm_envelope_seal(mdm_arena_t *arena, const mdm_str_t *content,
     }
 
     if (rc == MDM_OK) {
-        rc = mdm_envelope_der(arena, p7, der);
+        rc = mdm_certificate_encode(arena, p7, ASN1_ITEM_rptr(PKCS7), der);
     }
 
     OPENSSL_cleanse(cek, sizeof(cek));
@@ -774,27 +772,4 @@ mdm_envelope_fill(PKCS7 *p7, int cipher, const u_char *iv, size_t ivlen,
     }
 
     return MDM_OK;
-}
-
-
-static mdm_int_t
-mdm_envelope_der(mdm_arena_t *arena, PKCS7 *p7, mdm_str_t *der)
-{
-    int      len;
-    u_char  *p;
-
-    len = i2d_PKCS7(p7, NULL);
-    if (len <= 0) {
-        return MDM_ERROR;
-    }
-
-    p = mdm_arena_alloc(arena, (size_t) len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    der->data = p;
-    der->len = (size_t) len;
-
-    return (i2d_PKCS7(p7, &p) == len) ? MDM_OK : MDM_ERROR;
 }

@@ -42,8 +42,6 @@ static mdm_int_t mdm_scep_signed(mdm_arena_t *arena, const mdm_scep_t *scep,
     const mdm_scep_message_t *message, const mdm_scep_attribute_t *attrs,
     size_t nattrs, const mdm_str_t *content, mdm_str_t *der);
 static int mdm_scep_text_type(const mdm_str_t *s);
-static mdm_int_t mdm_scep_out(mdm_arena_t *arena, CMS_ContentInfo *cms,
-    mdm_str_t *der);
 
 
 const char *
@@ -128,9 +126,8 @@ mdm_scep_ca_certs(mdm_arena_t *arena, const mdm_scep_t *scep, mdm_str_t *der)
 static mdm_int_t
 mdm_scep_certs(mdm_arena_t *arena, STACK_OF(X509) *certs, mdm_str_t *der)
 {
-    int         i, len;
+    int         i;
     PKCS7      *p7;
-    u_char     *p;
     mdm_int_t   rc;
 
     rc = MDM_ERROR;
@@ -150,20 +147,7 @@ mdm_scep_certs(mdm_arena_t *arena, STACK_OF(X509) *certs, mdm_str_t *der)
         }
     }
 
-    len = i2d_PKCS7(p7, NULL);
-
-    if (len <= 0) {
-        goto done;
-    }
-
-    p = mdm_arena_alloc(arena, (size_t) len);
-
-    if (p != NULL) {
-        der->data = p;
-        der->len = (size_t) len;
-
-        rc = (i2d_PKCS7(p7, &p) == len) ? MDM_OK : MDM_ERROR;
-    }
+    rc = mdm_certificate_encode(arena, p7, ASN1_ITEM_rptr(PKCS7), der);
 
 done:
 
@@ -215,14 +199,11 @@ mdm_scep_issued(mdm_arena_t *arena, const mdm_scep_t *scep,
 {
     X509            *leaf;
     mdm_int_t        rc;
-    const u_char    *p;
     STACK_OF(X509)  *certs;
 
-    p = cert->data;
-    leaf = d2i_X509(NULL, &p, (long) cert->len);
     certs = sk_X509_new_null();
 
-    rc = (leaf != NULL && certs != NULL
+    rc = (mdm_certificate_parse(cert, &leaf) == MDM_OK && certs != NULL
           && sk_X509_push(certs, leaf) > 0
           && sk_X509_push(certs, scep->ca->cert) > 0)
          ? mdm_scep_certs(arena, certs, der)
@@ -389,7 +370,8 @@ mdm_scep_signed(mdm_arena_t *arena, const mdm_scep_t *scep,
     }
 
     if (CMS_final(cms, bio, NULL, CMS_BINARY) == 1) {
-        rc = mdm_scep_out(arena, cms, der);
+        rc = mdm_certificate_encode(arena, cms,
+                                    ASN1_ITEM_rptr(CMS_ContentInfo), der);
     }
 
 done:
@@ -398,27 +380,4 @@ done:
     BIO_free(bio);
 
     return (rc == MDM_OK) ? MDM_OK : mdm_arena_failed(arena, "CMS_final");
-}
-
-
-static mdm_int_t
-mdm_scep_out(mdm_arena_t *arena, CMS_ContentInfo *cms, mdm_str_t *der)
-{
-    int      len;
-    u_char  *p;
-
-    len = i2d_CMS_ContentInfo(cms, NULL);
-    if (len <= 0) {
-        return MDM_ERROR;
-    }
-
-    p = mdm_arena_alloc(arena, (size_t) len);
-    if (p == NULL) {
-        return MDM_ERROR;
-    }
-
-    der->data = p;
-    der->len = (size_t) len;
-
-    return (i2d_CMS_ContentInfo(cms, &p) == len) ? MDM_OK : MDM_ERROR;
 }
