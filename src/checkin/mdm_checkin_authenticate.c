@@ -14,7 +14,6 @@
 
 
 #include "mdm_certificate.h"
-#include "mdm_ca.h"
 #include "mdm_checkin.h"
 #include "mdm_key.h"
 
@@ -50,7 +49,6 @@ static mdm_str_t mdm_authenticate_flag(mdm_uint_t flag);
 static mdm_int_t mdm_authenticate_end(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_drop(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_refuse(mdm_exchange_t *x, const char *why);
-static mdm_int_t mdm_authenticate_unbound(mdm_exchange_t *x, const char *why);
 
 
 enum {
@@ -217,14 +215,11 @@ mdm_authenticate_check(mdm_exchange_t *x)
         return rc;
     }
 
-    why = m->binding.ledger
-          ? mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial,
-                                &a->serial)
-          : mdm_ca_ledger(x->settings->cas, x->settings->ncas,
-                          &x->identity.der);
+    why = mdm_binding_refuses(x, &m->binding, &m->en, &m->pin.serial,
+                              &a->serial);
 
     if (why != NULL) {
-        return mdm_authenticate_unbound(x, why);
+        return mdm_message_unbound(x, why, MDM_AUTHENTICATE_REFUSED);
     }
 
     a->relied = 0;
@@ -665,27 +660,6 @@ mdm_authenticate_drop(mdm_exchange_t *x)
     args[MDM_ARG_SERIAL_DROP_DEVICES] = m->en.device_key;
 
     return MDM_CALL;
-}
-
-
-/* the certificate was issued for another device, or for something else */
-
-static mdm_int_t
-mdm_authenticate_unbound(mdm_exchange_t *x, const char *why)
-{
-    mdm_message_t  *m;
-
-    m = x->ctx;
-
-    (void) mdm_exchange_refuse(x, 403, "%s", why);
-
-    mdm_exchange_log(x, MDM_LOG_WARN, "certificate %.*s is not pinned to "
-                     "\"%.*s\": %s", mdm_fmt(&x->identity.sha256),
-                     mdm_fmt(&m->en.device_key), why);
-
-    return (mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_REFUSED) == MDM_CALL
-            && mdm_message_refused_call(x, 0, why) == MDM_OK)
-           ? MDM_CALL : MDM_ERROR;
 }
 
 

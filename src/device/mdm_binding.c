@@ -7,6 +7,7 @@
 
 
 #include "mdm_binding.h"
+#include "mdm_ca.h"
 #include "mdm_json.h"
 #include "mdm_json_write.h"
 
@@ -160,11 +161,12 @@ mdm_binding_read(mdm_exchange_t *x, const mdm_reply_t *reply, size_t slot,
 
 
 const char *
-mdm_binding_refuses(const mdm_binding_t *b, const mdm_enrollment_t *en,
-    const mdm_str_t *stored, const mdm_str_t *said)
+mdm_binding_refuses(const mdm_exchange_t *x, const mdm_binding_t *b,
+    const mdm_enrollment_t *en, const mdm_str_t *stored, const mdm_str_t *said)
 {
     if (!b->ledger) {
-        return NULL;
+        return mdm_ca_ledger(x->settings->cas, x->settings->ncas,
+                             &x->identity.der);
     }
 
     if (b->c.purpose == MDM_PURPOSE_OTA) {

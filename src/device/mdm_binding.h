@@ -77,14 +77,15 @@ mdm_int_t mdm_binding_read(mdm_exchange_t *x, const mdm_reply_t *reply,
     size_t slot, const mdm_str_t *key, mdm_binding_t *b);
 
 /*
- * Why it may not be pinned to this device, or NULL.  "stored" is the serial
- * number of the device, if it is known and has one; "said" that of the message:
- * both must fit a certificate that is bound to one.
+ * Why the certificate of this exchange may not be pinned to this device, or
+ * NULL: it is bound to another one, or for something else; or it is in no
+ * ledger though it should be.  "stored" is the serial number of the device, if
+ * it is known and has one; "said" that of the message: both must fit a
+ * certificate that is bound to one.
  */
-const char *mdm_binding_refuses(const mdm_binding_t *b,
-    const mdm_enrollment_t *en, const mdm_str_t *stored,
-    const mdm_str_t *said);
-
+const char *mdm_binding_refuses(const mdm_exchange_t *x,
+    const mdm_binding_t *b, const mdm_enrollment_t *en,
+    const mdm_str_t *stored, const mdm_str_t *said);
 
 /*
  * Does it stand for this device by what it is bound to, as one does that names

@@ -8,7 +8,6 @@
 
 #include <openssl/rand.h>
 
-#include "mdm_ca.h"
 #include "mdm_certificate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
@@ -212,14 +211,24 @@ mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i)
 
 
 mdm_int_t
-mdm_message_refused_call(mdm_exchange_t *x, mdm_uint_t i, const char *why)
+mdm_message_unbound(mdm_exchange_t *x, const char *why, mdm_int_t state)
 {
     mdm_str_t      *args;
     mdm_message_t  *m;
 
     m = x->ctx;
 
-    args = mdm_exchange_call(x, i, &mdm_script_certificate_refused, &m->en.tag,
+    (void) mdm_exchange_refuse(x, 403, "%s", why);
+
+    mdm_exchange_log(x, MDM_LOG_WARN, "certificate %.*s is not pinned to "
+                     "\"%.*s\": %s", mdm_fmt(&x->identity.sha256),
+                     mdm_fmt(&m->en.device_key), why);
+
+    if (mdm_exchange_calls(x, 1, state) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_certificate_refused, &m->en.tag,
                              0);
     if (args == NULL) {
         return MDM_ERROR;
@@ -233,8 +242,10 @@ mdm_message_refused_call(mdm_exchange_t *x, mdm_uint_t i, const char *why)
     args[MDM_ARG_CERTIFICATE_REFUSED_WHY].data = (u_char *) (uintptr_t) why;
     args[MDM_ARG_CERTIFICATE_REFUSED_WHY].len = strlen(why);
 
-    return mdm_certificate_number(x->arena, &x->identity.der,
-                                  &args[MDM_ARG_CERTIFICATE_REFUSED_SN]);
+    return (mdm_certificate_number(x->arena, &x->identity.der,
+                                   &args[MDM_ARG_CERTIFICATE_REFUSED_SN])
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -398,22 +409,11 @@ mdm_message_pin_check(mdm_exchange_t *x)
 
     /* only its first messages tell a serial number: the stored one counts */
 
-    why = m->binding.ledger
-          ? mdm_binding_refuses(&m->binding, &m->en, &m->pin.serial,
-                                &m->pin.serial)
-          : mdm_ca_ledger(x->settings->cas, x->settings->ncas,
-                          &x->identity.der);
+    why = mdm_binding_refuses(x, &m->binding, &m->en, &m->pin.serial,
+                              &m->pin.serial);
 
     if (why != NULL) {
-        (void) mdm_exchange_refuse(x, 403, "%s", why);
-
-        mdm_exchange_log(x, MDM_LOG_WARN, "certificate %.*s is not pinned to "
-                         "\"%.*s\": %s", mdm_fmt(&x->identity.sha256),
-                         mdm_fmt(&m->en.device_key), why);
-
-        return (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_REFUSED) == MDM_CALL
-                && mdm_message_refused_call(x, 0, why) == MDM_OK)
-               ? MDM_CALL : MDM_ERROR;
+        return mdm_message_unbound(x, why, MDM_MESSAGE_PIN_REFUSED);
     }
 
     if (!mdm_pin_allowed(x, &m->en, &m->pin)

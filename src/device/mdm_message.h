@@ -106,11 +106,12 @@ mdm_int_t mdm_message_refused(mdm_exchange_t *x, int64_t code);
 mdm_int_t mdm_message_look_call(mdm_exchange_t *x, mdm_uint_t i);
 
 /*
- * Fills in call i: certificate_refused.lua, which writes the event; "why" has
- * the life of the program.  MDM_OK or MDM_ERROR.
+ * 403, since mdm_binding_refuses() says so: a log line, and a round of one call
+ * that writes the event, behind which the step is called in "state".  "why" has
+ * the life of the program.  What a step returns.
  */
-mdm_int_t mdm_message_refused_call(mdm_exchange_t *x, mdm_uint_t i,
-    const char *why);
+mdm_int_t mdm_message_unbound(mdm_exchange_t *x, const char *why,
+    mdm_int_t state);
 
 /*
  * Fills in call i: the certificate with this digest, which was pinned, is
