@@ -459,17 +459,14 @@ mdm_api_command_result(mdm_exchange_t *x, mdm_api_command_t *c)
         return mdm_api_command_inflated(x, c, x->arena);
     }
 
-    if (mdm_exchange_calls(x, 1, MDM_API_COMMAND_INFLATED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_api_command_inflate, c) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
+    rc = mdm_exchange_work_alone(x, MDM_API_COMMAND_INFLATED,
+                                 mdm_api_command_inflate, c);
 
     /* it may be megabytes, which take their time behind that, too */
 
     x->heavy = 1;
 
-    return MDM_CALL;
+    return rc;
 }
 
 

@@ -119,13 +119,8 @@ mdm_scep_operation(mdm_exchange_t *x, const mdm_str_t *message)
 
     x->ctx = ctx;
 
-    if (mdm_exchange_calls(x, 1, MDM_SCEP_OPENED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_scep_open_work, ctx) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
+    return mdm_exchange_work_alone(x, MDM_SCEP_OPENED, mdm_scep_open_work,
+                                   ctx);
 }
 
 
@@ -324,13 +319,8 @@ mdm_scep_reply(mdm_exchange_t *x)
     x->ca_serial = ctx->issued.sn;
     mdm_str_set(&x->scep_status, "success");
 
-    if (mdm_exchange_calls(x, 1, MDM_SCEP_ANSWERED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_scep_reply_work, ctx) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
+    return mdm_exchange_work_alone(x, MDM_SCEP_ANSWERED, mdm_scep_reply_work,
+                                   ctx);
 }
 
 

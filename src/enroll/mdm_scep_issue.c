@@ -470,13 +470,8 @@ mdm_scep_sign(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     issue->person = issued->c.person;
     issue->challenge_id = issued->c.id;
 
-    if (mdm_exchange_calls(x, 1, MDM_SCEP_SIGNED) != MDM_CALL
-        || mdm_exchange_work(x, 0, mdm_scep_sign_work, ctx) != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    return MDM_CALL;
+    return mdm_exchange_work_alone(x, MDM_SCEP_SIGNED, mdm_scep_sign_work,
+                                   ctx);
 }
 
 

@@ -367,6 +367,16 @@ mdm_exchange_work(mdm_exchange_t *x, mdm_uint_t i, mdm_work_pt work,
 }
 
 
+mdm_int_t
+mdm_exchange_work_alone(mdm_exchange_t *x, mdm_int_t state, mdm_work_pt work,
+    void *data)
+{
+    return (mdm_exchange_calls(x, 1, state) == MDM_CALL
+            && mdm_exchange_work(x, 0, work, data) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
 static void
 mdm_exchange_work_free(void *data)
 {

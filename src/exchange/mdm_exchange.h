@@ -586,6 +586,13 @@ mdm_int_t mdm_exchange_work(mdm_exchange_t *x, mdm_uint_t i,
     mdm_work_pt work, void *data);
 
 /*
+ * A round of nothing but that, behind which the step is called in "state".
+ * MDM_CALL or MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_work_alone(mdm_exchange_t *x, mdm_int_t state,
+    mdm_work_pt work, void *data);
+
+/*
  * Makes call i of the round a push, which is zeroed; NULL: no memory.
  */
 mdm_push_t *mdm_exchange_push(mdm_exchange_t *x, mdm_uint_t i);
