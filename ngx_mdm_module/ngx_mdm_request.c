@@ -363,7 +363,6 @@ ngx_mdm_scep_request(ngx_mdm_ctx_t *ctx, ngx_mdm_loc_conf_t *mlcf)
 
     x = ctx->exchange;
 
-    x->ca = &mlcf->enroll.ca->core;
     ngx_mdm_str_copy(&x->query, &ctx->request->args);
 
     /* the threads that sign are the CA's */
@@ -373,7 +372,8 @@ ngx_mdm_scep_request(ngx_mdm_ctx_t *ctx, ngx_mdm_loc_conf_t *mlcf)
     if (!ngx_mdm_ca_serves(mlcf->enroll.ca, (ngx_str_t *) &x->tenant)) {
         (void) mdm_exchange_refuse(x, NGX_HTTP_FORBIDDEN,
                                    "mdm ca \"%.*s\" does not serve tenant "
-                                   "\"%.*s\"", mdm_fmt(&x->ca->name),
+                                   "\"%.*s\"",
+                                   mdm_fmt(&x->settings->scep->ca->name),
                                    mdm_fmt(&x->tenant));
         ctx->done = 1;
     }

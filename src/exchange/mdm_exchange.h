@@ -381,7 +381,6 @@ struct mdm_exchange_s {
     mdm_str_t                 param[MDM_PARAMS];   /* what "*" stands for in
                                               it, in that order, still
                                               encoded; set with the endpoint */
-    const struct mdm_ca_s    *ca;          /* of the location, or NULL */
     mdm_str_t                 query;       /* behind "?", still encoded */
     mdm_str_t                 content_type;
     mdm_str_t                 body;

@@ -43,7 +43,6 @@ ask(mdm_uint_t method, const char *query, const mdm_str_t *body)
     x->kind = MDM_KIND_SCEP;
     x->method = method;
     x->now = PKI_NOW;
-    x->ca = &ca;
     x->step = mdm_endpoint_step;
 
     text(&x->tenant, "default");
