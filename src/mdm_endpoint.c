@@ -212,12 +212,6 @@ mdm_endpoint_device(mdm_exchange_t *x)
 }
 
 
-/*
- * Ids stand in the path, or in the query where nginx would make another path
- * of them.  Arguments that a call does not take are refused: a call that says
- * whom it means must not mean somebody else, or all.
- */
-
 static void
 mdm_endpoint_enroll(mdm_exchange_t *x)
 {
@@ -244,6 +238,12 @@ mdm_endpoint_enroll(mdm_exchange_t *x)
     x->step = ep->step;
 }
 
+
+/*
+ * Ids stand in the path, or in the query where nginx would make another path
+ * of them.  Arguments that a call does not take are refused: a call that says
+ * whom it means must not mean somebody else, or all.
+ */
 
 static void
 mdm_endpoint_api(mdm_exchange_t *x)
