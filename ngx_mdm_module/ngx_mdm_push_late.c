@@ -42,7 +42,7 @@ ngx_mdm_push_left(ngx_mdm_apns_cert_t *c, mdm_push_t *push)
 
     l = ngx_mdm_push_late(tenant);
 
-    /* without memory it is pushed again when its lease is over */
+    /* what is not taken is pushed again when its lease is over */
 
     if (l == NULL
         || mdm_push_late_add(l->exchange, &l->late, push) != MDM_OK)

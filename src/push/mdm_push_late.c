@@ -23,6 +23,10 @@ mdm_push_late_add(mdm_exchange_t *x, mdm_push_late_t *late,
     mdm_str_t          reason;
     mdm_push_lease_t  *lease;
 
+    if (late->n == MDM_PUSH_LATE_MAX) {
+        return MDM_DECLINED;
+    }
+
     if (mdm_push_late_room(x, late) != MDM_OK) {
         return MDM_ERROR;
     }

@@ -17,6 +17,12 @@
 /* calls of a round, at most */
 #define MDM_PUSH_LATE_CALLS   64
 
+/*
+ * Leases that wait to be stored, at most, of under 1 kB each: Redis may hang,
+ * and what is left out is pushed again when its lease is over.
+ */
+#define MDM_PUSH_LATE_MAX     4096
+
 
 /* x->ctx of the step, in the arena or outliving the exchange; zeroed first */
 
@@ -30,7 +36,8 @@ typedef struct {
 
 /*
  * Adds a push that has ended, and whose stamp says which lease it was; before
- * the first run.  All that is kept of it is copied.  MDM_OK or MDM_ERROR.
+ * the first run.  All that is kept of it is copied.  MDM_OK;
+ * MDM_DECLINED: there are too many; MDM_ERROR.
  */
 mdm_int_t mdm_push_late_add(mdm_exchange_t *x, mdm_push_late_t *late,
     const mdm_push_t *push);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "mdm_push.h"
+#include "mdm_push_late.h"
 #include "mdm_unit_arena.h"
 
 
@@ -257,6 +258,42 @@ test_outcome(void **state)
 }
 
 
+/* Redis may hang while pushes end */
+
+static void
+test_late(void **state)
+{
+    mdm_uint_t        i;
+    mdm_push_t        push;
+    mdm_exchange_t   *x;
+    mdm_push_late_t   late;
+
+    static const mdm_settings_t  settings = { .npush_retry = 1,
+                                              .push_retry = { 120 } };
+
+    (void) state;
+
+    memset(&push, 0, sizeof(mdm_push_t));
+    memset(&late, 0, sizeof(mdm_push_late_t));
+
+    push.outcome = MDM_PUSH_ANSWERED;
+    push.status = 200;
+    push.tag = push.id = push.token = push.stamp = text("t");
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    for (i = 0; i < MDM_PUSH_LATE_MAX; i++) {
+        assert_int_equal(mdm_push_late_add(x, &late, &push), MDM_OK);
+    }
+
+    assert_int_equal(mdm_push_late_add(x, &late, &push), MDM_DECLINED);
+    assert_int_equal(late.n, MDM_PUSH_LATE_MAX);
+
+    mdm_arena_destroy(x->arena);
+}
+
+
 int
 main(void)
 {
@@ -265,6 +302,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_answer, setup, teardown),
         cmocka_unit_test(test_retry_after),
         cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_late),
         cmocka_unit_test_setup_teardown(test_outcome, setup, teardown)
     };
 
