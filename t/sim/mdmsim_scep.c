@@ -52,6 +52,7 @@ static void sim_scep_challenges(sim_scep_fleet_t *f);
 static void sim_scep_want(sim_scep_fleet_t *f);
 static uint32_t sim_scep_generation(const sim_scep_fleet_t *f,
     uint32_t number);
+static int sim_scep_next(sim_scep_fleet_t *f, uint32_t *i);
 static void sim_scep_work(void *data);
 static void sim_scep_due(const sim_scep_fleet_t *f, uint32_t i);
 static void sim_scep_ahead(void *data);
@@ -269,6 +270,21 @@ sim_scep_generation(const sim_scep_fleet_t *f, uint32_t number)
 }
 
 
+/* the next device that nobody has begun with; 0: there is none */
+
+static int
+sim_scep_next(sim_scep_fleet_t *f, uint32_t *i)
+{
+    if (sim_stopped()) {
+        return 0;
+    }
+
+    *i = atomic_fetch_add(&f->next, 1);
+
+    return *i < f->opt->fleet.count;
+}
+
+
 static void
 sim_scep_work(void *data)
 {
@@ -279,11 +295,7 @@ sim_scep_work(void *data)
     f = data;
     sim_fetch_init(&fetch, f->opt, &f->target, f->ctx);
 
-    while (!sim_stopped()) {
-        i = atomic_fetch_add(&f->next, 1);
-        if (i >= f->opt->fleet.count) {
-            break;
-        }
+    while (sim_scep_next(f, &i)) {
 
         if (f->opt->scep.keep && f->generation[i] != 0) {
             pthread_mutex_lock(&f->lock);
@@ -340,11 +352,7 @@ sim_scep_ahead(void *data)
     f = data;
     sim_fetch_init(&fetch, f->opt, &f->target, f->ctx);
 
-    while (!sim_stopped()) {
-        i = atomic_fetch_add(&f->next, 1);
-        if (i >= f->opt->fleet.count) {
-            break;
-        }
+    while (sim_scep_next(f, &i)) {
 
         if (f->opt->scep.keep && f->generation[i] != 0) {
             continue;
