@@ -31,7 +31,7 @@
  * milliseconds.  A round that takes longer than so many microseconds is more
  * than a script, or has waited for devices: these are to have more of Redis.
  */
-#define NGX_MDM_JOB_PAUSE       2
+#define NGX_MDM_JOB_PAUSE       1
 #define NGX_MDM_JOB_PAUSE_BUSY  4
 #define NGX_MDM_JOB_PAUSE_MAX   1000
 #define NGX_MDM_JOB_BUSY        4000

@@ -151,9 +151,16 @@ large_measure() {
 
             { n = ($3 in name) ? name[$3] : substr($3, 1, 12) }
 
+            { calls[n]++; sum[n] += $1 }
+
             $1 > max[n] { max[n] = $1 }
 
-            END { for (n in max) { print max[n], n } }
+            END {
+                for (n in max) {
+                    printf "%d %s (us at most; %d calls, %.2f s)\n",
+                           max[n], n, calls[n], sum[n] / 1e6
+                }
+            }
         ' | sort -rn > "$dir/slow"
 
     head -n 3 "$dir/slow" >&2
@@ -179,25 +186,28 @@ large_measure() {
 }
 
 
-# large_rolled_out SECONDS: 1 if that is not enough
+# large_rolled_out SECONDS: 1 if that is not enough.  All on one connection, a
+# handshake each time would be what polls wait for.
 
 large_rolled_out() {
-    local end=$(($(date +%s) + $1))
+    perl -It/lib -MMDM::HTTP -MTime::HiRes=sleep,time -e '
+        my ($port, $seconds) = @ARGV;
+        my $http = MDM::HTTP->new(port => $port);
+        my $end = time() + $seconds;
 
-    while [ "$(date +%s)" -lt "$end" ]; do
+        while (time() < $end) {
 
-        # a worker that is busy may refuse it
+            # a worker that is busy may refuse it
 
-        if [ "$(rollout state 2>/dev/null)" = done ] \
-           && [ "$(rollout rev)" = "$(rollout rolled_out)" ]
-        then
-            return 0
-        fi
+            my $r = $http->request("GET", "/v1/ddm/rollout");
+            my $is = $r->status == 200 ? $r->json : {state => ""};
 
-        sleep 0.1
-    done
+            exit 0 if $is->{state} eq "done" && $is->{rev} == $is->{rolled_out};
+            sleep 0.1;
+        }
 
-    return 1
+        exit 1;
+    ' "$port" "$1"
 }
 
 

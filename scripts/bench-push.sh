@@ -12,7 +12,7 @@ push_nginx() {
 
     shift
 
-    stack_apns taskset -c 1 -- "${option[@]}"
+    stack_apns taskset -c 0 -- "${option[@]}"
 
     http_more="$(stack_push_conf)
     mdm_push_rate $rate;

@@ -6,7 +6,7 @@
 
 -- Work of a script, in steps of about a microsecond: what is begun below this
 -- is done, then the script ends.
-local ddm_budget = 1500
+local ddm_budget = 500
 
 --@include ddm_replica
 --@include ddm_manifest

@@ -514,7 +514,10 @@ do
     -- that are, status items, a line each, and how many declarations there are.
     local function ddm_collect(T, ctx, key, v)
         local sets, at, from = tonumber(v[1]), tonumber(v[2]), tonumber(v[3])
-        local most = ctx.cost + ddm_budget
+
+        -- each slice reads and writes the items of all before
+
+        local most = ctx.cost + 3 * ddm_budget
         local lists, all = {{}}, tonumber(v[7])
 
         for item in string.gmatch(v[4], '[^\n]+') do

@@ -136,7 +136,7 @@ test_facts(void **state)
     assert_int_equal(facts(state, "Q1", "17.1"), 200);
     (void) measured(redis, "facts of 1,000, report", &mdm_script_report);
     assert_in_range(measured(redis, "facts of 1,000, ddm_facts",
-                             &mdm_script_ddm_facts), 6, 20);
+                             &mdm_script_ddm_facts), 6, 60);
 
     assert_string_not_equal(token(state, UDID), before);
     assert_int_equal(redis_int("HEXISTS " E " df"), 0);
@@ -277,7 +277,7 @@ test_users(void **state)
     freeReplyObject(mdm_unit_redis_command(redis, "SLOWLOG RESET"));
     assert_int_equal(facts(state, "Q1", "17.1"), 200);
     assert_in_range(measured(redis, "facts, 250 users", &mdm_script_ddm_facts),
-                    8, 40);
+                    8, 120);
 
     assert_int_equal(redis_int("EVAL %s 0", "local n = 0 for i = 0, 249 do "
         "n = n + redis.call('HEXISTS', '" E ":u' .. i, 'dt') "
@@ -490,7 +490,7 @@ test_many(void **state)
     redis->fault = half_way;
     redis->fault_data = &left;
 
-    for (i = 0; i < 20; i++) {
+    for (i = 0; i < 60; i++) {
         (void) snprintf(cert, sizeof(cert), "%064d", i);
         (void) snprintf(id, sizeof(id), "<key>UDID</key><string>D%d</string>",
                         i);
@@ -505,7 +505,7 @@ test_many(void **state)
         made += (rc == 200);
     }
 
-    assert_in_range(made, 1, 10);
+    assert_in_range(made, 1, 50);
 
     /* the last ones found it made, and nothing else is left */
 
