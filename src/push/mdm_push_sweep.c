@@ -11,6 +11,7 @@
 
 #include "mdm_key.h"
 #include "mdm_push_lease.h"
+#include "mdm_push_wait.h"
 
 
 /* partitions asked in a round, and channels of each at the first look */
@@ -24,15 +25,11 @@
 /* rounds of one exchange */
 #define MDM_PUSH_ROUNDS       1000
 
-/* topics that are known to take no pushes at present */
-#define MDM_PUSH_TOPICS       16
-
 /*
  * Milliseconds.  A look costs Redis some 8 microseconds: looks at so many
  * partitions a millisecond take 1 % of it.
  */
 #define MDM_PUSH_LOOK_RATE    1.25
-#define MDM_PUSH_SOONEST      100
 #define MDM_PUSH_LATEST       60000
 #define MDM_PUSH_FAILED       5000
 
@@ -41,44 +38,51 @@ typedef struct {
     mdm_str_t                 tag;         /* KEYS[1] */
     int64_t                   next;        /* ms until something is due; -1:
                                               nothing is owed */
+    mdm_uint_t                batch;       /* the last one that it has leases
+                                              in, from 1 */
     unsigned                  due:1;       /* to be asked */
     unsigned                  asked:1;     /* it was, at least once */
     unsigned                  walk:1;      /* push was switched on */
 } mdm_push_partition_t;
 
 
+/* pushes that were leased together */
+
 typedef struct {
-    mdm_str_t                 topic;
-    int64_t                   first;       /* ms until the next try */
-    unsigned                  taken:1;     /* which was well */
-} mdm_push_wait_t;
+    mdm_push_lease_t         *leases;
+    mdm_uint_t                n;
+} mdm_push_batch_t;
 
 
 typedef struct {
     mdm_push_partition_t     *partitions;
     mdm_uint_t                npartitions;
-    mdm_uint_t                batch;       /* leases of a round, */
+    mdm_uint_t                size;        /* leases of a batch, */
     mdm_uint_t                most;        /* and of the exchange */
     mdm_uint_t                cursor;      /* the next one to be asked */
     mdm_push_partition_t     *asked[MDM_PUSH_LOOKS];
     mdm_uint_t                nasked;      /* in this round, behind … */
     mdm_uint_t                nstored;     /* … calls that store */
 
-    mdm_push_lease_t         *leases;
-    mdm_uint_t                nleases;
-    mdm_uint_t                granted;     /* of them, to be sent */
+    /*
+     * While "batch" is sent, what became of "sent" is stored, and the next
+     * leases come where that was: Redis need not wait for APNs.
+     */
+
+    mdm_push_batch_t          batch;
+    mdm_push_batch_t          sent;
+    mdm_uint_t                nbatch;      /* batches so far */
+    mdm_uint_t                granted;     /* of the batch, to be sent */
 
     mdm_uint_t                room;        /* leases that the rate allows */
 
-    mdm_push_wait_t           waits[MDM_PUSH_TOPICS];
-    mdm_uint_t                nwaits;
-    int64_t                   down;        /* ms until there may be a connection
-                                              again, 0: none is missing */
+    mdm_push_waits_t          waits;
 
     mdm_uint_t                total;       /* leases so far */
     mdm_uint_t                rounds;
     int64_t                   again;       /* ms until the rate, or a topic,
                                               allows more; 0: they do */
+    unsigned                  flows:1;     /* APNs has answered the last ones */
     unsigned                  away:1;      /* Redis is, for some of it */
     unsigned                  found:1;     /* and was there for some */
 } mdm_push_sweep_t;
@@ -104,13 +108,23 @@ enum {
 static mdm_int_t mdm_push_sweep_begin(mdm_exchange_t *x);
 static mdm_int_t mdm_push_sweep_tags(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw);
-static void mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw);
+static mdm_int_t mdm_push_sweep_round(mdm_exchange_t *x, mdm_push_sweep_t *sw,
+    mdm_uint_t pushes, mdm_int_t state);
+static void mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw,
+    mdm_uint_t sending);
+static void mdm_push_sweep_find(mdm_push_sweep_t *sw, mdm_uint_t most,
+    mdm_uint_t sending, mdm_uint_t again);
 static mdm_int_t mdm_push_sweep_ask(mdm_exchange_t *x, mdm_uint_t i,
     mdm_push_partition_t *partition, mdm_uint_t n);
 static mdm_int_t mdm_push_sweep_taken(mdm_exchange_t *x,
     mdm_push_sweep_t *sw);
+static mdm_int_t mdm_push_sweep_replies(mdm_exchange_t *x,
+    mdm_push_sweep_t *sw, mdm_push_batch_t *batch);
+static mdm_int_t mdm_push_sweep_leased(mdm_exchange_t *x,
+    mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
-    mdm_push_partition_t *partition, const mdm_reply_t *reply);
+    mdm_push_batch_t *batch, mdm_push_partition_t *partition,
+    const mdm_reply_t *reply);
 static mdm_uint_t mdm_push_sweep_failed(mdm_exchange_t *x,
     mdm_push_sweep_t *sw, const mdm_call_t *call);
 static mdm_uint_t mdm_push_sweep_grant(mdm_exchange_t *x,
@@ -119,11 +133,6 @@ static mdm_int_t mdm_push_sweep_granted(mdm_exchange_t *x,
     mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_send(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_sent(mdm_exchange_t *x, mdm_push_sweep_t *sw);
-static mdm_push_wait_t *mdm_push_sweep_waits(mdm_push_sweep_t *sw,
-    const mdm_str_t *topic);
-static void mdm_push_sweep_recovered(mdm_push_sweep_t *sw);
-static void mdm_push_sweep_wait(mdm_push_sweep_t *sw,
-    const mdm_push_lease_t *lease);
 static mdm_int_t mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 
 
@@ -169,18 +178,22 @@ mdm_push_sweep_begin(mdm_exchange_t *x)
     }
 
     sw->npartitions = x->settings->store->partitions;
-    sw->batch = MDM_PUSH_BATCH;
+    sw->size = MDM_PUSH_BATCH;
     sw->most = MDM_PUSH_TOTAL;
 
     if (x->owed_tag.len != 0) {
         sw->npartitions = 1;
-        sw->batch = sw->most = MDM_PUSH_FIRST;
+        sw->size = sw->most = MDM_PUSH_FIRST;
     }
 
-    sw->leases = mdm_arena_alloc(x->arena,
-                                 sw->batch * sizeof(mdm_push_lease_t));
+    sw->batch.leases = mdm_arena_alloc(x->arena,
+                                       sw->size * sizeof(mdm_push_lease_t));
+    sw->sent.leases = mdm_arena_alloc(x->arena,
+                                      sw->size * sizeof(mdm_push_lease_t));
 
-    if (sw->leases == NULL || mdm_push_sweep_tags(x, sw) != MDM_OK) {
+    if (sw->batch.leases == NULL || sw->sent.leases == NULL
+        || mdm_push_sweep_tags(x, sw) != MDM_OK)
+    {
         return MDM_ERROR;
     }
 
@@ -189,7 +202,7 @@ mdm_push_sweep_begin(mdm_exchange_t *x)
     /* whoever comes after one that had to stop begins elsewhere */
 
     sw->cursor = (mdm_uint_t) x->now % sw->npartitions;
-    sw->room = sw->batch;
+    sw->room = sw->size;
 
     if (x->settings->push_rate == 0 || x->owed_tag.len != 0) {
         return mdm_push_sweep_look(x, sw);
@@ -244,27 +257,47 @@ mdm_push_sweep_tags(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 static mdm_int_t
 mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
-    mdm_uint_t  i, n;
+    mdm_push_sweep_choose(x, sw, 0);
 
-    mdm_push_sweep_choose(x, sw);
-
-    sw->nstored = mdm_push_lease_ncalls(sw->leases, sw->nleases);
-
-    if (sw->nstored + sw->nasked == 0) {
+    if (sw->sent.n + sw->batch.n + sw->nasked == 0) {
         return mdm_push_sweep_end(x, sw);
     }
 
+    return mdm_push_sweep_round(x, sw, 0, MDM_PUSH_SWEEP_TAKEN);
+}
+
+
+/*
+ * The calls of a round: what became of pushes is stored, and partitions are
+ * asked; behind them the caller puts so many pushes of the batch.
+ */
+
+static mdm_int_t
+mdm_push_sweep_round(mdm_exchange_t *x, mdm_push_sweep_t *sw,
+    mdm_uint_t pushes, mdm_int_t state)
+{
+    mdm_uint_t  i, n, sent;
+
+    sent = mdm_push_lease_ncalls(sw->sent.leases, sw->sent.n);
+
+    /* a batch that is not to be sent is given back */
+
+    n = (pushes == 0) ? sw->batch.n : 0;
+
+    sw->nstored = sent + mdm_push_lease_ncalls(sw->batch.leases, n);
     sw->rounds++;
 
-    if (mdm_exchange_calls(x, sw->nstored + sw->nasked, MDM_PUSH_SWEEP_TAKEN)
+    if (mdm_exchange_calls(x, sw->nstored + sw->nasked + pushes, state)
         != MDM_CALL
-        || mdm_push_lease_calls(x, 0, sw->leases, sw->nleases) != MDM_OK)
+        || mdm_push_lease_calls(x, 0, sw->sent.leases, sw->sent.n) != MDM_OK
+        || mdm_push_lease_calls(x, sent, sw->batch.leases, n) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     x->own_failures = 1;
-    sw->nleases = 0;
+    sw->sent.n = 0;
+    sw->batch.n -= n;
 
     n = 0;
 
@@ -292,14 +325,14 @@ mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 /*
  * The partitions that are asked in the next round, if it may be so.  Where
  * nothing can be sent now, each is asked once all the same: when is its next
- * push due?
+ * push due?  sending: the batch is sent meanwhile.
  */
 
 static void
-mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
+mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw,
+    mdm_uint_t sending)
 {
-    mdm_uint_t             k, n, most;
-    mdm_push_partition_t  *partition;
+    mdm_uint_t  most;
 
     sw->nasked = 0;
 
@@ -307,21 +340,13 @@ mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
         return;
     }
 
-    n = sw->npartitions;
     most = MDM_PUSH_LOOKS;
 
     if (sw->again == 0 && mdm_push_sweep_room(sw) < most) {
         most = mdm_push_sweep_room(sw);
     }
 
-    for (k = 0; k < n && sw->nasked < most; k++) {
-        partition = &sw->partitions[sw->cursor];
-        sw->cursor = (sw->cursor + 1) % n;
-
-        if (partition->due && !partition->asked) {
-            sw->asked[sw->nasked++] = partition;
-        }
-    }
+    mdm_push_sweep_find(sw, most, sending, 0);
 
     if (sw->nasked != 0 || sw->again != 0) {
         return;
@@ -331,13 +356,36 @@ mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 
     most = (sw->room + MDM_PUSH_CHANNELS - 1) / MDM_PUSH_CHANNELS;
 
-    for (k = 0; k < n && sw->nasked < most; k++) {
-        partition = &sw->partitions[sw->cursor];
-        sw->cursor = (sw->cursor + 1) % n;
+    mdm_push_sweep_find(sw, most, sending, 1);
+}
 
-        if (partition->due) {
-            sw->asked[sw->nasked++] = partition;
+
+/* the next partitions to be asked, for the first time or again */
+
+static void
+mdm_push_sweep_find(mdm_push_sweep_t *sw, mdm_uint_t most, mdm_uint_t sending,
+    mdm_uint_t again)
+{
+    mdm_uint_t             k;
+    mdm_push_partition_t  *partition;
+
+    for (k = 0; k < sw->npartitions && sw->nasked < most; k++) {
+        partition = &sw->partitions[sw->cursor];
+        sw->cursor = (sw->cursor + 1) % sw->npartitions;
+
+        if (!partition->due || (partition->asked && !again)) {
+            continue;
         }
+
+        /* all that was due there is under way */
+
+        if (sending && partition->batch == sw->nbatch
+            && partition->next != 0)
+        {
+            continue;
+        }
+
+        sw->asked[sw->nasked++] = partition;
     }
 }
 
@@ -367,6 +415,20 @@ mdm_push_sweep_ask(mdm_exchange_t *x, mdm_uint_t i,
 static mdm_int_t
 mdm_push_sweep_taken(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
+    if (mdm_push_sweep_replies(x, sw, &sw->batch) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_push_sweep_leased(x, sw);
+}
+
+
+/* what Redis has answered in a round; leases go to a batch, which is empty */
+
+static mdm_int_t
+mdm_push_sweep_replies(mdm_exchange_t *x, mdm_push_sweep_t *sw,
+    mdm_push_batch_t *batch)
+{
     mdm_uint_t             i;
     mdm_push_partition_t  *partition;
 
@@ -385,7 +447,7 @@ mdm_push_sweep_taken(mdm_exchange_t *x, mdm_push_sweep_t *sw)
             continue;
         }
 
-        if (mdm_push_sweep_rows(x, sw, partition,
+        if (mdm_push_sweep_rows(x, sw, batch, partition,
                                 x->calls[sw->nstored + i].reply)
             != MDM_OK)
         {
@@ -393,20 +455,30 @@ mdm_push_sweep_taken(mdm_exchange_t *x, mdm_push_sweep_t *sw)
         }
     }
 
-    sw->total += sw->nleases;
+    return MDM_OK;
+}
 
-    if (sw->nleases == 0) {
+
+/* a batch is there: what does the rate grant? */
+
+static mdm_int_t
+mdm_push_sweep_leased(mdm_exchange_t *x, mdm_push_sweep_t *sw)
+{
+    if (sw->batch.n == 0) {
         return mdm_push_sweep_look(x, sw);
     }
 
-    sw->granted = x->stop ? 0 : sw->nleases;
+    sw->total += sw->batch.n;
+    sw->nbatch++;
+
+    sw->granted = x->stop ? 0 : sw->batch.n;
 
     if (x->stop || x->settings->push_rate == 0) {
         return mdm_push_sweep_send(x, sw);
     }
 
     if (mdm_exchange_calls(x, 1, MDM_PUSH_SWEEP_GRANTED) != MDM_CALL
-        || mdm_push_lease_grant(x, 0, sw->nleases) != MDM_OK)
+        || mdm_push_lease_grant(x, 0, sw->batch.n) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -419,7 +491,8 @@ mdm_push_sweep_taken(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 
 static mdm_int_t
 mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
-    mdm_push_partition_t *partition, const mdm_reply_t *reply)
+    mdm_push_batch_t *batch, mdm_push_partition_t *partition,
+    const mdm_reply_t *reply)
 {
     size_t             k;
     mdm_str_t          magic;
@@ -436,12 +509,20 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     partition->walk = (partition->next == -2 && x->owed_tag.len == 0);
     partition->due = (partition->next == 0 || partition->walk);
 
+    /* what it has in the batch that is sent meanwhile is not stored yet */
+
+    if (partition->batch == sw->nbatch && sw->nbatch != 0
+        && batch == &sw->sent)
+    {
+        partition->due = 1;
+    }
+
     for (k = MDM_RET_PUSH_TAKE_ROWS;
          mdm_reply_row(reply, k, MDM_NRET_PUSH_TAKE_ROWS)
-         && sw->nleases < sw->batch;
+         && batch->n < sw->size;
          k += MDM_NRET_PUSH_TAKE_ROWS)
     {
-        lease = &sw->leases[sw->nleases++];
+        lease = &batch->leases[batch->n++];
 
         memset(lease, 0, sizeof(mdm_push_lease_t));
 
@@ -459,6 +540,7 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
         /* when it is due next will be known once its outcome is stored */
 
         partition->due = 1;
+        partition->batch = sw->nbatch + 1;
     }
 
     return MDM_OK;
@@ -503,7 +585,7 @@ mdm_push_sweep_grant(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     reply = x->calls[0].reply;
 
     sw->room = (mdm_uint_t) mdm_reply_count(reply, MDM_RET_PUSH_GRANT_LEFT,
-                                            (int64_t) sw->batch);
+                                            (int64_t) sw->size);
     sw->again = 0;
 
     if (sw->room == 0) {
@@ -516,7 +598,7 @@ mdm_push_sweep_grant(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     }
 
     return (mdm_uint_t) mdm_reply_count(reply, MDM_RET_PUSH_GRANT_GRANTED,
-                                        (int64_t) sw->nleases);
+                                        (int64_t) sw->batch.n);
 }
 
 
@@ -537,56 +619,39 @@ static mdm_int_t
 mdm_push_sweep_send(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
     mdm_uint_t         i, n;
-    mdm_push_wait_t   *wait;
     mdm_push_lease_t  *lease;
 
-    n = 0;
-
-    for (i = 0; i < sw->nleases; i++) {
-        lease = &sw->leases[i];
-
-        if (lease->judged.word != NULL) {
-            continue;
-        }
-
-        if (i >= sw->granted) {
-            mdm_push_lease_back(lease, 0);
-            continue;
-        }
-
-        wait = mdm_push_sweep_waits(sw, &lease->topic);
-
-        if (wait != NULL) {
-            mdm_push_lease_back(lease, wait->first);
-            continue;
-        }
-
-        n++;
-    }
+    n = mdm_push_waits_ready(&sw->waits, sw->batch.leases, sw->batch.n,
+                             sw->granted);
 
     if (n == 0) {
 
         /* where a connection is missing, it is for all that would be taken */
 
         if (sw->again == 0) {
-            sw->again = sw->down;
+            sw->again = sw->waits.down;
         }
 
         return mdm_push_sweep_look(x, sw);
     }
 
-    if (mdm_exchange_calls(x, n, MDM_PUSH_SWEEP_SENT) != MDM_CALL) {
+    sw->nasked = 0;
+
+    if (sw->flows && sw->again == 0) {
+        mdm_push_sweep_choose(x, sw, 1);
+    }
+
+    if (mdm_push_sweep_round(x, sw, n, MDM_PUSH_SWEEP_SENT) != MDM_CALL) {
         return MDM_ERROR;
     }
 
-    x->own_failures = 1;
+    n = sw->nstored + sw->nasked;
 
-    n = 0;
+    for (i = 0; i < sw->batch.n; i++) {
+        lease = &sw->batch.leases[i];
 
-    for (i = 0; i < sw->nleases; i++) {
-
-        if (sw->leases[i].judged.word == NULL
-            && mdm_push_lease_send(x, n++, &sw->leases[i], 0) != MDM_OK)
+        if (lease->judged.word == NULL
+            && mdm_push_lease_send(x, n++, lease, 0) != MDM_OK)
         {
             return MDM_ERROR;
         }
@@ -600,12 +665,17 @@ static mdm_int_t
 mdm_push_sweep_sent(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
     mdm_uint_t         i, sent;
+    mdm_push_batch_t   batch;
     mdm_push_lease_t  *lease;
+
+    if (mdm_push_sweep_replies(x, sw, &sw->sent) != MDM_OK) {
+        return MDM_ERROR;
+    }
 
     sent = 0;
 
-    for (i = 0; i < sw->nleases; i++) {
-        lease = &sw->leases[i];
+    for (i = 0; i < sw->batch.n; i++) {
+        lease = &sw->batch.leases[i];
 
         if (lease->push == NULL) {
             continue;
@@ -616,129 +686,30 @@ mdm_push_sweep_sent(mdm_exchange_t *x, mdm_push_sweep_t *sw)
         }
 
         if (lease->judged.waits) {
-            mdm_push_sweep_wait(sw, lease);
+            mdm_push_waits_add(&sw->waits, lease);
 
         } else {
             sent++;
         }
     }
 
-    if (sw->nwaits != 0) {
-        mdm_push_sweep_recovered(sw);
+    if (sw->waits.n != 0) {
+        mdm_push_waits_end(&sw->waits, sw->batch.leases, sw->batch.n);
     }
 
     if (sent == 0 && sw->again == 0) {
-        sw->again = sw->down;
+        sw->again = sw->waits.down;
     }
 
-    return mdm_push_sweep_look(x, sw);
-}
+    /* while a topic waits, what is taken may be in vain */
 
+    sw->flows = (sent != 0 && sw->waits.n == 0);
 
-/* one push of a topic was taken: it waits no more, nor do those beside it */
+    batch = sw->batch;
+    sw->batch = sw->sent;
+    sw->sent = batch;
 
-static void
-mdm_push_sweep_recovered(mdm_push_sweep_t *sw)
-{
-    mdm_uint_t         i, k;
-    mdm_push_wait_t   *wait;
-    mdm_push_lease_t  *lease;
-
-    for (i = 0; i < sw->nleases; i++) {
-        lease = &sw->leases[i];
-
-        if (lease->push == NULL
-            || mdm_push_outcome(lease->push) != MDM_PUSH_VERDICT_TAKEN)
-        {
-            continue;
-        }
-
-        wait = mdm_push_sweep_waits(sw, &lease->topic);
-
-        if (wait != NULL) {
-            wait->taken = 1;
-        }
-    }
-
-    for (i = 0; i < sw->nleases; i++) {
-        lease = &sw->leases[i];
-
-        if (lease->push == NULL || !lease->judged.waits) {
-            continue;
-        }
-
-        wait = mdm_push_sweep_waits(sw, &lease->topic);
-
-        if (wait != NULL && wait->taken) {
-            mdm_push_lease_back(lease, 0);
-        }
-    }
-
-    for (i = 0, k = 0; i < sw->nwaits; i++) {
-
-        if (!sw->waits[i].taken) {
-            sw->waits[k++] = sw->waits[i];
-        }
-    }
-
-    sw->nwaits = k;
-}
-
-
-static mdm_push_wait_t *
-mdm_push_sweep_waits(mdm_push_sweep_t *sw, const mdm_str_t *topic)
-{
-    mdm_uint_t  i;
-
-    for (i = 0; i < sw->nwaits; i++) {
-
-        if (mdm_str_eq(&sw->waits[i].topic, topic)) {
-            return &sw->waits[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static void
-mdm_push_sweep_wait(mdm_push_sweep_t *sw, const mdm_push_lease_t *lease)
-{
-    int64_t           first;
-    mdm_push_wait_t  *wait;
-
-    first = lease->judged.first;
-
-    if (first < MDM_PUSH_SOONEST) {
-        first = MDM_PUSH_SOONEST;
-    }
-
-    switch (lease->push->outcome) {
-
-    /* of this topic alone: pushes of others go on */
-
-    case MDM_PUSH_NO_CERTIFICATE:
-    case MDM_PUSH_EXPIRED:
-    case MDM_PUSH_REFUSED:
-        break;
-
-    default:
-        if (sw->down == 0 || first < sw->down) {
-            sw->down = first;
-        }
-    }
-
-    if (sw->nwaits == MDM_PUSH_TOPICS
-        || mdm_push_sweep_waits(sw, &lease->topic) != NULL)
-    {
-        return;
-    }
-
-    wait = &sw->waits[sw->nwaits++];
-
-    wait->topic = lease->topic;
-    wait->first = first;
-    wait->taken = 0;
+    return mdm_push_sweep_leased(x, sw);
 }
 
 

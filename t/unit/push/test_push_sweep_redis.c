@@ -31,18 +31,25 @@ static mdm_push_e    outcome;
 static mdm_uint_t    status;
 static mdm_uint_t    nlacking;       /* pushes without a certificate */
 static mdm_uint_t    stop_at;        /* the call that finds it so, from 1 */
+static mdm_uint_t    gone_at;        /* pushes behind which APNs is away */
 
 
 static void
 answers(mdm_push_t *push, void *data)
 {
-    (void) data;
+    mdm_unit_redis_t  *redis = data;
 
     mdm_str_set(&push->reason, "");
 
     if (mdm_str_is(&push->topic, LACKING)) {
         push->outcome = MDM_PUSH_NO_CERTIFICATE;
         nlacking++;
+        return;
+    }
+
+    if (gone_at != 0 && redis->pushes >= gone_at) {
+        push->outcome = MDM_PUSH_UNREACHABLE;
+        mdm_str_set(&push->reason, "connection refused");
         return;
     }
 
@@ -95,11 +102,13 @@ begin(void **state)
     settings.push_retry[1] = 900;
 
     redis->push = answers;
+    redis->push_data = redis;
     redis->pushes = 0;
     redis->fault = NULL;
     outcome = MDM_PUSH_ANSWERED;
     status = 200;
     stop_at = 0;
+    gone_at = 0;
 
     return 0;
 }
@@ -279,6 +288,54 @@ test_lacking(void **state)
     nlacking = 0;
     (void) sweep(state);
     assert_int_equal(nlacking, 0);
+}
+
+
+/* while pushes of a batch are sent, the next one is leased: each push once */
+
+static void
+test_flows(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+
+    redis_int("EVAL %s 2 " E " " T ":push",
+              "local fields = redis.call('HGETALL', KEYS[1]) "
+              "for i = 1, 450 do local id = 'MORE-' .. i "
+              "local e = '" T ":e:' .. id "
+              "redis.call('HSET', e, unpack(fields)) "
+              "redis.call('ZADD', KEYS[2], i, id) end return 1");
+
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 453);
+
+    /* 8, 100 four times and 45, each sent while the one before is stored */
+
+    assert_in_range(redis->rounds, 8, 10);
+    assert_int_equal(x->again, 60000);
+    assert_int_equal(redis_int("EVAL %s 1 " T ":push",
+                     "local n = 0 local list = redis.call('ZRANGE', KEYS[1], "
+                     "0, -1, 'WITHSCORES') for i = 2, #list, 2 do "
+                     "if tonumber(list[i]) % 1 == 0.5 then n = n + 1 end end "
+                     "return n"), 453);
+
+    /* and where APNs has gone meanwhile, what was leased is due again */
+
+    redis_int("EVAL %s 1 " T ":push", "for _, id in ipairs(redis.call('ZRANGE',"
+              " KEYS[1], 0, -1)) do redis.call('ZADD', KEYS[1], 1, id) "
+              "redis.call('HDEL', '" T ":e:' .. id, 'taken', 'push') end "
+              "return 1");
+    gone_at = redis->pushes + 150;
+    (void) sweep(state);
+    gone_at = 0;
+    assert_int_equal(redis_int("ZCARD " T ":push"), 453);
+    assert_int_equal(redis_int("EVAL %s 1 " T ":push",
+                     "local n = 0 local list = redis.call('ZRANGE', KEYS[1], "
+                     "0, -1, 'WITHSCORES') for i = 2, #list, 2 do "
+                     "local part = tonumber(list[i]) % 1 "
+                     "if part == 0.25 or part == 0.75 then n = n + 1 end end "
+                     "return n"), 0);
 }
 
 
@@ -519,6 +576,7 @@ main(void)
         cmocka_unit_test_setup(test_rate, begin),
         cmocka_unit_test_setup(test_waits, begin),
         cmocka_unit_test_setup(test_lacking, begin),
+        cmocka_unit_test_setup(test_flows, begin),
         cmocka_unit_test_setup(test_stop, begin),
         cmocka_unit_test_setup(test_faults, begin),
         cmocka_unit_test_setup(test_partition, begin),
