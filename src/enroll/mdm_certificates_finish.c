@@ -1,0 +1,390 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * A certificate that is signed is stored, step by step: whoever begins anew
+ * finds what is done.
+ */
+
+
+#include "mdm_certificate.h"
+#include "mdm_certificates.h"
+#include "mdm_key.h"
+#include "mdm_number.h"
+
+
+/* seconds that what is kept of a certificate outlives it: clocks differ */
+#define MDM_CERTIFICATES_AFTER  86400
+
+#define MDM_CERTIFICATES_RENEW  (30 * 86400)
+
+
+enum {
+    MDM_CERTIFICATES_BEGIN = 0,
+    MDM_CERTIFICATES_ENTERED,
+    MDM_CERTIFICATES_LOOKED,
+    MDM_CERTIFICATES_STORED,
+    MDM_CERTIFICATES_TOLD,
+    MDM_CERTIFICATES_UNKNOWN
+};
+
+
+static mdm_int_t mdm_certificates_done(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_look(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_looked(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_store(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_ledger(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_number(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_tell(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_told(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_tell_all(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+
+
+mdm_int_t
+mdm_certificates_finish(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_CERTIFICATES_BEGIN:
+        return mdm_certificates_done(x, x->ctx);
+
+    case MDM_CERTIFICATES_ENTERED:
+        return mdm_certificates_look(x, x->ctx);
+
+    case MDM_CERTIFICATES_LOOKED:
+        return mdm_certificates_looked(x, x->ctx);
+
+    case MDM_CERTIFICATES_STORED:
+        return mdm_certificates_tell(x, x->ctx);
+
+    case MDM_CERTIFICATES_TOLD:
+        return mdm_certificates_told(x, x->ctx);
+
+    default: /* MDM_CERTIFICATES_UNKNOWN */
+        return mdm_exchange_leave(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_certificates_done(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t   key, *args;
+    mdm_uint_t  serial;
+
+    if (c->device.len == 0) {
+        c->device = c->c.udid;
+    }
+
+    /* for a renewal it counts which device has the serial number */
+
+    serial = (c->device.len == 0 && c->c.serial.len != 0
+              && c->c.purpose == MDM_PURPOSE_RENEW);
+
+    if (mdm_exchange_calls(x, 1 + serial, MDM_CERTIFICATES_ENTERED)
+        != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_done, &c->key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_DONE_NAME] = c->name;
+    args[MDM_ARG_CHALLENGE_DONE_DER] = c->der;
+
+    if (!serial) {
+        return MDM_CALL;
+    }
+
+    if (mdm_key_serial(x->arena, &key, &x->tenant, &c->c.serial) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 1, &mdm_script_serial_get, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    mdm_str_set(&args[MDM_ARG_SERIAL_GET_MOST], "2");
+
+    return MDM_CALL;
+}
+
+
+/* is the device enrolled?  An OTA certificate is never a device's. */
+
+static mdm_int_t
+mdm_certificates_look(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_int_t           rc;
+    mdm_str_t           id, *args;
+    const mdm_reply_t  *reply;
+
+    if (mdm_reply_code(x->calls[0].reply, -1) < 0) {
+        c->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    c->der = mdm_reply_str(x->calls[0].reply, MDM_RET_CHALLENGE_DONE_DER);
+
+    if (c->der.len == 0) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    if (x->ncalls == 2) {
+        reply = x->calls[1].reply;
+        id = mdm_reply_str(reply, MDM_RET_SERIAL_GET_IDS);
+
+        if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, 0) == 1
+            && mdm_unescape(x->arena, &c->device, &id) == MDM_ERROR)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    if (c->device.len == 0 || c->c.purpose == MDM_PURPOSE_OTA) {
+        return mdm_certificates_store(x, c);
+    }
+
+    rc = mdm_enrollment_from_id(x->arena, &c->device, &x->tenant,
+                                x->settings->store->partitions, &c->en);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_certificates_store(x, c);
+    }
+
+    if (rc != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_LOOKED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check, &c->en.tag,
+                             0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = c->en.device_key;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_certificates_looked(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t  serial;
+
+    serial = mdm_reply_str(x->calls[0].reply,
+                           MDM_RET_AUTHENTICATE_CHECK_SERIAL);
+
+    /* the index may know a number that it had once */
+
+    c->known = mdm_reply_int(x->calls[0].reply,
+                             MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1
+               && (c->c.serial.len == 0
+                   || mdm_str_eq_i(&c->c.serial, &serial));
+
+    return mdm_certificates_store(x, c);
+}
+
+
+/* each in a slot of its own, side by side */
+
+static mdm_int_t
+mdm_certificates_store(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    if (c->renew == 0) {
+        c->renew = c->ends - MDM_CERTIFICATES_RENEW;
+
+        if (c->renew < c->from) {
+            c->renew = c->from;
+        }
+    }
+
+    return (mdm_challenge_sha256(x->arena, &c->der, &c->sha256) == MDM_OK
+            && mdm_exchange_calls(x, 2, MDM_CERTIFICATES_STORED) == MDM_CALL
+            && mdm_certificates_ledger(x, 0, c) == MDM_OK
+            && mdm_certificates_number(x, 1, c) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_ledger(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c)
+{
+    mdm_str_t           key, *args;
+    mdm_secret_where_t  where;
+
+    if (mdm_key_certificate(x->arena, &key, &x->tenant, &c->sha256)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_store, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (c->known) {
+        args[MDM_ARG_CERTIFICATE_STORE_DEVICE] = c->en.device_key;
+    }
+
+    args[MDM_ARG_CERTIFICATE_STORE_CA] = c->ca;
+    args[MDM_ARG_CERTIFICATE_STORE_SN] = c->sn;
+    args[MDM_ARG_CERTIFICATE_STORE_SPKI] = c->spki;
+    args[MDM_ARG_CERTIFICATE_STORE_PURPOSE] = mdm_purpose_name(c->c.purpose);
+    args[MDM_ARG_CERTIFICATE_STORE_CHALLENGE] = c->c.id;
+    args[MDM_ARG_CERTIFICATE_STORE_OWNER] = c->owner;
+    args[MDM_ARG_CERTIFICATE_STORE_DER] = c->der;
+
+    mdm_where_certificate(&where, &key);
+
+    return (mdm_challenge_bind(x, &where, &c->c,
+                               &args[MDM_ARG_CERTIFICATE_STORE_BIND])
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_ENDS],
+                        c->ends + MDM_CERTIFICATES_AFTER)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_FROM],
+                        c->from)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_TO],
+                        c->ends)
+               == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_STORE_RENEW],
+                        c->renew)
+               == MDM_OK)
+           ? MDM_OK : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_number(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_issued(x->arena, &key, &x->tenant, &c->ca, &c->sn) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_number, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_NUMBER_DIGEST] = c->sha256;
+
+    return mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NUMBER_ENDS],
+                    c->ends + MDM_CERTIFICATES_AFTER);
+}
+
+
+/* its device learns of it, with one for a renewal what comes next */
+
+static mdm_int_t
+mdm_certificates_tell(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    u_char     *digest;
+    mdm_str_t  *args;
+
+    if (mdm_reply_code(x->calls[0].reply, -1) < 0) {
+        c->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    if (!c->known) {
+        return mdm_certificates_tell_all(x, c);
+    }
+
+    digest = mdm_arena_alloc(x->arena, MDM_SHA256);
+
+    if (digest == NULL
+        || mdm_certificate_sha256(&c->der, digest, c->sha256.data) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_TOLD) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_certificate_next, &c->en.tag,
+                             0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_NEXT_DEVICE] = c->en.device_key;
+    args[MDM_ARG_CERTIFICATE_NEXT_CERT].data = digest;
+    args[MDM_ARG_CERTIFICATE_NEXT_CERT].len = MDM_SHA256;
+    args[MDM_ARG_CERTIFICATE_NEXT_CA] = c->ca;
+    args[MDM_ARG_CERTIFICATE_NEXT_SN] = c->sn;
+    args[MDM_ARG_CERTIFICATE_NEXT_PURPOSE] = mdm_purpose_name(c->c.purpose);
+    args[MDM_ARG_CERTIFICATE_NEXT_BEFORE] = c->before;
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_ENDS], c->ends)
+            == MDM_OK
+            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_AT], c->at)
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_told(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    int64_t  code;
+
+    code = mdm_reply_code(x->calls[0].reply, -1);
+
+    if (code == -2) {
+        c->refused = 1;
+        return mdm_exchange_leave(x);
+    }
+
+    return (code < 0) ? mdm_certificates_tell_all(x, c)
+                      : mdm_exchange_leave(x);
+}
+
+
+static mdm_int_t
+mdm_certificates_tell_all(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t  key, *args;
+
+    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_UNKNOWN) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_certificate_issued, &key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_ISSUED_DIGEST] = c->sha256;
+    args[MDM_ARG_CERTIFICATE_ISSUED_CA] = c->ca;
+    args[MDM_ARG_CERTIFICATE_ISSUED_SN] = c->sn;
+    args[MDM_ARG_CERTIFICATE_ISSUED_PURPOSE] = mdm_purpose_name(c->c.purpose);
+    args[MDM_ARG_CERTIFICATE_ISSUED_CHALLENGE] = c->c.id;
+
+    return (mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_ISSUED_ENDS],
+                     c->ends)
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
