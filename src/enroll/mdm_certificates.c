@@ -104,6 +104,10 @@ mdm_certificates_owner_ask(mdm_exchange_t *x, mdm_certificates_owner_t *o)
         return MDM_ERROR;
     }
 
+    if (o->look) {
+        mdm_str_set(&args[MDM_ARG_SPKI_CLAIM_LOOK], "1");
+    }
+
     memcpy(&args[MDM_ARG_SPKI_CLAIM_OWNERS], names, n * sizeof(mdm_str_t));
 
     return (mdm_itoa(x->arena, &args[MDM_ARG_SPKI_CLAIM_ENDS], o->ends)

@@ -17,6 +17,7 @@
 /* a public key that is to be certified: may whoever wants it have it? */
 
 typedef struct {
+    mdm_uint_t                look;        /* 1: nothing is written */
     mdm_str_t                 spki;        /* SHA-256 of it, hex */
     mdm_challenge_t           c;           /* whom it is for */
     mdm_str_t                 device;      /* enrollment id, or empty */

@@ -211,7 +211,11 @@ mdm_challenge_ask(mdm_exchange_t *x, mdm_challenge_take_t *t)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_challenge_take, &t->key, 0);
+    /* the arguments and the answers of both are the same */
+
+    args = mdm_exchange_call(x, 0, t->look ? &mdm_script_challenge_look
+                                           : &mdm_script_challenge_take,
+                             &t->key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
@@ -268,6 +272,33 @@ mdm_challenge_taken(mdm_exchange_t *x, mdm_challenge_take_t *t)
     rc = mdm_challenge_bound(x, &where, &bind, &t->c);
 
     return (rc == MDM_OK) ? mdm_exchange_leave(x) : rc;
+}
+
+
+mdm_int_t
+mdm_challenge_back(mdm_exchange_t *x)
+{
+    mdm_str_t             *args;
+    mdm_challenge_take_t  *t;
+
+    if (x->state != MDM_CHALLENGE_BEGIN) {
+        return mdm_exchange_leave(x);
+    }
+
+    t = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, MDM_CHALLENGE_ENTERED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_challenge_back, &t->key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CHALLENGE_BACK_SPKI] = t->spki;
+
+    return MDM_CALL;
 }
 
 

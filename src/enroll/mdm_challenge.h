@@ -61,6 +61,8 @@ mdm_int_t mdm_challenge_create(mdm_exchange_t *x);
 /* one is taken */
 
 typedef struct {
+    mdm_uint_t                look;        /* 1: nothing is taken, and what
+                                              follows is how that would end */
     mdm_str_t                 value;       /* as it came */
     mdm_str_t                 spki;        /* SHA-256 of the public key, hex */
 
@@ -79,6 +81,12 @@ typedef struct {
 } mdm_challenge_take_t;
 
 mdm_int_t mdm_challenge_take(mdm_exchange_t *x);
+
+/*
+ * The same key gives it back, since its owner may not have the certificate;
+ * x->ctx is that of the take.
+ */
+mdm_int_t mdm_challenge_back(mdm_exchange_t *x);
 
 
 /* the id of one that nobody is to take any more */

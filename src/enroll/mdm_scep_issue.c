@@ -25,6 +25,9 @@ static mdm_int_t mdm_scep_pinned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_static(const mdm_scep_ctx_t *ctx,
     const mdm_str_t *given);
+static mdm_int_t mdm_scep_looked(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_answer_of(mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_free(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_claim(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
@@ -49,11 +52,20 @@ mdm_scep_issue(mdm_exchange_t *x)
     case MDM_SCEP_PINNED:
         return mdm_scep_pinned(x, x->ctx);
 
+    case MDM_SCEP_LOOKED:
+        return mdm_scep_looked(x, x->ctx);
+
+    case MDM_SCEP_FREE:
+        return mdm_scep_free(x, x->ctx);
+
     case MDM_SCEP_TAKEN:
         return mdm_scep_taken(x, x->ctx);
 
     case MDM_SCEP_OWNED:
         return mdm_scep_owned(x, x->ctx);
+
+    case MDM_SCEP_BACK:
+        return mdm_scep_no(x->ctx, "the public key is another device's");
 
     case MDM_SCEP_KEPT:
         return mdm_scep_kept(x, x->ctx);
@@ -241,6 +253,9 @@ mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
                             : mdm_scep_no(ctx, "there is no challenge");
     }
 
+    /* it is not spent before all that could refuse has been asked */
+
+    ctx->take.look = 1;
     ctx->take.value = *given;
     ctx->take.spki = ctx->issued.spki;
     ctx->take.sn = ctx->issued.sn;
@@ -249,7 +264,7 @@ mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     ctx->take.ca = ctx->issued.ca;
 
     return mdm_exchange_enter(x, mdm_challenge_take, &ctx->take,
-                              MDM_SCEP_TAKEN);
+                              MDM_SCEP_LOOKED);
 }
 
 
@@ -267,13 +282,26 @@ mdm_scep_static(const mdm_scep_ctx_t *ctx, const mdm_str_t *given)
 
 
 static mdm_int_t
-mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+mdm_scep_looked(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 {
-    mdm_challenge_take_t  *take;
+    mdm_int_t  rc;
 
-    take = &ctx->take;
+    rc = mdm_scep_answer_of(ctx);
+    if (rc != MDM_OK) {
+        return rc;
+    }
 
-    switch (take->code) {
+    ctx->challenge = 1;
+    ctx->issued.c = ctx->take.c;
+
+    return mdm_scep_bind(x, ctx);
+}
+
+
+static mdm_int_t
+mdm_scep_answer_of(mdm_scep_ctx_t *ctx)
+{
+    switch (ctx->take.code) {
 
     case MDM_CHALLENGE_TAKEN:
     case MDM_CHALLENGE_AGAIN:
@@ -286,8 +314,39 @@ mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         return mdm_scep_no(ctx, "the challenge is not known, or has expired");
     }
 
-    if (!mdm_str_eq(&take->ca, &ctx->issued.ca)) {
-        return mdm_scep_no(ctx, "the challenge was taken for another CA");
+    return mdm_str_eq(&ctx->take.ca, &ctx->issued.ca)
+           ? MDM_OK
+           : mdm_scep_no(ctx, "the challenge was taken for another CA");
+}
+
+
+/* the key may have it, as far as can be seen */
+
+static mdm_int_t
+mdm_scep_free(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    if (ctx->owner.refused) {
+        return mdm_scep_no(ctx, "the public key is another device's");
+    }
+
+    ctx->take.look = 0;
+
+    return mdm_exchange_enter(x, mdm_challenge_take, &ctx->take,
+                              MDM_SCEP_TAKEN);
+}
+
+
+static mdm_int_t
+mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_int_t              rc;
+    mdm_challenge_take_t  *take;
+
+    take = &ctx->take;
+
+    rc = mdm_scep_answer_of(ctx);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     /* between two profiles, and no longer */
@@ -299,16 +358,18 @@ mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         take->ends = take->from + ctx->scep->ca->backdate + MDM_CHALLENGE_OTA;
     }
 
-    ctx->challenge = 1;
     ctx->issued.key = take->key;
     ctx->issued.name = ctx->issued.spki;
     ctx->issued.sn = take->sn;
     ctx->issued.from = take->from;
     ctx->issued.ends = take->ends;
     ctx->issued.der = take->der;
-    ctx->issued.c = take->c;
 
-    return mdm_scep_bind(x, ctx);
+    ctx->owner.look = 0;
+    ctx->owner.ends = take->ends;
+
+    return mdm_exchange_enter(x, mdm_certificates_owner, &ctx->owner,
+                              MDM_SCEP_OWNED);
 }
 
 
@@ -375,8 +436,11 @@ mdm_scep_claim(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         owner->c.id = ctx->issued.spki;
     }
 
+    owner->look = ctx->challenge;
+
     return mdm_exchange_enter(x, mdm_certificates_owner, owner,
-                              MDM_SCEP_OWNED);
+                              ctx->challenge ? MDM_SCEP_FREE
+                                             : MDM_SCEP_OWNED);
 }
 
 
@@ -386,7 +450,13 @@ mdm_scep_owned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     mdm_certificates_renew_t  *kept;
 
     if (ctx->owner.refused) {
-        return mdm_scep_no(ctx, "the public key is another device's");
+
+        /* somebody was faster: the challenge is for who may have it */
+
+        return ctx->challenge
+               ? mdm_exchange_enter(x, mdm_challenge_back, &ctx->take,
+                                    MDM_SCEP_BACK)
+               : mdm_scep_no(ctx, "the public key is another device's");
     }
 
     ctx->issued.owner = ctx->owner.owner;

@@ -25,8 +25,11 @@ typedef enum {
     MDM_SCEP_ISSUE,
     MDM_SCEP_SIGNER,
     MDM_SCEP_PINNED,
+    MDM_SCEP_LOOKED,
+    MDM_SCEP_FREE,
     MDM_SCEP_TAKEN,
     MDM_SCEP_OWNED,
+    MDM_SCEP_BACK,
     MDM_SCEP_KEPT,
     MDM_SCEP_SIGNED,
     MDM_SCEP_STORED
@@ -53,7 +56,7 @@ typedef struct {
     mdm_str_t                 signer;      /* SHA-256 of it, hex */
     mdm_str_t                 signer_raw;
     mdm_uint_t                renewal;     /* 1: its device renews it */
-    mdm_uint_t                challenge;   /* 1: one was taken */
+    mdm_uint_t                challenge;   /* 1: one that is right came */
 
     /* the steps that are entered */
 

@@ -10,40 +10,23 @@
 -- serial number and dates; der: the certificate, or "" while it is not stored;
 -- {-1}: there is none, or it has expired; {-2}: others have taken it
 --@include clock
+--@include challenge
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 'id', 'purpose', 'bind', 'uses', 'used',
-                     'until', 'k:' .. spki, 'd:' .. spki)
+local code, v = challenge_for(spki)
 
-if not v[1] then
-    return {-1}
+if code == 0 then
+    redis.call('HINCRBY', key, 'used', 1)
+    redis.call('HSET', key, 'k:' .. spki,
+               sn .. ' ' .. from .. ' ' .. ends .. ' ' .. ca)
+
+    -- a certificate is given again as long as it lives
+
+    local last = redis.call('HGET', key, 'last') or v[6]
+
+    if tonumber(ends) > tonumber(last) then
+        redis.call('HSET', key, 'last', ends)
+        redis.call('EXPIREAT', key, ends)
+    end
 end
 
-if v[7] then
-    local was = {string.match(v[7], '^(%x+) (%d+) (%d+) (.*)$')}
-
-    return {1, v[1], v[2] or '', v[3] or '', was[1] or '', was[2] or '',
-            was[3] or '', was[4] or '', v[8] or ''}
-end
-
-if (tonumber(v[6] or '') or 0) <= clock() then
-    return {-1}
-end
-
-if (tonumber(v[5] or '') or 0) >= (tonumber(v[4] or '') or 0) then
-    return {-2}
-end
-
-redis.call('HINCRBY', key, 'used', 1)
-redis.call('HSET', key, 'k:' .. spki,
-           sn .. ' ' .. from .. ' ' .. ends .. ' ' .. ca)
-
--- a certificate is given again as long as it lives
-
-local last = redis.call('HGET', key, 'last') or v[6]
-
-if tonumber(ends) > tonumber(last) then
-    redis.call('HSET', key, 'last', ends)
-    redis.call('EXPIREAT', key, ends)
-end
-
-return {0, v[1], v[2] or '', v[3] or '', sn, from, ends, ca, ''}
+return challenge_reply(code, v, {sn, from, ends, ca})

@@ -1,8 +1,9 @@
 --@onekey
---@args ends same owners...
+--@args look ends same owners...
 --@returns code owner
 -- A public key belongs to one device: to whom it was certified first.
--- KEYS[1]: mdm:{tenant/spki:<SHA-256 of it>}; ends: when the certificate does
+-- KEYS[1]: mdm:{tenant/spki:<SHA-256 of it>}; look: "1": is it, or may it be,
+-- this one's?  Nothing is written then; ends: when the certificate does
 -- (Unix seconds); owners: names of who wants it, of which the first is entered,
 -- and so many, "same", are the same name under older keys, the first included
 -- {1, owner}: it was nobody's; {0, owner}: it is his; {-2}: it is another one's
@@ -19,6 +20,10 @@ end
 
 if not owner then
     return {-2}
+end
+
+if look == '1' then
+    return {v[1] and 0 or 1, owner}
 end
 
 redis.call('HSET', key, 'owner', owner)

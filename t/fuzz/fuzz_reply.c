@@ -123,6 +123,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "challenge_get", "[ii]" },
     { "challenge_index", "[is]" },
     { "challenge_list", "[s(ssssssss)*]" },
+    { "challenge_look", "[issssssss]" },
     { "challenge_take", "[issssssss]" },
     { "claim", "[isssss]" },
     { "claim_get", "[sssss]" },

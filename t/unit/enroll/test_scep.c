@@ -199,7 +199,7 @@ test_challenge(void **state)
 
     scep.challenge = MDM_SCEP_CHALLENGE_ONCE;
     asks(ask(MDM_POST, "operation=PKIOperation", &der),
-         &mdm_script_challenge_take);
+         &mdm_script_challenge_look);
 
     scep.challenge = MDM_SCEP_CHALLENGE_NONE;
     asks(ask(MDM_POST, "operation=PKIOperation&message=x", &der),

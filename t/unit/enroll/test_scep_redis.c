@@ -1,0 +1,277 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * SCEP with a real redis-server: what a refused request leaves behind.
+ */
+
+
+#include "admin.h"
+#include "scep.h"
+
+#include <time.h>
+
+#include "mdm_challenge.h"
+#include "mdm_scep.h"
+
+
+static pki_t        ca_pki, clients[2];
+static mdm_ca_t     ca;
+static mdm_scep_t   scep;
+static mdm_arena_t *kept;
+
+
+/* what the client is told: "success", or a failure */
+
+static const char *
+ask(void **state, scep_spec_t *spec, const pki_t *client)
+{
+    mdm_str_t    der;
+    static char  status[32];
+
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    spec->time = (int64_t) time(NULL);
+    der = scep_message(spec, client, ca.cert);
+
+    x->kind = MDM_KIND_SCEP;
+    x->method = MDM_POST;
+    x->now = spec->time;
+    mdm_str_set(&x->tenant, "default");
+    mdm_str_set(&x->query, "operation=PKIOperation");
+    x->body = der;
+
+    mdm_endpoint_find(x);
+    mdm_unit_redis_run(*state, x);
+
+    free(der.data);
+
+    if (x->status != 200) {
+        (void) snprintf(status, sizeof(status), "%lu",
+                        (unsigned long) x->status);
+
+    } else {
+        (void) snprintf(status, sizeof(status), "%.*s",
+                        mdm_fmt(&x->scep_status));
+    }
+
+    return status;
+}
+
+
+static const char *
+challenge(void **state, const char *body)
+{
+    char        *p;
+    static char  values[8][64];
+    static int   n;
+
+    assert_int_equal(api(state, MDM_POST, "/v1/challenge", "", body), 200);
+
+    p = memmem(x->response.data, x->response.len, "\"challenge\":\"", 13);
+    assert_non_null(p);
+
+    n = (n + 1) % 8;
+    (void) snprintf(values[n], sizeof(values[n]), "%.*s", MDM_CHALLENGE_TEXT,
+                    p + 13);
+
+    return values[n];
+}
+
+
+/* of the only challenge that there is */
+
+static long long
+used(void **state)
+{
+    return mdm_unit_redis_int(*state, "EVAL %s 0", "local n = 0; for _, k in "
+        "ipairs(redis.call('KEYS', 'mdm:{default/chal:*')) do n = n + "
+        "tonumber(redis.call('HGET', k, 'used') or '0') end return n");
+}
+
+
+static void
+test_not_spent(void **state)
+{
+    scep_spec_t  spec;
+    const char  *first, *second;
+
+    memset(&spec, 0, sizeof(spec));
+
+    first = challenge(state, "{\"udid\":\"" UDID "\"}");
+    second = challenge(state, "{\"udid\":\"" OTHER "\"}");
+
+    spec.challenge = first;
+    assert_string_equal(ask(state, &spec, &clients[0]), "success");
+    assert_int_equal(used(state), 1);
+
+    /* the key is another device's: the challenge is good still */
+
+    spec.challenge = second;
+    assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
+    assert_int_equal(used(state), 1);
+
+    assert_string_equal(ask(state, &spec, &clients[1]), "success");
+    assert_int_equal(used(state), 2);
+
+    /* and then it is not */
+
+    assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
+    assert_string_equal(ask(state, &spec, &clients[1]), "success");
+    assert_int_equal(used(state), 2);
+}
+
+
+/* somebody else is certified for the key when it has been looked at */
+
+static mdm_unit_fault_e
+faster(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+
+    if (call->script == &mdm_script_challenge_take) {
+        mdm_unit_redis_t  *redis = data;
+
+        freeReplyObject(mdm_unit_redis_command(redis, "EVAL %s 0",
+            "local k = redis.call('HGET', 'test', 'key');"
+            "redis.call('HSET', k, 'owner', 'device another')"));
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_given_back(void **state)
+{
+    char               key[128];
+    u_char             digest[32];
+    mdm_str_t          s, hex;
+    scep_spec_t        spec;
+    const char        *value;
+    mdm_unit_redis_t  *redis;
+
+    redis = *state;
+    memset(&spec, 0, sizeof(spec));
+
+    value = challenge(state, "{\"udid\":\"" UDID "\"}");
+    spec.challenge = value;
+
+    assert_int_equal(mdm_ca_spki(kept, clients[0].key, digest), MDM_OK);
+    s.data = digest;
+    s.len = sizeof(digest);
+    assert_int_equal(mdm_hex_str(kept, &hex, &s), MDM_OK);
+    (void) snprintf(key, sizeof(key), "mdm:{default/spki:%.*s}",
+                    mdm_fmt(&hex));
+    (void) mdm_unit_redis_int(redis, "HSET test key %s", key);
+
+    redis->fault = faster;
+    redis->fault_data = redis;
+    assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
+    redis->fault = NULL;
+
+    assert_int_equal(used(state), 0);
+    assert_string_equal(ask(state, &spec, &clients[1]), "success");
+    assert_int_equal(used(state), 1);
+}
+
+
+static void
+test_unknown(void **state)
+{
+    scep_spec_t  spec;
+
+    memset(&spec, 0, sizeof(spec));
+
+    spec.challenge = "nobody made it";
+    assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
+    assert_int_equal(mdm_unit_redis_int(*state, "DBSIZE"), 0);
+}
+
+
+static int
+fresh(void **state)
+{
+    settings.challenge_ttl = 3600;
+    settings.challenge_limit = 1000;
+    settings.scep = &scep;
+
+    mdm_unit_redis_clean(*state);
+
+    return 0;
+}
+
+
+static int
+setup(void **state)
+{
+    size_t             at;
+    pki_spec_t         spec;
+    const char        *why;
+    mdm_ca_subject_t  *subject;
+
+    static const mdm_str_t  template = mdm_string("CN=${id}");
+
+    memset(&spec, 0, sizeof(spec));
+    spec.cn = "CA";
+    spec.ca = 1;
+    spec.bits = 2048;
+    spec.to = (int64_t) time(NULL) + 3650 * (int64_t) PKI_DAY;
+    ca_pki = pki_issue(&spec);
+
+    clients[0] = scep_client(2048);
+    clients[1] = scep_client(2048);
+
+    kept = mdm_arena_create(4096);
+
+    if (mdm_ca_subject_parse(kept, &template, &subject, &why, &at) != MDM_OK) {
+        return 1;
+    }
+
+    mdm_str_set(&ca.name, "devices");
+    ca.cert = ca_pki.cert;
+    ca.key = ca_pki.key;
+    ca.subject = subject;
+    ca.digest = EVP_sha256();
+    ca.lifetime = 365 * PKI_DAY;
+    ca.key_minimum = 2048;
+
+    scep.ca = &ca;
+
+    return mdm_scep_prepare(kept, &scep) != MDM_OK
+           || mdm_unit_redis_setup(state);
+}
+
+
+static int
+ended(void **state)
+{
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    mdm_arena_destroy(kept);
+    pki_free(&ca_pki);
+    pki_free(&clients[0]);
+    pki_free(&clients[1]);
+
+    return mdm_unit_redis_teardown(state);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_not_spent, fresh),
+        cmocka_unit_test_setup(test_given_back, fresh),
+        cmocka_unit_test_setup(test_unknown, fresh)
+    };
+
+    return cmocka_run_group_tests(tests, setup, ended);
+}
