@@ -23,6 +23,8 @@ static mdm_int_t mdm_ca_request_verify(X509_REQ *req, EVP_PKEY *key,
     const char **why);
 static mdm_int_t mdm_ca_request_challenge(mdm_arena_t *arena, X509_REQ *req,
     mdm_str_t *challenge, const char **why);
+static mdm_int_t mdm_ca_request_subject(mdm_arena_t *arena, X509_REQ *req,
+    mdm_str_t *subject);
 static mdm_int_t mdm_ca_key_rsa(EVP_PKEY *key, mdm_uint_t minimum,
     const char **why);
 static mdm_int_t mdm_ca_key_ec(EVP_PKEY *key, const char **why);
@@ -106,6 +108,11 @@ mdm_ca_request_parsed(mdm_arena_t *arena, X509_REQ *req, mdm_uint_t minimum,
     }
 
     rc = mdm_ca_request_challenge(arena, req, &request->challenge, why);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    rc = mdm_ca_request_subject(arena, req, &request->subject);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -211,6 +218,24 @@ mdm_ca_request_challenge(mdm_arena_t *arena, X509_REQ *req,
     OPENSSL_clear_free(utf8, text.len);
 
     return rc;
+}
+
+
+static mdm_int_t
+mdm_ca_request_subject(mdm_arena_t *arena, X509_REQ *req, mdm_str_t *subject)
+{
+    mdm_str_t      der;
+    const u_char  *p;
+
+    if (X509_NAME_get0_der(X509_REQ_get_subject_name(req), &p, &der.len)
+        != 1)
+    {
+        return mdm_arena_failed(arena, "X509_NAME_get0_der");
+    }
+
+    der.data = (u_char *) (uintptr_t) p;
+
+    return mdm_str_dup(arena, subject, &der);
 }
 
 

@@ -35,6 +35,7 @@ typedef struct {
                                               as SubjectPublicKeyInfo, one for
                                               all ways to encode it */
     mdm_str_t                 challenge;   /* empty: there is none */
+    mdm_str_t                 subject;     /* DER, to name the request by */
     mdm_uint_t                verified;    /* 1: its signature was looked at,
                                               whatever came of it */
     mdm_uint_t                ignored;     /* 1: it has a subject or asks for

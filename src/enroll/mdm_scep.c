@@ -22,6 +22,7 @@ static mdm_int_t mdm_scep_operation(mdm_exchange_t *x,
 static mdm_int_t mdm_scep_open_work(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_scep_ours(mdm_arena_t *arena, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_opened(mdm_exchange_t *x);
+static mdm_uint_t mdm_scep_polls(const mdm_exchange_t *x);
 static mdm_int_t mdm_scep_decide(mdm_exchange_t *x);
 static mdm_int_t mdm_scep_refuse(mdm_exchange_t *x);
 static mdm_int_t mdm_scep_refuse_work(mdm_arena_t *arena, void *data);
@@ -203,17 +204,6 @@ mdm_scep_opened(mdm_exchange_t *x)
         return mdm_scep_refuse(x);
     }
 
-    if (ctx->message.type == MDM_SCEP_CERT_POLL) {
-
-        /* an answer is a certificate or a refusal, never PENDING */
-
-        ctx->why = "no such transaction is pending";
-        ctx->text = ctx->why;
-        ctx->fail = MDM_SCEP_BAD_CERT_ID;
-
-        return mdm_scep_refuse(x);
-    }
-
     if (ctx->message.request.ignored) {
         mdm_exchange_log(x, MDM_LOG_INFO, "mdm scep: subject and extensions "
                          "of the request are ignored");
@@ -225,12 +215,23 @@ mdm_scep_opened(mdm_exchange_t *x)
 }
 
 
+static mdm_uint_t
+mdm_scep_polls(const mdm_exchange_t *x)
+{
+    const mdm_scep_ctx_t  *ctx;
+
+    ctx = x->ctx;
+
+    return ctx->message.type == MDM_SCEP_CERT_POLL;
+}
+
+
 static mdm_int_t
 mdm_scep_decide(mdm_exchange_t *x)
 {
     mdm_int_t  rc;
 
-    rc = mdm_scep_issue(x);
+    rc = mdm_scep_polls(x) ? mdm_scep_poll(x) : mdm_scep_issue(x);
 
     if (rc == MDM_DECLINED) {
         return mdm_scep_refuse(x);
@@ -312,15 +313,19 @@ mdm_scep_refuse_work(mdm_arena_t *arena, void *data)
 static mdm_int_t
 mdm_scep_reply(mdm_exchange_t *x)
 {
+    mdm_uint_t       keep;
     mdm_scep_ctx_t  *ctx;
 
     ctx = x->ctx;
+    keep = !mdm_scep_polls(x);
 
     x->ca_serial = ctx->issued.sn;
     mdm_str_set(&x->scep_status, "success");
 
-    return mdm_exchange_work_alone(x, MDM_SCEP_ANSWERED, mdm_scep_reply_work,
-                                   ctx);
+    return (mdm_exchange_calls(x, 1 + keep, MDM_SCEP_ANSWERED) == MDM_CALL
+            && mdm_exchange_work(x, 0, mdm_scep_reply_work, ctx) == MDM_OK
+            && (!keep || mdm_scep_poll_keep(x, 1, ctx) == MDM_OK))
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -343,8 +348,9 @@ mdm_scep_answered(mdm_exchange_t *x)
 
     if (x->ca_serial.len != 0) {
         mdm_exchange_log(x, MDM_LOG_NOTICE, "mdm scep: certificate %.*s is "
-                         "issued, transaction \"%.*s\"",
+                         "%s, transaction \"%.*s\"",
                          mdm_fmt(&x->ca_serial),
+                         mdm_scep_polls(x) ? "given again" : "issued",
                          mdm_fmt(&ctx->message.transaction));
     }
 

@@ -32,7 +32,12 @@ typedef enum {
     MDM_SCEP_BACK,
     MDM_SCEP_KEPT,
     MDM_SCEP_SIGNED,
-    MDM_SCEP_STORED
+    MDM_SCEP_STORED,
+
+    /* those of mdm_scep_poll() */
+
+    MDM_SCEP_POLLED,
+    MDM_SCEP_POLL_READ
 } mdm_scep_state_e;
 
 
@@ -74,6 +79,19 @@ typedef struct {
  * otherwise what a step returns.
  */
 mdm_int_t mdm_scep_issue(mdm_exchange_t *x);
+
+
+/* mdm_scep_poll.c */
+
+/* the same of a CertPoll: issued.der is what its transaction has come to */
+mdm_int_t mdm_scep_poll(mdm_exchange_t *x);
+
+/*
+ * Fills in call i, which keeps what the transaction has come to: the
+ * certificate is stored.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_scep_poll_keep(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_scep_ctx_t *ctx);
 
 
 #endif /* _MDM_SCEP_ISSUE_H_INCLUDED_ */

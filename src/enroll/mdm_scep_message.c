@@ -26,6 +26,8 @@ static mdm_int_t mdm_scep_policy(const mdm_scep_t *scep, int64_t now,
     mdm_scep_message_t *message, const char **why);
 static mdm_int_t mdm_scep_request(mdm_arena_t *arena, const mdm_scep_t *scep,
     mdm_scep_message_t *message, const char **why);
+static void mdm_scep_asked(const mdm_scep_t *scep,
+    mdm_scep_message_t *message);
 static void mdm_scep_spend(const mdm_scep_message_t *message);
 
 
@@ -263,8 +265,13 @@ mdm_scep_open(mdm_arena_t *arena, const mdm_scep_t *scep, int64_t now,
         return mdm_scep_refused(message, MDM_SCEP_BAD_MESSAGE_CHECK);
     }
 
-    if (rc != MDM_OK || message->type == MDM_SCEP_CERT_POLL) {
+    if (rc != MDM_OK) {
         return rc;
+    }
+
+    if (message->type == MDM_SCEP_CERT_POLL) {
+        mdm_scep_asked(scep, message);
+        return MDM_OK;
     }
 
     return mdm_scep_request(arena, scep, message, why);
@@ -326,6 +333,53 @@ mdm_scep_policy(const mdm_scep_t *scep, int64_t now,
     }
 
     return MDM_OK;
+}
+
+
+/* IssuerAndSubject, RFC 8894, 3.3.3; what cannot be read asks for nothing */
+
+static void
+mdm_scep_asked(const mdm_scep_t *scep, mdm_scep_message_t *message)
+{
+    int            tag, class;
+    long           len;
+    X509_NAME     *issuer, *subject;
+    mdm_str_t      der;
+    mdm_uint_t     padded;
+    const u_char  *p, *name, *end;
+
+    if (mdm_envelope_object(&message->envelope, &der, &padded) != MDM_OK
+        || !padded)
+    {
+        return;
+    }
+
+    ERR_set_mark();
+
+    p = der.data;
+    end = p + der.len;
+    subject = NULL;
+
+    (void) ASN1_get_object(&p, &len, &tag, &class, (long) der.len);
+
+    issuer = d2i_X509_NAME(NULL, &p, (long) (end - p));
+    name = p;
+
+    if (issuer != NULL) {
+        subject = d2i_X509_NAME(NULL, &p, (long) (end - p));
+    }
+
+    if (subject != NULL && p == end
+        && X509_NAME_cmp(issuer, X509_get_subject_name(scep->ca->cert)) == 0)
+    {
+        message->subject.data = (u_char *) (uintptr_t) name;
+        message->subject.len = (size_t) (end - name);
+    }
+
+    X509_NAME_free(issuer);
+    X509_NAME_free(subject);
+
+    ERR_pop_to_mark();
 }
 
 

@@ -82,6 +82,10 @@ typedef struct {
     mdm_uint_t                type;        /* 0: it cannot be read */
     mdm_envelope_t            envelope;
     mdm_ca_request_t          request;     /* of types 17 and 19 */
+    mdm_str_t                 subject;     /* of type 20: that of the request
+                                              that it asks for, DER; empty: it
+                                              does not say, or names another
+                                              CA */
     mdm_scep_fail_e           fail;        /* with MDM_DECLINED */
 } mdm_scep_message_t;
 

@@ -182,6 +182,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "status_report", "[ississ]" },
     { "status_scan", "[s(s)*]" },
     { "token_update", "[iiiiii]" },
+    { "transaction_get", "[s]" },
     { "work_take", "[i[(i)*][(s)*]]" },
     { "", "[i]" },
     { "", "[ii]" },

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * SCEP with a real redis-server: what a refused request leaves behind.
+ * SCEP with a real redis-server: what a refused request leaves behind, and what
+ * a client is told that asks again.
  */
 
 
@@ -194,6 +195,107 @@ test_unknown(void **state)
 }
 
 
+/* IssuerAndSubject */
+
+static size_t
+names(u_char *dst, const char *issuer, const char *subject)
+{
+    int          i, len;
+    u_char      *p;
+    X509_NAME   *name[2];
+    const char  *cn[2];
+
+    cn[0] = issuer;
+    cn[1] = subject;
+    len = 0;
+
+    for (i = 0; i < 2; i++) {
+        name[i] = X509_NAME_new();
+        assert_int_equal(X509_NAME_add_entry_by_txt(name[i], "CN",
+                             MBSTRING_UTF8, (const unsigned char *) cn[i], -1,
+                             -1, 0), 1);
+        len += i2d_X509_NAME(name[i], NULL);
+    }
+
+    p = dst;
+    ASN1_put_object(&p, 1, len, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+
+    for (i = 0; i < 2; i++) {
+        (void) i2d_X509_NAME(name[i], &p);
+        X509_NAME_free(name[i]);
+    }
+
+    return (size_t) (p - dst);
+}
+
+
+static const char *
+poll_for(void **state, const pki_t *client, const char *transaction,
+    const char *issuer, const char *subject)
+{
+    u_char       inner[256];
+    scep_spec_t  spec;
+
+    memset(&spec, 0, sizeof(spec));
+
+    spec.type = "20";
+    spec.transaction = transaction;
+    spec.inner = (char *) inner;
+    spec.ninner = names(inner, issuer, subject);
+
+    return ask(state, &spec, client);
+}
+
+
+static void
+test_poll(void **state)
+{
+    char         sn[64];
+    scep_spec_t  spec;
+
+    memset(&spec, 0, sizeof(spec));
+
+    assert_string_equal(poll_for(state, &clients[0], "T-1", "CA", "client"),
+                        "badCertId");
+    assert_int_equal(mdm_unit_redis_int(*state, "DBSIZE"), 0);
+
+    spec.challenge = challenge(state, "{\"udid\":\"" UDID "\"}");
+    spec.transaction = "T-1";
+    assert_string_equal(ask(state, &spec, &clients[0]), "success");
+    (void) snprintf(sn, sizeof(sn), "%.*s", mdm_fmt(&x->ca_serial));
+
+    assert_string_equal(poll_for(state, &clients[0], "T-1", "CA", "client"),
+                        "success");
+    assert_true(mdm_str_is(&x->ca_serial, sn));
+
+    /* of another transaction, request, CA or key */
+
+    assert_string_equal(poll_for(state, &clients[0], "T-2", "CA", "client"),
+                        "badCertId");
+    assert_string_equal(poll_for(state, &clients[0], "T-1", "CA", "clien"),
+                        "badCertId");
+    assert_string_equal(poll_for(state, &clients[0], "T-1", "CB", "client"),
+                        "badCertId");
+    assert_string_equal(poll_for(state, &clients[1], "T-1", "CA", "client"),
+                        "badCertId");
+
+    mdm_str_set(&ca.name, "other");
+    assert_string_equal(poll_for(state, &clients[0], "T-1", "CA", "client"),
+                        "badCertId");
+    mdm_str_set(&ca.name, "devices");
+
+    /* nothing that can be read */
+
+    spec.type = "20";
+    assert_string_equal(ask(state, &spec, &clients[0]), "badCertId");
+
+    spec.inner = "x";
+    spec.ninner = 1;
+    assert_string_equal(ask(state, &spec, &clients[0]), "badCertId");
+
+}
+
+
 static int
 fresh(void **state)
 {
@@ -201,9 +303,7 @@ fresh(void **state)
     settings.challenge_limit = 1000;
     settings.scep = &scep;
 
-    mdm_unit_redis_clean(*state);
-
-    return 0;
+    return clean(state);
 }
 
 
@@ -251,16 +351,12 @@ setup(void **state)
 static int
 ended(void **state)
 {
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-    }
-
     mdm_arena_destroy(kept);
     pki_free(&ca_pki);
     pki_free(&clients[0]);
     pki_free(&clients[1]);
 
-    return mdm_unit_redis_teardown(state);
+    return teardown(state);
 }
 
 
@@ -270,7 +366,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_not_spent, fresh),
         cmocka_unit_test_setup(test_given_back, fresh),
-        cmocka_unit_test_setup(test_unknown, fresh)
+        cmocka_unit_test_setup(test_unknown, fresh),
+        cmocka_unit_test_setup(test_poll, fresh)
     };
 
     return cmocka_run_group_tests(tests, setup, ended);
