@@ -223,11 +223,12 @@ mdm_authenticate_check(mdm_exchange_t *x)
     }
 
     a->relied = 0;
-    a->renewal = m->binding.ledger && owner.len != 0
+    a->renewal = m->binding.ledger
                  && m->binding.c.purpose == MDM_PURPOSE_RENEW
                  && m->pin.digest.len != 0
                  && (mdm_str_eq(&m->pin.next, &x->identity.digest)
-                     || mdm_str_eq(&m->pin.digest, &x->identity.digest));
+                     || (owner.len != 0
+                         && mdm_str_eq(&m->pin.digest, &x->identity.digest)));
 
     if (mdm_authenticate_allowed(x)) {
         return mdm_authenticate_claim(x);

@@ -80,8 +80,9 @@ typedef struct {
     mdm_str_t                 ca;
     mdm_challenge_t           c;
     mdm_str_t                 device;      /* enrollment id, or empty: that of
-                                              c.udid, or for a renewal who has
-                                              c.serial */
+                                              c.udid, whatever the case of its
+                                              letters, or for a renewal all that
+                                              have c.serial */
     mdm_str_t                 owner;       /* of the public key */
     mdm_str_t                 before;      /* SHA-256 of the certificate that
                                               its holder renews, raw, or
@@ -89,9 +90,9 @@ typedef struct {
     int64_t                   at;          /* when it was asked for, Unix
                                               seconds; 0: unknown */
 
-    mdm_uint_t                known;       /* 1: it is enrolled, and "en" is
-                                              its channel */
-    mdm_enrollment_t          en;
+    mdm_enrollment_t         *en;          /* those that are enrolled of the
+                                              devices that it is for */
+    mdm_uint_t                nen;
     mdm_uint_t                refused;     /* 1: what took it is gone, or the
                                               certificate is another device's */
     mdm_str_t                 sha256;      /* of the certificate, hex */

@@ -18,6 +18,9 @@
 
 #define MDM_CERTIFICATES_RENEW  (30 * 86400)
 
+/* devices that are looked at: whom it is for may not be known for sure */
+#define MDM_CERTIFICATES_DEVICES  8
+
 
 enum {
     MDM_CERTIFICATES_BEGIN = 0,
@@ -33,6 +36,12 @@ static mdm_int_t mdm_certificates_done(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
 static mdm_int_t mdm_certificates_look(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_candidates(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_cases(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_candidate(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c, const mdm_str_t *id);
 static mdm_int_t mdm_certificates_looked(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
 static mdm_int_t mdm_certificates_store(mdm_exchange_t *x,
@@ -43,6 +52,8 @@ static mdm_int_t mdm_certificates_number(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_certificates_issued_t *c);
 static mdm_int_t mdm_certificates_tell(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_next(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c, const mdm_str_t *digest);
 static mdm_int_t mdm_certificates_told(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
 static mdm_int_t mdm_certificates_tell_all(mdm_exchange_t *x,
@@ -117,9 +128,10 @@ mdm_certificates_done(mdm_exchange_t *x, mdm_certificates_issued_t *c)
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[MDM_ARG_SERIAL_GET_MOST], "2");
-
-    return MDM_CALL;
+    return (mdm_itoa(x->arena, &args[MDM_ARG_SERIAL_GET_MOST],
+                     MDM_CERTIFICATES_DEVICES)
+            == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -128,9 +140,8 @@ mdm_certificates_done(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 static mdm_int_t
 mdm_certificates_look(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
-    mdm_int_t           rc;
-    mdm_str_t           id, *args;
-    const mdm_reply_t  *reply;
+    mdm_str_t   *args;
+    mdm_uint_t   i;
 
     if (mdm_reply_code(x->calls[0].reply, -1) < 0) {
         c->refused = 1;
@@ -143,60 +154,163 @@ mdm_certificates_look(mdm_exchange_t *x, mdm_certificates_issued_t *c)
         return mdm_exchange_odd(x, 0);
     }
 
-    if (x->ncalls == 2) {
-        reply = x->calls[1].reply;
-        id = mdm_reply_str(reply, MDM_RET_SERIAL_GET_IDS);
+    c->nen = 0;
 
-        if (mdm_reply_int(reply, MDM_RET_SERIAL_GET_NUMBER, 0) == 1
-            && mdm_unescape(x->arena, &c->device, &id) == MDM_ERROR)
-        {
-            return MDM_ERROR;
-        }
-    }
-
-    if (c->device.len == 0 || c->c.purpose == MDM_PURPOSE_OTA) {
-        return mdm_certificates_store(x, c);
-    }
-
-    rc = mdm_enrollment_from_id(x->arena, &c->device, &x->tenant,
-                                x->settings->store->partitions, &c->en);
-
-    if (rc == MDM_DECLINED) {
-        return mdm_certificates_store(x, c);
-    }
-
-    if (rc != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_LOOKED) != MDM_CALL)
+    if (c->c.purpose != MDM_PURPOSE_OTA
+        && mdm_certificates_candidates(x, c) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check, &c->en.tag,
-                             0);
-    if (args == NULL) {
+    if (c->nen == 0) {
+        return mdm_certificates_store(x, c);
+    }
+
+    if (mdm_exchange_calls(x, c->nen, MDM_CERTIFICATES_LOOKED) != MDM_CALL) {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = c->en.device_key;
+    for (i = 0; i < c->nen; i++) {
+
+        args = mdm_exchange_call(x, i, &mdm_script_authenticate_check,
+                                 &c->en[i].tag, 0);
+        if (args == NULL) {
+            return MDM_ERROR;
+        }
+
+        args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = c->en[i].device_key;
+    }
 
     return MDM_CALL;
+}
+
+
+/* those that came with the serial number, or that of the id */
+
+static mdm_int_t
+mdm_certificates_candidates(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    size_t              i;
+    mdm_int_t           rc;
+    mdm_str_t           id, raw;
+    const mdm_reply_t  *reply;
+
+    c->en = mdm_arena_zalloc(x->arena, MDM_CERTIFICATES_DEVICES
+                                       * sizeof(mdm_enrollment_t));
+    if (c->en == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (c->device.len != 0) {
+        return mdm_certificates_cases(x, c);
+    }
+
+    if (x->ncalls != 2) {
+        return MDM_OK;
+    }
+
+    reply = x->calls[1].reply;
+
+    for (i = MDM_RET_SERIAL_GET_IDS; i < mdm_reply_size(reply); i++) {
+        id = mdm_reply_str(reply, i);
+        rc = mdm_unescape(x->arena, &raw, &id);
+
+        if (rc == MDM_OK) {
+            rc = mdm_certificates_candidate(x, c, &raw);
+        }
+
+        if (rc == MDM_ERROR) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+/* a UDID has letters of one case, which an administrator may mistake */
+
+static mdm_int_t
+mdm_certificates_cases(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    mdm_str_t   id[3];
+    mdm_uint_t  i;
+
+    id[0] = c->device;
+
+    if (mdm_str_dup(x->arena, &id[1], &id[0]) != MDM_OK
+        || mdm_str_dup(x->arena, &id[2], &id[0]) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    mdm_str_upper(&id[1]);
+    mdm_str_lower(&id[2]);
+
+    for (i = 0; i < 3; i++) {
+
+        if (i != 0 && mdm_str_eq(&id[i], &id[0])) {
+            continue;
+        }
+
+        if (mdm_certificates_candidate(x, c, &id[i]) == MDM_ERROR) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
+/* MDM_OK; MDM_DECLINED: it is none; MDM_ERROR */
+
+static mdm_int_t
+mdm_certificates_candidate(mdm_exchange_t *x, mdm_certificates_issued_t *c,
+    const mdm_str_t *id)
+{
+    mdm_int_t  rc;
+
+    if (c->nen == MDM_CERTIFICATES_DEVICES) {
+        return MDM_DECLINED;
+    }
+
+    rc = mdm_enrollment_from_id(x->arena, id, &x->tenant,
+                                x->settings->store->partitions,
+                                &c->en[c->nen]);
+    if (rc == MDM_OK) {
+        c->nen++;
+    }
+
+    return rc;
 }
 
 
 static mdm_int_t
 mdm_certificates_looked(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
-    mdm_str_t  serial;
+    mdm_str_t           serial;
+    mdm_uint_t          i, n;
+    const mdm_reply_t  *reply;
 
-    serial = mdm_reply_str(x->calls[0].reply,
-                           MDM_RET_AUTHENTICATE_CHECK_SERIAL);
+    n = 0;
 
-    /* the index may know a number that it had once */
+    for (i = 0; i < x->ncalls; i++) {
+        reply = x->calls[i].reply;
 
-    c->known = mdm_reply_int(x->calls[0].reply,
-                             MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1
-               && (c->c.serial.len == 0
-                   || mdm_str_eq_i(&c->c.serial, &serial));
+        serial = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SERIAL);
+
+        /* the index may know a number that it had once */
+
+        if (mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1
+            && (c->c.serial.len == 0 || mdm_str_eq_i(&c->c.serial, &serial)))
+        {
+            c->en[n++] = c->en[i];
+        }
+    }
+
+    /* of an id the first one, which is as it was said */
+
+    c->nen = (c->device.len != 0 && n > 1) ? 1 : n;
 
     return mdm_certificates_store(x, c);
 }
@@ -241,8 +355,10 @@ mdm_certificates_ledger(mdm_exchange_t *x, mdm_uint_t i,
         return MDM_ERROR;
     }
 
-    if (c->known) {
-        args[MDM_ARG_CERTIFICATE_STORE_DEVICE] = c->en.device_key;
+    /* of several, whoever comes with it */
+
+    if (c->nen == 1) {
+        args[MDM_ARG_CERTIFICATE_STORE_DEVICE] = c->en[0].device_key;
     }
 
     args[MDM_ARG_CERTIFICATE_STORE_CA] = c->ca;
@@ -301,63 +417,87 @@ mdm_certificates_number(mdm_exchange_t *x, mdm_uint_t i,
 static mdm_int_t
 mdm_certificates_tell(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
-    u_char     *digest;
-    mdm_str_t  *args;
+    mdm_str_t   digest;
+    mdm_uint_t  i;
 
     if (mdm_reply_code(x->calls[0].reply, -1) < 0) {
         c->refused = 1;
         return mdm_exchange_leave(x);
     }
 
-    if (!c->known) {
+    if (c->nen == 0) {
         return mdm_certificates_tell_all(x, c);
     }
 
-    digest = mdm_arena_alloc(x->arena, MDM_SHA256);
+    digest.data = mdm_arena_alloc(x->arena, MDM_SHA256);
+    digest.len = MDM_SHA256;
 
-    if (digest == NULL
-        || mdm_certificate_sha256(&c->der, digest, c->sha256.data) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_TOLD) != MDM_CALL)
+    if (digest.data == NULL
+        || mdm_certificate_sha256(&c->der, digest.data, c->sha256.data)
+           != MDM_OK
+        || mdm_exchange_calls(x, c->nen, MDM_CERTIFICATES_TOLD) != MDM_CALL)
     {
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_certificate_next, &c->en.tag,
-                             0);
+    for (i = 0; i < c->nen; i++) {
+
+        if (mdm_certificates_next(x, i, c, &digest) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_certificates_next(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_certificates_issued_t *c, const mdm_str_t *digest)
+{
+    mdm_str_t  *args;
+
+    args = mdm_exchange_call(x, i, &mdm_script_certificate_next,
+                             &c->en[i].tag, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_CERTIFICATE_NEXT_DEVICE] = c->en.device_key;
-    args[MDM_ARG_CERTIFICATE_NEXT_CERT].data = digest;
-    args[MDM_ARG_CERTIFICATE_NEXT_CERT].len = MDM_SHA256;
+    args[MDM_ARG_CERTIFICATE_NEXT_DEVICE] = c->en[i].device_key;
+    args[MDM_ARG_CERTIFICATE_NEXT_CERT] = *digest;
     args[MDM_ARG_CERTIFICATE_NEXT_CA] = c->ca;
     args[MDM_ARG_CERTIFICATE_NEXT_SN] = c->sn;
     args[MDM_ARG_CERTIFICATE_NEXT_PURPOSE] = mdm_purpose_name(c->c.purpose);
     args[MDM_ARG_CERTIFICATE_NEXT_BEFORE] = c->before;
 
     return (mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_ENDS], c->ends)
-            == MDM_OK
-            && mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_AT], c->at)
-               == MDM_OK)
-           ? MDM_CALL : MDM_ERROR;
+            == MDM_OK)
+           ? mdm_itoa(x->arena, &args[MDM_ARG_CERTIFICATE_NEXT_AT], c->at)
+           : MDM_ERROR;
 }
 
 
 static mdm_int_t
 mdm_certificates_told(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
-    int64_t  code;
+    int64_t     code;
+    mdm_uint_t  i, n;
 
-    code = mdm_reply_code(x->calls[0].reply, -1);
+    n = 0;
 
-    if (code == -2) {
-        c->refused = 1;
-        return mdm_exchange_leave(x);
+    for (i = 0; i < x->ncalls; i++) {
+        code = mdm_reply_code(x->calls[i].reply, -1);
+
+        if (code == -2) {
+            c->refused = 1;
+            return mdm_exchange_leave(x);
+        }
+
+        n += (code >= 0);
     }
 
-    return (code < 0) ? mdm_certificates_tell_all(x, c)
-                      : mdm_exchange_leave(x);
+    return (n == 0) ? mdm_certificates_tell_all(x, c)
+                    : mdm_exchange_leave(x);
 }
 
 

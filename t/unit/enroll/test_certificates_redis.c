@@ -535,6 +535,80 @@ test_renewal(void **state)
 }
 
 
+/* who it is for, though the challenge says it with letters of another case, or
+   others came with the serial number, too */
+
+#define LETTERS  "ABCDEF00-2222-3333-4444-555555555555"
+#define LETTERS_LOWER  "abcdef00-2222-3333-4444-555555555555"
+
+static void
+test_found(void **state)
+{
+    issued_t    *a, *b, *c;
+    mdm_uint_t   i;
+
+    for (i = 0; i < 2; i++) {
+        mdm_unit_redis_clean(*state);
+
+        a = certificate();
+        b = certificate();
+
+        assert_int_equal(issue(state, a, "", MDM_PURPOSE_DEVICE, "", ""), 200);
+        assert_int_equal(authenticates(state, a,
+                                       id_is(LETTERS), SERIAL("S1")), 200);
+        assert_int_equal(issue(state, b, "", MDM_PURPOSE_RENEW,
+                               i ? "AbCdEf00-2222-3333-4444-555555555555"
+                                 : LETTERS_LOWER, ""), 200);
+        assert_string_equal(redis_str("GET mdm:{default/cert:%s}", b->sha256),
+                            LETTERS);
+        assert_int_equal(polls(state, b, id_is(LETTERS)), 200);
+        assert_int_equal(events(state, T ":events", "mdm.CertificateRenewed"),
+                         1);
+    }
+
+    /* the index has one that had the number once, or does not exist */
+
+    for (i = 0; i < 3; i++) {
+        mdm_unit_redis_clean(*state);
+        a = enrolled(state);
+        b = certificate();
+        c = certificate();
+
+        (void) mdm_unit_redis_int(*state, "SADD mdm:{default/serial:S1} "
+                                  "nobody " LETTERS);
+
+        if (i != 0) {
+            assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, "", ""),
+                             200);
+            assert_int_equal(authenticates(state, c, id_is(OTHER),
+                                           SERIAL("S1")), 200);
+        }
+
+        assert_int_equal(issue(state, b, "", MDM_PURPOSE_RENEW, "", "S1"),
+                         200);
+
+        /* where two have it, whoever comes first renews */
+
+        assert_string_equal(redis_str("GET mdm:{default/cert:%s}", b->sha256),
+                            (i == 0) ? UDID : "");
+
+        if (i == 2) {
+            assert_int_equal(authenticates(state, b, id_is(UDID),
+                                           SERIAL("S1")), 200);
+        }
+
+        assert_int_equal(polls(state, b, id_is(UDID)), 200);
+        kept(state, b);
+        assert_string_equal(ledger(a, "state"), "replaced");
+
+        if (i != 0) {
+            assert_int_equal(polls(state, b, id_is(OTHER)), 403);
+            assert_int_equal(polls(state, c, id_is(OTHER)), 200);
+        }
+    }
+}
+
+
 /* a wipe while a renewal is pending */
 
 static void
@@ -967,6 +1041,7 @@ main(void)
         cmocka_unit_test_setup(test_ledger, fresh),
         cmocka_unit_test_setup(test_bound, fresh),
         cmocka_unit_test_setup(test_renewal, fresh),
+        cmocka_unit_test_setup(test_found, fresh),
         cmocka_unit_test_setup(test_wiped, fresh),
         cmocka_unit_test_setup(test_foreign, fresh),
         cmocka_unit_test_setup(test_keys, fresh),
