@@ -144,8 +144,10 @@ mdm_uint_t mdm_ca_issued(X509 *cert, X509 *ca);
 /*
  * One CA may serve several tenants, whose ledgers know which certificate is
  * whose.  Why a certificate (DER) that is in no ledger of its tenant is refused
- * although TLS has taken it, a constant: one of these CAs has issued it, and
- * does not say that its ledger is optional.  NULL: it is not.
+ * although TLS has taken it, a constant: one of these CAs, or a previous one,
+ * has issued it, and does not say that its ledger is optional.  NULL: it is
+ * not.  Verifies one signature at most: where CAs have one name and no key
+ * identifiers, the others count as if they had issued it.
  */
 const char *mdm_ca_ledger(const mdm_ca_t *const *cas, mdm_uint_t n,
     const mdm_str_t *der);

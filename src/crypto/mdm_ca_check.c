@@ -25,6 +25,7 @@ static mdm_int_t mdm_ca_check_dates(X509 *cert, int64_t now,
 static mdm_int_t mdm_ca_check_rsa(EVP_PKEY *key, const char **why);
 static mdm_int_t mdm_ca_check_key(X509 *cert, EVP_PKEY *key,
     const char **why);
+static mdm_uint_t mdm_ca_maybe(X509 *cert, X509 *ca, mdm_uint_t *verified);
 
 
 mdm_int_t
@@ -242,8 +243,9 @@ mdm_ca_issued(X509 *cert, X509 *ca)
 const char *
 mdm_ca_ledger(const mdm_ca_t *const *cas, mdm_uint_t n, const mdm_str_t *der)
 {
+    int          k;
     X509        *cert;
-    mdm_uint_t   i, ours;
+    mdm_uint_t   i, own, ours, verified;
 
     if (n == 0 || der->len == 0) {
         return NULL;
@@ -253,14 +255,65 @@ mdm_ca_ledger(const mdm_ca_t *const *cas, mdm_uint_t n, const mdm_str_t *der)
         return "the certificate cannot be read";
     }
 
+    own = 0;
     ours = 0;
+    verified = 0;
 
-    for (i = 0; !ours && i < n; i++) {
-        ours = !cas[i]->ledger_optional && mdm_ca_issued(cert, cas[i]->cert);
+    for (i = 0; i < n; i++) {
+
+        if (mdm_ca_maybe(cert, cas[i]->cert, &verified)) {
+            own = 1;
+            ours |= !cas[i]->ledger_optional;
+        }
+    }
+
+    /* what its own block says goes before what its successor's does */
+
+    for (i = 0; !own && i < n; i++) {
+
+        for (k = 0; k < sk_X509_num(cas[i]->previous); k++) {
+            ours |= !cas[i]->ledger_optional
+                    && mdm_ca_maybe(cert, sk_X509_value(cas[i]->previous, k),
+                                    &verified);
+        }
     }
 
     X509_free(cert);
 
     return ours ? "the certificate is of a CA of ours, but in no ledger of "
                   "this tenant" : NULL;
+}
+
+
+/*
+ * The same as mdm_ca_issued(), on the event loop: TLS has verified who signed
+ * it, so that the identifiers of keys tell CAs of one name apart.  Where there
+ * are none, a signature is verified, but not a second one.
+ */
+
+static mdm_uint_t
+mdm_ca_maybe(X509 *cert, X509 *ca, mdm_uint_t *verified)
+{
+    const ASN1_OCTET_STRING  *issuer, *subject;
+
+    if (X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(ca))
+        != 0)
+    {
+        return 0;
+    }
+
+    issuer = X509_get0_authority_key_id(cert);
+    subject = X509_get0_subject_key_id(ca);
+
+    if (issuer != NULL && subject != NULL) {
+        return ASN1_OCTET_STRING_cmp(issuer, subject) == 0;
+    }
+
+    if (*verified) {
+        return 1;
+    }
+
+    *verified = 1;
+
+    return mdm_ca_issued(cert, ca);
 }

@@ -685,6 +685,115 @@ test_ledger(void **state)
 }
 
 
+/* a certificate that names the key of its issuer, or does not */
+
+static mdm_str_t
+leaf(mdm_arena_t *arena, const pki_t *issuer, int named)
+{
+    pki_t       pki;
+    mdm_str_t   der;
+    pki_spec_t  spec;
+
+    memset(&spec, 0, sizeof(spec));
+    spec.cn = "leaf";
+    spec.issuer = issuer;
+
+    pki = pki_prepare(&spec);
+
+    if (named) {
+        pki_extension(pki.cert, issuer, NID_authority_key_identifier,
+                      "keyid:always");
+    }
+
+    pki_sign(&pki, &spec);
+    assert_int_equal(mdm_certificate_der(arena, pki.cert, &der), MDM_OK);
+    pki_free(&pki);
+
+    return der;
+}
+
+
+/* CAs of one name are told apart, and those before count, too */
+
+static void
+test_ledger_names(void **state)
+{
+    pki_t            one, two, three;
+    mdm_ca_t         first, second;
+    mdm_str_t        der[2][3];
+    mdm_uint_t       i;
+    pki_spec_t       spec;
+    mdm_arena_t     *arena;
+    const mdm_ca_t  *cas[2];
+
+    (void) state;
+
+    memset(&first, 0, sizeof(mdm_ca_t));
+    memset(&second, 0, sizeof(mdm_ca_t));
+    memset(&spec, 0, sizeof(spec));
+
+    spec.cn = "one name";
+    spec.ca = 1;
+    one = pki_issue(&spec);
+    two = pki_issue(&spec);
+    three = pki_issue(&spec);
+
+    first.cert = one.cert;
+    second.cert = two.cert;
+    cas[0] = &first;
+    cas[1] = &second;
+
+    arena = mdm_arena_create(4096);
+
+    for (i = 0; i < 2; i++) {
+        der[i][0] = leaf(arena, &one, (int) i);
+        der[i][1] = leaf(arena, &two, (int) i);
+        der[i][2] = leaf(arena, &three, (int) i);
+    }
+
+    assert_non_null(mdm_ca_ledger(cas, 2, &der[1][0]));
+    assert_non_null(mdm_ca_ledger(cas, 2, &der[1][1]));
+    assert_null(mdm_ca_ledger(cas, 2, &der[1][2]));
+
+    second.ledger_optional = 1;
+    assert_non_null(mdm_ca_ledger(cas, 2, &der[1][0]));
+    assert_null(mdm_ca_ledger(cas, 2, &der[1][1]));
+    second.ledger_optional = 0;
+
+    /* one signature is verified: with one CA that says all, with more of them
+       nobody is let in who might be of ours */
+
+    assert_non_null(mdm_ca_ledger(cas, 1, &der[0][0]));
+    assert_null(mdm_ca_ledger(cas, 1, &der[0][1]));
+    assert_non_null(mdm_ca_ledger(cas, 2, &der[0][0]));
+    assert_non_null(mdm_ca_ledger(cas, 2, &der[0][1]));
+    assert_non_null(mdm_ca_ledger(cas, 2, &der[0][2]));
+
+    /* a previous one */
+
+    first.previous = sk_X509_new_null();
+    assert_true(sk_X509_push(first.previous, three.cert) > 0);
+    assert_non_null(mdm_ca_ledger(cas, 1, &der[1][2]));
+    assert_null(mdm_ca_ledger(cas, 1, &der[1][1]));
+
+    first.ledger_optional = 1;
+    assert_null(mdm_ca_ledger(cas, 1, &der[1][2]));
+    first.ledger_optional = 0;
+
+    /* with a block of its own, which decides */
+
+    second.cert = three.cert;
+    second.ledger_optional = 1;
+    assert_null(mdm_ca_ledger(cas, 2, &der[1][2]));
+
+    sk_X509_free(first.previous);
+    mdm_arena_destroy(arena);
+    pki_free(&one);
+    pki_free(&two);
+    pki_free(&three);
+}
+
+
 static int
 setup_group(void **state)
 {
@@ -731,7 +840,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_serial, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check_ra, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ledger, setup, teardown)
+        cmocka_unit_test_setup_teardown(test_ledger, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ledger_names, setup, teardown)
     };
 
     return cmocka_run_group_tests(tests, setup_group, teardown_group);
