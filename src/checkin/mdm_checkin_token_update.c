@@ -25,6 +25,7 @@ enum {
 
 
 static mdm_int_t mdm_checkin_token_stored(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_token_told(mdm_exchange_t *x);
 
 
 static const mdm_checkin_field_t  mdm_token_update_fields[] = {
@@ -179,7 +180,8 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     rev = mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0);
 
     if (follows != 2 && (rev <= 0 || replica >= rev)) {
-        return mdm_checkin_end(x);
+        return (fresh && replica >= 0) ? mdm_checkin_token_told(x)
+                                       : mdm_checkin_end(x);
     }
 
     m = x->ctx;
@@ -197,6 +199,33 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     /* if the worker ends here, the device repeats its TokenUpdate */
 
     return mdm_exchange_enter(x, mdm_ddm_follow, follow, MDM_TOKEN_FOLLOWED);
+}
+
+
+/* if this fails, the next one does more than it need */
+
+static mdm_int_t
+mdm_checkin_token_told(mdm_exchange_t *x)
+{
+    mdm_str_t      *args;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+
+    if (mdm_exchange_calls(x, 1, MDM_TOKEN_FOLLOWED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_token_told, &m->en.tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_TOKEN_TOLD_ID] = m->en.id_key;
+
+    x->own_failures = 1;
+
+    return MDM_CALL;
 }
 
 

@@ -15,4 +15,8 @@ local T = KEYS[1]
 local ctx = {now = clock(), uuid = uuid, body = body}
 local more = ddm_enabled(T, id, ctx, limit, fresh == '1')
 
+if more == 0 and fresh == '1' then
+    redis.call('HDEL', T .. ':e:' .. id, 'fresh')
+end
+
 return {ctx.half and 2 or more}

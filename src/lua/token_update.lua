@@ -5,8 +5,8 @@
 -- TokenUpdate: the channel can be pushed from now on.
 -- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
 -- tells of declarations; fields: field, value, …
--- {0, tally, 1: the channel can be told from now on, follow: 1: its
--- declarations are those of the replica's revision, 2: ddm_channel is to be
+-- {0, tally, 1: the channel can be told from now on, also if the last one had
+-- said so and what follows was not done, follow: 1: its declarations are those of the replica's revision, 2: ddm_channel is to be
 -- called; replica (-1: there is none); owed: 1: a push is due}; {code of
 -- auth()}; {-7}: too many user channels
 --@include event
@@ -24,7 +24,7 @@ if code ~= 0 then
 end
 
 local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
-                     'enabled', 'parent', 'era')
+                     'enabled', 'parent', 'era', 'fresh')
 
 -- the answer was lost, and perhaps all that should have followed it
 
@@ -61,7 +61,7 @@ redis.call('HSET', e, 'enabled', 1, 'once', nonce, 'updated', now,
 -- what filters and variables go by
 
 local names = {short_name = 1, long_name = 1}
-local fresh = v[5] ~= '1'
+local fresh = v[5] ~= '1' or v[8] == '1'
 local look = fresh
 
 for i = fields_at, #ARGV - 1, 2 do
@@ -110,6 +110,15 @@ old_sweep(T)
 local ctx = {now = now, uuid = uuid, body = body,
              scan = id == device and not look and 1 or nil}
 local follow = 1 + ddm_enabled(T, id, ctx, limit, fresh)
+local replica = tonumber(not ctx.half and ctx.to or '-1')
 
-return {0, tally, fresh and 1 or 0, follow,
-        tonumber(not ctx.half and ctx.to or '-1'), push_anew(T, id)}
+-- until token_told or ddm_channel: what follows may fail, and the device comes
+-- again
+
+if fresh and (follow == 2 or replica >= 0) then
+    redis.call('HSET', e, 'fresh', 1)
+elseif v[8] then
+    redis.call('HDEL', e, 'fresh')
+end
+
+return {0, tally, fresh and 1 or 0, follow, replica, push_anew(T, id)}

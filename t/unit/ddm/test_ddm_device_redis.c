@@ -597,6 +597,48 @@ test_evicted(void **state)
 }
 
 
+/* one that has none any more is told so, whatever befalls its TokenUpdate */
+
+static void
+test_told(void **state)
+{
+    mdm_uint_t  i;
+
+    enroll(state, CERT_A);
+    give(UDID);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_not_equal(token(state, UDID), "");
+    assert_string_equal(redis_str("HGET " E " fresh"), "");
+
+    (void) redis_int("DEL " T ":d:" UDID);
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+
+    (void) redis_int("EVAL %s 0", "redis.call('HDEL', '" T ":ddm', 'rev', "
+        "'to') return redis.call('HSET', '" T ":ddm', 'in', 1, 'gen', 1)");
+
+    redis->fault = no_changes;
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+        assert_int_equal(redis_int("HEXISTS " E " dc"), 0);
+    }
+
+    redis->fault = NULL;
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_string_equal(token(state, UDID), "");
+    assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
+    assert_string_equal(redis_str("HGET " E " fresh"), "");
+
+    /* once */
+
+    assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
+    (void) redis_int("HDEL " E " dc q");
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(redis_int("HEXISTS " E " dc"), 0);
+}
+
+
 #define test(name)                                                            \
     cmocka_unit_test_setup_teardown(name, begin, teardown)
 
@@ -614,7 +656,8 @@ main(void)
         test(test_lost),
         test(test_brought),
         test(test_many),
-        test(test_evicted)
+        test(test_evicted),
+        test(test_told)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
