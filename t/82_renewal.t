@@ -138,7 +138,7 @@ for my $name (sort keys %ca) {
     $r = sim('renew', @device, '--scep', "$scep/$name", '--then', $then, @kind);
     is("$r->{rc} $r->{v}{scep_issued} $r->{v}{scep_warnings}", '0 1 0',
        "$name: renewed without a challenge, then $then") or diag($r->{out});
-    is(states($n), 'renew pinned', 'the new one is its pin');
+    is(states($n), 'device replaced renew pinned', 'the new one is its pin');
     is(scalar(events($ids[$n], 'mdm.CertificateRenewed')), 1, 'an event');
     is(sim('poll', @device, '--requests', 1)->{rc}, 0, 'it polls with it');
     is(sim('poll', @device, '--requests', 1, '--previous')->{rc}, 0,

@@ -2,12 +2,12 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * GET /v1/certificates/SHA256: one of the ledger.
+ * GET /v1/certificates/SHA256: one of the ledger, and how lists show one.
  */
 
 
 #include "mdm_api.h"
-#include "mdm_api_certificate.h"
+#include "mdm_api_certificates.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
 
@@ -53,6 +53,82 @@ mdm_api_certificate_row(mdm_json_out_t *j,
     }
 
     mdm_json_close(j, '}');
+}
+
+
+mdm_int_t
+mdm_api_certificates_entry(mdm_exchange_t *x, const mdm_reply_t *reply,
+    const mdm_str_t *sha256, mdm_certificates_entry_t *entry)
+{
+    mdm_int_t  rc;
+
+    memset(entry, 0, sizeof(mdm_certificates_entry_t));
+
+    entry->sha256 = *sha256;
+
+    rc = mdm_certificates_read(x, reply, entry);
+
+    if (rc != MDM_DONE || x->status != 500) {
+        return rc;
+    }
+
+    mdm_exchange_log(x, MDM_LOG_WARN, "certificate %.*s is left out of a "
+                     "list: %.*s", mdm_fmt(sha256), mdm_fmt(&x->error));
+
+    x->status = 0;
+    mdm_str_null(&x->error);
+
+    return MDM_DECLINED;
+}
+
+
+mdm_int_t
+mdm_api_certificates_answer(mdm_exchange_t *x, mdm_api_certificates_t *p)
+{
+    mdm_str_t        next;
+    mdm_uint_t       i;
+    mdm_json_out_t   j;
+
+    mdm_json_init(&j, x->arena, 64 + 512 * (p->nrows + 1));
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_open(&j, "certificates", '[');
+
+    for (i = 0; i < p->nrows; i++) {
+        mdm_api_certificate_row(&j, &p->rows[i].entry, &p->rows[i].id);
+    }
+
+    mdm_json_close(&j, ']');
+
+    if (p->scan.more) {
+
+        if (mdm_api_scan_write(x, &p->scan, &next) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        mdm_json_str(&j, "next_cursor", &next);
+    }
+
+    mdm_json_close(&j, '}');
+
+    return mdm_api_json_answer(&j, x, 200);
+}
+
+
+mdm_uint_t
+mdm_api_certificates_fit(const mdm_api_certificates_t *p,
+    const mdm_certificates_entry_t *entry)
+{
+    int64_t  ends;
+
+    if ((p->ca.len != 0 && !mdm_str_eq(&p->ca, &entry->ca))
+        || (p->sn.len != 0 && !mdm_str_eq_i(&p->sn, &entry->sn))
+        || (p->state.len != 0 && !mdm_str_eq(&p->state, &entry->state)))
+    {
+        return 0;
+    }
+
+    return p->before == 0
+           || (mdm_atoi(&entry->ends, &ends) == MDM_OK && ends < p->before);
 }
 
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * GET /v1/certificates: those that devices have.
+ * GET /v1/certificates: first those that devices have, by their partitions, then
+ * all others that were issued, by when they expire.
  */
 
 
@@ -10,9 +11,8 @@
 #include <time.h>
 
 #include "mdm_api.h"
-#include "mdm_api_certificate.h"
+#include "mdm_api_certificates.h"
 #include "mdm_api_json.h"
-#include "mdm_api_scan.h"
 #include "mdm_api_util.h"
 #include "mdm_date.h"
 #include "mdm_key.h"
@@ -25,40 +25,6 @@
 /* partitions that are asked at once, and ids that are looked at in each */
 #define MDM_API_CERTIFICATES_WIDTH   16
 #define MDM_API_CERTIFICATES_BUDGET  500
-
-
-/* one that was found at a device */
-
-typedef struct {
-    mdm_str_t                 id;          /* key form */
-    mdm_str_t                 digest;      /* SHA-256, raw */
-    mdm_str_t                 sha256;      /* hex */
-    mdm_str_t                 sn;          /* of one that is pinned */
-    mdm_str_t                 ends;
-} mdm_api_certificate_t;
-
-
-typedef struct {
-    mdm_str_t                 only;        /* key form, or empty */
-    mdm_str_t                 serial;      /* of devices, upper case */
-    mdm_str_t                 sn;
-    mdm_str_t                 ca;
-    mdm_str_t                 state;
-    int64_t                   before;      /* Unix seconds; 0: any */
-    int64_t                   limit;
-
-    mdm_api_scan_t            scan;
-    mdm_api_certificate_t    *found;
-    mdm_uint_t                n;
-} mdm_api_certificates_t;
-
-
-enum {
-    MDM_API_CERTIFICATES_BEGIN = 0,
-    MDM_API_CERTIFICATES_FOUND,
-    MDM_API_CERTIFICATES_SCANNED,
-    MDM_API_CERTIFICATES_READ
-};
 
 
 static mdm_int_t mdm_api_certificates_args(mdm_exchange_t *x,
@@ -79,10 +45,8 @@ static mdm_uint_t mdm_api_certificates_take(mdm_api_certificates_t *p,
     const mdm_reply_t *reply);
 static mdm_int_t mdm_api_certificates_read(mdm_exchange_t *x,
     mdm_api_certificates_t *p);
-static mdm_int_t mdm_api_certificates_answer(mdm_exchange_t *x,
+static mdm_int_t mdm_api_certificates_had(mdm_exchange_t *x,
     mdm_api_certificates_t *p);
-static mdm_uint_t mdm_api_certificates_fit(const mdm_api_certificates_t *p,
-    const mdm_certificates_entry_t *entry);
 
 
 mdm_int_t
@@ -110,8 +74,12 @@ mdm_api_certificates_step(mdm_exchange_t *x)
 
         /* a serial number is that of a CA */
 
-        return (p->sn.len != 0 && p->ca.len != 0 && p->only.len == 0)
-               ? mdm_api_certificates_find(x, p)
+        if (p->sn.len != 0 && p->ca.len != 0 && p->only.len == 0) {
+            return mdm_api_certificates_find(x, p);
+        }
+
+        return (p->scan.partition == x->settings->store->partitions)
+               ? mdm_api_certificates_issued(x, p)
                : mdm_api_certificates_scan(x, p);
 
     case MDM_API_CERTIFICATES_FOUND:
@@ -120,8 +88,11 @@ mdm_api_certificates_step(mdm_exchange_t *x)
     case MDM_API_CERTIFICATES_SCANNED:
         return mdm_api_certificates_scanned(x, x->ctx);
 
-    default: /* MDM_API_CERTIFICATES_READ */
-        return mdm_api_certificates_answer(x, x->ctx);
+    case MDM_API_CERTIFICATES_READ:
+        return mdm_api_certificates_had(x, x->ctx);
+
+    default:
+        return mdm_api_certificates_issued(x, x->ctx);
     }
 }
 
@@ -132,6 +103,7 @@ static mdm_int_t
 mdm_api_certificates_args(mdm_exchange_t *x, mdm_api_certificates_t *p)
 {
     mdm_int_t   rc;
+    uint32_t    end;
     mdm_str_t   id, cursor;
     mdm_uint_t  k;
 
@@ -161,10 +133,12 @@ mdm_api_certificates_args(mdm_exchange_t *x, mdm_api_certificates_t *p)
     mdm_str_upper(&p->serial);
 
     if (p->state.len != 0 && !mdm_str_is(&p->state, "issued")
-        && !mdm_str_is(&p->state, "pinned"))
+        && !mdm_str_is(&p->state, "pinned")
+        && !mdm_str_is(&p->state, "replaced"))
     {
-        return mdm_exchange_refuse(x, 400, "the argument \"state\" is neither "
-                                   "\"issued\" nor \"pinned\"");
+        return mdm_exchange_refuse(x, 400, "the argument \"state\" is none of "
+                                   "\"issued\", \"pinned\" and "
+                                   "\"replaced\"");
     }
 
     p->limit = MDM_API_CERTIFICATES;
@@ -177,8 +151,18 @@ mdm_api_certificates_args(mdm_exchange_t *x, mdm_api_certificates_t *p)
         rc = mdm_api_certificates_before(x, p);
     }
 
+    /* none of a device's was replaced */
+
+    end = x->settings->store->partitions;
+
+    if (rc == MDM_OK && mdm_str_is(&p->state, "replaced")) {
+        p->scan.partition = end;
+    }
+
     if (rc == MDM_OK && cursor.len != 0) {
-        rc = mdm_api_scan_read(x, &p->scan, &cursor);
+        rc = mdm_api_cursor_place_read(x, &cursor, end + 1, &k,
+                                       &p->scan.after);
+        p->scan.partition = (uint32_t) k;
     }
 
     if (rc == MDM_OK && id.len != 0) {
@@ -193,8 +177,10 @@ mdm_api_certificates_args(mdm_exchange_t *x, mdm_api_certificates_t *p)
 
     p->found = mdm_arena_alloc(x->arena, (size_t) (p->limit + 1)
                                          * sizeof(mdm_api_certificate_t));
+    p->rows = mdm_arena_alloc(x->arena, (size_t) (p->limit + 1)
+                                        * sizeof(mdm_api_certificates_row_t));
 
-    return (p->found != NULL) ? MDM_OK : MDM_ERROR;
+    return (p->found != NULL && p->rows != NULL) ? MDM_OK : MDM_ERROR;
 }
 
 
@@ -217,8 +203,11 @@ mdm_api_certificates_id(mdm_exchange_t *x, mdm_api_certificates_t *p,
     }
 
     p->only = en.device_key;
-    p->scan.partition = en.partition;
     p->scan.width = 1;
+
+    if (p->scan.partition < x->settings->store->partitions) {
+        p->scan.partition = en.partition;
+    }
 
     return MDM_OK;
 }
@@ -428,7 +417,7 @@ mdm_api_certificates_read(mdm_exchange_t *x, mdm_api_certificates_t *p)
 
     if (p->n == 0) {
         x->ncalls = 0;
-        return mdm_api_certificates_answer(x, p);
+        return mdm_api_certificates_had(x, p);
     }
 
     if (mdm_exchange_calls(x, p->n, MDM_API_CERTIFICATES_READ) != MDM_CALL) {
@@ -455,71 +444,47 @@ mdm_api_certificates_read(mdm_exchange_t *x, mdm_api_certificates_t *p)
 
 
 static mdm_int_t
-mdm_api_certificates_answer(mdm_exchange_t *x, mdm_api_certificates_t *p)
+mdm_api_certificates_had(mdm_exchange_t *x, mdm_api_certificates_t *p)
 {
-    mdm_int_t                  rc;
-    mdm_str_t                  next;
-    mdm_uint_t                 i;
-    mdm_json_out_t             j;
-    mdm_certificates_entry_t   entry;
-
-    mdm_json_init(&j, x->arena, 64 + 512 * (p->n + 1));
-    mdm_json_open(&j, NULL, '{');
-    mdm_json_open(&j, "certificates", '[');
+    mdm_int_t                    rc;
+    mdm_uint_t                   i;
+    mdm_api_certificates_row_t  *row;
 
     for (i = 0; i < x->ncalls; i++) {
-        memset(&entry, 0, sizeof(mdm_certificates_entry_t));
+        row = &p->rows[p->nrows];
 
-        entry.sha256 = p->found[i].sha256;
+        rc = mdm_api_certificates_entry(x, x->calls[i].reply,
+                                        &p->found[i].sha256, &row->entry);
 
-        rc = mdm_certificates_read(x, x->calls[i].reply, &entry);
+        if (rc == MDM_DECLINED) {
+            continue;
+        }
+
         if (rc != MDM_OK) {
             return rc;
         }
 
-        if (!entry.found) {
-            entry.sn = p->found[i].sn;
-            entry.ends = p->found[i].ends;
-            mdm_str_set(&entry.state, "pinned");
+        if (!row->entry.found) {
+            row->entry.sn = p->found[i].sn;
+            row->entry.ends = p->found[i].ends;
+            mdm_str_set(&row->entry.state, "pinned");
         }
 
-        if (mdm_api_certificates_fit(p, &entry)) {
-            mdm_api_certificate_row(&j, &entry, (p->found[i].id.len != 0)
-                                                ? &p->found[i].id
-                                                : &entry.claimed);
-        }
+        row->id = (p->found[i].id.len != 0) ? p->found[i].id
+                                            : row->entry.claimed;
+
+        p->nrows += mdm_api_certificates_fit(p, &row->entry);
     }
 
-    mdm_json_close(&j, ']');
+    /* one that was asked for by its number is all that there is */
 
-    if (p->scan.more) {
-
-        if (mdm_api_scan_write(x, &p->scan, &next) != MDM_OK) {
-            return MDM_ERROR;
-        }
-
-        mdm_json_str(&j, "next_cursor", &next);
-    }
-
-    mdm_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, 200);
-}
-
-
-static mdm_uint_t
-mdm_api_certificates_fit(const mdm_api_certificates_t *p,
-    const mdm_certificates_entry_t *entry)
-{
-    int64_t  ends;
-
-    if ((p->ca.len != 0 && !mdm_str_eq(&p->ca, &entry->ca))
-        || (p->sn.len != 0 && !mdm_str_eq_i(&p->sn, &entry->sn))
-        || (p->state.len != 0 && !mdm_str_eq(&p->state, &entry->state)))
+    if (p->scan.more || (p->sn.len != 0 && p->ca.len != 0 && p->only.len == 0))
     {
-        return 0;
+        return mdm_api_certificates_answer(x, p);
     }
 
-    return p->before == 0
-           || (mdm_atoi(&entry->ends, &ends) == MDM_OK && ends < p->before);
+    p->scan.partition = x->settings->store->partitions;
+    mdm_str_null(&p->scan.after);
+
+    return mdm_api_certificates_issued(x, p);
 }

@@ -28,7 +28,7 @@ enum {
     MDM_CERTIFICATES_LOOKED,
     MDM_CERTIFICATES_STORED,
     MDM_CERTIFICATES_TOLD,
-    MDM_CERTIFICATES_UNKNOWN
+    MDM_CERTIFICATES_LISTED
 };
 
 
@@ -56,8 +56,8 @@ static mdm_int_t mdm_certificates_next(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_certificates_issued_t *c, const mdm_str_t *digest);
 static mdm_int_t mdm_certificates_told(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
-static mdm_int_t mdm_certificates_tell_all(mdm_exchange_t *x,
-    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_list(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c, const char *tell);
 
 
 mdm_int_t
@@ -80,7 +80,7 @@ mdm_certificates_finish(mdm_exchange_t *x)
     case MDM_CERTIFICATES_TOLD:
         return mdm_certificates_told(x, x->ctx);
 
-    default: /* MDM_CERTIFICATES_UNKNOWN */
+    default: /* MDM_CERTIFICATES_LISTED */
         return mdm_exchange_leave(x);
     }
 }
@@ -426,7 +426,7 @@ mdm_certificates_tell(mdm_exchange_t *x, mdm_certificates_issued_t *c)
     }
 
     if (c->nen == 0) {
-        return mdm_certificates_tell_all(x, c);
+        return mdm_certificates_list(x, c, "1");
     }
 
     digest.data = mdm_arena_alloc(x->arena, MDM_SHA256);
@@ -496,18 +496,22 @@ mdm_certificates_told(mdm_exchange_t *x, mdm_certificates_issued_t *c)
         n += (code >= 0);
     }
 
-    return (n == 0) ? mdm_certificates_tell_all(x, c)
-                    : mdm_exchange_leave(x);
+    /* the devices are gone: nobody was told */
+
+    return mdm_certificates_list(x, c, (n == 0) ? "1" : "0");
 }
 
 
+/* the last of it: a certificate that is in the list of all is stored */
+
 static mdm_int_t
-mdm_certificates_tell_all(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+mdm_certificates_list(mdm_exchange_t *x, mdm_certificates_issued_t *c,
+    const char *tell)
 {
     mdm_str_t  key, *args;
 
     if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_UNKNOWN) != MDM_CALL)
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_LISTED) != MDM_CALL)
     {
         return MDM_ERROR;
     }
@@ -517,6 +521,8 @@ mdm_certificates_tell_all(mdm_exchange_t *x, mdm_certificates_issued_t *c)
         return MDM_ERROR;
     }
 
+    args[MDM_ARG_CERTIFICATE_ISSUED_TELL].data = (u_char *) (uintptr_t) tell;
+    args[MDM_ARG_CERTIFICATE_ISSUED_TELL].len = 1;
     args[MDM_ARG_CERTIFICATE_ISSUED_DIGEST] = c->sha256;
     args[MDM_ARG_CERTIFICATE_ISSUED_CA] = c->ca;
     args[MDM_ARG_CERTIFICATE_ISSUED_SN] = c->sn;

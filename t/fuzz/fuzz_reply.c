@@ -117,6 +117,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "certificate_get", "[isssssssssssss]" },
     { "certificate_number", "[is]" },
     { "certificate_store", "[is]" },
+    { "certificates_index", "[(s)*]" },
     { "certificates_list", "[si(ssss)*]" },
     { "challenge_done", "[is]" },
     { "challenge_find", "[s]" },

@@ -874,14 +874,46 @@ says_times(const char *text)
 }
 
 
+/* rows of all pages */
+
+static mdm_uint_t
+all_pages(void **state, const char *args, mdm_uint_t *pages)
+{
+    char        query[512], *p;
+    mdm_uint_t  rows;
+
+    rows = 0;
+    *pages = 0;
+    (void) snprintf(query, sizeof(query), "%s", args);
+
+    do {
+        assert_int_equal(api(state, MDM_GET, "/v1/certificates", query, ""),
+                         200);
+        rows += (mdm_uint_t) says_times("\"sha256\"");
+        (*pages)++;
+
+        p = memmem(x->response.data, x->response.len, "\"next_cursor\":\"",
+                   15);
+
+        if (p != NULL) {
+            (void) snprintf(query, sizeof(query), "%s&cursor=%.*s", args,
+                            (int) strcspn(p + 15, "\""), p + 15);
+        }
+
+    } while (p != NULL && *pages < 100);
+
+    return rows;
+}
+
+
 /* what the API has of them */
 
 static void
 test_listed(void **state)
 {
-    char         path[128], query[512], *p;
+    char         path[128], query[512];
     issued_t    *a, *b, *c;
-    mdm_uint_t   i, rows, pages;
+    mdm_uint_t   i, pages;
 
     a = enrolled(state);
     b = certificate();
@@ -891,25 +923,26 @@ test_listed(void **state)
     assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, "", "S7"), 200);
 
     assert_int_equal(api(state, MDM_GET, "/v1/certificates", "", ""), 200);
-    assert_int_equal(says_times("\"sha256\""), 2);
-    assert_true(says(a->sha256) && says(b->sha256));
+    assert_int_equal(says_times("\"sha256\""), 3);
+    assert_true(says(a->sha256) && says(b->sha256) && says(c->sha256));
     assert_true(says("\"id\":\"" UDID "\",\"state\":\"pinned\",\"ca\":"
                      "\"devices\""));
     assert_true(says("\"purpose\":\"renew\""));
 
     assert_int_equal(api(state, MDM_GET, "/v1/certificates", "state=issued",
                          ""), 200);
-    assert_int_equal(says_times("\"sha256\""), 1);
-    assert_true(says(b->sha256));
+    assert_int_equal(says_times("\"sha256\""), 2);
+    assert_true(says(b->sha256) && says(c->sha256));
 
     static const struct {
         const char  *query;
         int          rows;
     } cases[] = {
         { "id=" UDID, 2 }, { "id=" OTHER, 0 }, { "device_serial=s1", 2 },
-        { "device_serial=S2", 0 }, { "ca=devices", 2 }, { "ca=other", 0 },
-        { "expires_before=2096-10-02T07:06:40Z", 0 },
-        { "expires_before=2096-10-02T07:06:41Z", 2 }
+        { "device_serial=S2", 0 }, { "device_serial=s7", 1 },
+        { "ca=devices", 3 }, { "ca=other", 0 }, { "state=pinned", 1 },
+        { "state=replaced", 0 }, { "expires_before=2096-10-02T07:06:40Z", 0 },
+        { "expires_before=2096-10-02T07:06:41Z", 3 }
     };
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -949,34 +982,85 @@ test_listed(void **state)
     assert_int_equal(api(state, MDM_GET, "/v1/certificates",
                          "expires_before=soon", ""), 400);
 
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "state=gone",
+                         ""), 400);
+
     /* page by page, each once, also of a device that has two */
 
     a = certificate();
     assert_int_equal(issue(state, a, "", 0, "", ""), 200);
     assert_int_equal(authenticates(state, a, id_is(OTHER), ""), 200);
+    assert_int_equal(all_pages(state, "limit=1", &pages), 4);
+    assert_in_range(pages, 3, 6);
+}
 
-    rows = 0;
-    pages = 0;
-    (void) snprintf(query, sizeof(query), "limit=1");
 
-    do {
-        assert_int_equal(api(state, MDM_GET, "/v1/certificates", query, ""),
-                         200);
-        rows += (mdm_uint_t) says_times("\"sha256\"");
-        pages++;
+/* those that no device has, whatever became of them */
 
-        p = memmem(x->response.data, x->response.len, "\"next_cursor\":\"",
-                   15);
+static void
+test_listed_all(void **state)
+{
+    issued_t    *a, *b, *c;
+    mdm_uint_t   i, pages;
 
-        if (p != NULL) {
-            (void) snprintf(query, sizeof(query), "limit=1&cursor=%.*s",
-                            (int) strcspn(p + 15, "\""), p + 15);
-        }
+    a = enrolled(state);
+    b = certificate();
+    c = certificate();
 
-    } while (p != NULL && pages < 20);
+    assert_int_equal(issue(state, b, "", MDM_PURPOSE_RENEW, UDID, ""), 200);
+    assert_int_equal(polls(state, b, id_is(UDID)), 200);
+    assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, OTHER, ""), 200);
 
-    assert_int_equal(rows, 3);
-    assert_in_range(pages, 2, 4);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "state=replaced",
+                         ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 1);
+    assert_true(says(a->sha256));
+    assert_true(says("\"id\":\"" UDID "\",\"state\":\"replaced\""));
+
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "id=" UDID, ""),
+                     200);
+    assert_int_equal(says_times("\"sha256\""), 2);
+    assert_true(says(a->sha256) && says(b->sha256));
+
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "id=" OTHER, ""),
+                     200);
+    assert_int_equal(says_times("\"sha256\""), 1);
+    assert_true(says(c->sha256));
+
+    /* a pin that was taken away */
+
+    assert_int_equal(api(state, MDM_DELETE, "/v1/enrollments/" UDID
+                         "/certificate", "", ""), 204);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "state=replaced",
+                         ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 2);
+
+    /* one that cannot be read does not hide the others */
+
+    (void) mdm_unit_redis_int(*state, "HSET mdm:{default/cert:%s}:x purpose x",
+                              c->sha256);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "", ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 2);
+    assert_false(says("error"));
+    assert_non_null(x->log);
+
+    b = enrolled(state);
+    (void) mdm_unit_redis_int(*state, "HSET mdm:{default/cert:%s}:x bind x",
+                              b->sha256);
+    assert_int_equal(api(state, MDM_GET, "/v1/certificates", "", ""), 200);
+    assert_int_equal(says_times("\"sha256\""), 2);
+
+    /* many, most of which expire at once */
+
+    for (i = 0; i < 250; i++) {
+        assert_int_equal(issue(state, certificate(), "", 0, "", ""), 200);
+    }
+
+    assert_int_equal(all_pages(state, "limit=7", &pages), 252);
+    assert_in_range(pages, 36, 38);
+    assert_int_equal(all_pages(state, "limit=7&state=issued", &pages), 250);
+    assert_int_equal(all_pages(state, "limit=500", &pages), 252);
+    assert_int_equal(pages, 1);
 }
 
 
@@ -1048,6 +1132,7 @@ main(void)
         cmocka_unit_test_setup(test_faults, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
         cmocka_unit_test_setup(test_listed, fresh),
+        cmocka_unit_test_setup(test_listed_all, fresh),
         cmocka_unit_test_setup(test_cost, fresh)
     };
 
