@@ -7,6 +7,7 @@
 
 
 #include "mdm_api.h"
+#include "mdm_certificates_job.h"
 #include "mdm_checkin.h"
 #include "mdm_connect.h"
 #include "mdm_ddm_rollout.h"
@@ -65,6 +66,7 @@ const mdm_endpoint_t *const  mdm_endpoint_tables[] = {
 static const mdm_job_kind_t *const  mdm_endpoint_jobs[] = {
     mdm_ddm_jobs,
     mdm_push_jobs,
+    mdm_enroll_jobs,
     NULL
 };
 

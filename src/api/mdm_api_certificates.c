@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * GET /v1/certificates: first those that devices have, by their partitions, then
- * all others that were issued, by when they expire.
+ * GET /v1/certificates: first those that devices have, by their partitions,
+ * then all others that were issued, by when they expire.
  */
 
 

@@ -276,6 +276,23 @@ mdm_certificates_renewed(mdm_exchange_t *x, mdm_certificates_renew_t *r)
 }
 
 
+void
+mdm_certificates_bind(mdm_challenge_t *c, const mdm_str_t *device,
+    const mdm_challenge_t *was)
+{
+    c->purpose = MDM_PURPOSE_RENEW;
+    c->udid = *device;
+
+    if (c->serial.len == 0) {
+        c->serial = was->serial;
+    }
+
+    if (c->person.len == 0) {
+        c->person = was->person;
+    }
+}
+
+
 mdm_int_t
 mdm_certificates_get(mdm_exchange_t *x)
 {

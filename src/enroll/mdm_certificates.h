@@ -89,6 +89,7 @@ typedef struct {
                                               empty */
     int64_t                   at;          /* when it was asked for, Unix
                                               seconds; 0: unknown */
+    mdm_uint_t                noted;       /* 1: a job knows of it */
 
     mdm_enrollment_t         *en;          /* those that are enrolled of the
                                               devices that it is for */
@@ -98,7 +99,15 @@ typedef struct {
     mdm_str_t                 sha256;      /* of the certificate, hex */
 } mdm_certificates_issued_t;
 
+/*
+ * Who begins is noted before: what is not finished half a minute later, a job
+ * finishes (mdm_certificates_job.h).
+ */
 mdm_int_t mdm_certificates_finish(mdm_exchange_t *x);
+
+/* one for a renewal is for this device, and for whom the one before was */
+void mdm_certificates_bind(mdm_challenge_t *c, const mdm_str_t *device,
+    const mdm_challenge_t *was);
 
 
 /* one of the ledger, by its SHA-256 */

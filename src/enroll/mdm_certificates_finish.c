@@ -8,7 +8,7 @@
 
 
 #include "mdm_certificate.h"
-#include "mdm_certificates.h"
+#include "mdm_certificates_job.h"
 #include "mdm_key.h"
 #include "mdm_number.h"
 
@@ -24,6 +24,7 @@
 
 enum {
     MDM_CERTIFICATES_BEGIN = 0,
+    MDM_CERTIFICATES_NOTED,
     MDM_CERTIFICATES_ENTERED,
     MDM_CERTIFICATES_LOOKED,
     MDM_CERTIFICATES_STORED,
@@ -32,6 +33,10 @@ enum {
 };
 
 
+static mdm_int_t mdm_certificates_note(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
+static mdm_int_t mdm_certificates_half(mdm_exchange_t *x,
+    mdm_certificates_issued_t *c);
 static mdm_int_t mdm_certificates_done(mdm_exchange_t *x,
     mdm_certificates_issued_t *c);
 static mdm_int_t mdm_certificates_look(mdm_exchange_t *x,
@@ -66,6 +71,9 @@ mdm_certificates_finish(mdm_exchange_t *x)
     switch (x->state) {
 
     case MDM_CERTIFICATES_BEGIN:
+        return mdm_certificates_note(x, x->ctx);
+
+    case MDM_CERTIFICATES_NOTED:
         return mdm_certificates_done(x, x->ctx);
 
     case MDM_CERTIFICATES_ENTERED:
@@ -86,15 +94,95 @@ mdm_certificates_finish(mdm_exchange_t *x)
 }
 
 
+/* who asked may never come back: a job is told before anything is stored */
+
+static mdm_int_t
+mdm_certificates_note(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    if (c->device.len == 0) {
+        c->device = c->c.udid;
+    }
+
+    if (c->renew == 0) {
+        c->renew = c->ends - MDM_CERTIFICATES_RENEW;
+
+        if (c->renew < c->from) {
+            c->renew = c->from;
+        }
+    }
+
+    if (c->noted) {
+        return mdm_certificates_done(x, c);
+    }
+
+    return (mdm_exchange_calls(x, 2, MDM_CERTIFICATES_NOTED) == MDM_CALL
+            && mdm_certificates_half(x, c) == MDM_OK
+            && mdm_job_kick_call(x, 1, MDM_CERTIFICATES_JOB, MDM_JOB_ANNOUNCE)
+               == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_certificates_half(mdm_exchange_t *x, mdm_certificates_issued_t *c)
+{
+    size_t      i;
+    mdm_str_t   key, *args;
+
+    const struct {
+        const char  *name;
+        mdm_str_t    value;
+    } texts[] = {
+        { "key", c->key }, { "name", c->name }, { "spki", c->spki },
+        { "ca", c->ca }, { "owner", c->owner }, { "before", c->before }
+    };
+
+    const struct {
+        const char  *name;
+        int64_t      value;
+    } numbers[] = {
+        { "from", c->from }, { "ends", c->ends }, { "renew", c->renew },
+        { "at", c->at }
+    };
+
+    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_certificate_half, &key,
+                             2 * (sizeof(texts) / sizeof(texts[0])
+                                  + sizeof(numbers) / sizeof(numbers[0])));
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_CERTIFICATE_HALF_SN] = c->sn;
+    args += MDM_ARG_CERTIFICATE_HALF_FIELDS;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        args->data = (u_char *) (uintptr_t) texts[i].name;
+        args++->len = strlen(texts[i].name);
+        *args++ = texts[i].value;
+    }
+
+    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        args->data = (u_char *) (uintptr_t) numbers[i].name;
+        args++->len = strlen(numbers[i].name);
+
+        if (mdm_itoa(x->arena, args++, numbers[i].value) != MDM_OK) {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_OK;
+}
+
+
 static mdm_int_t
 mdm_certificates_done(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
     mdm_str_t   key, *args;
     mdm_uint_t  serial;
-
-    if (c->device.len == 0) {
-        c->device = c->c.udid;
-    }
 
     /* for a renewal it counts which device has the serial number */
 
@@ -321,14 +409,6 @@ mdm_certificates_looked(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 static mdm_int_t
 mdm_certificates_store(mdm_exchange_t *x, mdm_certificates_issued_t *c)
 {
-    if (c->renew == 0) {
-        c->renew = c->ends - MDM_CERTIFICATES_RENEW;
-
-        if (c->renew < c->from) {
-            c->renew = c->from;
-        }
-    }
-
     return (mdm_challenge_sha256(x->arena, &c->der, &c->sha256) == MDM_OK
             && mdm_exchange_calls(x, 2, MDM_CERTIFICATES_STORED) == MDM_CALL
             && mdm_certificates_ledger(x, 0, c) == MDM_OK

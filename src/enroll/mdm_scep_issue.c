@@ -400,16 +400,7 @@ mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         return mdm_scep_no(ctx, "the challenge is not one for a renewal");
     }
 
-    c->purpose = MDM_PURPOSE_RENEW;
-    c->udid = ctx->issued.device;
-
-    if (c->serial.len == 0) {
-        c->serial = was->serial;
-    }
-
-    if (c->person.len == 0) {
-        c->person = was->person;
-    }
+    mdm_certificates_bind(c, &ctx->issued.device, was);
 
     return mdm_scep_claim(x, ctx);
 }

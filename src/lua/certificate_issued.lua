@@ -1,18 +1,21 @@
 --@args who address limit tell digest ca sn purpose challenge ends
 --@returns code
--- A certificate was issued: it is entered in the list of all.
+-- A certificate was issued, and stored: it is entered in the list of all.
 -- KEYS[1]: mdm:{tenant/ca}; tell: "1": its device is not known yet, so that the
 -- event is written here; digest, sn: hex; challenge: its id, or ""; ends: Unix
 -- seconds
 -- {1}: done; {0}: it was there
 --@include event
 --@include clock
+--@include whole
 local C = KEYS[1]
 
 -- by when they expire, and of those that do at once by their digests
 local function place(seconds)
     return string.format('%012.0f', tonumber(seconds))
 end
+
+certificate_whole(sn)
 
 local gone = redis.call('ZRANGEBYLEX', C .. ':certs', '-',
                         '(' .. place(clock()), 'LIMIT', 0, 100)

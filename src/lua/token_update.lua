@@ -6,9 +6,10 @@
 -- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
 -- tells of declarations; fields: field, value, …
 -- {0, tally, 1: the channel can be told from now on, also if the last one had
--- said so and what follows was not done, follow: 1: its declarations are those of the replica's revision, 2: ddm_channel is to be
--- called; replica (-1: there is none); owed: 1: a push is due}; {code of
--- auth()}; {-7}: too many user channels
+-- said so and what follows was not done, follow: 1: its declarations are those
+-- of the replica's revision, 2: ddm_channel is to be called; replica (-1: there
+-- is none); owed: 1: a push is due}; {code of auth()}; {-7}: too many user
+-- channels
 --@include event
 --@include auth
 --@include queue

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "mdm_certificate.h"
-#include "mdm_certificates.h"
+#include "mdm_certificates_job.h"
 
 
 #define T       "mdm:{default/0}"
@@ -794,6 +794,121 @@ test_faults(void **state)
 }
 
 
+/* each call fails once, and nobody comes again: a job finishes all of it */
+
+static void
+job(void **state)
+{
+    (void) mdm_unit_redis_int(*state, "EVAL %s 0", "for _, sn in ipairs("
+        "redis.call('ZRANGE', '" C ":half', 0, -1)) do "
+        "redis.call('ZADD', '" C ":half', 0, sn) end return 0");
+
+    mdm_arena_destroy(x->arena);
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    x->kind = MDM_KIND_JOB;
+    x->now = FROM;
+    x->step = mdm_certificates_job_step;
+    mdm_str_set(&x->tenant, "default");
+
+    mdm_unit_redis_run(*state, x);
+    assert_int_equal(x->status, 200);
+
+    assert_int_equal(redis_int("ZCARD " C ":half"), 0);
+    assert_int_equal(redis_int("EVAL %s 0", "return #redis.call('KEYS', '"
+                               C ":h:*')"), 0);
+}
+
+
+static void
+test_half(void **state)
+{
+    char               v[64], first[65];
+    issued_t          *a, *b;
+    mdm_uint_t         i, kind, status, made, finished;
+    mdm_unit_redis_t  *redis;
+
+    redis = *state;
+
+    for (kind = MDM_UNIT_FAULT_BEFORE; kind <= MDM_UNIT_FAULT_AFTER; kind++) {
+
+        finished = 0;
+
+        for (i = 0; i < LEDGERS; i++) {
+
+            mdm_unit_redis_clean(redis);
+            store_settings.secrets = (i & 1) ? &keys : NULL;
+            a = enrolled(state);
+
+            assert_int_equal(api(state, MDM_POST, "/v1/challenge", "",
+                                 "{\"purpose\":\"renew\",\"udid\":\"" UDID
+                                 "\",\"person\":\"anna\"}"), 200);
+            (void) snprintf(v, sizeof(v), "%.*s", MDM_CHALLENGE_TEXT,
+                            (char *) memmem(x->response.data, x->response.len,
+                                            "\":\"", 3) + 3);
+
+            b = certificate();
+
+            fault_kind = (mdm_unit_fault_e) kind;
+            fault_at = redis->calls + i;
+            redis->fault = fault;
+
+            status = issue(state, b, v, 0, "", "");
+            redis->fault = NULL;
+
+            if (status == 200) {
+                assert_int_equal(redis_int("ZCARD " C ":half"), 0);
+                break;
+            }
+
+            assert_int_equal(status, 503);
+
+            made = (mdm_uint_t) redis_int("EVAL %s 0", "local n = 0; "
+                "for _, k in ipairs(redis.call('KEYS', "
+                "'mdm:{default/chal:*')) do "
+                "for _, f in ipairs(redis.call('HKEYS', k)) do "
+                "if string.sub(f, 1, 2) == 'd:' and "
+                "redis.call('HGET', k, 'purpose') == 'renew' then "
+                "n = n + 1 end end end return n");
+
+            job(state);
+
+            assert_int_equal(redis_int("EXISTS mdm:{default/cert:%s}:x",
+                                       b->sha256), made);
+            assert_int_equal(redis_int("EVAL %s 0", "return #redis.call("
+                "'KEYS', 'mdm:{default/cert:*}:x')"), 1 + made);
+            assert_int_equal(redis_int("ZCARD " C ":certs"), 1 + made);
+            assert_int_equal(redis_int("HEXISTS " E " next"), made);
+            finished += made;
+
+            if (made) {
+                (void) snprintf(first, sizeof(first), "%s", b->sha256);
+                assert_int_equal(api(state, MDM_GET, "/v1/certificates",
+                                     "state=issued", ""), 200);
+                assert_true(says("\"person\":\"anna\""));
+            }
+
+            /* whoever comes after all gets that one */
+
+            assert_int_equal(issue(state, b, v, 0, "", ""), 200);
+
+            if (made) {
+                assert_string_equal(b->sha256, first);
+            }
+
+            assert_int_equal(events(state, T ":events",
+                                    "mdm.CertificateIssued"), 1);
+            assert_int_equal(polls(state, b, id_is(UDID)), 200);
+            kept(state, b);
+            assert_string_equal(ledger(a, "state"), "replaced");
+        }
+
+        assert_in_range(finished, 4, LEDGERS);
+    }
+}
+
+
 /* when it is to be renewed, also of one that we did not issue */
 
 static void
@@ -1130,6 +1245,7 @@ main(void)
         cmocka_unit_test_setup(test_foreign, fresh),
         cmocka_unit_test_setup(test_keys, fresh),
         cmocka_unit_test_setup(test_faults, fresh),
+        cmocka_unit_test_setup(test_half, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
         cmocka_unit_test_setup(test_listed, fresh),
         cmocka_unit_test_setup(test_listed_all, fresh),
