@@ -175,8 +175,9 @@ ngx_mdm_apns_wait(ngx_mdm_apns_t *apns, mdm_call_t *call,
 
 
 ngx_int_t
-ngx_mdm_apns_park(ngx_queue_t *queue, mdm_call_t *call,
-    ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op)
+ngx_mdm_apns_park(ngx_queue_t *queue, ngx_mdm_apns_lost_pt lost, void *owner,
+    mdm_call_t *call, ngx_mdm_apns_handler_pt handler, void *data,
+    ngx_mdm_apns_op_t **op)
 {
     ngx_mdm_apns_t     *apns;
     ngx_mdm_apns_op_t  *o;
@@ -198,6 +199,9 @@ ngx_mdm_apns_park(ngx_queue_t *queue, mdm_call_t *call,
         return ngx_mdm_apns_refused(call, MDM_PUSH_BUSY,
                                     "too many pushes wait");
     }
+
+    o->lost = lost;
+    o->owner = owner;
 
     ngx_queue_insert_tail(queue, &o->queue);
 

@@ -61,6 +61,9 @@ typedef void (*ngx_mdm_apns_ended_pt)(ngx_mdm_apns_cert_t *cert,
 typedef void (*ngx_mdm_apns_left_pt)(ngx_mdm_apns_cert_t *cert,
     mdm_push_t *push);
 
+/* the same of one that has ended without a certificate, where it was parked */
+typedef void (*ngx_mdm_apns_lost_pt)(void *owner, mdm_push_t *push);
+
 struct ngx_mdm_apns_cert_s {
     ngx_str_t                 tenant;
     ngx_str_t                 topic;
@@ -114,10 +117,12 @@ ngx_int_t ngx_mdm_apns_push(ngx_mdm_apns_cert_t *cert, mdm_call_t *call,
 
 /*
  * The same of a push whose certificate is not known yet: it goes to the end of
- * the queue, and stays there until whoever owns the queue resumes it.
+ * the queue, and stays there until whoever owns the queue resumes it.  If
+ * nobody waits for it when it ends there, "lost" is told.
  */
-ngx_int_t ngx_mdm_apns_park(ngx_queue_t *queue, mdm_call_t *call,
-    ngx_mdm_apns_handler_pt handler, void *data, ngx_mdm_apns_op_t **op);
+ngx_int_t ngx_mdm_apns_park(ngx_queue_t *queue, ngx_mdm_apns_lost_pt lost,
+    void *owner, mdm_call_t *call, ngx_mdm_apns_handler_pt handler,
+    void *data, ngx_mdm_apns_op_t **op);
 
 /* a push that is parked in such a queue: its topic */
 ngx_str_t *ngx_mdm_apns_parked_topic(ngx_queue_t *q);

@@ -58,7 +58,9 @@ struct ngx_mdm_apns_op_s {
     ngx_mdm_apns_handler_pt   handler;
     void                     *data;
     ngx_mdm_apns_t           *apns;
-    ngx_mdm_apns_topic_t     *topic;       /* NULL: it is parked */
+    ngx_mdm_apns_topic_t     *topic;       /* NULL: it is parked, and */
+    ngx_mdm_apns_lost_pt      lost;        /* who is told of its end there */
+    void                     *owner;
     ngx_mdm_apns_conn_t      *conn;        /* if it has a stream */
     int32_t                   stream;
 

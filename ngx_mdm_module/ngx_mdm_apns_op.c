@@ -263,6 +263,8 @@ ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
         call = &own;
         call->push = &push;
 
+        push.topic.data = op->name.data;
+        push.topic.len = op->name.len;
         push.tag = op->tag;
         push.id = op->id;
         push.token = op->token;
@@ -279,10 +281,14 @@ ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason)
 
     if (op->call == NULL) {
 
-        if (cert != NULL && cert->left != NULL && op->stamp.len != 0
-            && call->rc == MDM_CALL_OK)
-        {
-            cert->left(cert, &push);
+        if (op->stamp.len != 0 && call->rc == MDM_CALL_OK) {
+
+            if (cert != NULL && cert->left != NULL) {
+                cert->left(cert, &push);
+
+            } else if (cert == NULL && op->lost != NULL) {
+                op->lost(op->owner, &push);
+            }
         }
 
         mdm_arena_destroy(call->reply_arena);

@@ -43,6 +43,7 @@ static void ngx_mdm_push_tenant_drop(void);
 static void ngx_mdm_push_tenant_free(ngx_mdm_push_tenant_t *tenant);
 static ngx_int_t ngx_mdm_push_from_file(ngx_mdm_push_tenant_t *tenant,
     ngx_str_t *topic);
+static void ngx_mdm_push_lost(void *owner, mdm_push_t *push);
 static ngx_uint_t ngx_mdm_push_wants(ngx_mdm_push_tenant_t *tenant,
     ngx_str_t *topic);
 static void ngx_mdm_push_read_end(ngx_mdm_push_tenant_t *tenant,
@@ -93,7 +94,8 @@ ngx_mdm_push_send(ngx_mdm_store_t *store, mdm_str_t *tenant, mdm_call_t *call,
         return ngx_mdm_apns_push(&cert->cert, call, handler, data, op);
     }
 
-    rc = ngx_mdm_apns_park(&t->waiting, call, handler, data, op);
+    rc = ngx_mdm_apns_park(&t->waiting, ngx_mdm_push_lost, store, call, handler,
+                           data, op);
 
     if (rc != NGX_OK) {
         return rc;
@@ -140,6 +142,39 @@ ngx_mdm_push_from_file(ngx_mdm_push_tenant_t *tenant, ngx_str_t *topic)
     }
 
     return NGX_OK;
+}
+
+
+/* the tag is "mdm:{tenant/p}": the tenant may have been dropped meanwhile */
+
+static void
+ngx_mdm_push_lost(void *owner, mdm_push_t *push)
+{
+    mdm_str_t               name;
+    ngx_mdm_push_tenant_t  *tenant;
+
+    if (ngx_mdm_push.conf == NULL || push->tag.len <= sizeof("mdm:{") - 1) {
+        return;
+    }
+
+    name.data = push->tag.data + sizeof("mdm:{") - 1;
+    name.len = push->tag.len - (sizeof("mdm:{") - 1);
+
+    while (name.len != 0 && name.data[name.len - 1] != '/') {
+        name.len--;
+    }
+
+    if (name.len < 2) {
+        return;
+    }
+
+    name.len--;
+
+    tenant = ngx_mdm_push_tenant(owner, &name);
+
+    if (tenant != NULL) {
+        ngx_mdm_push_late_add(tenant, push);
+    }
 }
 
 

@@ -35,10 +35,14 @@ static void ngx_mdm_push_late_free(ngx_mdm_push_late_t *l);
 void
 ngx_mdm_push_left(ngx_mdm_apns_cert_t *c, mdm_push_t *push)
 {
-    ngx_mdm_push_late_t    *l;
-    ngx_mdm_push_tenant_t  *tenant;
+    ngx_mdm_push_late_add(((ngx_mdm_push_cert_t *) c)->tenant, push);
+}
 
-    tenant = ((ngx_mdm_push_cert_t *) c)->tenant;
+
+void
+ngx_mdm_push_late_add(ngx_mdm_push_tenant_t *tenant, mdm_push_t *push)
+{
+    ngx_mdm_push_late_t  *l;
 
     l = ngx_mdm_push_late(tenant);
 

@@ -19,6 +19,9 @@
 /* cert->left of ngx_mdm_push_cert_t */
 void ngx_mdm_push_left(ngx_mdm_apns_cert_t *cert, mdm_push_t *push);
 
+/* the same of one that has ended before it had a certificate */
+void ngx_mdm_push_late_add(ngx_mdm_push_tenant_t *tenant, mdm_push_t *push);
+
 /* what is being stored is not waited for any more, the rest is forgotten */
 void ngx_mdm_push_late_abandon(ngx_mdm_push_tenant_t *tenant);
 

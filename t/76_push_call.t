@@ -14,6 +14,7 @@ use Test::More;
 
 use MDM;
 use MDM::APNs;
+use MDM::Util qw(spawn wait_exit);
 
 
 my $topic = 'com.apple.mgmt.External.test';
@@ -54,6 +55,46 @@ sub owed {
     my ($e) = @{$t->redis('KEYS', "mdm:*:e:$id")};
 
     return $t->redis('ZSCORE', $e =~ s/:e:.*/:push/r, $id);
+}
+
+
+# one that ends while its certificate is read, which a Redis that is busy delays
+
+{
+    my $none = 'com.apple.mgmt.External.none';
+
+    $device{N1} = $t->device('N1');
+    $device{N1}->authenticate(Topic => $none);
+    $device{N1}->token_update(Topic => $none,
+                              Token => plist_data(pack 'A32', 'N1'));
+    $t->reload(http => $conf =~ s/mdm_push_wait 5s/mdm_push_wait 1ms/r);
+    $t->wait_old_workers;
+
+    # until what the worker knows of certificates is too old
+
+    sleep 11;
+
+    my $evals = sub { return $t->redis('INFO', 'commandstats')
+                             =~ /cmdstat_eval:calls=(\d+)/ ? $1 : 0 };
+    my $before = $evals->();
+    my $busy = spawn({ out => $t->dir . '/busy.log' }, 'redis-cli', '-s',
+                     $t->redis_server->socket, '--no-auth-warning',
+                     '--user', $t->redis_server->{client_auth}[0], '--pass',
+                     $t->redis_server->{client_auth}[1], '-r', 400, 'EVAL',
+                     'for i = 1, 3000000 do end return 1', 0);
+
+    ok(wait_for(8, sub { $evals->() > $before }), 'Redis is busy');
+    like(call_push('N1')->json->{status}{N1}{push_error}, qr/^not sent yet/,
+         'a certificate is not read at once');
+    kill 'TERM', $busy;
+    wait_exit($busy, 10);
+
+    # a minute for want of a certificate, not the end of its lease
+
+    ok(wait_for(8, sub { (owed('N1') // 0) / 1000 - time > 30 }),
+       'what ends meanwhile is stored') or diag(owed('N1') // 'none');
+    $t->reload(http => $conf);
+    $t->wait_old_workers;
 }
 
 
