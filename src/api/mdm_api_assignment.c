@@ -130,6 +130,11 @@ mdm_api_assign_step(mdm_exchange_t *x)
     code = (x->calls[0].rc == MDM_CALL_OK)
            ? mdm_reply_code(x->calls[0].reply, -1) : 0;
 
+    if (code == MDM_DDM_EVICTED) {
+        mdm_ddm_evicted(x);
+        return mdm_exchange_unavailable(x);
+    }
+
     if (code != 1 && code != 2) {
         return mdm_exchange_leave(x);
     }

@@ -55,6 +55,10 @@ mdm_ddm_facts(mdm_exchange_t *x)
 
     code = (x->calls[0].rc == MDM_CALL_OK) ? mdm_reply_code(reply, 0) : 0;
 
+    if (code == MDM_DDM_EVICTED) {
+        mdm_ddm_evicted(x);
+    }
+
     if ((code != 1 && code != 2) || ++facts->calls == MDM_DDM_SLICES) {
         return mdm_exchange_leave(x);
     }

@@ -422,6 +422,11 @@ mdm_ddm_follow(mdm_exchange_t *x)
 
     follow->must = 1;
 
+    if (code == MDM_DDM_EVICTED) {
+        mdm_ddm_evicted(x);
+        return mdm_ddm_follow_end(x);
+    }
+
     if (code != 2) {
         return mdm_ddm_follow_call(x);
     }
@@ -483,4 +488,13 @@ mdm_ddm_follow_call(mdm_exchange_t *x)
     x->own_failures = 1;
 
     return MDM_CALL;
+}
+
+
+void
+mdm_ddm_evicted(mdm_exchange_t *x)
+{
+    mdm_exchange_log(x, MDM_LOG_ERROR, "redis evicts what is under way of a "
+                     "large manifest, which cannot be made: is its "
+                     "maxmemory-policy \"noeviction\"?");
 }

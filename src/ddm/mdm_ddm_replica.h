@@ -119,5 +119,13 @@ typedef struct {
  */
 mdm_int_t mdm_ddm_follow(mdm_exchange_t *x);
 
+/*
+ * What scripts say of a manifest: Redis evicts what is under way of it, again
+ * and again.  Says so in the log.
+ */
+#define MDM_DDM_EVICTED       3
+
+void mdm_ddm_evicted(mdm_exchange_t *x);
+
 
 #endif /* _MDM_DDM_REPLICA_H_INCLUDED_ */

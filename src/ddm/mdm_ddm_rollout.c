@@ -483,6 +483,10 @@ mdm_ddm_rollout_scanned(mdm_exchange_t *x)
     ro->queued += mdm_reply_count(reply, MDM_RET_DDM_SCAN_QUEUED,
                                   MDM_DDM_SCAN);
 
+    if (mdm_reply_int(reply, MDM_RET_DDM_SCAN_LOST, 0) != 0) {
+        mdm_ddm_evicted(x);
+    }
+
     if (mdm_reply_int(reply, MDM_RET_DDM_SCAN_MORE, 0) == 0) {
         ro->active->behind = 0;
         ro->done++;

@@ -486,7 +486,8 @@ end
 -- once.  Behind it s: the sets; z: all declarations, in order; m: fields of the
 -- manifest.  Redis may evict each of them, so they are counted: where one is
 -- not as the last slice has left it, all of it begins anew.
--- Whoever called is called again, and finds the token when it is done.
+-- Whoever called is called again, and finds the token when it is done.  Returns
+-- true where it began anew so often that it will not come to an end.
 
 local ddm_more
 
@@ -644,6 +645,39 @@ do
         end
     end
 
+    -- Something begins: has it begun too often in ten minutes?  T:ddm, which
+    -- has no end and is not evicted before what has, keeps the last ones.
+    local function ddm_begins(T, ctx, name)
+        local now = tonumber(ctx.now)
+        local others, n, since = {}, 0, string.format('%.0f', now)
+        local text = redis.call('HGET', T .. ':ddm', 'begun') or ''
+
+        for one, times, at in string.gmatch(text, '(%x+) (%d+) (%d+)') do
+            local left = tonumber(at) + ddm_left_over - now
+
+            if one == name and left > 0 and left <= ddm_left_over then
+                n, since = tonumber(times), at
+            elseif one ~= name then
+                others[#others + 1] = one .. ' ' .. times .. ' ' .. at
+            end
+        end
+
+        ddm_cost(ctx, 5)
+
+        if n >= 10 then
+            return true
+        end
+
+        if #others > 7 then
+            table.remove(others, 1)
+        end
+
+        others[#others + 1] = name .. ' ' .. n + 1 .. ' ' .. since
+        redis.call('HSET', T .. ':ddm', 'begun', table.concat(others, ','))
+
+        return false
+    end
+
     -- "names" reads the names of the sets
     function ddm_more(T, ctx, who, found, names)
         local union = T .. ':dw:' .. found.digest
@@ -664,6 +698,10 @@ do
         end
 
         if not v[1] then
+            if ddm_begins(T, ctx, found.digest) then
+                return true
+            end
+
             redis.call('UNLINK', union .. 's', union .. 'z', union .. 'm')
             names = names()
 
@@ -688,10 +726,18 @@ do
 
             local m = ddm_load(key)
 
-            if redis.call('HLEN', key .. 'm') ~= m.n + m.pieces then
+            local gone = redis.call('HLEN', key .. 'm') ~= m.n + m.pieces
+
+            if gone then
                 redis.call('HDEL', key, unpack(ddm_state))
                 redis.call('UNLINK', key .. 'm')
                 m = ddm_load(key)
+            end
+
+            if m.at == 0 and (gone or key ~= union)
+                and ddm_begins(T, ctx, string.match(key, '%x+$'))
+            then
+                return true
             end
 
             local keys = redis.call('ZRANGE', union .. 'z', m.at,
@@ -726,5 +772,7 @@ do
         -- nothing else is begun in this script
 
         ctx.cost = ctx.cost + 1000000
+
+        return false
     end
 end

@@ -7,8 +7,8 @@
 -- ops: op, field, value, …; op "set", "delete", or "clear": all fields that
 -- begin so
 -- {0, 1: something changed, 1: a command was queued, rev that all channels of
--- the partition have (-1: none)}; {1}: call again, with the same; {-1, prefix}:
--- too many of these
+-- the partition have (-1: none)}; {1}: call again, with the same; {3}: see
+-- ddm_channel; {-1, prefix}: too many of these
 --@include event
 --@include clock
 --@include queue
@@ -89,7 +89,7 @@ end
 local plan = ddm_plan(T, id, ctx, assigned)
 
 if plan and plan.more then
-    return {ctx.half and 2 or 1}
+    return {ctx.half and 2 or ctx.lost and 3 or 1}
 end
 
 table.sort(given)

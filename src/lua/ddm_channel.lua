@@ -4,7 +4,8 @@
 -- Computes the declarations of a channel that can be told, now that its
 -- partition has all sets, and tells it.
 -- fresh: 1: it enrolled just now; uuid, body: of the command
--- {0}; {1}: call again, with the same; {2}: first bring the copy what it lacks
+-- {0}; {1}: call again, with the same; {2}: first bring the copy what it lacks;
+-- {3}: the manifest cannot be made, since Redis evicts what is under way
 --@include event
 --@include clock
 --@include queue
@@ -19,4 +20,4 @@ if more == 0 and fresh == '1' then
     redis.call('HDEL', T .. ':e:' .. id, 'fresh')
 end
 
-return {ctx.half and 2 or more}
+return {ctx.half and 2 or ctx.lost and 3 or more}

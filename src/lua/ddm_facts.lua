@@ -6,7 +6,7 @@
 -- mark, after: as the last call has answered them, "" at first; uuid, body: of
 -- the command (another one each call)
 -- {0}: that was all; {1, mark, after}: call again; {2, mark, after}: first
--- bring the copy what it lacks
+-- bring the copy what it lacks; {3, mark, after}: see ddm_channel
 --@include event
 --@include clock
 --@include queue
@@ -51,7 +51,7 @@ for i, id in ipairs(ids) do
     if own
         and facts_one(T, id, ctx, limit, string.sub(mark, -1) == 'u') == 1
     then
-        return {ctx.half and 2 or 1, mark, after}
+        return {ctx.half and 2 or ctx.lost and 3 or 1, mark, after}
     end
 
     ddm_cost(ctx, 2)

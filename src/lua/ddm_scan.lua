@@ -1,10 +1,11 @@
 --@owes
 --@args who address limit most uuid body
---@returns more seen changed queued
+--@returns more seen changed queued lost
 -- Carries the copy of the sets to the next channels of a partition.
 -- most: channels at most; uuid, body: of the command that tells them (another
 -- one each call)
--- {more (1: call again), channels looked at, changed, queued}
+-- {more (1: call again), channels looked at, changed, queued, and those whose
+-- manifest cannot be made}
 --@include event
 --@include clock
 --@include queue
@@ -21,7 +22,7 @@ local v = redis.call('HMGET', key, 'rev', 'to', 'after', 'stop', 'turn', 'in')
 -- last page of them the scan goes on.
 
 if not v[2] or v[1] == v[2] or v[6] then
-    return {0, 0, 0, 0}
+    return {0, 0, 0, 0, 0}
 end
 
 -- from where the last call was, to the end, and from the start to where it was
@@ -29,7 +30,7 @@ end
 
 local ids = redis.call('ZRANGEBYLEX', T .. ':ids', v[3] and '(' .. v[3] or '-',
                        v[5] and '[' .. v[4] or '+', 'LIMIT', 0, most)
-local seen, changes, told = 0, 0, {}
+local seen, changes, lost, told = 0, 0, 0, {}
 
 for _, id in ipairs(ids) do
     if ctx.cost > ddm_budget then
@@ -37,6 +38,11 @@ for _, id in ipairs(ids) do
     end
 
     local plan = ddm_plan(T, id, ctx)
+
+    if plan and plan.lost then
+        lost = lost + 1
+        plan = nil
+    end
 
     if plan and plan.more then
         break
@@ -79,4 +85,4 @@ if #told > 0 then
           {command_uuid = ctx.uuid, rev = tonumber(v[2])})
 end
 
-return {more, seen, changes, #told}
+return {more, seen, changes, #told, lost}

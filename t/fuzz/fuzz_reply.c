@@ -147,7 +147,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "ddm_list", "[(s)*]" },
     { "ddm_manifest", "[isssis(ss)*]" },
     { "ddm_rev", "[ii]" },
-    { "ddm_scan", "[iiii]" },
+    { "ddm_scan", "[iiiii]" },
     { "ddm_set_get", "[is]" },
     { "ddm_sets_of", "[ii(s)*]" },
     { "ddm_state", "[iiii]" },

@@ -577,7 +577,8 @@ test_evicted(void **state)
             (void) redis_int("EVAL %s 0", "local n = 0 "
                 "for _, kind in ipairs({'db', 'dm', 'dw'}) do "
                 "for _, key in ipairs(redis.call('KEYS', '" T ":' .. kind .. "
-                "':*')) do n = n + redis.call('DEL', key) end end return n");
+                "':*')) do n = n + redis.call('DEL', key) end end "
+                "return redis.call('HDEL', '" T ":ddm', 'begun')");
             assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
 
             e.part = parts[i];
@@ -594,6 +595,95 @@ test_evicted(void **state)
 
     redis->fault = NULL;
     free(whole);
+}
+
+
+/* all of it each time: what cannot be made is given up */
+
+static mdm_unit_fault_e
+evict_all(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    mdm_uint_t  *calls = data;
+
+    (void) n;
+
+    if (call->kind == MDM_CALL_KIND_REDIS
+        && (call->script == &mdm_script_ddm_channel
+            || call->script == &mdm_script_ddm_scan))
+    {
+        (*calls)++;
+
+        (void) mdm_unit_redis_int(redis, "EVAL %s 0", "local n = 0 "
+            "for _, key in ipairs(redis.call('KEYS', '" T ":dw:*')) do "
+            "n = n + redis.call('DEL', key) end return n");
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static int
+logged(const char *text)
+{
+    mdm_log_t  *line;
+
+    for (line = x->log; line != NULL; line = line->next) {
+        if (memmem(line->text.data, line->text.len, text, strlen(text))
+            != NULL)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+test_evicted_always(void **state)
+{
+    mdm_uint_t       calls;
+    mdm_exchange_t  *job;
+
+    enroll(state, CERT_A);
+    give(UDID);
+
+    calls = 0;
+    redis->fault = evict_all;
+    redis->fault_data = &calls;
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+    assert_true(logged("maxmemory-policy"));
+    assert_in_range(calls, 8, 12);
+    assert_string_equal(token(state, UDID), "");
+
+    /* soon */
+
+    calls = 0;
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+    assert_int_equal(calls, 1);
+
+    /* a rollout goes on with the others */
+
+    (void) redis_int("HSET mdm:{default/ddm}:meta rev 6");
+    (void) redis_int("HSET " T ":ddm to 6");
+
+    job = mdm_exchange_create(&settings);
+    job->kind = MDM_KIND_JOB;
+    job->step = mdm_ddm_rollout_step;
+    mdm_str_set(&job->tenant, "default");
+    calls = 0;
+    mdm_unit_redis_run(redis, job);
+    assert_in_range(calls, 1, 3);
+    mdm_arena_destroy(job->arena);
+
+    /* it is made when that is over */
+
+    redis->fault = NULL;
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 503);
+    (void) redis_int("HDEL " T ":ddm begun");
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(strlen(token(state, UDID)), 40);
 }
 
 
@@ -657,6 +747,7 @@ main(void)
         test(test_brought),
         test(test_many),
         test(test_evicted),
+        test(test_evicted_always),
         test(test_told)
     };
 
