@@ -325,8 +325,8 @@ mdm_certificates_job_finished(mdm_exchange_t *x, mdm_certificates_job_t *job)
         return mdm_certificates_job_drop(x, job);
     }
 
-    mdm_exchange_log(x, MDM_LOG_NOTICE, "mdm certificate %.*s is stored, though "
-                     "whoever asked for it did not come again",
+    mdm_exchange_log(x, MDM_LOG_NOTICE, "mdm certificate %.*s is stored, "
+                     "though whoever asked for it did not come again",
                      mdm_fmt(&job->issued.sn));
 
     return mdm_certificates_job_next(x, job);

@@ -160,7 +160,7 @@ end
 -- What the manifest of a channel is by now.  Writes nothing but slices of one
 -- that is large.  nil: there is nothing to say of the channel.  Else "more":
 -- call again, and where ctx.half is set, bring the copy what it lacks before;
--- with "lost" (ctx.lost) that is of no use, since Redis evicts what is under way;
+-- with "lost" (ctx.lost) that is of no use, since Redis evicts what was made;
 -- dt: its token until now; token: that of the manifest (false: it is empty),
 -- digest, and m, where it was made just now.
 -- given: what it was assigned, field, value, …, where that is not in T:d:<id>
