@@ -284,6 +284,8 @@ stack_nginx() {
 }
 
 
+# by whom the server's certificate is trusted is $stack_ca
+
 api() {
-    curl -sS --fail-with-body --cacert "$dir/ca/ca.pem" "$@"
+    curl -sS --fail-with-body --cacert "${stack_ca:-$dir/ca/ca.pem}" "$@"
 }
