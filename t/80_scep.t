@@ -105,7 +105,11 @@ my $headers = 'large_client_header_buffers 4 16k;';
 }
 
 
-my $t = MDM->new(http => $cas, locations => <<"END", server => $headers)->start;
+my $bundle = write_file("$dir/bundle", map { read_file($_->{chain}) }
+                                       $rsa, $ec, $sub);
+my $t = MDM->new(http => $cas, ca => { file => $bundle },
+                 locations => <<"END", server => $headers)->start;
+        location /mdm { mdm_checkin on; mdm_connect on; }
         mdm_scep_challenge static $secret;
         location /rsa { mdm_scep rsa; }
         location /ec { mdm_scep ec; }
@@ -212,10 +216,13 @@ sub run {
 
 sub there { return grep { -x "$_/$_[0]" } split /:/, $ENV{PATH} }
 
+sub pem { my ($pem) = read_file($_[0]) =~ /(-----BEGIN.*?-----END[^\n]+\n)/s;
+          return $pem }
+
 # that the certificate is of this CA, and of no subject of the client's own
 
 sub issued {
-    my ($what, $file, $ca) = @_;
+    my ($what, $file, $ca, $cn) = @_;
 
     my @form = read_file($file) =~ /^-----BEGIN/ ? () : (-inform => 'DER');
     my $pem = "$file.pem";
@@ -225,7 +232,8 @@ sub issued {
     like(run('openssl', 'verify', '-CAfile', $ca->{chain}, '-purpose',
              'sslclient', $pem), qr/: OK/, "$what: a certificate of the CA");
     like(run('openssl', 'x509', '-in', $pem, '-noout', '-subject'),
-         qr/^subject=CN = [0-9a-f]{32}$/m, "$what: the subject is ours");
+         $cn ? qr/^subject=CN = \Q$cn\E/m : qr/^subject=CN = [0-9a-f]{32}$/m,
+         "$what: the subject is ours");
 
     return;
 }
@@ -300,6 +308,98 @@ SKIP: {
 
     logged('badRequest: the challenge is wrong, transaction "');
     logged('badRequest: the challenge is not known, or has expired, transaction "');
+}
+
+# strongSwan's renews by a RenewalReq, which its present certificate signs: that
+# has to be the pin of a device
+
+SKIP: {
+    skip('pki of strongSwan is not installed', 1)
+        if !there('pki') || run('pki', '--help') !~ /--scep /;
+
+    for (['rsa', $rsa, $rsa], ['ec', $ec, $ra{ec}]) {
+        my ($name, $ca, $to) = @$_;
+        my $old = "$dir/pki-$name.der.pem";
+        my $key = "$dir/pki-$name.key";
+        my $new = "$dir/pki-$name-new";
+
+        run('openssl', 'genrsa', '-traditional', '-out', "$new.key", 2048);
+
+        my $renew = sub {
+            return run('sh', '-c', 'out=$1; shift; exec "$@" > "$out"', 'sh',
+                       "$new.der", 'pki', '--scep', '--url',
+                       'http://127.0.0.1:' . $t->plain_port . "/$name",
+                       '--in', "$new.key", '--dn', 'CN=client', '--cert', $old,
+                       '--key', $key, '--cacert-enc', $to->{cert},
+                       '--cacert-sig', $to->{cert}, '--cacert', $ca->{cert},
+                       '--cipher', 'des3', '--digest', 'sha1');
+        };
+
+        my $said = $renew->();
+
+        ok(!-s "$new.der", "pki --scep, $name, of no device: no renewal")
+            or diag($said);
+
+        my $device = $t->device("PKI-$name",
+                                cert => { file => $old, key => $key })->enroll;
+
+        $said = $renew->();
+        ok(-s "$new.der", "pki --scep, $name, renewed by 17") or diag($said);
+        next if !-s "$new.der";
+        issued("pki --scep, $name", "$new.der", $ca, "PKI-$name");
+
+        $device->{cert} = { file => "$new.der.pem", key => "$new.key" };
+        is($device->idle->status, 200, 'it is good for the device');
+    }
+
+    logged('a renewal is not signed with the pinned certificate of a device');
+}
+
+
+# certmonger's helper alone, which asks for what is offered, and behind its
+# daemon, which makes the messages that the helper sends
+
+SKIP: {
+    my ($helper) = grep { -x } map { "$_/certmonger/scep-submit" }
+                   '/usr/libexec', '/usr/lib';
+
+    skip('certmonger is not installed', 1) if !$helper;
+
+    for (['rsa', $rsa], ['ec', $ec], ['sub', $sub]) {
+        my ($name, $ca) = @$_;
+        my @ask = ($helper, '-u',
+                   'http://127.0.0.1:' . $t->plain_port . "/$name");
+        my $made = "$dir/certmonger-$name";
+
+        like(run(@ask, '-c'), qr/^AES\n.*^POSTPKIOperation\n.*^SHA-256\n/ms,
+             "scep-submit, $name: the capabilities");
+
+        my @certs = run(@ask, '-C') =~ /(-----BEGIN.*?-----END[^\n]+\n)/gs;
+
+        # the one that reads requests first
+
+        is($certs[0], pem(($ra{$name} || $ca)->{cert}), 'the RA, or the CA');
+        ok((grep { $_ eq pem($ca->{cert}) } @certs), 'and the CA');
+
+        # it finds a CA beside an RA only
+
+        my $trust = $ra{$name} ? '' : "-N $ca->{cert}";
+
+        mkdir $_ for $made, map { "$made/$_" } qw(cas requests local tmp);
+
+        my $said = run('env', "HOME=$made", "CERTMONGER_CONFIG_DIR=$made",
+            "CERTMONGER_CAS_DIR=$made/cas", "CERTMONGER_TMPDIR=$made/tmp",
+            "CERTMONGER_REQUESTS_DIR=$made/requests",
+            "CERTMONGER_LOCAL_CA_DIR=$made/local", 'certmonger', '-s', '-n',
+            '-L', '-P', "$made/socket", '-c',
+            "sh -c 'getcert add-scep-ca -c ours -u $ask[2] $trust && "
+            . "getcert request -c ours -f $made/cert.pem -k $made/key.pem"
+            . " -N CN=client -L s3cret -w'");
+
+        ok(-s "$made/cert.pem", "certmonger, $name") or diag($said);
+        issued("certmonger, $name", "$made/cert.pem", $ca)
+            if -s "$made/cert.pem";
+    }
 }
 
 unlike($t->log, qr/s3cret/, 'challenges are not logged');
