@@ -4,18 +4,22 @@
 #
 # A device's certificate from its challenge to its renewal, by a simulated
 # device that asks as Apple's do: SCEP, Authenticate, polls, and a renewal by a
-# PKCSReq or a RenewalReq, under CAs of several kinds.
+# PKCSReq or a RenewalReq, under CAs of several kinds; what a renewal keeps,
+# and a wipe does not; and workers that are killed while they issue.
 
 use strict;
 use warnings;
 
 use lib 't/lib';
+use Digest::SHA qw(sha256_hex);
 use File::Temp ();
 use JSON::PP ();
+use MIME::Base64;
 use Test::More;
 
 use MDM;
 use MDM::CA;
+use MDM::FakeRedis;
 use MDM::Util qw(read_file spawn wait_exit write_file);
 
 
@@ -91,7 +95,7 @@ sub challenge {
 
 my $out = "$made/ids.txt";
 
-wait_exit(spawn({ out => $out }, $sim, 'ids', '--count', 40, '--kinds',
+wait_exit(spawn({ out => $out }, $sim, 'ids', '--count', 60, '--kinds',
                 'iphone:1'), 30);
 
 my @ids = split /\n/, read_file($out);
@@ -237,6 +241,338 @@ for my $name (sort keys %ca) {
         or diag($r->{out});
     ok($t->wait_log(qr/is of a CA of ours, but in no ledger of this tenant/),
        'the log says so');
+}
+
+
+# what comes first under the new certificate, what the device had, and how it
+# ends: it goes on, or is wiped while its renewal is pending
+
+sub enrollment { return $t->api(GET => "/v1/enrollments/$_[0]")->json }
+
+# as the simulator was given it last; by a name of its own, as connections are
+# kept by it
+
+sub identity {
+    my ($number, $name) = @_;
+
+    my $file = write_file("$made/$number-$name.pem",
+                          read_file("$made/ids/1-$number.pem"));
+
+    return { file => $file, key => $file };
+}
+
+sub with {
+    my ($c, $cert) = @_;
+
+    $_->{cert} = $cert for grep { defined } @$c{qw(device user)};
+
+    return $c->{device};
+}
+
+sub token_of {
+    my ($r) = @_;
+
+    return $r->status == 200 ? plist_read($r->body)->{BootstrapToken} : '';
+}
+
+my %give = (
+    commands => sub {
+        my ($c) = @_;
+
+        $t->enqueue($c->{id}, $t->command("$c->{n}-$_", 'ProfileList'))
+            for 1, 2;
+    },
+    users => sub {
+        my ($c) = @_;
+
+        $c->{user} = $c->{device}->user('USER-1')->enroll;
+        $t->enqueue($c->{user}->id, $t->command("$c->{n}-1", 'ProfileList'));
+    },
+    bootstrap => sub {
+        my ($c) = @_;
+
+        $c->{device}->set_bootstrap_token("token of $c->{n}");
+    },
+);
+
+my %has = (
+    commands => sub { return enrollment($_[0]{id})->{queue_length} == 2 },
+    users => sub {
+        my $e = enrollment($_[0]{user}->id);
+
+        return $e->{enabled} && $e->{queue_length} == 1;
+    },
+    bootstrap => sub {
+        return token_of($_[0]{device}->get_bootstrap_token)
+               eq "token of $_[0]{n}";
+    },
+);
+
+# a wiped device of the same name gets its bootstrap token back, as ever
+
+my %lost = (
+    commands => sub { return enrollment($_[0]{id})->{queue_length} == 0 },
+    users => sub {
+        my $e = enrollment($_[0]{user}->id);
+
+        return !$e->{enabled} && $e->{queue_length} == 0;
+    },
+    bootstrap => $has{bootstrap},
+);
+
+my %gets = (
+    commands => sub { return join ' ', $_[0]{device}->drain },
+    users => sub { return join ' ', $_[0]{user}->drain },
+    bootstrap => sub { return token_of($_[0]{device}->get_bootstrap_token) },
+);
+
+my %first = (authenticate => sub { return $_[0]->authenticate },
+             token => sub { return $_[0]->token_update },
+             connect => sub { return $_[0]->idle });
+
+sub pinned {
+    my ($c) = @_;
+
+    return join ' ', map { "$_->{purpose} $_->{sha256}" }
+        @{$t->api(GET => "/v1/certificates?id=$c->{id}&state=pinned")->json
+          ->{certificates}};
+}
+
+sub digest {
+    my ($cert) = @_;
+
+    my ($pem) = read_file(ref $cert ? $cert->{file} : $cert)
+                =~ /-----BEGIN CERTIFICATE-----\n(.*?)-----END/s or return '';
+
+    return sha256_hex(decode_base64($pem));
+}
+
+sub refused_by {
+    my ($c, @certs) = @_;
+
+    return join ' ', map { with($c, $_)->idle->status } @certs;
+}
+
+sub renewed {
+    my ($c, $what) = @_;
+
+    is($first{$c->{first}}->(with($c, $c->{next}))->status, 200, $what);
+    ok($has{$c->{has}}->($c), 'it has what it had');
+    is($c->{device}->token_update->status, 200, 'it goes on');
+    is(with($c, $c->{old})->idle->status, 200,
+       'the certificate before is good for a while');
+    with($c, $c->{next});
+    is($gets{$c->{has}}->($c),
+       { commands => "$c->{n}-1 $c->{n}-2", users => "$c->{n}-1",
+         bootstrap => "token of $c->{n}" }->{$c->{has}}, 'and gets it all');
+    is(pinned($c), 'renew ' . digest($c->{next}), 'the new one is its pin');
+    is(scalar(events($c->{id}, 'mdm.CertificateRenewed')), 1, 'an event');
+
+    return;
+}
+
+sub wiped {
+    my ($c, $what) = @_;
+
+    my $r = sim('enroll', '--first', $c->{n}, '--scep', "$scep/ec",
+                '--scep-challenge', challenge(udid => $c->{id}));
+
+    is($r->{v}{scep_issued}, 1, "$what: a certificate of its own")
+        or diag($r->{out});
+
+    my $fresh = identity($c->{n}, 'fresh');
+
+    if ($c->{first} ne 'authenticate') {
+        is($first{$c->{first}}->(with($c, $fresh))->status, 403,
+           'it has to begin with Authenticate');
+        with($c, $c->{old});
+        ok($has{$c->{has}}->($c), 'what is refused takes nothing away');
+    }
+
+    is(with($c, $fresh)->authenticate->status, 200, 'it starts afresh');
+    is($c->{device}->token_update->status, 200, 'TokenUpdate');
+    ok($lost{$c->{has}}->($c), 'it has no more than a new one');
+    is(refused_by($c, $c->{next}, $c->{old}), '403 403',
+       'the renewal that was pending is none any more');
+    is(with($c, $fresh)->idle->body, '', 'no command is left');
+    is(pinned($c), 'device ' . digest($fresh), 'the fresh one is its pin');
+    is(scalar(events($c->{id}, 'mdm.CertificateRenewed')), 0, 'no renewal');
+
+    return;
+}
+
+{
+    my @cases;
+
+    for my $first (qw(authenticate token connect)) {
+        for my $has (qw(commands users bootstrap)) {
+            push @cases, map { { first => $first, has => $has, end => $_ } }
+                         qw(renew wipe);
+        }
+    }
+
+    my @fleet = ('--first', 40, '--count', scalar @cases, '--scep',
+                 "$scep/ec");
+
+    $cases[$_]{n} = 40 + $_, $cases[$_]{id} = $ids[40 + $_] for 0 .. $#cases;
+
+    my $file = write_file("$made/challenges",
+                          map { challenge(udid => $_->{id}) . "\n" } @cases);
+
+    is(sim('enroll', @fleet, '--scep-challenge-file', $file)->{v}{scep_issued},
+       scalar @cases, 'a certificate for each');
+
+    for my $c (@cases) {
+        $c->{old} = identity($c->{n}, 'old');
+        $c->{device} = $t->device($c->{id}, cert => $c->{old})->enroll;
+        $give{$c->{has}}->($c);
+        ok($has{$c->{has}}->($c), "$c->{n} has its $c->{has}");
+    }
+
+    is(sim('renew', @fleet)->{v}{scep_issued}, scalar @cases,
+       'and another one');
+    $_->{next} = identity($_->{n}, 'next') for @cases;
+
+    for my $c (@cases) {
+        my $what = "$c->{first} first, $c->{has}, $c->{end}";
+
+        $c->{end} eq 'renew' ? renewed($c, $what) : wiped($c, $what);
+    }
+}
+
+
+# A worker is killed before each call to Redis that issues a certificate, and
+# behind the last one: the client, which asks again, gets the certificate that
+# it was to get, and there is no other one.
+
+my $k = MDM->new(redis_socket => "$made/hold.sock", ca => { file => $bundle },
+                 mdm => 'mdm_reenroll bound;', http => $http,
+                 server => 'large_client_header_buffers 4 16k;'
+                           . ' location /scep { mdm_scep ec; }');
+
+$k->redis_server->start;
+
+# a connection is a process of its own: what is to be held, and what came since,
+# is in files
+
+my $hold = "$made/hold";
+my $held = "$made/held";
+my $came = "$made/came";
+
+my $proxy = MDM::FakeRedis->new(
+    socket => "$made/hold.sock", upstream => $k->redis_server->socket,
+    script => sub {
+        my ($cmd, undef, undef, $forward) = @_;
+
+        return $forward->() if uc $cmd->[0] ne 'EVALSHA'
+                               || $cmd->[3] !~ m{^mdm:\{default/(\w+)};
+
+        open my $fh, '>>', $came;
+        syswrite $fh, "$1\n";
+        close $fh;
+
+        my ($when, $n) = split / /, read_file($hold);
+        my @before = split /\n/, read_file($came);
+
+        return $forward->() if !$n || @before != $n;
+
+        $forward->() if $when eq 'behind';
+        unlink $hold;
+        write_file($held, '');
+
+        return { stall => 1 };
+    });
+
+$k->start_nginx;
+
+my @killed = ('--scep', 'http://127.0.0.1:' . $k->plain_port . '/scep',
+              '--url', 'https://localhost:' . $k->port . '/mdm',
+              '--server-ca', $k->{server_ca}{file});
+
+sub issue_of {
+    my ($command, $number, $when, $n, @args) = @_;
+
+    unlink $held, $came;
+    write_file($hold, "$when $n");
+
+    my $pid = spawn({ out => "$made/out" }, $sim, $command, '--quiet',
+                    '--kinds', 'iphone:1', '--count', 1, '--identities',
+                    "$made/ids-killed", '--first', $number, @killed, @args);
+
+    if ($n) {
+        ok(wait_for(20, sub { -e $held }), "held $when call $n")
+            or diag(read_file("$made/out"));
+        $k->kill_worker;
+    }
+
+    my $rc = wait_exit($pid, 60);
+    my $said = read_file("$made/out");
+
+    ok(defined $rc && $rc == 0, 'and it is issued') or diag($said);
+
+    return scalar(() = read_file($came) =~ /\n/g);
+}
+
+sub challenge_of {
+    my ($number) = @_;
+
+    return $k->api(POST => '/v1/challenge', body =>
+        JSON::PP::encode_json({ udid => $ids[$number] }))->json->{challenge};
+}
+
+sub count { return scalar @{$k->redis('KEYS', "mdm:{default/$_[0]")} }
+
+sub one_more {
+    my ($number, $known) = @_;
+
+    is(count('sn:*') . ' ' . count('cert:*}:x'), "$known $known",
+       'there is one certificate more');
+
+    my $e = $k->api(GET => '/v1/certificates/'
+                    . digest("$made/ids-killed/1-$number.pem"));
+
+    is($e->status == 200 && $e->json->{state}, 'pinned', 'that of the device')
+        or diag($e->body);
+
+    return;
+}
+
+{
+    my $number = 0;
+    my $known = 0;
+
+    my $all = issue_of('enroll', $number, 'before', 0, '--scep-challenge',
+                       challenge_of($number));
+    my @calls = split /\n/, read_file($came);
+    my ($last) = grep { $calls[$_] eq 'sn' } 0 .. $#calls;
+
+    # the ones that follow are of Authenticate
+
+    ok(defined $last, "calls: @calls") or BAIL_OUT('no serial number');
+    one_more($number, ++$known);
+    $last += 2;
+
+    for my $at ((map { [ before => $_ ] } 1 .. $last), [ behind => $last ]) {
+        $number++;
+        cmp_ok(issue_of('enroll', $number, @$at, '--scep-challenge',
+                        challenge_of($number)), '>', $all, 'it asks again');
+        one_more($number, ++$known);
+    }
+
+    # a renewal: the key has taken it by itself
+
+    $all = issue_of('renew', 0, 'before', 0);
+    one_more(0, ++$known);
+    @calls = split /\n/, read_file($came);
+    ($last) = grep { $calls[$_] eq 'sn' } 0 .. $#calls;
+    note("calls: @calls");
+
+    for my $at ([ before => $last - 2 ], [ before => $last ],
+                [ before => $last + 2 ], [ behind => $last + 2 ])
+    {
+        cmp_ok(issue_of('renew', $number, @$at), '>', $all, 'it asks again');
+        one_more($number--, ++$known);
+    }
 }
 
 finish;
