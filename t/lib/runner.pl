@@ -2,10 +2,11 @@
 
 # Copyright (C) ngx_mdm_module authors
 #
-# runner.pl NAME TALLY JOBS FILE ...: runs tests that speak TAP (a Perl test,
-# or a cmocka program) and appends "NAME passed failed skipped" to the file
-# TALLY, and before it a line "failed FILE: which" for each file that failed.  A
-# file that breaks off, dies or runs no test is a failure by itself.
+# runner.pl NAME TALLY JOBS FILE ... [-- FILE ...]: runs tests that speak TAP (a
+# Perl test, or a cmocka program) and appends "NAME passed failed skipped" to the
+# file TALLY, and before it a line "failed FILE: which" for each file that
+# failed.  A file that breaks off, dies or runs no test is a failure by itself.
+# Those behind "--", which mostly wait, run one at a time beside the others.
 #
 # runner.pl --again NAME TALLY JOBS FILE ...: the same, and a file that fails is
 # run once more, alone: many watch the clock, on machines that others use as
@@ -22,14 +23,31 @@ cmocka($ARGV[1]) if ($ARGV[0] // '') eq '--cmocka';
 
 my $again = ($ARGV[0] // '') eq '--again' && shift @ARGV;
 my ($name, $tally, $jobs, @files) = @ARGV;
+my @waiting;
+
+for my $i (grep { $files[$_] eq '--' } 0 .. $#files) {
+    @waiting = splice @files, $i + 1;
+    pop @files;
+}
 
 die "usage: runner.pl NAME TALLY JOBS FILE ...\n" unless @files;
 
 $ENV{CMOCKA_MESSAGE_OUTPUT} = 'TAP';
 
+# a lane each, of which a file runs at a time
+
+my @lanes;
+
+if (@waiting) {
+    @lanes = ({ seq => [ @waiting ] });
+    push @{$lanes[1 + $_ % $jobs]{seq}}, $files[$_] for 0 .. $#files;
+    $jobs = @lanes;
+}
+
 my $harness = TAP::Harness->new({
     verbosity => $ENV{MDM_VERBOSE} ? 1 : 0,
     jobs => $jobs,
+    @lanes ? (rules => { par => \@lanes }) : (),
     timer => 1,
     color => 0,
     exec => sub {
@@ -43,7 +61,7 @@ my $harness = TAP::Harness->new({
 my ($passed, $failed, $skipped) = (0, 0, 0);
 my @lines;
 
-my $aggregate = $harness->runtests(@files);
+my $aggregate = $harness->runtests(@files, @waiting);
 my %parser;
 
 @parser{$aggregate->descriptions} =
