@@ -12,6 +12,7 @@
 
 #include "mdm_certificate.h"
 #include "mdm_cms.h"
+#include "mdm_der.h"
 
 
 static CMS_ContentInfo *mdm_cms_parse(const mdm_str_t *der);
@@ -271,10 +272,11 @@ mdm_cms_signing_time(const mdm_cms_message_t *message, int64_t *time)
 static CMS_ContentInfo *
 mdm_cms_parse(const mdm_str_t *der)
 {
+    const char       *why;
     const u_char     *p;
     CMS_ContentInfo  *cms;
 
-    if (der->len == 0) {
+    if (der->len == 0 || mdm_der_check(der, &why) != MDM_OK) {
         return NULL;
     }
 

@@ -18,6 +18,7 @@
 #include <openssl/rsa.h>
 
 #include "mdm_certificate.h"
+#include "mdm_der.h"
 #include "mdm_envelope.h"
 
 
@@ -127,7 +128,9 @@ mdm_envelope_open(mdm_arena_t *arena, const mdm_str_t *der,
 
     *why = "envelope cannot be read";
 
-    if (der->len == 0 || der->len > INT_MAX) {
+    if (der->len == 0 || der->len > INT_MAX
+        || mdm_der_check(der, why) != MDM_OK)
+    {
         return MDM_DECLINED;
     }
 

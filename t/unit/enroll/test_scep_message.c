@@ -547,6 +547,62 @@ each(void **state)
 }
 
 
+/* certificates that nobody asked for; the signature is not over them */
+
+static mdm_int_t
+with_certificates(mdm_uint_t n, const char **why)
+{
+    mdm_int_t            rc;
+    pki_t                more;
+    mdm_str_t            der, copy;
+    pki_spec_t           other;
+    scep_spec_t          spec;
+    const u_char        *p;
+    CMS_ContentInfo     *cms;
+    mdm_scep_message_t   m;
+
+    memset(&other, 0, sizeof(other));
+    memset(&spec, 0, sizeof(spec));
+    other.cn = "other";
+
+    der = scep_message(&spec, &client, ca.ra ? ca.ra : ca.cert);
+    p = der.data;
+    cms = d2i_CMS_ContentInfo(NULL, &p, (long) der.len);
+    assert_non_null(cms);
+    free(der.data);
+
+    for ( /* void */ ; n != 0; n--) {
+        more = pki_issue(&other);
+        assert_int_equal(CMS_add1_cert(cms, more.cert), 1);
+        pki_free(&more);
+    }
+
+    der = scep_take(cms);
+    assert_int_equal(mdm_str_dup(arena, &copy, &der), MDM_OK);
+    free(der.data);
+
+    rc = mdm_scep_read(arena, &copy, PKI_NOW, &m, why);
+    assert_int_equal(ERR_peek_error(), 0);
+
+    return rc;
+}
+
+
+/* each takes OpenSSL's time and memory before anybody looks at it */
+
+static void
+test_many(void **state)
+{
+    const char  *why;
+
+    (void) state;
+
+    assert_int_equal(with_certificates(10, &why), MDM_OK);
+    assert_int_equal(with_certificates(300, &why), MDM_DECLINED);
+    assert_string_equal(why, "message is not CMS SignedData");
+}
+
+
 static int
 setup_group(void **state)
 {
@@ -598,6 +654,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_accepted, each, teardown),
         cmocka_unit_test_setup_teardown(test_refused, each, teardown),
         cmocka_unit_test_setup_teardown(test_unreadable, each, teardown),
+        cmocka_unit_test_setup_teardown(test_many, each, teardown),
         cmocka_unit_test_setup_teardown(test_changed, each, teardown),
         cmocka_unit_test_setup_teardown(test_reply, each, teardown),
         cmocka_unit_test_setup_teardown(test_prepare, each, teardown),
