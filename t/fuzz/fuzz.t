@@ -9,7 +9,11 @@ use strict;
 use warnings;
 
 use File::Basename 'basename';
+use File::Path 'make_path';
 use Test::More;
+
+use lib 't/lib';
+use MDM::Util 'write_file';
 
 
 sub fuzz {
@@ -48,7 +52,31 @@ sub fuzz {
     is($rc, 2, 'there is no such target');
 }
 
-my @targets = grep { !/^(?:nginx|planted)$/ }
+# so is what takes too long, or too much memory; by the program itself, as
+# libFuzzer ends at the first one
+
+for my $case ([ c => qr/ERROR: limits: 1 bytes took (?:[5-9]\d|\d{3,})\.\d ms/ ],
+              [ m => qr/ERROR: limits: 1 bytes took \S+ ms and 524289 bytes/ ],
+              [ x => undef ])
+{
+    my ($byte, $said) = @$case;
+    my $dir = 'build/fuzz/found/planted_limits';
+
+    make_path($dir);
+    write_file("$dir/$byte", $byte);
+
+    my $out = `build/fuzz/planted_limits -artifact_prefix=$dir/ $dir/$byte 2>&1`;
+
+    if ($said) {
+        isnt($?, 0, 'a limit that is passed fails the run');
+        like($out, $said, 'which limit, is said');
+
+    } else {
+        is($?, 0, 'what keeps to them does not') or diag($out);
+    }
+}
+
+my @targets = grep { !/^(?:nginx|planted\w*)$/ }
               map { basename($_) =~ /^fuzz_(\w+)\.c$/ } glob 't/fuzz/fuzz_*.c';
 
 my ($replay, $known) = fuzz('--replay');

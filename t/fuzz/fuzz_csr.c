@@ -10,14 +10,25 @@
 
 #include <openssl/err.h>
 
+#include "limits.h"
 #include "mdm_ca_request.h"
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void fuzz_one(const uint8_t *data, size_t size);
 
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_limits(fuzz_one, data, size);
+
+    return 0;
+}
+
+
+static void
+fuzz_one(const uint8_t *data, size_t size)
 {
     mdm_int_t          rc;
     mdm_str_t          der;
@@ -27,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     arena = mdm_arena_create(1024);
     if (arena == NULL) {
-        return 0;
+        return;
     }
 
     der.data = (u_char *) data;
@@ -47,6 +58,4 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     mdm_arena_destroy(arena);
-
-    return 0;
 }

@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 
 #include "ca.h"
+#include "limits.h"
 #include "mdm_ca_request.h"
 
 
@@ -18,6 +19,7 @@ static mdm_envelope_keys_t  fuzz_keys;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void fuzz_one(const uint8_t *data, size_t size);
 static void fuzz_content(mdm_arena_t *arena, const mdm_envelope_t *e);
 
 
@@ -36,6 +38,15 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_limits(fuzz_one, data, size);
+
+    return 0;
+}
+
+
+static void
+fuzz_one(const uint8_t *data, size_t size)
+{
     mdm_int_t        rc;
     mdm_str_t        der;
     const char      *why;
@@ -44,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     arena = mdm_arena_create(1024);
     if (arena == NULL) {
-        return 0;
+        return;
     }
 
     der.data = (u_char *) data;
@@ -71,8 +82,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     mdm_arena_destroy(arena);
-
-    return 0;
 }
 
 

@@ -10,7 +10,12 @@
 #include <openssl/err.h>
 
 #include "ca.h"
+#include "limits.h"
 #include "mdm_scep_message.h"
+
+
+/* the longest line of a request that nginx is told to take */
+#define FUZZ_LINE  65536
 
 
 static mdm_ca_t    fuzz_scep_ca;
@@ -19,6 +24,7 @@ static mdm_scep_t  fuzz_scep;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void fuzz_one(const uint8_t *data, size_t size);
 static void fuzz_message(mdm_arena_t *arena, const mdm_str_t *der);
 static void fuzz_query(mdm_arena_t *arena, const mdm_str_t *query);
 
@@ -49,12 +55,21 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fuzz_limits(fuzz_one, data, size);
+
+    return 0;
+}
+
+
+static void
+fuzz_one(const uint8_t *data, size_t size)
+{
     mdm_str_t     s;
     mdm_arena_t  *arena;
 
     arena = mdm_arena_create(1024);
     if (arena == NULL) {
-        return 0;
+        return;
     }
 
     s.data = (u_char *) data;
@@ -68,8 +83,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     mdm_arena_destroy(arena);
-
-    return 0;
 }
 
 
@@ -116,6 +129,10 @@ static void
 fuzz_query(mdm_arena_t *arena, const mdm_str_t *query)
 {
     mdm_str_t  message, der;
+
+    if (query->len > FUZZ_LINE) {
+        return;
+    }
 
     (void) mdm_scep_query(query, &message);
 
