@@ -3,13 +3,13 @@
 # scripts/bench identity; sourced by scripts/bench.
 
 
-# identity_ca NAME KEY…: a CA of that kind, and its block mdm_ca; one whose key
-# is not RSA has an RA
+# identity_ca NAME THREADS KEY…: a CA of that kind, and its block mdm_ca; one
+# whose key is not RSA has an RA
 
 identity_ca() {
-    local name=$1 at=$dir/identity
+    local name=$1 threads=$2 at=$dir/identity
 
-    shift
+    shift 2
     mkdir -p "$at"
 
     {
@@ -31,7 +31,7 @@ identity_ca() {
     echo "mdm_ca $name {
         certificate     $at/$name.pem;
         certificate_key $at/$name.key;
-        threads         off;"
+        threads         $threads;"
 
     [ "$1" != ec ] || echo "
         ra_certificate     $at/$name-ra.pem;
@@ -41,51 +41,176 @@ identity_ca() {
 }
 
 
-# all of it by the worker's own thread, which is what is measured; keys and
-# requests are made before
+# identity_start CA…: a server with a location of SCEP for each, whose blocks
+# are in $cas
 
-bench_identity() {
-    local devices=1000 first name before parts issue plain=$((port + 40))
+identity_start() {
+    local name
 
-    [ $quick = 0 ] || devices=100
+    rm -rf "$dir/identity"/ids-*
+    echo secret > "$dir/identity/secret"
+    chmod 600 "$dir/identity/secret"
 
-    http_more="$(identity_ca rsa rsa:2048)
-    $(identity_ca ec ec -pkeyopt ec_paramgen_curve:P-256)
+    http_more="$cas
     server {
         listen 127.0.0.1:$plain;
         large_client_header_buffers 4 16k;
         mdm_scep_challenge static $dir/identity/secret;
-        location /rsa { mdm_scep rsa; }
-        location /ec { mdm_scep ec; }
+        $(for name; do echo "location /$name { mdm_scep $name; }"; done)
     }"
 
-    echo secret > "$dir/identity/secret"
-    chmod 600 "$dir/identity/secret"
-
     start
+}
 
-    first=0
+
+# identity_issue CA COUNT [OPTION …]: certificates for the next COUNT devices,
+# whose keys and requests are made before; $first counts them
+
+identity_issue() {
+    local name=$1 count=$2
+
+    shift 2
+
+    taskset -c 1 "$sim" enroll --dir "$dir/ca" --quiet --scep-prepare \
+        --scep "http://127.0.0.1:$plain/$name" --scep-challenge secret \
+        --first "$first" --identities "$dir/identity/ids-$name" \
+        --count "$count" "$@" 9>&- > "$dir/identity-$name.out" \
+        || fail "identity: $(cat "$dir/identity-$name.out")"
+}
+
+
+# CPU of the worker, all of it in its own thread, in rounds, in turn with that
+# of OpenSSL: the machine is another one every minute
+
+identity_cpu() {
+    local devices=150 rounds=7 first=0 name round before
+
+    [ $quick = 0 ] || { devices=30; rounds=3; }
+
+    cas="$(identity_ca rsa off rsa:2048)
+    $(identity_ca ec off ec -pkeyopt ec_paramgen_curve:P-256)"
+
+    identity_start rsa ec
 
     for name in rsa ec; do
-        before=$(cpu "$worker")
+        : > "$dir/identity/rounds"
 
-        taskset -c 1 "$sim" enroll --dir "$dir/ca" --quiet --scep-prepare \
-            --scep "http://127.0.0.1:$plain/$name" --scep-challenge secret \
-            --first $first --identities "$dir/identity/ids-$name" --connections 8 \
-            --count $devices 9>&- > "$dir/identity.out" \
-            || fail "identity: $(cat "$dir/identity.out")"
+        for round in $(seq "$rounds"); do
+            before=$(cpu "$worker")
+            identity_issue $name $devices --connections 8
+            first=$((first + devices))
 
-        issue=$(( ($(cpu "$worker") - before) / devices ))
-        parts=$(taskset -c 0 "$root/build/scepparts" "$name" $devices)
+            echo "$(( ($(cpu "$worker") - before) / devices ))" \
+                 "$(taskset -c 0 "$root/build/scepparts" $name $devices)" \
+                 "$(value scep_per_second "$dir/identity-$name.out")" \
+                 >> "$dir/identity/rounds"
+        done
 
-        awk -v name="$name" -v issue=$issue -v parts="$parts" \
-            -v rate="$(value scep_per_second "$dir/identity.out")" 'BEGIN {
-                printf "scep_%s_issue_cpu %.1f us\n", name, issue / 1000
-                printf "scep_%s_openssl_parts_cpu %.1f us\n", name, parts
-                printf "scep_%s_ratio %.3f x\n", name, issue / 1000 / parts
-                printf "scep_%s_per_s %.0f 1/s\n", name, rate
-            }'
-
-        first=$((first + devices))
+        identity_figures $name < "$dir/identity/rounds"
     done
+
+    stack_stop
+}
+
+
+# of each the median of the rounds, and of the ratio the least and the greatest
+
+identity_figures() {
+    awk -v name="$1" '
+        function sorted(list,    i, k, x) {
+            for (i = 2; i <= NR; i++) {
+                x = list[i]
+                for (k = i - 1; k > 0 && list[k] > x; k--) {
+                    list[k + 1] = list[k]
+                }
+                list[k + 1] = x
+            }
+            return list[int((NR + 1) / 2)]
+        }
+
+        {
+            issue[NR] = $1 / 1000
+            parts[NR] = $2 + 0
+            rate[NR] = $3 + 0
+            ratio[NR] = $1 / 1000 / $2
+        }
+
+        END {
+            printf "scep_%s_issue_cpu %.1f us\n", name, sorted(issue)
+            printf "scep_%s_openssl_parts_cpu %.1f us\n", name, sorted(parts)
+            printf "scep_%s_ratio %.3f x\n", name, sorted(ratio)
+            printf "scep_%s_ratio_min %.3f x\n", name, ratio[1]
+            printf "scep_%s_ratio_max %.3f x\n", name, ratio[NR]
+            printf "scep_%s_per_s %.0f 1/s\n", name, sorted(rate)
+        }'
+}
+
+
+# identity_poll NAME: eight devices poll 500 times a second
+
+identity_poll() {
+    "$sim" poll --dir "$dir/ca" --url "$url/mdm" --count 8 --shared-key \
+           --connections 8 --rate 500 --cpu 1 --duration "$seconds" --quiet \
+           9>&- > "$dir/poll-$1.out" 2>&1 || fail "$(cat "$dir/poll-$1.out")"
+
+    figure "scep_poll_p99_$1" "$(value latency_p99 "$dir/poll-$1.out")" us
+}
+
+
+issued() {
+    redis eval "return #redis.call('KEYS', 'mdm:{default/sn:*')" 0
+}
+
+
+# what polls notice of 20 certificates a second by a CA whose signature takes
+# long: by the worker itself, then by its threads
+
+identity_polls() {
+    local name pid before first=0 count=$(((seconds + 4) * 20))
+
+    # threads would share its core with a worker that is bound to it
+
+    affinity=
+
+    cas="$(identity_ca loop off rsa:4096)
+    $(identity_ca pool default rsa:4096)"
+
+    identity_start loop pool
+    enroll 8
+
+    for name in loop pool; do
+        identity_poll "${name}_alone"
+        before=$(issued)
+
+        # they are elsewhere, and give way to those who are measured
+
+        (renice -n 19 "$BASHPID" > /dev/null
+         identity_issue $name $count --rate 20 --connections 16) &
+        pid=$!
+
+        while [ "$(issued)" = "$before" ] && kill -0 $pid 2>/dev/null; do
+            sleep 0.1
+        done
+
+        identity_poll "${name}_beside"
+        wait $pid || fail "$(cat "$dir/identity-$name.out")"
+        first=$((first + count))
+
+        awk -v name="$name" -v a="$(value latency_p99 \
+                                          "$dir/poll-${name}_beside.out")" \
+            -v b="$(value latency_p99 "$dir/poll-${name}_alone.out")" 'BEGIN {
+                printf "scep_poll_p99_ratio%s %.2f x\n",
+                       name == "loop" ? "_threads_off" : "", a / b
+            }'
+    done
+
+    stack_stop
+}
+
+
+bench_identity() {
+    local plain=$((port + 40)) cas
+
+    identity_cpu
+    identity_polls
 }
