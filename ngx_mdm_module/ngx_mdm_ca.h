@@ -19,10 +19,6 @@
 #include "ngx_mdm_work.h"
 
 
-/* bytes of a file with certificates or a key */
-#define NGX_MDM_CA_FILE       65536
-
-
 typedef struct {
     mdm_ca_t                  core;        /* the CA, as the core knows it;
                                               first, see settings.cas */
@@ -74,24 +70,6 @@ char *ngx_mdm_ca_parse_subject(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
 char *ngx_mdm_ca_finish(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
 
 
-/* ngx_mdm_ca_file.c: all log what is wrong */
-
-/*
- * Reads the certificates of a file, the first into *cert, the others into
- * *chain; both are freed by the caller, and NULL on an error.  "what" is the
- * directive.  NGX_OK or NGX_ERROR.
- */
-ngx_int_t ngx_mdm_ca_certificates(ngx_conf_t *cf, ngx_mdm_ca_t *ca,
-    const char *what, ngx_str_t *file, X509 **cert, STACK_OF(X509) **chain);
-
-/*
- * Reads a private key, with the passwords of the CA's file, which are tried one
- * behind the other.  It is freed by the caller; NULL on an error.
- */
-EVP_PKEY *ngx_mdm_ca_key(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
-    ngx_str_t *file);
-
-
 /* ngx_mdm_ca_process.c */
 
 /*
@@ -100,6 +78,14 @@ EVP_PKEY *ngx_mdm_ca_key(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
  * NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_mdm_ca_init_process(ngx_cycle_t *cycle, ngx_array_t *cas);
+
+/*
+ * How long a signature takes, microseconds; NGX_ERROR: the key does not sign.
+ * From NGX_MDM_CA_SLOW on a thread is to make it.
+ */
+ngx_int_t ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest);
+
+#define NGX_MDM_CA_SLOW       500
 
 /* warns of certificates that expire soon; "log" is cf->log or the cycle's */
 void ngx_mdm_ca_expiry(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now);

@@ -8,6 +8,7 @@
 
 #include "ngx_mdm.h"
 #include "ngx_mdm_ca.h"
+#include "ngx_mdm_file_pem.h"
 
 #include <openssl/err.h>
 
@@ -21,9 +22,12 @@
 
 
 static char *ngx_mdm_ca_defaults(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
-static char *ngx_mdm_ca_load(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
-static char *ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
-static char *ngx_mdm_ca_load_previous(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
+static char *ngx_mdm_ca_load(ngx_conf_t *cf, ngx_mdm_ca_t *ca,
+    ngx_mdm_pem_t *pem);
+static char *ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca,
+    ngx_mdm_pem_t *pem);
+static char *ngx_mdm_ca_load_previous(ngx_conf_t *cf, ngx_mdm_ca_t *ca,
+    ngx_mdm_pem_t *pem);
 static char *ngx_mdm_ca_pool(ngx_conf_t *cf, ngx_mdm_ca_t *ca);
 static void ngx_mdm_ca_arena_free(void *data);
 
@@ -74,7 +78,8 @@ ngx_mdm_ca_parse_subject(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 char *
 ngx_mdm_ca_finish(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 {
-    char  *rv;
+    char           *rv;
+    ngx_mdm_pem_t   pem;
 
     if (ca->certificate.data == NULL || ca->certificate_key.data == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -94,18 +99,22 @@ ngx_mdm_ca_finish(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
         return NGX_CONF_ERROR;
     }
 
+    pem.kind = "mdm ca";
+    pem.name = &ca->name;
+    pem.password_file = ca->password_file;
+
     rv = ngx_mdm_ca_defaults(cf, ca);
 
     if (rv == NGX_CONF_OK) {
-        rv = ngx_mdm_ca_load(cf, ca);
+        rv = ngx_mdm_ca_load(cf, ca, &pem);
     }
 
     if (rv == NGX_CONF_OK && ca->ra_certificate.data != NULL) {
-        rv = ngx_mdm_ca_load_ra(cf, ca);
+        rv = ngx_mdm_ca_load_ra(cf, ca, &pem);
     }
 
     if (rv == NGX_CONF_OK && ca->previous != NULL) {
-        rv = ngx_mdm_ca_load_previous(cf, ca);
+        rv = ngx_mdm_ca_load_previous(cf, ca, &pem);
     }
 
     if (rv != NGX_CONF_OK) {
@@ -176,7 +185,7 @@ ngx_mdm_ca_defaults(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
 
 static char *
-ngx_mdm_ca_load(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
+ngx_mdm_ca_load(ngx_conf_t *cf, ngx_mdm_ca_t *ca, ngx_mdm_pem_t *pem)
 {
     mdm_int_t    rc;
     mdm_ca_t    *core;
@@ -184,15 +193,15 @@ ngx_mdm_ca_load(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
     core = &ca->core;
 
-    if (ngx_mdm_ca_certificates(cf, ca, "certificate", &ca->certificate,
-                                &core->cert, &core->chain)
+    if (ngx_mdm_file_certificates(cf, pem, "certificate", &ca->certificate,
+                                  &core->cert, &core->chain)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    core->key = ngx_mdm_ca_key(cf, ca, "certificate_key",
-                               &ca->certificate_key);
+    core->key = ngx_mdm_file_key(cf, pem, "certificate_key",
+                                 &ca->certificate_key);
     if (core->key == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -220,7 +229,7 @@ ngx_mdm_ca_load(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
 
 static char *
-ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
+ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca, ngx_mdm_pem_t *pem)
 {
     mdm_int_t         rc;
     mdm_ca_t         *core;
@@ -229,8 +238,8 @@ ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
     core = &ca->core;
 
-    if (ngx_mdm_ca_certificates(cf, ca, "ra_certificate",
-                                &ca->ra_certificate, &core->ra, &chain)
+    if (ngx_mdm_file_certificates(cf, pem, "ra_certificate",
+                                  &ca->ra_certificate, &core->ra, &chain)
         != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -240,8 +249,8 @@ ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
     sk_X509_pop_free(chain, X509_free);
 
-    core->ra_key = ngx_mdm_ca_key(cf, ca, "ra_certificate_key",
-                                  &ca->ra_certificate_key);
+    core->ra_key = ngx_mdm_file_key(cf, pem, "ra_certificate_key",
+                                    &ca->ra_certificate_key);
     if (core->ra_key == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -263,7 +272,7 @@ ngx_mdm_ca_load_ra(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
 
 static char *
-ngx_mdm_ca_load_previous(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
+ngx_mdm_ca_load_previous(ngx_conf_t *cf, ngx_mdm_ca_t *ca, ngx_mdm_pem_t *pem)
 {
     X509             *cert;
     mdm_ca_t         *core;
@@ -283,8 +292,8 @@ ngx_mdm_ca_load_previous(ngx_conf_t *cf, ngx_mdm_ca_t *ca)
 
     for (i = 0; i < ca->previous->nelts; i++) {
 
-        if (ngx_mdm_ca_certificates(cf, ca, "previous", &file[i], &cert,
-                                    &chain)
+        if (ngx_mdm_file_certificates(cf, pem, "previous", &file[i], &cert,
+                                      &chain)
             != NGX_OK)
         {
             return NGX_CONF_ERROR;

@@ -16,9 +16,6 @@
 #include <ngx_event.h>
 
 
-/* microseconds of a signature from which on a thread makes it */
-#define NGX_MDM_CA_SLOW       500
-
 /* signatures that are timed */
 #define NGX_MDM_CA_TRIES      3
 
@@ -38,7 +35,6 @@ typedef struct {
 
 
 static ngx_int_t ngx_mdm_ca_measure(ngx_mdm_ca_t *ca, ngx_log_t *log);
-static ngx_int_t ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest);
 static void ngx_mdm_ca_timer_handler(ngx_event_t *ev);
 static void ngx_mdm_ca_expires(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now,
     const char *what, ngx_str_t *file, X509 *cert);
@@ -142,9 +138,9 @@ ngx_mdm_ca_measure(ngx_mdm_ca_t *ca, ngx_log_t *log)
 }
 
 
-/* microseconds; the first one makes what later ones use again */
+/* the first one makes what later ones use again */
 
-static ngx_int_t
+ngx_int_t
 ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest)
 {
     int               i, ok;

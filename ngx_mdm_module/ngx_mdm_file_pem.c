@@ -2,11 +2,11 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Files of an mdm_ca: certificates, keys and their passwords.
+ * Files of a block, such as mdm_ca: certificates, keys and their passwords.
  */
 
 
-#include "ngx_mdm_ca.h"
+#include "ngx_mdm_file_pem.h"
 #include "ngx_mdm_file.h"
 
 #include <openssl/err.h>
@@ -14,7 +14,7 @@
 
 
 /* bytes of a file with passwords */
-#define NGX_MDM_CA_PASSWORDS  4096
+#define NGX_MDM_FILE_PASSWORDS  4096
 
 
 /* what the callback of OpenSSL is given */
@@ -22,21 +22,21 @@
 typedef struct {
     ngx_str_t                 password;    /* data is NULL: there is none */
     ngx_uint_t                asked;
-} ngx_mdm_ca_password_t;
+} ngx_mdm_file_password_t;
 
 
-static BIO *ngx_mdm_ca_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+static BIO *ngx_mdm_file_bio(ngx_conf_t *cf, const char *what, ngx_str_t *file,
     u_char *buf, ngx_uint_t secret);
-static void ngx_mdm_ca_key_refuse(ngx_conf_t *cf, ngx_mdm_ca_t *ca,
+static void ngx_mdm_file_key_refuse(ngx_conf_t *cf, ngx_mdm_pem_t *pem,
     const char *what, ngx_str_t *file, ngx_uint_t asked);
-static EVP_PKEY *ngx_mdm_ca_key_pem(ngx_conf_t *cf, ngx_mdm_ca_t *ca,
+static EVP_PKEY *ngx_mdm_file_key_pem(ngx_conf_t *cf, ngx_mdm_pem_t *pem,
     BIO *bio, ngx_uint_t *asked, ngx_uint_t *told);
-static EVP_PKEY *ngx_mdm_ca_key_try(BIO *bio, ngx_mdm_ca_password_t *pass);
-static int ngx_mdm_ca_password(char *buf, int size, int rwflag, void *data);
+static EVP_PKEY *ngx_mdm_file_key_try(BIO *bio, ngx_mdm_file_password_t *pass);
+static int ngx_mdm_file_password(char *buf, int size, int rwflag, void *data);
 
 
 ngx_int_t
-ngx_mdm_ca_certificates(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
+ngx_mdm_file_certificates(ngx_conf_t *cf, ngx_mdm_pem_t *pem, const char *what,
     ngx_str_t *file, X509 **cert, STACK_OF(X509) **chain)
 {
     BIO           *bio;
@@ -47,12 +47,12 @@ ngx_mdm_ca_certificates(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
     *cert = NULL;
     *chain = NULL;
 
-    buf = ngx_alloc(NGX_MDM_CA_FILE + 1, cf->log);
+    buf = ngx_alloc(NGX_MDM_FILE_PEM + 1, cf->log);
     if (buf == NULL) {
         return NGX_ERROR;
     }
 
-    bio = ngx_mdm_ca_read(cf, what, file, buf, 0);
+    bio = ngx_mdm_file_bio(cf, what, file, buf, 0);
     if (bio == NULL) {
         ngx_free(buf);
         return NGX_ERROR;
@@ -105,15 +105,15 @@ failed:
     *chain = NULL;
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "mdm ca \"%V\": no certificates in PEM can be read "
-                       "from %s \"%V\"", &ca->name, what, file);
+                       "%s \"%V\": no certificates in PEM can be read "
+                       "from %s \"%V\"", pem->kind, pem->name, what, file);
 
     return NGX_ERROR;
 }
 
 
 EVP_PKEY *
-ngx_mdm_ca_key(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
+ngx_mdm_file_key(ngx_conf_t *cf, ngx_mdm_pem_t *pem, const char *what,
     ngx_str_t *file)
 {
     BIO         *bio;
@@ -121,27 +121,27 @@ ngx_mdm_ca_key(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
     EVP_PKEY    *key;
     ngx_uint_t   asked, told;
 
-    buf = ngx_alloc(NGX_MDM_CA_FILE + 1, cf->log);
+    buf = ngx_alloc(NGX_MDM_FILE_PEM + 1, cf->log);
     if (buf == NULL) {
         return NULL;
     }
 
-    bio = ngx_mdm_ca_read(cf, what, file, buf, 1);
+    bio = ngx_mdm_file_bio(cf, what, file, buf, 1);
     key = NULL;
 
     if (bio != NULL) {
         told = 0;
         asked = 0;
-        key = ngx_mdm_ca_key_pem(cf, ca, bio, &asked, &told);
+        key = ngx_mdm_file_key_pem(cf, pem, bio, &asked, &told);
 
         if (key == NULL && !told) {
-            ngx_mdm_ca_key_refuse(cf, ca, what, file, asked);
+            ngx_mdm_file_key_refuse(cf, pem, what, file, asked);
         }
 
         BIO_free(bio);
     }
 
-    OPENSSL_cleanse(buf, NGX_MDM_CA_FILE + 1);
+    OPENSSL_cleanse(buf, NGX_MDM_FILE_PEM + 1);
     ngx_free(buf);
 
     ERR_clear_error();
@@ -151,35 +151,35 @@ ngx_mdm_ca_key(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
 
 
 static void
-ngx_mdm_ca_key_refuse(ngx_conf_t *cf, ngx_mdm_ca_t *ca, const char *what,
+ngx_mdm_file_key_refuse(ngx_conf_t *cf, ngx_mdm_pem_t *pem, const char *what,
     ngx_str_t *file, ngx_uint_t asked)
 {
     if (!asked) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm ca \"%V\": no key in PEM can be read from "
-                           "%s \"%V\"", &ca->name, what, file);
+                           "%s \"%V\": no key in PEM can be read from "
+                           "%s \"%V\"", pem->kind, pem->name, what, file);
         return;
     }
 
-    if (ca->password_file.len == 0) {
+    if (pem->password_file.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "mdm ca \"%V\": the key of %s \"%V\" has a "
+                           "%s \"%V\": the key of %s \"%V\" has a "
                            "password, and there is no \"password_file\"",
-                           &ca->name, what, file);
+                           pem->kind, pem->name, what, file);
         return;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "mdm ca \"%V\": no password of \"%V\" opens the key "
-                       "of %s \"%V\"", &ca->name, &ca->password_file, what,
-                       file);
+                       "%s \"%V\": no password of \"%V\" opens the key "
+                       "of %s \"%V\"", pem->kind, pem->name,
+                       &pem->password_file, what, file);
 }
 
 
 /* the file as a BIO over "buf", which has a byte more than a file may have */
 
 static BIO *
-ngx_mdm_ca_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
+ngx_mdm_file_bio(ngx_conf_t *cf, const char *what, ngx_str_t *file,
     u_char *buf, ngx_uint_t secret)
 {
     ssize_t     n;
@@ -187,13 +187,13 @@ ngx_mdm_ca_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
 
     others = 0;
 
-    n = ngx_mdm_file_read(cf, what, file, buf, NGX_MDM_CA_FILE + 1, &others);
+    n = ngx_mdm_file_read(cf, what, file, buf, NGX_MDM_FILE_PEM + 1, &others);
 
     if (n == NGX_ERROR) {
         return NULL;
     }
 
-    if (n > NGX_MDM_CA_FILE) {
+    if (n > NGX_MDM_FILE_PEM) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s \"%V\" is too large",
                            what, file);
         return NULL;
@@ -211,26 +211,26 @@ ngx_mdm_ca_read(ngx_conf_t *cf, const char *what, ngx_str_t *file,
 /* each line of the password file is tried; *told: the log says why not */
 
 static EVP_PKEY *
-ngx_mdm_ca_key_pem(ngx_conf_t *cf, ngx_mdm_ca_t *ca, BIO *bio,
+ngx_mdm_file_key_pem(ngx_conf_t *cf, ngx_mdm_pem_t *pem, BIO *bio,
     ngx_uint_t *asked, ngx_uint_t *told)
 {
-    u_char                 *p, *last, *end, buf[NGX_MDM_CA_PASSWORDS];
+    u_char                 *p, *last, *end, buf[NGX_MDM_FILE_PASSWORDS];
     ssize_t                 n;
     EVP_PKEY               *key;
     ngx_uint_t              others;
-    ngx_mdm_ca_password_t   pass;
+    ngx_mdm_file_password_t   pass;
 
-    ngx_memzero(&pass, sizeof(ngx_mdm_ca_password_t));
+    ngx_memzero(&pass, sizeof(ngx_mdm_file_password_t));
 
-    key = ngx_mdm_ca_key_try(bio, &pass);
+    key = ngx_mdm_file_key_try(bio, &pass);
 
     *asked = pass.asked;
 
-    if (key != NULL || !pass.asked || ca->password_file.len == 0) {
+    if (key != NULL || !pass.asked || pem->password_file.len == 0) {
         return key;
     }
 
-    n = ngx_mdm_file_read(cf, "password_file", &ca->password_file, buf,
+    n = ngx_mdm_file_read(cf, "password_file", &pem->password_file, buf,
                           sizeof(buf), &others);
 
     if (n == NGX_ERROR) {
@@ -241,7 +241,7 @@ ngx_mdm_ca_key_pem(ngx_conf_t *cf, ngx_mdm_ca_t *ca, BIO *bio,
     if (others & S_IROTH) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "password_file \"%V\" is readable by everybody",
-                           &ca->password_file);
+                           &pem->password_file);
     }
 
     p = buf;
@@ -262,7 +262,7 @@ ngx_mdm_ca_key_pem(ngx_conf_t *cf, ngx_mdm_ca_t *ca, BIO *bio,
         }
 
         if (pass.password.len != 0) {
-            key = ngx_mdm_ca_key_try(bio, &pass);
+            key = ngx_mdm_file_key_try(bio, &pass);
         }
 
         p = end + 1;
@@ -275,18 +275,18 @@ ngx_mdm_ca_key_pem(ngx_conf_t *cf, ngx_mdm_ca_t *ca, BIO *bio,
 
 
 static EVP_PKEY *
-ngx_mdm_ca_key_try(BIO *bio, ngx_mdm_ca_password_t *pass)
+ngx_mdm_file_key_try(BIO *bio, ngx_mdm_file_password_t *pass)
 {
     (void) BIO_reset(bio);
 
-    return PEM_read_bio_PrivateKey(bio, NULL, ngx_mdm_ca_password, pass);
+    return PEM_read_bio_PrivateKey(bio, NULL, ngx_mdm_file_password, pass);
 }
 
 
 static int
-ngx_mdm_ca_password(char *buf, int size, int rwflag, void *data)
+ngx_mdm_file_password(char *buf, int size, int rwflag, void *data)
 {
-    ngx_mdm_ca_password_t *pass = data;
+    ngx_mdm_file_password_t *pass = data;
 
     (void) rwflag;
 
