@@ -34,6 +34,7 @@ typedef struct ngx_mdm_push_conf_s  ngx_mdm_push_conf_t;
 typedef struct {
     ngx_array_t               stores;      /* of ngx_mdm_store_t * */
     ngx_array_t               cas;         /* of ngx_mdm_ca_t * */
+    ngx_array_t               enrollments; /* of ngx_mdm_enrollment_t * */
     size_t                    cache_size;  /* mdm_declaration_cache */
     ngx_array_t              *status_index; /* of mdm_str_t, or NULL */
     ngx_mdm_apns_conf_t      *apns;        /* mdm_push…: how to APNs, */

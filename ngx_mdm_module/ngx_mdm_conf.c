@@ -14,6 +14,7 @@
 #include "ngx_mdm_apns.h"
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
+#include "ngx_mdm_enrollment.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_push_conf.h"
 
@@ -80,6 +81,8 @@ static const ngx_mdm_setting_t  ngx_mdm_settings[] = {
     { ngx_mdm_setting(challenge_ttl), NGX_MDM_CHALLENGE_TTL },
     { ngx_mdm_setting(challenge_limit), NGX_MDM_CHALLENGE_LIMIT },
     { ngx_mdm_setting(renew_grace), NGX_MDM_RENEW_GRACE },
+    { ngx_mdm_setting(enroll_allow), MDM_ENROLL_ALLOW_LIST },
+    { ngx_mdm_setting(enroll_replace), MDM_ENROLL_REPLACE_ANY },
     { ngx_mdm_setting(api_ids), NGX_MDM_API_IDS },
     { offsetof(ngx_mdm_loc_conf_t, api_body), NGX_MDM_API_BODY },
     { ngx_mdm_setting(status_reports), NGX_MDM_REPORTS },
@@ -106,6 +109,9 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&mmcf->stores, cf->pool, 2, sizeof(ngx_mdm_store_t *))
         != NGX_OK
         || ngx_array_init(&mmcf->cas, cf->pool, 2, sizeof(ngx_mdm_ca_t *))
+           != NGX_OK
+        || ngx_array_init(&mmcf->enrollments, cf->pool, 2,
+                          sizeof(ngx_mdm_enrollment_t *))
            != NGX_OK
         || ngx_array_init(&mmcf->said, cf->pool, 4, sizeof(ngx_str_t))
            != NGX_OK)
@@ -141,7 +147,7 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_mdm_store_index_init(&mmcf->stores, mmcf->status_index);
 
-    return NGX_CONF_OK;
+    return ngx_mdm_enrollment_resolve(cf, &mmcf->enrollments, &mmcf->cas);
 }
 
 
@@ -165,6 +171,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
 
     ngx_mdm_identity_create_conf(&conf->identity);
     ngx_mdm_enroll_create_conf(&conf->enroll);
+    ngx_mdm_way_create_conf(&conf->way);
 
     conf->threads = NGX_CONF_UNSET_PTR;
     conf->tenant = NGX_CONF_UNSET_PTR;
@@ -242,11 +249,14 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->settings.cas = mmcf->cas.elts;
     conf->settings.ncas = (mdm_uint_t) mmcf->cas.nelts;
+    conf->settings.enrollments = mmcf->enrollments.elts;
+    conf->settings.nenrollments = (mdm_uint_t) mmcf->enrollments.nelts;
 
     if (conf->store != NULL) {
         conf->settings.store = &conf->store->core;
         conf->store->used |= conf->checkin || conf->connect || conf->api
-                             || conf->enroll.ca != NULL;
+                             || conf->enroll.ca != NULL
+                             || conf->way.enrollment != NULL;
     }
 
     return NGX_CONF_OK;
@@ -330,6 +340,8 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 
         *s = conf.settings;
         s->store = &store[i]->core;
+        s->enrollments = mmcf->enrollments.elts;
+        s->nenrollments = (mdm_uint_t) mmcf->enrollments.nelts;
 
         ngx_mdm_conf_push(mmcf, s);
 
@@ -401,7 +413,7 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
 }
 
 
-/* "mdm_scep" is of its location, too, and of the blocks in it */
+/* so are "mdm_scep" and "mdm_enroll" */
 
 static char *
 ngx_mdm_merge_enroll(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
@@ -421,11 +433,20 @@ ngx_mdm_merge_enroll(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     rv = ngx_mdm_enroll_merge_conf(cf, &mmcf->cas, &prev->enroll,
                                    &conf->enroll, same);
 
-    if (rv != NGX_CONF_OK || conf->enroll.ca == NULL) {
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_mdm_way_merge_conf(cf, &mmcf->enrollments, &prev->way,
+                                    &conf->way, same);
+    }
+
+    if (rv != NGX_CONF_OK
+        || (conf->enroll.ca == NULL && conf->way.enrollment == NULL))
+    {
         return rv;
     }
 
-    conf->settings.scep = &conf->enroll.scep;
+    if (conf->enroll.ca != NULL) {
+        conf->settings.scep = &conf->enroll.scep;
+    }
 
     if (clcf->lmt_excpt && clcf->handler == NULL) {
         clcf->handler = ngx_mdm_handler;
@@ -574,6 +595,23 @@ ngx_mdm_handler_scep(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rv = ngx_mdm_scep(cf, cmd, conf);
 
     if (rv == NGX_CONF_OK && mlcf->enroll.name.len != 0) {
+        ngx_mdm_handler_set(cf, cmd, mlcf);
+    }
+
+    return rv;
+}
+
+
+char *
+ngx_mdm_handler_way(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    char  *rv;
+
+    rv = ngx_mdm_way(cf, cmd, conf);
+
+    if (rv == NGX_CONF_OK && mlcf->way.name.len != 0) {
         ngx_mdm_handler_set(cf, cmd, mlcf);
     }
 

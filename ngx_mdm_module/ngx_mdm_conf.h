@@ -41,7 +41,8 @@ char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
 /* 1 if the location does anything of ours */
 #define ngx_mdm_active(conf)                                                  \
     ((conf)->checkin || (conf)->connect || (conf)->api || (conf)->auth        \
-     || (conf)->auth_request || (conf)->enroll.ca != NULL)
+     || (conf)->auth_request || (conf)->enroll.ca != NULL                     \
+     || (conf)->way.enrollment != NULL)
 
 /* the directive that makes it do so */
 #define ngx_mdm_active_place(conf)                                            \
@@ -55,6 +56,9 @@ char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* mdm_scep: the name of a CA, that makes a content handler */
 char *ngx_mdm_handler_scep(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* mdm_enroll: the name of a block and ways, that make a content handler */
+char *ngx_mdm_handler_way(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* mdm_auth: a flag */
 char *ngx_mdm_auth_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -71,6 +71,18 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (conf->way.enrollment != NULL
+        && (conf->checkin || conf->connect || conf->api
+            || conf->auth_request || conf->enroll.ca != NULL || conf->auth))
+    {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->handler,
+                          "\"mdm_enroll\" cannot be in one location with "
+                          "\"mdm_checkin\", \"mdm_connect\", \"mdm_api\", "
+                          "\"mdm_scep\", \"mdm_auth_request\" or "
+                          "\"mdm_auth\"");
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->auth_request
         && (conf->checkin || conf->connect || conf->api || conf->auth))
     {

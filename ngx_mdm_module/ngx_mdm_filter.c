@@ -24,6 +24,7 @@
 static ngx_int_t ngx_mdm_filter_init(ngx_conf_t *cf);
 static ngx_int_t ngx_mdm_filter_header(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_filter_unavailable(ngx_http_request_t *r);
+static ngx_int_t ngx_mdm_filter_enroll(ngx_http_request_t *r);
 static ngx_int_t ngx_mdm_filter_api(ngx_http_request_t *r,
     ngx_array_t *origins);
 
@@ -84,13 +85,18 @@ ngx_mdm_filter_header(ngx_http_request_t *r)
     }
 
     if (r->headers_out.status == NGX_HTTP_INTERNAL_SERVER_ERROR
-        && (mlcf->checkin || mlcf->connect || mlcf->api || mlcf->auth_request)
+        && (mlcf->checkin || mlcf->connect || mlcf->api || mlcf->auth_request
+            || mlcf->way.enrollment != NULL)
         && ngx_mdm_filter_unavailable(r) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (mlcf->api && ngx_mdm_filter_api(r, mlcf->origins) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (mlcf->way.enrollment != NULL && ngx_mdm_filter_enroll(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -129,6 +135,21 @@ ngx_mdm_filter_unavailable(ngx_http_request_t *r)
 
     return ngx_mdm_retry_after(r, NGX_MDM_RETRY_AFTER
                                   + ngx_random() % NGX_MDM_RETRY_AFTER_SPAN);
+}
+
+
+/* a profile is made for whoever has asked for it, and has a secret in it */
+
+static ngx_int_t
+ngx_mdm_filter_enroll(ngx_http_request_t *r)
+{
+    static ngx_str_t  no_store = ngx_string("no-store");
+    static ngx_str_t  nosniff = ngx_string("nosniff");
+
+    return (ngx_mdm_header(r, "Cache-Control", &no_store) == NGX_OK
+            && ngx_mdm_header(r, "X-Content-Type-Options", &nosniff)
+               == NGX_OK)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -15,6 +15,7 @@
 #include "ngx_mdm_apns.h"
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
+#include "ngx_mdm_enrollment.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
@@ -51,6 +52,20 @@ static ngx_conf_enum_t  ngx_mdm_reenroll_modes[] = {
 static ngx_conf_enum_t  ngx_mdm_user_authenticate_modes[] = {
     { ngx_string("refuse"), MDM_USER_AUTHENTICATE_REFUSE },
     { ngx_string("accept"), MDM_USER_AUTHENTICATE_ACCEPT },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_mdm_enroll_allow_modes[] = {
+    { ngx_string("list"), MDM_ENROLL_ALLOW_LIST },
+    { ngx_string("any"), MDM_ENROLL_ALLOW_ANY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_mdm_enroll_replace_modes[] = {
+    { ngx_string("any"), MDM_ENROLL_REPLACE_ANY },
+    { ngx_string("none"), MDM_ENROLL_REPLACE_NONE },
     { ngx_null_string, 0 }
 };
 
@@ -177,6 +192,41 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, enroll),
       NULL },
+
+    { ngx_string("mdm_enrollment"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_mdm_enrollment,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_mdm_main_conf_t, enrollments),
+      NULL },
+
+    { ngx_string("mdm_enroll"),
+      NGX_MDM_HANDLER_CONF|NGX_CONF_1MORE,
+      ngx_mdm_handler_way,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, way),
+      NULL },
+
+    { ngx_string("mdm_enroll_person"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_way_person,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, way),
+      NULL },
+
+    { ngx_string("mdm_enroll_allow"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_conf_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.enroll_allow),
+      &ngx_mdm_enroll_allow_modes },
+
+    { ngx_string("mdm_enroll_replace"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_conf_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.enroll_replace),
+      &ngx_mdm_enroll_replace_modes },
 
     { ngx_string("mdm_api"),
       NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
@@ -587,6 +637,8 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
     }
 
     if (ngx_mdm_ca_init_process(cycle, &mmcf->cas) != NGX_OK
+        || ngx_mdm_enrollment_init_process(cycle, &mmcf->enrollments)
+           != NGX_OK
         || ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
         || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK
         || ngx_mdm_push_init_process(cycle, mmcf->apns) != NGX_OK)

@@ -15,6 +15,7 @@
 #include "mdm_exchange.h"
 #include "ngx_mdm.h"
 #include "ngx_mdm_enroll.h"
+#include "ngx_mdm_enroll_way.h"
 #include "ngx_mdm_identity.h"
 #include "ngx_mdm_place.h"
 #include "ngx_mdm_redis.h"
@@ -41,11 +42,12 @@ typedef struct {
     ngx_flag_t                auth;
     ngx_flag_t                auth_request;
     ngx_mdm_place_t           handler;     /* of that of mdm_checkin,
-                                              mdm_connect, mdm_api, mdm_scep
-                                              and mdm_auth_request which is
-                                              on; the last one */
+                                              mdm_connect, mdm_api, mdm_scep,
+                                              mdm_enroll and mdm_auth_request
+                                              which is on; the last one */
     ngx_mdm_place_t           auth_place;
     ngx_mdm_enroll_conf_t     enroll;      /* mdm_scep… */
+    ngx_mdm_way_conf_t        way;         /* mdm_enroll… */
     ngx_uint_t                unprefixed;  /* the location's name is no prefix
                                               of the path */
 
@@ -91,7 +93,7 @@ struct ngx_mdm_ctx_s {
 
 /* ngx_mdm_request.c */
 
-/* the content handler of mdm_checkin, mdm_connect, mdm_api, mdm_auth_request */
+/* the content handler of all directives that make one */
 ngx_int_t ngx_mdm_handler(ngx_http_request_t *r);
 
 
@@ -173,6 +175,15 @@ void ngx_mdm_api_path(ngx_http_request_t *r, mdm_str_t *api);
 
 /* the answer to a body that is too large, 413; the exchange is done then */
 void ngx_mdm_api_refuse_body(ngx_mdm_ctx_t *ctx);
+
+
+/* ngx_mdm_enroll_request.c */
+
+/*
+ * Fills in what the core knows of a request of mdm_enroll; one that is refused
+ * ends the exchange.  NGX_OK; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_mdm_enroll_request(ngx_mdm_ctx_t *ctx);
 
 
 /* ngx_mdm_access.c */

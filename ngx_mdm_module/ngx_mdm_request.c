@@ -47,7 +47,7 @@ ngx_mdm_handler(ngx_http_request_t *r)
     }
 
     if (!mlcf->checkin && !mlcf->connect && !mlcf->api
-        && mlcf->enroll.ca == NULL)
+        && mlcf->enroll.ca == NULL && mlcf->way.enrollment == NULL)
     {
 
         /* all is off in an "if" block, where the handler stays */
@@ -128,6 +128,7 @@ ngx_mdm_refuse_first(ngx_http_request_t *r)
 
     if (mlcf->api
         || mlcf->enroll.ca != NULL
+        || mlcf->way.enrollment != NULL
         || (mlcf->identity.sources & NGX_MDM_CERTIFICATE_SIGNATURE))
     {
         return NGX_DECLINED;
@@ -342,6 +343,12 @@ ngx_mdm_find(ngx_mdm_ctx_t *ctx)
     } else if (x->kind == MDM_KIND_SCEP) {
         ngx_mdm_scep_request(ctx, mlcf);
 
+    } else if (x->kind == MDM_KIND_ENROLL) {
+
+        if (ngx_mdm_enroll_request(ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
     } else if (!ctx->identified && ngx_mdm_identify(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -409,6 +416,11 @@ ngx_mdm_kind(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
 
     if (mlcf->enroll.ca != NULL) {
         x->kind = MDM_KIND_SCEP;
+        return;
+    }
+
+    if (mlcf->way.enrollment != NULL) {
+        x->kind = MDM_KIND_ENROLL;
         return;
     }
 

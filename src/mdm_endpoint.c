@@ -109,6 +109,7 @@ mdm_endpoint_find(mdm_exchange_t *x)
         break;
 
     case MDM_KIND_SCEP:
+    case MDM_KIND_ENROLL:
         mdm_endpoint_enroll(x);
         break;
 
@@ -217,9 +218,14 @@ mdm_endpoint_device(mdm_exchange_t *x)
 static void
 mdm_endpoint_enroll(mdm_exchange_t *x)
 {
+    mdm_str_t              name;
     const mdm_endpoint_t  *ep;
 
-    static const mdm_str_t  name = mdm_string("SCEP");
+    mdm_str_set(&name, "Enroll");
+
+    if (x->kind == MDM_KIND_SCEP) {
+        mdm_str_set(&name, "SCEP");
+    }
 
     ep = mdm_endpoint_named(x->kind, &name);
 

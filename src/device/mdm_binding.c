@@ -18,6 +18,25 @@ static const mdm_str_t  mdm_purposes[MDM_PURPOSES] = {
 };
 
 
+/* what is bound, by the names that it is kept by */
+
+static const struct {
+    const char               *name;
+    size_t                    offset;
+} mdm_bound[] = {
+    { "udid", offsetof(mdm_challenge_t, udid) },
+    { "serial", offsetof(mdm_challenge_t, serial) },
+    { "person", offsetof(mdm_challenge_t, person) },
+    { "enrollment", offsetof(mdm_challenge_t, enrollment) },
+    { "way", offsetof(mdm_challenge_t, way) },
+    { "keys", offsetof(mdm_challenge_t, keys) },
+    { "link", offsetof(mdm_challenge_t, link) },
+    { "gives", offsetof(mdm_challenge_t, gives) }
+};
+
+#define MDM_BOUND  (sizeof(mdm_bound) / sizeof(mdm_bound[0]))
+
+
 mdm_str_t
 mdm_purpose_name(mdm_uint_t purpose)
 {
@@ -46,20 +65,30 @@ mdm_int_t
 mdm_challenge_bind(mdm_exchange_t *x, const mdm_secret_where_t *where,
     const mdm_challenge_t *c, mdm_str_t *bind)
 {
-    mdm_json_out_t  j;
+    mdm_uint_t        i, n;
+    mdm_json_out_t    j;
+    const mdm_str_t  *value;
 
     mdm_str_set(bind, "");
 
-    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
-        return MDM_OK;
-    }
-
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '{');
-    mdm_json_opt_str(&j, "udid", &c->udid);
-    mdm_json_opt_str(&j, "serial", &c->serial);
-    mdm_json_opt_str(&j, "person", &c->person);
+
+    n = 0;
+
+    for (i = 0; i < MDM_BOUND; i++) {
+        value = (const mdm_str_t *) ((const u_char *) c + mdm_bound[i].offset);
+
+        n += (value->len != 0);
+
+        mdm_json_opt_str(&j, mdm_bound[i].name, value);
+    }
+
     mdm_json_close(&j, '}');
+
+    if (n == 0) {
+        return MDM_OK;
+    }
 
     return (mdm_json_end(&j, bind) == MDM_OK)
            ? mdm_exchange_seal(x, x->arena, where, bind, NULL) : MDM_ERROR;
@@ -73,14 +102,13 @@ mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
     json_t        *root, *value;
     mdm_int_t      rc;
     mdm_str_t      text, *dst;
-    mdm_uint_t     i;
+    mdm_uint_t     i, n;
     json_error_t   error;
 
-    static const char *const  names[] = { "udid", "serial", "person" };
-
-    mdm_str_null(&c->udid);
-    mdm_str_null(&c->serial);
-    mdm_str_null(&c->person);
+    for (i = 0; i < MDM_BOUND; i++) {
+        dst = (mdm_str_t *) ((u_char *) c + mdm_bound[i].offset);
+        mdm_str_null(dst);
+    }
 
     if (bind->len == 0) {
         return MDM_OK;
@@ -98,14 +126,16 @@ mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
         return MDM_ERROR;
     }
 
-    for (i = 0; i < 3; i++) {
-        value = (rc == MDM_OK) ? json_object_get(root, names[i]) : NULL;
+    n = 0;
+
+    for (i = 0; rc == MDM_OK && i < MDM_BOUND; i++) {
+        value = json_object_get(root, mdm_bound[i].name);
 
         if (value == NULL) {
             continue;
         }
 
-        dst = (i == 0) ? &c->udid : (i == 1) ? &c->serial : &c->person;
+        dst = (mdm_str_t *) ((u_char *) c + mdm_bound[i].offset);
 
         text.data = (u_char *) (uintptr_t) json_string_value(value);
         text.len = json_string_length(value);
@@ -113,11 +143,13 @@ mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
         if (text.data == NULL || mdm_str_dup(x->arena, dst, &text) != MDM_OK) {
             return MDM_ERROR;
         }
+
+        n += (dst->len != 0);
     }
 
     /* whoever cannot be read is bound to nobody: that must not open it */
 
-    if (c->udid.len == 0 && c->serial.len == 0 && c->person.len == 0) {
+    if (n == 0) {
         return mdm_exchange_refuse(x, 500, "the bindings in %.*s in redis "
                                    "cannot be read", mdm_fmt(&where->tag));
     }

@@ -43,11 +43,21 @@ typedef struct {
     mdm_str_t                 udid;        /* or EnrollmentID */
     mdm_str_t                 serial;
     mdm_str_t                 person;
+
+    /* of one in an enrolment profile */
+
+    mdm_str_t                 enrollment;  /* name of the block */
+    mdm_str_t                 way;         /* "link", "ota" … */
+    mdm_str_t                 keys;        /* see mdm_profile_keys() */
+    mdm_str_t                 link;        /* SHA-256 of its link, hex */
+    mdm_str_t                 gives;       /* what the device is given when it
+                                              enrolls, see mdm_gives.h */
+
     mdm_uint_t                purpose;     /* mdm_purpose_e */
 } mdm_challenge_t;
 
 /*
- * udid, serial and person as they are kept, "" where there is none of them,
+ * All of it but id and purpose as it is kept, "" where there is none of it,
  * sealed for this place; and the reverse, into what is opened.  MDM_OK;
  * to read also MDM_DONE: the exchange is answered (500, 503); MDM_ERROR.
  */

@@ -290,6 +290,12 @@ mdm_certificates_bind(mdm_challenge_t *c, const mdm_str_t *device,
     if (c->person.len == 0) {
         c->person = was->person;
     }
+
+    if (c->enrollment.len == 0) {
+        c->enrollment = was->enrollment;
+        c->way = was->way;
+        c->keys = was->keys;
+    }
 }
 
 

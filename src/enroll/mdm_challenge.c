@@ -22,8 +22,6 @@ enum {
 };
 
 
-static mdm_int_t mdm_challenge_random(mdm_exchange_t *x,
-    mdm_challenge_new_t *n);
 static mdm_int_t mdm_challenge_list(mdm_exchange_t *x,
     mdm_challenge_new_t *n);
 static mdm_int_t mdm_challenge_put(mdm_exchange_t *x, mdm_challenge_new_t *n);
@@ -77,8 +75,9 @@ mdm_challenge_create(mdm_exchange_t *x)
 }
 
 
-static mdm_int_t
-mdm_challenge_random(mdm_exchange_t *x, mdm_challenge_new_t *n)
+mdm_int_t
+mdm_challenge_random(mdm_exchange_t *x, mdm_str_t *value, mdm_str_t *digest,
+    mdm_str_t *id)
 {
     u_char     bytes[MDM_CHALLENGE];
     mdm_str_t  s;
@@ -90,14 +89,14 @@ mdm_challenge_random(mdm_exchange_t *x, mdm_challenge_new_t *n)
     s.data = bytes;
     s.len = sizeof(bytes);
 
-    if (mdm_base64url_encode(x->arena, &n->value, &s) != MDM_OK
-        || mdm_challenge_sha256(x->arena, &n->value, &n->digest) != MDM_OK
-        || mdm_uuid(x->arena, &n->c.id) != MDM_OK)
+    if (mdm_base64url_encode(x->arena, value, &s) != MDM_OK
+        || mdm_challenge_sha256(x->arena, value, digest) != MDM_OK
+        || mdm_uuid(x->arena, id) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
-    mdm_str_lower(&n->c.id);
+    mdm_str_lower(id);
 
     return MDM_OK;
 }
@@ -109,7 +108,7 @@ mdm_challenge_list(mdm_exchange_t *x, mdm_challenge_new_t *n)
     mdm_str_t           key, *args;
     mdm_secret_where_t  where;
 
-    if (mdm_challenge_random(x, n) != MDM_OK
+    if (mdm_challenge_random(x, &n->value, &n->digest, &n->c.id) != MDM_OK
         || mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
         || mdm_exchange_calls(x, 1, MDM_CHALLENGE_ENTERED) != MDM_CALL)
     {
@@ -124,6 +123,10 @@ mdm_challenge_list(mdm_exchange_t *x, mdm_challenge_new_t *n)
     args[MDM_ARG_CHALLENGE_INDEX_ID] = n->c.id;
     args[MDM_ARG_CHALLENGE_INDEX_DIGEST] = n->digest;
     args[MDM_ARG_CHALLENGE_INDEX_PURPOSE] = mdm_purpose_name(n->c.purpose);
+    args[MDM_ARG_CHALLENGE_INDEX_WAY] = n->c.way;
+    args[MDM_ARG_CHALLENGE_INDEX_ENROLLMENT] = n->c.enrollment;
+    args[MDM_ARG_CHALLENGE_INDEX_SERIAL] = n->c.serial;
+    args[MDM_ARG_CHALLENGE_INDEX_PRODUCT] = n->product;
 
     mdm_where_challenge_listed(&where, &key, &n->c.id);
 

@@ -46,6 +46,8 @@ typedef struct {
     mdm_challenge_t           c;           /* id is filled in */
     mdm_uint_t                uses;
     int64_t                   ttl;         /* seconds */
+    mdm_str_t                 product;     /* of the device, for the event of
+                                              one with c.way */
 
     int64_t                   code;        /* MDM_CHALLENGE_TAKEN: it is made;
                                               MDM_CHALLENGE_LIMIT */
@@ -99,6 +101,13 @@ typedef struct {
 
 mdm_int_t mdm_challenge_delete(mdm_exchange_t *x);
 
+
+/*
+ * A secret of MDM_CHALLENGE_TEXT bytes that nobody can guess, its SHA-256 as
+ * hex, and an id to call it by, all owned by the arena.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_challenge_random(mdm_exchange_t *x, mdm_str_t *value,
+    mdm_str_t *digest, mdm_str_t *id);
 
 /* SHA-256 as hex, owned by the arena; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_challenge_sha256(mdm_arena_t *arena, const mdm_str_t *data,

@@ -29,6 +29,8 @@ static mdm_int_t mdm_scep_looked(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_answer_of(mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_free(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_spent(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_own(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_claim(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_owned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
@@ -60,6 +62,9 @@ mdm_scep_issue(mdm_exchange_t *x)
 
     case MDM_SCEP_TAKEN:
         return mdm_scep_taken(x, x->ctx);
+
+    case MDM_SCEP_SPENT:
+        return mdm_scep_spent(x, x->ctx);
 
     case MDM_SCEP_OWNED:
         return mdm_scep_owned(x, x->ctx);
@@ -368,6 +373,36 @@ mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     ctx->owner.look = 0;
     ctx->owner.ends = take->ends;
 
+    if (take->c.link.len == 0 || take->der.len != 0) {
+        return mdm_scep_own(x, ctx);
+    }
+
+    ctx->spend.digest = take->c.link;
+    ctx->spend.spki = ctx->issued.spki;
+
+    return mdm_exchange_enter(x, mdm_link_spend, &ctx->spend, MDM_SCEP_SPENT);
+}
+
+
+/* the profile was fetched by a link, perhaps by many, which this one may use */
+
+static mdm_int_t
+mdm_scep_spent(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    if (ctx->spend.code < 0) {
+        return mdm_scep_no(ctx, (ctx->spend.code == MDM_LINK_USED)
+                                ? "the link of the profile is used up"
+                                : "the link of the profile is gone, or has "
+                                  "expired");
+    }
+
+    return mdm_scep_own(x, ctx);
+}
+
+
+static mdm_int_t
+mdm_scep_own(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
     return mdm_exchange_enter(x, mdm_certificates_owner, &ctx->owner,
                               MDM_SCEP_OWNED);
 }

@@ -12,6 +12,7 @@
 
 
 #include "mdm_certificates.h"
+#include "mdm_link.h"
 #include "mdm_scep_message.h"
 
 
@@ -28,6 +29,7 @@ typedef enum {
     MDM_SCEP_LOOKED,
     MDM_SCEP_FREE,
     MDM_SCEP_TAKEN,
+    MDM_SCEP_SPENT,
     MDM_SCEP_OWNED,
     MDM_SCEP_BACK,
     MDM_SCEP_KEPT,
@@ -67,6 +69,7 @@ typedef struct {
 
     mdm_certificates_entry_t  entry;       /* of the signer's certificate */
     mdm_challenge_take_t      take;
+    mdm_link_spend_t          spend;       /* of the challenge's link */
     mdm_certificates_owner_t  owner;
     mdm_certificates_renew_t  kept;        /* where no challenge was taken */
     mdm_certificates_issued_t issued;

@@ -44,6 +44,7 @@ static void mdm_exchange_work_free(void *data);
 static mdm_int_t mdm_exchange_later(mdm_exchange_t *x, const char *why);
 static void mdm_exchange_destroy(void *data);
 static mdm_int_t mdm_exchange_error_body(mdm_exchange_t *x);
+static mdm_int_t mdm_exchange_error_line(mdm_exchange_t *x);
 static void mdm_format(mdm_arena_t *arena, mdm_str_t *dst, const char *fmt,
     va_list args);
 
@@ -284,9 +285,10 @@ mdm_exchange_actor(mdm_exchange_t *x)
 
     /* a device's event names the device */
 
-    if (x->kind == MDM_KIND_API
+    if ((x->kind == MDM_KIND_API || x->kind == MDM_KIND_ENROLL)
         && (mdm_exchange_actor_clean(x, &x->actor[MDM_ARG_WHO],
-                                     &x->remote_user)
+                                     (x->kind == MDM_KIND_API)
+                                     ? &x->remote_user : &x->person)
             != MDM_OK
             || mdm_exchange_actor_clean(x, &x->actor[MDM_ARG_ADDRESS],
                                         &x->remote_addr)
@@ -572,6 +574,10 @@ mdm_exchange_error_body(mdm_exchange_t *x)
 
     (void) mdm_exchange_empty(x, x->status);
 
+    if (x->kind == MDM_KIND_ENROLL) {
+        return mdm_exchange_error_line(x);
+    }
+
     if (x->kind != MDM_KIND_API) {
         return MDM_DONE;
     }
@@ -595,6 +601,71 @@ mdm_exchange_error_body(mdm_exchange_t *x)
     }
 
     return MDM_DONE;
+}
+
+
+/* for a person, in a browser or Setup Assistant */
+
+static mdm_int_t
+mdm_exchange_error_line(mdm_exchange_t *x)
+{
+    mdm_str_t  text;
+
+    text = x->error;
+
+    if (x->status >= 500 && x->status != 503) {
+        mdm_str_set(&text, "this server has failed, try again later");
+    }
+
+    if (mdm_utf8_valid(&text) && !mdm_utf8_control(&text)
+        && mdm_printf(x->arena, &x->response, "%.*s\n", mdm_fmt(&text))
+           == MDM_OK)
+    {
+        mdm_str_set(&x->response_type, "text/plain; charset=utf-8");
+    }
+
+    return MDM_DONE;
+}
+
+
+mdm_int_t
+mdm_exchange_code(mdm_exchange_t *x, const char *code,
+    const mdm_str_t *details, const char *fmt, ...)
+{
+    va_list         args;
+    mdm_json_out_t  j;
+
+    va_start(args, fmt);
+    mdm_format(x->arena, &x->error, fmt, args);
+    va_end(args);
+
+    (void) mdm_exchange_empty(x, 403);
+
+    if (x->kind == MDM_KIND_CHECKIN || x->kind == MDM_KIND_CONNECT) {
+
+        mdm_str_set(&x->response_type, "application/xml");
+
+        return (mdm_printf(x->arena, &x->response,
+                           "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                           "<plist version=\"1.0\"><dict><key>code</key>"
+                           "<string>%s</string></dict></plist>\n", code)
+                == MDM_OK)
+               ? MDM_DONE : MDM_ERROR;
+    }
+
+    mdm_json_init(&j, x->arena, 256);
+    mdm_json_open(&j, NULL, '{');
+    mdm_json_text(&j, "code", code);
+
+    if (details != NULL) {
+        mdm_json_value(&j, "details", details);
+    }
+
+    mdm_json_close(&j, '}');
+
+    mdm_str_set(&x->response_type, "application/json");
+
+    return (mdm_json_end(&j, &x->response) == MDM_OK) ? MDM_DONE : MDM_ERROR;
 }
 
 

@@ -266,6 +266,10 @@ typedef struct {
                                                   none */
     const struct mdm_ca_s *const *cas;         /* all that there are */
     mdm_uint_t                ncas;
+    const struct mdm_enroll_block_s *const *enrollments;   /* the same */
+    mdm_uint_t                nenrollments;
+    mdm_uint_t                enroll_allow;    /* mdm_enroll_allow_e */
+    mdm_uint_t                enroll_replace;  /* mdm_enroll_replace_e */
 } mdm_settings_t;
 
 
@@ -293,6 +297,7 @@ typedef enum {
     MDM_KIND_API,
     MDM_KIND_AUTH,               /* mdm_auth: the certificate only */
     MDM_KIND_SCEP,               /* whoever wants a certificate */
+    MDM_KIND_ENROLL,             /* or a profile to enroll with */
     MDM_KIND_JOB                 /* no request: work in the background */
 } mdm_kind_e;
 
@@ -387,6 +392,19 @@ struct mdm_exchange_s {
     mdm_identity_t            identity;
     mdm_str_t                 remote_user; /* API: who, for the audit */
     mdm_str_t                 remote_addr;
+
+    /* of MDM_KIND_ENROLL; its path is what is behind the location's */
+
+    const struct mdm_enroll_block_s *enrollment;
+    mdm_uint_t                ways;        /* MDM_ENROLL_LINK … */
+    mdm_str_t                 url;         /* of the location, as the client
+                                              has it: scheme, host and path */
+    mdm_str_t                 scheme;      /* "http", "https" */
+    mdm_str_t                 host;        /* with the port, if it is given */
+    mdm_str_t                 deviceinfo;  /* x-apple-aspen-deviceinfo */
+    mdm_str_t                 user_agent;
+    mdm_str_t                 person;      /* mdm_enroll_person */
+    unsigned                  head:1;      /* HEAD, and not GET */
 
     /* its progress */
 
@@ -610,10 +628,21 @@ mdm_int_t mdm_exchange_body(mdm_exchange_t *x, mdm_uint_t status,
 
 /*
  * An error: x->error is the formatted text; the API answers it as
- * {"error":"…"}, a device gets an empty body.
+ * {"error":"…"}, who wants to enroll reads it as a line of text, a device gets
+ * an empty body.
  */
 mdm_int_t mdm_exchange_refuse(mdm_exchange_t *x, mdm_uint_t status,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * 403 with one of the codes that devices know, such as
+ * "com.apple.unrecognized.device": in a plist for who sends messages, else in
+ * JSON, and there with "details", which are JSON, or NULL.  x->error is the
+ * formatted text, which the device does not see.
+ */
+mdm_int_t mdm_exchange_code(mdm_exchange_t *x, const char *code,
+    const mdm_str_t *details, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* 503: too much waits for a thread */
 mdm_int_t mdm_exchange_busy(mdm_exchange_t *x);

@@ -158,6 +158,23 @@ mdm_where_challenge_listed(mdm_secret_where_t *where, const mdm_str_t *tag,
 
 
 void
+mdm_where_link(mdm_secret_where_t *where, const mdm_str_t *tag)
+{
+    mdm_where_bind(where, tag, "");
+}
+
+
+void
+mdm_where_link_listed(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id)
+{
+    mdm_where_bind(where, tag, ":link:");
+
+    where->id = *id;
+}
+
+
+void
 mdm_where_certificate(mdm_secret_where_t *where, const mdm_str_t *tag)
 {
     mdm_where_bind(where, tag, ":x");

@@ -54,6 +54,11 @@ void mdm_where_challenge(mdm_secret_where_t *where, const mdm_str_t *tag);
 void mdm_where_challenge_listed(mdm_secret_where_t *where,
     const mdm_str_t *tag, const mdm_str_t *id);
 void mdm_where_certificate(mdm_secret_where_t *where, const mdm_str_t *tag);
+/* bindings of a link, "mdm:{tenant/link:…}"; of one in the list, by its id,
+   "mdm:{tenant/prof}" */
+void mdm_where_link(mdm_secret_where_t *where, const mdm_str_t *tag);
+void mdm_where_link_listed(mdm_secret_where_t *where, const mdm_str_t *tag,
+    const mdm_str_t *id);
 
 void mdm_where_event(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *id);

@@ -190,6 +190,22 @@ mdm_key_ca(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
 
 
 mdm_int_t
+mdm_key_profiles(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/prof}", mdm_fmt(tenant));
+}
+
+
+mdm_int_t
+mdm_key_link(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
+    const mdm_str_t *sha256)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/link:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(sha256));
+}
+
+
+mdm_int_t
 mdm_key_challenge(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
     const mdm_str_t *sha256)
 {

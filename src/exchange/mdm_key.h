@@ -65,6 +65,15 @@ mdm_int_t mdm_key_push(mdm_arena_t *arena, mdm_str_t *key,
 mdm_int_t mdm_key_ca(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);
 
+/* "mdm:{tenant/prof}", the lists of links and serial numbers, and more of what
+   enrolling needs; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_profiles(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant);
+
+/* "mdm:{tenant/link:<sha256>}", a link to enroll by; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_link(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *sha256);
+
 /*
  * "mdm:{tenant/chal:<sha256>}", a one-time challenge; "mdm:{tenant/spki:
  * <sha256>}", a public key that was certified.  MDM_OK or MDM_ERROR.

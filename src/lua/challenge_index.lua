@@ -1,10 +1,13 @@
---@args who address limit id digest purpose uses ttl bind most
+--@args who address limit id digest purpose uses ttl bind most way enrollment
+--@args serial product
 --@returns code ends
 -- A challenge is about to be made: it is entered in the tenant's list, and
 -- audited, before it is good for anything.  What has expired goes, some of it.
 -- KEYS[1]: mdm:{tenant/ca}; digest: SHA-256 of the challenge, hex; uses: public
 -- keys that may take it; ttl: seconds; bind: JSON, sealed where there is a key,
--- or ""; most: challenges at most
+-- or ""; most: challenges at most; way: "": it is asked for by itself, else how
+-- the profile it stands in is asked for, by "enrollment", a block; serial,
+-- product: of the device, if they are known
 -- {1, when it expires}, {0, …}: it is there already; {-2}: there are too many
 --@include event
 --@include clock
@@ -41,8 +44,20 @@ redis.call('EXPIREAT', name, ends)
 redis.call('ZADD', C .. ':due', ends, id)
 redis.call('ZADD', C .. ':ids', 0, id)
 
-event(C, limit, 'api.Challenge', id,
-      {by = who, address = address, change = 'new', purpose = purpose,
-       uses = tonumber(uses), expires = tonumber(ends)})
+local data = {by = who, address = address, purpose = purpose,
+              expires = tonumber(ends)}
+
+if way == '' then
+    data.change = 'new'
+    data.uses = tonumber(uses)
+    event(C, limit, 'api.Challenge', id, data)
+else
+    data.way = way
+    data.enrollment = enrollment
+    data.serial = serial ~= '' and serial or nil
+    data.product = product ~= '' and product or nil
+    event(C, limit, way == 'api' and 'api.EnrollmentProfile'
+                    or 'mdm.Enrolling', id, data)
+end
 
 return {1, ends}

@@ -52,6 +52,9 @@ my @rooms = (
     [ qw(ngx_mdm_store ngx_mdm_redis) ],
     [ qw(ngx_mdm_apns) ],
 
+    # blocks mdm_enrollment { }: how devices enroll
+    [ qw(ngx_mdm_enrollment) ],
+
     # blocks mdm_ca { }: keys and certificates that identities are issued with
     [ qw(ngx_mdm_ca) ],
     [ qw(ngx_mdm_http) ],

@@ -1,0 +1,64 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * By which way does somebody come who wants to enroll?
+ */
+
+
+#include "mdm_enroll.h"
+
+
+static mdm_uint_t mdm_enroll_way(const mdm_exchange_t *x);
+
+
+mdm_int_t
+mdm_enroll(mdm_exchange_t *x)
+{
+    switch (mdm_enroll_way(x)) {
+
+    case MDM_ENROLL_LINK:
+        x->step = mdm_enroll_link;
+        break;
+
+    case MDM_ENROLL_CONFIG:
+        x->step = mdm_enroll_config;
+        break;
+
+    default:
+        return mdm_exchange_refuse(x, 403, "nobody enrolls here in this way");
+    }
+
+    return x->step(x);
+}
+
+
+static mdm_uint_t
+mdm_enroll_way(const mdm_exchange_t *x)
+{
+    if (x->ways & MDM_ENROLL_CONFIG) {
+        return (x->method == MDM_GET) ? MDM_ENROLL_CONFIG : 0;
+    }
+
+    if (x->method == MDM_GET && (x->ways & MDM_ENROLL_LINK)) {
+        return MDM_ENROLL_LINK;
+    }
+
+    return 0;
+}
+
+
+const mdm_enroll_block_t *
+mdm_enroll_block(const mdm_settings_t *settings, const mdm_str_t *name)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < settings->nenrollments; i++) {
+
+        if (mdm_str_eq(&settings->enrollments[i]->name, name)) {
+            return settings->enrollments[i];
+        }
+    }
+
+    return NULL;
+}

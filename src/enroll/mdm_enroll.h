@@ -1,0 +1,67 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Profiles to enroll with, as steps of an exchange: who is given one, and what
+ * it is made of.
+ */
+
+
+#ifndef _MDM_ENROLL_H_INCLUDED_
+#define _MDM_ENROLL_H_INCLUDED_
+
+
+#include "mdm_challenge.h"
+#include "mdm_profile.h"
+
+
+/* the step of MDM_KIND_ENROLL: finds the way by what the request has */
+mdm_int_t mdm_enroll(mdm_exchange_t *x);
+
+/* the ways, each a step */
+mdm_int_t mdm_enroll_link(mdm_exchange_t *x);
+mdm_int_t mdm_enroll_config(mdm_exchange_t *x);
+
+
+/* who is given a profile, and what for */
+
+typedef struct {
+    const mdm_enroll_block_t *block;
+    mdm_challenge_t           c;           /* udid, serial, person, purpose,
+                                              way, link and gives, which may be
+                                              empty; the rest is filled in */
+    mdm_str_t                 product;     /* for the event, or empty */
+    int64_t                   ttl;         /* seconds that the challenge is
+                                              good for at most; 0: as
+                                              mdm_challenge_ttl says */
+    X509                     *recipient;   /* see mdm_profile_t */
+    mdm_uint_t                plain;       /* 1: it is not signed */
+
+    mdm_str_t                 profile;     /* XML or CMS */
+    mdm_challenge_new_t       challenge;
+    mdm_str_t                 topic;
+} mdm_enroll_grant_t;
+
+
+/*
+ * A step that is entered, with a grant as x->ctx: makes a challenge, and the
+ * profile, which is in the grant when the outer step is called again.  Where
+ * there can be none it answers for all.
+ */
+mdm_int_t mdm_enroll_build(mdm_exchange_t *x);
+
+/*
+ * The same, and answers with it: returns what a step returns, and is the last
+ * thing that a step does.
+ */
+mdm_int_t mdm_enroll_profile(mdm_exchange_t *x, mdm_enroll_grant_t *grant);
+
+/* answers with a profile that is there, 200; what a step returns */
+mdm_int_t mdm_enroll_answer(mdm_exchange_t *x, const mdm_str_t *profile);
+
+/* the block of this name, or NULL */
+const mdm_enroll_block_t *mdm_enroll_block(const mdm_settings_t *settings,
+    const mdm_str_t *name);
+
+
+#endif /* _MDM_ENROLL_H_INCLUDED_ */

@@ -1,0 +1,13 @@
+--@onekey
+--@args id
+--@returns code
+-- Nobody enrolls by this link any more, not even who has the profile already.
+-- KEYS[1]: mdm:{tenant/link:<SHA-256 of its token>}
+-- {1}: it is gone; {0}: it was not there
+if redis.call('HGET', KEYS[1], 'id') ~= id then
+    return {0}
+end
+
+redis.call('UNLINK', KEYS[1])
+
+return {1}
