@@ -10,6 +10,7 @@
 #include "mdmsim_cert.h"
 #include "mdmsim_message.h"
 #include "mdmsim_signal.h"
+#include "mdmsim_way.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -57,6 +58,11 @@ main(int argc, char **argv)
         return sim_torture(&opt);
 
     default:
+
+        if (opt.way != NULL) {
+            sim_way(&opt);
+        }
+
         return sim_run(&opt);
     }
 }

@@ -321,10 +321,17 @@ sim_fetch(sim_fetch_t *f, const char *query, const char *type,
     int  kept;
 
     f->out.len = 0;
-    sim_buf_printf(&f->out, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\n"
+    sim_buf_printf(&f->out, "%s %s", body == NULL ? "GET" : "POST",
+                   f->target->path);
+
+    if (query != NULL) {
+        sim_buf_printf(&f->out, "%s%s",
+                       strchr(f->target->path, '?') == NULL ? "?" : "&",
+                       query);
+    }
+
+    sim_buf_printf(&f->out, " HTTP/1.1\r\nHost: %s\r\n"
                    "User-Agent: mdmsim\r\nAccept: */*\r\n",
-                   body == NULL ? "GET" : "POST", f->target->path,
-                   strchr(f->target->path, '?') == NULL ? "?" : "&", query,
                    f->target->host);
 
     if (f->opt->new_connection) {

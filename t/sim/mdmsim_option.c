@@ -150,6 +150,10 @@ static const sim_spec_t  sim_specs[] = {
 
     /* SCEP */
 
+    { "way", SIM_CMD_ENROLL, SIM_T_STRING, sim_at(way), 16 },
+    { "link", SIM_CMD_ENROLL, SIM_T_STRING, sim_at(link), 1000 },
+    { "link-file", SIM_CMD_ENROLL, SIM_T_STRING, sim_at(link_file), 3000 },
+    { "profile-ca", SIM_CMD_ENROLL, SIM_T_STRING, sim_at(profile_ca), 3000 },
     { "scep", SIM_ISSUE, SIM_T_STRING, sim_at(scep.url), 1000 },
     { "scep-name", SIM_ISSUE, SIM_T_STRING, sim_at(scep.name), 250 },
     { "scep-challenge", SIM_ISSUE, SIM_T_STRING, sim_at(scep.challenge),

@@ -82,6 +82,7 @@ typedef struct {
     const char               *name;        /* message= of GetCACert */
     const char               *challenge;
     const char               *challenge_file;
+    const char              **challenges;  /* a device, of its profile */
     const char               *fingerprint;
     const char               *subject;
     const char               *digest;
@@ -121,6 +122,11 @@ typedef struct {
     const char               *data;        /* file, of "message" */
     const char               *ledger;
     const char               *header_cert;
+
+    const char               *way;         /* of "enroll": to a profile */
+    const char               *link;
+    const char               *link_file;
+    const char               *profile_ca;  /* file: who signs it */
 
     const char               *urls[SIM_MAX_URLS];
     const char               *sends[SIM_MAX_URLS];   /* of bench */

@@ -13,6 +13,7 @@
 
 static int sim_token(const char *s);
 static void sim_option_check_run(sim_option_t *opt);
+static void sim_option_check_way(const sim_option_t *opt);
 static void sim_option_check_scep(sim_option_t *opt);
 static int sim_one_of(const char *value, const char *const *words);
 static void sim_option_check_identity(const sim_option_t *opt);
@@ -126,7 +127,7 @@ sim_option_check_run(sim_option_t *opt)
 
         /* SCEP alone is enough */
 
-        if (opt->nurls == 0 && opt->scep.url == NULL) {
+        if (opt->nurls == 0 && opt->scep.url == NULL && opt->way == NULL) {
             sim_die("\"--url\" is needed");
         }
 
@@ -191,6 +192,28 @@ sim_one_of(const char *value, const char *const *words)
 
 
 static void
+sim_option_check_way(const sim_option_t *opt)
+{
+    if (strcmp(opt->way, "link") != 0) {
+        sim_die("\"--way\": link");
+    }
+
+    if ((opt->link == NULL) == (opt->link_file == NULL)) {
+        sim_die("either \"--link\" or \"--link-file\" is needed");
+    }
+
+    /* all of that is in the profile */
+
+    if (opt->nurls != 0 || opt->checkin_url != NULL || opt->scep.url != NULL
+        || opt->scep.challenge != NULL || opt->scep.challenge_file != NULL)
+    {
+        sim_die("\"--way\" excludes \"--url\", \"--checkin-url\","
+                " \"--scep\" and its challenges");
+    }
+}
+
+
+static void
 sim_option_check_scep(sim_option_t *opt)
 {
     size_t                    n;
@@ -206,7 +229,10 @@ sim_option_check_scep(sim_option_t *opt)
 
     s = &opt->scep;
 
-    if (s->url == NULL) {
+    if (opt->way != NULL) {
+        sim_option_check_way(opt);
+
+    } else if (s->url == NULL) {
         if (opt->cmd == SIM_CMD_RENEW) {
             sim_die("\"--scep\" is needed");
         }

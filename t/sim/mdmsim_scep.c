@@ -186,7 +186,8 @@ sim_scep_challenges(sim_scep_fleet_t *f)
     opt = f->opt;
 
     for (i = 0; i < opt->fleet.count; i++) {
-        f->challenge[i] = opt->scep.challenge;
+        f->challenge[i] = opt->scep.challenges != NULL
+                          ? opt->scep.challenges[i] : opt->scep.challenge;
     }
 
     if (opt->scep.challenge_file == NULL) {
