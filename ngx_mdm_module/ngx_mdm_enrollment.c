@@ -679,7 +679,7 @@ ngx_mdm_enrollment_free(void *data)
     X509_free(en->core.sign);
     EVP_PKEY_free(en->core.sign_key);
     sk_X509_pop_free(en->core.sign_chain, X509_free);
-    sk_X509_pop_free(en->core.apple, X509_free);
+    X509_STORE_free(en->core.apple);
 
     mdm_arena_destroy(en->arena);
 }

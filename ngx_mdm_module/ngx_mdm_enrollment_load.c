@@ -421,17 +421,16 @@ static char *
 ngx_mdm_enrollment_apple(ngx_conf_t *cf, ngx_mdm_enrollment_t *en,
     ngx_mdm_pem_t *pem)
 {
+    int               k, ok;
     X509             *cert;
     ngx_str_t        *file;
     ngx_uint_t        i;
-    STACK_OF(X509)   *chain, *all;
+    STACK_OF(X509)   *chain;
 
-    all = sk_X509_new_null();
-    if (all == NULL) {
+    en->core.apple = X509_STORE_new();
+    if (en->core.apple == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    en->core.apple = all;
 
     file = en->apple->elts;
 
@@ -444,22 +443,20 @@ ngx_mdm_enrollment_apple(ngx_conf_t *cf, ngx_mdm_enrollment_t *en,
             return NGX_CONF_ERROR;
         }
 
-        for ( ;; ) {
+        ok = X509_STORE_add_cert(en->core.apple, cert);
 
-            if (sk_X509_push(all, cert) <= 0) {
-                X509_free(cert);
-                sk_X509_pop_free(chain, X509_free);
-                return NGX_CONF_ERROR;
-            }
-
-            cert = sk_X509_shift(chain);
-
-            if (cert == NULL) {
-                break;
-            }
+        for (k = 0; ok == 1 && k < sk_X509_num(chain); k++) {
+            ok = X509_STORE_add_cert(en->core.apple, sk_X509_value(chain, k));
         }
 
-        sk_X509_free(chain);
+        X509_free(cert);
+        sk_X509_pop_free(chain, X509_free);
+
+        ERR_clear_error();
+
+        if (ok != 1) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;

@@ -68,6 +68,13 @@ mdm_int_t mdm_api_challenge_post_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_challenges_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_challenge_delete_step(mdm_exchange_t *x);
 
+/* POST, GET /v1/enrollment-links; DELETE /v1/enrollment-links/ID */
+mdm_int_t mdm_api_links_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_link_delete_step(mdm_exchange_t *x);
+
+/* POST /v1/enrollment-profiles/NAME */
+mdm_int_t mdm_api_profile_step(mdm_exchange_t *x);
+
 /* GET /v1/certificates, /v1/certificates/SHA256 */
 mdm_int_t mdm_api_certificates_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_certificate_get_step(mdm_exchange_t *x);

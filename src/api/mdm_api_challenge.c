@@ -13,7 +13,6 @@
 #include "mdm_challenge.h"
 #include "mdm_date.h"
 #include "mdm_key.h"
-#include "mdm_number.h"
 #include "mdm_quote.h"
 
 
@@ -48,8 +47,6 @@ static mdm_int_t mdm_api_challenge_purpose(mdm_exchange_t *x,
     const json_t *value, mdm_uint_t *purpose);
 static mdm_int_t mdm_api_challenge_ttl(mdm_exchange_t *x,
     const json_t *value, int64_t *ttl);
-static mdm_int_t mdm_api_challenge_seconds(const json_t *value,
-    int64_t *seconds);
 static mdm_int_t mdm_api_challenge_answer(mdm_exchange_t *x,
     const mdm_challenge_new_t *n);
 static mdm_int_t mdm_api_challenges_ask(mdm_exchange_t *x);
@@ -247,71 +244,11 @@ mdm_api_challenge_purpose(mdm_exchange_t *x, const json_t *value,
 static mdm_int_t
 mdm_api_challenge_ttl(mdm_exchange_t *x, const json_t *value, int64_t *ttl)
 {
-    if (mdm_api_challenge_seconds(value, ttl) != MDM_OK) {
+    if (mdm_api_seconds(value, MDM_CHALLENGE_TTL_MAX, ttl) != MDM_OK) {
         return mdm_exchange_refuse(x, 400, "\"ttl\" is not a time from 1s to "
                                    "30d, such as \"90s\", \"15m\", \"1h\" or "
                                    "\"7d\"");
     }
-
-    return MDM_OK;
-}
-
-
-/* a number, or one with a unit as nginx has them; MDM_OK or MDM_DECLINED */
-
-static mdm_int_t
-mdm_api_challenge_seconds(const json_t *value, int64_t *seconds)
-{
-    int64_t    n, unit;
-    mdm_str_t  s;
-
-    unit = 1;
-
-    if (json_is_string(value)) {
-        s.data = (u_char *) (uintptr_t) json_string_value(value);
-        s.len = json_string_length(value);
-
-        switch ((s.len != 0) ? s.data[s.len - 1] : 0) {
-
-        case 's':
-            s.len--;
-            break;
-
-        case 'm':
-            unit = 60;
-            s.len--;
-            break;
-
-        case 'h':
-            unit = 60 * 60;
-            s.len--;
-            break;
-
-        case 'd':
-            unit = 24 * 60 * 60;
-            s.len--;
-            break;
-
-        default:
-            break;
-        }
-
-        if (mdm_atoi(&s, &n) != MDM_OK) {
-            return MDM_DECLINED;
-        }
-
-    } else if (json_is_integer(value)) {
-        n = json_integer_value(value);
-
-    } else {
-        return MDM_DECLINED;
-    }
-
-    if (n < 1 || n > MDM_CHALLENGE_TTL_MAX / unit) {
-        return MDM_DECLINED;
-    }
-
-    *seconds = n * unit;
 
     return MDM_OK;
 }

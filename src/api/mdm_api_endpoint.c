@@ -52,6 +52,10 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
     mdm_api(MDM_GET, "/v1/challenges", mdm_api_challenges_step),
     mdm_api(MDM_DELETE, "/v1/challenges/*", mdm_api_challenge_delete_step),
 
+    mdm_api(MDM_POST|MDM_GET, "/v1/enrollment-links", mdm_api_links_step),
+    mdm_api(MDM_DELETE, "/v1/enrollment-links/*", mdm_api_link_delete_step),
+    mdm_api(MDM_POST, "/v1/enrollment-profiles/*", mdm_api_profile_step),
+
     mdm_api(MDM_GET, "/v1/certificates", mdm_api_certificates_step),
     mdm_api(MDM_GET, "/v1/certificates/*", mdm_api_certificate_get_step),
 

@@ -337,6 +337,15 @@ mdm_api_enrollment_device(mdm_json_out_t *j, const mdm_reply_t *reply,
         mdm_json_bool(j, "supervised", mdm_str_is(&s, "1"));
     }
 
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_PERSON);
+    mdm_json_opt_str(j, "person", &s);
+
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_ENROLLMENT);
+    mdm_json_opt_str(j, "enrollment", &s);
+
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_WAY);
+    mdm_json_opt_str(j, "way", &s);
+
     s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_CERT);
 
     if (s.len != 0) {

@@ -317,6 +317,64 @@ mdm_api_cursor_place_read(mdm_exchange_t *x, const mdm_str_t *src,
 
 
 mdm_int_t
+mdm_api_seconds(const json_t *value, int64_t most, int64_t *seconds)
+{
+    int64_t    n, unit;
+    mdm_str_t  s;
+
+    unit = 1;
+
+    if (json_is_string(value)) {
+        s.data = (u_char *) (uintptr_t) json_string_value(value);
+        s.len = json_string_length(value);
+
+        switch ((s.len != 0) ? s.data[s.len - 1] : 0) {
+
+        case 's':
+            s.len--;
+            break;
+
+        case 'm':
+            unit = 60;
+            s.len--;
+            break;
+
+        case 'h':
+            unit = 60 * 60;
+            s.len--;
+            break;
+
+        case 'd':
+            unit = 24 * 60 * 60;
+            s.len--;
+            break;
+
+        default:
+            break;
+        }
+
+        if (mdm_atoi(&s, &n) != MDM_OK) {
+            return MDM_DECLINED;
+        }
+
+    } else if (json_is_integer(value)) {
+        n = json_integer_value(value);
+
+    } else {
+        return MDM_DECLINED;
+    }
+
+    if (n < 1 || n > most / unit) {
+        return MDM_DECLINED;
+    }
+
+    *seconds = n * unit;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
 mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n)
 {
     return mdm_itoa(x->arena, dst, n);

@@ -75,6 +75,12 @@ mdm_int_t mdm_api_cursor_place_read(mdm_exchange_t *x, const mdm_str_t *src,
     mdm_uint_t limit, mdm_uint_t *number, mdm_str_t *after);
 
 
+/*
+ * Seconds, 1 to "most", of a JSON number, or of a string with a unit as nginx
+ * has them, such as "15m".  MDM_OK or MDM_DECLINED.
+ */
+mdm_int_t mdm_api_seconds(const json_t *value, int64_t most, int64_t *seconds);
+
 mdm_int_t mdm_api_number(mdm_exchange_t *x, mdm_str_t *dst, int64_t n);
 
 /* "1" or "0" */

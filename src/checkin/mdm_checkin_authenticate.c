@@ -15,6 +15,7 @@
 
 #include "mdm_certificate.h"
 #include "mdm_checkin.h"
+#include "mdm_gives.h"
 #include "mdm_key.h"
 
 
@@ -45,6 +46,8 @@ static mdm_int_t mdm_authenticate_others(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_others_seen(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_commit(mdm_exchange_t *x);
+static mdm_int_t mdm_authenticate_pairs(mdm_exchange_t *x, mdm_message_t *m,
+    mdm_str_t **pairs, mdm_uint_t *n, mdm_uint_t *given);
 static mdm_str_t mdm_authenticate_flag(mdm_uint_t flag);
 static mdm_int_t mdm_authenticate_end(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_drop(mdm_exchange_t *x);
@@ -76,6 +79,22 @@ static const mdm_checkin_field_t  mdm_authenticate_fields[] = {
     { "MEID", mdm_string("meid"), 0 },
     { NULL, mdm_null_string, 0 }
 };
+
+
+/* of the binding */
+
+static const struct {
+    mdm_str_t                 name;
+    size_t                    offset;
+} mdm_authenticate_bound[] = {
+    { mdm_string("person"), offsetof(mdm_challenge_t, person) },
+    { mdm_string("enrollment"), offsetof(mdm_challenge_t, enrollment) },
+    { mdm_string("way"), offsetof(mdm_challenge_t, way) },
+    { mdm_string("keys"), offsetof(mdm_challenge_t, keys) }
+};
+
+#define MDM_AUTHENTICATE_BOUND                                                \
+    (sizeof(mdm_authenticate_bound) / sizeof(mdm_authenticate_bound[0]))
 
 
 mdm_int_t
@@ -453,7 +472,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
 {
     int64_t              code;
     mdm_str_t           *args, *pairs, *subject;
-    mdm_uint_t           n;
+    mdm_uint_t           n, given;
     mdm_message_t       *m;
     mdm_pin_dates_t      dates;
     mdm_authenticate_t  *a;
@@ -482,8 +501,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
         return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
     }
 
-    if (mdm_checkin_fields_authenticate(x->arena, m->plist, &pairs, &n)
-        != MDM_OK
+    if (mdm_authenticate_pairs(x, m, &pairs, &n, &given) != MDM_OK
         || mdm_message_nonce(x, m) != MDM_OK
         || mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_END) != MDM_CALL)
     {
@@ -536,9 +554,71 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     args[MDM_ARG_AUTHENTICATE_ENDS] = dates.ends;
     args[MDM_ARG_AUTHENTICATE_RENEW] = dates.renew;
 
+    if (mdm_message_number(x, &args[MDM_ARG_AUTHENTICATE_GIVEN], given)
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
     memcpy(&args[MDM_ARG_AUTHENTICATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
+}
+
+
+/*
+ * What the certificate brings, what the message says, and how it came to the
+ * certificate; *n counts names and values, *given the pairs of the first.
+ */
+
+static mdm_int_t
+mdm_authenticate_pairs(mdm_exchange_t *x, mdm_message_t *m, mdm_str_t **pairs,
+    mdm_uint_t *n, mdm_uint_t *given)
+{
+    mdm_str_t              *gives, *fields, *all;
+    mdm_uint_t              i, nfields;
+    const mdm_str_t        *value;
+    const mdm_challenge_t  *c;
+
+    c = &m->binding.c;
+
+    if (mdm_gives_pairs(x->arena, &c->gives, &gives, given) != MDM_OK
+        || mdm_checkin_fields_authenticate(x->arena, m->plist, &fields,
+                                           &nfields)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    all = mdm_arena_alloc(x->arena,
+                          (2 * *given + nfields
+                           + 2 * MDM_AUTHENTICATE_BOUND) * sizeof(mdm_str_t));
+    if (all == NULL) {
+        return MDM_ERROR;
+    }
+
+    if (*given != 0) {
+        memcpy(all, gives, 2 * *given * sizeof(mdm_str_t));
+    }
+
+    if (nfields != 0) {
+        memcpy(all + 2 * *given, fields, nfields * sizeof(mdm_str_t));
+    }
+
+    *pairs = all;
+    *n = 2 * *given + nfields;
+
+    for (i = 0; i < MDM_AUTHENTICATE_BOUND; i++) {
+        value = (const mdm_str_t *) ((const u_char *) c
+                                     + mdm_authenticate_bound[i].offset);
+
+        if (value->len != 0) {
+            all[(*n)++] = mdm_authenticate_bound[i].name;
+            all[(*n)++] = *value;
+        }
+    }
+
+    return MDM_OK;
 }
 
 

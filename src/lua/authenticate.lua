@@ -1,12 +1,13 @@
 --@args who address limit device cert checked kind nonce der raw known serial
---@args subject withhold renewal grace ca sn ends renew fields...
+--@args subject withhold renewal grace ca sn ends renew given fields...
 --@returns code gen withheld
 -- Authenticate: a fresh start of a device under this certificate; with renewal
 -- "1" only the certificate is another one, and nothing else is touched.
 -- checked: the pin that was checked ("": none); der: DER to keep or ""; known
 -- (0 or 1), serial: as they were checked; subject: its digest; withhold: 1:
 -- what is kept was escrowed by somebody else; grace: see renewed.lua; ca, sn,
--- ends, renew: see _certificate.lua; fields: field, value, …
+-- ends, renew: see _certificate.lua; fields: field, value, …, of which the first
+-- "given" are not the device's, but what it is assigned: see _given.lua
 -- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
 --@include auth
@@ -15,6 +16,7 @@
 --@include era
 --@include ddm
 --@include certificate
+--@include given
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
@@ -33,6 +35,7 @@ end
 
 local now = clock()
 local data = {}
+local own_at = fields_at + 2 * tonumber(given)
 
 if renewal == '1' then
     data.gen = tonumber(v[2] or '0')
@@ -52,7 +55,7 @@ if renewal == '1' then
         redis.call('UNLINK', T .. ':crt:' .. device)
     end
 
-    for i = fields_at, #ARGV - 1, 2 do
+    for i = own_at, #ARGV - 1, 2 do
         redis.call('HSET', e, ARGV[i], ARGV[i + 1])
     end
 
@@ -80,7 +83,7 @@ if v[4] then
     redis.call('HSET', e, 'dts', v[4])
 end
 
-for i = fields_at, #ARGV - 1, 2 do
+for i = own_at, #ARGV - 1, 2 do
     redis.call('HSET', e, ARGV[i], ARGV[i + 1])
 end
 
@@ -95,6 +98,10 @@ else
 end
 
 data.gen = gen
+
+-- its declarations are made of it when it can be told of them
+
+data.given = given_take(T, device, fields_at, own_at)
 
 local held = 0
 

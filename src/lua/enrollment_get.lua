@@ -4,7 +4,7 @@
 --@row own type parent enabled tally last_seen enrolled updated awaiting
 --@row own migrated topic short_name long_name console
 --@row device serial name model model_name product os build imei meid cert
---@row device supervised
+--@row device supervised person enrollment way
 --@row counts queue bootstrap unlock bootstrap_held unlock_held
 --@row push last tries result next since reason erased
 -- One enrollment.  with_certificate, with_unlock: 0 or 1
@@ -43,7 +43,8 @@ end
 local device = own[2] or id
 local of = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'name',
                       'model', 'model_name', 'product', 'os', 'build',
-                      'imei', 'meid', 'cert', 'supervised')
+                      'imei', 'meid', 'cert', 'supervised', 'person',
+                      'enrollment', 'way')
 local secrets = T .. ':u:' .. id
 local der, unlock
 
@@ -82,7 +83,7 @@ for i = 14, 17 do
     own[i] = nil
 end
 
-for i = 1, 11 do
+for i = 1, 14 do
     of[i] = of[i] or ''
 end
 

@@ -108,7 +108,7 @@ typedef struct mdm_enroll_block_s {
     EVP_PKEY                 *sign_key;
     STACK_OF(X509)           *sign_chain;  /* without a root */
 
-    STACK_OF(X509)           *apple;       /* "apple_ca"; NULL: none */
+    X509_STORE               *apple;       /* "apple_ca"; NULL: none */
 
     mdm_enroll_minimum_t     *minimum;
     mdm_uint_t                nminimum;
