@@ -29,7 +29,9 @@ static mdm_int_t mdm_profile_trusted(mdm_arena_t *arena,
 static plist_t mdm_profile_subject(mdm_arena_t *arena,
     const mdm_profile_t *p);
 static mdm_int_t mdm_profile_rdn(mdm_arena_t *arena, plist_t subject,
-    const char *type, const mdm_str_t *value);
+    const mdm_str_t *type, const mdm_str_t *value);
+static mdm_int_t mdm_profile_word(mdm_arena_t *arena, plist_t dict,
+    const char *key, const char *word);
 static mdm_int_t mdm_profile_identifier(mdm_arena_t *arena,
     const mdm_profile_t *p, const char *what, plist_t dict);
 
@@ -72,12 +74,12 @@ mdm_profile_enrollment(mdm_arena_t *arena, const mdm_profile_t *p,
     if (mdm_profile_string(arena, profile, "PayloadDescription",
                            &p->block->description)
         != MDM_OK
+        || mdm_profile_word(arena, profile, "PayloadScope", "System")
+           != MDM_OK
         || mdm_profile_encrypt(arena, p, profile) != MDM_OK)
     {
         goto done;
     }
-
-    plist_dict_set_item(profile, "PayloadScope", plist_new_string("System"));
 
     rc = mdm_plist_xml(arena, profile, xml);
 
@@ -101,9 +103,11 @@ mdm_profile_trust(mdm_arena_t *arena, const mdm_profile_t *p, mdm_str_t *xml)
         return MDM_ERROR;
     }
 
-    plist_dict_set_item(profile, "PayloadScope", plist_new_string("System"));
+    rc = mdm_profile_word(arena, profile, "PayloadScope", "System");
 
-    rc = mdm_profile_certificates(arena, p, 0, profile);
+    if (rc == MDM_OK) {
+        rc = mdm_profile_certificates(arena, p, 0, profile);
+    }
 
     if (rc == MDM_OK) {
         rc = mdm_plist_xml(arena, profile, xml);
@@ -303,6 +307,7 @@ mdm_profile_scep(mdm_arena_t *arena, const mdm_profile_t *p)
     subject = mdm_profile_subject(arena, p);
 
     if (subject == NULL
+        || mdm_profile_word(arena, scep, "Key Type", "RSA") != MDM_OK
         || mdm_profile_string(arena, scep, "URL", &s->url) != MDM_OK
         || mdm_profile_string(arena, scep, "Name", &s->ca->name) != MDM_OK
         || mdm_profile_string(arena, scep, "Challenge", &p->challenge)
@@ -315,9 +320,8 @@ mdm_profile_scep(mdm_arena_t *arena, const mdm_profile_t *p)
 
     plist_dict_set_item(scep, "Subject", subject);
 
-    /* both names have blanks; without Keysize it would be 1024 */
+    /* names have blanks; without Keysize it would be 1024 */
 
-    plist_dict_set_item(scep, "Key Type", plist_new_string("RSA"));
     plist_dict_set_item(scep, "Key Usage", plist_new_uint(MDM_PROFILE_USAGE));
     plist_dict_set_item(scep, "Keysize", plist_new_uint(s->keysize));
     plist_dict_set_item(scep, "KeyIsExtractable", plist_new_bool(0));
@@ -342,17 +346,19 @@ mdm_profile_scep(mdm_arena_t *arena, const mdm_profile_t *p)
 static plist_t
 mdm_profile_subject(mdm_arena_t *arena, const mdm_profile_t *p)
 {
-    plist_t    subject;
-    mdm_str_t  cn;
+    plist_t           subject;
+    const mdm_str_t  *organization;
+
+    static const mdm_str_t  o = mdm_string("O");
+    static const mdm_str_t  cn = mdm_string("CN");
+    static const mdm_str_t  name = mdm_string("Device Identity");
 
     subject = plist_new_array();
+    organization = &p->block->organization;
 
-    mdm_str_set(&cn, "Device Identity");
-
-    if ((p->block->organization.len != 0
-         && mdm_profile_rdn(arena, subject, "O", &p->block->organization)
-            != MDM_OK)
-        || mdm_profile_rdn(arena, subject, "CN", &cn) != MDM_OK)
+    if ((organization->len != 0
+         && mdm_profile_rdn(arena, subject, &o, organization) != MDM_OK)
+        || mdm_profile_rdn(arena, subject, &cn, &name) != MDM_OK)
     {
         plist_free(subject);
         return NULL;
@@ -363,7 +369,7 @@ mdm_profile_subject(mdm_arena_t *arena, const mdm_profile_t *p)
 
 
 static mdm_int_t
-mdm_profile_rdn(mdm_arena_t *arena, plist_t subject, const char *type,
+mdm_profile_rdn(mdm_arena_t *arena, plist_t subject, const mdm_str_t *type,
     const mdm_str_t *value)
 {
     plist_t  rdn, attribute;
@@ -374,9 +380,9 @@ mdm_profile_rdn(mdm_arena_t *arena, plist_t subject, const char *type,
     plist_array_append_item(rdn, attribute);
     plist_array_append_item(subject, rdn);
 
-    plist_array_append_item(attribute, plist_new_string(type));
-
-    return mdm_profile_append(arena, attribute, value);
+    return (mdm_profile_append(arena, attribute, type) == MDM_OK
+            && mdm_profile_append(arena, attribute, value) == MDM_OK)
+           ? MDM_OK : MDM_ERROR;
 }
 
 
@@ -401,10 +407,10 @@ mdm_profile_payload(mdm_arena_t *arena, const mdm_profile_t *p,
         return NULL;
     }
 
-    plist_dict_set_item(dict, "PayloadType", plist_new_string(type));
     plist_dict_set_item(dict, "PayloadVersion", plist_new_uint(1));
 
-    if (mdm_profile_identifier(arena, p, what, dict) != MDM_OK
+    if (mdm_profile_word(arena, dict, "PayloadType", type) != MDM_OK
+        || mdm_profile_identifier(arena, p, what, dict) != MDM_OK
         || mdm_profile_string(arena, dict, "PayloadUUID", &uuid) != MDM_OK
         || mdm_profile_string(arena, dict, "PayloadDisplayName", name)
            != MDM_OK
@@ -537,7 +543,23 @@ mdm_profile_string(mdm_arena_t *arena, plist_t dict, const char *key,
         return MDM_ERROR;
     }
 
-    plist_dict_set_item(dict, key, plist_new_string((char *) text.data));
+    return mdm_profile_word(arena, dict, key, (char *) text.data);
+}
+
+
+static mdm_int_t
+mdm_profile_word(mdm_arena_t *arena, plist_t dict, const char *key,
+    const char *word)
+{
+    plist_t  value;
+
+    value = plist_new_string(word);
+
+    if (value == NULL) {
+        return mdm_arena_no_memory(arena);
+    }
+
+    plist_dict_set_item(dict, key, value);
 
     return MDM_OK;
 }
@@ -546,13 +568,20 @@ mdm_profile_string(mdm_arena_t *arena, plist_t dict, const char *key,
 mdm_int_t
 mdm_profile_append(mdm_arena_t *arena, plist_t array, const mdm_str_t *value)
 {
+    plist_t    node;
     mdm_str_t  text;
 
     if (mdm_printf(arena, &text, "%.*s", mdm_fmt(value)) != MDM_OK) {
         return MDM_ERROR;
     }
 
-    plist_array_append_item(array, plist_new_string((char *) text.data));
+    node = plist_new_string((char *) text.data);
+
+    if (node == NULL) {
+        return mdm_arena_no_memory(arena);
+    }
+
+    plist_array_append_item(array, node);
 
     return MDM_OK;
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../unit/enrollment.h"
 #include "mdm_auth.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_api.h"
@@ -69,6 +70,7 @@ static void fuzz_push(fuzz_t *f, mdm_call_t *call);
 static void fuzz_run(fuzz_t *f, mdm_exchange_t *x);
 static void fuzz_device(fuzz_t *f, mdm_exchange_t *x);
 static void fuzz_api(fuzz_t *f, mdm_exchange_t *x);
+static void fuzz_enroll(fuzz_t *f, mdm_exchange_t *x);
 static void fuzz_other(fuzz_t *f, mdm_exchange_t *x);
 
 
@@ -105,7 +107,11 @@ static mdm_settings_t  fuzz_settings = {
     .push_retry = { 120, 900 },
     .npush_retry = 2,
     .plist_depth = 32,
-    .plist_nodes = 5000
+    .plist_nodes = 5000,
+    .challenge_ttl = 3600,
+    .challenge_limit = 1000,
+    .enrollments = enrollments,
+    .nenrollments = 1
 };
 
 
@@ -158,9 +164,14 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "ddm_watchers", "[ss]" },
     { "enqueue", "[iii[(iissss)*](ii)*]" },
     { "enrollment_get",
-      "[i[ssssssssssss][ssssssssss][iii][(s)*]ss[ssssssi]]" },
+      "[i[ssssssssssss][ssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
     { "enrollment_query", "[iis([ssssssssss])*]" },
     { "idle", "[isss]" },
+    { "link_fetch", "[issss]" },
+    { "link_find", "[s]" },
+    { "link_index", "[is]" },
+    { "link_list", "[s(ssssssss)*]" },
+    { "link_state", "[iii]" },
     { "migrate", "[isiiii]" },
     { "push_cert_get", "[(ssssssss)*]" },
     { "push_cert_read", "[(sssssss)*]" },
@@ -216,7 +227,7 @@ static const char  *fuzz_words[] = {
 
 
 static const char  *fuzz_ids[] = {
-    "A", "A,B,C,D,E,F", "A:B", "A%20b", "A,A,%00,,", "sets"
+    "A", "A,B,C,D,E,F", "A:B", "A%20b", "A,A,%00,,", "sets", "main"
 };
 
 
@@ -899,6 +910,26 @@ fuzz_api(fuzz_t *f, mdm_exchange_t *x)
 }
 
 
+/* somebody opens a link */
+
+static void
+fuzz_enroll(fuzz_t *f, mdm_exchange_t *x)
+{
+    x->kind = MDM_KIND_ENROLL;
+    x->method = MDM_GET;
+    x->enrollment = &enrollment_main;
+    x->ways = MDM_ENROLL_LINK;
+    x->head = fuzz_next(f, 4) == 0;
+
+    mdm_str_set(&x->path, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+
+    x->user_agent.data = (u_char *) fuzz_choose(f, fuzz_bodies);
+    x->user_agent.len = strlen((char *) x->user_agent.data);
+
+    mdm_endpoint_find(x);
+}
+
+
 static void
 fuzz_other(fuzz_t *f, mdm_exchange_t *x)
 {
@@ -911,7 +942,11 @@ fuzz_other(fuzz_t *f, mdm_exchange_t *x)
 
     x->kind = MDM_KIND_JOB;
 
-    switch (fuzz_next(f, 3)) {
+    switch (fuzz_next(f, 4)) {
+
+    case 3:
+        fuzz_enroll(f, x);
+        break;
 
     case 0:
         x->kind = MDM_KIND_AUTH;

@@ -12,6 +12,7 @@
 
 #include "alloc.h"
 
+#include "enrollment.h"
 #include "mdm_auth.h"
 #include "mdm_endpoint.h"
 #include "mdm_push_sweep.h"
@@ -114,7 +115,9 @@ static mdm_settings_t  settings = {
     .push_retry = { 120, 900 },
     .npush_retry = 2,
     .plist_depth = 32,
-    .plist_nodes = 100000
+    .plist_nodes = 100000,
+    .enrollments = enrollments,
+    .nenrollments = 1
 };
 
 static mdm_unit_redis_t  *redis;
@@ -392,7 +395,8 @@ each(const request_t *requests, size_t n, mdm_uint_t status)
         record(&run);
 
         if (run.status != status
-            && (status != 200 || run.status != 204))
+            && (status != 200
+                || (run.status != 201 && run.status != 204)))
         {
             fail_msg("%s: %lu, %s", requests[i].name,
                      (unsigned long) run.status, run.error);
@@ -574,6 +578,12 @@ static const request_t  reenroll[] = {
         "{\"udid\":\"UDID-1\",\"serial\":\"S\",\"person\":\"P\","
         "\"purpose\":\"device\",\"uses\":2,\"ttl\":\"1h\"}"),
     api("challenges", MDM_GET, "/v1/challenges", "limit=1", NULL, ""),
+    api("a link", MDM_POST, "/v1/enrollment-links", NULL, NULL,
+        "{\"enrollment\":\"main\",\"person\":\"P\",\"sets\":[\"s\"],"
+        "\"tags\":[\"t\"],\"variables\":{\"v\":\"x\"},\"uses\":2}"),
+    api("links", MDM_GET, "/v1/enrollment-links", "limit=1", NULL, ""),
+    api("a profile", MDM_POST, "/v1/enrollment-profiles/main",
+        "plain=1&serial=S", NULL, ""),
     api("certificates", MDM_GET, "/v1/certificates", "limit=1", NULL, ""),
     api("certificates, one device", MDM_GET, "/v1/certificates",
         "id=UDID-%7B1%7D&expires_before=2099-01-01T00:00:00Z", NULL, ""),
