@@ -199,4 +199,33 @@ location_refused('mdm_enroll main link; mdm_enroll_allow some;',
 location_refused('mdm_enroll main link; mdm_enroll_replace some;',
                  'must be "any" or "none"');
 
+
+# docs/enrollment.md: nginx takes what it shows
+
+{
+    my $text = read_file("$MDM::root/docs/enrollment.md");
+    my ($http, $server)
+        = $text =~ /^    (mdm_ca .*?)^    server \{\n(.*?)^    \}$/ms;
+
+    ok(defined $server, 'a configuration');
+
+    my ($locations) = $server =~ /(^ *location .*)/ms;
+    my $ra = $ca->ra('ra');
+    my %file = ('device-ca.pem' => $ca->{cert}, 'device-ca.key' => $ca->{key},
+                'device-ra.pem' => $ra->{cert}, 'device-ra.key' => $ra->{key},
+                'mdm.example.com.pem' => $web->{chain},
+                'mdm.example.com.key' => $web->{key});
+
+    s/(?<![\w.])(device-\w+\.(?:pem|key)|mdm\.example\.com\.(?:pem|key))/$file{$1}/g
+        for $http, $server;
+
+    unlike($conf->ok('docs/enrollment.md', http => $http, locations => $locations,
+                     server => 'large_client_header_buffers 4 16k;'),
+           qr/\[warn\]/, 'nothing is warned of');
+
+    my ($config) = $text =~ /^    (location = \/MDMServiceConfig \{.*?^    \})/ms;
+
+    $conf->ok('MDMServiceConfig', http => $http, locations => $config);
+}
+
 finish;

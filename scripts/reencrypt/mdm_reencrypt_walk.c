@@ -32,7 +32,7 @@ typedef enum {
 
 
 static void mdm_walk_arena(mdm_walk_t *w);
-static mdm_uint_t mdm_walk_challenge(const mdm_str_t *key);
+static mdm_uint_t mdm_walk_bound(const mdm_str_t *key);
 static void mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key);
 static void mdm_walk_field(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     const char *field, mdm_walk_form_e form);
@@ -165,9 +165,11 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
         return;
     }
 
-    /* bindings of a challenge, or of a certificate */
+    /* bindings of a challenge, a link, one in the list, or a certificate */
 
-    if ((len == 0 && mdm_walk_challenge(key)) || mdm_str_is(&rest, ":x")) {
+    if ((len == 0 && mdm_walk_bound(key)) || mdm_str_is(&rest, ":x")
+        || (len > 6 && memcmp(rest.data, ":link:", 6) == 0))
+    {
         mdm_walk_field(w, key, tag, "bind", MDM_WALK_BARE);
         return;
     }
@@ -206,10 +208,13 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
 }
 
 
-/* "mdm:{tenant/chal:<sha256>}"; a tenant's name has no slash */
+/*
+ * "mdm:{tenant/chal:<sha256>}", "mdm:{tenant/link:<sha256>}"; a tenant's name
+ * has no slash
+ */
 
 static mdm_uint_t
-mdm_walk_challenge(const mdm_str_t *key)
+mdm_walk_bound(const mdm_str_t *key)
 {
     u_char  *slash;
 
@@ -217,7 +222,8 @@ mdm_walk_challenge(const mdm_str_t *key)
 
     return slash != NULL
            && (size_t) (key->data + key->len - slash) > 6
-           && memcmp(slash, "/chal:", 6) == 0;
+           && (memcmp(slash, "/chal:", 6) == 0
+               || memcmp(slash, "/link:", 6) == 0);
 }
 
 
