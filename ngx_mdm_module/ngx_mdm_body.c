@@ -81,9 +81,7 @@ ngx_mdm_body(ngx_mdm_ctx_t *ctx, ngx_mdm_body_pt handler)
     b->conf = &mlcf->identity;
     b->last = ngx_mdm_body_last(r);
 
-    if (x->kind != MDM_KIND_API && x->kind != MDM_KIND_SCEP
-        && x->kind != MDM_KIND_ENROLL)
-    {
+    if (x->kind == MDM_KIND_CHECKIN || x->kind == MDM_KIND_CONNECT) {
         ngx_mdm_identity_signed(r, &mlcf->identity, &b->signature);
     }
 

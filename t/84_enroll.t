@@ -174,7 +174,8 @@ my @ids = split /\n/, read_file("$made/ids.txt");
               [ $topic, 'https://localhost:' . $t->port . '/mdm', 8191,
                 'com.example.mdm.mdm' ], 'the MDM payload');
     ok(!exists $mdm->{CheckInURL}, 'the same URL for both');
-    ok($mdm->{CheckOutWhenRemoved} && !$mdm->{SignMessage}, 'its flags');
+    ok(${$mdm->{CheckOutWhenRemoved}} && !${$mdm->{SignMessage}},
+       'its flags');
     is_deeply($mdm->{ServerCapabilities},
               [ qw(com.apple.mdm.per-user-connections
                    com.apple.mdm.bootstraptoken) ], 'capabilities');
@@ -221,7 +222,7 @@ my @ids = split /\n/, read_file("$made/ids.txt");
     is(scalar(keys %of), 2, 'one without certificates');
     is($mdm->{CheckInURL}, 'https://localhost:' . $t->port . '/checkin',
        'another URL for check-in');
-    ok($mdm->{SignMessage} && !$mdm->{CheckOutWhenRemoved}
+    ok(${$mdm->{SignMessage}} && !${$mdm->{CheckOutWhenRemoved}}
        && !exists $mdm->{ServerCapabilities}, 'other flags');
     ok(!exists $of{'com.apple.security.scep'}{PayloadContent}{CAFingerprint},
        'fingerprint=off');
@@ -357,7 +358,8 @@ my @ids = split /\n/, read_file("$made/ids.txt");
 {
     my $l = link_for(ttl => 1);
 
-    ok(wait_for(10, sub { get(path_of($l))->status == 410 }), 'expired: 410');
+    ok(wait_for(10, sub { $t->request(HEAD => path_of($l))->status == 410 }),
+       'expired: 410');
     like(get(path_of($l))->body, qr/has expired/, 'why');
 }
 
@@ -512,7 +514,7 @@ my @ids = split /\n/, read_file("$made/ids.txt");
     is($r->header('Content-Type'), 'application/json; charset=UTF8',
        'MDMServiceConfig');
 
-    my $base = 'https://localhost:' . $t->port . '/MDMServiceConfig';
+    my $base = 'https://localhost/MDMServiceConfig';
 
     is_deeply($r->json,
               { dep_enrollment_url => 'https://localhost:' . $t->port

@@ -90,7 +90,7 @@ unlike(takes('all of it', display_name => '"Ex ä"', organization => 'Ex',
 takes('a key with a password', sign => "$secret->{cert} $secret->{key} $pass");
 takes('no capabilities', capabilities => 'off');
 takes('an RSR and a beta', minimum_os => 'iOS "16.1 (a)";'
-      . ' minimum_os macOS 15.2 build=24C101 beta=abc description="Beta 1"');
+      . ' minimum_os macOS 15.2 build=24C101 beta=abc "description=Beta 1"');
 like(takes('self-signed', sign => "$root->{cert} $root->{key}"),
      qr/\[warn\] .*is self-signed: devices will show profiles as not verified/,
      'a signer of its own is warned of');

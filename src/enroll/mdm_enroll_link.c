@@ -73,6 +73,7 @@ mdm_enroll_link_ask(mdm_exchange_t *x)
     }
 
     f->value = x->path;
+    f->enrollment = x->enrollment->name;
     f->count = !x->head && !mdm_enroll_link_other(&x->user_agent);
     x->ctx = f;
 
@@ -98,12 +99,6 @@ mdm_enroll_link_fetched(mdm_exchange_t *x, mdm_link_fetch_t *f)
         return mdm_exchange_refuse(x, 410, "this link was opened too often");
 
     default: /* MDM_LINK_UNKNOWN */
-        return mdm_exchange_refuse(x, 403, "there is no such link");
-    }
-
-    /* one for another block is none of this location */
-
-    if (!mdm_str_eq(&f->c.enrollment, &x->enrollment->name)) {
         return mdm_exchange_refuse(x, 403, "there is no such link");
     }
 

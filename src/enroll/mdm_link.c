@@ -167,6 +167,7 @@ mdm_link_ask(mdm_exchange_t *x, mdm_link_fetch_t *f)
         return MDM_ERROR;
     }
 
+    args[MDM_ARG_LINK_FETCH_ENROLLMENT] = f->enrollment;
     mdm_str_set(&args[MDM_ARG_LINK_FETCH_COUNT], "0");
 
     if (f->count) {
@@ -213,7 +214,7 @@ mdm_link_read(mdm_exchange_t *x, mdm_link_fetch_t *f)
     }
 
     f->c.id = mdm_reply_str(reply, MDM_RET_LINK_FETCH_ID);
-    f->c.enrollment = mdm_reply_str(reply, MDM_RET_LINK_FETCH_ENROLLMENT);
+    f->c.enrollment = f->enrollment;
     f->c.link = digest;
 
     return mdm_exchange_leave(x);

@@ -51,6 +51,7 @@ mdm_int_t mdm_link_create(mdm_exchange_t *x);
 
 typedef struct {
     mdm_str_t                 value;       /* the token, as it came */
+    mdm_str_t                 enrollment;  /* the block that it must be for */
     mdm_uint_t                count;       /* 1: a profile is to be made */
 
     int64_t                   code;        /* MDM_LINK_GOOD … _OPENED */

@@ -1,7 +1,7 @@
 -- What a device is given when it enrolls, beside what it was assigned before:
 -- ARGV from "first" to before "last" are fields of T:d:<id> and their values.
--- The limits are those of ddm_assign.lua: what is more is left out.  Returns the
--- names that are new, or nil.
+-- The limits are those of ddm_assign.lua: what is more is left out.  Returns
+-- the names that are new, or nil.
 local function given_take(T, device, first, last)
     local key = T .. ':d:' .. device
     local room = {['s:'] = 100, ['t:'] = 64, ['v:'] = 64}

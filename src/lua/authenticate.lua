@@ -6,8 +6,8 @@
 -- checked: the pin that was checked ("": none); der: DER to keep or ""; known
 -- (0 or 1), serial: as they were checked; subject: its digest; withhold: 1:
 -- what is kept was escrowed by somebody else; grace: see renewed.lua; ca, sn,
--- ends, renew: see _certificate.lua; fields: field, value, …, of which the first
--- "given" are not the device's, but what it is assigned: see _given.lua
+-- ends, renew: see _certificate.lua; fields: field, value, …, of which the
+-- first "given" are not the device's, but what it is assigned: see _given.lua
 -- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
 --@include auth

@@ -22,21 +22,6 @@ static mdm_int_t mdm_profile_der(mdm_arena_t *arena, CMS_ContentInfo *cms,
 
 
 mdm_int_t
-mdm_profile_make(mdm_arena_t *arena, const mdm_profile_t *p, mdm_str_t *out)
-{
-    if (mdm_profile_enrollment(arena, p, out) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    if (p->plain || p->block->sign == NULL) {
-        return MDM_OK;
-    }
-
-    return mdm_profile_sign(arena, p->block, out, out);
-}
-
-
-mdm_int_t
 mdm_profile_sign(mdm_arena_t *arena, const mdm_enroll_block_t *block,
     const mdm_str_t *xml, mdm_str_t *der)
 {

@@ -167,7 +167,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
       "[i[ssssssssssss][ssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
     { "enrollment_query", "[iis([ssssssssss])*]" },
     { "idle", "[isss]" },
-    { "link_fetch", "[issss]" },
+    { "link_fetch", "[isss]" },
     { "link_find", "[s]" },
     { "link_index", "[is]" },
     { "link_list", "[s(ssssssss)*]" },

@@ -35,8 +35,8 @@ void sim_fetch_init(sim_fetch_t *f, const sim_option_t *opt,
     const sim_target_t *target, SSL_CTX *ctx);
 /*
  * GET, or POST where there is a body; "query", if it is not NULL, goes behind
- * the path of the target.  SIM_OK: there is an answer, of any status, with its body at
- * f->in.data + f->http.body; SIM_ERROR: there is none.
+ * the path of the target.  SIM_OK: there is an answer, of any status, with its
+ * body at f->in.data + f->http.body; SIM_ERROR: there is none.
  */
 int sim_fetch(sim_fetch_t *f, const char *query, const char *type,
     const sim_buf_t *body);

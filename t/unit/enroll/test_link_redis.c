@@ -105,6 +105,7 @@ open_link(void **state, const char *value, mdm_uint_t count)
     memset(&opened, 0, sizeof(opened));
     opened.value.data = (u_char *) value;
     opened.value.len = strlen(value);
+    mdm_str_set(&opened.enrollment, "main");
     opened.count = count;
 
     x->step = open_step;

@@ -391,7 +391,7 @@ test_encrypt(void **state)
 static void
 test_trust(void **state)
 {
-    plist_t              root;
+    plist_t              root, pins;
     mdm_str_t            xml;
     mdm_enroll_trust_t   trust[2];
 
@@ -414,10 +414,11 @@ test_trust(void **state)
                              "PayloadIdentifier"),
                         "com.example.mdm.certificate.aaaaaaaaaaaaaaaa");
     assert_non_null(payload(root, "com.apple.security.root"));
-    assert_int_equal(plist_array_get_size(
-                         plist_dict_get_item(payload(root, "com.apple.mdm"),
-                                             "ServerURLPinningCertificateUUIDs")),
-                     2);
+
+    pins = plist_dict_get_item(payload(root, "com.apple.mdm"),
+                               "ServerURLPinningCertificateUUIDs");
+    assert_int_equal(plist_array_get_size(pins), 2);
+
     plist_free(root);
 
     assert_int_equal(mdm_profile_trust(arena, &p, &xml), MDM_OK);
