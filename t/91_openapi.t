@@ -15,15 +15,35 @@ use Test::More;
 
 use MDM;
 use MDM::APNs;
+use MDM::CA;
 use MDM::OpenAPI;
 use MDM::Util qw(read_file);
 
 my $spec = MDM::OpenAPI->new;
 my $t = MDM->new(watch => $spec->watch);
 my $apns = MDM::APNs->new(dir => $t->dir);
+my $ca = MDM::CA->new($t->dir, 'devices');
 
 $t->{http} = $apns->conf($apns->cert('com.apple.mgmt.External.test'))
-             . ' mdm_push_plain on;';
+             . ' mdm_push_plain on;' . <<"END";
+    mdm_ca devices {
+        certificate $ca->{cert};
+        certificate_key $ca->{key};
+    }
+
+    mdm_enrollment main {
+        identifier com.example.mdm;
+        server_url https://mdm.example/mdm;
+        identity scep devices https://mdm.example/scep;
+        enroll_url https://mdm.example/enroll;
+    }
+
+    mdm_enrollment bare {
+        identifier com.example.bare;
+        server_url https://mdm.example/mdm;
+        identity scep devices https://mdm.example/scep;
+    }
+END
 $t->start;
 
 my $json = JSON::PP->new->canonical;
@@ -110,6 +130,23 @@ call(501, POST => 'escrowkeyunlock');
     call(200, GET => 'challenges?limit=1');
     call(204, DELETE => "challenges/$id");
     call(404, DELETE => "challenges/$id");
+}
+
+{
+    my $id = call(201, POST => 'enrollment-links', { enrollment => 'main',
+        person => 'anna', sets => [ 'office' ], tags => [ 'lab' ],
+        variables => { site => 'north' }, uses => 2, ttl => '1h' })
+        ->json->{id};
+
+    call(400, POST => 'enrollment-links', {});
+    call(404, POST => 'enrollment-links', { enrollment => 'none' });
+    call(409, POST => 'enrollment-links', { enrollment => 'bare' });
+    call(200, GET => 'enrollment-links?limit=1');
+    call(204, DELETE => "enrollment-links/$id");
+    call(404, DELETE => "enrollment-links/$id");
+    call(200, POST => 'enrollment-profiles/main?serial=S');
+    call(404, POST => 'enrollment-profiles/none');
+    call(400, POST => 'enrollment-profiles/main?plain=2');
 }
 
 {
