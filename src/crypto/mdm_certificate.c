@@ -333,8 +333,11 @@ mdm_certificate_verify_as(X509 *cert, STACK_OF(X509) *chain,
     X509_VERIFY_PARAM_set_depth(param, MDM_CERTIFICATE_DEPTH);
     X509_VERIFY_PARAM_set_auth_level(param, options->level);
 
-    if (options->any_date) {
-        (void) X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
+    if (options->signatures) {
+        (void) X509_VERIFY_PARAM_clear_flags(param, X509_V_FLAG_USE_CHECK_TIME);
+        (void) X509_VERIFY_PARAM_set_flags(param,
+                           X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN
+                           | X509_V_FLAG_IGNORE_CRITICAL);
     }
 
     X509_STORE_CTX_set_verify_cb(ctx, mdm_certificate_skew);

@@ -114,7 +114,9 @@ mdm_int_t mdm_certificate_verify(X509 *cert, STACK_OF(X509) *chain,
 typedef struct {
     int                       purpose;     /* X509_PURPOSE_…; 0: any */
     int                       level;       /* OpenSSL's security level */
-    mdm_uint_t                any_date;    /* 1: dates are not looked at */
+    mdm_uint_t                signatures;  /* 1: only these and CA:TRUE count:
+                                              no dates, no critical extensions,
+                                              and any trusted one is an end */
 } mdm_certificate_options_t;
 
 /* the same; NULL as the options: as above */

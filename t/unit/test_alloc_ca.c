@@ -14,6 +14,7 @@
 #include "mdm_ca_request.h"
 #include "mdm_cms.h"
 #include "mdm_envelope.h"
+#include "mdm_machine_info.h"
 #include "mdm_scep_message.h"
 
 
@@ -245,6 +246,45 @@ op_message(void *data)
 }
 
 
+static alloc_rc_e
+op_machine_info(void *data)
+{
+    mdm_int_t            rc;
+    const char          *why;
+    X509_STORE          *store;
+    mdm_arena_t         *arena;
+    mdm_limits_t         limits = { 8, 1000 };
+    mdm_cms_message_t    message;
+    mdm_machine_info_t   info;
+
+    arena = mdm_arena_create(64);
+    if (arena == NULL) {
+        return ALLOC_FAILED;
+    }
+
+    alloc_paused = 1;
+    store = pki_store(&ca_pki);
+    alloc_paused = 0;
+
+    rc = mdm_machine_info_verify(arena, data, store, &message, &why);
+
+    if (rc == MDM_OK) {
+        rc = mdm_machine_info_read(arena, &message.content, &limits, &info,
+                                   &why);
+    }
+
+    if (rc == MDM_OK) {
+        alloc_str(&info.udid);
+        alloc_str(&info.os);
+    }
+
+    mdm_arena_destroy(arena);
+    X509_STORE_free(store);
+
+    return result(rc);
+}
+
+
 /*
  * Reads a message and answers it; the reply has other octets each time.  So has
  * the key: where it lacked memory once, OpenSSL blinds wrongly for a while.
@@ -384,6 +424,44 @@ test_message(void **state)
 
 
 static void
+test_machine_info(void **state)
+{
+    BIO              *bio;
+    int               len;
+    mdm_str_t         der;
+    CMS_ContentInfo  *cms;
+
+    static const char  plist[] = "<plist version=\"1.0\"><dict>"
+        "<key>UDID</key><string>UDID-1</string>"
+        "<key>SERIAL</key><string>C02X</string>"
+        "<key>OS_VERSION</key><string>18.1</string>"
+        "</dict></plist>";
+
+    (void) state;
+
+    bio = BIO_new_mem_buf(plist, sizeof(plist) - 1);
+    cms = CMS_sign(leaf.cert, leaf.key, NULL, bio, CMS_BINARY);
+    assert_non_null(cms);
+
+    der.data = NULL;
+    len = i2d_CMS_ContentInfo(cms, &der.data);
+    assert_true(len > 0);
+    der.len = (size_t) len;
+
+    CMS_ContentInfo_free(cms);
+    BIO_free(bio);
+
+    alloc_each("MachineInfo", ALLOC_OK, op_machine_info, &der);
+
+    der.data[der.len - 1] ^= 1;
+    alloc_each("MachineInfo, another signature", ALLOC_REFUSED,
+               op_machine_info, &der);
+
+    OPENSSL_free(der.data);
+}
+
+
+static void
 test_issue(void **state)
 {
     (void) state;
@@ -485,6 +563,7 @@ main(void)
         cmocka_unit_test(test_issue),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_message),
+        cmocka_unit_test(test_machine_info),
 
         /* the last ones: OpenSSL's blinding of keys is broken afterwards */
 
