@@ -132,6 +132,16 @@ call(501, POST => 'escrowkeyunlock');
     call(404, DELETE => "challenges/$id");
 }
 
+call(204, PUT => 'serials/C02X', { sets => ['office'], tags => ['lab'],
+     variables => { site => 'north' }, asset => 'A-17' });
+call(204, PUT => 'serials/C02Y');
+call(400, PUT => 'serials/C02Z', { set => [] });
+call(200, GET => 'serials/C02X');
+call(404, GET => 'serials/C02Z');
+call(200, GET => 'serials?limit=1');
+call(204, DELETE => 'serials/C02X');
+call(404, DELETE => 'serials/C02X');
+
 {
     my $id = call(201, POST => 'enrollment-links', { enrollment => 'main',
         person => 'anna', sets => [ 'office' ], tags => [ 'lab' ],

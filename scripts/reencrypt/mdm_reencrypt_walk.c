@@ -209,21 +209,26 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
 
 
 /*
- * "mdm:{tenant/chal:<sha256>}", "mdm:{tenant/link:<sha256>}"; a tenant's name
- * has no slash
+ * "mdm:{tenant/chal:<sha256>}", "mdm:{tenant/link:<sha256>}",
+ * "mdm:{tenant/dev:<serial>}"; a tenant's name has no slash
  */
 
 static mdm_uint_t
 mdm_walk_bound(const mdm_str_t *key)
 {
     u_char  *slash;
+    size_t   len;
 
     slash = memchr(key->data, '/', key->len);
+    if (slash == NULL) {
+        return 0;
+    }
 
-    return slash != NULL
-           && (size_t) (key->data + key->len - slash) > 6
-           && (memcmp(slash, "/chal:", 6) == 0
-               || memcmp(slash, "/link:", 6) == 0);
+    len = (size_t) (key->data + key->len - slash);
+
+    return (len > 6 && (memcmp(slash, "/chal:", 6) == 0
+                        || memcmp(slash, "/link:", 6) == 0))
+           || (len > 5 && memcmp(slash, "/dev:", 5) == 0);
 }
 
 

@@ -79,6 +79,10 @@ mdm_int_t mdm_api_profile_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_certificates_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_certificate_get_step(mdm_exchange_t *x);
 
+/* PUT, GET, DELETE /v1/serials/SERIAL; GET /v1/serials */
+mdm_int_t mdm_api_owned_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_owned_list_step(mdm_exchange_t *x);
+
 /* /v1/escrowkeyunlock: 501 */
 mdm_int_t mdm_api_later_step(mdm_exchange_t *x);
 

@@ -206,6 +206,15 @@ mdm_key_link(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
 
 
 mdm_int_t
+mdm_key_owned(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
+    const mdm_str_t *name)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/dev:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(name));
+}
+
+
+mdm_int_t
 mdm_key_challenge(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
     const mdm_str_t *sha256)
 {

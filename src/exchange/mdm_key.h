@@ -75,6 +75,13 @@ mdm_int_t mdm_key_link(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant, const mdm_str_t *sha256);
 
 /*
+ * "mdm:{tenant/dev:<serial>}", an owned device; the serial number is in key
+ * form, see mdm_owned_name().  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_key_owned(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant, const mdm_str_t *name);
+
+/*
  * "mdm:{tenant/chal:<sha256>}", a one-time challenge; "mdm:{tenant/spki:
  * <sha256>}", a public key that was certified.  MDM_OK or MDM_ERROR.
  */

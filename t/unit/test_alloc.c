@@ -585,6 +585,12 @@ static const request_t  reenroll[] = {
     api("a profile", MDM_POST, "/v1/enrollment-profiles/main",
         "plain=1&serial=S", NULL, ""),
     api("certificates", MDM_GET, "/v1/certificates", "limit=1", NULL, ""),
+    api("serial", MDM_PUT, "/v1/serials/C02X", NULL, NULL,
+        "{\"sets\":[\"a\"],\"tags\":[\"b\"],\"variables\":{\"c\":\"d\"},"
+        "\"asset\":\"e\"}"),
+    api("serials", MDM_GET, "/v1/serials", "limit=1", NULL, ""),
+    api("one serial", MDM_GET, "/v1/serials/C02X", NULL, NULL, ""),
+    api("serial off", MDM_DELETE, "/v1/serials/C02X", NULL, NULL, ""),
     api("certificates, one device", MDM_GET, "/v1/certificates",
         "id=UDID-%7B1%7D&expires_before=2099-01-01T00:00:00Z", NULL, ""),
     api("pin reset", MDM_DELETE, "/v1/enrollments/OLD/certificate", NULL,

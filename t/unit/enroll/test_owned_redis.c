@@ -1,0 +1,312 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Owned devices, with a real redis-server: /v1/serials, its list, its audit,
+ * and what is sealed.
+ */
+
+
+#include "admin.h"
+
+#include <stdlib.h>
+
+#include "mdm_owned.h"
+
+
+#define P     "mdm:{default/prof}"
+#define DEV   "mdm:{default/dev:C02X}"
+
+#define BODY                                                                  \
+    "{\"sets\":[\"office\"],\"tags\":[\"lab\"],"                              \
+    "\"variables\":{\"site\":\"north\"},\"asset\":\"A-17\"}"
+
+
+static mdm_secret_keys_t  keys;
+
+
+#define is(s, text)  assert_true(mdm_str_is(&(s), text))
+
+
+static mdm_uint_t
+put(void **state, const char *serial, const char *body)
+{
+    static char  path[1024];
+
+    (void) snprintf(path, sizeof(path), "/v1/serials/%s", serial);
+
+    return api(state, MDM_PUT, path, "", body);
+}
+
+
+static void
+test_life(void **state)
+{
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 404);
+    assert_int_equal(api(state, MDM_DELETE, "/v1/serials/C02X", "", ""), 404);
+
+    assert_int_equal(put(state, "C02X", BODY), 204);
+    assert_int_equal(redis_int("ZCARD " P ":dev"), 1);
+    assert_string_equal(redis_str("HGET " DEV " by"), "admin");
+
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 200);
+    assert_true(says("{\"serial\":\"C02X\",\"sets\":[\"office\"],"
+                     "\"tags\":[\"lab\"],\"variables\":{\"site\":\"north\"},"
+                     "\"asset\":\"A-17\",\"time\":\""));
+    assert_true(says("\"by\":\"admin\"}"));
+
+    /* the same one in small letters; it is replaced as a whole */
+
+    assert_int_equal(put(state, "c02x", ""), 204);
+    assert_int_equal(redis_int("ZCARD " P ":dev"), 1);
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/c02X", "", ""), 200);
+    assert_true(says("{\"serial\":\"C02X\",\"time\":"));
+
+    assert_int_equal(api(state, MDM_DELETE, "/v1/serials/c02x", "", ""), 204);
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 404);
+    assert_int_equal(redis_int("EXISTS " DEV " " P ":dev"), 0);
+
+    /* audited: each of them, also what was not there, in the order */
+
+    assert_int_equal(redis_int("XLEN " P ":events"), 4);
+}
+
+
+static void
+test_list(void **state)
+{
+    char  serial[32], cursor[256], *p, *end;
+    int   i, n, pages;
+
+    assert_int_equal(api(state, MDM_GET, "/v1/serials", "", ""), 200);
+    assert_true(says("{\"serials\":[]}"));
+
+    for (i = 0; i < 25; i++) {
+        (void) snprintf(serial, sizeof(serial), "S%%20%02d", i);
+        assert_int_equal(put(state, serial, ""), 204);
+    }
+
+    /* one that was being taken away when the worker ended is not shown */
+
+    redis_int("UNLINK mdm:{default/dev:S%%2007}");
+
+    cursor[0] = '\0';
+    n = 0;
+    pages = 0;
+
+    do {
+        assert_int_equal(api(state, MDM_GET, "/v1/serials", cursor, ""), 200);
+
+        for (i = 0; i < 25; i++) {
+            (void) snprintf(serial, sizeof(serial), "\"serial\":\"S %02d\"",
+                            i);
+            n += says(serial);
+        }
+
+        pages++;
+
+        p = memmem(x->response.data, x->response.len, "\"next_cursor\":\"",
+                   15);
+        if (p != NULL) {
+            p += 15;
+            end = strchr(p, '"');
+            (void) snprintf(cursor, sizeof(cursor), "limit=10&cursor=%.*s",
+                            (int) (end - p), p);
+        }
+
+        if (pages == 1) {
+
+            /* the first page was of 100; begin again with 10 */
+
+            assert_null(p);
+            assert_int_equal(n, 24);
+            (void) snprintf(cursor, sizeof(cursor), "limit=10");
+            n = 0;
+            p = cursor;
+        }
+
+    } while (p != NULL);
+
+    assert_int_equal(n, 24);
+    assert_int_equal(pages, 4);
+
+    assert_int_equal(api(state, MDM_GET, "/v1/serials", "limit=501", ""), 400);
+    assert_int_equal(api(state, MDM_GET, "/v1/serials", "cursor=!", ""), 400);
+}
+
+
+static void
+test_refused(void **state)
+{
+    char        path[1024], many[2048], *p;
+    mdm_uint_t  i;
+
+    static const char *const  bodies[] = {
+        "[]", "{", "{\"set\":[]}", "{\"sets\":{}}", "{\"sets\":[1]}",
+        "{\"sets\":[\"\"]}", "{\"tags\":[\"a\\nb\"]}", "{\"tags\":\"a\"}",
+        "{\"variables\":[]}", "{\"variables\":{\"a b\":\"c\"}}",
+        "{\"variables\":{\"a\":1}}", "{\"asset\":1}", "{\"asset\":\"\\n\"}"
+    };
+
+    static const char *const  serials[] = {
+        "%00", "%0a", "%zz", "%ff"
+    };
+
+    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        assert_int_equal(put(state, "C02X", bodies[i]), 400);
+    }
+
+    for (i = 0; i < sizeof(serials) / sizeof(serials[0]); i++) {
+        assert_int_equal(put(state, serials[i], ""), 400);
+    }
+
+    memset(path, 'x', 256);
+    path[256] = '\0';
+    assert_int_equal(put(state, path, ""), 400);
+
+    /* 65 tags; 64 are fine */
+
+    p = many + snprintf(many, sizeof(many), "{\"tags\":[");
+
+    for (i = 0; i < 65; i++) {
+        p += snprintf(p, 16, "%s\"t%u\"", i ? "," : "", (unsigned) i);
+    }
+
+    (void) snprintf(p, 8, "]}");
+    assert_int_equal(put(state, "C02X", many), 400);
+
+    assert_int_equal(redis_int("DBSIZE"), 0);
+
+    p = strstr(many, ",\"t64\"");
+    (void) snprintf(p, 8, "]}");
+    assert_int_equal(put(state, "C02X", many), 204);
+}
+
+
+static void
+test_sealed(void **state)
+{
+    store_settings.secrets = &keys;
+
+    assert_int_equal(put(state, "C02X", BODY), 204);
+    assert_null(strstr(redis_str("HGET " DEV " bind"), "north"));
+
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 200);
+    assert_true(says("\"site\":\"north\""));
+
+    /* what cannot be opened, or read, is said so */
+
+    redis_int("HSET " DEV " bind x");
+    store_settings.secrets = NULL;
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 500);
+    assert_int_equal(api(state, MDM_GET, "/v1/serials", "", ""), 500);
+
+    redis_int("HSET " DEV " bind []");
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 500);
+}
+
+
+static mdm_uint_t        fault_at;
+static mdm_unit_fault_e  fault_kind;
+
+
+static mdm_unit_fault_e
+fault(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) call;
+    (void) data;
+
+    return (n == fault_at) ? fault_kind : MDM_UNIT_FAULT_NONE;
+}
+
+
+/* whatever call is lost: the request is repeated, and has done what it says */
+
+static void
+test_faults(void **state)
+{
+    mdm_uint_t         i, kind;
+    mdm_unit_redis_t  *redis;
+
+    redis = *state;
+
+    for (kind = MDM_UNIT_FAULT_BEFORE; kind <= MDM_UNIT_FAULT_AFTER; kind++) {
+
+        fault_kind = (mdm_unit_fault_e) kind;
+
+        for (i = 0; i < 2; i++) {
+            mdm_unit_redis_clean(redis);
+
+            fault_at = redis->calls + i;
+            redis->fault = fault;
+            assert_int_equal(put(state, "C02X", BODY), 503);
+            redis->fault = NULL;
+
+            assert_int_equal(put(state, "C02X", BODY), 204);
+            assert_int_equal(redis_int("ZCARD " P ":dev"), 1);
+            assert_int_equal(redis_int("EXISTS " DEV), 1);
+        }
+
+        for (i = 0; i < 3; i++) {
+            mdm_unit_redis_clean(redis);
+            assert_int_equal(put(state, "C02X", BODY), 204);
+
+            fault_at = redis->calls + i;
+            redis->fault = fault;
+            assert_int_equal(api(state, MDM_DELETE, "/v1/serials/C02X", "",
+                                 ""), 503);
+            redis->fault = NULL;
+
+            /* all of it is gone already, if the last reply alone was lost */
+
+            assert_int_equal(api(state, MDM_DELETE, "/v1/serials/C02X", "",
+                                 ""),
+                             (i == 2 && kind == MDM_UNIT_FAULT_AFTER) ? 404
+                                                                      : 204);
+            assert_int_equal(redis_int("EXISTS " DEV " " P ":dev"), 0);
+        }
+    }
+}
+
+
+static int
+fresh(void **state)
+{
+    store_settings.secrets = NULL;
+
+    return clean(state);
+}
+
+
+static int
+setup(void **state)
+{
+    static const u_char  raw[MDM_SECRET_RAW] = "a key of 32 bytes, more or les";
+
+    return mdm_secret_key_add(&keys, raw) != MDM_OK
+           || mdm_unit_redis_setup(state);
+}
+
+
+static int
+ended(void **state)
+{
+    mdm_secret_keys_clear(&keys);
+
+    return teardown(state);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_life, fresh),
+        cmocka_unit_test_setup(test_list, fresh),
+        cmocka_unit_test_setup(test_refused, fresh),
+        cmocka_unit_test_setup(test_sealed, fresh),
+        cmocka_unit_test_setup(test_faults, fresh)
+    };
+
+    return cmocka_run_group_tests(tests, setup, ended);
+}
