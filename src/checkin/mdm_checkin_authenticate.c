@@ -34,6 +34,9 @@ typedef struct {
     mdm_uint_t                nothers;
     mdm_uint_t                relied;      /* 1: the pin relies on it */
     mdm_uint_t                renewal;     /* 1: of the certificate alone */
+    mdm_uint_t                replaces;    /* 1: a device that Apple alone
+                                              vouches for takes the place of
+                                              one that was here */
 } mdm_authenticate_t;
 
 
@@ -239,6 +242,19 @@ mdm_authenticate_check(mdm_exchange_t *x)
 
     if (why != NULL) {
         return mdm_message_unbound(x, why, MDM_AUTHENTICATE_REFUSED);
+    }
+
+    /* a MachineInfo has no nonce: it may be one that somebody has kept */
+
+    a->replaces = mdm_binding_kept(&m->binding) && m->pin.known
+                  && !mdm_str_eq(&m->pin.digest, &x->identity.digest);
+
+    if (a->replaces && m->pin.enabled && m->pin.digest.len != 0
+        && mdm_str_is(&m->binding.c.replace, "none"))
+    {
+        return mdm_message_unbound(x, "mdm_enroll_replace does not let it "
+                                   "take the place of an enabled device",
+                                   MDM_AUTHENTICATE_REFUSED);
     }
 
     a->relied = 0;
@@ -535,10 +551,13 @@ mdm_authenticate_commit(mdm_exchange_t *x)
 
     args[MDM_ARG_AUTHENTICATE_KNOWN] = mdm_authenticate_flag(m->pin.known);
     args[MDM_ARG_AUTHENTICATE_SERIAL] = m->pin.serial;
-    args[MDM_ARG_AUTHENTICATE_WITHHOLD] = mdm_authenticate_flag(!a->renewal
-                        && !mdm_binding_names(&m->binding,
-                                              m->pin.serial.len != 0)
-                        && mdm_pin_withholds(x, &m->en, &m->pin, subject));
+    args[MDM_ARG_AUTHENTICATE_WITHHOLD] = mdm_authenticate_flag(a->replaces
+                        || (!a->renewal
+                            && !mdm_binding_names(&m->binding,
+                                                  m->pin.serial.len != 0)
+                            && mdm_pin_withholds(x, &m->en, &m->pin,
+                                                 subject)));
+    args[MDM_ARG_AUTHENTICATE_WAY] = m->binding.c.way;
     args[MDM_ARG_AUTHENTICATE_RENEWAL] = mdm_authenticate_flag(a->renewal);
 
     if (mdm_message_number(x, &args[MDM_ARG_AUTHENTICATE_GRACE],
@@ -640,11 +659,13 @@ mdm_authenticate_flag(mdm_uint_t flag)
 static mdm_int_t
 mdm_authenticate_end(mdm_exchange_t *x)
 {
-    int64_t         code;
-    mdm_str_t       old;
-    mdm_message_t  *m;
+    int64_t              code;
+    mdm_str_t            old;
+    mdm_message_t       *m;
+    mdm_authenticate_t  *a;
 
     m = x->ctx;
+    a = m->data;
 
     code = mdm_reply_code(x->calls[0].reply, MDM_CODE_CHANGED);
 
@@ -676,10 +697,13 @@ mdm_authenticate_end(mdm_exchange_t *x)
         == 1)
     {
         mdm_exchange_log(x, MDM_LOG_WARN, "the secrets of \"%.*s\" are "
-                         "withheld: its new certificate %.*s has another "
-                         "subject and does not name the device",
+                         "withheld: its new certificate %.*s %s",
                          mdm_fmt(&m->en.device_key),
-                         mdm_fmt(&x->identity.sha256));
+                         mdm_fmt(&x->identity.sha256),
+                         a->replaces ? "was given to whoever had a MachineInfo "
+                                       "of it"
+                                     : "has another subject and does not name "
+                                       "the device");
     }
 
     return mdm_authenticate_drop(x);

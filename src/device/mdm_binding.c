@@ -29,6 +29,7 @@ static const struct {
     { "person", offsetof(mdm_challenge_t, person) },
     { "enrollment", offsetof(mdm_challenge_t, enrollment) },
     { "way", offsetof(mdm_challenge_t, way) },
+    { "replace", offsetof(mdm_challenge_t, replace) },
     { "keys", offsetof(mdm_challenge_t, keys) },
     { "link", offsetof(mdm_challenge_t, link) },
     { "gives", offsetof(mdm_challenge_t, gives) }
@@ -231,6 +232,14 @@ mdm_binding_names(const mdm_binding_t *b, mdm_uint_t known)
 {
     return b->ledger
            && (b->c.udid.len != 0 || (known && b->c.serial.len != 0));
+}
+
+
+mdm_uint_t
+mdm_binding_kept(const mdm_binding_t *b)
+{
+    return b->ledger && b->c.purpose != MDM_PURPOSE_RENEW
+           && (mdm_str_is(&b->c.way, "ade") || mdm_str_is(&b->c.way, "ota"));
 }
 
 

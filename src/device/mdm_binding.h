@@ -49,6 +49,8 @@ typedef struct {
     mdm_str_t                 enrollment;  /* name of the block */
     mdm_str_t                 way;         /* "link", "ota" … */
     mdm_str_t                 keys;        /* see mdm_profile_keys() */
+    mdm_str_t                 replace;     /* "none": it does not take the
+                                              place of an enabled device's */
     mdm_str_t                 link;        /* SHA-256 of its link, hex */
     mdm_str_t                 gives;       /* what the device is given when it
                                               enrolls, see mdm_gives.h */
@@ -103,6 +105,12 @@ const char *mdm_binding_refuses(const mdm_exchange_t *x,
  * 0.
  */
 mdm_uint_t mdm_binding_names(const mdm_binding_t *b, mdm_uint_t known);
+
+/*
+ * The device alone vouches for itself, by a message of Apple's certificate that
+ * has no nonce, and that somebody may have kept; 1 or 0.
+ */
+mdm_uint_t mdm_binding_kept(const mdm_binding_t *b);
 
 /* one of ours that is bound to nobody; 1 or 0 */
 mdm_uint_t mdm_binding_open(const mdm_binding_t *b);

@@ -33,6 +33,8 @@ mdm_pin_read(mdm_exchange_t *x, const mdm_reply_t *reply, mdm_pin_t *pin)
     mdm_str_t  der;
 
     pin->known = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1;
+    pin->enabled = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_ENABLED, 0)
+                   == 1;
     pin->migrated = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_MIGRATED, 0)
                     == 1;
     pin->digest = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_CERT);

@@ -20,6 +20,8 @@
 
 typedef struct {
     mdm_uint_t                known;       /* 1: there is such a device */
+    mdm_uint_t                enabled;     /* 1: it can be pushed to, and gets
+                                              commands */
     mdm_uint_t                migrated;    /* 1: from another server, and
                                               without a pin so far */
     mdm_str_t                 digest;      /* of the pinned certificate, 32

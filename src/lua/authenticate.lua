@@ -1,13 +1,14 @@
 --@args who address limit device cert checked kind nonce der raw known serial
---@args subject withhold renewal grace ca sn ends renew given fields...
+--@args subject withhold renewal grace ca sn ends renew way given fields...
 --@returns code gen withheld
 -- Authenticate: a fresh start of a device under this certificate; with renewal
 -- "1" only the certificate is another one, and nothing else is touched.
 -- checked: the pin that was checked ("": none); der: DER to keep or ""; known
 -- (0 or 1), serial: as they were checked; subject: its digest; withhold: 1:
 -- what is kept was escrowed by somebody else; grace: see renewed.lua; ca, sn,
--- ends, renew: see _certificate.lua; fields: field, value, …, of which the
--- first "given" are not the device's, but what it is assigned: see _given.lua
+-- ends, renew: see _certificate.lua; way: how it was asked for, or ""; fields:
+-- field, value, …, of which the first "given" are not the device's, but what it
+-- is assigned: see _given.lua
 -- {0, gen, withheld}; {-6}: what was checked has changed since
 --@include event
 --@include auth
@@ -115,6 +116,10 @@ if withhold == '1' then
             held = 1
         end
     end
+end
+
+if way ~= '' then
+    data.way = way
 end
 
 if pin ~= '' and pin ~= cert then

@@ -1,13 +1,13 @@
 --@readonly
 --@args device
---@returns known cert serial migrated subject der next
+--@returns known cert serial migrated subject der next enabled
 -- What is pinned to this device?
 -- {known, cert or "", serial or "", migrated, digest of the subject that is or
 -- was pinned or "", DER of the certificate where that digest is not kept,
--- the certificate of a renewal or ""}
+-- the certificate of a renewal or "", enabled}
 local T = KEYS[1]
 local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'serial',
-                     'migrated', 'csub', 'next')
+                     'migrated', 'csub', 'next', 'enabled')
 local der
 
 if v[2] and not v[5] then
@@ -15,4 +15,4 @@ if v[2] and not v[5] then
 end
 
 return {v[1] and 1 or 0, v[2] or '', v[3] or '', v[4] and 1 or 0, v[5] or '',
-        der or '', v[6] or ''}
+        der or '', v[6] or '', v[7] == '1' and 1 or 0}

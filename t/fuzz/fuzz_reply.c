@@ -117,7 +117,7 @@ static mdm_settings_t  fuzz_settings = {
 
 static const fuzz_shape_t  fuzz_shapes[] = {
     { "auth", "[is]" },
-    { "authenticate_check", "[ississs]" },
+    { "authenticate_check", "[ississsi]" },
     { "bootstrap_get", "[is]" },
     { "certificate_find", "[s]" },
     { "certificate_get", "[isssssssssssss]" },
@@ -173,6 +173,8 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "link_list", "[s(ssssssss)*]" },
     { "link_state", "[iii]" },
     { "migrate", "[isiiii]" },
+    { "owned_get", "[isss]" },
+    { "owned_list", "[(s)*]" },
     { "push_cert_get", "[(ssssssss)*]" },
     { "push_cert_read", "[(sssssss)*]" },
     { "push_done", "[(i)*]" },
