@@ -7,6 +7,7 @@
 
 
 #include "mdmsim.h"
+#include "mdmsim_apple.h"
 #include "mdmsim_cert.h"
 #include "mdmsim_message.h"
 #include "mdmsim_signal.h"
@@ -20,6 +21,8 @@
 static void sim_pin(int cpu);
 static int sim_cert(const sim_option_t *opt);
 static int sim_ids(const sim_option_t *opt);
+static void sim_message_sign(const sim_option_t *opt, const sim_device_t *d,
+    sim_buf_t *body);
 static int sim_message(const sim_option_t *opt);
 
 
@@ -131,12 +134,40 @@ sim_ids(const sim_option_t *opt)
 }
 
 
+/* in the body itself, or beside it */
+
+static void
+sim_message_sign(const sim_option_t *opt, const sim_device_t *d,
+    sim_buf_t *body)
+{
+    sim_ca_t   *ca;
+    sim_buf_t   text;
+
+    memset(&text, 0, sizeof(sim_buf_t));
+
+    if (opt->apple_cert != NULL) {
+        sim_apple_sign(opt, d, body, &text);
+        body->len = 0;
+        sim_buf_add(body, text.data, text.len);
+    }
+
+    if (opt->signature != NULL) {
+        ca = sim_ca_load(opt);
+        text.len = 0;
+        sim_cert_sign(ca, &opt->fleet, opt->device, opt, body, &text);
+        sim_write_file(opt->signature, &text, 0644, 1);
+        sim_ca_free(ca);
+    }
+
+    sim_buf_free(&text);
+}
+
+
 /* a body for curl, and its signature */
 
 static int
 sim_message(const sim_option_t *opt)
 {
-    sim_ca_t       *ca;
     sim_buf_t       body, text;
     const char     *what;
     sim_answer_e    answer;
@@ -184,6 +215,9 @@ sim_message(const sim_option_t *opt)
                         opt->endpoint == NULL ? "tokens" : opt->endpoint,
                         opt->data == NULL ? NULL : &text);
 
+    } else if (strcmp(what, "MachineInfo") == 0) {
+        sim_apple_info(&w, opt, &d);
+
     } else if (strcmp(what, "Idle") == 0) {
         sim_message_idle(&w, &opt->fleet, &d, opt->user);
 
@@ -213,13 +247,7 @@ sim_message(const sim_option_t *opt)
 
     sim_plist_finish(&w);
 
-    if (opt->signature != NULL) {
-        ca = sim_ca_load(opt);
-        text.len = 0;
-        sim_cert_sign(ca, &opt->fleet, opt->device, opt, &body, &text);
-        sim_write_file(opt->signature, &text, 0644, 1);
-        sim_ca_free(ca);
-    }
+    sim_message_sign(opt, &d, &body);
 
     if (fwrite(body.data, 1, body.len, stdout) != body.len
         || fflush(stdout) != 0)

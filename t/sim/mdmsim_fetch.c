@@ -29,7 +29,8 @@ static int sim_fetch_tls(sim_fetch_t *f);
 static int sim_fetch_write(sim_fetch_t *f);
 static int sim_fetch_read(sim_fetch_t *f);
 static ssize_t sim_fetch_recv(sim_fetch_t *f, char *data, size_t size);
-static void sim_fetch_type(sim_fetch_t *f);
+static void sim_fetch_header(const sim_fetch_t *f, const char *name,
+    char *value, size_t size);
 
 
 SSL_CTX *
@@ -276,15 +277,17 @@ sim_fetch_read(sim_fetch_t *f)
 }
 
 
-/* as it came: devices compare it byte by byte */
+/* as it came: devices compare it byte by byte; "name" ends with a colon */
 
 static void
-sim_fetch_type(sim_fetch_t *f)
+sim_fetch_header(const sim_fetch_t *f, const char *name, char *value,
+    size_t size)
 {
-    size_t       n;
+    size_t       n, len;
     const char  *p, *end;
 
-    f->type[0] = '\0';
+    value[0] = '\0';
+    len = strlen(name);
     end = f->in.data + f->http.body;
 
     for (p = f->in.data; p < end; p++) {
@@ -294,18 +297,18 @@ sim_fetch_type(sim_fetch_t *f)
             return;
         }
 
-        if ((size_t) (end - p) > 14
-            && strncasecmp(p + 1, "Content-Type:", 13) == 0)
+        if ((size_t) (end - p) > len + 1
+            && strncasecmp(p + 1, name, len) == 0)
         {
-            p += 14;
+            p += len + 1;
             while (*p == ' ') {
                 p++;
             }
 
             n = strcspn(p, "\r\n");
-            if (n < sizeof(f->type)) {
-                memcpy(f->type, p, n);
-                f->type[n] = '\0';
+            if (n < size) {
+                memcpy(value, p, n);
+                value[n] = '\0';
             }
 
             return;
@@ -338,6 +341,10 @@ sim_fetch(sim_fetch_t *f, const char *query, const char *type,
         sim_buf_str(&f->out, "Connection: close\r\n");
     }
 
+    if (f->header != NULL) {
+        sim_buf_printf(&f->out, "%s\r\n", f->header);
+    }
+
     if (body != NULL) {
         sim_buf_printf(&f->out, "Content-Type: %s\r\n"
                        "Content-Length: %zu\r\n\r\n", type, body->len);
@@ -364,7 +371,8 @@ sim_fetch(sim_fetch_t *f, const char *query, const char *type,
         }
     }
 
-    sim_fetch_type(f);
+    sim_fetch_header(f, "Content-Type:", f->type, sizeof(f->type));
+    sim_fetch_header(f, "Location:", f->location, sizeof(f->location));
 
     if (f->http.close || f->opt->new_connection) {
         sim_fetch_close(f);

@@ -24,7 +24,9 @@ typedef struct {
     sim_http_t                http;        /* of the answer */
     sim_buf_t                 out;
     sim_buf_t                 in;
+    const char               *header;      /* a line to be sent, or NULL */
     char                      type[128];   /* Content-Type, as it came */
+    char                      location[4096];
     char                      why[256];    /* what was wrong */
 } sim_fetch_t;
 

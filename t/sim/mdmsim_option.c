@@ -124,6 +124,17 @@ static const sim_spec_t  sim_specs[] = {
     { "endpoint", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(endpoint), 2000 },
     { "data", SIM_CMD_MESSAGE, SIM_T_STRING, sim_at(data), 3000 },
 
+    /* what Apple gave to a device */
+
+    { "apple-cert", SIM_CMD_MESSAGE|SIM_CMD_ENROLL, SIM_T_STRING,
+      sim_at(apple_cert), 3000 },
+    { "apple-key", SIM_CMD_MESSAGE|SIM_CMD_ENROLL, SIM_T_STRING,
+      sim_at(apple_key), 3000 },
+    { "apple-chain", SIM_CMD_MESSAGE|SIM_CMD_ENROLL, SIM_T_STRING,
+      sim_at(apple_chain), 3000 },
+    { "can-update", SIM_CMD_MESSAGE|SIM_CMD_ENROLL, SIM_T_FLAG,
+      sim_at(can_update), 0 },
+
     /* the way to the server */
 
     { "url", SIM_NET, SIM_T_URL, 0, 0 },

@@ -120,6 +120,9 @@ typedef struct {
     const char               *signature;   /* file, of "message" */
     const char               *endpoint;    /* of "message" */
     const char               *data;        /* file, of "message" */
+    const char               *apple_cert;  /* files */
+    const char               *apple_key;
+    const char               *apple_chain;
     const char               *ledger;
     const char               *header_cert;
 
@@ -141,6 +144,7 @@ typedef struct {
     int                       sign;
     int                       sign_noattr;
     int                       sign_sha1;
+    int                       can_update;  /* MachineInfo says so */
     int                       force;
 
     uint32_t                  connections;

@@ -99,6 +99,10 @@ sim_option_check(sim_option_t *opt)
         sim_die("\"--out\" is needed");
     }
 
+    if ((opt->apple_cert == NULL) != (opt->apple_key == NULL)) {
+        sim_die("\"--apple-cert\" and \"--apple-key\" go together");
+    }
+
     sim_option_check_run(opt);
     sim_option_check_scep(opt);
 
@@ -194,8 +198,15 @@ sim_one_of(const char *value, const char *const *words)
 static void
 sim_option_check_way(const sim_option_t *opt)
 {
-    if (strcmp(opt->way, "link") != 0) {
-        sim_die("\"--way\": link");
+    static const char  *ways[] = { "link", "ota", "ade", "ade-web", NULL };
+
+    if (!sim_one_of(opt->way, ways)) {
+        sim_die("\"--way\" must be link, ota, ade or ade-web");
+    }
+
+    if (strcmp(opt->way, "link") != 0 && opt->apple_cert == NULL) {
+        sim_die("\"--apple-cert\" and \"--apple-key\" are needed for"
+                " \"--way %s\"", opt->way);
     }
 
     if ((opt->link == NULL) == (opt->link_file == NULL)) {

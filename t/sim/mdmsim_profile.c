@@ -34,6 +34,11 @@ typedef struct {
 } sim_reader_t;
 
 
+static void sim_profile_begin(const sim_option_t *opt, const char *who,
+    const char *data, size_t len, const char *type, sim_reader_t *r);
+static void sim_profile_end(sim_reader_t *r);
+static void sim_profile_decrypt(sim_reader_t *r,
+    const sim_identity_t *identity);
 static void sim_profile_open(const sim_option_t *opt, const char *who,
     const char *data, size_t len, sim_buf_t *xml);
 static X509_STORE *sim_profile_store(const sim_option_t *opt);
@@ -55,34 +60,12 @@ static int sim_profile_uuid(const char *uuid);
 
 void
 sim_profile_read(const sim_option_t *opt, const char *who, const char *data,
-    size_t len, sim_profile_t *p)
+    size_t len, const sim_identity_t *identity, sim_profile_t *p)
 {
-    char          *type;
-    sim_buf_t      xml;
-    sim_reader_t   r;
+    sim_reader_t  r;
 
-    memset(p, 0, sizeof(sim_profile_t));
-    memset(&r, 0, sizeof(sim_reader_t));
-    memset(&xml, 0, sizeof(sim_buf_t));
-
-    r.who = who;
-
-    sim_profile_open(opt, who, data, len, &xml);
-
-    plist_from_xml(xml.data, (uint32_t) xml.len, &r.root);
-
-    if (r.root == NULL || plist_get_node_type(r.root) != PLIST_DICT) {
-        sim_die("%s: the profile is no XML plist of a dictionary", who);
-    }
-
-    type = sim_profile_text(&r, r.root, "PayloadType", 1);
-
-    if (strcmp(type, "Configuration") != 0) {
-        sim_die("%s: the profile is of the type \"%s\"", who, type);
-    }
-
-    free(type);
-
+    sim_profile_begin(opt, who, data, len, "Configuration", &r);
+    sim_profile_decrypt(&r, identity);
     sim_profile_common(&r, r.root);
     sim_profile_payloads(&r);
 
@@ -91,15 +74,160 @@ sim_profile_read(const sim_option_t *opt, const char *who, const char *data,
                 r.mdm == NULL ? "MDM" : "SCEP");
     }
 
+    memset(p, 0, sizeof(sim_profile_t));
     sim_profile_mdm(&r, p);
     sim_profile_scep(&r, p);
+    sim_profile_end(&r);
+}
 
-    while (r.nids > 0) {
-        free(r.ids[--r.nids]);
+
+void
+sim_profile_identity(const sim_option_t *opt, const char *who,
+    const char *data, size_t len, sim_profile_t *p)
+{
+    sim_reader_t  r;
+
+    sim_profile_begin(opt, who, data, len, "Configuration", &r);
+    sim_profile_common(&r, r.root);
+    sim_profile_payloads(&r);
+
+    if (r.mdm != NULL || r.scep == NULL) {
+        sim_die("%s: the profile is not of an identity alone", who);
     }
 
-    plist_free(r.root);
+    memset(p, 0, sizeof(sim_profile_t));
+    sim_profile_scep(&r, p);
+    sim_profile_end(&r);
+}
+
+
+void
+sim_profile_service(const sim_option_t *opt, const char *who,
+    const char *data, size_t len, char **url, char **challenge)
+{
+    plist_t       content, list;
+    sim_reader_t  r;
+
+    sim_profile_begin(opt, who, data, len, "Profile Service", &r);
+    sim_profile_common(&r, r.root);
+
+    content = plist_dict_get_item(r.root, "PayloadContent");
+
+    if (content == NULL || plist_get_node_type(content) != PLIST_DICT) {
+        sim_die("%s: the Profile Service has no dictionary PayloadContent",
+                who);
+    }
+
+    list = plist_dict_get_item(content, "DeviceAttributes");
+
+    if (list == NULL || plist_get_node_type(list) != PLIST_ARRAY
+        || plist_array_get_size(list) == 0)
+    {
+        sim_die("%s: the Profile Service asks for no attributes", who);
+    }
+
+    *url = sim_profile_text(&r, content, "URL", 1);
+    *challenge = sim_profile_text(&r, content, "Challenge", 0);
+
+    sim_profile_end(&r);
+}
+
+
+static void
+sim_profile_begin(const sim_option_t *opt, const char *who, const char *data,
+    size_t len, const char *type, sim_reader_t *r)
+{
+    char       *found;
+    sim_buf_t   xml;
+
+    memset(r, 0, sizeof(sim_reader_t));
+    memset(&xml, 0, sizeof(sim_buf_t));
+
+    r->who = who;
+
+    sim_profile_open(opt, who, data, len, &xml);
+
+    plist_from_xml(xml.data, (uint32_t) xml.len, &r->root);
+
+    if (r->root == NULL || plist_get_node_type(r->root) != PLIST_DICT) {
+        sim_die("%s: the profile is no XML plist of a dictionary", who);
+    }
+
+    found = sim_profile_text(r, r->root, "PayloadType", 1);
+
+    if (strcmp(found, type) != 0) {
+        sim_die("%s: the profile is of the type \"%s\"", who, found);
+    }
+
+    free(found);
     sim_buf_free(&xml);
+}
+
+
+static void
+sim_profile_end(sim_reader_t *r)
+{
+    while (r->nids > 0) {
+        free(r->ids[--r->nids]);
+    }
+
+    plist_free(r->root);
+}
+
+
+/* payloads that are encrypted to the device: then nobody else reads them */
+
+static void
+sim_profile_decrypt(sim_reader_t *r, const sim_identity_t *identity)
+{
+    BIO              *in, *out;
+    char             *data;
+    long              n;
+    plist_t           node, list;
+    uint64_t          len;
+    CMS_ContentInfo  *cms;
+
+    node = plist_dict_get_item(r->root, "EncryptedPayloadContent");
+
+    if (node == NULL) {
+        return;
+    }
+
+    if (identity == NULL || !sim_profile_flag(r, r->root, "IsEncrypted")
+        || plist_dict_get_item(r->root, "PayloadContent") != NULL)
+    {
+        sim_die("%s: the profile is encrypted, to whom is not clear", r->who);
+    }
+
+    data = NULL;
+    len = 0;
+    plist_get_data_val(node, &data, &len);
+
+    in = BIO_new_mem_buf(data, (int) len);
+    out = BIO_new(BIO_s_mem());
+    cms = d2i_CMS_bio(in, NULL);
+
+    if (cms == NULL
+        || CMS_decrypt(cms, identity->key, identity->cert, NULL, out,
+                       CMS_BINARY)
+           != 1)
+    {
+        sim_die("%s: the payloads cannot be decrypted", r->who);
+    }
+
+    n = BIO_get_mem_data(out, &data);
+    list = NULL;
+    plist_from_xml(data, (uint32_t) n, &list);
+
+    if (list == NULL || plist_get_node_type(list) != PLIST_ARRAY) {
+        sim_die("%s: the payloads that are encrypted are no array", r->who);
+    }
+
+    plist_dict_set_item(r->root, "PayloadContent", list);
+
+    CMS_ContentInfo_free(cms);
+    BIO_free(in);
+    BIO_free(out);
 }
 
 

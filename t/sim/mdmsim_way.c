@@ -16,6 +16,8 @@
 
 static void sim_way_links(const sim_option_t *opt, sim_buf_t *text,
     const char **links);
+static void sim_way_one(const sim_option_t *opt, const sim_device_t *d,
+    const char *link, sim_profile_t *p);
 static void sim_way_link(const sim_option_t *opt, const char *who,
     const char *link, sim_profile_t *p);
 static void sim_way_take(sim_option_t *opt, uint32_t i,
@@ -40,12 +42,28 @@ sim_way(sim_option_t *opt)
 
     for (i = 0; i < opt->fleet.count; i++) {
         sim_device(&opt->fleet, opt->fleet.first + i, &d);
-        sim_way_link(opt, d.id, links[i], &p);
+        sim_way_one(opt, &d, links[i], &p);
         sim_way_take(opt, i, &p);
     }
 
     sim_buf_free(&text);
     free(links);
+}
+
+
+static void
+sim_way_one(const sim_option_t *opt, const sim_device_t *d, const char *link,
+    sim_profile_t *p)
+{
+    if (strcmp(opt->way, "link") == 0) {
+        sim_way_link(opt, d->id, link, p);
+
+    } else if (strcmp(opt->way, "ota") == 0) {
+        sim_way_ota(opt, d, link, p);
+
+    } else {
+        sim_way_ade(opt, d, link, strcmp(opt->way, "ade-web") == 0, p);
+    }
 }
 
 
@@ -99,24 +117,33 @@ sim_way_link(const sim_option_t *opt, const char *who, const char *link,
     ctx = sim_fetch_ctx(opt, &target);
     sim_fetch_init(&f, opt, &target, ctx);
 
-    if (sim_fetch(&f, NULL, NULL, NULL) != SIM_OK) {
-        sim_die("%s: the link: %s", who, f.why);
-    }
+    sim_way_fetch(&f, who, NULL, NULL);
 
-    if (f.http.status != 200) {
-        sim_die("%s: the link: HTTP status %d: %.*s", who, f.http.status,
-                (int) (f.http.body_len < 200 ? f.http.body_len : 200),
-                f.in.data + f.http.body);
-    }
-
-    if (strcmp(f.type, SIM_WAY_TYPE) != 0) {
-        sim_die("%s: the profile has the content type \"%s\"", who, f.type);
-    }
-
-    sim_profile_read(opt, who, f.in.data + f.http.body, f.http.body_len, p);
+    sim_profile_read(opt, who, f.in.data + f.http.body, f.http.body_len, NULL,
+                     p);
 
     sim_fetch_free(&f);
     SSL_CTX_free(ctx);
+}
+
+
+void
+sim_way_fetch(sim_fetch_t *f, const char *who, const char *query,
+    const sim_buf_t *body)
+{
+    if (sim_fetch(f, query, "application/pkcs7-signature", body) != SIM_OK) {
+        sim_die("%s: the link: %s", who, f->why);
+    }
+
+    if (f->http.status != 200) {
+        sim_die("%s: the link: HTTP status %d: %.*s", who, f->http.status,
+                (int) (f->http.body_len < 200 ? f->http.body_len : 200),
+                f->in.data + f->http.body);
+    }
+
+    if (strcmp(f->type, SIM_WAY_TYPE) != 0) {
+        sim_die("%s: the profile has the content type \"%s\"", who, f->type);
+    }
 }
 
 
