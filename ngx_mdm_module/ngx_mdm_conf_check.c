@@ -83,6 +83,14 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (conf->way.enrollment != NULL && conf->store != NULL
+        && ngx_mdm_way_check_conf(cf, &conf->way,
+                                  conf->store->core.secrets != NULL)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->auth_request
         && (conf->checkin || conf->connect || conf->api || conf->auth))
     {

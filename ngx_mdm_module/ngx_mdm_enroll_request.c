@@ -57,6 +57,9 @@ ngx_mdm_enroll_request(ngx_mdm_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    x->asked = (mlcf->way.person != NULL);
+    x->login = (mlcf->way.login != NULL);
+
     if (mlcf->way.person != NULL) {
 
         if (ngx_http_complex_value(r, mlcf->way.person, &person) != NGX_OK) {

@@ -10,6 +10,14 @@
 #include "ngx_mdm_enroll_way.h"
 
 
+/* bytes of the line of x-apple-aspen-deviceinfo */
+#define NGX_MDM_WAY_HEADER    16384
+
+
+static char *ngx_mdm_way_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **cv);
+
+
 static ngx_conf_bitmask_t  ngx_mdm_way_words[] = {
     { ngx_string("link"), MDM_ENROLL_LINK },
     { ngx_string("ota"), MDM_ENROLL_OTA },
@@ -31,6 +39,7 @@ ngx_mdm_way_create_conf(ngx_mdm_way_conf_t *conf)
      */
 
     conf->person = NGX_CONF_UNSET_PTR;
+    conf->login = NGX_CONF_UNSET_PTR;
 }
 
 
@@ -47,6 +56,12 @@ ngx_mdm_way_merge_conf(ngx_conf_t *cf, ngx_array_t *enrollments,
     }
 
     ngx_conf_merge_ptr_value(conf->person, prev->person, NULL);
+
+    if (conf->login == NGX_CONF_UNSET_PTR) {
+        conf->login_place = prev->login_place;
+    }
+
+    ngx_conf_merge_ptr_value(conf->login, prev->login, NULL);
 
     if (conf->name.len == 0) {
         return NGX_CONF_OK;
@@ -82,6 +97,61 @@ ngx_mdm_way_merge_conf(ngx_conf_t *cf, ngx_array_t *enrollments,
         ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->place,
                           "\"link\" needs \"enroll_url\" in mdm enrollment "
                           "\"%V\", or \"mdm_enroll_person\"", &conf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_mdm_way_check_conf(ngx_conf_t *cf, ngx_mdm_way_conf_t *conf,
+    ngx_uint_t sealed)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    if (conf->enrollment == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if ((conf->ways & MDM_ENROLL_OTA) && !sealed) {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->place,
+                          "\"ota\" needs \"encryption_key\" in the "
+                          "\"mdm_store\": its challenge is sealed with it");
+        return NGX_CONF_ERROR;
+    }
+
+    if (!(conf->ways & MDM_ENROLL_ADE)) {
+        return NGX_CONF_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    if (cscf->large_client_header_buffers.size < NGX_MDM_WAY_HEADER) {
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &conf->place,
+                          "\"large_client_header_buffers\" has buffers of %uz "
+                          "bytes for location \"%V\" of \"mdm_enroll\": what "
+                          "a device says of itself in a header may need 16k",
+                          cscf->large_client_header_buffers.size, &clcf->name);
+    }
+
+    if (conf->login == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (!sealed) {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->login_place,
+                          "\"mdm_enroll_login\" needs \"encryption_key\" in "
+                          "the \"mdm_store\": its state is sealed with it");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->person == NULL) {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->login_place,
+                          "\"mdm_enroll_login\" needs \"mdm_enroll_person\": "
+                          "else nobody has to log in");
         return NGX_CONF_ERROR;
     }
 
@@ -162,8 +232,7 @@ ngx_mdm_way_person(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_mdm_way_conf_t *wcf;
 
-    ngx_str_t                         *value;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t  *value;
 
     wcf = (ngx_mdm_way_conf_t *) ((u_char *) conf + cmd->offset);
 
@@ -182,16 +251,59 @@ ngx_mdm_way_person(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "has no variable: everybody would be the same person";
     }
 
-    wcf->person = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (wcf->person == NULL) {
+    return ngx_mdm_way_value(cf, &value[1], &wcf->person);
+}
+
+
+/* mdm_enroll_login URL | off */
+
+char *
+ngx_mdm_way_login(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_way_conf_t *wcf;
+
+    ngx_str_t  *value;
+
+    wcf = (ngx_mdm_way_conf_t *) ((u_char *) conf + cmd->offset);
+
+    if (wcf->login != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        wcf->login = NULL;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_script_variables_count(&value[1]) == 0) {
+        return "has no variable: nothing of the device would come back, see "
+               "$mdm_enroll_state";
+    }
+
+    ngx_mdm_place_set(cf, &wcf->login_place);
+
+    return ngx_mdm_way_value(cf, &value[1], &wcf->login);
+}
+
+
+static char *
+ngx_mdm_way_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t **cv)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    *cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*cv == NULL) {
         return NGX_CONF_ERROR;
     }
 
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
     ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = wcf->person;
+    ccv.value = value;
+    ccv.complex_value = *cv;
 
     return (ngx_http_compile_complex_value(&ccv) == NGX_OK) ? NGX_CONF_OK
                                                             : NGX_CONF_ERROR;

@@ -28,6 +28,8 @@ typedef struct {
     ngx_mdm_enrollment_t     *enrollment;  /* NULL: nobody enrolls here */
     ngx_uint_t                ways;        /* MDM_ENROLL_LINK … */
     ngx_http_complex_value_t *person;      /* NULL: nobody is asked */
+    ngx_http_complex_value_t *login;       /* NULL: there is none */
+    ngx_mdm_place_t           login_place;
 } ngx_mdm_way_conf_t;
 
 
@@ -44,11 +46,21 @@ char *ngx_mdm_way_merge_conf(ngx_conf_t *cf, ngx_array_t *enrollments,
 
 
 /*
- * Setters of "mdm_enroll" and "mdm_enroll_person"; cmd->offset is that of
+ * Checks what is merged: "sealed" is 1 where the store has a key to seal with.
+ * NGX_CONF_OK or NGX_CONF_ERROR: the log says why.
+ */
+char *ngx_mdm_way_check_conf(ngx_conf_t *cf, ngx_mdm_way_conf_t *conf,
+    ngx_uint_t sealed);
+
+
+/*
+ * Setters of "mdm_enroll", "mdm_enroll_person" and "mdm_enroll_login";
+ * cmd->offset is that of
  * ngx_mdm_way_conf_t.
  */
 char *ngx_mdm_way(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_mdm_way_person(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_mdm_way_login(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 #endif /* _NGX_MDM_ENROLL_WAY_H_INCLUDED_ */

@@ -214,6 +214,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_loc_conf_t, way),
       NULL },
 
+    { ngx_string("mdm_enroll_login"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_way_login,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, way),
+      NULL },
+
     { ngx_string("mdm_enroll_allow"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
       ngx_mdm_conf_enum,

@@ -15,6 +15,7 @@
 
 static ngx_int_t ngx_mdm_send_response(ngx_http_request_t *r,
     mdm_exchange_t *x);
+static ngx_int_t ngx_mdm_send_location(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -76,6 +77,12 @@ ngx_mdm_send_response(ngx_http_request_t *r, mdm_exchange_t *x)
         r->headers_out.last_modified_time = (time_t) x->last_modified;
     }
 
+    if (x->status == NGX_HTTP_MOVED_TEMPORARILY
+        && ngx_mdm_send_location(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     for (h = x->headers; h != NULL; h = h->next) {
         if (ngx_mdm_header(r, h->name, (ngx_str_t *) &h->value) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -108,6 +115,26 @@ ngx_mdm_send_response(ngx_http_request_t *r, mdm_exchange_t *x)
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+/* where somebody who wants to enroll logs in */
+
+static ngx_int_t
+ngx_mdm_send_location(ngx_http_request_t *r)
+{
+    ngx_str_t            url;
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (mlcf->way.login == NULL
+        || ngx_http_complex_value(r, mlcf->way.login, &url) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_mdm_header(r, "Location", &url);
 }
 
 

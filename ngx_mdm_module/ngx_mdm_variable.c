@@ -20,6 +20,8 @@
 
 static ngx_int_t ngx_mdm_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_mdm_variable_state(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_mdm_variable_redis_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
@@ -57,6 +59,9 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
 
     { ngx_string("mdm_ca_serial"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, ca_serial), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_enroll_state"), NULL, ngx_mdm_variable_state, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mdm_certificate"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, identity.sha256), NGX_HTTP_VAR_NOCACHEABLE,
@@ -150,6 +155,31 @@ ngx_mdm_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     v->not_found = 0;
     v->len = len;
     v->data = s->data;
+
+    return NGX_OK;
+}
+
+
+/* of any length: a part of it would be good for nothing */
+
+static ngx_int_t
+ngx_mdm_variable_state(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_mdm_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_mdm_module);
+
+    if (ctx == NULL || ctx->exchange->enroll_state.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = ctx->exchange->enroll_state.len;
+    v->data = ctx->exchange->enroll_state.data;
 
     return NGX_OK;
 }

@@ -17,6 +17,14 @@ mdm_enroll(mdm_exchange_t *x)
 {
     switch (mdm_enroll_way(x)) {
 
+    case MDM_ENROLL_ADE:
+        x->step = mdm_enroll_ade;
+        break;
+
+    case MDM_ENROLL_OTA:
+        x->step = mdm_enroll_ota;
+        break;
+
     case MDM_ENROLL_LINK:
         x->step = mdm_enroll_link;
         break;
@@ -40,11 +48,22 @@ mdm_enroll_way(const mdm_exchange_t *x)
         return (x->method == MDM_GET) ? MDM_ENROLL_CONFIG : 0;
     }
 
-    if (x->method == MDM_GET && (x->ways & MDM_ENROLL_LINK)) {
-        return MDM_ENROLL_LINK;
+    /* the Profile Service tells a device of ADE, which has no challenge */
+
+    if (x->method == MDM_POST) {
+        return (x->ways & MDM_ENROLL_OTA) ? MDM_ENROLL_OTA
+                                          : x->ways & MDM_ENROLL_ADE;
     }
 
-    return 0;
+    if ((x->ways & MDM_ENROLL_ADE)
+        && (x->deviceinfo.len != 0 || x->ways == MDM_ENROLL_ADE
+            || (x->path.len == 0 && x->query.len != 0)))
+    {
+        return MDM_ENROLL_ADE;
+    }
+
+    return (x->ways & MDM_ENROLL_OTA) ? MDM_ENROLL_OTA
+                                      : x->ways & MDM_ENROLL_LINK;
 }
 
 

@@ -12,6 +12,7 @@
 
 
 #include "mdm_challenge.h"
+#include "mdm_link.h"
 #include "mdm_profile.h"
 
 
@@ -21,6 +22,15 @@ mdm_int_t mdm_enroll(mdm_exchange_t *x);
 /* the ways, each a step */
 mdm_int_t mdm_enroll_link(mdm_exchange_t *x);
 mdm_int_t mdm_enroll_config(mdm_exchange_t *x);
+mdm_int_t mdm_enroll_ade(mdm_exchange_t *x);
+mdm_int_t mdm_enroll_ota(mdm_exchange_t *x);
+
+
+/*
+ * Is a link that was fetched good?  MDM_OK; MDM_DONE: it is
+ * not, and the exchange is answered.
+ */
+mdm_int_t mdm_enroll_link_good(mdm_exchange_t *x, const mdm_link_fetch_t *f);
 
 
 /* who is given a profile, and what for */

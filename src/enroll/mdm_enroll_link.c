@@ -81,8 +81,8 @@ mdm_enroll_link_ask(mdm_exchange_t *x)
 }
 
 
-static mdm_int_t
-mdm_enroll_link_fetched(mdm_exchange_t *x, mdm_link_fetch_t *f)
+mdm_int_t
+mdm_enroll_link_good(mdm_exchange_t *x, const mdm_link_fetch_t *f)
 {
     switch (f->code) {
 
@@ -100,6 +100,20 @@ mdm_enroll_link_fetched(mdm_exchange_t *x, mdm_link_fetch_t *f)
 
     default: /* MDM_LINK_UNKNOWN */
         return mdm_exchange_refuse(x, 403, "there is no such link");
+    }
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_enroll_link_fetched(mdm_exchange_t *x, mdm_link_fetch_t *f)
+{
+    mdm_int_t  rc;
+
+    rc = mdm_enroll_link_good(x, f);
+    if (rc != MDM_OK) {
+        return rc;
     }
 
     if (!f->count) {

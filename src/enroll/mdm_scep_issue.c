@@ -373,7 +373,11 @@ mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     ctx->owner.look = 0;
     ctx->owner.ends = take->ends;
 
-    if (take->c.link.len == 0 || take->der.len != 0) {
+    /* what leads to a profile spends nothing, but what is in it */
+
+    if (take->c.link.len == 0 || take->c.purpose == MDM_PURPOSE_OTA
+        || take->der.len != 0)
+    {
         return mdm_scep_own(x, ctx);
     }
 

@@ -405,6 +405,9 @@ struct mdm_exchange_s {
     mdm_str_t                 user_agent;
     mdm_str_t                 person;      /* mdm_enroll_person */
     unsigned                  head:1;      /* HEAD, and not GET */
+    unsigned                  asked:1;     /* mdm_enroll_person is set, though
+                                              it may be empty */
+    unsigned                  login:1;     /* mdm_enroll_login is set */
 
     /* its progress */
 
@@ -470,6 +473,8 @@ struct mdm_exchange_s {
     mdm_str_t                 allow;       /* with 405 */
     mdm_uint_t                retry_after; /* seconds, with 503 */
     int64_t                   last_modified; /* Unix seconds; 0: not said */
+    mdm_str_t                 enroll_state;    /* with 302: what a login is to
+                                              bring back */
     mdm_header_t             *headers;     /* further ones, each name once,
                                               see mdm_exchange_header() */
 
