@@ -124,8 +124,9 @@ for my $call (
     [ '/version', 'GET' ], [ '/migration', 'PUT' ],
     [ '/v1/enqueue/A', 'POST, PUT' ], [ '/v1/enqueue/A,B', 'POST, PUT' ],
     [ '/v1/queue/A', 'GET, DELETE' ], [ '/v1/queue/A/B', 'GET, DELETE' ],
-    [ '/v1/enrollments/A', 'GET' ], [ '/v1/enrollments/A/certificate',
-                                      'DELETE' ],
+    [ '/v1/enrollments/A', 'GET, DELETE' ],
+    [ '/v1/enrollments/A/certificate', 'DELETE' ],
+    [ '/v1/enrollments/A/block', 'POST, DELETE' ],
     [ '/v1/push/A', 'GET, POST' ], [ '/v1/pushcert', 'GET, PUT, DELETE' ],
     [ '/v1/escrowkeyunlock', 'POST' ],
 ) {
@@ -145,8 +146,8 @@ for my $call (
 
 # GET of this path is one enrollment, whose id is "query"
 
-is(call(PUT => '/api/v1/enrollments/query')->header('Allow'), 'GET, POST',
-   'PUT /v1/enrollments/query: Allow');
+is(call(PUT => '/api/v1/enrollments/query')->header('Allow'),
+   'GET, POST, DELETE', 'PUT /v1/enrollments/query: Allow');
 
 for my $call (
     [ POST => '/v1/escrowkeyunlock', 'serial=1' ],

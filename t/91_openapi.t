@@ -212,6 +212,19 @@ call(207, POST => 'enrollments/DEV-1,NONE/secrets/release');
 call(200, POST => 'enrollments/secrets/release',
      { filter => { ids => [ 'DEV-1' ] } });
 call(204, DELETE => 'enrollments/DEV-2/certificate');
+call(204, POST => 'enrollments/DEV-2/block', { reason => 'lost' });
+call(200, GET => 'enrollments/DEV-2');
+call(204, DELETE => 'enrollments/DEV-2/block');
+call(404, DELETE => 'enrollments/DEV-2/block');
+call(400, POST => 'enrollments/DEV-2/block', { nonsense => 1 });
+call(409, DELETE => 'enrollments/DEV-2');
+call(200, POST => 'enrollments/DEV-2/unenroll?profile=com.example.mdm');
+call(207, POST => 'enrollments/DEV-2,NONE/unenroll?profile=com.example.mdm');
+call(500, POST => 'enrollments/NONE/unenroll?profile=com.example.mdm');
+call(400, POST => 'enrollments/DEV-2/unenroll');
+
+$t->device('DEV-9')->enroll;
+call(204, DELETE => 'enrollments/DEV-9?force=1');
 
 
 # pushes

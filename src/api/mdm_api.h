@@ -33,6 +33,14 @@ mdm_int_t mdm_api_enrollment_query_step(mdm_exchange_t *x);
 /* DELETE /v1/enrollments/ID/certificate */
 mdm_int_t mdm_api_pin_reset_step(mdm_exchange_t *x);
 
+/* POST /v1/enrollments/ID[,ID…]/unenroll; DELETE /v1/enrollments/ID */
+mdm_int_t mdm_api_unenroll_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_forget_step(mdm_exchange_t *x);
+
+/* POST, DELETE /v1/enrollments/ID/block */
+mdm_int_t mdm_api_block_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_unblock_step(mdm_exchange_t *x);
+
 /* POST /v1/enrollments/ID[,ID…]/secrets/release, and with a filter */
 mdm_int_t mdm_api_secrets_release_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_secrets_release_filter_step(mdm_exchange_t *x);

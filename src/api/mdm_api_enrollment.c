@@ -10,6 +10,7 @@
 #include "mdm_api_audit.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
+#include "mdm_block.h"
 #include "mdm_exchange_secret.h"
 
 
@@ -21,8 +22,8 @@ static void mdm_api_enrollment_state(mdm_json_out_t *j,
     const mdm_reply_t *own);
 static void mdm_api_enrollment_counts(mdm_exchange_t *x, mdm_json_out_t *j,
     const mdm_reply_t *counts);
-static void mdm_api_enrollment_push(mdm_json_out_t *j,
-    const mdm_reply_t *push);
+static void mdm_api_enrollment_block(mdm_json_out_t *j,
+    const mdm_reply_t *device);
 static void mdm_api_enrollment_push(mdm_json_out_t *j,
     const mdm_reply_t *push);
 static mdm_uint_t mdm_api_enrollment_has(mdm_exchange_t *x,
@@ -145,6 +146,8 @@ mdm_api_enrollment_answer(mdm_exchange_t *x)
     mdm_api_enrollment_device(&j, reply, &unlock);
     mdm_api_enrollment_channel(&j, own);
     mdm_api_enrollment_state(&j, own);
+    mdm_api_enrollment_block(&j, mdm_reply_at(reply,
+                                              MDM_RET_ENROLLMENT_GET_DEVICE));
     mdm_api_enrollment_counts(x, &j, counts);
     mdm_api_enrollment_push(&j, mdm_reply_at(reply,
                                              MDM_RET_ENROLLMENT_GET_PUSH));
@@ -253,6 +256,37 @@ mdm_api_enrollment_counts(mdm_exchange_t *x, mdm_json_out_t *j,
     {
         mdm_json_bool(j, "unlock_token_withheld", 1);
     }
+}
+
+
+/* of a user what is of its device */
+
+static void
+mdm_api_enrollment_block(mdm_json_out_t *j, const mdm_reply_t *device)
+{
+    mdm_str_t    s;
+    mdm_block_e  blocked;
+
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_ERASED);
+    mdm_json_opt_time(j, "erased", &s);
+
+    blocked = mdm_block_read(device, MDM_RET_ENROLLMENT_GET_DEVICE_BLOCKED);
+
+    if (blocked == MDM_BLOCK_NONE) {
+        return;
+    }
+
+    mdm_json_open(j, "blocked", '{');
+
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_BLOCK_TIME);
+    mdm_json_opt_time(j, "since", &s);
+
+    mdm_json_bool(j, "unenroll", blocked != MDM_BLOCK_REFUSE);
+
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_BLOCK_REASON);
+    mdm_json_opt_str(j, "reason", &s);
+
+    mdm_json_close(j, '}');
 }
 
 

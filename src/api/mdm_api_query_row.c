@@ -172,6 +172,13 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_LAST_SEEN);
     mdm_json_opt_time(j, "last_seen", &s);
 
+    if (mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_BLOCKED).len != 0) {
+        mdm_json_bool(j, "blocked", 1);
+    }
+
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ERASED);
+    mdm_json_opt_time(j, "erased", &s);
+
     mdm_json_close(j, '}');
 
     return MDM_OK;

@@ -126,8 +126,8 @@ mdm_checkin_authenticate(mdm_exchange_t *x)
     case MDM_AUTHENTICATE_REFUSED:
         return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
 
-    default: /* MDM_AUTHENTICATE_RELEASED: x->error is set */
-        return mdm_exchange_empty(x, x->status);
+    default: /* MDM_AUTHENTICATE_RELEASED: it was refused before */
+        return MDM_DONE;
     }
 }
 
@@ -188,15 +188,16 @@ mdm_authenticate_look(mdm_exchange_t *x)
     bound = (x->settings->reenroll == MDM_REENROLL_BOUND
              && a->serial.len != 0);
 
-    if (mdm_exchange_calls(x, 2 + bound, MDM_AUTHENTICATE_CHECK) != MDM_CALL
+    if (mdm_exchange_calls(x, 3 + bound, MDM_AUTHENTICATE_CHECK) != MDM_CALL
         || mdm_message_look_call(x, 0) != MDM_OK
-        || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK)
+        || mdm_message_claim_call(x, 1, &mdm_script_claim_get) != MDM_OK
+        || mdm_block_call(x, 2, &m->en.device_key, &a->serial) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     if (bound) {
-        args = mdm_exchange_call(x, 2, &mdm_script_serial_get, &a->key, 0);
+        args = mdm_exchange_call(x, 3, &mdm_script_serial_get, &a->key, 0);
         if (args == NULL) {
             return MDM_ERROR;
         }
@@ -214,6 +215,7 @@ mdm_authenticate_check(mdm_exchange_t *x)
     mdm_int_t            rc;
     mdm_str_t            owner;
     const char          *why;
+    mdm_block_e          blocked;
     mdm_message_t       *m;
     mdm_authenticate_t  *a;
 
@@ -224,6 +226,19 @@ mdm_authenticate_check(mdm_exchange_t *x)
 
     if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
         return MDM_ERROR;
+    }
+
+    /* itself, or who came with its serial number */
+
+    blocked = mdm_block_read(x->calls[2].reply, MDM_RET_BLOCK_GET_ANSWER);
+
+    if (blocked == MDM_BLOCK_NONE) {
+        blocked = m->pin.blocked;
+    }
+
+    if (blocked != MDM_BLOCK_NONE) {
+        (void) mdm_block_refuse(x, blocked);
+        return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
     }
 
     if (owner.len != 0 && !mdm_str_eq(&owner, &m->en.device_key)) {
@@ -326,7 +341,7 @@ mdm_authenticate_relies(mdm_exchange_t *x)
     m = x->ctx;
     a = m->data;
 
-    return x->ncalls == 3 && !m->pin.known
+    return x->ncalls == 4 && !m->pin.known
            && (m->binding.c.serial.len != 0
                || mdm_pin_names_serial(x, &a->serial));
 }
@@ -347,7 +362,7 @@ mdm_authenticate_others(mdm_exchange_t *x)
     m = x->ctx;
     a = m->data;
 
-    reply = x->calls[2].reply;
+    reply = x->calls[3].reply;
 
     a->relied = 1;
     a->nothers = 0;

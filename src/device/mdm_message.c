@@ -368,8 +368,8 @@ mdm_message_pin_step(mdm_exchange_t *x)
     case MDM_MESSAGE_PIN_REFUSED:
         return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
 
-    default: /* MDM_MESSAGE_PIN_RELEASED: x->error is set */
-        return mdm_exchange_empty(x, x->status);
+    default: /* MDM_MESSAGE_PIN_RELEASED: it was refused before */
+        return MDM_DONE;
     }
 }
 
@@ -386,6 +386,13 @@ mdm_message_pin_check(mdm_exchange_t *x)
 
     if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
         return MDM_ERROR;
+    }
+
+    /* its certificate went aside: none is to be pinned in its place */
+
+    if (m->pin.blocked != MDM_BLOCK_NONE) {
+        (void) mdm_block_refuse(x, m->pin.blocked);
+        return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
     }
 
     rc = mdm_binding_read(x, x->calls[1].reply, MDM_RET_CLAIM_GET_CA,

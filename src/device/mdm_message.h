@@ -122,8 +122,8 @@ mdm_int_t mdm_message_replaced_call(mdm_exchange_t *x, mdm_uint_t i,
 
 /*
  * Takes back a claim that this request made and did not use, before it is
- * answered with the x->status that is set.  Returns what a step returns; the
- * step is called again in "state", to end with mdm_exchange_empty().
+ * answered with the response that is filled in.  Returns what a step returns;
+ * the step is called again in "state", to end with MDM_DONE.
  */
 mdm_int_t mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state);
 

@@ -32,6 +32,7 @@ mdm_pin_read(mdm_exchange_t *x, const mdm_reply_t *reply, mdm_pin_t *pin)
     int64_t    time;
     mdm_str_t  der;
 
+    pin->blocked = mdm_block_read(reply, MDM_RET_AUTHENTICATE_CHECK_BLOCKED);
     pin->known = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_KNOWN, 0) == 1;
     pin->enabled = mdm_reply_int(reply, MDM_RET_AUTHENTICATE_CHECK_ENABLED, 0)
                    == 1;

@@ -12,6 +12,7 @@
 
 
 #include "mdm_binding.h"
+#include "mdm_block.h"
 #include "mdm_enrollment.h"
 #include "mdm_exchange.h"
 
@@ -31,6 +32,7 @@ typedef struct {
                                               or was pinned last, or empty */
     mdm_str_t                 next;        /* digest of the certificate of a
                                               renewal, or empty */
+    mdm_block_e               blocked;     /* how it is refused */
 } mdm_pin_t;
 
 

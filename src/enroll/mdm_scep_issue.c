@@ -11,6 +11,8 @@
 
 #include <openssl/crypto.h>
 
+#include "mdm_block.h"
+#include "mdm_key.h"
 #include "mdm_scep_issue.h"
 
 
@@ -32,6 +34,8 @@ static mdm_int_t mdm_scep_taken(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_spent(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_own(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_block(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
+static mdm_int_t mdm_scep_blocked(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_claim(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_owned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_kept(mdm_exchange_t *x, mdm_scep_ctx_t *ctx);
@@ -65,6 +69,9 @@ mdm_scep_issue(mdm_exchange_t *x)
 
     case MDM_SCEP_SPENT:
         return mdm_scep_spent(x, x->ctx);
+
+    case MDM_SCEP_BLOCK:
+        return mdm_scep_blocked(x, x->ctx);
 
     case MDM_SCEP_OWNED:
         return mdm_scep_owned(x, x->ctx);
@@ -423,7 +430,7 @@ mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     c = &ctx->issued.c;
 
     if (!ctx->renewal) {
-        return mdm_scep_claim(x, ctx);
+        return mdm_scep_block(x, ctx);
     }
 
     was = &ctx->entry.c;
@@ -441,7 +448,38 @@ mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 
     mdm_certificates_bind(c, &ctx->issued.device, was);
 
-    return mdm_scep_claim(x, ctx);
+    return mdm_scep_block(x, ctx);
+}
+
+
+/* whom it would be for, if that is known: blocked devices get none */
+
+static mdm_int_t
+mdm_scep_block(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    mdm_str_t               id;
+    const mdm_challenge_t  *c;
+
+    c = &ctx->issued.c;
+
+    if (c->udid.len == 0 && c->serial.len == 0) {
+        return mdm_scep_claim(x, ctx);
+    }
+
+    return (mdm_key_id(x->arena, &id, &c->udid) == MDM_OK
+            && mdm_exchange_calls(x, 1, MDM_SCEP_BLOCK) == MDM_CALL
+            && mdm_block_call(x, 0, &id, &c->serial) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_scep_blocked(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
+{
+    return (mdm_block_read(x->calls[0].reply, MDM_RET_BLOCK_GET_ANSWER)
+            == MDM_BLOCK_NONE)
+           ? mdm_scep_claim(x, ctx)
+           : mdm_scep_no(ctx, "the device is blocked");
 }
 
 

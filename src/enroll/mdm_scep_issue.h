@@ -30,6 +30,7 @@ typedef enum {
     MDM_SCEP_FREE,
     MDM_SCEP_TAKEN,
     MDM_SCEP_SPENT,
+    MDM_SCEP_BLOCK,
     MDM_SCEP_OWNED,
     MDM_SCEP_BACK,
     MDM_SCEP_KEPT,

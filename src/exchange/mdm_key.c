@@ -150,7 +150,22 @@ mdm_int_t
 mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
     const mdm_str_t *serial)
 {
-    mdm_str_t  upper, escaped;
+    mdm_str_t  number;
+
+    if (mdm_key_serial_number(arena, &number, serial) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_printf(arena, key, "mdm:{%.*s/serial:%.*s}", mdm_fmt(tenant),
+                      mdm_fmt(&number));
+}
+
+
+mdm_int_t
+mdm_key_serial_number(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *serial)
+{
+    mdm_str_t  upper;
 
     if (mdm_str_dup(arena, &upper, serial) != MDM_OK) {
         return MDM_ERROR;
@@ -158,12 +173,14 @@ mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant,
 
     mdm_str_upper(&upper);
 
-    if (mdm_escape(arena, &escaped, &upper, "") != MDM_OK) {
-        return MDM_ERROR;
-    }
+    return mdm_escape(arena, dst, &upper, "");
+}
 
-    return mdm_printf(arena, key, "mdm:{%.*s/serial:%.*s}", mdm_fmt(tenant),
-                      mdm_fmt(&escaped));
+
+mdm_int_t
+mdm_key_block(mdm_arena_t *arena, mdm_str_t *key, const mdm_str_t *tenant)
+{
+    return mdm_printf(arena, key, "mdm:{%.*s/block}", mdm_fmt(tenant));
 }
 
 

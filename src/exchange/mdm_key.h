@@ -52,6 +52,14 @@ mdm_int_t mdm_key_certificate(mdm_arena_t *arena, mdm_str_t *key,
 mdm_int_t mdm_key_serial(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant, const mdm_str_t *serial);
 
+/* the key form of a serial number, as it stands there; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_serial_number(mdm_arena_t *arena, mdm_str_t *dst,
+    const mdm_str_t *serial);
+
+/* "mdm:{tenant/block}", devices that are blocked; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_key_block(mdm_arena_t *arena, mdm_str_t *key,
+    const mdm_str_t *tenant);
+
 /* "mdm:{tenant/ddm}", the master copy of declarations; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_key_declarations(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);

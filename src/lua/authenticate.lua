@@ -9,7 +9,8 @@
 -- ends, renew: see _certificate.lua; way: how it was asked for, or ""; fields:
 -- field, value, …, of which the first "given" are not the device's, but what it
 -- is assigned: see _given.lua
--- {0, gen, withheld}; {-6}: what was checked has changed since
+-- {0, gen, withheld}; {-6}: what was checked has changed since, or it is
+-- blocked by now
 --@include event
 --@include auth
 --@include queue
@@ -21,7 +22,7 @@
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
-                     'serial', 'fence')
+                     'serial', 'fence', 'blocked')
 local pin = v[1] or ''
 
 if v[3] == nonce then
@@ -29,7 +30,7 @@ if v[3] == nonce then
 end
 
 if pin ~= checked or (v[5] and '1' or '0') ~= known
-    or (v[6] or '') ~= serial
+    or (v[6] or '') ~= serial or v[8]
 then
     return {-6}
 end

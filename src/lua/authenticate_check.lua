@@ -1,13 +1,15 @@
 --@readonly
 --@args device
---@returns known cert serial migrated subject der next enabled
+--@returns known cert serial migrated subject der next enabled blocked
 -- What is pinned to this device?
 -- {known, cert or "", serial or "", migrated, digest of the subject that is or
 -- was pinned or "", DER of the certificate where that digest is not kept,
--- the certificate of a renewal or "", enabled}
+-- the certificate of a renewal or "", enabled, how it is refused where it is
+-- blocked, or ""}
+--@include block_of
 local T = KEYS[1]
 local v = redis.call('HMGET', T .. ':e:' .. device, 'type', 'cert', 'serial',
-                     'migrated', 'csub', 'next', 'enabled')
+                     'migrated', 'csub', 'next', 'enabled', 'blocked')
 local der
 
 if v[2] and not v[5] then
@@ -15,4 +17,4 @@ if v[2] and not v[5] then
 end
 
 return {v[1] and 1 or 0, v[2] or '', v[3] or '', v[4] and 1 or 0, v[5] or '',
-        der or '', v[6] or '', v[7] == '1' and 1 or 0}
+        der or '', v[6] or '', v[7] == '1' and 1 or 0, block_answer(v[8])}

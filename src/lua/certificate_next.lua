@@ -5,12 +5,12 @@
 -- cert: its SHA-256, raw; sn: hex; ends: Unix seconds; before: the one that its
 -- holder renews, raw, or ""; at: when it was asked for, Unix seconds, or 0
 -- {1}: done; {0}: it was known; {-1}: the device is not enrolled; {-2}: the one
--- that was renewed is not its pin any more
+-- that was renewed is not its pin any more, or it is blocked
 --@include event
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'type', 'cert', 'enrolled', 'issued',
-                     'next_at')
+                     'next_at', 'blocked')
 
 if not v[1] then
     return {-1}
@@ -20,7 +20,7 @@ if v[4] == cert then
     return {0}
 end
 
-if before ~= '' and before ~= v[2] then
+if v[6] or before ~= '' and before ~= v[2] then
     return {-2}
 end
 

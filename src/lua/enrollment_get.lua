@@ -4,7 +4,8 @@
 --@row own type parent enabled tally last_seen enrolled updated awaiting
 --@row own migrated topic short_name long_name console
 --@row device serial name model model_name product os build imei meid cert
---@row device supervised person enrollment way
+--@row device supervised person enrollment way blocked block_time block_reason
+--@row device erased
 --@row counts queue bootstrap unlock bootstrap_held unlock_held
 --@row push last tries result next since reason erased
 -- One enrollment.  with_certificate, with_unlock: 0 or 1
@@ -44,7 +45,8 @@ local device = own[2] or id
 local of = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'name',
                       'model', 'model_name', 'product', 'os', 'build',
                       'imei', 'meid', 'cert', 'supervised', 'person',
-                      'enrollment', 'way')
+                      'enrollment', 'way', 'blocked', 'erased')
+local blocked, erased = of[15] or '', of[16] or ''
 local secrets = T .. ':u:' .. id
 local der, unlock
 
@@ -86,6 +88,10 @@ end
 for i = 1, 14 do
     of[i] = of[i] or ''
 end
+
+of[15] = string.match(blocked, '^%l+') or ''
+of[16], of[17] = string.match(blocked, '^%l+ (%d+) %S+ %S+ %S+ (.*)$')
+of[16], of[17], of[18] = of[16] or '', of[17] or '', erased
 
 local users = redis.call('SMEMBERS', T .. ':users:' .. id)
 

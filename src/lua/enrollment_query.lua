@@ -3,7 +3,8 @@
 --@args filters...
 --@returns looked more last rows...
 --@row rows id type enabled tally last_seen serial short_name long_name der
---@row rows unlock held os build model model_name product supervised
+--@row rows unlock held blocked erased os build model model_name product
+--@row rows supervised
 -- Enrollments of a partition that fit a filter.
 -- by: "scan", "ids" or "serials"; after: id after which to go on or ""; most,
 -- rows: ids looked at at most, rows at most; enabled ("", "0", "1");
@@ -14,11 +15,13 @@
 -- a device and the serial number that it is to have, users come with it
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
--- name, DER, unlock token, 1: it is withheld from the device, OS version,
--- build, model, model name, product, supervised ("": not known)}; with
+-- name, DER, unlock token, 1: it is withheld from the device, how the
+-- device is refused where it is blocked or "", when it erased itself or "", OS
+-- version, build, model, model name, product, supervised ("": not known)}; with
 -- "serials" "more" is which device comes next (from 1), and a row {id} a
 -- device that has another serial number, or is gone
 --@include era_of
+--@include block_of
 local T, most, rows = KEYS[1], tonumber(most), tonumber(rows)
 local certificate, token = certificate == '1', token == '1'
 local at = filters_at
@@ -154,7 +157,7 @@ for i, id in ipairs(ids) do
                          'tally', 'last_seen', 'serial', 'short_name',
                          'long_name', 'parent', 'updated', 'enrolled', 'os',
                          'build', 'model', 'model_name', 'product',
-                         'supervised', 'era', 'dead')
+                         'supervised', 'era', 'dead', 'blocked', 'erased')
 
     local before = era_before(T, v[8], v[17])
 
@@ -173,12 +176,13 @@ for i, id in ipairs(ids) do
         and assigned(id, sets) and assigned(id, tags)
     then
         local device = v[8] or id
-        local d = {v[5], v[11], v[12], v[13], v[14], v[15], v[16]}
+        local d = {v[5], v[11], v[12], v[13], v[14], v[15], v[16], v[19],
+                   v[20]}
 
         if v[8] then
             d = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'os',
                            'build', 'model', 'model_name', 'product',
-                           'supervised')
+                           'supervised', 'blocked', 'erased')
         end
 
         local serial = d[1] or ''
@@ -204,6 +208,7 @@ for i, id in ipairs(ids) do
                                  v[4] or v[9] or v[10] or '', serial,
                                  v[6] or '', v[7] or '', der or '',
                                  unlock or '', held or 0,
+                                 block_answer(d[8]), d[9] or '',
                                  d[2] or '', d[3] or '', d[4] or '',
                                  d[5] or '', d[6] or '', d[7] or ''}
 

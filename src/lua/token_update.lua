@@ -77,7 +77,7 @@ else
     redis.call('HDEL', e, 'awaiting')
 end
 
-redis.call('HDEL', e, 'out')
+redis.call('HDEL', e, 'out', 'forget')
 
 local gen = v[3] or '0'
 

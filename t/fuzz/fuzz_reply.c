@@ -117,7 +117,8 @@ static mdm_settings_t  fuzz_settings = {
 
 static const fuzz_shape_t  fuzz_shapes[] = {
     { "auth", "[is]" },
-    { "authenticate_check", "[ississsi]" },
+    { "authenticate_check", "[ississsis]" },
+    { "block_get", "[sss]" },
     { "bootstrap_get", "[is]" },
     { "certificate_find", "[s]" },
     { "certificate_get", "[isssssssssssss]" },
@@ -164,8 +165,10 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "ddm_watchers", "[ss]" },
     { "enqueue", "[iii[(iissss)*](ii)*]" },
     { "enrollment_get",
-      "[i[ssssssssssss][ssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
-    { "enrollment_query", "[iis([ssssssssss])*]" },
+      "[i[sssssssssssss][ssssssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
+    { "forget_start", "[iss]" },
+    { "forget_start", "[isssss]" },
+    { "enrollment_query", "[iis([sssssssssss])*]" },
     { "idle", "[isss]" },
     { "link_fetch", "[isss]" },
     { "link_find", "[s]" },
@@ -215,6 +218,8 @@ static const char  *fuzz_words[] = {
     "1700000000000000 z", " ", "/", "-", "%", "%2", "%zz", "created", "kept",
     "Device", "first:1", "1700000000:1", ":", "s:A", "t:A", "v:A", "sub",
     "set", "configuration/A", "management/A", "activation/", "asset/B",
+    "owed", "{\"steps\":[{\"command\":{\"RequestType\":\"${A}\"}},1,"
+    "{\"command_plist\":\"AAAA\"}],\"set\":\"A\",\"timeout\":5}",
     "[]", "{}", "[\"a\",1,{}]", "{\"a\":\"b\"}", "null", "[[[[[[[[[[",
     "{\"w\":{\"items\":[\"a\",1],\"set\":\"b\"}}", "s17", "16,,17",
     "{\"Declarations\":{\"Assets\":[{\"Identifier\":\"A\"},1]}}",
