@@ -70,6 +70,7 @@ static const ngx_mdm_setting_t  ngx_mdm_settings[] = {
     { ngx_mdm_setting(validate), MDM_VALIDATE_WARN },
     { ngx_mdm_setting(reenroll), MDM_REENROLL_ANY },
     { ngx_mdm_setting(user_authenticate), MDM_USER_AUTHENTICATE_REFUSE },
+    { ngx_mdm_setting(release), MDM_RELEASE_SETUP },
     { ngx_mdm_setting(queue_limit), NGX_MDM_QUEUE_LIMIT },
     { ngx_mdm_setting(event_limit), NGX_MDM_EVENT_LIMIT },
     { ngx_mdm_setting(event_payload), 0 },

@@ -70,6 +70,14 @@ static ngx_conf_enum_t  ngx_mdm_enroll_replace_modes[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_mdm_release_modes[] = {
+    { ngx_string("always"), MDM_RELEASE_ALWAYS },
+    { ngx_string("setup"), MDM_RELEASE_SETUP },
+    { ngx_string("off"), MDM_RELEASE_OFF },
+    { ngx_null_string, 0 }
+};
+
+
 mdm_cache_t  *ngx_mdm_cache;
 
 
@@ -311,6 +319,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, settings.user_authenticate),
       &ngx_mdm_user_authenticate_modes },
+
+    { ngx_string("mdm_release"),
+      NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_conf_enum,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, settings.release),
+      &ngx_mdm_release_modes },
 
     { ngx_string("mdm_threads"),
       NGX_MDM_ANY_CONF|NGX_CONF_TAKE1,

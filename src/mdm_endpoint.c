@@ -15,6 +15,7 @@
 #include "mdm_push_job.h"
 #include "mdm_report.h"
 #include "mdm_scep.h"
+#include "mdm_setup.h"
 
 
 /* arguments in the query, each for a "*" of a call's path */
@@ -67,6 +68,7 @@ static const mdm_job_kind_t *const  mdm_endpoint_jobs[] = {
     mdm_ddm_jobs,
     mdm_push_jobs,
     mdm_enroll_jobs,
+    mdm_setup_jobs,
     NULL
 };
 

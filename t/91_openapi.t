@@ -212,6 +212,18 @@ call(207, POST => 'enrollments/DEV-1,NONE/secrets/release');
 call(200, POST => 'enrollments/secrets/release',
      { filter => { ids => [ 'DEV-1' ] } });
 call(204, DELETE => 'enrollments/DEV-2/certificate');
+
+call(204, PUT => 'setups/office', { filter => { model => [ 'Mac*' ] },
+     set => 'office', hold => 'acknowledged', timeout => '15m',
+     steps => [ { command => { RequestType => 'ProfileList' } } ] });
+call(200, PUT => 'setups/odd?warnings=1',
+     { steps => [ { command => { RequestType => 'SomethingNew' } } ] });
+call(200, GET => 'setups');
+call(200, GET => 'setups/office');
+call(400, PUT => 'setups/office', { nonsense => 1 });
+call(204, DELETE => "setups/$_") for qw(office odd);
+call(404, $_ => 'setups/office') for qw(GET DELETE);
+
 call(204, POST => 'enrollments/DEV-2/block', { reason => 'lost' });
 call(200, GET => 'enrollments/DEV-2');
 call(204, DELETE => 'enrollments/DEV-2/block');

@@ -200,6 +200,16 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
         mdm_walk_field(w, key, tag, "body", MDM_WALK_ASK);
         break;
 
+    case 's':
+
+        /* a setup; of a partition it is what a channel has reported */
+
+        if (tag > 6 && memcmp(key->data + tag - 6, "/prof}", 6) == 0) {
+            mdm_walk_field(w, key, tag, "body", MDM_WALK_BARE);
+        }
+
+        break;
+
     case 'u':
         mdm_walk_field(w, key, tag, "unlock", MDM_WALK_BARE);
         mdm_walk_field(w, key, tag, "bootstrap", MDM_WALK_BARE);

@@ -33,6 +33,12 @@ mdm_int_t mdm_api_enrollment_query_step(mdm_exchange_t *x);
 /* DELETE /v1/enrollments/ID/certificate */
 mdm_int_t mdm_api_pin_reset_step(mdm_exchange_t *x);
 
+/* GET /v1/setups; PUT, GET, DELETE /v1/setups/NAME */
+mdm_int_t mdm_api_setup_list_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_setup_put_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_setup_get_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_setup_delete_step(mdm_exchange_t *x);
+
 /* POST /v1/enrollments/ID[,ID…]/unenroll; DELETE /v1/enrollments/ID */
 mdm_int_t mdm_api_unenroll_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_forget_step(mdm_exchange_t *x);

@@ -66,6 +66,11 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
     mdm_api(MDM_GET, "/v1/serials", mdm_api_owned_list_step),
     mdm_api(MDM_GET|MDM_PUT|MDM_DELETE, "/v1/serials/*", mdm_api_owned_step),
 
+    mdm_api(MDM_GET, "/v1/setups", mdm_api_setup_list_step),
+    mdm_api(MDM_PUT, "/v1/setups/*", mdm_api_setup_put_step),
+    mdm_api(MDM_GET, "/v1/setups/*", mdm_api_setup_get_step),
+    mdm_api(MDM_DELETE, "/v1/setups/*", mdm_api_setup_delete_step),
+
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_later_step),
 
     mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),

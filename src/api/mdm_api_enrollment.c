@@ -215,6 +215,12 @@ mdm_api_enrollment_state(mdm_json_out_t *j, const mdm_reply_t *own)
     s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_AWAITING);
     mdm_json_bool(j, "awaiting_configuration", mdm_str_is(&s, "1"));
 
+    s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_WAITS);
+
+    if (s.len != 0) {
+        mdm_json_bool(j, "awaiting", 1);
+    }
+
     s = mdm_reply_str(own, MDM_RET_ENROLLMENT_GET_OWN_CONSOLE);
 
     if (mdm_str_is(&s, "1")) {

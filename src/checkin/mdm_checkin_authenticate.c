@@ -231,10 +231,7 @@ mdm_authenticate_check(mdm_exchange_t *x)
     /* itself, or who came with its serial number */
 
     blocked = mdm_block_read(x->calls[2].reply, MDM_RET_BLOCK_GET_ANSWER);
-
-    if (blocked == MDM_BLOCK_NONE) {
-        blocked = m->pin.blocked;
-    }
+    blocked = (blocked != MDM_BLOCK_NONE) ? blocked : m->pin.blocked;
 
     if (blocked != MDM_BLOCK_NONE) {
         (void) mdm_block_refuse(x, blocked);

@@ -12,20 +12,40 @@
 #include "mdm_ddm_token.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
+#include "mdm_setup.h"
 
 
 #define MDM_UNLOCK_TOKEN_MAX  65536
+
+/* seconds until a job looks whether what is owed was begun */
+#define MDM_TOKEN_LOOK        15
 
 
 enum {
     MDM_TOKEN_BEGIN = 0,
     MDM_TOKEN_STORED,
+    MDM_TOKEN_SET_UP,
     MDM_TOKEN_FOLLOWED
 };
 
 
+/* m->data once it is stored: what is to follow */
+
+typedef struct {
+    mdm_uint_t                fresh;
+    int64_t                   follows;
+    int64_t                   replica;
+    int64_t                   rev;         /* -1: not known */
+    mdm_setup_t               setup;
+} mdm_checkin_token_t;
+
+
+static mdm_int_t mdm_checkin_token_store(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_token_stored(mdm_exchange_t *x);
 static mdm_int_t mdm_checkin_token_told(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_token_set_up(mdm_exchange_t *x);
+static mdm_int_t mdm_checkin_token_follow(mdm_exchange_t *x,
+    mdm_checkin_token_t *token);
 
 
 static const mdm_checkin_field_t  mdm_token_update_fields[] = {
@@ -41,15 +61,31 @@ static const mdm_checkin_field_t  mdm_token_update_fields[] = {
 mdm_int_t
 mdm_checkin_token_update(mdm_exchange_t *x)
 {
+    switch (x->state) {
+
+    case MDM_TOKEN_STORED:
+        return mdm_checkin_token_stored(x);
+
+    case MDM_TOKEN_SET_UP:
+        return mdm_checkin_token_set_up(x);
+
+    case MDM_TOKEN_FOLLOWED:
+        return mdm_exchange_empty(x, 200);
+
+    default: /* MDM_TOKEN_BEGIN */
+        return mdm_checkin_token_store(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_checkin_token_store(mdm_exchange_t *x)
+{
     mdm_str_t            key, unlock, *args, *pairs;
     const char          *missing;
     mdm_uint_t           n, awaiting;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
-
-    if (x->state != MDM_TOKEN_BEGIN) {
-        return mdm_checkin_token_stored(x);
-    }
 
     m = x->ctx;
 
@@ -77,7 +113,12 @@ mdm_checkin_token_update(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    if (mdm_exchange_calls(x, 2, MDM_TOKEN_STORED) != MDM_CALL
+    /* who waits in Setup Assistant is looked after, whatever becomes of us */
+
+    if (mdm_exchange_calls(x, 2 + awaiting, MDM_TOKEN_STORED) != MDM_CALL
+        || (awaiting
+            && mdm_job_kick_call(x, 2, MDM_SETUP_JOB, MDM_TOKEN_LOOK)
+               != MDM_OK)
         || mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
         || mdm_exchange_call(x, 1, &mdm_script_ddm_rev, &key, 0) == NULL)
     {
@@ -101,6 +142,8 @@ mdm_checkin_token_update(mdm_exchange_t *x)
     }
 
     args[MDM_ARG_TOKEN_UPDATE_UNLOCK] = unlock;
+    args[MDM_ARG_TOKEN_UPDATE_RELEASE] =
+                                mdm_setup_release_name(x->settings->release);
 
     mdm_where_token(&where, &m->en.tag, &m->en.id_key, "unlock");
 
@@ -130,16 +173,12 @@ mdm_checkin_token_update(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_token_stored(mdm_exchange_t *x)
 {
-    int64_t             rev, replica;
-    mdm_int_t           follows;
-    mdm_uint_t          fresh, must;
-    mdm_message_t      *m;
-    mdm_ddm_follow_t   *follow;
-    const mdm_reply_t  *reply;
+    mdm_message_t         *m;
+    mdm_setup_t           *setup;
+    const mdm_reply_t     *reply;
+    mdm_checkin_token_t   *token;
 
-    if (x->state == MDM_TOKEN_FOLLOWED) {
-        return mdm_exchange_empty(x, 200);
-    }
+    m = x->ctx;
 
     if (x->calls[0].rc == MDM_CALL_UNAVAILABLE) {
         return mdm_exchange_unavailable(x);
@@ -151,37 +190,96 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    x->owed = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_OWED, 0) == 1;
-    x->owed_tag = x->calls[0].key;
-
-    follows = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FOLLOW, 0);
-
     if (mdm_reply_code(reply, MDM_CODE_LOST) != MDM_CODE_NONE) {
         return mdm_checkin_end(x);
     }
 
-    /*
-     * Has the partition all that this channel is to get?  Where its copy lacks
-     * something and it cannot be brought, a device that enrolls has to come
-     * again: a rollout tells nobody of what was changed with "nonotify=1".  One
-     * that has no copy yet tells everybody when it gets its first one.
-     */
+    x->owed = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_OWED, 0) == 1;
+    x->owed_tag = x->calls[0].key;
 
-    fresh = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FRESH, 0) == 1;
-    replica = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_REPLICA, -1);
-    must = (follows == 2 || (fresh && replica >= 0));
-
-    if (x->calls[1].rc != MDM_CALL_OK) {
-        x->kick = MDM_DDM_ROLLOUT;
-
-        return must ? mdm_exchange_unavailable(x) : mdm_checkin_end(x);
+    token = mdm_arena_zalloc(x->arena, sizeof(mdm_checkin_token_t));
+    if (token == NULL) {
+        return MDM_ERROR;
     }
 
-    rev = mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0);
+    m->data = token;
 
-    if (follows != 2 && (rev <= 0 || replica >= rev)) {
-        return (fresh && replica >= 0) ? mdm_checkin_token_told(x)
-                                       : mdm_checkin_end(x);
+    token->fresh = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FRESH, 0) == 1;
+    token->follows = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_FOLLOW, 0);
+    token->replica = mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_REPLICA, -1);
+    token->rev = (x->calls[1].rc == MDM_CALL_OK)
+                 ? mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_REV, 0)
+                 : -1;
+
+    if (mdm_reply_int(reply, MDM_RET_TOKEN_UPDATE_SETUP, 0) != 1) {
+        return mdm_checkin_token_follow(x, token);
+    }
+
+    setup = &token->setup;
+    setup->tag = m->en.tag;
+    setup->id = m->en.id_key;
+    setup->device = m->en.device_key;
+
+    return mdm_exchange_enter(x, mdm_setup_run, setup, MDM_TOKEN_SET_UP);
+}
+
+
+static mdm_int_t
+mdm_checkin_token_set_up(mdm_exchange_t *x)
+{
+    mdm_message_t        *m;
+    mdm_checkin_token_t  *token;
+
+    m = x->ctx;
+    token = m->data;
+
+    if (!token->setup.done) {
+        x->kick = MDM_SETUP_JOB;
+    }
+
+    if (token->setup.owed) {
+        x->owed = 1;
+        x->owed_tag = m->en.tag;
+    }
+
+    /* what it was given is computed with the rest */
+
+    if (token->setup.given != 0) {
+        token->follows = 2;
+    }
+
+    return mdm_checkin_token_follow(x, token);
+}
+
+
+/*
+ * Has the partition all that this channel is to get?  Where its copy lacks
+ * something and it cannot be brought, a device that enrolls has to come again:
+ * a rollout tells nobody of what was changed with "nonotify=1".  One that has
+ * no copy yet tells everybody when it gets its first one.
+ */
+
+static mdm_int_t
+mdm_checkin_token_follow(mdm_exchange_t *x, mdm_checkin_token_t *token)
+{
+    mdm_uint_t         must;
+    mdm_message_t     *m;
+    mdm_ddm_follow_t  *follow;
+
+    must = (token->follows == 2 || (token->fresh && token->replica >= 0));
+
+    if (token->rev < 0) {
+        x->kick = MDM_DDM_ROLLOUT;
+
+        return must ? mdm_exchange_unavailable(x)
+                    : mdm_exchange_empty(x, 200);
+    }
+
+    if (token->follows != 2
+        && (token->rev == 0 || token->replica >= token->rev))
+    {
+        return (token->fresh && token->replica >= 0)
+               ? mdm_checkin_token_told(x) : mdm_exchange_empty(x, 200);
     }
 
     m = x->ctx;
@@ -194,7 +292,7 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     follow->tag = m->en.tag;
     follow->id = m->en.id_key;
     follow->must = must;
-    follow->fresh = fresh;
+    follow->fresh = token->fresh;
 
     /* if the worker ends here, the device repeats its TokenUpdate */
 

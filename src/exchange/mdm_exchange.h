@@ -188,6 +188,15 @@ typedef enum {
 } mdm_user_authenticate_e;
 
 
+/* whom do we let out of Setup Assistant? */
+
+typedef enum {
+    MDM_RELEASE_SETUP = 0,       /* who a setup was for */
+    MDM_RELEASE_ALWAYS,
+    MDM_RELEASE_OFF
+} mdm_release_e;
+
+
 /* settings of a store, whoever uses it; read-only while serving */
 
 typedef struct {
@@ -221,6 +230,7 @@ typedef struct {
     mdm_uint_t                validate;        /* mdm_validate_e */
     mdm_uint_t                reenroll;        /* mdm_reenroll_e */
     mdm_uint_t                user_authenticate;
+    mdm_uint_t                release;         /* mdm_release_e */
     mdm_uint_t                queue_limit;     /* commands a channel */
     mdm_uint_t                result_ttl;      /* seconds */
     size_t                    result_bytes;    /* of results a channel, as

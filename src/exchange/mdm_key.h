@@ -73,8 +73,8 @@ mdm_int_t mdm_key_push(mdm_arena_t *arena, mdm_str_t *key,
 mdm_int_t mdm_key_ca(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);
 
-/* "mdm:{tenant/prof}", the lists of links and serial numbers, and more of what
-   enrolling needs; MDM_OK or MDM_ERROR */
+/* "mdm:{tenant/prof}", the lists of links and serial numbers, setups, and more
+   of what enrolling needs; MDM_OK or MDM_ERROR */
 mdm_int_t mdm_key_profiles(mdm_arena_t *arena, mdm_str_t *key,
     const mdm_str_t *tenant);
 

@@ -5,6 +5,7 @@ local function forget_channel(T, id, parent)
 
     queue_clear(T, id)
     push_drop(T, id)
+    setup.drop(T, id)
     ddm_forget(T, id)
     old_room = old_room - 10
 

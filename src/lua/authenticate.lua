@@ -19,6 +19,7 @@
 --@include ddm
 --@include certificate
 --@include given
+--@include setup
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
@@ -70,6 +71,7 @@ end
 local gen = tonumber(v[2] or '0') + 1
 queue_clear(T, device)
 push_drop(T, device)
+setup.drop(T, device)
 ddm_forget(T, device)
 
 redis.call('DEL', e)

@@ -8,6 +8,7 @@
 --@include status
 --@include era
 --@include ddm
+--@include setup
 local T = KEYS[1]
 local code = auth(T, device, cert)
 
@@ -33,6 +34,7 @@ local users = 0
 redis.call('HDEL', e, 'mtoken', 'awaiting', 'not_on_console', 'pf')
 redis.call('HSET', e, 'enabled', 0, 'last_seen', clock())
 push_drop(T, id)
+setup.drop(T, id)
 ddm_forget(T, id)
 
 if id == device then

@@ -2,7 +2,7 @@
 --@args id with_certificate with_unlock
 --@returns code own device counts users der unlock push
 --@row own type parent enabled tally last_seen enrolled updated awaiting
---@row own migrated topic short_name long_name console
+--@row own migrated topic short_name long_name console waits
 --@row device serial name model model_name product os build imei meid cert
 --@row device supervised person enrollment way blocked block_time block_reason
 --@row device erased
@@ -84,6 +84,11 @@ end
 for i = 14, 17 do
     own[i] = nil
 end
+
+-- in Setup Assistant, and nobody here lets it out
+
+own[14] = own[8] == '1' and redis.call('EXISTS', T .. ':w:' .. id) == 0
+          and '1' or ''
 
 for i = 1, 14 do
     of[i] = of[i] or ''

@@ -10,6 +10,7 @@
 --@include status
 --@include era
 --@include ddm
+--@include setup
 --@include forget
 local T = KEYS[1]
 local e = T .. ':e:' .. id

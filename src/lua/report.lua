@@ -19,6 +19,7 @@
 --@include era
 --@include results
 --@include deliver
+--@include setup
 local T = KEYS[1]
 local ttl, kept = tonumber(ttl), tonumber(kept)
 local e, nn, done = T .. ':e:' .. id, T .. ':nn:' .. id, T .. ':done:' .. id
@@ -30,7 +31,7 @@ end
 
 local function read()
     return redis.call('HMGET', e, 'type', 'enabled', 'once', 'dc', 'fence',
-                      'era', 'not_on_console')
+                      'era', 'not_on_console', 'awaiting')
 end
 
 local v = read()
@@ -169,6 +170,7 @@ elseif fresh() then
         redis.call('HSET', e, 'erased', now)
         cancelled = queue_clear(T, id)
         push_drop(T, id)
+        setup.drop(T, id)
     end
 
     event(T, limit, 'mdm.Connect', id,
@@ -200,10 +202,17 @@ elseif fresh() then
         end
     end
 
-    if status == 'Acknowledged' and known
+    if known
         and kind == (id == device and 'DeviceConfigured' or 'UserConfigured')
     then
-        redis.call('HDEL', e, 'awaiting')
+        if status == 'Acknowledged' then
+            redis.call('HDEL', e, 'awaiting')
+        end
+
+        setup.drop(T, id)
+
+    elseif known and v[8] then
+        setup.answered(T, id, uuid, limit)
     end
 
     results_count(T, id, uuid, known, #result,

@@ -1,21 +1,22 @@
 --@owes
 --@args who address limit id device cert kind nonce awaiting unlock raw uuid
---@args body fields...
---@returns code tally fresh follow replica owed
+--@args body release fields...
+--@returns code tally fresh follow replica owed setup
 -- TokenUpdate: the channel can be pushed from now on.
 -- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
--- tells of declarations; fields: field, value, …
+-- tells of declarations; release: see mdm_release; fields: field, value, …
 -- {0, tally, 1: the channel can be told from now on, also if the last one had
 -- said so and what follows was not done, follow: 1: its declarations are those
 -- of the replica's revision, 2: ddm_channel is to be called; replica (-1: there
--- is none); owed: 1: a push is due}; {code of auth()}; {-7}: too many user
--- channels
+-- is none); owed: 1: a push is due; setup: 1: setup_start is to be called};
+-- {code of auth()}; {-7}: too many user channels
 --@include event
 --@include auth
 --@include queue
 --@include status
 --@include era
 --@include ddm
+--@include setup
 local T = KEYS[1]
 local e, secret = T .. ':e:' .. id, T .. ':u:' .. id
 local code = auth(T, device, cert)
@@ -30,7 +31,8 @@ local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
 -- the answer was lost, and perhaps all that should have followed it
 
 if v[4] == nonce then
-    return {0, tonumber(v[2]), 1, 2, -1, 1}
+    return {0, tonumber(v[2]), 1, 2, -1, 1,
+            redis.call('HGET', T .. ':w:' .. id, 'state') == 'owed' and 1 or 0}
 end
 
 if id ~= device and not v[1] then
@@ -79,6 +81,20 @@ end
 
 redis.call('HDEL', e, 'out', 'forget')
 
+-- What a new one is to have first: whoever sent this script sees to it, or
+-- later on a job.
+
+local w = T .. ':w:' .. id
+
+if tally == 1 then
+    setup.drop(T, id)
+    redis.call('HSET', w, 'state', 'owed', 'release', release)
+    redis.call('ZADD', T .. ':wait', now + 10, id)
+
+elseif awaiting ~= '1' and redis.call('HGET', w, 'state') ~= 'owed' then
+    setup.drop(T, id)
+end
+
 local gen = v[3] or '0'
 
 if unlock ~= '' then
@@ -122,4 +138,5 @@ elseif v[8] then
     redis.call('HDEL', e, 'fresh')
 end
 
-return {0, tally, fresh and 1 or 0, follow, replica, push_anew(T, id)}
+return {0, tally, fresh and 1 or 0, follow, replica, push_anew(T, id),
+        redis.call('HGET', w, 'state') == 'owed' and 1 or 0}

@@ -133,7 +133,7 @@ sim_message_token(sim_plist_t *w, const sim_option_t *opt,
 
     if (user == 0) {
         sim_plist_key(w, "AwaitingConfiguration");
-        sim_plist_bool(w, 0);
+        sim_plist_bool(w, opt->awaiting);
 
         if (opt->unlock_token != 0
             && (d->kind == SIM_IPHONE || d->kind == SIM_IPAD))

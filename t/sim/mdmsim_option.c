@@ -207,6 +207,8 @@ static const sim_spec_t  sim_specs[] = {
       sim_at(unlock_token), 1 << 20 },
     { "bootstrap-token", SIM_CMD_ENROLL|SIM_RUN, SIM_T_FLAG,
       sim_at(bootstrap), 0 },
+    { "awaiting", SIM_CMD_ENROLL|SIM_RUN, SIM_T_FLAG,
+      sim_at(awaiting), 0 },
     { "enroll", SIM_RUN, SIM_T_FLAG, sim_at(enroll), 0 },
     { "wake", SIM_RUN|SIM_CMD_TORTURE, SIM_T_STRING, sim_at(wake), 107 },
     { "max-commands", SIM_WORK, SIM_T_U32, sim_at(max_commands),

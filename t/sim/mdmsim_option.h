@@ -175,6 +175,7 @@ typedef struct {
     int                       chunked;
     int                       enroll;
     int                       bootstrap;
+    int                       awaiting;    /* in Setup Assistant */
     uint64_t                  result_size;
     uint64_t                  inventory_size;
     uint32_t                  unlock_token;

@@ -600,6 +600,36 @@ static const request_t  reenroll[] = {
 };
 
 
+static const request_t  setups[] = {
+    api("a setup", MDM_PUT, "/v1/setups/a", "warnings=1", NULL,
+        "{\"filter\":{\"type\":[\"Dev*\"],\"model\":[\"Mac*\"]},"
+        "\"set\":\"s\",\"hold\":\"acknowledged\",\"timeout\":\"1h\","
+        "\"steps\":[{\"command\":{\"RequestType\":\"New\","
+        "\"a\":\"${serial}\"}},{\"command_plist\":"
+        "\"PD94bWwgdmVyc2lvbj0iMS4wIj8+PHBsaXN0IHZlcnNpb249IjEuMCI+"
+        "PGRpY3Q+PGtleT5Db21tYW5kPC9rZXk+PGRpY3Q+PGtleT5SZXF1ZXN0"
+        "VHlwZTwva2V5PjxzdHJpbmc+UHJvZmlsZUxpc3Q8L3N0cmluZz48L2Rp"
+        "Y3Q+PC9kaWN0PjwvcGxpc3Q+\"}]}"),
+    api("setups", MDM_GET, "/v1/setups", NULL, NULL, ""),
+    api("one setup", MDM_GET, "/v1/setups/a", NULL, NULL, ""),
+    device("Authenticate, of one with a setup", CHECKIN, AUTHENTICATE(UDID)),
+    device("TokenUpdate, of one with a setup", CHECKIN,
+           MESSAGE("TokenUpdate", UDID TOKEN
+                   "<key>AwaitingConfiguration</key><true/>")),
+    api("block", MDM_POST, "/v1/enrollments/UDID-%7B1%7D/block", NULL, NULL,
+        "{\"reason\":\"r\",\"unenroll\":true}"),
+    api("a blocked one", MDM_GET, "/v1/enrollments/UDID-%7B1%7D", NULL, NULL,
+        ""),
+    api("unblock", MDM_DELETE, "/v1/enrollments/UDID-%7B1%7D/block", NULL,
+        NULL, ""),
+    api("unenroll", MDM_POST, "/v1/enrollments/UDID-%7B1%7D/unenroll",
+        "profile=x&nopush=1", NULL, ""),
+    api("forget", MDM_DELETE, "/v1/enrollments/UDID-%7B1%7D", "force=1", NULL,
+        ""),
+    api("no setup", MDM_DELETE, "/v1/setups/a", NULL, NULL, "")
+};
+
+
 static const request_t  refused_403[] = {
     stranger("Authenticate of a stranger", CHECKIN, AUTHENTICATE(UDID)),
     stranger("TokenUpdate of a stranger", CHECKIN,
@@ -674,6 +704,7 @@ test_exchanges(void **state)
     each(report, count(report), 200);
     each(migrated, count(migrated), 200);
     each(reenroll, count(reenroll), 200);
+    each(setups, count(setups), 200);
 }
 
 

@@ -1,0 +1,54 @@
+--@owes
+--@args who address limit grace most
+--@returns next released ids...
+-- Channels of a partition whose time is over are released; those to whom a
+-- setup is owed still, since whoever took their TokenUpdate has ended, are
+-- named.
+-- grace: seconds after which they are; most: so many of both
+-- {seconds until the next look, -1: nothing waits; how many were released, or
+-- do not wait any more; id, …}
+--@include event
+--@include clock
+--@include queue
+--@include era_of
+--@include setup
+local T = KEYS[1]
+local now, grace, most = clock(), tonumber(grace), tonumber(most)
+local due = redis.call('ZRANGEBYSCORE', T .. ':wait', '-inf', now, 'LIMIT', 0,
+                       most)
+local reply = {-1, 0}
+
+for _, id in ipairs(due) do
+    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'parent', 'era',
+                         'awaiting')
+    local state = redis.call('HGET', T .. ':w:' .. id, 'state')
+
+    if v[1] ~= '1' or era_before(T, v[2], v[3]) ~= 0 or not state then
+        setup.drop(T, id)
+        redis.call('ZREM', T .. ':wait', id)
+        reply[2] = reply[2] + 1
+
+    elseif state == 'owed' then
+
+        -- it is tried again, should it not be done
+
+        reply[#reply + 1] = id
+        redis.call('ZADD', T .. ':wait', now + grace, id)
+
+    elseif v[4] == '1' then
+        setup.release(T, id, limit, 'timeout')
+        reply[2] = reply[2] + 1
+
+    else
+        setup.drop(T, id)
+        reply[2] = reply[2] + 1
+    end
+end
+
+local first = redis.call('ZRANGE', T .. ':wait', 0, 0, 'WITHSCORES')
+
+if first[2] then
+    reply[1] = math.max(0, math.ceil(tonumber(first[2]) - now))
+end
+
+return reply
