@@ -30,6 +30,7 @@ static plist_t mdm_profile_subject(mdm_arena_t *arena,
     const mdm_profile_t *p);
 static mdm_int_t mdm_profile_rdn(mdm_arena_t *arena, plist_t subject,
     const mdm_str_t *type, const mdm_str_t *value);
+static char *mdm_profile_text(mdm_arena_t *arena, const mdm_str_t *value);
 static mdm_int_t mdm_profile_word(mdm_arena_t *arena, plist_t dict,
     const char *key, const char *word);
 static mdm_int_t mdm_profile_identifier(mdm_arena_t *arena,
@@ -546,19 +547,38 @@ mdm_int_t
 mdm_profile_string(mdm_arena_t *arena, plist_t dict, const char *key,
     const mdm_str_t *value)
 {
-    mdm_str_t  text;
+    char  *text;
 
     if (value->len == 0) {
         return MDM_OK;
     }
 
-    /* libplist wants a NUL at the end */
+    text = mdm_profile_text(arena, value);
 
-    if (mdm_printf(arena, &text, "%.*s", mdm_fmt(value)) != MDM_OK) {
-        return MDM_ERROR;
+    return (text != NULL) ? mdm_profile_word(arena, dict, key, text)
+                          : MDM_ERROR;
+}
+
+
+/* libplist wants a NUL at the end */
+
+static char *
+mdm_profile_text(mdm_arena_t *arena, const mdm_str_t *value)
+{
+    char  *text;
+
+    text = mdm_arena_alloc(arena, value->len + 1);
+
+    if (text != NULL) {
+
+        if (value->len != 0) {
+            memcpy(text, value->data, value->len);
+        }
+
+        text[value->len] = '\0';
     }
 
-    return mdm_profile_word(arena, dict, key, (char *) text.data);
+    return text;
 }
 
 
@@ -583,14 +603,15 @@ mdm_profile_word(mdm_arena_t *arena, plist_t dict, const char *key,
 mdm_int_t
 mdm_profile_append(mdm_arena_t *arena, plist_t array, const mdm_str_t *value)
 {
-    plist_t    node;
-    mdm_str_t  text;
+    char     *text;
+    plist_t   node;
 
-    if (mdm_printf(arena, &text, "%.*s", mdm_fmt(value)) != MDM_OK) {
+    text = mdm_profile_text(arena, value);
+    if (text == NULL) {
         return MDM_ERROR;
     }
 
-    node = plist_new_string((char *) text.data);
+    node = plist_new_string(text);
 
     if (node == NULL) {
         return mdm_arena_no_memory(arena);
