@@ -146,7 +146,7 @@ ok(wait_for(30, sub { my $master = eval { $s->master };
    'another one takes over');
 $old->start;
 
-my @rc = map { wait_exit($_, 500) } @pid;
+my @rc = map { wait_exit($_, 300 + $devices / 5) } @pid;
 my @v = map { figures("enroll-$_") } 0, 1;
 my %sum;
 
