@@ -3,8 +3,8 @@
 -- The certificates of a device that is blocked go aside, so that none of its
 -- messages fits any more; a poll that asks for them costs what it did.
 -- answer, reason: see _block.lua; at: Unix seconds
--- {1}: done; {0}: it was blocked, and answer and reason are these now; {-1}: not
--- enrolled
+-- {1}: done; {0}: it was blocked, and answer and reason are these now; {-1}:
+-- not enrolled
 --@include event
 --@include block
 local T = KEYS[1]

@@ -3,8 +3,8 @@
 -- Pins a claimed certificate to a device that was migrated and has none yet.
 -- der: DER to keep or ""; serial: the number that was checked; subject: its
 -- digest; ca, sn, ends, renew: see _certificate.lua
--- {0}; {-1}: no such device; {-2}: another one is pinned; {-3}: not migrated, or
--- blocked;
+-- {0}; {-1}: no such device; {-2}: another one is pinned; {-3}: not migrated,
+-- or blocked;
 -- {-6}: the serial number has changed since it was checked
 --@include event
 --@include auth
