@@ -452,9 +452,9 @@ SKIP: {
     my $run = sub {
         my ($command, @args) = @_;
 
-        my $rc = wait_exit(spawn({ out => "$made/$command.out" }, $sim, $command,
-                                 @args), 300);
-        my $out = read_file("$made/$command.out");
+        my $to = "$made/$command.out";
+        my $rc = wait_exit(spawn({ out => $to }, $sim, $command, @args), 300);
+        my $out = read_file($to);
 
         is($rc, 0, "mdmsim $command") or diag($out);
 

@@ -23,8 +23,16 @@ my $made = File::Temp->newdir('mdm-block-XXXXXX', TMPDIR => 1);
 chmod 0755, $made;
 
 my $ca = MDM::CA->new("$made", 'devices');
-my $t = MDM->new(http => "mdm_ca devices { certificate $ca->{chain};"
-                         . " certificate_key $ca->{key}; }",
+my $t = MDM->new(http => <<"END",
+    mdm_ca devices { certificate $ca->{chain}; certificate_key $ca->{key}; }
+
+    mdm_enrollment main {
+        identifier com.example.main;
+        topic com.apple.mgmt.External.test;
+        server_url https://localhost/mdm;
+        identity scep devices https://localhost/scep;
+    }
+END
                  mdm => 'mdm_scep devices;', store => 'partitions 4;',
                  locations => <<'END')->start;
         location /mdm { mdm_checkin on; mdm_connect on; mdm_reenroll any; }
@@ -284,6 +292,21 @@ SKIP: {
 }
 
 
+# an enrolment profile
+
+{
+    $t->device('PROFILE', serial => 'C02PROFILE')->enroll;
+
+    my $path = '/v1/enrollment-profiles/main?plain=1&serial=c02profile';
+
+    is($t->api(POST => $path)->status, 200, 'there is one');
+    block('PROFILE');
+    is($t->api(POST => $path)->status, 403, 'not for one that is blocked');
+    is($t->api(POST => '/v1/enrollment-profiles/main?plain=1')->status, 200,
+       'but for anybody');
+}
+
+
 # told to drop its profile
 
 {
@@ -308,6 +331,20 @@ SKIP: {
     is(scalar(events('GO-1', 'api.Enqueue')), 1, 'it is an event');
     is($t->api(POST => '/v1/enrollments/GO-9/unenroll?profile=x')->status,
        500, 'not enrolled: as of any command');
+    is($t->api(POST => '/v1/enrollments/GO-9/unenroll')->status, 404,
+       'not enrolled');
+    is($t->api(POST => '/v1/enrollments/GO-1,GO-9/unenroll')->status, 400,
+       'which profile of several?');
+
+    my ($key) = @{$t->redis('KEYS', '*:e:GO-1')};
+
+    $t->redis('HSET', $key, enrollment => 'main');
+    $d->report('Acknowledged', $command->{CommandUUID});
+    is($t->api(POST => $path)->status, 200, 'that of its block');
+    is(plist_read($d->idle->body)->{Command}{Identifier}, 'com.example.main',
+       'which has this one');
+    $t->redis('HSET', $key, enrollment => 'gone');
+    is($t->api(POST => $path)->status, 400, 'a block that is gone');
 }
 
 

@@ -11,6 +11,7 @@
 #include "mdm_api.h"
 #include "mdm_api_json.h"
 #include "mdm_api_util.h"
+#include "mdm_enroll.h"
 #include "mdm_key.h"
 
 
@@ -42,6 +43,14 @@ enum {
 };
 
 
+/* the other states are those of mdm_api_enqueue_step() */
+
+enum {
+    MDM_API_UNENROLL_BEGIN = 0,
+    MDM_API_UNENROLL_LOOKED = 100
+};
+
+
 static mdm_int_t mdm_api_forget_begin(mdm_exchange_t *x);
 static mdm_int_t mdm_api_forget_release(mdm_exchange_t *x,
     mdm_api_forget_t *forget);
@@ -53,7 +62,12 @@ static mdm_int_t mdm_api_forget_slice(mdm_exchange_t *x,
     mdm_api_forget_t *forget);
 static mdm_int_t mdm_api_forget_done(mdm_exchange_t *x,
     mdm_api_forget_t *forget);
-static mdm_int_t mdm_api_unenroll_command(mdm_exchange_t *x);
+static mdm_int_t mdm_api_unenroll_profile(mdm_exchange_t *x,
+    mdm_str_t *identifier);
+static mdm_int_t mdm_api_unenroll_block(mdm_exchange_t *x,
+    mdm_str_t *identifier);
+static mdm_int_t mdm_api_unenroll_command(mdm_exchange_t *x,
+    const mdm_str_t *identifier);
 
 
 mdm_int_t
@@ -274,43 +288,120 @@ mdm_int_t
 mdm_api_unenroll_step(mdm_exchange_t *x)
 {
     mdm_int_t  rc;
+    mdm_str_t  identifier;
 
-    if (x->state == 0) {
-        rc = mdm_api_unenroll_command(x);
+    switch (x->state) {
 
-        if (rc != MDM_OK) {
-            return rc;
-        }
+    case MDM_API_UNENROLL_BEGIN:
+        mdm_str_null(&identifier);
+        rc = mdm_api_unenroll_profile(x, &identifier);
+        break;
+
+    case MDM_API_UNENROLL_LOOKED:
+        rc = mdm_api_unenroll_block(x, &identifier);
+        break;
+
+    default:
+        return mdm_api_enqueue_step(x);
     }
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_unenroll_command(x, &identifier);
+    }
+
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    x->state = 0;
 
     return mdm_api_enqueue_step(x);
 }
 
 
+/* MDM_OK: the call names it; else what the step is to return */
+
 static mdm_int_t
-mdm_api_unenroll_command(mdm_exchange_t *x)
+mdm_api_unenroll_profile(mdm_exchange_t *x, mdm_str_t *identifier)
 {
-    mdm_int_t       rc;
-    mdm_str_t       identifier;
-    mdm_json_out_t  j;
+    mdm_int_t          rc;
+    mdm_str_t         *args;
+    mdm_enrollment_t   en;
 
     if (x->body.len != 0) {
         return mdm_exchange_refuse(x, 400, "this call has no body");
     }
 
-    rc = mdm_api_arg(x, "profile", &identifier);
+    rc = mdm_api_arg(x, "profile", identifier);
+
+    if (rc != MDM_OK || identifier->len != 0) {
+        return rc;
+    }
+
+    if (x->param[0].len != 0
+        && memchr(x->param[0].data, ',', x->param[0].len) != NULL)
+    {
+        return mdm_exchange_refuse(x, 400, "the argument \"profile\" is "
+                                   "missing: one for all of them");
+    }
+
+    rc = mdm_api_enrollment(x, 0, &en);
     if (rc != MDM_OK) {
         return rc;
     }
 
-    if (identifier.len == 0) {
-        return mdm_exchange_refuse(x, 400, "the argument \"profile\" is "
-                                   "missing: the PayloadIdentifier of the "
-                                   "enrolment profile");
+    if (mdm_exchange_calls(x, 1, MDM_API_UNENROLL_LOOKED) != MDM_CALL) {
+        return MDM_ERROR;
     }
 
-    if (identifier.len > MDM_API_IDENTIFIER || !mdm_utf8_valid(&identifier)
-        || mdm_utf8_control(&identifier))
+    args = mdm_exchange_call(x, 0, &mdm_script_enrollment_block, &en.tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_ENROLLMENT_BLOCK_DEVICE] = en.device_key;
+
+    return MDM_CALL;
+}
+
+
+/* that of the block by which it has enrolled */
+
+static mdm_int_t
+mdm_api_unenroll_block(mdm_exchange_t *x, mdm_str_t *identifier)
+{
+    mdm_str_t                  name;
+    const mdm_reply_t         *reply;
+    const mdm_enroll_block_t  *block;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, MDM_RET_ENROLLMENT_BLOCK_KNOWN, 0) != 1) {
+        return mdm_api_not_enrolled(x);
+    }
+
+    name = mdm_reply_str(reply, MDM_RET_ENROLLMENT_BLOCK_NAME);
+    block = mdm_enroll_block(x->settings, &name);
+
+    if (block == NULL) {
+        return mdm_exchange_refuse(x, 400, "the argument \"profile\" is "
+                                   "missing: the device has enrolled by no "
+                                   "mdm_enrollment that there is");
+    }
+
+    *identifier = block->identifier;
+
+    return MDM_OK;
+}
+
+
+static mdm_int_t
+mdm_api_unenroll_command(mdm_exchange_t *x, const mdm_str_t *identifier)
+{
+    mdm_json_out_t  j;
+
+    if (identifier->len > MDM_API_IDENTIFIER || !mdm_utf8_valid(identifier)
+        || mdm_utf8_control(identifier))
     {
         return mdm_exchange_refuse(x, 400, "the argument \"profile\" is "
                                    "not text of 1 to %d octets",
@@ -320,7 +411,7 @@ mdm_api_unenroll_command(mdm_exchange_t *x)
     mdm_json_init(&j, x->arena, 128);
     mdm_json_open(&j, NULL, '{');
     mdm_json_text(&j, "RequestType", "RemoveProfile");
-    mdm_json_str(&j, "Identifier", &identifier);
+    mdm_json_str(&j, "Identifier", identifier);
     mdm_json_close(&j, '}');
 
     mdm_str_set(&x->content_type, "application/json");

@@ -7,6 +7,7 @@
  */
 
 
+#include "mdm_block.h"
 #include "mdm_enroll.h"
 #include "mdm_key.h"
 
@@ -16,6 +17,7 @@
 
 enum {
     MDM_ENROLL_BEGIN = 0,
+    MDM_ENROLL_BLOCKED,
     MDM_ENROLL_TOPICS,
     MDM_ENROLL_CHALLENGE,
     MDM_ENROLL_MADE
@@ -31,6 +33,8 @@ typedef struct {
 
 
 static mdm_int_t mdm_enroll_profile_step(mdm_exchange_t *x);
+static mdm_int_t mdm_enroll_begin(mdm_exchange_t *x, mdm_enroll_grant_t *g);
+static mdm_int_t mdm_enroll_start(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_int_t mdm_enroll_topics(mdm_exchange_t *x);
 static mdm_int_t mdm_enroll_topic(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_uint_t mdm_enroll_topic_is(mdm_str_t *topic,
@@ -94,14 +98,17 @@ mdm_enroll_build(mdm_exchange_t *x)
     switch (x->state) {
 
     case MDM_ENROLL_BEGIN:
+        return mdm_enroll_begin(x, g);
 
-        if (g->block->topic.len == 0) {
-            return mdm_enroll_topics(x);
+    case MDM_ENROLL_BLOCKED:
+
+        if (mdm_block_read(x->calls[0].reply, MDM_RET_BLOCK_GET_ANSWER)
+            != MDM_BLOCK_NONE)
+        {
+            return mdm_exchange_refuse(x, 403, "the device is blocked");
         }
 
-        g->topic = g->block->topic;
-
-        return mdm_enroll_challenge(x, g);
+        return mdm_enroll_start(x, g);
 
     case MDM_ENROLL_TOPICS:
         return mdm_enroll_topic(x, g);
@@ -112,6 +119,37 @@ mdm_enroll_build(mdm_exchange_t *x)
     default: /* MDM_ENROLL_MADE */
         return mdm_enroll_made(x, g);
     }
+}
+
+
+/* a device that is blocked gets none, where it is known which one it is */
+
+static mdm_int_t
+mdm_enroll_begin(mdm_exchange_t *x, mdm_enroll_grant_t *g)
+{
+    mdm_str_t  id;
+
+    if (g->c.udid.len == 0 && g->c.serial.len == 0) {
+        return mdm_enroll_start(x, g);
+    }
+
+    return (mdm_key_id(x->arena, &id, &g->c.udid) == MDM_OK
+            && mdm_exchange_calls(x, 1, MDM_ENROLL_BLOCKED) == MDM_CALL
+            && mdm_block_call(x, 0, &id, &g->c.serial) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_enroll_start(mdm_exchange_t *x, mdm_enroll_grant_t *g)
+{
+    if (g->block->topic.len == 0) {
+        return mdm_enroll_topics(x);
+    }
+
+    g->topic = g->block->topic;
+
+    return mdm_enroll_challenge(x, g);
 }
 
 

@@ -164,6 +164,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "ddm_watcher_get", "[(ss)*]" },
     { "ddm_watchers", "[ss]" },
     { "enqueue", "[iii[(iissss)*](ii)*]" },
+    { "enrollment_block", "[is]" },
     { "enrollment_get",
       "[i[ssssssssssssss][ssssssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
     { "forget_start", "[iss]" },
