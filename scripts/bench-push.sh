@@ -1,8 +1,8 @@
 # Copyright (C) ngx_mdm_module authors
 #
 # scripts/bench push and herd, and what poll and enqueue say of push; sourced by
-# scripts/bench.  build/mdmapns stands for Apple's push service, on CPU 1 with
-# Redis and the load generator.
+# scripts/bench.  build/mdmapns stands for Apple's push service, on CPU 0 beside
+# the worker, which has time left: Redis and the load generator have CPU 1.
 
 
 # push_nginx RATE [LINE …]: Redis, mdmapns and nginx with push on
