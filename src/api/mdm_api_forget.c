@@ -290,10 +290,11 @@ mdm_api_unenroll_step(mdm_exchange_t *x)
     mdm_int_t  rc;
     mdm_str_t  identifier;
 
+    mdm_str_null(&identifier);
+
     switch (x->state) {
 
     case MDM_API_UNENROLL_BEGIN:
-        mdm_str_null(&identifier);
         rc = mdm_api_unenroll_profile(x, &identifier);
         break;
 

@@ -411,6 +411,8 @@ mdm_profile_payload(mdm_arena_t *arena, const mdm_profile_t *p,
     mdm_int_t  rc;
     mdm_str_t  uuid;
 
+    mdm_str_null(&uuid);
+
     rc = fresh ? mdm_uuid(arena, &uuid)
                : mdm_profile_uuid(arena, p, what, &uuid);
 

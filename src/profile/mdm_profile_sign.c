@@ -74,6 +74,9 @@ mdm_profile_encrypt(mdm_arena_t *arena, const mdm_profile_t *p,
     plist_t    content;
     mdm_str_t  xml, der;
 
+    mdm_str_null(&xml);
+    mdm_str_null(&der);
+
     /* a key that only signs takes none */
 
     if (p->recipient == NULL
