@@ -226,6 +226,49 @@ ngx_mdm_enroll_set(ngx_conf_t *cf, ngx_module_t *module, ngx_uint_t n)
 }
 
 
+ngx_uint_t
+ngx_mdm_enroll_named(ngx_http_request_t *r)
+{
+    void                     **field;
+    ngx_module_t              *module;
+    ngx_http_complex_value_t  *realm;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    /* who has passed another check need not have passed that one */
+
+    if (clcf->satisfy == NGX_HTTP_SATISFY_ANY) {
+        return 0;
+    }
+
+    /* as in ngx_mdm_enroll_access(): they begin with the realm, or the URI */
+
+    module = &ngx_http_auth_request_module;
+
+    if (module != NULL && module->ctx_index != NGX_MODULE_UNSET_INDEX) {
+        field = r->loc_conf[module->ctx_index];
+
+        if (field != NULL && field[0] != NULL) {
+            return 1;
+        }
+    }
+
+    module = &ngx_http_auth_basic_module;
+
+    if (module == NULL || module->ctx_index == NGX_MODULE_UNSET_INDEX) {
+        return 0;
+    }
+
+    field = r->loc_conf[module->ctx_index];
+    realm = (field != NULL) ? field[0] : NULL;
+
+    return realm != NULL
+           && (realm->value.len != 3
+               || ngx_strncmp(realm->value.data, "off", 3) != 0);
+}
+
+
 /* mdm_scep CA | off */
 
 char *

@@ -59,6 +59,13 @@ char *ngx_mdm_enroll_check_conf(ngx_conf_t *cf, ngx_mdm_enroll_conf_t *conf,
 
 
 /*
+ * 1 if auth_basic or auth_request has let in the request: only then is its
+ * $remote_user more than what the client says.
+ */
+ngx_uint_t ngx_mdm_enroll_named(ngx_http_request_t *r);
+
+
+/*
  * Setters of "mdm_scep", "mdm_scep_legacy" and "mdm_scep_challenge";
  * cmd->offset is that of ngx_mdm_enroll_conf_t.
  */

@@ -15,17 +15,16 @@
 
 
 static void ngx_mdm_enroll_path(ngx_http_request_t *r,
-    ngx_mdm_loc_conf_t *mlcf, ngx_str_t *base, mdm_str_t *rest);
+    ngx_mdm_loc_conf_t *mlcf, mdm_str_t *rest);
 static void ngx_mdm_enroll_header(ngx_http_request_t *r, const char *name,
     mdm_str_t *value);
-static ngx_int_t ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x,
-    ngx_str_t *base);
+static ngx_int_t ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x);
 
 
 ngx_int_t
 ngx_mdm_enroll_request(ngx_mdm_ctx_t *ctx)
 {
-    ngx_str_t            base, person;
+    ngx_str_t            person;
     mdm_exchange_t      *x;
     ngx_http_request_t  *r;
     ngx_mdm_loc_conf_t  *mlcf;
@@ -51,9 +50,9 @@ ngx_mdm_enroll_request(ngx_mdm_ctx_t *ctx)
 
     ngx_mdm_enroll_header(r, "x-apple-aspen-deviceinfo", &x->deviceinfo);
 
-    ngx_mdm_enroll_path(r, mlcf, &base, &x->path);
+    ngx_mdm_enroll_path(r, mlcf, &x->path);
 
-    if (ngx_mdm_enroll_url(r, x, &base) != NGX_OK) {
+    if (ngx_mdm_enroll_url(r, x) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -67,6 +66,10 @@ ngx_mdm_enroll_request(ngx_mdm_ctx_t *ctx)
         }
 
         ngx_mdm_str_copy(&x->person, &person);
+
+        if (mlcf->way.named && !ngx_mdm_enroll_named(r)) {
+            mdm_str_null(&x->person);
+        }
     }
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -103,18 +106,17 @@ ngx_mdm_enroll_request(ngx_mdm_ctx_t *ctx)
 }
 
 
-/* where the location begins, and what is behind it, without slashes around */
+/* what is behind the location, without slashes around */
 
 static void
 ngx_mdm_enroll_path(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
-    ngx_str_t *base, mdm_str_t *rest)
+    mdm_str_t *rest)
 {
     u_char                    *p;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    *base = r->uri;
     rest->data = r->uri.data + r->uri.len;
     rest->len = 0;
 
@@ -135,12 +137,6 @@ ngx_mdm_enroll_path(ngx_http_request_t *r, ngx_mdm_loc_conf_t *mlcf,
     {
         rest->data = r->uri.data + clcf->name.len;
         rest->len = r->uri.len - clcf->name.len;
-    }
-
-    base->len = rest->data - r->uri.data;
-
-    while (base->len > 1 && base->data[base->len - 1] == '/') {
-        base->len--;
     }
 
     while (rest->len != 0 && rest->data[0] == '/') {
@@ -184,7 +180,7 @@ ngx_mdm_enroll_header(ngx_http_request_t *r, const char *name,
 /* x->scheme, x->host and x->url */
 
 static ngx_int_t
-ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x, ngx_str_t *base)
+ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x)
 {
     mdm_str_t  path;
 
@@ -205,7 +201,7 @@ ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x, ngx_str_t *base)
         ngx_mdm_str_copy(&x->host, &r->headers_in.server);
     }
 
-    return (mdm_escape(x->arena, &path, (mdm_str_t *) base, "/") == MDM_OK
+    return (mdm_escape(x->arena, &path, (mdm_str_t *) &r->uri, "/") == MDM_OK
             && mdm_printf(x->arena, &x->url, "%.*s://%.*s%.*s",
                           mdm_fmt(&x->scheme), mdm_fmt(&x->host),
                           mdm_fmt(&path))

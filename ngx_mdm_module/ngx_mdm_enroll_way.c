@@ -36,6 +36,7 @@ ngx_mdm_way_create_conf(ngx_mdm_way_conf_t *conf)
      *     conf->name = { 0, NULL };
      *     conf->enrollment = NULL;
      *     conf->ways = 0;
+     *     conf->named = 0;
      */
 
     conf->person = NGX_CONF_UNSET_PTR;
@@ -53,6 +54,10 @@ ngx_mdm_way_merge_conf(ngx_conf_t *cf, ngx_array_t *enrollments,
         conf->name = prev->name;
         conf->place = prev->place;
         conf->ways = prev->ways;
+    }
+
+    if (conf->person == NGX_CONF_UNSET_PTR) {
+        conf->named = prev->named;
     }
 
     ngx_conf_merge_ptr_value(conf->person, prev->person, NULL);
@@ -250,6 +255,8 @@ ngx_mdm_way_person(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (ngx_http_script_variables_count(&value[1]) == 0) {
         return "has no variable: everybody would be the same person";
     }
+
+    wcf->named = (ngx_strstr(value[1].data, "remote_user") != NULL);
 
     return ngx_mdm_way_value(cf, &value[1], &wcf->person);
 }

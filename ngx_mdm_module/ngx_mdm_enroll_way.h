@@ -28,6 +28,9 @@ typedef struct {
     ngx_mdm_enrollment_t     *enrollment;  /* NULL: nobody enrolls here */
     ngx_uint_t                ways;        /* MDM_ENROLL_LINK … */
     ngx_http_complex_value_t *person;      /* NULL: nobody is asked */
+    ngx_uint_t                named;       /* it has $remote_user, which is what
+                                              a client says where nginx has not
+                                              asked */
     ngx_http_complex_value_t *login;       /* NULL: there is none */
     ngx_mdm_place_t           login_place;
 } ngx_mdm_way_conf_t;

@@ -227,6 +227,9 @@ ngx_mdm_enrollment_resolve(ngx_conf_t *cf, ngx_array_t *enrollments,
         scep = &en->core.scep;
         scep->ca = &en->ca->core;
 
+        en->core.tenants = en->ca->tenants->elts;
+        en->core.ntenants = en->ca->tenants->nelts;
+
         if (en->fingerprint
             && mdm_profile_fingerprint(en->arena, scep->ca,
                                        &scep->fingerprint)

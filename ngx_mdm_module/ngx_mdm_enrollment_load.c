@@ -80,6 +80,20 @@ ngx_mdm_enrollment_finish(ngx_conf_t *cf, ngx_mdm_enrollment_t *en)
         rv = ngx_mdm_enrollment_signer(cf, en, &pem);
     }
 
+#if (NGX_THREADS)
+
+    /* whether a signature needs them, the worker finds out */
+
+    if (rv == NGX_CONF_OK && (en->apple != NULL || en->sign.data != NULL)) {
+        en->threads = ngx_mdm_work_threads(cf, NULL);
+
+        if (en->threads == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+#endif
+
     return rv;
 }
 
@@ -508,18 +522,6 @@ ngx_mdm_enrollment_signer(ngx_conf_t *cf, ngx_mdm_enrollment_t *en,
     ERR_clear_error();
 
     ngx_mdm_enrollment_expiry(en, cf->log, ngx_time());
-
-#if (NGX_THREADS)
-
-    /* whether they are needed, the worker finds out */
-
-    en->threads = ngx_mdm_work_threads(cf, NULL);
-
-    if (en->threads == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-#endif
 
     return NGX_CONF_OK;
 }

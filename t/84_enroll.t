@@ -14,6 +14,7 @@ use JSON::PP ();
 use Test::More;
 
 use MDM;
+use MIME::Base64 qw(encode_base64);
 use MDM::APNs;
 use MDM::CA;
 use MDM::Util qw(read_file spawn wait_exit write_file);
@@ -81,11 +82,35 @@ $t->{locations} = <<'END';
             mdm_enroll main link;
             mdm_enroll_person $http_x_person;
         }
+        location /other/ { mdm_api on; mdm_tenant other; }
+        location /named {
+            mdm_enroll main link;
+            mdm_enroll_person $remote_user;
+        }
+        location /asked {
+            auth_basic "Enroll";
+            auth_basic_user_file %%MADE%%/people;
+            mdm_enroll main link;
+            mdm_enroll_person $remote_user;
+        }
         location = /MDMServiceConfig { mdm_enroll main config; }
         location = /bare/MDMServiceConfig { mdm_enroll bare config; }
 END
 
+$t->{locations} =~ s/%%MADE%%/$made/;
+spew("$made/people", "ann:{PLAIN}secret\n");
+
 $t->start;
+
+sub spew {
+    my ($file, $text) = @_;
+
+    open my $out, '>', $file or die "$file: $!\n";
+    print {$out} $text;
+    close $out or die "$file: $!\n";
+
+    return;
+}
 
 sub api {
     my ($method, $path, $body) = @_;
@@ -503,6 +528,31 @@ my @ids = split /\n/, read_file("$made/ids.txt");
        'as that person');
     is(get('/staff', 'X-Person' => 'x' x 300)->status, 403,
        'a name that is too long');
+}
+
+
+# a block is for the tenants of its CA
+
+for my $call ([ 'enrollment-profiles/main', '{}' ],
+              [ 'enrollment-links', '{"enrollment":"main"}' ])
+{
+    is($t->request(POST => "/other/v1/$call->[0]", body => $call->[1])->status,
+       404, "$call->[0] of another tenant");
+}
+
+
+# a name that a client gives, and nobody has asked for
+
+{
+    my $basic = 'Basic ' . encode_base64('ann:secret', '');
+
+    is(get('/named', Authorization => $basic)->status, 403,
+       '$remote_user without a login is nobody');
+    is(get('/asked')->status, 401, 'a login is asked for');
+    is(get('/asked', Authorization => 'Basic ' . encode_base64('ann:x', ''))
+       ->status, 401, 'a wrong one');
+    is(get('/asked', Authorization => $basic)->status, 200,
+       '$remote_user behind a login');
 }
 
 

@@ -145,7 +145,7 @@ mdm_api_link_read(mdm_exchange_t *x, mdm_api_link_t *l)
                                    "name of an mdm_enrollment");
     }
 
-    l->block = mdm_enroll_block(x->settings, &l->n.c.enrollment);
+    l->block = mdm_enroll_block_of(x, &l->n.c.enrollment);
 
     if (l->block == NULL) {
         return mdm_exchange_refuse(x, 404, "there is no mdm_enrollment "

@@ -37,7 +37,7 @@ mdm_api_profile_step(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    g->block = (rc == MDM_OK) ? mdm_enroll_block(x->settings, &name) : NULL;
+    g->block = (rc == MDM_OK) ? mdm_enroll_block_of(x, &name) : NULL;
 
     if (g->block == NULL) {
         return mdm_exchange_refuse(x, 404, "there is no mdm_enrollment \"%s\"",

@@ -34,6 +34,12 @@ mdm_block_read(const mdm_reply_t *reply, size_t i)
     mdm_str_t   name;
     mdm_uint_t  k;
 
+    /* whoever is not known to be free is blocked */
+
+    if (mdm_reply_at(reply, i) == NULL) {
+        return MDM_BLOCK_REFUSE;
+    }
+
     name = mdm_reply_str(reply, i);
 
     for (k = 0; k < MDM_BLOCKS; k++) {

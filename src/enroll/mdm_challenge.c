@@ -159,6 +159,11 @@ mdm_challenge_put(mdm_exchange_t *x, mdm_challenge_new_t *n)
         return mdm_exchange_leave(x);
     }
 
+    if (code == -4) {
+        n->code = MDM_CHALLENGE_OFTEN;
+        return mdm_exchange_leave(x);
+    }
+
     ends = mdm_reply_str(x->calls[0].reply, MDM_RET_CHALLENGE_INDEX_ENDS);
 
     if (code < 0 || mdm_atoi(&ends, &n->ends) != MDM_OK) {

@@ -38,6 +38,7 @@
 #define MDM_CHALLENGE_UNKNOWN -1  /* there is none, or it has expired */
 #define MDM_CHALLENGE_USED    -2  /* other keys have taken it */
 #define MDM_CHALLENGE_LIMIT   -3  /* there are too many */
+#define MDM_CHALLENGE_OFTEN   -4  /* so are there of this device */
 
 
 /* a new one */
@@ -50,7 +51,8 @@ typedef struct {
                                               one with c.way */
 
     int64_t                   code;        /* MDM_CHALLENGE_TAKEN: it is made;
-                                              MDM_CHALLENGE_LIMIT */
+                                              MDM_CHALLENGE_LIMIT or
+                                              MDM_CHALLENGE_OFTEN */
     mdm_str_t                 value;       /* the challenge */
     int64_t                   ends;        /* Unix seconds */
 

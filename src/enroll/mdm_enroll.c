@@ -68,6 +68,29 @@ mdm_enroll_way(const mdm_exchange_t *x)
 
 
 const mdm_enroll_block_t *
+mdm_enroll_block_of(const mdm_exchange_t *x, const mdm_str_t *name)
+{
+    mdm_uint_t                 i;
+    const mdm_enroll_block_t  *block;
+
+    block = mdm_enroll_block(x->settings, name);
+
+    if (block == NULL || block->ntenants == 0) {
+        return block;
+    }
+
+    for (i = 0; i < block->ntenants; i++) {
+
+        if (mdm_str_eq(&block->tenants[i], &x->tenant)) {
+            return block;
+        }
+    }
+
+    return NULL;
+}
+
+
+const mdm_enroll_block_t *
 mdm_enroll_block(const mdm_settings_t *settings, const mdm_str_t *name)
 {
     mdm_uint_t  i;

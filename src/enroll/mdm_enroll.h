@@ -66,11 +66,21 @@ mdm_int_t mdm_enroll_build(mdm_exchange_t *x);
  */
 mdm_int_t mdm_enroll_profile(mdm_exchange_t *x, mdm_enroll_grant_t *grant);
 
+/*
+ * No challenge could be made, for the reason that mdm_challenge_create() has
+ * given: answers 503.
+ */
+mdm_int_t mdm_enroll_full(mdm_exchange_t *x, int64_t code);
+
 /* answers with a profile that is there, 200; what a step returns */
 mdm_int_t mdm_enroll_answer(mdm_exchange_t *x, const mdm_str_t *profile);
 
 /* the block of this name, or NULL */
 const mdm_enroll_block_t *mdm_enroll_block(const mdm_settings_t *settings,
+    const mdm_str_t *name);
+
+/* the same, if its CA serves the tenant of the exchange */
+const mdm_enroll_block_t *mdm_enroll_block_of(const mdm_exchange_t *x,
     const mdm_str_t *name);
 
 

@@ -227,14 +227,6 @@ mdm_enroll_ota_offer(mdm_exchange_t *x, mdm_enroll_ota_t *ota)
 
     ota->url = x->url;
 
-    if (ota->digest.len != 0
-        && mdm_printf(x->arena, &ota->url, "%.*s/%.*s", mdm_fmt(&x->url),
-                      mdm_fmt(&x->path))
-           != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
     return mdm_enroll_ota_make(x, ota);
 }
 
@@ -394,6 +386,7 @@ mdm_enroll_ota_next(mdm_exchange_t *x, mdm_enroll_ota_t *ota)
     n->c.person = ota->person;
     n->c.enrollment = x->enrollment->name;
     n->c.link = ota->digest;
+    mdm_str_set(&n->c.way, "ota");
 
     return mdm_exchange_enter(x, mdm_challenge_create, n,
                               MDM_ENROLL_OTA_CHALLENGED);
@@ -403,15 +396,8 @@ mdm_enroll_ota_next(mdm_exchange_t *x, mdm_enroll_ota_t *ota)
 static mdm_int_t
 mdm_enroll_ota_identity(mdm_exchange_t *x, mdm_enroll_ota_t *ota)
 {
-    if (ota->challenge.code == MDM_CHALLENGE_LIMIT) {
-        mdm_exchange_log(x, MDM_LOG_ERROR, "mdm enroll: no profile can be "
-                         "made: there are too many challenges "
-                         "(mdm_challenge_limit)");
-
-        x->retry_after = 60;
-
-        return mdm_exchange_refuse(x, 503, "nobody can enroll at the moment, "
-                                   "try again later");
+    if (ota->challenge.code < 0) {
+        return mdm_enroll_full(x, ota->challenge.code);
     }
 
     ota->p.challenge = ota->challenge.value;

@@ -260,14 +260,28 @@ mdm_enroll_challenge(mdm_exchange_t *x, mdm_enroll_grant_t *g)
 }
 
 
+mdm_int_t
+mdm_enroll_full(mdm_exchange_t *x, int64_t code)
+{
+    if (code != MDM_CHALLENGE_OFTEN) {
+        return mdm_enroll_cannot(x, "there are too many challenges "
+                                 "(mdm_challenge_limit)");
+    }
+
+    x->retry_after = 600;
+
+    return mdm_exchange_refuse(x, 503, "this device has asked for too many "
+                               "profiles within an hour");
+}
+
+
 static mdm_int_t
 mdm_enroll_make(mdm_exchange_t *x, mdm_enroll_grant_t *g)
 {
     mdm_enroll_work_t  *w;
 
-    if (g->challenge.code == MDM_CHALLENGE_LIMIT) {
-        return mdm_enroll_cannot(x, "there are too many challenges "
-                                 "(mdm_challenge_limit)");
+    if (g->challenge.code < 0) {
+        return mdm_enroll_full(x, g->challenge.code);
     }
 
     w = mdm_arena_zalloc(x->arena, sizeof(mdm_enroll_work_t));

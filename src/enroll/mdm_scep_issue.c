@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "mdm_block.h"
+#include "mdm_enroll.h"
 #include "mdm_key.h"
 #include "mdm_scep_issue.h"
 
@@ -296,11 +297,20 @@ mdm_scep_static(const mdm_scep_ctx_t *ctx, const mdm_str_t *given)
 static mdm_int_t
 mdm_scep_looked(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 {
-    mdm_int_t  rc;
+    mdm_int_t                  rc;
+    const mdm_enroll_block_t  *block;
 
     rc = mdm_scep_answer_of(ctx);
     if (rc != MDM_OK) {
         return rc;
+    }
+
+    /* that of a profile is for the CA which the profile names */
+
+    block = mdm_enroll_block(x->settings, &ctx->take.c.enrollment);
+
+    if (block != NULL && block->scep.ca != ctx->scep->ca) {
+        return mdm_scep_no(ctx, "the challenge is one for another CA");
     }
 
     ctx->challenge = 1;

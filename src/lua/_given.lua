@@ -32,6 +32,7 @@ local function given_take(T, device, first, last)
             room[prefix] = room[prefix] - 1
             redis.call('HSET', key, field, ARGV[i + 1])
             names[#names + 1] = field
+            was[field] = true
         end
     end
 

@@ -8,7 +8,8 @@
 -- or ""; most: challenges at most; way: "": it is asked for by itself, else how
 -- the profile it stands in is asked for, by "enrollment", a block; serial,
 -- product: of the device, if they are known
--- {1, when it expires}, {0, …}: it is there already; {-2}: there are too many
+-- {1, when it expires}, {0, …}: it is there already; {-2}: there are too many;
+-- {-4}: too many were made for this device within an hour
 --@include event
 --@include clock
 local C = KEYS[1]
@@ -17,6 +18,24 @@ local known = redis.call('HMGET', name, 'digest', 'until')
 
 if known[1] == digest then
     return {0, known[2]}
+end
+
+-- What a device has said of itself can be sent again by whoever has kept it:
+-- that is to hold up this device, and not all.
+
+if serial ~= '' and (way == 'ade' or way == 'ota') then
+    local key = C .. ':n:' .. redis.sha1hex(string.upper(serial))
+    local made = tonumber(redis.call('GET', key) or '0') + 1
+
+    if made > 20 then
+        return {-4}
+    end
+
+    if made == 1 then
+        redis.call('SET', key, 1, 'EX', 3600)
+    else
+        redis.call('SET', key, made, 'KEEPTTL')
+    end
 end
 
 local now = clock()
@@ -47,7 +66,13 @@ redis.call('ZADD', C .. ':ids', 0, id)
 local data = {by = who, address = address, purpose = purpose,
               expires = tonumber(ends)}
 
-if way == '' then
+if way == 'ota' and purpose == 'ota' then
+
+    -- for the step before: that the device gets a profile will be told
+
+    return {1, ends}
+
+elseif way == '' then
     data.change = 'new'
     data.uses = tonumber(uses)
     event(C, limit, 'api.Challenge', id, data)

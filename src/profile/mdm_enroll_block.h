@@ -79,6 +79,8 @@ typedef struct {
 
 typedef struct mdm_enroll_block_s {
     mdm_str_t                 name;
+    const mdm_str_t          *tenants;     /* whose devices its CA serves; */
+    mdm_uint_t                ntenants;    /* 0: those of all */
 
     /* texts are UTF-8 without control characters; some may be empty */
 

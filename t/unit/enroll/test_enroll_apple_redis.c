@@ -201,6 +201,28 @@ test_ade(void **state)
 }
 
 
+/* whoever has kept what a device said holds up that device, and no other */
+
+static void
+test_often(void **state)
+{
+    mdm_uint_t  i;
+
+    put(state);
+
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(post(state, MDM_ENROLL_ADE, "18.1", ""), 200);
+    }
+
+    assert_int_equal(post(state, MDM_ENROLL_ADE, "18.1", ""), 503);
+    assert_int_equal(x->retry_after, 600);
+    assert_int_equal(redis_int("ZCARD mdm:{default/ca}:ids"), 20);
+    assert_int_equal(redis_int("EVAL %s 0", "local keys = redis.call('KEYS', "
+                               "'mdm:{default/ca}:n:*') return #keys * "
+                               "redis.call('TTL', keys[1])") > 3500, 1);
+}
+
+
 static void
 test_login(void **state)
 {
@@ -414,6 +436,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_ade, fresh),
+        cmocka_unit_test_setup(test_often, fresh),
         cmocka_unit_test_setup(test_login, fresh),
         cmocka_unit_test_setup(test_ota, fresh),
         cmocka_unit_test_setup(test_faults, fresh)
