@@ -1,20 +1,26 @@
 -- What follows a device's first TokenUpdate.  T:w:<id> is a hash: "state", owed
 -- until its commands are queued, then running, and released once it was let out
 -- of Setup Assistant; "release": see mdm_release; "done", the UUID of the
--- command that does so, as long as it is not queued; "last", the same once it
--- is; "left", how many commands that hold it are not answered, and "u:<uuid>"
--- each of them; "only:<uuid>": those that are of no use behind it.  T:wait is a
--- zset of such channels, by when somebody must look (Unix seconds).  Include
--- event, clock and queue before.
+-- command that does so, as long as it was not queued; "last", the same once it
+-- was: either is a reference to that command, besides that of a queue; "left",
+-- how many commands that hold it are not answered, and "u:<uuid>" each of them;
+-- "only:<uuid>": those that are of no use behind it.  T:wait is a zset of such
+-- channels, by when somebody must look (Unix seconds).  Include event, clock
+-- and queue before.
 local setup = {}
+
+-- seconds until somebody looks again whether it has come out
+local setup_again = 900
 
 function setup.drop(T, id)
     local w = T .. ':w:' .. id
-    local v = redis.call('HMGET', w, 'state', 'done')
+    local v = redis.call('HMGET', w, 'state', 'done', 'last')
 
     if v[1] then
-        if v[2] then
-            command_release(T, v[2], 1)
+        local uuid = v[2] or v[3]
+
+        if uuid then
+            command_release(T, uuid, 1)
         end
 
         redis.call('UNLINK', w)
@@ -39,35 +45,42 @@ function setup.front(T, id, uuids)
     push_owe(T, id)
 end
 
+-- It is let out, and again if it did not come: its queue may have been emptied.
 function setup.release(T, id, limit, why)
     local w = T .. ':w:' .. id
-    local v = redis.call('HMGET', w, 'done', 'last')
+    local v = redis.call('HMGET', w, 'done', 'last', 'state')
+    local uuid = v[1] or v[2]
     local fields = redis.call('HKEYS', w)
     local dropped = {}
 
     for _, field in ipairs(fields) do
-        local uuid = string.match(field, '^only:(.*)$')
+        local only = string.match(field, '^only:(.*)$')
 
-        if uuid and queue_remove(T, id, uuid) then
-            command_release(T, uuid, 1)
-            dropped[#dropped + 1] = uuid
+        if only and queue_remove(T, id, only) then
+            command_release(T, only, 1)
+            dropped[#dropped + 1] = only
         end
     end
 
-    if v[1] then
-        setup.front(T, id, {v[1]})
-        redis.call('HSET', w, 'last', v[1], 'state', 'released')
-        redis.call('HDEL', w, 'done')
+    if redis.call('HGET', T .. ':e:' .. id, 'q') ~= uuid then
 
-    -- it waits behind others
+        -- it may wait behind others
 
-    elseif v[2] and queue_remove(T, id, v[2]) then
-        setup.front(T, id, {v[2]})
+        if v[1] or not queue_remove(T, id, uuid) then
+            redis.call('HINCRBY', T .. ':c:' .. uuid, 'refs', 1)
+        end
+
+        setup.front(T, id, {uuid})
     end
 
-    redis.call('ZREM', T .. ':wait', id)
-    event(T, limit, 'mdm.Released', id,
-          {why = why, dropped = #dropped > 0 and dropped or nil})
+    redis.call('HSET', w, 'last', uuid, 'state', 'released')
+    redis.call('HDEL', w, 'done')
+    redis.call('ZADD', T .. ':wait', clock() + setup_again, id)
+
+    if v[3] ~= 'released' then
+        event(T, limit, 'mdm.Released', id,
+              {why = why, dropped = #dropped > 0 and dropped or nil})
+    end
 end
 
 -- a command has its final answer

@@ -95,10 +95,11 @@ if ours then
 
     if not waits then
         uuids[#uuids + 1] = done
-        redis.call('HSET', w, 'last', done)
+        redis.call('HINCRBY', T .. ':c:' .. done, 'refs', 1)
+        redis.call('HSET', w, 'last', done, 'state', 'released')
         event(T, limit, 'mdm.Released', id, {why = 'queued'})
     else
-        redis.call('HSET', w, 'done', done, 'left', holds)
+        redis.call('HSET', w, 'done', done, 'left', holds, 'state', 'running')
     end
 end
 
@@ -119,7 +120,6 @@ if #uuids > 0 then
 end
 
 if ours then
-    redis.call('HSET', w, 'state', 'running')
     redis.call('ZADD', T .. ':wait', now + tonumber(seconds), id)
 else
     redis.call('UNLINK', w)
