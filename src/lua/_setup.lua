@@ -12,12 +12,30 @@ local setup = {}
 -- seconds until somebody looks again whether it has come out
 local setup_again = 900
 
+-- takes out of the queue what is of no use once it has come out
+local function setup_useless(T, id)
+    local dropped = {}
+
+    for _, field in ipairs(redis.call('HKEYS', T .. ':w:' .. id)) do
+        local uuid = string.match(field, '^only:(.*)$')
+
+        if uuid and queue_remove(T, id, uuid) then
+            command_release(T, uuid, 1)
+            dropped[#dropped + 1] = uuid
+        end
+    end
+
+    return dropped
+end
+
 function setup.drop(T, id)
     local w = T .. ':w:' .. id
     local v = redis.call('HMGET', w, 'state', 'done', 'last')
 
     if v[1] then
         local uuid = v[2] or v[3]
+
+        setup_useless(T, id)
 
         if uuid then
             command_release(T, uuid, 1)
@@ -50,17 +68,7 @@ function setup.release(T, id, limit, why)
     local w = T .. ':w:' .. id
     local v = redis.call('HMGET', w, 'done', 'last', 'state')
     local uuid = v[1] or v[2]
-    local fields = redis.call('HKEYS', w)
-    local dropped = {}
-
-    for _, field in ipairs(fields) do
-        local only = string.match(field, '^only:(.*)$')
-
-        if only and queue_remove(T, id, only) then
-            command_release(T, only, 1)
-            dropped[#dropped + 1] = only
-        end
-    end
+    local dropped = setup_useless(T, id)
 
     if redis.call('HGET', T .. ':e:' .. id, 'q') ~= uuid then
 
