@@ -27,6 +27,8 @@ enum {
 
 static mdm_int_t mdm_setup_begin(mdm_exchange_t *x, mdm_setup_t *s);
 static mdm_int_t mdm_setup_read(mdm_exchange_t *x, mdm_setup_t *s);
+static mdm_uint_t mdm_setup_unopened(mdm_exchange_t *x, mdm_setup_t *s,
+    const mdm_str_t *name);
 static mdm_int_t mdm_setup_one(mdm_exchange_t *x, mdm_setup_t *s,
     const mdm_str_t *name, const mdm_str_t *value);
 static mdm_uint_t mdm_setup_fits(mdm_exchange_t *x, const mdm_setup_t *s,
@@ -161,11 +163,9 @@ mdm_setup_read(mdm_exchange_t *x, mdm_setup_t *s)
 
         if (rc == MDM_DONE) {
 
-            /* it stays owed: the key may come back */
-
-            mdm_exchange_log(x, MDM_LOG_ERROR, "a setup is left for later: "
-                             "%.*s", mdm_fmt(&x->error));
-            mdm_str_null(&x->error);
+            if (mdm_setup_unopened(x, s, &name)) {
+                continue;
+            }
 
             return mdm_exchange_leave(x);
         }
@@ -176,6 +176,32 @@ mdm_setup_read(mdm_exchange_t *x, mdm_setup_t *s)
     }
 
     return mdm_setup_start(x, s);
+}
+
+
+/*
+ * The key may come back, and until then it stays owed.  But nobody is kept in
+ * Setup Assistant by it: 1: the others are done.
+ */
+
+static mdm_uint_t
+mdm_setup_unopened(mdm_exchange_t *x, mdm_setup_t *s, const mdm_str_t *name)
+{
+    mdm_uint_t  awaiting;
+
+    awaiting = mdm_reply_int(s->facts, MDM_RET_SETUP_FACTS_AWAITING, 0) == 1;
+
+    mdm_exchange_log(x, MDM_LOG_ERROR, "the setup \"%.*s\" is left %s for "
+                     "\"%.*s\": %.*s", mdm_fmt(name),
+                     awaiting ? "out" : "for later", mdm_fmt(&s->id),
+                     mdm_fmt(&x->error));
+
+    mdm_str_null(&x->error);
+    x->retry_after = 0;
+
+    s->nsetups += awaiting;
+
+    return awaiting;
 }
 
 
@@ -619,6 +645,11 @@ mdm_setup_started(mdm_exchange_t *x, mdm_setup_t *s)
     const mdm_reply_t  *reply;
 
     if (x->calls[0].rc != MDM_CALL_OK) {
+
+        /* it may have run: declarations are computed again at worst */
+
+        s->given = s->nsets;
+
         return mdm_exchange_leave(x);
     }
 

@@ -61,7 +61,8 @@ typedef struct {
 
     mdm_uint_t                done;        /* 1: nothing is owed any more */
     mdm_uint_t                owed;        /* 1: a push is due */
-    mdm_uint_t                given;       /* sets that it was given */
+    mdm_uint_t                given;       /* sets that it was given; also
+                                              where that is not known */
 
     mdm_str_t                 key;         /* the step's own */
     const mdm_reply_t        *facts;

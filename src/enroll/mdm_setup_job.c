@@ -272,6 +272,7 @@ mdm_setup_sweep_ran(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 
     follow->tag = sweep->setup->tag;
     follow->id = sweep->setup->id;
+    follow->must = 1;
 
     return mdm_exchange_enter(x, mdm_ddm_follow, follow,
                               MDM_SETUP_SWEEP_FOLLOWED);
@@ -287,7 +288,9 @@ mdm_setup_sweep_end(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
         return mdm_exchange_unavailable(x);
     }
 
-    if (sweep->next >= 0) {
+    /* another worker's announcement may be lost: not later than usual */
+
+    if (sweep->next >= 0 && sweep->next < MDM_SETUP_POLL) {
         x->again = sweep->next * 1000 + 100;
     }
 
