@@ -15,9 +15,12 @@
 /* seconds between two looks, where nothing is known to be due */
 #define MDM_SETUP_POLL        600
 
-/* partitions asked in a round, and channels of each */
-#define MDM_SETUP_LOOKS       64
+/* partitions asked in a round, channels of each, and those of them to whom a
+   setup is owed: commands are made in memory, of which a round takes some MB
+   for each */
+#define MDM_SETUP_LOOKS       16
 #define MDM_SETUP_MOST        "20"
+#define MDM_SETUP_OWED        "1"
 
 /* seconds until a setup that was begun in vain is tried again */
 #define MDM_SETUP_GRACE       "10"
@@ -30,7 +33,7 @@ typedef struct {
 
 
 typedef struct {
-    uint32_t                  partition;   /* the next one to be asked */
+    uint32_t                  asked;       /* partitions */
     int64_t                   next;        /* seconds; -1: nothing waits */
     mdm_setup_late_t         *late;        /* of this round */
     mdm_uint_t                nlate;
@@ -106,11 +109,11 @@ static mdm_int_t
 mdm_setup_sweep_look(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 {
     mdm_str_t   tag, *args;
-    uint32_t    all;
+    uint32_t    all, partition;
     mdm_uint_t  i, n;
 
     all = x->settings->store->partitions;
-    n = all - sweep->partition;
+    n = all - sweep->asked;
 
     if (n == 0) {
         return mdm_setup_sweep_end(x, sweep);
@@ -132,7 +135,11 @@ mdm_setup_sweep_look(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 
     for (i = 0; i < n; i++) {
 
-        if (mdm_key_partition(x->arena, &tag, &x->tenant, sweep->partition++)
+        /* not always the same first: some may never be done */
+
+        partition = (uint32_t) (((uint64_t) x->now + sweep->asked++) % all);
+
+        if (mdm_key_partition(x->arena, &tag, &x->tenant, partition)
             != MDM_OK)
         {
             return MDM_ERROR;
@@ -145,6 +152,7 @@ mdm_setup_sweep_look(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 
         mdm_str_set(&args[MDM_ARG_SETUP_DUE_GRACE], MDM_SETUP_GRACE);
         mdm_str_set(&args[MDM_ARG_SETUP_DUE_MOST], MDM_SETUP_MOST);
+        mdm_str_set(&args[MDM_ARG_SETUP_DUE_OWED], MDM_SETUP_OWED);
     }
 
     return MDM_CALL;
@@ -222,7 +230,15 @@ mdm_setup_sweep_next(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
     }
 
     if (sweep->begun == sweep->nlate) {
-        return mdm_setup_sweep_look(x, sweep);
+
+        if (sweep->nlate == 0) {
+            return mdm_setup_sweep_look(x, sweep);
+        }
+
+        /* the next run begins with an empty arena */
+
+        return sweep->away ? mdm_setup_sweep_end(x, sweep)
+                           : mdm_exchange_empty(x, 202);
     }
 
     setup = mdm_arena_zalloc(x->arena, sizeof(mdm_setup_t));

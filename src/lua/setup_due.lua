@@ -1,10 +1,11 @@
 --@owes
---@args who address limit grace most
+--@args who address limit grace most owed
 --@returns next released ids...
 -- Channels of a partition whose time is over are released; those to whom a
 -- setup is owed still, since whoever took their TokenUpdate has ended, are
 -- named.
--- grace: seconds after which they are; most: so many of both
+-- grace: seconds after which they are; most: so many are looked at; owed: so
+-- many are named
 -- {seconds until the next look, -1: nothing waits; how many were released, or
 -- do not wait any more; id, …}
 --@include event
@@ -32,8 +33,10 @@ for _, id in ipairs(due) do
 
         -- it is tried again, should it not be done
 
-        reply[#reply + 1] = id
-        redis.call('ZADD', T .. ':wait', now + grace, id)
+        if #reply - 2 < tonumber(owed) then
+            reply[#reply + 1] = id
+            redis.call('ZADD', T .. ':wait', now + grace, id)
+        end
 
     elseif v[4] == '1' then
         setup.release(T, id, limit, 'timeout')
