@@ -4,7 +4,8 @@
  *
  * Finishes what whoever asked for a certificate has left: he went away, and so
  * did the worker that served him.  One after the other, each with the steps
- * that a retry would take.
+ * that a retry would take: where one of them ends the run, the next run goes on
+ * behind it.
  */
 
 
@@ -14,14 +15,13 @@
 
 
 /* certificates of one run */
-#define MDM_CERTIFICATES_MOST  "50"
+#define MDM_CERTIFICATES_MOST  50
 
 
 typedef struct {
     mdm_str_t                 key;         /* "mdm:{tenant/ca}" */
     mdm_reply_t              *reply;
-    size_t                    row;         /* of it */
-    int64_t                   again;
+    mdm_uint_t                taken;       /* so far */
 
     mdm_certificates_issued_t issued;
     mdm_certificates_entry_t  before;
@@ -39,15 +39,15 @@ enum {
 
 
 static mdm_int_t mdm_certificates_job_begin(mdm_exchange_t *x);
-static mdm_int_t mdm_certificates_job_listed(mdm_exchange_t *x,
-    mdm_certificates_job_t *job);
 static mdm_int_t mdm_certificates_job_next(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
-static mdm_int_t mdm_certificates_job_read(mdm_exchange_t *x,
+static mdm_int_t mdm_certificates_job_listed(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
 static mdm_uint_t mdm_certificates_job_key(mdm_exchange_t *x,
     const mdm_str_t *key);
 static mdm_int_t mdm_certificates_job_made(mdm_exchange_t *x,
+    mdm_certificates_job_t *job);
+static mdm_int_t mdm_certificates_job_left(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
 static mdm_int_t mdm_certificates_job_before(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
@@ -95,19 +95,34 @@ mdm_certificates_job_step(mdm_exchange_t *x)
 static mdm_int_t
 mdm_certificates_job_begin(mdm_exchange_t *x)
 {
-    mdm_str_t               *args;
     mdm_certificates_job_t  *job;
 
     job = mdm_arena_zalloc(x->arena, sizeof(mdm_certificates_job_t));
 
-    if (job == NULL
-        || mdm_key_ca(x->arena, &job->key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_JOB_LISTED) != MDM_CALL)
-    {
+    if (job == NULL || mdm_key_ca(x->arena, &job->key, &x->tenant) != MDM_OK) {
         return MDM_ERROR;
     }
 
     x->ctx = job;
+
+    return mdm_certificates_job_next(x, job);
+}
+
+
+/* one is taken at a time: what keeps it for later keeps no other */
+
+static mdm_int_t
+mdm_certificates_job_next(mdm_exchange_t *x, mdm_certificates_job_t *job)
+{
+    mdm_str_t  *args;
+
+    if (x->stop || job->taken++ == MDM_CERTIFICATES_MOST) {
+        return mdm_exchange_empty(x, 202);
+    }
+
+    if (mdm_exchange_calls(x, 1, MDM_CERTIFICATES_JOB_LISTED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
 
     args = mdm_exchange_call(x, 0, &mdm_script_certificate_halves, &job->key,
                              0);
@@ -115,59 +130,40 @@ mdm_certificates_job_begin(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    mdm_str_set(&args[MDM_ARG_CERTIFICATE_HALVES_MOST], MDM_CERTIFICATES_MOST);
+    mdm_str_set(&args[MDM_ARG_CERTIFICATE_HALVES_MOST], "1");
 
     return MDM_CALL;
 }
 
 
-static mdm_int_t
-mdm_certificates_job_listed(mdm_exchange_t *x, mdm_certificates_job_t *job)
-{
-    job->reply = x->calls[0].reply;
-    job->again = mdm_reply_int(job->reply, MDM_RET_CERTIFICATE_HALVES_AGAIN,
-                               -1);
-    job->row = MDM_RET_CERTIFICATE_HALVES_HALVES;
-
-    return mdm_certificates_job_read(x, job);
-}
-
-
-static mdm_int_t
-mdm_certificates_job_next(mdm_exchange_t *x, mdm_certificates_job_t *job)
-{
-    job->row += MDM_NRET_CERTIFICATE_HALVES_HALVES;
-
-    return mdm_certificates_job_read(x, job);
-}
-
-
 #define mdm_certificates_job_value(name)                                      \
-    mdm_reply_str(job->reply, job->row                                        \
+    mdm_reply_str(job->reply, MDM_RET_CERTIFICATE_HALVES_HALVES              \
                               + MDM_RET_CERTIFICATE_HALVES_HALVES_##name)
 
 
 static mdm_int_t
-mdm_certificates_job_read(mdm_exchange_t *x, mdm_certificates_job_t *job)
+mdm_certificates_job_listed(mdm_exchange_t *x, mdm_certificates_job_t *job)
 {
     size_t                      i;
+    int64_t                     again;
     mdm_str_t                   value[4], *args;
     mdm_certificates_issued_t  *c;
 
-    if (!mdm_reply_row(job->reply, job->row,
+    job->reply = x->calls[0].reply;
+
+    if (!mdm_reply_row(job->reply, MDM_RET_CERTIFICATE_HALVES_HALVES,
                        MDM_NRET_CERTIFICATE_HALVES_HALVES))
     {
         /* what is not done by now is not before some minutes are over */
 
-        if (job->again >= 0) {
-            x->again = job->again + 1000;
+        again = mdm_reply_int(job->reply, MDM_RET_CERTIFICATE_HALVES_AGAIN,
+                              -1);
+
+        if (again >= 0) {
+            x->again = again + 1000;
         }
 
         return mdm_exchange_empty(x, 200);
-    }
-
-    if (x->stop) {
-        return mdm_exchange_empty(x, 202);
     }
 
     c = &job->issued;
@@ -273,6 +269,11 @@ mdm_certificates_job_made(mdm_exchange_t *x, mdm_certificates_job_t *job)
     mdm_where_challenge(&where, &c->key);
 
     rc = mdm_challenge_bound(x, &where, &bind, &c->c);
+
+    if (rc == MDM_DONE) {
+        return mdm_certificates_job_left(x, job);
+    }
+
     if (rc != MDM_OK) {
         return rc;
     }
@@ -290,6 +291,22 @@ mdm_certificates_job_made(mdm_exchange_t *x, mdm_certificates_job_t *job)
 
     return mdm_exchange_enter(x, mdm_certificates_get, &job->before,
                               MDM_CERTIFICATES_JOB_BEFORE);
+}
+
+
+/* its key may come back */
+
+static mdm_int_t
+mdm_certificates_job_left(mdm_exchange_t *x, mdm_certificates_job_t *job)
+{
+    mdm_exchange_log(x, MDM_LOG_ERROR, "mdm certificate %.*s is not stored "
+                     "yet: %.*s", mdm_fmt(&job->issued.sn),
+                     mdm_fmt(&x->error));
+
+    mdm_str_null(&x->error);
+    x->retry_after = 0;
+
+    return mdm_certificates_job_next(x, job);
 }
 
 

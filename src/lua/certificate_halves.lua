@@ -2,8 +2,8 @@
 --@returns again halves...
 --@row halves sn key name spki ca from ends renew at owner before
 -- Certificates that nobody has finished to store, the oldest first; nobody else
--- looks at them for five minutes.  KEYS[1]: mdm:{tenant/ca}; most: how many at
--- most
+-- looks at them for five minutes, and for as many more with each try, a day at
+-- most.  KEYS[1]: mdm:{tenant/ca}; most: how many at most
 -- {milliseconds until more are due, -1: there are none; see certificate_half
 -- and mdm_certificates_issued_t}
 --@include clock
@@ -18,7 +18,10 @@ do
     local v = redis.call('HMGET', C .. ':h:' .. sn, unpack(fields))
 
     if v[1] then
-        redis.call('ZADD', C .. ':half', string.format('%.0f', now + 300), sn)
+        local tries = redis.call('HINCRBY', C .. ':h:' .. sn, 'tries', 1)
+
+        redis.call('ZADD', C .. ':half',
+                   string.format('%.0f', now + 300 * math.min(tries, 288)), sn)
         out[#out + 1] = sn
 
         for i = 1, #fields do

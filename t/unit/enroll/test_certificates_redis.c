@@ -10,6 +10,9 @@
 #include "issued.h"
 
 
+static mdm_secret_keys_t  gone;
+
+
 static void
 test_ledger(void **state)
 {
@@ -457,6 +460,92 @@ test_cost(void **state)
 }
 
 
+/* one that cannot be finished does not keep the job from those behind it */
+
+static mdm_unit_fault_e
+fault(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return mdm_str_is(&call->script->name, "certificate_store")
+           ? MDM_UNIT_FAULT_BEFORE : MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_left(void **state)
+{
+    issued_t    *c[3];
+    mdm_uint_t   i, runs;
+
+    static const u_char  other[MDM_SECRET_RAW] = "another one of 32 bytes";
+
+    for (i = 0; i < 3; i++) {
+
+        /* the first one is sealed under a key that is gone, the second cannot
+           be read */
+
+        if (i == 0) {
+            store_settings.secrets = &gone;
+            assert_int_equal(mdm_secret_key_add(&gone, other), MDM_OK);
+
+        } else {
+            store_settings.secrets = &keys;
+        }
+
+        c[i] = certificate();
+        ((mdm_unit_redis_t *) *state)->fault = fault;
+        assert_int_equal(issue(state, c[i], "", MDM_PURPOSE_DEVICE, "",
+                               "S1"), 503);
+        ((mdm_unit_redis_t *) *state)->fault = NULL;
+
+        if (i == 1) {
+            (void) redis_int("HSET %s bind x",
+                             redis_str("HGET " C ":h:%s key", c[i]->sn));
+        }
+    }
+
+    mdm_secret_keys_clear(&gone);
+    assert_int_equal(redis_int("ZCARD " C ":half"), 3);
+
+    for (i = 1; i < 4; i++) {
+        (void) redis_int("EVAL %s 0", "for _, sn in ipairs("
+            "redis.call('ZRANGE', '" C ":half', 0, -1)) do "
+            "redis.call('ZADD', '" C ":half', 0, sn) end return 0");
+
+        /* also where a run ends early */
+
+        for (runs = 0; runs < 3; runs++) {
+            mdm_arena_destroy(x->arena);
+            x = mdm_exchange_create(&settings);
+            assert_non_null(x);
+
+            x->kind = MDM_KIND_JOB;
+            x->now = FROM;
+            x->step = mdm_certificates_job_step;
+            mdm_str_set(&x->tenant, "default");
+
+            mdm_unit_redis_run(*state, x);
+
+            if (x->status == 200) {
+                break;
+            }
+        }
+
+        assert_int_equal(runs, 0);
+        assert_non_null(x->log);
+        assert_int_equal(redis_int("EXISTS mdm:{default/cert:%s}:x",
+                                   c[2]->sha256), 1);
+        assert_int_equal(redis_int("ZCARD " C ":half"), 2);
+
+        /* later each time */
+
+        assert_in_range(x->again, i * 300000 - 10000, i * 300000 + 2000);
+    }
+}
+
+
 int
 main(void)
 {
@@ -469,7 +558,8 @@ main(void)
         cmocka_unit_test_setup(test_foreign, fresh),
         cmocka_unit_test_setup(test_keys, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
-        cmocka_unit_test_setup(test_cost, fresh)
+        cmocka_unit_test_setup(test_cost, fresh),
+        cmocka_unit_test_setup(test_left, fresh)
     };
 
     return cmocka_run_group_tests(tests, setup, ended);
