@@ -163,6 +163,26 @@ sub iphone {
 }
 
 
+# two with one serial number: it is that of whoever was blocked last
+
+{
+    $t->device($_, serial => 'SAME')->enroll for 'SAME-1', 'SAME-2';
+    is(block($_)->status, 204, "$_ is blocked") for 'SAME-1', 'SAME-2';
+
+    my ($e) = grep { /:e:SAME-1$/ } keys_of('SAME-1');
+
+    $t->redis('HSET', $e, 'serial', 'OTHER');
+    is(block('SAME-1')->status, 204, 'one of them by another serial number');
+    is($t->device('SAME-3', serial => 'SAME')->authenticate->status, 403,
+       'nobody enrolls by that of the other one');
+    is($t->device('SAME-4', serial => 'OTHER')->authenticate->status, 403,
+       'nor by its own');
+    unblock($_) for 'SAME-1', 'SAME-2';
+    is_deeply($t->redis('HGETALL', 'mdm:{default/block}'), [],
+              'nothing is left');
+}
+
+
 # what is refused changes nothing
 
 {

@@ -7,7 +7,11 @@
 local old = redis.call('HGET', KEYS[1], 'u:' .. id)
 local before = old and string.match(old, '^%l+ %d+ (%S*) ') or ''
 
-if before ~= '' and before ~= serial then
+-- another one may have come with it
+
+if before ~= '' and before ~= serial
+    and redis.call('HGET', KEYS[1], 's:' .. before) == id
+then
     redis.call('HDEL', KEYS[1], 's:' .. before)
 end
 
