@@ -235,10 +235,7 @@ mdm_setup_sweep_next(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
             return mdm_setup_sweep_look(x, sweep);
         }
 
-        /* the next run begins with an empty arena */
-
-        return sweep->away ? mdm_setup_sweep_end(x, sweep)
-                           : mdm_exchange_empty(x, 202);
+        return mdm_setup_sweep_end(x, sweep);
     }
 
     setup = mdm_arena_zalloc(x->arena, sizeof(mdm_setup_t));
@@ -302,6 +299,12 @@ mdm_setup_sweep_end(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 
     if (sweep->away) {
         return mdm_exchange_unavailable(x);
+    }
+
+    /* there may be more: the next run begins with an empty arena */
+
+    if (sweep->nlate != 0) {
+        return mdm_exchange_empty(x, 202);
     }
 
     /* another worker's announcement may be lost: not later than usual */

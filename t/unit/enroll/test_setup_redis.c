@@ -327,7 +327,7 @@ test_storm(void **state)
     char        udid[16], cert[65];
     mdm_uint_t  i, runs;
 
-    assert_int_equal(put(state, "a", "{}"), 204);
+    assert_int_equal(put(state, "a", "{\"set\":\"office\"}"), 204);
     fails(state, MDM_UNIT_FAULT_BEFORE, "setup_start");
 
     for (i = 0; i < 25; i++) {
@@ -352,6 +352,11 @@ test_storm(void **state)
     fails(state, MDM_UNIT_FAULT_NONE, NULL);
     assert_int_equal(due(state), 202);
     assert_in_range(events(state, "mdm.Released"), 1, 2);
+
+    /* pushes are owed in any partition */
+
+    assert_int_equal(x->owed, 1);
+    assert_int_equal(x->owed_tag.len, 0);
 
     for (runs = 0; job(state) == 202; runs++) {
         assert_in_range(runs, 0, 30);
