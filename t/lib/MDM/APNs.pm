@@ -161,8 +161,13 @@ sub clear {
 sub ledger {
     my ($self) = @_;
 
-    return map { JSON::PP->new->decode($_) }
-           split /\n/, slurp_from($self->{ledger}, $self->{from} // 0);
+    my $text = slurp_from($self->{ledger}, $self->{from} // 0);
+
+    # a line that is being written ends later
+
+    $text =~ s/[^\n]*\z//;
+
+    return map { JSON::PP->new->decode($_) } split /\n/, $text;
 }
 
 
