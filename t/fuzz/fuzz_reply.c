@@ -225,8 +225,8 @@ static const char  *fuzz_words[] = {
     "1700000000000000 z", " ", "/", "-", "%", "%2", "%zz", "created", "kept",
     "Device", "first:1", "1700000000:1", ":", "s:A", "t:A", "v:A", "sub",
     "set", "configuration/A", "management/A", "activation/", "asset/B",
-    "owed", "{\"steps\":[{\"command\":{\"RequestType\":\"${A}\"}},1,"
-    "{\"command_plist\":\"AAAA\"}],\"set\":\"A\",\"timeout\":5}",
+    "owed", ("{\"steps\":[{\"command\":{\"RequestType\":\"${A}\"}},1,"
+             "{\"command_plist\":\"AAAA\"}],\"set\":\"A\",\"timeout\":5}"),
     "[]", "{}", "[\"a\",1,{}]", "{\"a\":\"b\"}", "null", "[[[[[[[[[[",
     "{\"w\":{\"items\":[\"a\",1],\"set\":\"b\"}}", "s17", "16,,17",
     "{\"Declarations\":{\"Assets\":[{\"Identifier\":\"A\"},1]}}",
