@@ -152,6 +152,7 @@ my $command = stalled('stalled');
 
 my @pids;
 my $began = time;
+my $soon = $ENV{MDM_NGINX} ? 3 : 1;      # an nginx with sanitizers is slower
 
 for my $i (1 .. 8) {
     my $pid = fork // die "fork: $!";
@@ -167,7 +168,7 @@ for my $i (1 .. 8) {
                                                        'DeviceLock'))->status;
 
         require POSIX;
-        POSIX::_exit($status == 503 && time - $start < 1 ? 0 : 1);
+        POSIX::_exit($status == 503 && time - $start < $soon ? 0 : 1);
     }
 
     push @pids, $pid;
@@ -180,7 +181,7 @@ for my $pid (@pids) {
     $bad++ if $?;
 }
 
-is($bad, 0, 'eight at once: 503 each, within a second');
+is($bad, 0, "eight at once: 503 each, within $soon s");
 $replica->resume;
 ok(wait_for(5, sub { $t->enqueue('WAIT-1', $command)->status == 200 }),
    'the retry is confirmed');
