@@ -371,18 +371,8 @@ mdm_api_links_ask(mdm_exchange_t *x)
 
     x->ctx = p;
     limit = MDM_API_LINKS;
-    mdm_str_null(&cursor);
 
-    rc = mdm_api_arg_number(x, "limit", 1, MDM_API_LINKS_MAX, &limit);
-
-    if (rc == MDM_OK) {
-        rc = mdm_api_arg(x, "cursor", &cursor);
-    }
-
-    if (rc == MDM_OK && cursor.len != 0) {
-        rc = mdm_api_cursor_read(x, &cursor, &cursor);
-    }
-
+    rc = mdm_api_page_args(x, MDM_API_LINKS_MAX, &limit, &cursor);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -476,22 +466,9 @@ mdm_api_links_answer(mdm_exchange_t *x, mdm_api_links_t *p)
         }
     }
 
-    mdm_json_close(&j, ']');
-
     next = mdm_reply_str(p->page, MDM_RET_LINK_LIST_NEXT);
 
-    if (next.len != 0) {
-
-        if (mdm_api_cursor_write(x->arena, &next, &next) != MDM_OK) {
-            return MDM_ERROR;
-        }
-
-        mdm_json_str(&j, "next_cursor", &next);
-    }
-
-    mdm_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, 200);
+    return mdm_api_page_end(x, &j, &next);
 }
 
 

@@ -381,18 +381,8 @@ mdm_api_owned_ask(mdm_exchange_t *x)
 
     x->ctx = list;
     list->limit = MDM_API_OWNED;
-    mdm_str_null(&cursor);
 
-    rc = mdm_api_arg_number(x, "limit", 1, MDM_API_OWNED_MAX, &list->limit);
-
-    if (rc == MDM_OK) {
-        rc = mdm_api_arg(x, "cursor", &cursor);
-    }
-
-    if (rc == MDM_OK && cursor.len != 0) {
-        rc = mdm_api_cursor_read(x, &cursor, &cursor);
-    }
-
+    rc = mdm_api_page_args(x, MDM_API_OWNED_MAX, &list->limit, &cursor);
     if (rc != MDM_OK) {
         return rc;
     }
@@ -488,21 +478,13 @@ mdm_api_owned_answer(mdm_exchange_t *x, mdm_api_owned_list_t *list)
         }
     }
 
-    mdm_json_close(&j, ']');
+    mdm_str_null(&next);
 
     if ((int64_t) x->ncalls == list->limit) {
         next = mdm_reply_str(list->page, x->ncalls - 1);
-
-        if (mdm_api_cursor_write(x->arena, &next, &next) != MDM_OK) {
-            return MDM_ERROR;
-        }
-
-        mdm_json_str(&j, "next_cursor", &next);
     }
 
-    mdm_json_close(&j, '}');
-
-    return mdm_api_json_answer(&j, x, 200);
+    return mdm_api_page_end(x, &j, &next);
 }
 
 

@@ -6,6 +6,7 @@
  */
 
 
+#include "mdm_api_json.h"
 #include "mdm_api_util.h"
 #include "mdm_command.h"
 #include "mdm_key.h"
@@ -246,6 +247,50 @@ mdm_int_t
 mdm_api_cursor_refuse(mdm_exchange_t *x)
 {
     return mdm_exchange_refuse(x, 400, "the cursor is not one of this API");
+}
+
+
+mdm_int_t
+mdm_api_page_args(mdm_exchange_t *x, int64_t most, int64_t *limit,
+    mdm_str_t *cursor)
+{
+    mdm_int_t  rc;
+
+    mdm_str_null(cursor);
+
+    rc = mdm_api_arg_number(x, "limit", 1, most, limit);
+
+    if (rc == MDM_OK) {
+        rc = mdm_api_arg(x, "cursor", cursor);
+    }
+
+    if (rc == MDM_OK && cursor->len != 0) {
+        rc = mdm_api_cursor_read(x, cursor, cursor);
+    }
+
+    return rc;
+}
+
+
+mdm_int_t
+mdm_api_page_end(mdm_exchange_t *x, mdm_json_out_t *j, const mdm_str_t *next)
+{
+    mdm_str_t  cursor;
+
+    mdm_json_close(j, ']');
+
+    if (next->len != 0) {
+
+        if (mdm_api_cursor_write(x->arena, &cursor, next) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
+        mdm_json_str(j, "next_cursor", &cursor);
+    }
+
+    mdm_json_close(j, '}');
+
+    return mdm_api_json_answer(j, x, 200);
 }
 
 

@@ -13,6 +13,7 @@
 #include "mdm_enrollment.h"
 #include "mdm_exchange.h"
 #include "mdm_json.h"
+#include "mdm_json_write.h"
 
 
 /*
@@ -63,6 +64,17 @@ mdm_int_t mdm_api_cursor_write(mdm_arena_t *arena, mdm_str_t *dst,
 mdm_int_t mdm_api_cursor_read(mdm_exchange_t *x, mdm_str_t *dst,
     const mdm_str_t *src);
 mdm_int_t mdm_api_cursor_refuse(mdm_exchange_t *x);
+
+/* "limit", from 1 to "most", and "cursor" of a page; as mdm_api_arg() */
+mdm_int_t mdm_api_page_args(mdm_exchange_t *x, int64_t most, int64_t *limit,
+    mdm_str_t *cursor);
+
+/*
+ * Ends a page, whose array is open in an object: "next_cursor", unless "next"
+ * is empty, and 200.  As mdm_api_json_answer().
+ */
+mdm_int_t mdm_api_page_end(mdm_exchange_t *x, mdm_json_out_t *j,
+    const mdm_str_t *next);
 
 /*
  * One of "number,after": how far a walk over "limit" places is, and what it has
