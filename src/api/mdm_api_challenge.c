@@ -482,8 +482,8 @@ mdm_api_challenges_row(mdm_exchange_t *x, mdm_api_challenges_t *p,
 mdm_int_t
 mdm_api_challenge_delete_step(mdm_exchange_t *x)
 {
-    mdm_int_t                rc;
-    mdm_challenge_delete_t  *d;
+    mdm_int_t             rc;
+    mdm_listed_delete_t  *d;
 
     if (x->state == MDM_API_CHALLENGE_DONE) {
         d = x->ctx;
@@ -493,10 +493,12 @@ mdm_api_challenge_delete_step(mdm_exchange_t *x)
                                               "with this id");
     }
 
-    d = mdm_arena_zalloc(x->arena, sizeof(mdm_challenge_delete_t));
+    d = mdm_arena_zalloc(x->arena, sizeof(mdm_listed_delete_t));
     if (d == NULL) {
         return MDM_ERROR;
     }
+
+    d->kind = &mdm_challenges_listed;
 
     rc = mdm_api_uuid(x, 0, &d->id);
     if (rc != MDM_OK) {
@@ -506,6 +508,5 @@ mdm_api_challenge_delete_step(mdm_exchange_t *x)
     mdm_str_null(&x->command_uuid);
     x->ctx = d;
 
-    return mdm_exchange_enter(x, mdm_challenge_delete, d,
-                              MDM_API_CHALLENGE_DONE);
+    return mdm_exchange_enter(x, mdm_listed_delete, d, MDM_API_CHALLENGE_DONE);
 }

@@ -539,8 +539,8 @@ mdm_api_links_row(mdm_exchange_t *x, mdm_api_links_t *p, mdm_json_out_t *j,
 mdm_int_t
 mdm_api_link_delete_step(mdm_exchange_t *x)
 {
-    mdm_int_t           rc;
-    mdm_link_delete_t  *d;
+    mdm_int_t             rc;
+    mdm_listed_delete_t  *d;
 
     if (x->state == MDM_API_LINK_DONE) {
         d = x->ctx;
@@ -550,10 +550,12 @@ mdm_api_link_delete_step(mdm_exchange_t *x)
                                               "this id");
     }
 
-    d = mdm_arena_zalloc(x->arena, sizeof(mdm_link_delete_t));
+    d = mdm_arena_zalloc(x->arena, sizeof(mdm_listed_delete_t));
     if (d == NULL) {
         return MDM_ERROR;
     }
+
+    d->kind = &mdm_links_listed;
 
     rc = mdm_api_uuid(x, 0, &d->id);
     if (rc != MDM_OK) {
@@ -563,5 +565,5 @@ mdm_api_link_delete_step(mdm_exchange_t *x)
     mdm_str_null(&x->command_uuid);
     x->ctx = d;
 
-    return mdm_exchange_enter(x, mdm_link_delete, d, MDM_API_LINK_DONE);
+    return mdm_exchange_enter(x, mdm_listed_delete, d, MDM_API_LINK_DONE);
 }

@@ -17,8 +17,7 @@
 enum {
     MDM_CHALLENGE_BEGIN = 0,
     MDM_CHALLENGE_ENTERED,
-    MDM_CHALLENGE_MADE,
-    MDM_CHALLENGE_UNLISTED
+    MDM_CHALLENGE_MADE
 };
 
 
@@ -29,12 +28,16 @@ static mdm_int_t mdm_challenge_ask(mdm_exchange_t *x,
     mdm_challenge_take_t *t);
 static mdm_int_t mdm_challenge_taken(mdm_exchange_t *x,
     mdm_challenge_take_t *t);
-static mdm_int_t mdm_challenge_find(mdm_exchange_t *x,
-    mdm_challenge_delete_t *d);
-static mdm_int_t mdm_challenge_drop(mdm_exchange_t *x,
-    mdm_challenge_delete_t *d);
-static mdm_int_t mdm_challenge_unlist(mdm_exchange_t *x,
-    mdm_challenge_delete_t *d);
+
+
+const mdm_listed_kind_t  mdm_challenges_listed = {
+    mdm_key_ca,
+    mdm_key_challenge,
+    mdm_string(":ids"),
+    mdm_string(":due"),
+    mdm_string(":c:"),
+    mdm_string("api.Challenge")
+};
 
 
 mdm_int_t
@@ -305,105 +308,6 @@ mdm_challenge_back(mdm_exchange_t *x)
     }
 
     args[MDM_ARG_CHALLENGE_BACK_SPKI] = t->spki;
-
-    return MDM_CALL;
-}
-
-
-mdm_int_t
-mdm_challenge_delete(mdm_exchange_t *x)
-{
-    switch (x->state) {
-
-    case MDM_CHALLENGE_BEGIN:
-        return mdm_challenge_find(x, x->ctx);
-
-    case MDM_CHALLENGE_ENTERED:
-        return mdm_challenge_drop(x, x->ctx);
-
-    case MDM_CHALLENGE_MADE:
-        return mdm_challenge_unlist(x, x->ctx);
-
-    default: /* MDM_CHALLENGE_UNLISTED */
-        ((mdm_challenge_delete_t *) x->ctx)->found =
-                           mdm_reply_code(x->calls[0].reply, 0) == 1;
-
-        return mdm_exchange_leave(x);
-    }
-}
-
-
-static mdm_int_t
-mdm_challenge_find(mdm_exchange_t *x, mdm_challenge_delete_t *d)
-{
-    mdm_str_t  key, *args;
-
-    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_ENTERED) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_challenge_find, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_CHALLENGE_FIND_ID] = d->id;
-
-    return MDM_CALL;
-}
-
-
-/* first what opens a door, then what tells of it */
-
-static mdm_int_t
-mdm_challenge_drop(mdm_exchange_t *x, mdm_challenge_delete_t *d)
-{
-    mdm_str_t  digest, key, *args;
-
-    digest = mdm_reply_str(x->calls[0].reply, MDM_RET_CHALLENGE_FIND_DIGEST);
-
-    d->found = 0;
-
-    if (digest.len == 0) {
-        return mdm_exchange_leave(x);
-    }
-
-    if (mdm_key_challenge(x->arena, &key, &x->tenant, &digest) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_MADE) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_challenge_drop, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_CHALLENGE_DROP_ID] = d->id;
-
-    return MDM_CALL;
-}
-
-
-static mdm_int_t
-mdm_challenge_unlist(mdm_exchange_t *x, mdm_challenge_delete_t *d)
-{
-    mdm_str_t  key, *args;
-
-    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_CHALLENGE_UNLISTED) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_challenge_delete, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_CHALLENGE_DELETE_ID] = d->id;
 
     return MDM_CALL;
 }

@@ -16,6 +16,7 @@
 
 
 #include "mdm_binding.h"
+#include "mdm_listed.h"
 
 
 /* bytes of a challenge, and of its text: base64url */
@@ -93,15 +94,8 @@ mdm_int_t mdm_challenge_take(mdm_exchange_t *x);
 mdm_int_t mdm_challenge_back(mdm_exchange_t *x);
 
 
-/* the id of one that nobody is to take any more */
-
-typedef struct {
-    mdm_str_t                 id;
-
-    mdm_uint_t                found;       /* 1: it was there */
-} mdm_challenge_delete_t;
-
-mdm_int_t mdm_challenge_delete(mdm_exchange_t *x);
+/* where they are listed, for mdm_listed_delete() */
+extern const mdm_listed_kind_t  mdm_challenges_listed;
 
 
 /*

@@ -14,8 +14,7 @@
 enum {
     MDM_LINK_BEGIN = 0,
     MDM_LINK_LISTED,
-    MDM_LINK_MADE,
-    MDM_LINK_UNLISTED
+    MDM_LINK_MADE
 };
 
 
@@ -23,9 +22,16 @@ static mdm_int_t mdm_link_list(mdm_exchange_t *x, mdm_link_new_t *n);
 static mdm_int_t mdm_link_put(mdm_exchange_t *x, mdm_link_new_t *n);
 static mdm_int_t mdm_link_ask(mdm_exchange_t *x, mdm_link_fetch_t *f);
 static mdm_int_t mdm_link_read(mdm_exchange_t *x, mdm_link_fetch_t *f);
-static mdm_int_t mdm_link_find(mdm_exchange_t *x, mdm_link_delete_t *d);
-static mdm_int_t mdm_link_drop(mdm_exchange_t *x, mdm_link_delete_t *d);
-static mdm_int_t mdm_link_unlist(mdm_exchange_t *x, mdm_link_delete_t *d);
+
+
+const mdm_listed_kind_t  mdm_links_listed = {
+    mdm_key_profiles,
+    mdm_key_link,
+    mdm_string(":links"),
+    mdm_string(":links_due"),
+    mdm_string(":link:"),
+    mdm_string("api.EnrollmentLink")
+};
 
 
 /* audited and counted in the list first, then it is good */
@@ -247,105 +253,6 @@ mdm_link_spend(mdm_exchange_t *x)
     }
 
     args[MDM_ARG_LINK_SPEND_SPKI] = s->spki;
-
-    return MDM_CALL;
-}
-
-
-mdm_int_t
-mdm_link_delete(mdm_exchange_t *x)
-{
-    switch (x->state) {
-
-    case MDM_LINK_BEGIN:
-        return mdm_link_find(x, x->ctx);
-
-    case MDM_LINK_LISTED:
-        return mdm_link_drop(x, x->ctx);
-
-    case MDM_LINK_MADE:
-        return mdm_link_unlist(x, x->ctx);
-
-    default: /* MDM_LINK_UNLISTED */
-        ((mdm_link_delete_t *) x->ctx)->found =
-                           mdm_reply_code(x->calls[0].reply, 0) == 1;
-
-        return mdm_exchange_leave(x);
-    }
-}
-
-
-static mdm_int_t
-mdm_link_find(mdm_exchange_t *x, mdm_link_delete_t *d)
-{
-    mdm_str_t  key, *args;
-
-    if (mdm_key_profiles(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_LINK_LISTED) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_link_find, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_LINK_FIND_ID] = d->id;
-
-    return MDM_CALL;
-}
-
-
-/* first what opens a door, then what tells of it */
-
-static mdm_int_t
-mdm_link_drop(mdm_exchange_t *x, mdm_link_delete_t *d)
-{
-    mdm_str_t  digest, key, *args;
-
-    digest = mdm_reply_str(x->calls[0].reply, MDM_RET_LINK_FIND_DIGEST);
-
-    d->found = 0;
-
-    if (digest.len == 0) {
-        return mdm_exchange_leave(x);
-    }
-
-    if (mdm_key_link(x->arena, &key, &x->tenant, &digest) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_LINK_MADE) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_link_drop, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_LINK_DROP_ID] = d->id;
-
-    return MDM_CALL;
-}
-
-
-static mdm_int_t
-mdm_link_unlist(mdm_exchange_t *x, mdm_link_delete_t *d)
-{
-    mdm_str_t  key, *args;
-
-    if (mdm_key_profiles(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_LINK_UNLISTED) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_link_delete, &key, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_LINK_DELETE_ID] = d->id;
 
     return MDM_CALL;
 }

@@ -76,15 +76,8 @@ typedef struct {
 mdm_int_t mdm_link_spend(mdm_exchange_t *x);
 
 
-/* the id of one that nobody is to open any more */
-
-typedef struct {
-    mdm_str_t                 id;
-
-    mdm_uint_t                found;       /* 1: it was there */
-} mdm_link_delete_t;
-
-mdm_int_t mdm_link_delete(mdm_exchange_t *x);
+/* where they are listed, for mdm_listed_delete() */
+extern const mdm_listed_kind_t  mdm_links_listed;
 
 
 #endif /* _MDM_LINK_H_INCLUDED_ */

@@ -12,9 +12,10 @@
 -- {-4}: too many were made for this device within an hour
 --@include event
 --@include clock
+--@include listed
 local C = KEYS[1]
-local name = C .. ':c:' .. id
-local known = redis.call('HMGET', name, 'digest', 'until')
+local L = {ids = C .. ':ids', due = C .. ':due', item = C .. ':c:'}
+local known = redis.call('HMGET', L.item .. id, 'digest', 'until')
 
 if known[1] == digest then
     return {0, known[2]}
@@ -39,29 +40,15 @@ if serial ~= '' and (way == 'ade' or way == 'ota') then
 end
 
 local now = clock()
-local gone = redis.call('ZRANGEBYSCORE', C .. ':due', '-inf', now, 'LIMIT', 0,
-                        100)
 
-if #gone > 0 then
-    for _, one in ipairs(gone) do
-        redis.call('UNLINK', C .. ':c:' .. one)
-    end
-
-    redis.call('ZREM', C .. ':due', unpack(gone))
-    redis.call('ZREM', C .. ':ids', unpack(gone))
-end
-
-if redis.call('ZCARD', C .. ':ids') >= tonumber(most) then
+if not listed.room(L, now, most) then
     return {-2}
 end
 
 local ends = string.format('%.0f', now + tonumber(ttl))
 
-redis.call('HSET', name, 'digest', digest, 'purpose', purpose, 'uses', uses,
-           'until', ends, 'bind', bind, 'time', now, 'by', who)
-redis.call('EXPIREAT', name, ends)
-redis.call('ZADD', C .. ':due', ends, id)
-redis.call('ZADD', C .. ':ids', 0, id)
+listed.enter(L, id, ends, 'digest', digest, 'purpose', purpose, 'uses', uses,
+             'bind', bind, 'time', now, 'by', who)
 
 local data = {by = who, address = address, purpose = purpose,
               expires = tonumber(ends)}

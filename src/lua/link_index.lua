@@ -8,38 +8,25 @@
 -- {1, when it expires}, {0, …}: it is there already; {-2}: there are too many
 --@include event
 --@include clock
+--@include listed
 local P = KEYS[1]
-local name = P .. ':link:' .. id
-local known = redis.call('HMGET', name, 'digest', 'until')
+local L = {ids = P .. ':links', due = P .. ':links_due', item = P .. ':link:'}
+local known = redis.call('HMGET', L.item .. id, 'digest', 'until')
 
 if known[1] == digest then
     return {0, known[2]}
 end
 
 local now = clock()
-local gone = redis.call('ZRANGEBYSCORE', P .. ':links_due', '-inf', now,
-                        'LIMIT', 0, 100)
 
-if #gone > 0 then
-    for _, one in ipairs(gone) do
-        redis.call('UNLINK', P .. ':link:' .. one)
-    end
-
-    redis.call('ZREM', P .. ':links_due', unpack(gone))
-    redis.call('ZREM', P .. ':links', unpack(gone))
-end
-
-if redis.call('ZCARD', P .. ':links') >= tonumber(most) then
+if not listed.room(L, now, most) then
     return {-2}
 end
 
 local ends = string.format('%.0f', now + tonumber(ttl))
 
-redis.call('HSET', name, 'digest', digest, 'enrollment', enrollment, 'uses',
-           uses, 'until', ends, 'bind', bind, 'time', now, 'by', who)
-redis.call('EXPIREAT', name, ends)
-redis.call('ZADD', P .. ':links_due', ends, id)
-redis.call('ZADD', P .. ':links', 0, id)
+listed.enter(L, id, ends, 'digest', digest, 'enrollment', enrollment, 'uses',
+             uses, 'bind', bind, 'time', now, 'by', who)
 
 event(P, limit, 'api.EnrollmentLink', id,
       {by = who, address = address, change = 'new', enrollment = enrollment,

@@ -6,27 +6,8 @@
 -- after: the last id of the page before, or ""; most: how many are looked at
 -- {the last id of those or "" where there are no more, id, …}
 --@include clock
-local P, out = KEYS[1], {''}
-local ids = redis.call('ZRANGEBYLEX', P .. ':links',
-                       after == '' and '-' or '(' .. after, '+', 'LIMIT', 0,
-                       most)
-local now = clock()
+--@include listed
+local P = KEYS[1]
 
-if #ids == tonumber(most) then
-    out[1] = ids[#ids]
-end
-
-for _, id in ipairs(ids) do
-    local v = redis.call('HMGET', P .. ':link:' .. id, 'digest', 'enrollment',
-                         'uses', 'until', 'bind', 'time', 'by')
-
-    if v[1] and (tonumber(v[4] or '') or 0) > now then
-        out[#out + 1] = id
-
-        for i = 1, 7 do
-            out[#out + 1] = v[i] or ''
-        end
-    end
-end
-
-return out
+return listed.page({ids = P .. ':links', item = P .. ':link:'}, clock(), after,
+                   most, 'enrollment')
