@@ -8,12 +8,11 @@
 
 #include "ngx_mdm.h"
 #include "ngx_mdm_ca.h"
+#include "ngx_mdm_expiry.h"
 
 #include <time.h>
 
 #include <openssl/err.h>
-
-#include <ngx_event.h>
 
 
 /* signatures that are timed */
@@ -22,26 +21,14 @@
 /* days before the end of a certificate that are warned of */
 #define NGX_MDM_CA_DAYS       90
 
-#define NGX_MDM_CA_DAY        (24 * 3600)
-
-
-typedef struct {
-    /* a timer's debug line prints the fourth field of its data as a socket */
-    ngx_event_t              *timer;
-    ngx_array_t              *cas;
-    void                     *unused;
-    ngx_socket_t              fd;
-} ngx_mdm_ca_watch_t;
-
 
 static ngx_int_t ngx_mdm_ca_measure(ngx_mdm_ca_t *ca, ngx_log_t *log);
-static void ngx_mdm_ca_timer_handler(ngx_event_t *ev);
+static void ngx_mdm_ca_look(ngx_array_t *cas, ngx_log_t *log, time_t now);
 static void ngx_mdm_ca_expires(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now,
     const char *what, ngx_str_t *file, X509 *cert);
 
 
-static ngx_event_t         ngx_mdm_ca_timer;
-static ngx_mdm_ca_watch_t  ngx_mdm_ca_watch;
+static ngx_mdm_expiry_t  ngx_mdm_ca_watch;
 
 
 ngx_int_t
@@ -60,22 +47,9 @@ ngx_mdm_ca_init_process(ngx_cycle_t *cycle, ngx_array_t *cas)
         }
     }
 
-    /* one worker says it for all */
-
-    if (cas->nelts == 0 || ngx_worker != 0) {
-        return NGX_OK;
+    if (cas->nelts != 0) {
+        ngx_mdm_expiry_watch(&ngx_mdm_ca_watch, cycle, cas, ngx_mdm_ca_look);
     }
-
-    ngx_mdm_ca_watch.timer = &ngx_mdm_ca_timer;
-    ngx_mdm_ca_watch.cas = cas;
-    ngx_mdm_ca_watch.fd = (ngx_socket_t) -1;
-
-    ngx_mdm_ca_timer.handler = ngx_mdm_ca_timer_handler;
-    ngx_mdm_ca_timer.data = &ngx_mdm_ca_watch;
-    ngx_mdm_ca_timer.log = cycle->log;
-    ngx_mdm_ca_timer.cancelable = 1;
-
-    ngx_add_timer(&ngx_mdm_ca_timer, NGX_MDM_CA_DAY * 1000);
 
     return NGX_OK;
 }
@@ -187,24 +161,15 @@ ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest)
 
 
 static void
-ngx_mdm_ca_timer_handler(ngx_event_t *ev)
+ngx_mdm_ca_look(ngx_array_t *cas, ngx_log_t *log, time_t now)
 {
-    ngx_uint_t            i;
-    ngx_mdm_ca_t        **ca;
-    ngx_mdm_ca_watch_t   *watch;
+    ngx_uint_t      i;
+    ngx_mdm_ca_t  **ca;
 
-    watch = ev->data;
-    ca = watch->cas->elts;
+    ca = cas->elts;
 
-    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ev->log, 0, "mdm ca timer: %ui",
-                   watch->cas->nelts);
-
-    for (i = 0; i < watch->cas->nelts; i++) {
-        ngx_mdm_ca_expiry(ca[i], ngx_cycle->log, ngx_time());
-    }
-
-    if (!ngx_exiting) {
-        ngx_add_timer(ev, NGX_MDM_CA_DAY * 1000);
+    for (i = 0; i < cas->nelts; i++) {
+        ngx_mdm_ca_expiry(ca[i], log, now);
     }
 }
 
@@ -233,22 +198,14 @@ static void
 ngx_mdm_ca_expires(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now,
     const char *what, ngx_str_t *file, X509 *cert)
 {
-    time_t  left;
+    ngx_mdm_expiry_name_t  name;
 
-    left = (time_t) mdm_ca_ends(cert) - now;
+    name.kind = "mdm ca";
+    name.name = &ca->name;
+    name.what = what;
+    name.file = file;
+    name.of = "";
+    name.place = &ca->place;
 
-    if (left <= 0) {
-        ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "mdm ca \"%V\": %s \"%V\" has expired in %s:%ui",
-                      &ca->name, what, file, ca->place.file, ca->place.line);
-        return;
-    }
-
-    if (left < NGX_MDM_CA_DAYS * NGX_MDM_CA_DAY) {
-        ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "mdm ca \"%V\": %s \"%V\" expires within %T days "
-                      "in %s:%ui", &ca->name, what, file,
-                      left / NGX_MDM_CA_DAY + 1, ca->place.file,
-                      ca->place.line);
-    }
+    ngx_mdm_expiry_log(&name, cert, NGX_MDM_CA_DAYS, log, now);
 }

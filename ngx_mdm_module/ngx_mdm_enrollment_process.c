@@ -9,32 +9,20 @@
 
 #include "ngx_mdm.h"
 #include "ngx_mdm_enrollment.h"
-
-#include <ngx_event.h>
+#include "ngx_mdm_expiry.h"
 
 
 /* days before the end of a certificate that are warned of */
 #define NGX_MDM_ENROLLMENT_DAYS  14
 
-#define NGX_MDM_ENROLLMENT_DAY   (24 * 3600)
-
-
-typedef struct {
-    /* a timer's debug line prints the fourth field of its data as a socket */
-    ngx_event_t              *timer;
-    ngx_array_t              *enrollments;
-    void                     *unused;
-    ngx_socket_t              fd;
-} ngx_mdm_enrollment_watch_t;
-
 
 static ngx_int_t ngx_mdm_enrollment_measure(ngx_mdm_enrollment_t *en,
     ngx_log_t *log);
-static void ngx_mdm_enrollment_timer_handler(ngx_event_t *ev);
+static void ngx_mdm_enrollment_look(ngx_array_t *enrollments, ngx_log_t *log,
+    time_t now);
 
 
-static ngx_event_t                 ngx_mdm_enrollment_timer;
-static ngx_mdm_enrollment_watch_t  ngx_mdm_enrollment_watch;
+static ngx_mdm_expiry_t  ngx_mdm_enrollment_watch;
 
 
 ngx_int_t
@@ -59,22 +47,10 @@ ngx_mdm_enrollment_init_process(ngx_cycle_t *cycle, ngx_array_t *enrollments)
         }
     }
 
-    /* one worker says it for all */
-
-    if (!signs || ngx_worker != 0) {
-        return NGX_OK;
+    if (signs) {
+        ngx_mdm_expiry_watch(&ngx_mdm_enrollment_watch, cycle, enrollments,
+                             ngx_mdm_enrollment_look);
     }
-
-    ngx_mdm_enrollment_watch.timer = &ngx_mdm_enrollment_timer;
-    ngx_mdm_enrollment_watch.enrollments = enrollments;
-    ngx_mdm_enrollment_watch.fd = (ngx_socket_t) -1;
-
-    ngx_mdm_enrollment_timer.handler = ngx_mdm_enrollment_timer_handler;
-    ngx_mdm_enrollment_timer.data = &ngx_mdm_enrollment_watch;
-    ngx_mdm_enrollment_timer.log = cycle->log;
-    ngx_mdm_enrollment_timer.cancelable = 1;
-
-    ngx_add_timer(&ngx_mdm_enrollment_timer, NGX_MDM_ENROLLMENT_DAY * 1000);
 
     return NGX_OK;
 }
@@ -112,26 +88,17 @@ ngx_mdm_enrollment_measure(ngx_mdm_enrollment_t *en, ngx_log_t *log)
 
 
 static void
-ngx_mdm_enrollment_timer_handler(ngx_event_t *ev)
+ngx_mdm_enrollment_look(ngx_array_t *enrollments, ngx_log_t *log, time_t now)
 {
-    ngx_uint_t                   i;
-    ngx_mdm_enrollment_t       **en;
-    ngx_mdm_enrollment_watch_t  *watch;
+    ngx_uint_t              i;
+    ngx_mdm_enrollment_t  **en;
 
-    watch = ev->data;
-    en = watch->enrollments->elts;
+    en = enrollments->elts;
 
-    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ev->log, 0, "mdm enrollment timer: %ui",
-                   watch->enrollments->nelts);
-
-    for (i = 0; i < watch->enrollments->nelts; i++) {
+    for (i = 0; i < enrollments->nelts; i++) {
         if (en[i]->core.sign != NULL) {
-            ngx_mdm_enrollment_expiry(en[i], ngx_cycle->log, ngx_time());
+            ngx_mdm_enrollment_expiry(en[i], log, now);
         }
-    }
-
-    if (!ngx_exiting) {
-        ngx_add_timer(ev, NGX_MDM_ENROLLMENT_DAY * 1000);
     }
 }
 
@@ -139,23 +106,14 @@ ngx_mdm_enrollment_timer_handler(ngx_event_t *ev)
 void
 ngx_mdm_enrollment_expiry(ngx_mdm_enrollment_t *en, ngx_log_t *log, time_t now)
 {
-    time_t  left;
+    ngx_mdm_expiry_name_t  name;
 
-    left = (time_t) mdm_ca_ends(en->core.sign) - now;
+    name.kind = "mdm enrollment";
+    name.name = &en->name;
+    name.what = "certificate";
+    name.file = &en->sign;
+    name.of = " of \"sign\"";
+    name.place = &en->place;
 
-    if (left <= 0) {
-        ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "mdm enrollment \"%V\": certificate \"%V\" of \"sign\" "
-                      "has expired in %s:%ui", &en->name, &en->sign,
-                      en->place.file, en->place.line);
-        return;
-    }
-
-    if (left < NGX_MDM_ENROLLMENT_DAYS * NGX_MDM_ENROLLMENT_DAY) {
-        ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "mdm enrollment \"%V\": certificate \"%V\" of \"sign\" "
-                      "expires within %T days in %s:%ui", &en->name, &en->sign,
-                      left / NGX_MDM_ENROLLMENT_DAY + 1, en->place.file,
-                      en->place.line);
-    }
+    ngx_mdm_expiry_log(&name, en->core.sign, NGX_MDM_ENROLLMENT_DAYS, log, now);
 }
