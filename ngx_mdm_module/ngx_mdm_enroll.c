@@ -26,6 +26,7 @@
 static char *ngx_mdm_enroll_prepare(ngx_conf_t *cf,
     ngx_mdm_enroll_conf_t *conf);
 static ngx_uint_t ngx_mdm_enroll_access(ngx_conf_t *cf);
+static void **ngx_mdm_enroll_private(void **loc_conf, ngx_module_t *module);
 static ngx_uint_t ngx_mdm_enroll_set(ngx_conf_t *cf, ngx_module_t *module,
     ngx_uint_t n);
 static void ngx_mdm_enroll_des_free(void *data);
@@ -204,17 +205,24 @@ ngx_mdm_enroll_access(ngx_conf_t *cf)
 }
 
 
+/* the settings of a module in a location; NULL: there is no such module */
+
+static void **
+ngx_mdm_enroll_private(void **loc_conf, ngx_module_t *module)
+{
+    return (module == NULL || module->ctx_index == NGX_MODULE_UNSET_INDEX)
+           ? NULL : loc_conf[module->ctx_index];
+}
+
+
 static ngx_uint_t
 ngx_mdm_enroll_set(ngx_conf_t *cf, ngx_module_t *module, ngx_uint_t n)
 {
     void        **field;
     ngx_uint_t    i;
 
-    if (module == NULL || module->ctx_index == NGX_MODULE_UNSET_INDEX) {
-        return 0;
-    }
-
-    field = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[module->ctx_index];
+    field = ngx_mdm_enroll_private(((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf,
+                                   module);
 
     for (i = 0; field != NULL && i < n; i++) {
         if (field[i] != NULL) {
@@ -230,7 +238,6 @@ ngx_uint_t
 ngx_mdm_enroll_named(ngx_http_request_t *r)
 {
     void                     **field;
-    ngx_module_t              *module;
     ngx_http_complex_value_t  *realm;
     ngx_http_core_loc_conf_t  *clcf;
 
@@ -244,23 +251,13 @@ ngx_mdm_enroll_named(ngx_http_request_t *r)
 
     /* as in ngx_mdm_enroll_access(): they begin with the realm, or the URI */
 
-    module = &ngx_http_auth_request_module;
+    field = ngx_mdm_enroll_private(r->loc_conf, &ngx_http_auth_request_module);
 
-    if (module != NULL && module->ctx_index != NGX_MODULE_UNSET_INDEX) {
-        field = r->loc_conf[module->ctx_index];
-
-        if (field != NULL && field[0] != NULL) {
-            return 1;
-        }
+    if (field != NULL && field[0] != NULL) {
+        return 1;
     }
 
-    module = &ngx_http_auth_basic_module;
-
-    if (module == NULL || module->ctx_index == NGX_MODULE_UNSET_INDEX) {
-        return 0;
-    }
-
-    field = r->loc_conf[module->ctx_index];
+    field = ngx_mdm_enroll_private(r->loc_conf, &ngx_http_auth_basic_module);
     realm = (field != NULL) ? field[0] : NULL;
 
     return realm != NULL

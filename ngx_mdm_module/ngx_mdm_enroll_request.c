@@ -177,34 +177,33 @@ ngx_mdm_enroll_header(ngx_http_request_t *r, const char *name,
 }
 
 
-/* x->scheme, x->host and x->url */
+/* x->url */
 
 static ngx_int_t
 ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x)
 {
-    mdm_str_t  path;
+    mdm_str_t    path;
+    ngx_str_t   *host;
+    const char  *scheme;
 
-    mdm_str_set(&x->scheme, "http");
+    scheme = "http";
 
 #if (NGX_HTTP_SSL)
 
     if (r->connection->ssl != NULL) {
-        mdm_str_set(&x->scheme, "https");
+        scheme = "https";
     }
 
 #endif
 
-    if (r->headers_in.host != NULL) {
-        ngx_mdm_str_copy(&x->host, &r->headers_in.host->value);
+    /* with the port, if it is given */
 
-    } else {
-        ngx_mdm_str_copy(&x->host, &r->headers_in.server);
-    }
+    host = (r->headers_in.host != NULL) ? &r->headers_in.host->value
+                                        : &r->headers_in.server;
 
     return (mdm_escape(x->arena, &path, (mdm_str_t *) &r->uri, "/") == MDM_OK
-            && mdm_printf(x->arena, &x->url, "%.*s://%.*s%.*s",
-                          mdm_fmt(&x->scheme), mdm_fmt(&x->host),
-                          mdm_fmt(&path))
+            && mdm_printf(x->arena, &x->url, "%s://%.*s%.*s", scheme,
+                          mdm_fmt((mdm_str_t *) host), mdm_fmt(&path))
                == MDM_OK)
            ? NGX_OK : NGX_ERROR;
 }

@@ -162,7 +162,7 @@ mdm_challenge_put(mdm_exchange_t *x, mdm_challenge_new_t *n)
         return mdm_exchange_leave(x);
     }
 
-    if (code == -4) {
+    if (code == MDM_CHALLENGE_OFTEN) {
         n->code = MDM_CHALLENGE_OFTEN;
         return mdm_exchange_leave(x);
     }

@@ -409,8 +409,6 @@ struct mdm_exchange_s {
     mdm_uint_t                ways;        /* MDM_ENROLL_LINK … */
     mdm_str_t                 url;         /* of the location, as the client
                                               has it: scheme, host and path */
-    mdm_str_t                 scheme;      /* "http", "https" */
-    mdm_str_t                 host;        /* with the port, if it is given */
     mdm_str_t                 deviceinfo;  /* x-apple-aspen-deviceinfo */
     mdm_str_t                 user_agent;
     mdm_str_t                 person;      /* mdm_enroll_person */

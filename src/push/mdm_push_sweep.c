@@ -511,9 +511,7 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
 
     /* what it has in the batch that is sent meanwhile is not stored yet */
 
-    if (partition->batch == sw->nbatch && sw->nbatch != 0
-        && batch == &sw->sent)
-    {
+    if (batch == &sw->sent && partition->batch == sw->nbatch) {
         partition->due = 1;
     }
 
