@@ -186,35 +186,10 @@ large_measure() {
 }
 
 
-# large_rolled_out SECONDS: 1 if that is not enough.  All on one connection, a
-# handshake each time would be what polls wait for.
-
-large_rolled_out() {
-    perl -It/lib -MMDM::HTTP -MTime::HiRes=sleep,time -e '
-        my ($port, $seconds) = @ARGV;
-        my $http = MDM::HTTP->new(port => $port);
-        my $end = time() + $seconds;
-
-        while (time() < $end) {
-
-            # a worker that is busy may refuse it
-
-            my $r = $http->request("GET", "/v1/ddm/rollout");
-            my $is = $r->status == 200 ? $r->json : {state => ""};
-
-            exit 0 if $is->{state} eq "done" && $is->{rev} == $is->{rolled_out};
-            sleep 0.1;
-        }
-
-        exit 1;
-    ' "$port" "$1"
-}
-
-
 # large_settle SECONDS: what was filled in is everywhere
 
 large_settle() {
-    large_rolled_out "$1" \
+    rolled_out_within "$1" \
         || echo "not rolled out within $1 s; going on nevertheless" >&2
 }
 
@@ -269,7 +244,7 @@ large_told() {
     begin=$(date +%s%N)
     put /v1/declarations "$(declaration configuration.management.test \
         com.example.bench.c.1 "{\"Echo\":\"$begin\"}")"
-    large_rolled_out "$2" || true
+    rolled_out_within "$2" || true
     end=$(date +%s%N)
 
     awk -v n="$large_prefix$1" -v q="$(rollout queued)" -v t=$((end - begin)) \
@@ -455,7 +430,7 @@ large_touch() {
     api -X POST -o /dev/null \
         "$url/v1/declarations/com.example.bench.common/touch" \
         || fail "touch"
-    large_rolled_out 30 || true
+    rolled_out_within 30 || true
 
     figure "$large_prefix${1}_bytes" $((($(large_output) - before) / parts)) \
            bytes/partition
