@@ -58,7 +58,7 @@ static mdm_int_t mdm_ddm_rollout_page(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_apply(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_applied(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_scan(mdm_exchange_t *x);
-static mdm_int_t mdm_ddm_rollout_scanned(mdm_exchange_t *x);
+static void mdm_ddm_rollout_count(mdm_exchange_t *x);
 static mdm_uint_t mdm_ddm_rollout_beat(mdm_exchange_t *x);
 static mdm_int_t mdm_ddm_rollout_go(mdm_exchange_t *x, mdm_uint_t beat);
 static mdm_int_t mdm_ddm_rollout_progress(mdm_exchange_t *x, mdm_str_t *args);
@@ -85,6 +85,12 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
         }
 
         x->ctx = ro;
+    }
+
+    /* what was told is counted, also by one that goes no farther */
+
+    if (x->state == MDM_DDM_SCANNED) {
+        mdm_ddm_rollout_count(x);
     }
 
     /*
@@ -129,12 +135,13 @@ mdm_ddm_rollout_step(mdm_exchange_t *x)
         return mdm_ddm_rollout_applied(x);
 
     case MDM_DDM_SCANNED:
-        return mdm_ddm_rollout_scanned(x);
+        return mdm_ddm_rollout_scan(x);
 
     case MDM_DDM_ENDED:
         return mdm_ddm_rollout_ended(x);
 
     default: /* MDM_DDM_STOPPED */
+        x->owed = (ro->queued != 0);
         return mdm_exchange_empty(x, 202);
     }
 }
@@ -468,8 +475,10 @@ mdm_ddm_rollout_scan(mdm_exchange_t *x)
 }
 
 
-static mdm_int_t
-mdm_ddm_rollout_scanned(mdm_exchange_t *x)
+/* the reply of ddm_scan */
+
+static void
+mdm_ddm_rollout_count(mdm_exchange_t *x)
 {
     mdm_ddm_rollout_t  *ro;
     const mdm_reply_t  *reply;
@@ -491,8 +500,6 @@ mdm_ddm_rollout_scanned(mdm_exchange_t *x)
         ro->active->behind = 0;
         ro->done++;
     }
-
-    return mdm_ddm_rollout_scan(x);
 }
 
 

@@ -33,7 +33,11 @@ local function ddm_open(T, ctx)
                          'left')
 
     ctx.rev, ctx.to = v[1], v[2]
-    ctx.from = tonumber(v[1] or '-1')
+
+    -- a set has 0 where none of its changes was to be told of; what a copy that
+    -- began anew has forgotten may be
+
+    ctx.from = tonumber(v[1] or v[4] and '-1' or '0')
     ctx.rows, ctx.names, ctx.memo, ctx.posts = {}, {}, {}, {}
 
     -- what a digest of sets stands for: between two pages of changes the same

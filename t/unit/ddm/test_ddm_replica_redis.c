@@ -69,13 +69,15 @@ text(const char *lua)
 }
 
 
-/* a rollout, as a worker does it; its status */
+/* a rollout, as a worker does it, in "job"; its status */
+
+static mdm_exchange_t  *job;
+
 
 static mdm_uint_t
 rollout(void)
 {
-    mdm_uint_t       status;
-    mdm_exchange_t  *job;
+    mdm_uint_t  status;
 
     job = mdm_exchange_create(&settings);
     assert_non_null(job);
@@ -486,6 +488,71 @@ test_around(void **state)
 }
 
 
+/* the first copy that a partition gets, with channels that are there already */
+
+static void
+test_first(void **state)
+{
+    (void) state;
+
+    enrolled("A");
+    fill("s", 0, 1, "x");
+    assert_int_equal(run(MDM_PUT, "/v1/set-filters/s?nonotify=1",
+                         "{\"type\":[\"Device\"]}"), 204);
+    assert_int_equal(rollout(), 200);
+    assert_string_equal(text(MANIFEST("A")), "1");
+    assert_int_equal(mdm_unit_redis_int(redis, "HEXISTS " T ":e:A dc"), 0);
+
+    assert_int_equal(put(TEST("d00000", "y")), 204);
+    assert_int_equal(rollout(), 200);
+    assert_int_equal(mdm_unit_redis_int(redis, "HEXISTS " T ":e:A dc"), 1);
+}
+
+
+/* one that is to end counts what it has told by then */
+
+static mdm_unit_fault_e
+stop_at_scan(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    job->stop = (call->script == &mdm_script_ddm_scan);
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_stopped(void **state)
+{
+    char        id[16];
+    mdm_uint_t  i;
+
+    (void) state;
+
+    for (i = 0; i < 150; i++) {
+        (void) snprintf(id, sizeof(id), "X%03lu", (unsigned long) i);
+        enrolled(id);
+    }
+
+    assert_int_equal(put(TEST("a", "x")), 204);
+    assert_int_equal(run(MDM_PUT, "/v1/set-declarations/s?declaration=a", ""),
+                     204);
+    assert_int_equal(run(MDM_PUT, "/v1/set-filters/s", "{\"type\":[\"Device\"]"
+                         "}"), 204);
+
+    redis->fault = stop_at_scan;
+    assert_int_equal(rollout(), 202);
+    redis->fault = NULL;
+    assert_int_equal(rollout(), 200);
+
+    assert_string_equal(text("return cjson.encode(redis.call('HMGET', '" D
+                             ":job', 'seen', 'changed', 'queued'))"),
+                        "[\"150\",\"150\",\"150\"]");
+}
+
+
 #define test(name)                                                            \
     cmocka_unit_test_setup_teardown(name, one_partition, teardown)
 
@@ -500,7 +567,9 @@ main(void)
         test(test_left),
         test(test_failover),
         test(test_anew),
-        test(test_around)
+        test(test_around),
+        test(test_first),
+        test(test_stopped)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup,
