@@ -14,8 +14,10 @@
 #include "mdm_certificate.h"
 
 
+static void mdm_ca_free(void *cert);
 static mdm_int_t mdm_ca_build(mdm_arena_t *arena, const mdm_ca_t *ca,
     const mdm_ca_issue_t *issue, X509 *cert);
+static mdm_int_t mdm_ca_public(EVP_PKEY *key, X509 *cert);
 static mdm_int_t mdm_ca_validity(const mdm_ca_t *ca,
     const mdm_ca_issue_t *issue, X509 *cert);
 static mdm_int_t mdm_ca_number(const mdm_ca_issue_t *issue, X509 *cert);
@@ -79,7 +81,7 @@ mdm_ca_dates(const mdm_ca_t *ca, int64_t now, int64_t *from, int64_t *until)
 
 mdm_int_t
 mdm_ca_issue(mdm_arena_t *arena, const mdm_ca_t *ca,
-    const mdm_ca_issue_t *issue, mdm_str_t *der)
+    const mdm_ca_issue_t *issue, mdm_str_t *der, X509 **made)
 {
     int         mark;
     X509       *cert;
@@ -113,11 +115,27 @@ mdm_ca_issue(mdm_arena_t *arena, const mdm_ca_t *ca,
              : mdm_arena_failed(arena, "X509_sign");
     }
 
-    X509_free(cert);
+    if (rc == MDM_OK) {
+        rc = mdm_arena_defer(arena, mdm_ca_free, cert);
+    }
+
+    if (rc == MDM_OK) {
+        *made = cert;
+
+    } else {
+        X509_free(cert);
+    }
 
     ERR_pop_to_mark();
 
     return rc;
+}
+
+
+static void
+mdm_ca_free(void *cert)
+{
+    X509_free(cert);
 }
 
 
@@ -135,13 +153,13 @@ mdm_ca_build(mdm_arena_t *arena, const mdm_ca_t *ca,
 
     rc = (X509_set_version(cert, X509_VERSION_3) == 1
           && X509_set_subject_name(cert, name) == 1
-          && X509_set_issuer_name(cert, X509_get_subject_name(ca->cert)) == 1
-          && X509_set_pubkey(cert, issue->key) == 1)
+          && X509_set_issuer_name(cert, X509_get_subject_name(ca->cert)) == 1)
          ? MDM_OK : MDM_ERROR;
 
     X509_NAME_free(name);
 
     if (rc != MDM_OK
+        || mdm_ca_public(issue->key, cert) != MDM_OK
         || mdm_ca_number(issue, cert) != MDM_OK
         || mdm_ca_validity(ca, issue, cert) != MDM_OK
         || mdm_ca_constraints(cert) != MDM_OK
@@ -150,6 +168,49 @@ mdm_ca_build(mdm_arena_t *arena, const mdm_ca_t *ca,
         || mdm_ca_key_ids(ca, cert) != MDM_OK
         || mdm_ca_alternative(issue, cert) != MDM_OK)
     {
+        return MDM_ERROR;
+    }
+
+    return MDM_OK;
+}
+
+
+/* as X509_set_pubkey(), which is slow: it reads what it has encoded */
+
+static mdm_int_t
+mdm_ca_public(EVP_PKEY *key, X509 *cert)
+{
+    int          type, size, rsa;
+    char         curve[64];
+    void        *parameters;
+    size_t       len;
+    u_char      *bits;
+
+    bits = NULL;
+    size = i2d_PublicKey(key, &bits);
+    if (size <= 0) {
+        return MDM_ERROR;
+    }
+
+    rsa = (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA);
+    type = rsa ? V_ASN1_NULL : V_ASN1_OBJECT;
+    parameters = NULL;
+
+    if (!rsa
+        && EVP_PKEY_get_group_name(key, curve, sizeof(curve), &len) == 1)
+    {
+        parameters = OBJ_txt2obj(curve, 0);
+    }
+
+    /* where it succeeds, all is the certificate's */
+
+    if ((!rsa && parameters == NULL)
+        || X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert),
+                                  OBJ_nid2obj(EVP_PKEY_get_base_id(key)),
+                                  type, parameters, bits, size) != 1)
+    {
+        ASN1_OBJECT_free(parameters);
+        OPENSSL_free(bits);
         return MDM_ERROR;
     }
 

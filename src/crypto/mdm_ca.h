@@ -84,10 +84,10 @@ mdm_int_t mdm_ca_dates(const mdm_ca_t *ca, int64_t now, int64_t *from,
 /*
  * Issues a client certificate with this subject, these dates (cut to those of
  * the CA) and nothing that a requester has asked for.  Takes a signature: work.
- * MDM_OK: *der is owned by the arena; MDM_ERROR.
+ * MDM_OK: *der and *made, the same, are owned by the arena; MDM_ERROR.
  */
 mdm_int_t mdm_ca_issue(mdm_arena_t *arena, const mdm_ca_t *ca,
-    const mdm_ca_issue_t *issue, mdm_str_t *der);
+    const mdm_ca_issue_t *issue, mdm_str_t *der, X509 **made);
 
 
 /* mdm_ca_subject.c */

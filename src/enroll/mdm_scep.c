@@ -334,8 +334,14 @@ mdm_scep_reply_work(mdm_arena_t *arena, void *data)
 {
     mdm_scep_ctx_t *ctx = data;
 
+    X509  *made;
+
+    /* another one may have been stored before */
+
+    made = mdm_str_eq(&ctx->made_der, &ctx->issued.der) ? ctx->made : NULL;
+
     return mdm_scep_success(arena, ctx->scep, &ctx->message, &ctx->issued.der,
-                            &ctx->reply);
+                            made, &ctx->reply);
 }
 
 

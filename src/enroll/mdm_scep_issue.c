@@ -628,7 +628,14 @@ mdm_scep_sign_work(mdm_arena_t *arena, void *data)
 {
     mdm_scep_ctx_t *ctx = data;
 
-    return mdm_ca_issue(arena, ctx->scep->ca, &ctx->issue, &ctx->issued.der);
+    mdm_int_t  rc;
+
+    rc = mdm_ca_issue(arena, ctx->scep->ca, &ctx->issue, &ctx->issued.der,
+                      &ctx->made);
+
+    ctx->made_der = ctx->issued.der;
+
+    return rc;
 }
 
 

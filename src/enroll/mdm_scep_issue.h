@@ -74,6 +74,9 @@ typedef struct {
     mdm_certificates_owner_t  owner;
     mdm_certificates_renew_t  kept;        /* where no challenge was taken */
     mdm_certificates_issued_t issued;
+
+    X509                     *made;        /* what was signed here, or NULL */
+    mdm_str_t                 made_der;    /* the same */
 } mdm_scep_ctx_t;
 
 

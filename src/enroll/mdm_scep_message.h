@@ -133,10 +133,12 @@ mdm_int_t mdm_scep_prepare(mdm_arena_t *arena, mdm_scep_t *scep);
 
 /*
  * The CertRep that brings a certificate, or the one that refuses it.  Both take
- * a signature: work.  "text" is a constant, UTF-8.  MDM_OK or MDM_ERROR.
+ * a signature: work.  made: the same as "cert", or NULL.  "text" is a constant,
+ * UTF-8.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_scep_success(mdm_arena_t *arena, const mdm_scep_t *scep,
-    const mdm_scep_message_t *message, const mdm_str_t *cert, mdm_str_t *der);
+    const mdm_scep_message_t *message, const mdm_str_t *cert, X509 *made,
+    mdm_str_t *der);
 mdm_int_t mdm_scep_failure(mdm_arena_t *arena, const mdm_scep_t *scep,
     const mdm_scep_message_t *message, mdm_scep_fail_e fail, const char *text,
     mdm_str_t *der);

@@ -145,21 +145,33 @@ mdm_scep_poll_keep(mdm_exchange_t *x, mdm_uint_t i, const mdm_scep_ctx_t *ctx)
 }
 
 
-/* that of the signer, which need not be the one that is certified */
+/*
+ * That of the signer, which need not be the one that is certified, but mostly
+ * is: then its digest is there, and to encode a key takes OpenSSL long
+ */
 
 static mdm_int_t
 mdm_scep_poll_key(mdm_exchange_t *x, const mdm_scep_ctx_t *ctx, mdm_str_t *key)
 {
-    u_char     digest[MDM_SHA256];
-    mdm_str_t  s, hex;
+    u_char                   digest[MDM_SHA256];
+    EVP_PKEY                *signer;
+    mdm_str_t                s, hex;
+    const mdm_ca_request_t  *request;
+
+    request = &ctx->message.request;
+    signer = X509_get0_pubkey(ctx->message.outer.signer);
+
+    if (request->key != NULL && EVP_PKEY_eq(request->key, signer) == 1) {
+        memcpy(digest, request->spki, MDM_SHA256);
+
+    } else if (mdm_ca_spki(x->arena, signer, digest) != MDM_OK) {
+        return MDM_ERROR;
+    }
 
     s.data = digest;
     s.len = MDM_SHA256;
 
-    return (mdm_ca_spki(x->arena,
-                        X509_get0_pubkey(ctx->message.outer.signer), digest)
-            == MDM_OK
-            && mdm_hex_str(x->arena, &hex, &s) == MDM_OK)
+    return (mdm_hex_str(x->arena, &hex, &s) == MDM_OK)
            ? mdm_key_spki(x->arena, key, &x->tenant, &hex) : MDM_ERROR;
 }
 

@@ -34,7 +34,7 @@ static mdm_int_t mdm_scep_certs(mdm_arena_t *arena, STACK_OF(X509) *certs,
 static mdm_int_t mdm_scep_ca_certs(mdm_arena_t *arena, const mdm_scep_t *scep,
     mdm_str_t *der);
 static mdm_int_t mdm_scep_issued(mdm_arena_t *arena, const mdm_scep_t *scep,
-    const mdm_str_t *cert, mdm_str_t *der);
+    const mdm_str_t *cert, X509 *made, mdm_str_t *der);
 static mdm_int_t mdm_scep_sign(mdm_arena_t *arena, const mdm_scep_t *scep,
     const mdm_scep_message_t *message, const char *status, const char *fail,
     const char *text, const mdm_str_t *content, mdm_str_t *der);
@@ -159,14 +159,15 @@ done:
 
 mdm_int_t
 mdm_scep_success(mdm_arena_t *arena, const mdm_scep_t *scep,
-    const mdm_scep_message_t *message, const mdm_str_t *cert, mdm_str_t *der)
+    const mdm_scep_message_t *message, const mdm_str_t *cert, X509 *made,
+    mdm_str_t *der)
 {
     mdm_int_t  rc;
     mdm_str_t  certs, sealed;
 
     ERR_set_mark();
 
-    rc = mdm_scep_issued(arena, scep, cert, &certs);
+    rc = mdm_scep_issued(arena, scep, cert, made, &certs);
 
     if (rc == MDM_OK) {
         rc = mdm_envelope_seal(arena, &certs, message->outer.signer,
@@ -195,16 +196,20 @@ mdm_scep_success(mdm_arena_t *arena, const mdm_scep_t *scep,
 
 static mdm_int_t
 mdm_scep_issued(mdm_arena_t *arena, const mdm_scep_t *scep,
-    const mdm_str_t *cert, mdm_str_t *der)
+    const mdm_str_t *cert, X509 *made, mdm_str_t *der)
 {
     X509            *leaf;
     mdm_int_t        rc;
     STACK_OF(X509)  *certs;
 
     certs = sk_X509_new_null();
+    leaf = NULL;
 
-    rc = (mdm_certificate_parse(cert, &leaf) == MDM_OK && certs != NULL
-          && sk_X509_push(certs, leaf) > 0
+    /* to read one takes OpenSSL as long as a signature with P-256, or longer */
+
+    rc = ((made != NULL || mdm_certificate_parse(cert, &leaf) == MDM_OK)
+          && certs != NULL
+          && sk_X509_push(certs, (made != NULL) ? made : leaf) > 0
           && sk_X509_push(certs, scep->ca->cert) > 0)
          ? mdm_scep_certs(arena, certs, der)
          : mdm_arena_failed(arena, "d2i_X509");

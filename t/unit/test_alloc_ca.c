@@ -50,6 +50,7 @@ static alloc_rc_e
 op_issue(void *data)
 {
     mdm_int_t       rc;
+    X509           *made;
     mdm_str_t       der;
     mdm_arena_t    *arena;
     mdm_ca_issue_t  is;
@@ -76,7 +77,7 @@ op_issue(void *data)
     }
 
     if (rc == MDM_OK) {
-        rc = mdm_ca_issue(arena, &ca, &is, &der);
+        rc = mdm_ca_issue(arena, &ca, &is, &der, &made);
     }
 
     if (rc == MDM_OK) {
@@ -324,7 +325,7 @@ op_scep(void *data)
     }
 
     if (rc == MDM_OK) {
-        rc = mdm_scep_success(arena, &scep, &m, &leaf_der, &reply);
+        rc = mdm_scep_success(arena, &scep, &m, &leaf_der, NULL, &reply);
     }
 
     mdm_arena_destroy(arena);

@@ -133,12 +133,33 @@ parse(const mdm_str_t *der)
 static X509 *
 issue(const mdm_ca_t *ca, mdm_ca_issue_t *is)
 {
-    mdm_str_t  der;
+    int        len;
+    X509      *made, *cert;
+    u_char    *key, *certified;
+    mdm_str_t  der, again;
 
-    assert_int_equal(mdm_ca_issue(arena, ca, is, &der), MDM_OK);
+    assert_int_equal(mdm_ca_issue(arena, ca, is, &der, &made), MDM_OK);
     assert_int_equal(ERR_peek_error(), 0);
 
-    return parse(&der);
+    assert_int_equal(mdm_certificate_der(arena, made, &again), MDM_OK);
+    assert_true(mdm_str_eq(&der, &again));
+
+    /* the key is encoded as OpenSSL does it */
+
+    cert = parse(&der);
+    key = NULL;
+    certified = NULL;
+
+    len = i2d_PUBKEY(is->key, &key);
+    assert_true(len > 0);
+    assert_int_equal(i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &certified),
+                     len);
+    assert_memory_equal(key, certified, len);
+
+    OPENSSL_free(key);
+    OPENSSL_free(certified);
+
+    return cert;
 }
 
 
@@ -171,7 +192,7 @@ test_issue(void **state)
     const char        *why;
     X509_STORE        *trusted;
     mdm_ca_issue_t     is;
-    EVP_PKEY          *keys[3];
+    EVP_PKEY          *keys[4];
     EXTENDED_KEY_USAGE *eku;
 
     (void) state;
@@ -179,6 +200,7 @@ test_issue(void **state)
     keys[0] = pki_key(2048);
     keys[1] = ec("P-256");
     keys[2] = ec("P-384");
+    keys[3] = ec("P-521");
 
     text(&udid, "00008110-001A2B3C4D5E6F70");
     text(&serial, "C02ABCDEFGH1");
@@ -188,7 +210,7 @@ test_issue(void **state)
         configure(&ca, cas[k], "CN=${id},serialNumber=${serial},O=Example");
         trusted = pki_store(cas[k]);
 
-        for (j = 0; j < 3; j++) {
+        for (j = 0; j < 4; j++) {
             memset(&is, 0, sizeof(is));
             is.key = keys[j];
             is.id = udid;
@@ -255,7 +277,7 @@ test_issue(void **state)
         X509_STORE_free(trusted);
     }
 
-    for (j = 0; j < 3; j++) {
+    for (j = 0; j < 4; j++) {
         EVP_PKEY_free(keys[j]);
     }
 }

@@ -31,6 +31,7 @@ thread(void *data)
     work_t *w = data;
 
     int             i;
+    X509           *made;
     mdm_str_t       der;
     mdm_arena_t    *arena;
     mdm_ca_issue_t  is;
@@ -47,7 +48,7 @@ thread(void *data)
         (void) mdm_ca_serial(is.serial);
         (void) mdm_ca_dates(w->ca, PKI_NOW, &is.from, &is.until);
 
-        w->rc = mdm_ca_issue(arena, w->ca, &is, &der);
+        w->rc = mdm_ca_issue(arena, w->ca, &is, &der, &made);
 
         mdm_arena_destroy(arena);
     }

@@ -405,7 +405,9 @@ test_reply(void **state)
         assert_int_equal(m.envelope.cipher,
                          EVP_CIPHER_get_type(ciphers[i % 3]()));
 
-        assert_int_equal(mdm_scep_success(arena, &scep, &m, &cert, &der),
+        assert_int_equal(mdm_scep_success(arena, &scep, &m, &cert,
+                                          (i % 2) ? client.cert : NULL,
+                                          &der),
                          MDM_OK);
         reply(&der, &cert);
 
