@@ -20,6 +20,13 @@
 #define MDM_API_SETUP_TEXT    128
 
 
+enum {
+    MDM_API_SETUP_BEGIN = 0,
+    MDM_API_SETUP_STORED,
+    MDM_API_SETUP_CHANGED
+};
+
+
 /* of a PUT */
 
 typedef struct {
@@ -48,6 +55,7 @@ static mdm_int_t mdm_api_setup_timeout(mdm_exchange_t *x, json_t *root,
     json_t *value);
 static mdm_int_t mdm_api_setup_store(mdm_exchange_t *x,
     const mdm_str_t *name, const mdm_str_t *json);
+static mdm_int_t mdm_api_setup_changed(mdm_exchange_t *x);
 static mdm_int_t mdm_api_setup_put_answer(mdm_exchange_t *x,
     mdm_api_setup_t *s);
 
@@ -142,10 +150,18 @@ mdm_api_setup_delete_step(mdm_exchange_t *x)
     mdm_int_t  rc;
     mdm_str_t  name, none;
 
-    if (x->state != 0) {
+    switch (x->state) {
+
+    case MDM_API_SETUP_STORED:
         return (mdm_reply_code(x->calls[0].reply, 0) == 1)
-               ? mdm_exchange_empty(x, 204)
+               ? mdm_api_setup_changed(x)
                : mdm_exchange_refuse(x, 404, "there is no such setup");
+
+    case MDM_API_SETUP_CHANGED:
+        return mdm_exchange_empty(x, 204);
+
+    default: /* MDM_API_SETUP_BEGIN */
+        break;
     }
 
     mdm_str_null(&none);
@@ -159,8 +175,24 @@ mdm_api_setup_delete_step(mdm_exchange_t *x)
 mdm_int_t
 mdm_api_setup_put_step(mdm_exchange_t *x)
 {
-    return (x->state == 0) ? mdm_api_setup_put_call(x)
-                           : mdm_api_setup_put_answer(x, x->ctx);
+    switch (x->state) {
+
+    case MDM_API_SETUP_STORED:
+
+        if (mdm_reply_code(x->calls[0].reply, 0) == MDM_API_SETUP_FULL) {
+            return mdm_exchange_refuse(x, 409, "there are %d setups already, "
+                                       "the most that a tenant has",
+                                       MDM_SETUPS);
+        }
+
+        return mdm_api_setup_changed(x);
+
+    case MDM_API_SETUP_CHANGED:
+        return mdm_api_setup_put_answer(x, x->ctx);
+
+    default: /* MDM_API_SETUP_BEGIN */
+        return mdm_api_setup_put_call(x);
+    }
 }
 
 
@@ -494,7 +526,7 @@ mdm_api_setup_store(mdm_exchange_t *x, const mdm_str_t *name,
     mdm_str_t  key, *args;
 
     if (mdm_key_profiles(x->arena, &key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 1, 1) != MDM_CALL)
+        || mdm_exchange_calls(x, 1, MDM_API_SETUP_STORED) != MDM_CALL)
     {
         return MDM_ERROR;
     }
@@ -513,14 +545,30 @@ mdm_api_setup_store(mdm_exchange_t *x, const mdm_str_t *name,
 }
 
 
+/* if this fails, copies of workers are good for some seconds still */
+
+static mdm_int_t
+mdm_api_setup_changed(mdm_exchange_t *x)
+{
+    mdm_str_t  key;
+
+    if (mdm_key_declarations(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_printf(x->arena, &key, "%.*s:meta", mdm_fmt(&key)) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_API_SETUP_CHANGED) != MDM_CALL
+        || mdm_exchange_call(x, 0, &mdm_script_setup_changed, &key, 0) == NULL)
+    {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    return MDM_CALL;
+}
+
+
 static mdm_int_t
 mdm_api_setup_put_answer(mdm_exchange_t *x, mdm_api_setup_t *s)
 {
-    if (mdm_reply_code(x->calls[0].reply, 0) == MDM_API_SETUP_FULL) {
-        return mdm_exchange_refuse(x, 409, "there are %d setups already, the "
-                                   "most that a tenant has", MDM_SETUPS);
-    }
-
     /* from now on somebody looks for what a crash has left */
 
     x->kick = MDM_SETUP_JOB;

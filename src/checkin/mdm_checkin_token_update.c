@@ -219,6 +219,11 @@ mdm_checkin_token_stored(mdm_exchange_t *x)
     setup->tag = m->en.tag;
     setup->id = m->en.id_key;
     setup->device = m->en.device_key;
+    setup->facts = mdm_reply_at(reply, MDM_RET_TOKEN_UPDATE_FACTS);
+    setup->changes = (x->calls[1].rc == MDM_CALL_OK)
+                     ? mdm_reply_int(x->calls[1].reply, MDM_RET_DDM_REV_SETUPS,
+                                     -1)
+                     : -1;
 
     return mdm_exchange_enter(x, mdm_setup_run, setup, MDM_TOKEN_SET_UP);
 }

@@ -26,7 +26,9 @@ enum {
 
 
 static mdm_int_t mdm_setup_begin(mdm_exchange_t *x, mdm_setup_t *s);
+static mdm_int_t mdm_setup_wait(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_setup_read(mdm_exchange_t *x, mdm_setup_t *s);
+static mdm_int_t mdm_setup_build(mdm_exchange_t *x, mdm_setup_t *s);
 static mdm_uint_t mdm_setup_unopened(mdm_exchange_t *x, mdm_setup_t *s,
     const mdm_str_t *name);
 static mdm_int_t mdm_setup_one(mdm_exchange_t *x, mdm_setup_t *s,
@@ -91,14 +93,47 @@ mdm_setup_run(mdm_exchange_t *x)
 static mdm_int_t
 mdm_setup_begin(mdm_exchange_t *x, mdm_setup_t *s)
 {
+    mdm_int_t   rc;
     mdm_str_t  *args;
 
-    if (mdm_key_profiles(x->arena, &s->key, &x->tenant) != MDM_OK
-        || mdm_exchange_calls(x, 2, MDM_SETUP_READ) != MDM_CALL
+    if (mdm_key_profiles(x->arena, &s->key, &x->tenant) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (s->facts != NULL) {
+        rc = mdm_setup_copy_get(x, s->changes, &s->copy);
+
+        if (rc == MDM_OK && s->copy.len <= MDM_EXCHANGE_LARGE) {
+            return mdm_setup_build(x, s);
+        }
+
+        if (rc == MDM_OK) {
+
+            /* a thread is to build them, as if they had just been read */
+
+            rc = mdm_exchange_work_alone(x, MDM_SETUP_READ, mdm_setup_wait, s);
+
+            x->own_failures = 1;
+            x->heavy = 1;
+        }
+
+        if (rc != MDM_DECLINED) {
+            return rc;
+        }
+    }
+
+    if (mdm_exchange_calls(x, 1 + (s->facts == NULL), MDM_SETUP_READ)
+        != MDM_CALL
         || mdm_exchange_call(x, 0, &mdm_script_setup_list, &s->key, 0)
            == NULL)
     {
         return MDM_ERROR;
+    }
+
+    x->own_failures = 1;
+
+    if (s->facts != NULL) {
+        return MDM_CALL;
     }
 
     args = mdm_exchange_call(x, 1, &mdm_script_setup_facts, &s->tag, 0);
@@ -109,26 +144,52 @@ mdm_setup_begin(mdm_exchange_t *x, mdm_setup_t *s)
     args[MDM_ARG_SETUP_FACTS_ID] = s->id;
     args[MDM_ARG_SETUP_FACTS_DEVICE] = s->device;
 
-    x->own_failures = 1;
-
     return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_setup_wait(mdm_arena_t *arena, void *data)
+{
+    (void) arena;
+    (void) data;
+
+    return MDM_OK;
 }
 
 
 static mdm_int_t
 mdm_setup_read(mdm_exchange_t *x, mdm_setup_t *s)
 {
-    size_t              row;
-    mdm_int_t           rc;
-    mdm_str_t           state, name, value;
-    const mdm_reply_t  *setups;
+    mdm_uint_t  i;
 
-    if (x->calls[0].rc != MDM_CALL_OK || x->calls[1].rc != MDM_CALL_OK) {
-        return mdm_exchange_leave(x);
+    for (i = 0; i < x->ncalls; i++) {
+
+        if (x->calls[i].rc != MDM_CALL_OK) {
+            return mdm_exchange_leave(x);
+        }
     }
 
-    setups = x->calls[0].reply;
-    s->facts = x->calls[1].reply;
+    if (s->facts == NULL) {
+        s->facts = x->calls[1].reply;
+    }
+
+    if (x->calls[0].kind == MDM_CALL_KIND_REDIS
+        && mdm_setup_copy_put(x, s->changes, x->calls[0].reply, &s->copy)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_setup_build(x, s);
+}
+
+
+static mdm_int_t
+mdm_setup_build(mdm_exchange_t *x, mdm_setup_t *s)
+{
+    mdm_int_t  rc;
+    mdm_str_t  state, name, value;
 
     state = mdm_reply_str(s->facts, MDM_RET_SETUP_FACTS_STATE);
 
@@ -151,14 +212,7 @@ mdm_setup_read(mdm_exchange_t *x, mdm_setup_t *s)
     mdm_json_init(&s->names, x->arena, 256);
     mdm_json_open(&s->names, NULL, '[');
 
-    for (row = MDM_RET_SETUP_LIST_SETUPS;
-         mdm_reply_row(setups, row, MDM_NRET_SETUP_LIST_SETUPS)
-         && s->nsetups < MDM_SETUPS;
-         row += MDM_NRET_SETUP_LIST_SETUPS)
-    {
-        name = mdm_reply_str(setups, row + MDM_RET_SETUP_LIST_SETUPS_NAME);
-        value = mdm_reply_str(setups, row + MDM_RET_SETUP_LIST_SETUPS_VALUE);
-
+    while (mdm_setup_copy_next(&s->copy, &name, &value)) {
         rc = mdm_setup_one(x, s, &name, &value);
 
         if (rc == MDM_DONE) {

@@ -30,6 +30,9 @@
 #define MDM_SETUP_TIMEOUT     900
 #define MDM_SETUP_TIMEOUT_MAX 86400
 
+/* seconds that a worker's copy of setups is good for */
+#define MDM_SETUP_COPY        10
+
 /* the kind of work that sees to what is late */
 #define MDM_SETUP_JOB         "release"
 
@@ -51,13 +54,37 @@ void mdm_setup_where(mdm_secret_where_t *where, const mdm_str_t *tag,
     const mdm_str_t *name);
 
 
+/*
+ * The worker's copy of the tenant's setups, where it is new enough, and
+ * "changes" is what it was made at: how often they have changed, as ddm_rev
+ * says; -1: that is not known.  MDM_OK: *copy is in the arena; MDM_DECLINED: it
+ * has none; MDM_ERROR.
+ */
+mdm_int_t mdm_setup_copy_get(mdm_exchange_t *x, int64_t changes,
+    mdm_str_t *copy);
+
+/*
+ * Makes one in the arena of what setup_list has answered, and keeps it, but for
+ * "changes" -1.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_setup_copy_put(mdm_exchange_t *x, int64_t changes,
+    const mdm_reply_t *setups, mdm_str_t *copy);
+
+/* takes the next setup off the copy; 0: there is none left */
+mdm_uint_t mdm_setup_copy_next(mdm_str_t *copy, mdm_str_t *name,
+    mdm_str_t *value);
+
+
 /* x->ctx of mdm_setup_run(), in the arena; zeroed but for what is filled in */
 
 typedef struct {
     mdm_str_t                 tag;         /* by the caller: of the partition,
                                               */
     mdm_str_t                 id;          /* the channel (key form), */
-    mdm_str_t                 device;      /* and its device's */
+    mdm_str_t                 device;      /* and its device's; */
+    const mdm_reply_t        *facts;       /* what setup_facts says; NULL: it
+                                              is to be asked; */
+    int64_t                   changes;     /* see mdm_setup_copy_get() */
 
     mdm_uint_t                done;        /* 1: nothing is owed any more */
     mdm_uint_t                owed;        /* 1: a push is due */
@@ -65,7 +92,7 @@ typedef struct {
                                               where that is not known */
 
     mdm_str_t                 key;         /* the step's own */
-    const mdm_reply_t        *facts;
+    mdm_str_t                 copy;
     mdm_json_out_t            names;
     mdm_str_t                *items;
     mdm_uint_t                nitems;

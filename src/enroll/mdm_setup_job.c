@@ -246,6 +246,8 @@ mdm_setup_sweep_next(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
     late = &sweep->late[sweep->begun++];
     sweep->setup = setup;
 
+    setup->changes = -1;
+
     setup->tag = late->tag;
     setup->id = late->id;
     setup->device = late->id;

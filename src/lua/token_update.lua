@@ -1,14 +1,15 @@
 --@owes
 --@args who address limit id device cert kind nonce awaiting unlock raw uuid
 --@args body release fields...
---@returns code tally fresh follow replica owed setup
+--@returns code tally fresh follow replica owed setup facts
 -- TokenUpdate: the channel can be pushed from now on.
 -- awaiting: 0 or 1; unlock: the token or ""; uuid, body: of a command that
 -- tells of declarations; release: see mdm_release; fields: field, value, …
 -- {0, tally, 1: the channel can be told from now on, also if the last one had
 -- said so and what follows was not done, follow: 1: its declarations are those
 -- of the replica's revision, 2: ddm_channel is to be called; replica (-1: there
--- is none); owed: 1: a push is due; setup: 1: setup_start is to be called};
+-- is none); owed: 1: a push is due; setup: 1: setup_start is to be called, with
+-- facts: what setup_facts would say};
 -- {code of auth()}; {-7}: too many user channels
 --@include event
 --@include auth
@@ -17,6 +18,7 @@
 --@include era
 --@include ddm
 --@include setup
+--@include setup_facts
 local T = KEYS[1]
 local e, secret = T .. ':e:' .. id, T .. ':u:' .. id
 local code = auth(T, device, cert)
@@ -28,11 +30,18 @@ end
 local v = redis.call('HMGET', e, 'type', 'tally', 'gen', 'once',
                      'enabled', 'parent', 'era', 'fresh')
 
+local function setup_owed()
+    if redis.call('HGET', T .. ':w:' .. id, 'state') ~= 'owed' then
+        return 0
+    end
+
+    return 1, setup_facts(T, id, device)
+end
+
 -- the answer was lost, and perhaps all that should have followed it
 
 if v[4] == nonce then
-    return {0, tonumber(v[2]), 1, 2, -1, 1,
-            redis.call('HGET', T .. ':w:' .. id, 'state') == 'owed' and 1 or 0}
+    return {0, tonumber(v[2]), 1, 2, -1, 1, setup_owed()}
 end
 
 if id ~= device and not v[1] then
@@ -139,4 +148,4 @@ elseif v[8] then
 end
 
 return {0, tally, fresh and 1 or 0, follow, replica, push_anew(T, id),
-        redis.call('HGET', w, 'state') == 'owed' and 1 or 0}
+        setup_owed()}

@@ -55,6 +55,10 @@ static mdm_settings_t  settings = {
 
 static mdm_exchange_t  *x;
 
+/* of the worker, or NULL, and its clock */
+static mdm_cache_t     *worker_cache;
+static int64_t          worker_now = 1700000000;
+
 
 /* one message; the exchange stays in x until the next */
 
@@ -70,7 +74,8 @@ send_raw(void **state, mdm_kind_e kind, const char *cert, const char *body)
 
     x->kind = kind;
     x->method = MDM_PUT;
-    x->now = 1700000000;
+    x->now = worker_now;
+    x->cache = worker_cache;
     mdm_str_set(&x->tenant, "default");
     x->body.data = (u_char *) body;
     x->body.len = strlen(body);

@@ -17,10 +17,15 @@
 #define W     T ":w:" UDID
 
 
+#define PROFILES                                                              \
+    "{\"steps\":[{\"command\":{\"RequestType\":\"ProfileList\"}}]}"
+
+
 static mdm_secret_keys_t  keys, others;
 
 static const char        *faulty;      /* the script whose calls fail, */
 static mdm_unit_fault_e   fault_kind;  /* and how */
+static mdm_uint_t         lists;       /* how often setups were read, then */
 
 
 static mdm_uint_t
@@ -39,6 +44,8 @@ fault(mdm_call_t *call, mdm_uint_t n, void *data)
 {
     (void) n;
     (void) data;
+
+    lists += mdm_str_is(&call->script->name, "setup_list");
 
     return mdm_str_is(&call->script->name, faulty) ? fault_kind
                                                    : MDM_UNIT_FAULT_NONE;
@@ -367,11 +374,131 @@ test_storm(void **state)
 }
 
 
+/* rounds of a TokenUpdate, and whether it has read all setups */
+
+#define ROUNDS(n, reads)                                                      \
+    lists = 0;                                                                \
+    waits(state);                                                             \
+    assert_int_equal(((mdm_unit_redis_t *) *state)->rounds, n);               \
+    assert_int_equal(lists, reads)
+
+
+/* a worker reads setups once, until they have changed */
+
+static void
+test_copy(void **state)
+{
+    fails(state, MDM_UNIT_FAULT_BEFORE, "none");
+
+    worker_cache = mdm_cache_create(1024 * 1024);
+    assert_non_null(worker_cache);
+
+    ROUNDS(3, 1);
+    assert_string_equal(head(state), "");
+    ROUNDS(2, 0);
+    assert_string_equal(head(state), "");
+
+    /* that there are some now is seen at once */
+
+    assert_int_equal(put(state, "b", PROFILES), 204);
+    ROUNDS(3, 1);
+    assert_string_equal(head(state), "ProfileList");
+    ROUNDS(2, 0);
+    assert_string_equal(head(state), "ProfileList");
+    assert_int_equal(redis_int("LLEN " T ":q:" UDID), 1);
+
+    assert_int_equal(put(state, "a", "{\"steps\":[{\"command\":"
+                         "{\"RequestType\":\"UserList\"}}]}"), 204);
+    ROUNDS(3, 1);
+    assert_string_equal(head(state), "UserList");
+
+    assert_int_equal(api(state, MDM_DELETE, "/v1/setups/a", "", ""), 204);
+    ROUNDS(3, 1);
+    assert_string_equal(head(state), "ProfileList");
+
+    /* whoever changes one ends before it is told: for some seconds only */
+
+    fails(state, MDM_UNIT_FAULT_BEFORE, "setup_changed");
+    assert_int_equal(api(state, MDM_DELETE, "/v1/setups/b", "", ""), 204);
+    ROUNDS(2, 0);
+    assert_string_equal(head(state), "ProfileList");
+
+    worker_now += MDM_SETUP_COPY - 1;
+    ROUNDS(2, 0);
+    worker_now++;
+    ROUNDS(3, 1);
+    assert_string_equal(head(state), "");
+
+    /* a clock that is set back, and a revision that is not known */
+
+    worker_now--;
+    ROUNDS(3, 1);
+    fails(state, MDM_UNIT_FAULT_BEFORE, "ddm_rev");
+    lists = 0;
+    assert_int_equal(waits_as(state, CERT_A, UDID), 1);
+    assert_int_equal(lists, 1);
+
+    fails(state, MDM_UNIT_FAULT_BEFORE, "none");
+    ROUNDS(2, 0);
+    mdm_cache_destroy(worker_cache);
+
+    /* one that is too small for it keeps none */
+
+    worker_cache = mdm_cache_create(1024);
+    assert_int_equal(put(state, "b", PROFILES), 204);
+    ROUNDS(3, 1);
+    ROUNDS(3, 1);
+    assert_string_equal(head(state), "ProfileList");
+}
+
+
+/* many of them are opened by a thread, from the copy too */
+
+static void
+test_copy_large(void **state)
+{
+    char         name[2] = "a";
+    size_t       n;
+    mdm_uint_t   i;
+
+    static char  setup[60000];
+
+    store_settings.secrets = &keys;
+    worker_cache = mdm_cache_create(4 * 1024 * 1024);
+    assert_non_null(worker_cache);
+
+    n = (size_t) snprintf(setup, sizeof(setup), "{\"steps\":[{\"command\":"
+                          "{\"RequestType\":\"UserList\",\"x\":\"");
+    memset(setup + n, 'x', 50000);
+    (void) snprintf(setup + n + 50000, 10, "\"}}]}");
+
+    for (i = 0; i < 4; i++, name[0]++) {
+        assert_int_equal(put(state, name, setup), 204);
+    }
+
+    fails(state, MDM_UNIT_FAULT_BEFORE, "none");
+
+    ROUNDS(3, 1);
+    assert_int_equal(((mdm_unit_redis_t *) *state)->threads, 1);
+    assert_int_equal(redis_int("LLEN " T ":q:" UDID), 4);
+
+    /* the round of a thread is none of Redis */
+
+    ROUNDS(3, 0);
+    assert_int_equal(((mdm_unit_redis_t *) *state)->threads, 1);
+    assert_int_equal(redis_int("LLEN " T ":q:" UDID), 4);
+    assert_string_equal(head(state), "UserList");
+}
+
+
 static int
 fresh(void **state)
 {
     fails(state, MDM_UNIT_FAULT_NONE, NULL);
     store_settings.secrets = NULL;
+    worker_now = 1700000000;
+    mdm_cache_destroy(worker_cache);
+    worker_cache = NULL;
 
     return clean(state);
 }
@@ -393,6 +520,7 @@ ended(void **state)
 {
     mdm_secret_keys_clear(&keys);
     mdm_secret_keys_clear(&others);
+    mdm_cache_destroy(worker_cache);
 
     return teardown(state);
 }
@@ -407,7 +535,9 @@ main(void)
         cmocka_unit_test_setup(test_lost, fresh),
         cmocka_unit_test_setup(test_sealed, fresh),
         cmocka_unit_test_setup(test_useless, fresh),
-        cmocka_unit_test_setup(test_storm, fresh)
+        cmocka_unit_test_setup(test_storm, fresh),
+        cmocka_unit_test_setup(test_copy, fresh),
+        cmocka_unit_test_setup(test_copy_large, fresh)
     };
 
     return cmocka_run_group_tests(tests, start, ended);
