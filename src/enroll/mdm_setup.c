@@ -193,8 +193,15 @@ mdm_setup_build(mdm_exchange_t *x, mdm_setup_t *s)
 
     state = mdm_reply_str(s->facts, MDM_RET_SETUP_FACTS_STATE);
 
-    if (!mdm_str_is(&state, "owed")) {
+    s->lost = mdm_str_is(&state, "lost");
+
+    if (!s->lost && !mdm_str_is(&state, "owed")) {
+
+        /* somebody has begun it, who may have ended before the rest */
+
         s->done = 1;
+        s->given = mdm_str_is(&state, "follow");
+
         return mdm_exchange_leave(x);
     }
 
@@ -212,7 +219,7 @@ mdm_setup_build(mdm_exchange_t *x, mdm_setup_t *s)
     mdm_json_init(&s->names, x->arena, 256);
     mdm_json_open(&s->names, NULL, '[');
 
-    while (mdm_setup_copy_next(&s->copy, &name, &value)) {
+    while (!s->lost && mdm_setup_copy_next(&s->copy, &name, &value)) {
         rc = mdm_setup_one(x, s, &name, &value);
 
         if (rc == MDM_DONE) {
@@ -585,7 +592,7 @@ mdm_setup_releases(const mdm_setup_t *s, mdm_uint_t *awaiting)
     release = mdm_reply_str(s->facts, MDM_RET_SETUP_FACTS_RELEASE);
 
     return *awaiting
-           && (mdm_str_is(&release, "always")
+           && (s->lost || mdm_str_is(&release, "always")
                || (mdm_str_is(&release, "setup") && s->nsetups != 0));
 }
 

@@ -88,11 +88,14 @@ typedef struct {
 
     mdm_uint_t                done;        /* 1: nothing is owed any more */
     mdm_uint_t                owed;        /* 1: a push is due */
-    mdm_uint_t                given;       /* sets that it was given; also
-                                              where that is not known */
+    mdm_uint_t                given;       /* sets that it was given, of which
+                                              its declarations are to be made;
+                                              also where that is not known */
 
     mdm_str_t                 key;         /* the step's own */
     mdm_str_t                 copy;
+    mdm_uint_t                lost;        /* 1: nothing but the way out is to
+                                              be made, anew */
     mdm_json_out_t            names;
     mdm_str_t                *items;
     mdm_uint_t                nitems;

@@ -1,6 +1,7 @@
 -- what a setup goes by, as setup_facts.lua has it
 local function setup_facts(T, id, device)
-    local w = redis.call('HMGET', T .. ':w:' .. id, 'state', 'release')
+    local w = redis.call('HMGET', T .. ':w:' .. id, 'state', 'release',
+                         'follow')
     local u = redis.call('HMGET', T .. ':e:' .. id, 'type', 'awaiting',
                          'short_name', 'long_name')
     local names = {'serial', 'model', 'product', 'name', 'os'}
@@ -20,6 +21,10 @@ local function setup_facts(T, id, device)
 
     for i, name in ipairs(names) do
         variables[name] = d[i] or ''
+    end
+
+    if w[3] and w[1] ~= 'owed' and w[1] ~= 'lost' then
+        w[1] = 'follow'
     end
 
     local reply = {w[1] or '', tonumber(u[2] or '0'), w[2] or '', u[1] or '',

@@ -12,12 +12,17 @@
 --@include status
 --@include era
 --@include ddm
+--@include setup
 local T = KEYS[1]
 local ctx = {now = clock(), uuid = uuid, body = body}
 local more = ddm_enabled(T, id, ctx, limit, fresh == '1')
 
 if more == 0 and fresh == '1' then
     redis.call('HDEL', T .. ':e:' .. id, 'fresh')
+end
+
+if more == 0 and not ctx.half and not ctx.lost then
+    setup.followed(T, id)
 end
 
 return {ctx.half and 2 or ctx.lost and 3 or more}

@@ -119,6 +119,7 @@ elseif status == 'Drop' or status == 'DropPlain' then
         command_release(T, uuid, 1)
         event(T, limit, 'mdm.CommandLost', id,
               {command_uuid = uuid, plain = plain})
+        setup.lost(T, id, uuid)
     end
 
 elseif fresh() then
@@ -209,7 +210,7 @@ elseif fresh() then
             redis.call('HDEL', e, 'awaiting')
         end
 
-        setup.drop(T, id)
+        setup.out(T, id)
 
     elseif known and v[8] then
         setup.answered(T, id, uuid, limit)

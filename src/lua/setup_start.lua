@@ -2,8 +2,8 @@
 --@args who address limit id names seconds nsets done body release hold nsteps
 --@args items...
 --@returns code owed sets
--- Begins what is owed to a channel since its first TokenUpdate; a second call
--- changes nothing.
+-- Begins what is owed to a channel since its first TokenUpdate, or lets it out
+-- by a command that is made anew; a second call changes nothing.
 -- names: of setups, JSON; seconds: after which it is released anyway;
 -- done, body, release: UUID (key form), body and RequestType of the command
 -- that lets it out of Setup Assistant, or "": it is not for us to say; hold: 1:
@@ -22,8 +22,10 @@ local e, w = T .. ':e:' .. id, T .. ':w:' .. id
 local v = redis.call('HMGET', e, 'type', 'enabled', 'parent', 'era',
                      'awaiting')
 local now = clock()
+local s = redis.call('HMGET', w, 'state', 'told')
+local awaiting, lost = v[5] == '1', s[1] == 'lost'
 
-if redis.call('HGET', w, 'state') ~= 'owed' then
+if s[1] ~= 'owed' and not lost then
     return {0, 0, 0}
 end
 
@@ -32,7 +34,11 @@ if v[2] ~= '1' or era_before(T, v[3], v[4]) ~= 0 then
     return {0, 0, 0}
 end
 
-local awaiting = v[5] == '1'
+if lost and not awaiting then
+    setup.out(T, id)
+    return {0, 0, 0}
+end
+
 local at, given = items_at + tonumber(nsets), 0
 
 -- sets are given as an administrator gives them, as many as fit
@@ -96,8 +102,11 @@ if ours then
     if not waits then
         uuids[#uuids + 1] = done
         redis.call('HINCRBY', T .. ':c:' .. done, 'refs', 1)
-        redis.call('HSET', w, 'last', done, 'state', 'released')
-        event(T, limit, 'mdm.Released', id, {why = 'queued'})
+        redis.call('HSET', w, 'last', done, 'state', 'released', 'told', 1)
+
+        if not s[2] then
+            event(T, limit, 'mdm.Released', id, {why = 'queued'})
+        end
     else
         redis.call('HSET', w, 'done', done, 'left', holds, 'state', 'running')
     end
@@ -119,11 +128,16 @@ if #uuids > 0 then
     end
 end
 
-if ours then
-    redis.call('ZADD', T .. ':wait', now + tonumber(seconds), id)
+-- until ddm_channel, which whoever sent this script calls, or later on a job
+
+if not ours then
+    setup.rest(T, id, given > 0)
 else
-    redis.call('UNLINK', w)
-    redis.call('ZREM', T .. ':wait', id)
+    if given > 0 then
+        redis.call('HSET', w, 'follow', 1)
+    end
+
+    setup.look(T, id, now + tonumber(seconds))
 end
 
 return {1, #uuids > 0 and 1 or 0, given}

@@ -101,7 +101,7 @@ if tally == 1 then
     redis.call('ZADD', T .. ':wait', now + 10, id)
 
 elseif awaiting ~= '1' and redis.call('HGET', w, 'state') ~= 'owed' then
-    setup.drop(T, id)
+    setup.out(T, id)
 end
 
 local gen = v[3] or '0'

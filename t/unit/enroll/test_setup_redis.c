@@ -71,10 +71,8 @@ fails(void **state, mdm_unit_fault_e kind, const char *script)
 #define waits(state)  assert_true(waits_as(state, CERT_A, UDID))
 
 
-/* a run of the job */
-
-static mdm_uint_t
-job(void **state)
+static void
+job_begin(void)
 {
     mdm_arena_destroy(x->arena);
     x = mdm_exchange_create(&settings);
@@ -84,10 +82,32 @@ job(void **state)
     x->now = 1700000000;
     x->step = mdm_setup_jobs[0].step;
     mdm_str_set(&x->tenant, "default");
+}
 
+
+/* a run of the job */
+
+static mdm_uint_t
+job(void **state)
+{
+    job_begin();
     mdm_unit_redis_run(*state, x);
 
     return x->status;
+}
+
+
+/* somebody must look at all that waits; over: 1: its time is over, too */
+
+static void
+all_due(void **state, int over)
+{
+    (void) redis_int("EVAL %s 0 %d", "for _, id in ipairs(redis.call("
+                     "'ZRANGE', '" T ":wait', 0, -1)) do "
+                     "redis.call('ZADD', '" T ":wait', 0, id) "
+                     "if ARGV[1] == '1' and redis.call('HEXISTS', '" T ":w:' "
+                     ".. id, 'until') == 1 then redis.call('HSET', '" T ":w:' "
+                     ".. id, 'until', 0) end end return 0", over);
 }
 
 
@@ -96,11 +116,32 @@ job(void **state)
 static mdm_uint_t
 due(void **state)
 {
-    (void) redis_int("EVAL %s 0", "for _, id in ipairs(redis.call('ZRANGE', '"
-                     T ":wait', 0, -1)) do redis.call('ZADD', '" T ":wait', "
-                     "0, id) end return 0");
+    all_due(state, 1);
 
     return job(state);
+}
+
+
+/* one that ends in its midst, right behind this script */
+
+static void
+dies(void **state, const char *script)
+{
+    mdm_uint_t  i, last;
+
+    all_due(state, 0);
+    job_begin();
+
+    last = 0;
+
+    while (!last) {
+        assert_int_equal(mdm_exchange_run(x), MDM_CALL);
+
+        for (i = 0; i < x->ncalls; i++) {
+            last |= mdm_str_is(&x->calls[i].script->name, script);
+            (void) mdm_unit_redis_eval(*state, x->arena, &x->calls[i]);
+        }
+    }
 }
 
 
@@ -219,6 +260,21 @@ test_polls(void **state)
 }
 
 
+/* a setup with a set, which has a declaration */
+
+static void
+with_set(void **state)
+{
+    assert_int_equal(put(state, "a", "{\"set\":\"office\"}"), 204);
+    assert_int_equal(api(state, MDM_PUT, "/v1/declarations", "nonotify=1",
+                         "{\"Identifier\":\"x\",\"Type\":"
+                         "\"com.apple.configuration.management.test\","
+                         "\"Payload\":{\"Echo\":\"x\"}}"), 204);
+    assert_int_equal(api(state, MDM_PUT, "/v1/set-declarations/office",
+                         "declaration=x&nonotify=1", ""), 204);
+}
+
+
 /* the reply of setup_start is lost: it has its set, and declarations */
 
 static void
@@ -228,14 +284,7 @@ test_lost(void **state)
 
     for (i = 0; i < 2; i++) {
         mdm_unit_redis_clean(*state);
-
-        assert_int_equal(put(state, "a", "{\"set\":\"office\"}"), 204);
-        assert_int_equal(api(state, MDM_PUT, "/v1/declarations", "nonotify=1",
-                             "{\"Identifier\":\"x\",\"Type\":"
-                             "\"com.apple.configuration.management.test\","
-                             "\"Payload\":{\"Echo\":\"x\"}}"), 204);
-        assert_int_equal(api(state, MDM_PUT, "/v1/set-declarations/office",
-                             "declaration=x&nonotify=1", ""), 204);
+        with_set(state);
 
         if (i) {
             fails(state, MDM_UNIT_FAULT_BEFORE, "setup_start");
@@ -258,6 +307,142 @@ test_lost(void **state)
         assert_int_equal(redis_int("HEXISTS " T ":d:" UDID " s:office"), 1);
         assert_int_equal(redis_int("HEXISTS " E " dt"), 1);
         assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
+    }
+}
+
+
+/*
+ * A job ends behind setup_start, before the declarations of what was given are
+ * made: another one makes them, and lets nobody out before its time.
+ */
+
+static void
+test_dies(void **state)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < 3; i++) {
+        mdm_unit_redis_clean(*state);
+        with_set(state);
+
+        fails(state, MDM_UNIT_FAULT_BEFORE, "setup_start");
+
+        if (i == 0) {
+            enroll(state, CERT_A);
+
+        } else {
+            waits(state);
+        }
+
+        fails(state, MDM_UNIT_FAULT_NONE, NULL);
+        dies(state, "setup_start");
+        assert_int_equal(redis_int("HEXISTS " T ":d:" UDID " s:office"), 1);
+        assert_int_equal(redis_int("HEXISTS " E " dt"), 0);
+
+        if (i == 2) {
+
+            /* it has come out meanwhile */
+
+            assert_string_equal(head(state), "DeviceConfigured");
+            answers(state, "Acknowledged");
+            assert_int_equal(redis_int("HEXISTS " E " dt"), 0);
+        }
+
+        /* the next one is not there either when it ends */
+
+        dies(state, "setup_due");
+        all_due(state, 0);
+        assert_int_equal(job(state), 202);
+
+        assert_int_equal(redis_int("HEXISTS " E " dt"), 1);
+        assert_int_equal(redis_int("HEXISTS " E " dc"), 1);
+        assert_int_equal(redis_int("EXISTS " W), i == 1);
+        assert_int_equal(redis_int("EXISTS " T ":wait"), i == 1);
+
+        if (i == 1) {
+            assert_string_equal(head(state), "DeviceConfigured");
+            assert_true(redis_int("ZSCORE " T ":wait " UDID)
+                        > redis_int("EVAL %s 0", "return redis.call('TIME')[1]"
+                                    " + 800"));
+            answers(state, "Acknowledged");
+            assert_int_equal(redis_int("EXISTS " W), 0);
+        }
+
+        assert_string_equal(head(state), "DeclarativeManagement");
+        assert_int_equal(job(state), 200);
+    }
+}
+
+
+/* Redis evicts the way out: another one is made, as often as it has to be */
+
+static void
+test_evicted(void **state)
+{
+    char        last[64];
+    mdm_uint_t  i, held;
+
+    for (held = 0; held < 2; held++) {
+        mdm_unit_redis_clean(*state);
+
+        assert_int_equal(put(state, "a", held
+                             ? "{\"hold\":\"acknowledged\",\"steps\":["
+                               "{\"command\":{\"RequestType\":"
+                               "\"ProfileList\"}}]}" : "{}"), 204);
+        waits(state);
+
+        if (held) {
+            assert_int_equal(redis_int("UNLINK " T ":c:%s",
+                                       redis_str("HGET " W " done")), 1);
+            assert_string_equal(head(state), "ProfileList");
+            answers(state, "Acknowledged");
+            assert_string_equal(redis_str("HGET " W " state"), "lost");
+            assert_int_equal(due(state), 202);
+        }
+
+        for (i = 0; i < 3; i++) {
+            assert_string_equal(head(state), "DeviceConfigured");
+            (void) snprintf(last, sizeof(last), "%s",
+                            redis_str("HGET " E " q"));
+
+            assert_int_equal(redis_int("UNLINK " T ":c:%s", last), 1);
+            assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
+            assert_int_equal(x->response.len, 0);
+            assert_string_equal(head(state), "");
+            assert_int_equal(events(state, "mdm.CommandLost"), i + 1);
+
+            assert_int_equal(due(state), 202);
+            assert_string_not_equal(last, redis_str("HGET " E " q"));
+        }
+
+        assert_int_equal(events(state, "mdm.Released"), 1);
+        assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
+        assert_true(x->response.len != 0);
+        answers(state, "Acknowledged");
+        assert_int_equal(redis_int("EXISTS " W), 0);
+        assert_int_equal(redis_int("EXISTS " T ":wait"), 0);
+        assert_int_equal(commands(state), 0);
+
+        /* before its time is over, and once it has come out by itself */
+
+        waits(state);
+
+        if (held) {
+            answers(state, "Acknowledged");
+        }
+
+        assert_int_equal(redis_int("UNLINK " T ":c:%s",
+                                   redis_str("HGET " E " q")), 1);
+        assert_int_equal(due(state), 200);
+        assert_int_equal(job(state), 202);
+        assert_string_equal(head(state), "DeviceConfigured");
+        assert_int_equal(redis_int("LLEN " T ":q:" UDID), 0);
+        assert_int_equal(redis_int("UNLINK " T ":c:%s",
+                                   redis_str("HGET " E " q")), 1);
+        assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
+        assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+        assert_int_equal(redis_int("EXISTS " W), 0);
+        assert_int_equal(commands(state), 0);
     }
 }
 
@@ -533,6 +718,8 @@ main(void)
         cmocka_unit_test_setup(test_cleared, fresh),
         cmocka_unit_test_setup(test_polls, fresh),
         cmocka_unit_test_setup(test_lost, fresh),
+        cmocka_unit_test_setup(test_dies, fresh),
+        cmocka_unit_test_setup(test_evicted, fresh),
         cmocka_unit_test_setup(test_sealed, fresh),
         cmocka_unit_test_setup(test_useless, fresh),
         cmocka_unit_test_setup(test_storm, fresh),
