@@ -14,7 +14,10 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use Test::More;
 
+use Time::HiRes qw(sleep time);
+
 use MDM;
+use MDM::Sentinel;
 use MDM::Util qw(read_file spawn wait_exit);
 
 
@@ -435,6 +438,98 @@ put('all', { hold => 'acknowledged', steps => [ step('ProfileList'),
 }
 
 gone($_) for @{$t->api(GET => '/v1/setups')->json};
+
+
+# a failover of Redis in the midst of it
+
+{
+    my $o = MDM->new(redis => 0, workers => 2);
+    my $s = MDM::Sentinel->new(dir => $o->dir . '/sentinel', replicas => 2,
+                               args => [ '--min-replicas-to-write', 1 ]);
+    my ($insist, $count);
+
+    # a device repeats what was not answered
+
+    $insist = sub {
+        my ($do) = @_;
+        my ($end, $r) = time + 30;
+
+        while (time < $end) {
+            $r = eval { $do->() };
+            return $r if $r && $r->status == 200;
+            $count++;
+            sleep 0.1;
+        }
+
+        die 'no answer';
+    };
+
+    $s->start;
+    $o->write_conf(store_conf => 'mdm_store main { mode sentinel mymaster; '
+        . join(' ', map { "server $_->{addr};" } $s->sentinels) . $s->auth
+        . ' partitions 16; durability wait 1 400ms; }');
+    $o->start_nginx;
+
+    is($o->api(PUT => '/v1/setups/all', body => $json->encode({
+           hold => 'acknowledged', steps => [ step('ProfileList'),
+           step('SecurityInfo') ] }))->status, 204, 'a setup, with Sentinel');
+
+    # before TokenUpdate; before the first answer; before the last one; before
+    # the way out is answered
+
+    my $trouble = sub {
+        my ($how) = @_;
+
+        return $s->failover if $how eq 'failover';
+
+        my $dead = $s->master;
+
+        $dead->kill9;
+
+        return $dead;
+    };
+
+    for ([ 0, 'kill' ], [ 1, 'failover' ], [ 2, 'kill' ], [ 3, 'failover' ]) {
+        my ($when, $how) = @$_;
+        my $d = $o->device("FAILOVER-$when");
+        my (@types, %known, $dead);
+        my $fails = sub {
+            $dead = $trouble->($how) if @types == $when && !$dead;
+        };
+
+        $count = 0;
+        is($insist->(sub { $d->authenticate })->status, 200, 'Authenticate');
+        $fails->();
+        $insist->(sub { $d->token_update(AwaitingConfiguration => \1) });
+
+        my $r = $insist->(sub { $d->idle });
+
+        while (length $r->body && @types < 20) {
+            my $c = plist_read($r->body);
+
+            push @types, $c->{Command}{RequestType}
+                unless $known{$c->{CommandUUID}}++;
+            $fails->();
+            $r = $insist->(sub { $d->report('Acknowledged',
+                                            $c->{CommandUUID}) });
+        }
+
+        is_deeply(\@types, [ qw(ProfileList SecurityInfo DeviceConfigured) ],
+                  "$how, $when answered: one way out, the last one")
+            or diag("@types");
+        note("$count attempts failed");
+
+        $dead->start if $how eq 'kill';
+        $s->wait_ok;
+        ok(!$o->api(GET => "/v1/enrollments/FAILOVER-$when")->json
+           ->{awaiting_configuration}, 'it is out');
+    }
+
+    is_deeply([ grep { /:w:|:wait$/ } @{$s->master->cmd('KEYS', '*')} ], [],
+              'nothing is left');
+    $o->quit;
+    $s->stop;
+}
 
 
 # many at once
