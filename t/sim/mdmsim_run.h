@@ -70,6 +70,8 @@ typedef struct {
     uint64_t                  scheduled;   /* open loop, 0: when sent */
     uint64_t                  id;
     uint64_t                  progress;    /* answers but NotNow so far */
+    uint64_t                  answered;    /* when the last one was sent, 0:
+                                              none was */
     uint64_t                  wake;
     sim_command_t             command;
     sim_answer_e              answer;

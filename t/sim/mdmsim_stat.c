@@ -339,6 +339,12 @@ sim_stat_report(const sim_stat_t *st, const sim_option_t *opt,
         sim_stat_scep(&st->scep);
     }
 
+    if (st->released != 0) {
+        sim_out_count("released", st->released);
+        sim_out_count("release_answers", st->release.count);
+        sim_out_latency("release", &st->release);
+    }
+
     sim_out_latency("latency", &st->latency);
     sim_out_count("connections_opened", st->connections);
     sim_out_count("handshakes", st->handshakes);

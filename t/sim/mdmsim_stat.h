@@ -95,6 +95,7 @@ typedef struct {
     uint64_t                  commands;
     uint64_t                  answers[SIM_ANSWERS];
     uint64_t                  enrolled;
+    uint64_t                  released;    /* out of Setup Assistant */
     uint64_t                  pushes;      /* that have woken devices */
     uint64_t                  wrong_pushes;
     uint64_t                  bytes_in;
@@ -102,6 +103,7 @@ typedef struct {
     sim_ddm_stat_t            ddm;
     sim_scep_stat_t           scep;
     sim_hist_t                latency;
+    sim_hist_t                release;     /* since the answer before it */
     sim_hist_t                handshake;
 } sim_stat_t;
 

@@ -30,6 +30,7 @@ static int sim_visit_next_user(sim_run_t *run, sim_visit_t *v);
 static int sim_visit_bootstrap(sim_run_t *run, sim_conn_t *c,
     sim_visit_t *v);
 static int sim_visit_command(sim_run_t *run, sim_conn_t *c, sim_visit_t *v);
+static void sim_visit_released(sim_run_t *run, sim_visit_t *v);
 static sim_answer_e sim_visit_answer(sim_run_t *run, sim_visit_t *v);
 
 
@@ -116,6 +117,7 @@ sim_visit_begin(sim_run_t *run, sim_visit_t *v, uint32_t device,
     v->speaker = channel;
     v->commands = 0;
     v->progress = 0;
+    v->answered = 0;
     v->id = ++run->ids;
 
     if (opt->cmd == SIM_CMD_CHECKOUT) {
@@ -338,6 +340,7 @@ sim_visit_response(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
 
         if (v->answer != SIM_NOTNOW) {
             v->progress++;
+            v->answered = c->sent;
         }
 
         break;
@@ -445,6 +448,7 @@ sim_visit_command(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
     v->body.len = 0;
     run->stat.commands++;
     sim_ledger(run, v, "Command", &v->command.type, &v->command.uuid, 0);
+    sim_visit_released(run, v);
 
     if (++v->commands > run->opt->max_commands) {
         run->stat.errors[SIM_E_PROTOCOL]++;
@@ -470,6 +474,25 @@ sim_visit_command(sim_run_t *run, sim_conn_t *c, sim_visit_t *v)
     }
 
     return SIM_AGAIN;
+}
+
+
+/* the command that lets it out of Setup Assistant, if it is that one */
+
+static void
+sim_visit_released(sim_run_t *run, sim_visit_t *v)
+{
+    if (strcmp(v->command.type.data, "DeviceConfigured") != 0
+        && strcmp(v->command.type.data, "UserConfigured") != 0)
+    {
+        return;
+    }
+
+    run->stat.released++;
+
+    if (v->answered != 0) {
+        sim_hist_add(&run->stat.release, (sim_now() - v->answered) / 1000);
+    }
 }
 
 
