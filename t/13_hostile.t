@@ -862,6 +862,7 @@ is_deeply([ map { shown($_) } grep {
     !/^mdm:(?: meta
              | \{default\/cert:[0-9a-f]{64}\}
              | \{default\/serial:$safe+\}
+             | \{default\/(?:cert:[0-9a-f]{64}|serial:$safe+)\}:free
              | \{work\}:(?: state | due:[a-z]+ )
              | \{default\/cert:[0-9a-f]{64}\}:x
              | \{default\/ddm\}:[a-z]+(?::$safe+)*

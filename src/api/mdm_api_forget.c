@@ -5,6 +5,11 @@
  * POST /v1/enrollments/ID[,ID…]/unenroll: a device is told to drop its
  * enrolment profile.  DELETE /v1/enrollments/ID: what is known of it is taken
  * away, slice by slice; a call that ends half-way is repeated.
+ *
+ * What leads to it from other slots, the claims of its certificates and its
+ * serial number, goes last, and only if nobody has laid claim to it since it
+ * was marked, which is before the device is gone: one that enrolls meanwhile by
+ * a claim from before the mark finds that it has changed, and begins again.
  */
 
 
@@ -31,6 +36,8 @@
 
 typedef struct {
     mdm_enrollment_t          en;
+    const mdm_reply_t        *found;       /* by forget_start */
+    mdm_uint_t                n;           /* keys that lead to it */
     mdm_uint_t                slices;
 } mdm_api_forget_t;
 
@@ -38,8 +45,10 @@ typedef struct {
 enum {
     MDM_API_FORGET_BEGIN = 0,
     MDM_API_FORGET_STARTED,
+    MDM_API_FORGET_MARKED,
+    MDM_API_FORGET_SLICE,
     MDM_API_FORGET_RELEASED,
-    MDM_API_FORGET_SLICE
+    MDM_API_FORGET_ENDED
 };
 
 
@@ -52,16 +61,20 @@ enum {
 
 
 static mdm_int_t mdm_api_forget_begin(mdm_exchange_t *x);
-static mdm_int_t mdm_api_forget_release(mdm_exchange_t *x,
+static mdm_int_t mdm_api_forget_started(mdm_exchange_t *x,
     mdm_api_forget_t *forget);
-static mdm_int_t mdm_api_forget_claim(mdm_exchange_t *x,
-    mdm_api_forget_t *forget, mdm_uint_t i, const mdm_str_t *sha256);
-static mdm_int_t mdm_api_forget_serial(mdm_exchange_t *x,
-    mdm_api_forget_t *forget, mdm_uint_t i, const mdm_str_t *serial);
+static mdm_int_t mdm_api_forget_leads(mdm_exchange_t *x,
+    mdm_api_forget_t *forget, mdm_uint_t mark, mdm_int_t state);
+static mdm_int_t mdm_api_forget_lead(mdm_exchange_t *x,
+    const mdm_api_forget_t *forget, mdm_uint_t i, const mdm_script_t *script,
+    const mdm_str_t *key);
 static mdm_int_t mdm_api_forget_slice(mdm_exchange_t *x,
     mdm_api_forget_t *forget);
-static mdm_int_t mdm_api_forget_done(mdm_exchange_t *x,
+static mdm_int_t mdm_api_forget_sliced(mdm_exchange_t *x,
     mdm_api_forget_t *forget);
+static mdm_int_t mdm_api_forget_end(mdm_exchange_t *x,
+    mdm_api_forget_t *forget);
+static mdm_int_t mdm_api_forget_done(mdm_exchange_t *x);
 static mdm_int_t mdm_api_unenroll_profile(mdm_exchange_t *x,
     mdm_str_t *identifier);
 static mdm_int_t mdm_api_unenroll_block(mdm_exchange_t *x,
@@ -79,13 +92,19 @@ mdm_api_forget_step(mdm_exchange_t *x)
         return mdm_api_forget_begin(x);
 
     case MDM_API_FORGET_STARTED:
-        return mdm_api_forget_release(x, x->ctx);
+        return mdm_api_forget_started(x, x->ctx);
 
-    case MDM_API_FORGET_RELEASED:
+    case MDM_API_FORGET_MARKED:
         return mdm_api_forget_slice(x, x->ctx);
 
-    default: /* MDM_API_FORGET_SLICE */
-        return mdm_api_forget_done(x, x->ctx);
+    case MDM_API_FORGET_SLICE:
+        return mdm_api_forget_sliced(x, x->ctx);
+
+    case MDM_API_FORGET_RELEASED:
+        return mdm_api_forget_end(x, x->ctx);
+
+    default: /* MDM_API_FORGET_ENDED */
+        return mdm_api_forget_done(x);
     }
 }
 
@@ -133,15 +152,11 @@ mdm_api_forget_begin(mdm_exchange_t *x)
 }
 
 
-/* its certificates are nobody's now, and its serial number leads to nobody */
-
 static mdm_int_t
-mdm_api_forget_release(mdm_exchange_t *x, mdm_api_forget_t *forget)
+mdm_api_forget_started(mdm_exchange_t *x, mdm_api_forget_t *forget)
 {
     size_t              k;
     int64_t             code;
-    mdm_str_t           serial, sha256;
-    mdm_uint_t          i, n;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
@@ -156,36 +171,62 @@ mdm_api_forget_release(mdm_exchange_t *x, mdm_api_forget_t *forget)
                                    "or say \"force=1\"");
     }
 
-    serial = mdm_reply_str(reply, MDM_RET_FORGET_START_SERIAL);
-    n = (serial.len != 0);
+    if (!mdm_str_eq(&forget->en.id, &forget->en.device)) {
+        return mdm_api_forget_slice(x, forget);
+    }
+
+    forget->found = reply;
+    forget->n = (mdm_reply_str(reply, MDM_RET_FORGET_START_SERIAL).len != 0);
 
     for (k = MDM_RET_FORGET_START_DIGESTS;
          mdm_reply_str(reply, k).len != 0;
          k++)
     {
-        n++;
+        forget->n++;
     }
 
-    if (n == 0 || !mdm_str_eq(&forget->en.id, &forget->en.device)) {
-        return mdm_api_forget_slice(x, forget);
-    }
+    return (forget->n != 0)
+           ? mdm_api_forget_leads(x, forget, 1, MDM_API_FORGET_MARKED)
+           : mdm_api_forget_slice(x, forget);
+}
 
-    if (mdm_exchange_calls(x, n, MDM_API_FORGET_RELEASED) != MDM_CALL) {
+
+/* a call for each key that leads to it: marks it, or takes it away */
+
+static mdm_int_t
+mdm_api_forget_leads(mdm_exchange_t *x, mdm_api_forget_t *forget,
+    mdm_uint_t mark, mdm_int_t state)
+{
+    size_t      k;
+    mdm_str_t   serial, sha256, key;
+    mdm_uint_t  i;
+
+    if (mdm_exchange_calls(x, forget->n, state) != MDM_CALL) {
         return MDM_ERROR;
     }
 
     i = 0;
+    serial = mdm_reply_str(forget->found, MDM_RET_FORGET_START_SERIAL);
 
     if (serial.len != 0
-        && mdm_api_forget_serial(x, forget, i++, &serial) != MDM_OK)
+        && (mdm_key_serial(x->arena, &key, &x->tenant, &serial) != MDM_OK
+            || mdm_api_forget_lead(x, forget, i++,
+                                   mark ? &mdm_script_forget_mark
+                                        : &mdm_script_forget_serial, &key)
+               != MDM_OK))
     {
         return MDM_ERROR;
     }
 
-    for (k = MDM_RET_FORGET_START_DIGESTS; i < n; k++) {
-        sha256 = mdm_reply_str(reply, k);
+    for (k = MDM_RET_FORGET_START_DIGESTS; i < forget->n; k++) {
+        sha256 = mdm_reply_str(forget->found, k);
 
-        if (mdm_api_forget_claim(x, forget, i++, &sha256) != MDM_OK) {
+        if (mdm_key_certificate(x->arena, &key, &x->tenant, &sha256) != MDM_OK
+            || mdm_api_forget_lead(x, forget, i++,
+                                   mark ? &mdm_script_forget_mark
+                                        : &mdm_script_forget_claim, &key)
+               != MDM_OK)
+        {
             return MDM_ERROR;
         }
     }
@@ -194,43 +235,20 @@ mdm_api_forget_release(mdm_exchange_t *x, mdm_api_forget_t *forget)
 }
 
 
+/* the arguments of these scripts are the same */
+
 static mdm_int_t
-mdm_api_forget_claim(mdm_exchange_t *x, mdm_api_forget_t *forget,
-    mdm_uint_t i, const mdm_str_t *sha256)
+mdm_api_forget_lead(mdm_exchange_t *x, const mdm_api_forget_t *forget,
+    mdm_uint_t i, const mdm_script_t *script, const mdm_str_t *key)
 {
-    mdm_str_t  key, *args;
+    mdm_str_t  *args;
 
-    if (mdm_key_certificate(x->arena, &key, &x->tenant, sha256) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, i, &mdm_script_claim_release, &key, 0);
+    args = mdm_exchange_call(x, i, script, key, 0);
     if (args == NULL) {
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_CLAIM_RELEASE_DEVICE] = forget->en.device_key;
-
-    return MDM_OK;
-}
-
-
-static mdm_int_t
-mdm_api_forget_serial(mdm_exchange_t *x, mdm_api_forget_t *forget,
-    mdm_uint_t i, const mdm_str_t *serial)
-{
-    mdm_str_t  key, *args;
-
-    if (mdm_key_serial(x->arena, &key, &x->tenant, serial) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, i, &mdm_script_serial_drop, &key, 1);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_SERIAL_DROP_DEVICES] = forget->en.device_key;
+    args[MDM_ARG_FORGET_MARK_DEVICE] = forget->en.device_key;
 
     return MDM_OK;
 }
@@ -258,7 +276,7 @@ mdm_api_forget_slice(mdm_exchange_t *x, mdm_api_forget_t *forget)
 
 
 static mdm_int_t
-mdm_api_forget_done(mdm_exchange_t *x, mdm_api_forget_t *forget)
+mdm_api_forget_sliced(mdm_exchange_t *x, mdm_api_forget_t *forget)
 {
     int64_t  code;
 
@@ -275,6 +293,33 @@ mdm_api_forget_done(mdm_exchange_t *x, mdm_api_forget_t *forget)
 
     /* 0: somebody else has done the same */
 
+    return (forget->n != 0)
+           ? mdm_api_forget_leads(x, forget, 0, MDM_API_FORGET_RELEASED)
+           : mdm_api_forget_done(x);
+}
+
+
+static mdm_int_t
+mdm_api_forget_end(mdm_exchange_t *x, mdm_api_forget_t *forget)
+{
+    mdm_str_t  key;
+
+    if (mdm_printf(x->arena, &key, "%.*s:e:%.*s", mdm_fmt(&forget->en.tag),
+                   mdm_fmt(&forget->en.id_key))
+        != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_API_FORGET_ENDED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    return (mdm_exchange_call(x, 0, &mdm_script_forget_end, &key, 0) != NULL)
+           ? MDM_CALL : MDM_ERROR;
+}
+
+
+static mdm_int_t
+mdm_api_forget_done(mdm_exchange_t *x)
+{
     mdm_exchange_log(x, MDM_LOG_NOTICE, "the enrollment was forgotten by an "
                      "administrator");
 

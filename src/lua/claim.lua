@@ -16,6 +16,10 @@ if not owner then
     redis.call('SET', KEYS[1], device)
 end
 
+-- it is not to be taken away with what was here before
+
+redis.call('UNLINK', KEYS[1] .. ':free')
+
 if at > 0 then
 --@include time
     local soonest = tonumber(time[1]) + 86400

@@ -1,7 +1,8 @@
 --@args who address limit id budget
 --@returns code
 -- Takes away what forget_start.lua has said is to go, of a device with its
--- users.  budget: steps of a slice
+-- users.  Of a device it leaves what leads to it from other slots, until
+-- forget_end: nobody enrolls by what he saw before.  budget: steps of a slice
 -- {1}: all of it is gone; {2}: call again; {0}: there is nothing; {-6}: it has
 -- enrolled meanwhile
 --@include event
@@ -15,7 +16,7 @@
 local T = KEYS[1]
 local e = T .. ':e:' .. id
 local v = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'forget',
-                     'erased', 'forgot')
+                     'erased', 'forgot', 'serial')
 
 if not v[1] then
     return {0}
@@ -41,6 +42,10 @@ end
 if old_room <= 0 or not forget_channel(T, id, v[2]) then
     redis.call('HSET', e, 'forgot', users)
     return {2}
+end
+
+if not v[2] and v[4] .. (v[7] or '') ~= '' then
+    redis.call('HSET', e, 'forget', v[4], 'forget_serial', v[7] or '')
 end
 
 event(T, limit, 'api.Forget', id,

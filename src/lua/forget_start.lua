@@ -5,7 +5,8 @@
 -- takes this back.
 -- force: 1: also one that is enabled
 -- {1, serial number, SHA-256 (hex) of each certificate that is known to be the
--- device's}; {0}: not enrolled; {-1}: it is enabled
+-- device's}, also where forget was here before; {0}: not enrolled; {-1}: it is
+-- enabled
 --@include event
 --@include clock
 --@include queue
@@ -17,7 +18,7 @@ local names = {'cert', 'next', 'was', 'issued'}
 local v = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'era', 'serial',
                      'blocked', 'forget', 'pf', unpack(names))
 
-if not v[1] then
+if not v[1] and not v[7] then
     return {0}
 end
 
@@ -44,6 +45,10 @@ end
 
 for digest in string.gmatch((v[6] or '') .. ' ' .. (v[7] or ''), '%x+') do
     add(digest)
+end
+
+if not v[1] then
+    return {1, redis.call('HGET', e, 'forget_serial') or '', unpack(digests)}
 end
 
 redis.call('HSET', e, 'enabled', 0, 'forget', table.concat(digests, ' '))

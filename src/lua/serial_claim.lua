@@ -29,4 +29,8 @@ if alone == '1' then
     redis.call('SET', key .. ':busy', device, 'EX', 30)
 end
 
+-- it is not to be taken away with what was here before
+
+redis.call('UNLINK', key .. ':free')
+
 return {redis.call('SADD', key, device)}
