@@ -29,6 +29,7 @@ typedef struct {
     mdm_str_t                 key;
     mdm_str_t                 tag;         /* "mdm:{tenant/prof}" */
     mdm_str_t                 bind;        /* JSON */
+    mdm_str_t                 rev;         /* of the change */
     mdm_uint_t                known;
 } mdm_api_owned_t;
 
@@ -89,6 +90,8 @@ mdm_api_owned_step(mdm_exchange_t *x)
         break;
 
     case MDM_API_OWNED_INDEXED:
+        owned->rev = mdm_reply_str(x->calls[0].reply, MDM_RET_OWNED_INDEX_REV);
+
         return (x->method == MDM_PUT) ? mdm_api_owned_put(x, owned)
                                       : mdm_api_owned_delete(x, owned);
 
@@ -284,6 +287,7 @@ mdm_api_owned_index(mdm_exchange_t *x, const mdm_api_owned_t *owned,
     args[MDM_ARG_OWNED_INDEX_SERIAL] = owned->name;
     args[MDM_ARG_OWNED_INDEX_CHANGE].data = (u_char *) (uintptr_t) change;
     args[MDM_ARG_OWNED_INDEX_CHANGE].len = strlen(change);
+    args[MDM_ARG_OWNED_INDEX_REV] = owned->rev;
 
     return MDM_CALL;
 }
@@ -308,6 +312,7 @@ mdm_api_owned_put(mdm_exchange_t *x, const mdm_api_owned_t *owned)
 
     args[MDM_ARG_OWNED_PUT_BY] = x->actor[MDM_ARG_WHO];
     args[MDM_ARG_OWNED_PUT_BIND] = owned->bind;
+    args[MDM_ARG_OWNED_PUT_REV] = owned->rev;
 
     mdm_where_challenge(&where, &owned->key);
 
@@ -336,15 +341,23 @@ mdm_api_owned_get(mdm_exchange_t *x, const mdm_api_owned_t *owned)
 static mdm_int_t
 mdm_api_owned_delete(mdm_exchange_t *x, mdm_api_owned_t *owned)
 {
-    owned->known = (mdm_reply_code(x->calls[0].reply, 0) == 1);
+    mdm_str_t  *args;
+
+    owned->known = (mdm_reply_int(x->calls[0].reply,
+                                  MDM_RET_OWNED_INDEX_KNOWN, 0) == 1);
 
     if (mdm_exchange_calls(x, 1, MDM_API_OWNED_CHANGED) != MDM_CALL) {
         return MDM_ERROR;
     }
 
-    return (mdm_exchange_call(x, 0, &mdm_script_owned_delete, &owned->key, 0)
-            != NULL)
-           ? MDM_CALL : MDM_ERROR;
+    args = mdm_exchange_call(x, 0, &mdm_script_owned_delete, &owned->key, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_OWNED_DELETE_REV] = owned->rev;
+
+    return MDM_CALL;
 }
 
 

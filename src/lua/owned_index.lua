@@ -1,24 +1,39 @@
---@args who address limit serial change
---@returns code
+--@args who address limit serial change rev
+--@returns known rev
 -- A serial number is about to be put into the tenant's list of owned devices
--- ("put") or to be taken off it ("delete"): that is audited first.  "gone": it
--- is off.  KEYS[1]: mdm:{tenant/prof}; serial: in key form
--- {1}: it is, or was, in the list; {0}
+-- ("put") or to be taken off it ("delete"): that is audited first, and gets a
+-- number, by which owned_put and owned_delete come in the same order.  "gone":
+-- it is off, since "rev", unless it was put meanwhile.
+-- KEYS[1]: mdm:{tenant/prof}; serial: in key form; rev: with "gone"
+-- {1: it is, or was, in the list; 0; its number}
 --@include event
 local P = KEYS[1]
-local ids = P .. ':dev'
+local ids, revs = P .. ':dev', P .. ':dev_rev'
 
 if change == 'gone' then
-    return {redis.call('ZREM', ids, serial)}
+    if redis.call('HGET', revs, serial) ~= rev then
+        return {0, rev}
+    end
+
+    redis.call('HDEL', revs, serial)
+
+    return {redis.call('ZREM', ids, serial), rev}
 end
 
 local known = redis.call('ZSCORE', ids, serial) and 1 or 0
 
+-- no serial number is empty
+
+local n = redis.call('HINCRBY', revs, '', 1)
+
 if change == 'put' then
     redis.call('ZADD', ids, 0, serial)
+    redis.call('HDEL', revs, serial)
+else
+    redis.call('HSET', revs, serial, n)
 end
 
 event(P, limit, 'api.Serial', serial,
       {by = who, address = address, change = change})
 
-return {known}
+return {known, tostring(n)}

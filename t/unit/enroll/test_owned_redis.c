@@ -64,11 +64,20 @@ test_life(void **state)
 
     assert_int_equal(api(state, MDM_DELETE, "/v1/serials/c02x", "", ""), 204);
     assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 404);
-    assert_int_equal(redis_int("EXISTS " DEV " " P ":dev"), 0);
+    assert_int_equal(redis_int("HEXISTS " DEV " bind"), 0);
+    assert_int_equal(redis_int("EXISTS " P ":dev"), 0);
+
+    /* its number stays for a while, and that of the last change for ever */
+
+    assert_in_range(redis_int("TTL " DEV), 500, 600);
+    assert_int_equal(redis_int("HLEN " P ":dev_rev"), 1);
+    assert_int_equal(put(state, "C02X", ""), 204);
+    assert_int_equal(redis_int("TTL " DEV), -1);
+    assert_int_equal(redis_int("HLEN " P ":dev_rev"), 1);
 
     /* audited: each of them, also what was not there, in the order */
 
-    assert_int_equal(redis_int("XLEN " P ":events"), 4);
+    assert_int_equal(redis_int("XLEN " P ":events"), 5);
 }
 
 
@@ -263,9 +272,108 @@ test_faults(void **state)
                                  ""),
                              (i == 2 && kind == MDM_UNIT_FAULT_AFTER) ? 404
                                                                       : 204);
-            assert_int_equal(redis_int("EXISTS " DEV " " P ":dev"), 0);
+            assert_int_equal(redis_int("HEXISTS " DEV " bind"), 0);
+            assert_int_equal(redis_int("EXISTS " P ":dev"), 0);
         }
     }
+}
+
+
+/* requests at once: each is at one of its rounds */
+
+#define MANY  3
+
+static mdm_exchange_t  *many[MANY];
+
+
+static void
+many_begin(mdm_uint_t i, mdm_uint_t method)
+{
+    many[i] = mdm_exchange_create(&settings);
+    assert_non_null(many[i]);
+
+    many[i]->kind = MDM_KIND_API;
+    many[i]->method = method;
+    many[i]->now = 1700000000;
+    mdm_str_set(&many[i]->tenant, "default");
+    mdm_str_set(&many[i]->path, "/v1/serials/C02X");
+    mdm_endpoint_find(many[i]);
+}
+
+
+/* one round; 0: it has its answer */
+
+static mdm_uint_t
+many_step(void **state, mdm_uint_t i)
+{
+    if (mdm_exchange_run(many[i]) != MDM_CALL) {
+        return 0;
+    }
+
+    assert_int_equal(many[i]->ncalls, 1);
+    assert_int_equal(mdm_unit_redis_eval(*state, many[i]->arena,
+                                         &many[i]->calls[0]), MDM_CALL_OK);
+    return 1;
+}
+
+
+/*
+ * Whatever the order of rounds: what is there is listed.  An order is a number
+ * whose digits say who is next.
+ */
+
+static void
+test_at_once(void **state)
+{
+    mdm_uint_t  i, order, n, puts, listed, there, seen[2];
+
+    seen[0] = 0;
+    seen[1] = 0;
+
+    for (puts = 0; puts < 2 * 729; puts++) {
+        order = puts / 2;
+
+        mdm_unit_redis_clean(*state);
+
+        if (puts & 1) {
+            assert_int_equal(put(state, "C02X", ""), 204);
+        }
+
+        many_begin(0, MDM_PUT);
+        many_begin(1, MDM_DELETE);
+        many_begin(2, MDM_DELETE);
+
+        for (n = 0; n < 6; n++, order /= 3) {
+            (void) many_step(state, order % 3);
+        }
+
+        for (i = 0; i < MANY; i++) {
+            while (many_step(state, i)) {
+                /* void */
+            }
+        }
+
+        there = (mdm_uint_t) redis_int("HEXISTS " DEV " bind");
+        listed = (mdm_uint_t) redis_int("EXISTS " P ":dev");
+
+        if (there && !listed) {
+            fail_msg("order %d: there, but not listed", (int) puts / 2);
+        }
+
+        /* a request that comes alone then is not in the way of these */
+
+        assert_int_equal(put(state, "C02X", ""), 204);
+        assert_int_equal(redis_int("HEXISTS " DEV " bind"), 1);
+        assert_int_equal(redis_int("EXISTS " P ":dev"), 1);
+
+        seen[there]++;
+
+        for (i = 0; i < MANY; i++) {
+            mdm_arena_destroy(many[i]->arena);
+        }
+    }
+
+    assert_true(seen[0] != 0 && seen[1] != 0);
 }
 
 
@@ -305,7 +413,8 @@ main(void)
         cmocka_unit_test_setup(test_list, fresh),
         cmocka_unit_test_setup(test_refused, fresh),
         cmocka_unit_test_setup(test_sealed, fresh),
-        cmocka_unit_test_setup(test_faults, fresh)
+        cmocka_unit_test_setup(test_faults, fresh),
+        cmocka_unit_test_setup(test_at_once, fresh)
     };
 
     return cmocka_run_group_tests(tests, setup, ended);
