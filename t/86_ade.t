@@ -318,6 +318,22 @@ is(post('/any', $mac->info(PRODUCT => 'Mac16,1', OS_VERSION => '15.1',
 }
 
 
+# whoever only looks spends nothing
+
+{
+    my $before = $t->redis_dump;
+
+    for my $path (qw(/ade /any)) {
+        my $r = $t->request(HEAD => $path, headers =>
+            [ 'x-apple-aspen-deviceinfo', encode_base64($iphone->info, '') ]);
+
+        is($r->status, 200, "HEAD $path");
+    }
+
+    is($t->redis_dump, $before, 'nothing is another');
+}
+
+
 # a MachineInfo that was kept: a simulated Mac, and somebody with its message
 
 SKIP: {

@@ -300,6 +300,10 @@ mdm_enroll_ade_looked(mdm_exchange_t *x, mdm_enroll_ade_t *ade)
 
     } else if (x->settings->enroll_allow != MDM_ENROLL_ALLOW_ANY) {
 
+        if (x->head) {
+            return mdm_enroll_ade_unknown(x, ade);
+        }
+
         if (mdm_exchange_calls(x, 1, MDM_ENROLL_ADE_REFUSED) != MDM_CALL
             || mdm_enroll_told(x, 0, &ade->device->info, "ade",
                                MDM_ENROLL_ADE_UNKNOWN)
@@ -441,7 +445,15 @@ mdm_enroll_ade_login(mdm_exchange_t *x, mdm_enroll_ade_t *ade)
 static mdm_int_t
 mdm_enroll_ade_give(mdm_exchange_t *x, mdm_enroll_ade_t *ade)
 {
+    mdm_str_t            none;
     mdm_enroll_grant_t  *g;
+
+    /* whoever only looks spends nothing */
+
+    if (x->head) {
+        mdm_str_null(&none);
+        return mdm_enroll_answer(x, &none);
+    }
 
     g = &ade->grant;
     g->block = x->enrollment;

@@ -92,6 +92,45 @@ begin(mdm_uint_t method, mdm_uint_t ways, int64_t now)
 }
 
 
+/* it is opened, or only looked at */
+
+static mdm_uint_t
+look(void **state, mdm_uint_t head, const char *person, const char *query)
+{
+    mdm_str_t     der, text;
+    mdm_uint_t    status;
+    mdm_arena_t  *arena;
+
+    der = info("18.1", "");
+    arena = mdm_arena_create(1024);
+    assert_int_equal(mdm_base64(arena, &text, &der), MDM_OK);
+
+    begin(MDM_GET, MDM_ENROLL_ADE, NOW);
+    x->head = head & 1;
+
+    if (person != NULL) {
+        x->asked = 1;
+        x->person.data = (u_char *) person;
+        x->person.len = strlen(person);
+        x->query.data = (u_char *) query;
+        x->query.len = strlen(query);
+
+    } else {
+        x->deviceinfo = text;
+    }
+
+    mdm_endpoint_find(x);
+    mdm_unit_redis_run(*state, x);
+
+    status = x->status;
+
+    mdm_arena_destroy(arena);
+    OPENSSL_free(der.data);
+
+    return status;
+}
+
+
 static mdm_uint_t
 post(void **state, mdm_uint_t ways, const char *os, const char *challenge)
 {
@@ -198,6 +237,36 @@ test_ade(void **state)
     mdm_endpoint_find(x);
     mdm_unit_redis_run(*state, x);
     assert_int_equal(x->status, 403);
+}
+
+
+/* HEAD is answered as GET is, and spends nothing: no challenge, no event */
+
+static void
+test_head(void **state)
+{
+    char  token[2048];
+
+    assert_int_equal(look(state, 1, NULL, NULL), 403);
+    assert_int_equal(redis_int("DBSIZE"), 0);
+    assert_int_equal(look(state, 0, NULL, NULL), 403);
+    assert_int_equal(redis_int("XLEN mdm:{default/prof}:events"), 1);
+
+    put(state);
+    assert_int_equal(page(state, "18.1", token, sizeof(token)), 302);
+    assert_int_equal(redis_int("EXISTS mdm:{default/ca}:ids"), 0);
+
+    assert_int_equal(look(state, 1, NULL, NULL), 200);
+    assert_true(mdm_str_is(&x->response_type, MDM_PROFILE_TYPE));
+    assert_int_equal(x->response.len, 0);
+    assert_int_equal(look(state, 1, "ann", token), 200);
+    assert_int_equal(x->response.len, 0);
+    assert_int_equal(redis_int("EXISTS mdm:{default/ca}:ids"), 0);
+    assert_int_equal(redis_int("EXISTS mdm:{default/ca}:events"), 0);
+
+    assert_int_equal(look(state, 0, "ann", token), 200);
+    assert_int_equal(redis_int("ZCARD mdm:{default/ca}:ids"), 1);
+    assert_int_equal(redis_int("XLEN mdm:{default/ca}:events"), 1);
 }
 
 
@@ -436,6 +505,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_ade, fresh),
+        cmocka_unit_test_setup(test_head, fresh),
         cmocka_unit_test_setup(test_often, fresh),
         cmocka_unit_test_setup(test_login, fresh),
         cmocka_unit_test_setup(test_ota, fresh),
