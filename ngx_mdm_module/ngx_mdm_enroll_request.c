@@ -177,24 +177,16 @@ ngx_mdm_enroll_header(ngx_http_request_t *r, const char *name,
 }
 
 
-/* x->url */
+/*
+ * x->url.  Its scheme is that of the URLs in the block, whatever this
+ * connection is: devices come by TLS, which a proxy in front may end.
+ */
 
 static ngx_int_t
 ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x)
 {
-    mdm_str_t    path;
-    ngx_str_t   *host;
-    const char  *scheme;
-
-    scheme = "http";
-
-#if (NGX_HTTP_SSL)
-
-    if (r->connection->ssl != NULL) {
-        scheme = "https";
-    }
-
-#endif
+    mdm_str_t   path;
+    ngx_str_t  *host;
 
     /* with the port, if it is given */
 
@@ -202,7 +194,7 @@ ngx_mdm_enroll_url(ngx_http_request_t *r, mdm_exchange_t *x)
                                         : &r->headers_in.server;
 
     return (mdm_escape(x->arena, &path, (mdm_str_t *) &r->uri, "/") == MDM_OK
-            && mdm_printf(x->arena, &x->url, "%s://%.*s%.*s", scheme,
+            && mdm_printf(x->arena, &x->url, "https://%.*s%.*s",
                           mdm_fmt((mdm_str_t *) host), mdm_fmt(&path))
                == MDM_OK)
            ? NGX_OK : NGX_ERROR;

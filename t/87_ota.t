@@ -292,6 +292,16 @@ is($t->request(HEAD => $path)->status, 200, 'a look at a link');
 
 begin('/any');
 
+# behind a proxy that ends TLS
+
+{
+    my $r = $t->request(GET => '/any', plain => 1,
+                        headers => [ Host => 'mdm.example.com' ]);
+
+    is(profile($r, 'by a proxy')->{PayloadContent}{URL},
+       'https://mdm.example.com/any', 'the device comes back by TLS');
+}
+
 {
     my $bound = link_to(serial => 'C02OTHER0001');
     my $in = begin($bound);

@@ -408,7 +408,8 @@ struct mdm_exchange_s {
     const struct mdm_enroll_block_s *enrollment;
     mdm_uint_t                ways;        /* MDM_ENROLL_LINK … */
     mdm_str_t                 url;         /* of the location, as the client
-                                              has it: scheme, host and path */
+                                              has it: "https://", host and
+                                              path */
     mdm_str_t                 deviceinfo;  /* x-apple-aspen-deviceinfo */
     mdm_str_t                 user_agent;
     mdm_str_t                 person;      /* mdm_enroll_person */
