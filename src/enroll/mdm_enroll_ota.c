@@ -77,10 +77,14 @@ static plist_t mdm_enroll_ota_config(mdm_arena_t *arena,
     mdm_enroll_ota_t *ota);
 
 
-static const char *const  mdm_enroll_ota_attributes[] = {
-    "UDID", "VERSION", "PRODUCT", "SERIAL", "DEVICE_NAME", "IMEI", "MEID",
-    "MAC_ADDRESS_EN0", "LANGUAGE", NULL
+static const mdm_str_t  mdm_enroll_ota_attributes[] = {
+    mdm_string("UDID"), mdm_string("VERSION"), mdm_string("PRODUCT"),
+    mdm_string("SERIAL"), mdm_string("DEVICE_NAME"), mdm_string("IMEI"),
+    mdm_string("MEID"), mdm_string("MAC_ADDRESS_EN0"), mdm_string("LANGUAGE")
 };
+
+#define MDM_ENROLL_OTA_ATTRIBUTES                                             \
+    (sizeof(mdm_enroll_ota_attributes) / sizeof(mdm_enroll_ota_attributes[0]))
 
 
 mdm_int_t
@@ -480,6 +484,7 @@ static plist_t
 mdm_enroll_ota_service(mdm_arena_t *arena, mdm_enroll_ota_t *ota)
 {
     plist_t     payload, content, attributes;
+    mdm_int_t   rc;
     mdm_uint_t  i;
 
     payload = mdm_profile_payload(arena, &ota->p, "Profile Service", "ota", 0,
@@ -494,12 +499,15 @@ mdm_enroll_ota_service(mdm_arena_t *arena, mdm_enroll_ota_t *ota)
     plist_dict_set_item(payload, "PayloadContent", content);
     plist_dict_set_item(content, "DeviceAttributes", attributes);
 
-    for (i = 0; mdm_enroll_ota_attributes[i] != NULL; i++) {
-        plist_array_append_item(attributes,
-                              plist_new_string(mdm_enroll_ota_attributes[i]));
+    rc = MDM_OK;
+
+    for (i = 0; rc == MDM_OK && i < MDM_ENROLL_OTA_ATTRIBUTES; i++) {
+        rc = mdm_profile_append(arena, attributes,
+                                &mdm_enroll_ota_attributes[i]);
     }
 
-    if (mdm_profile_string(arena, content, "URL", &ota->url) != MDM_OK
+    if (rc != MDM_OK
+        || mdm_profile_string(arena, content, "URL", &ota->url) != MDM_OK
         || mdm_profile_string(arena, content, "Challenge", &ota->token)
            != MDM_OK)
     {
