@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../unit/enrollment.h"
+#include "enroll.h"
 #include "mdm_auth.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_api.h"
@@ -236,7 +236,9 @@ static const char  *fuzz_words[] = {
     "com.apple.configuration.passcode.settings",
     "com.apple.activation.simple", "x\xff\xfe", "\xc3", "a.b.c", "${udid}",
     "<?xml version=\"1.0\"?><plist version=\"1.0\"><dict></dict></plist>",
-    "{\"StandardConfigurations\":[\"${A}\"]}", "Acknowledged", "1 A"
+    "{\"StandardConfigurations\":[\"${A}\"]}", "Acknowledged", "1 A", "ota",
+    "{\"udid\":\"A\",\"serial\":\"C02A\",\"enrollment\":\"main\",\"way\":\"ota\"}",
+    "{\"gives\":\"s:A\",\"asset\":\"A\"}", "lost", "follow"
 };
 
 
@@ -924,18 +926,16 @@ fuzz_api(fuzz_t *f, mdm_exchange_t *x)
 }
 
 
-/* somebody opens a link */
+/* somebody wants to enroll, by a link, ota or ade, and says what he should */
 
 static void
 fuzz_enroll(fuzz_t *f, mdm_exchange_t *x)
 {
-    x->kind = MDM_KIND_ENROLL;
-    x->method = MDM_GET;
-    x->enrollment = &enrollment_main;
-    x->ways = MDM_ENROLL_LINK;
+    fuzz_enroll_begin(x, fuzz_next(f, 2));
+
     x->head = fuzz_next(f, 4) == 0;
 
-    mdm_str_set(&x->path, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    fuzz_enroll_request(x, fuzz_next(f, 8));
 
     x->user_agent.data = (u_char *) fuzz_choose(f, fuzz_bodies);
     x->user_agent.len = strlen((char *) x->user_agent.data);
