@@ -237,6 +237,10 @@ ngx_mdm_enrollment_resolve(ngx_conf_t *cf, ngx_array_t *enrollments,
         {
             return NGX_CONF_ERROR;
         }
+
+        if (mdm_profile_prepare(en->arena, &en->core) != MDM_OK) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;

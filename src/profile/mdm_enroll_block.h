@@ -75,6 +75,11 @@ typedef struct {
 } mdm_enroll_trust_t;
 
 
+/* see mdm_profile_prepare() */
+
+typedef struct mdm_profile_form_s  mdm_profile_form_t;
+
+
 /* read-only while serving, and read by many threads at once */
 
 typedef struct mdm_enroll_block_s {
@@ -114,6 +119,8 @@ typedef struct mdm_enroll_block_s {
 
     mdm_enroll_minimum_t     *minimum;
     mdm_uint_t                nminimum;
+
+    const mdm_profile_form_t *form;        /* of its profile; NULL: none */
 } mdm_enroll_block_t;
 
 

@@ -16,6 +16,8 @@
 #define MDM_PROFILE_USAGE     5
 
 
+static mdm_int_t mdm_profile_uuid_of(mdm_arena_t *arena, plist_t payload,
+    mdm_str_t *uuid);
 static plist_t mdm_profile_mdm(mdm_arena_t *arena, const mdm_profile_t *p,
     plist_t identity);
 static mdm_int_t mdm_profile_pins(mdm_arena_t *arena, const mdm_profile_t *p,
@@ -24,8 +26,6 @@ static plist_t mdm_profile_certificate(mdm_arena_t *arena,
     const mdm_profile_t *p, const mdm_enroll_trust_t *trust);
 static mdm_int_t mdm_profile_certificates(mdm_arena_t *arena,
     const mdm_profile_t *p, mdm_uint_t all, plist_t profile);
-static mdm_int_t mdm_profile_trusted(mdm_arena_t *arena,
-    const mdm_enroll_trust_t *trust, mdm_str_t *what);
 static plist_t mdm_profile_subject(mdm_arena_t *arena,
     const mdm_profile_t *p);
 static mdm_int_t mdm_profile_rdn(mdm_arena_t *arena, plist_t subject,
@@ -37,73 +37,68 @@ static mdm_int_t mdm_profile_identifier(mdm_arena_t *arena,
     const mdm_profile_t *p, const char *what, plist_t dict);
 
 
-mdm_int_t
-mdm_profile_make(mdm_arena_t *arena, const mdm_profile_t *p, mdm_str_t *out)
+plist_t
+mdm_profile_tree(mdm_arena_t *arena, const mdm_profile_t *p,
+    mdm_str_t *identity)
 {
-    if (mdm_profile_enrollment(arena, p, out) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    if (p->plain || p->block->sign == NULL) {
-        return MDM_OK;
-    }
-
-    return mdm_profile_sign(arena, p->block, out, out);
-}
-
-
-mdm_int_t
-mdm_profile_enrollment(mdm_arena_t *arena, const mdm_profile_t *p,
-    mdm_str_t *xml)
-{
-    plist_t    profile, identity, mdm;
-    mdm_int_t  rc;
+    plist_t  profile, scep, mdm;
 
     profile = mdm_profile_payload(arena, p, "Configuration", "", 0,
                                   &p->block->display_name);
     if (profile == NULL) {
-        return MDM_ERROR;
+        return NULL;
     }
 
-    rc = MDM_ERROR;
-
-    identity = mdm_profile_scep(arena, p);
-    if (identity == NULL) {
-        goto done;
+    scep = mdm_profile_scep(arena, p);
+    if (scep == NULL) {
+        plist_free(profile);
+        return NULL;
     }
 
-    mdm = mdm_profile_mdm(arena, p, identity);
+    mdm = mdm_profile_mdm(arena, p, scep);
 
     /* what is trusted comes in front of what needs it */
 
     if (mdm == NULL
+        || mdm_profile_uuid_of(arena, scep, identity) != MDM_OK
         || mdm_profile_certificates(arena, p, 1, profile) != MDM_OK)
     {
         plist_free(mdm);
-        plist_free(identity);
-        goto done;
+        plist_free(scep);
+        plist_free(profile);
+        return NULL;
     }
 
-    mdm_profile_add(profile, identity);
+    mdm_profile_add(profile, scep);
     mdm_profile_add(profile, mdm);
 
     if (mdm_profile_string(arena, profile, "PayloadDescription",
                            &p->block->description)
         != MDM_OK
         || mdm_profile_word(arena, profile, "PayloadScope", "System")
-           != MDM_OK
-        || mdm_profile_encrypt(arena, p, profile) != MDM_OK)
+           != MDM_OK)
     {
-        goto done;
+        plist_free(profile);
+        return NULL;
     }
 
-    rc = mdm_plist_xml(arena, profile, xml);
+    return profile;
+}
 
-done:
 
-    plist_free(profile);
+static mdm_int_t
+mdm_profile_uuid_of(mdm_arena_t *arena, plist_t payload, mdm_str_t *uuid)
+{
+    plist_t      node;
+    uint64_t     len;
+    const char  *text;
 
-    return rc;
+    len = 0;
+    node = plist_dict_get_item(payload, "PayloadUUID");
+    text = plist_get_string_ptr(node, &len);
+
+    return (text != NULL) ? mdm_printf(arena, uuid, "%s", text)
+                          : mdm_arena_failed(arena, "plist_get_string_ptr");
 }
 
 
@@ -291,7 +286,7 @@ mdm_profile_certificate(mdm_arena_t *arena, const mdm_profile_t *p,
 
 /* one that takes the place of another is another payload */
 
-static mdm_int_t
+mdm_int_t
 mdm_profile_trusted(mdm_arena_t *arena, const mdm_enroll_trust_t *trust,
     mdm_str_t *what)
 {

@@ -37,6 +37,13 @@ typedef struct {
 
 
 /*
+ * Writes all of the block's enrolment profile that is the same for everybody,
+ * once all else of the block is there; block->form is owned by the arena.  Only
+ * how fast mdm_profile_enrollment() is depends on it.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_profile_prepare(mdm_arena_t *arena, mdm_enroll_block_t *block);
+
+/*
  * The enrolment profile: the MDM payload, an identity that is a new one each
  * time, and the certificates to be trusted; else it is the same each time.
  * XML.  MDM_OK: *xml is owned by the arena; MDM_ERROR.
@@ -62,6 +69,27 @@ mdm_int_t mdm_profile_sign(mdm_arena_t *arena, const mdm_enroll_block_t *block,
 /* builds the enrolment profile and signs it, if it is to be; the same */
 mdm_int_t mdm_profile_make(mdm_arena_t *arena, const mdm_profile_t *p,
     mdm_str_t *out);
+
+
+/* for those who make parts of it */
+
+/*
+ * The profile by block->form.  MDM_OK: *xml is owned by the arena;
+ * MDM_DECLINED: there is no form, or a value that it does not take; MDM_ERROR.
+ */
+mdm_int_t mdm_profile_fill(mdm_arena_t *arena, const mdm_profile_t *p,
+    mdm_str_t *xml);
+
+/*
+ * The profile as a plist, which is the caller's, not encrypted, and the UUID of
+ * its identity.  NULL: failed.
+ */
+plist_t mdm_profile_tree(mdm_arena_t *arena, const mdm_profile_t *p,
+    mdm_str_t *identity);
+
+/* what a certificate's payload is called; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_profile_trusted(mdm_arena_t *arena,
+    const mdm_enroll_trust_t *trust, mdm_str_t *what);
 
 
 /* for profiles of other kinds; a plist that is returned is the caller's */

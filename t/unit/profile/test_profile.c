@@ -172,6 +172,108 @@ test_same(void **state)
 }
 
 
+/* what is ready at start says the same as what is made anew */
+
+static void
+prepared(void)
+{
+    plist_t                    a, b;
+    mdm_str_t                  xml, ready;
+    mdm_uint_t                 i, other;
+    const char                *was, *is;
+    const mdm_profile_form_t  *form;
+
+    form = block.form;
+    block.form = NULL;
+    assert_int_equal(mdm_profile_fill(arena, &p, &xml), MDM_DECLINED);
+    assert_int_equal(mdm_profile_enrollment(arena, &p, &xml), MDM_OK);
+
+    block.form = form;
+    assert_int_equal(mdm_profile_fill(arena, &p, &ready), MDM_OK);
+    assert_int_equal(ready.len, xml.len);
+
+    /* two UUIDs of the identity are the only difference */
+
+    a = parse(&xml);
+    b = parse(&ready);
+    was = text(payload(a, "com.apple.security.scep"), "PayloadUUID");
+    is = text(payload(b, "com.apple.security.scep"), "PayloadUUID");
+    assert_string_not_equal(was, is);
+
+    other = 0;
+
+    for (i = 0; i < xml.len; i++) {
+
+        if (i + MDM_PROFILE_UUID <= xml.len
+            && memcmp(&xml.data[i], was, MDM_PROFILE_UUID) == 0)
+        {
+            assert_memory_equal(&ready.data[i], is, MDM_PROFILE_UUID);
+            other++;
+            i += MDM_PROFILE_UUID - 1;
+            continue;
+        }
+
+        assert_int_equal(xml.data[i], ready.data[i]);
+    }
+
+    assert_int_equal(other, 2);
+
+    plist_free(a);
+    plist_free(b);
+}
+
+
+static void
+test_prepared(void **state)
+{
+    mdm_str_t           xml;
+    mdm_enroll_trust_t  trust[2];
+
+    static mdm_str_t  capability = mdm_string("com.apple.mdm.token");
+
+    (void) state;
+
+    assert_int_equal(mdm_profile_prepare(arena, &block), MDM_OK);
+    prepared();
+
+    memset(trust, 0, sizeof(trust));
+    mdm_str_set(&trust[0].der, "middle");
+    mdm_str_set(&trust[0].name, "<middle>");
+    mdm_str_set(&trust[0].sha256, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    mdm_str_set(&trust[1].der, "root");
+    mdm_str_set(&trust[1].sha256, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+    trust[1].root = 1;
+
+    block.trust = trust;
+    block.ntrust = 2;
+    block.pin = 1;
+    block.capabilities = &capability;
+    block.ncapabilities = 1;
+    mdm_str_set(&block.display_name, "<A & B> \xc3\xa4");
+    mdm_str_set(&block.description, "\"d\"");
+
+    assert_int_equal(mdm_profile_prepare(arena, &block), MDM_OK);
+    prepared();
+
+    /* it is for all tenants, and for what is given to each */
+
+    mdm_str_set(&p.tenant, "other");
+    mdm_str_set(&p.topic, "com.apple.mgmt.External.a-longer-one");
+    mdm_str_set(&p.challenge, "x");
+    prepared();
+
+    /* what would have to be written in another way, or not at all */
+
+    mdm_str_set(&p.topic, "a&b");
+    assert_int_equal(mdm_profile_fill(arena, &p, &xml), MDM_DECLINED);
+    assert_int_equal(mdm_profile_enrollment(arena, &p, &xml), MDM_OK);
+    plist_free(parse(&xml));
+
+    mdm_str_set(&p.topic, "");
+    assert_int_equal(mdm_profile_fill(arena, &p, &xml), MDM_DECLINED);
+}
+
+
 /* "<", "&" and letters beyond ASCII */
 
 static void
@@ -354,6 +456,7 @@ test_encrypt(void **state)
     plist_free(root);
 
     p.recipient = rsa.cert;
+    assert_int_equal(mdm_profile_prepare(arena, &block), MDM_OK);
     root = build();
     assert_null(plist_dict_get_item(root, "PayloadContent"));
     assert_non_null(plist_dict_get_item(root, "IsEncrypted"));
@@ -439,6 +542,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_prepared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sign_rsa, setup, teardown),
