@@ -84,13 +84,10 @@ against_ddm() {
 }
 
 
-bench_against() {
-    local devices=10000 rounds=5 c other_worker= other_url=
+# both, each with a Redis of its own
 
-    [ -n "${MDM_BENCH_MODULE-}" ] \
-        || fail "MDM_BENCH_MODULE names the build to compare with"
-
-    [ $quick = 0 ] || { devices=500; rounds=1; }
+against_start() {
+    local c
 
     start
     stack_server taskset -c 1 -- other --port 0 \
@@ -104,6 +101,33 @@ bench_against() {
     against_nginx -e "s|unix:$dir/redis/redis.sock|unix:$dir/other/redis.sock|"
 
     on_both enroll $devices
+}
+
+
+against_polls() {
+    local devices=10000 rounds=5 c other_worker= other_url=
+
+    [ $quick = 0 ] || { devices=500; rounds=1; }
+
+    against_start
+
+    for c in 32 1 128; do
+        against poll $c $rounds
+    done
+
+    stack_stop
+}
+
+
+bench_against() {
+    local devices=10000 rounds=5 c other_worker= other_url=
+
+    [ -n "${MDM_BENCH_MODULE-}" ] \
+        || fail "MDM_BENCH_MODULE names the build to compare with"
+
+    [ $quick = 0 ] || { devices=500; rounds=1; }
+
+    against_start
 
     for c in 32 1 128; do
         against poll $c $rounds
