@@ -13,6 +13,7 @@
 #include "mdm_ddm_rollout.h"
 #include "mdm_endpoint.h"
 #include "mdm_push_job.h"
+#include "mdm_renew.h"
 #include "mdm_report.h"
 #include "mdm_scep.h"
 #include "mdm_setup.h"
@@ -69,6 +70,7 @@ static const mdm_job_kind_t *const  mdm_endpoint_jobs[] = {
     mdm_push_jobs,
     mdm_enroll_jobs,
     mdm_setup_jobs,
+    mdm_renew_jobs,
     NULL
 };
 

@@ -127,6 +127,7 @@ for my $call (
     [ '/v1/enrollments/A', 'GET, DELETE' ],
     [ '/v1/enrollments/A/certificate', 'DELETE' ],
     [ '/v1/enrollments/A/block', 'POST, DELETE' ],
+    [ '/v1/enrollments/A/enrollment', 'PUT' ],
     [ '/v1/push/A', 'GET, POST' ], [ '/v1/pushcert', 'GET, PUT, DELETE' ],
     [ '/v1/escrowkeyunlock', 'POST' ],
 ) {

@@ -235,7 +235,19 @@ call(207, POST => 'enrollments/DEV-2,NONE/unenroll?profile=com.example.mdm');
 call(500, POST => 'enrollments/NONE/unenroll?profile=com.example.mdm');
 call(400, POST => 'enrollments/DEV-2/unenroll');
 
-$t->device('DEV-9')->enroll;
+{
+    my $d = $t->device('DEV-9')->enroll;
+
+    call(409, PUT => 'enrollments/DEV-9/enrollment?name=main');
+    $t->enqueue('DEV-9', $t->command('PROFILES', 'ProfileList'));
+    $d->idle;
+    $d->report('Acknowledged', 'PROFILES',
+               ProfileList => [ { PayloadIdentifier => 'com.example.mdm' } ]);
+    call(204, PUT => 'enrollments/DEV-9/enrollment?name=main');
+    call(404, PUT => 'enrollments/DEV-9/enrollment?name=none');
+    call(400, PUT => 'enrollments/DEV-9/enrollment');
+}
+
 call(204, DELETE => 'enrollments/DEV-9?force=1');
 
 

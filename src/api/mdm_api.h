@@ -43,6 +43,9 @@ mdm_int_t mdm_api_setup_delete_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_unenroll_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_forget_step(mdm_exchange_t *x);
 
+/* PUT /v1/enrollments/ID/enrollment */
+mdm_int_t mdm_api_adopt_step(mdm_exchange_t *x);
+
 /* POST, DELETE /v1/enrollments/ID/block */
 mdm_int_t mdm_api_block_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_unblock_step(mdm_exchange_t *x);

@@ -32,6 +32,7 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
             mdm_api_pin_reset_step),
     mdm_api(MDM_DELETE, "/v1/enrollments/*", mdm_api_forget_step),
     mdm_api(MDM_POST, "/v1/enrollments/*/unenroll", mdm_api_unenroll_step),
+    mdm_api(MDM_PUT, "/v1/enrollments/*/enrollment", mdm_api_adopt_step),
     mdm_api(MDM_POST, "/v1/enrollments/*/block", mdm_api_block_step),
     mdm_api(MDM_DELETE, "/v1/enrollments/*/block", mdm_api_unblock_step),
     mdm_api(MDM_POST, "/v1/enrollments/*/secrets/release",

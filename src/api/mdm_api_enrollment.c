@@ -276,6 +276,9 @@ mdm_api_enrollment_block(mdm_json_out_t *j, const mdm_reply_t *device)
     s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_ERASED);
     mdm_json_opt_time(j, "erased", &s);
 
+    s = mdm_reply_str(device, MDM_RET_ENROLLMENT_GET_DEVICE_LAPSED);
+    mdm_json_opt_time(j, "certificate_lapsed", &s);
+
     blocked = mdm_block_read(device, MDM_RET_ENROLLMENT_GET_DEVICE_BLOCKED);
 
     if (blocked == MDM_BLOCK_NONE) {

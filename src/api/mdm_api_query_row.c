@@ -179,6 +179,9 @@ mdm_api_query_row(mdm_exchange_t *x, mdm_api_query_t *q, const mdm_str_t *tag,
     s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_ERASED);
     mdm_json_opt_time(j, "erased", &s);
 
+    s = mdm_reply_str(row, MDM_RET_ENROLLMENT_QUERY_ROWS_LAPSED);
+    mdm_json_opt_time(j, "certificate_lapsed", &s);
+
     mdm_json_close(j, '}');
 
     return MDM_OK;

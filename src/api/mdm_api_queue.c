@@ -110,7 +110,7 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
 {
     size_t               i, size;
     mdm_int_t            rc;
-    mdm_str_t            s, body, cursor;
+    mdm_str_t            s, body, cursor, enrollment;
     mdm_json_out_t       j;
     mdm_secret_where_t   where;
     const mdm_reply_t   *reply;
@@ -164,7 +164,17 @@ mdm_api_queue_list_answer(mdm_exchange_t *x)
         s = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_TYPE);
         mdm_json_str(&j, "request_type", &s);
 
-        mdm_json_base64(&j, "command", &body);
+        /* of a renewal there are no bytes before it is delivered */
+
+        enrollment = mdm_reply_str(reply,
+                              i + MDM_RET_QUEUE_LIST_COMMANDS_ENROLLMENT);
+
+        if (enrollment.len != 0) {
+            mdm_json_str(&j, "enrollment", &enrollment);
+
+        } else {
+            mdm_json_base64(&j, "command", &body);
+        }
 
         s = mdm_reply_str(reply, i + MDM_RET_QUEUE_LIST_COMMANDS_REFUSALS);
         mdm_api_json_not_now(&j, &s);

@@ -70,6 +70,15 @@ mdm_int_t mdm_checkin_fields_authenticate(mdm_arena_t *arena,
 mdm_int_t mdm_checkin_fields_token_update(mdm_arena_t *arena,
     plist_t message, mdm_str_t **pairs, mdm_uint_t *n);
 
+/*
+ * The same of an Authenticate with what its certificate brings (m->binding).
+ * The first *given pairs, of *n names and values, are what the device is
+ * assigned.  "renewal": 1: nothing but its certificate is another one.  MDM_OK
+ * or MDM_ERROR.
+ */
+mdm_int_t mdm_checkin_authenticated(mdm_exchange_t *x, mdm_uint_t renewal,
+    mdm_str_t **pairs, mdm_uint_t *n, mdm_uint_t *given);
+
 /* Topic, Token and PushMagic are required: NULL, or the name of one missing */
 const char *mdm_checkin_token_missing(plist_t message);
 

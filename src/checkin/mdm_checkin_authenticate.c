@@ -15,8 +15,8 @@
 
 #include "mdm_certificate.h"
 #include "mdm_checkin.h"
-#include "mdm_gives.h"
 #include "mdm_key.h"
+#include "mdm_renew.h"
 
 
 #define MDM_AUTHENTICATE_TRIES   3
@@ -49,8 +49,6 @@ static mdm_int_t mdm_authenticate_others(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_others_seen(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_commit(mdm_exchange_t *x);
-static mdm_int_t mdm_authenticate_pairs(mdm_exchange_t *x, mdm_message_t *m,
-    mdm_str_t **pairs, mdm_uint_t *n, mdm_uint_t *given);
 static mdm_str_t mdm_authenticate_flag(mdm_uint_t flag);
 static mdm_int_t mdm_authenticate_end(mdm_exchange_t *x);
 static mdm_int_t mdm_authenticate_drop(mdm_exchange_t *x);
@@ -67,37 +65,6 @@ enum {
     MDM_AUTHENTICATE_REFUSED,
     MDM_AUTHENTICATE_RELEASED
 };
-
-
-static const mdm_checkin_field_t  mdm_authenticate_fields[] = {
-    { "Topic", mdm_string("topic"), 0 },
-    { "SerialNumber", mdm_string("serial"), 0 },
-    { "DeviceName", mdm_string("name"), 0 },
-    { "Model", mdm_string("model"), 0 },
-    { "ModelName", mdm_string("model_name"), 0 },
-    { "ProductName", mdm_string("product"), 0 },
-    { "OSVersion", mdm_string("os"), 0 },
-    { "BuildVersion", mdm_string("build"), 0 },
-    { "IMEI", mdm_string("imei"), 0 },
-    { "MEID", mdm_string("meid"), 0 },
-    { NULL, mdm_null_string, 0 }
-};
-
-
-/* of the binding */
-
-static const struct {
-    mdm_str_t                 name;
-    size_t                    offset;
-} mdm_authenticate_bound[] = {
-    { mdm_string("person"), offsetof(mdm_challenge_t, person) },
-    { mdm_string("enrollment"), offsetof(mdm_challenge_t, enrollment) },
-    { mdm_string("way"), offsetof(mdm_challenge_t, way) },
-    { mdm_string("keys"), offsetof(mdm_challenge_t, keys) }
-};
-
-#define MDM_AUTHENTICATE_BOUND                                                \
-    (sizeof(mdm_authenticate_bound) / sizeof(mdm_authenticate_bound[0]))
 
 
 mdm_int_t
@@ -463,9 +430,13 @@ mdm_authenticate_claim(mdm_exchange_t *x)
 
     serial = (a->serial.len != 0);
 
-    if (mdm_exchange_calls(x, 1 + serial, MDM_AUTHENTICATE_COMMIT)
+    /* its certificate is to be renewed some day */
+
+    if (mdm_exchange_calls(x, 2 + serial, MDM_AUTHENTICATE_COMMIT)
         != MDM_CALL
-        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
+        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK
+        || mdm_job_kick_call(x, 1 + serial, MDM_RENEW_JOB, MDM_RENEW_LOOK)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -519,7 +490,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
         m->claimed = 1;
     }
 
-    if (x->ncalls == 2
+    if (a->serial.len != 0
         && mdm_reply_code(x->calls[1].reply, MDM_CODE_CHANGED) < 0)
     {
         /* somebody else is about to enroll with it: look when that is done */
@@ -529,7 +500,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
         return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
     }
 
-    if (mdm_authenticate_pairs(x, m, &pairs, &n, &given) != MDM_OK
+    if (mdm_checkin_authenticated(x, a->renewal, &pairs, &n, &given) != MDM_OK
         || mdm_message_nonce(x, m) != MDM_OK
         || mdm_exchange_calls(x, 1, MDM_AUTHENTICATE_END) != MDM_CALL)
     {
@@ -594,62 +565,6 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     memcpy(&args[MDM_ARG_AUTHENTICATE_FIELDS], pairs, n * sizeof(mdm_str_t));
 
     return MDM_CALL;
-}
-
-
-/*
- * What the certificate brings, what the message says, and how it came to the
- * certificate; *n counts names and values, *given the pairs of the first.
- */
-
-static mdm_int_t
-mdm_authenticate_pairs(mdm_exchange_t *x, mdm_message_t *m, mdm_str_t **pairs,
-    mdm_uint_t *n, mdm_uint_t *given)
-{
-    mdm_str_t              *gives, *fields, *all;
-    mdm_uint_t              i, nfields;
-    const mdm_str_t        *value;
-    const mdm_challenge_t  *c;
-
-    c = &m->binding.c;
-
-    if (mdm_gives_pairs(x->arena, &c->gives, &gives, given) != MDM_OK
-        || mdm_checkin_fields_authenticate(x->arena, m->plist, &fields,
-                                           &nfields)
-           != MDM_OK)
-    {
-        return MDM_ERROR;
-    }
-
-    all = mdm_arena_alloc(x->arena,
-                          (2 * *given + nfields
-                           + 2 * MDM_AUTHENTICATE_BOUND) * sizeof(mdm_str_t));
-    if (all == NULL) {
-        return MDM_ERROR;
-    }
-
-    if (*given != 0) {
-        memcpy(all, gives, 2 * *given * sizeof(mdm_str_t));
-    }
-
-    if (nfields != 0) {
-        memcpy(all + 2 * *given, fields, nfields * sizeof(mdm_str_t));
-    }
-
-    *pairs = all;
-    *n = 2 * *given + nfields;
-
-    for (i = 0; i < MDM_AUTHENTICATE_BOUND; i++) {
-        value = (const mdm_str_t *) ((const u_char *) c
-                                     + mdm_authenticate_bound[i].offset);
-
-        if (value->len != 0) {
-            all[(*n)++] = mdm_authenticate_bound[i].name;
-            all[(*n)++] = *value;
-        }
-    }
-
-    return MDM_OK;
 }
 
 
@@ -788,13 +703,4 @@ mdm_authenticate_refuse(mdm_exchange_t *x, const char *why)
     /* refused after all, by a race: the claim is not to stay */
 
     return mdm_message_unclaim(x, MDM_AUTHENTICATE_RELEASED);
-}
-
-
-mdm_int_t
-mdm_checkin_fields_authenticate(mdm_arena_t *arena, plist_t message,
-    mdm_str_t **pairs, mdm_uint_t *n)
-{
-    return mdm_checkin_fields(arena, message, mdm_authenticate_fields, pairs,
-                              n);
 }

@@ -13,6 +13,7 @@
 #include "mdm_deflate.h"
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
+#include "mdm_renew.h"
 #include "mdm_report.h"
 #include "mdm_report_facts.h"
 
@@ -29,6 +30,7 @@ enum {
     MDM_CONNECT_BEGIN = 0,
     MDM_CONNECT_REPORTED,
     MDM_CONNECT_FOLLOWED,
+    MDM_CONNECT_RENEWAL,
     MDM_CONNECT_ANSWER
 };
 
@@ -64,6 +66,11 @@ static mdm_int_t mdm_connect_reported(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_followed(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_answer(mdm_exchange_t *x,
     const mdm_reply_t *reply);
+static mdm_int_t mdm_connect_named(mdm_exchange_t *x,
+    const mdm_reply_t *reply);
+static mdm_int_t mdm_connect_renew(mdm_exchange_t *x,
+    const mdm_reply_t *reply);
+static mdm_int_t mdm_connect_renewal(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_lost(mdm_exchange_t *x, const mdm_str_t *uuid);
 static mdm_int_t mdm_connect_plain(mdm_exchange_t *x, const mdm_str_t *uuid);
 static mdm_int_t mdm_connect_drop(mdm_exchange_t *x, const char *status,
@@ -83,6 +90,9 @@ mdm_connect(mdm_exchange_t *x)
 
     case MDM_CONNECT_FOLLOWED:
         return mdm_connect_followed(x);
+
+    case MDM_CONNECT_RENEWAL:
+        return mdm_connect_renewal(x);
 
     default: /* MDM_CONNECT_ANSWER */
         return mdm_connect_answer(x, x->calls[0].reply);
@@ -315,7 +325,8 @@ mdm_connect_reported(mdm_exchange_t *x)
     reply = x->calls[0].reply;
     code = mdm_reply_code(reply, MDM_CODE_CHANGED);
 
-    if ((code != MDM_CODE_NONE && code != MDM_CODE_COMMAND)
+    if ((code != MDM_CODE_NONE && code != MDM_CODE_COMMAND
+         && code != MDM_CODE_RENEWAL)
         || mdm_reply_int(reply, MDM_RET_REPORT_UNFINISHED, 0) != 1)
     {
         return mdm_connect_answer(x, reply);
@@ -379,6 +390,10 @@ mdm_connect_answer(mdm_exchange_t *x, const mdm_reply_t *reply)
 
     uuid = mdm_reply_str(reply, MDM_RET_IDLE_UUID);
 
+    if (code == MDM_CODE_RENEWAL) {
+        return mdm_connect_renew(x, reply);
+    }
+
     if (code == MDM_CODE_LOST) {
         return mdm_connect_lost(x, &uuid);
     }
@@ -399,13 +414,9 @@ mdm_connect_answer(mdm_exchange_t *x, const mdm_reply_t *reply)
         return mdm_connect_plain(x, &uuid);
     }
 
-    if (x->command_uuid.len == 0
-        && mdm_unescape(x->arena, &x->command_uuid, &uuid) == MDM_ERROR)
-    {
+    if (mdm_connect_named(x, reply) != MDM_OK) {
         return MDM_ERROR;
     }
-
-    x->request_type = mdm_reply_str(reply, MDM_RET_IDLE_TYPE);
 
     if (rc != MDM_OK) {
         return rc;
@@ -427,6 +438,85 @@ mdm_connect_answer(mdm_exchange_t *x, const mdm_reply_t *reply)
     }
 
     return mdm_exchange_body(x, 200, "application/xml; charset=UTF-8", &body);
+}
+
+
+/* of a command that goes out, for the log */
+
+static mdm_int_t
+mdm_connect_named(mdm_exchange_t *x, const mdm_reply_t *reply)
+{
+    mdm_str_t  uuid;
+
+    uuid = mdm_reply_str(reply, MDM_RET_IDLE_UUID);
+    x->request_type = mdm_reply_str(reply, MDM_RET_IDLE_TYPE);
+
+    return (x->command_uuid.len == 0
+            && mdm_unescape(x->arena, &x->command_uuid, &uuid) == MDM_ERROR)
+           ? MDM_ERROR : MDM_OK;
+}
+
+
+/* it is made now */
+
+static mdm_int_t
+mdm_connect_renew(mdm_exchange_t *x, const mdm_reply_t *reply)
+{
+    mdm_renew_t    *r;
+    mdm_report_t   *report;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+    report = m->data;
+
+    if (++m->tries > MDM_CONNECT_DROPS) {
+        return mdm_exchange_unavailable(x);
+    }
+
+    r = mdm_arena_zalloc(x->arena, sizeof(mdm_renew_t));
+    if (r == NULL) {
+        return MDM_ERROR;
+    }
+
+    r->tag = m->en.tag;
+    r->id = m->en.id_key;
+    r->device = m->en.device;
+    r->uuid = mdm_reply_str(reply, MDM_RET_IDLE_UUID);
+    r->name = mdm_reply_str(reply, MDM_RET_IDLE_NAME);
+    r->serial = mdm_reply_str(reply, MDM_RET_IDLE_SERIAL);
+    r->person = mdm_reply_str(reply, MDM_RET_IDLE_PERSON);
+    r->keys = mdm_reply_str(reply, MDM_RET_IDLE_KEYS);
+
+    report->renewal = r;
+    report->reply = reply;
+
+    return mdm_exchange_enter(x, mdm_renew_build, r, MDM_CONNECT_RENEWAL);
+}
+
+
+static mdm_int_t
+mdm_connect_renewal(mdm_exchange_t *x)
+{
+    mdm_renew_t    *r;
+    mdm_report_t   *report;
+    mdm_message_t  *m;
+
+    m = x->ctx;
+    report = m->data;
+    r = report->renewal;
+
+    /* it has left the queue: what is behind it? */
+
+    if (r->body.len == 0) {
+        return mdm_connect_idle(x);
+    }
+
+    if (mdm_connect_named(x, report->reply) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_exchange_body(x, 200, "application/xml; charset=UTF-8",
+                             &r->body);
 }
 
 

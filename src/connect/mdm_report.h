@@ -54,6 +54,8 @@ typedef struct {
     const char               *broken;      /* where its nesting broke, a
                                               constant text; else NULL */
     void                     *facts;       /* mdm_connect.c's own */
+    void                     *renewal;
+    const mdm_reply_t        *reply;
 } mdm_report_t;
 
 

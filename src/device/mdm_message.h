@@ -20,6 +20,7 @@
 
 #define  MDM_CODE_NONE         0     /* done; of a poll: no command */
 #define  MDM_CODE_COMMAND      1
+#define  MDM_CODE_RENEWAL      2     /* a command that is made now */
 #define  MDM_CODE_UNKNOWN     -1     /* there is no such device */
 #define  MDM_CODE_MISMATCH    -2     /* another certificate is pinned */
 #define  MDM_CODE_UNPINNED    -3     /* none is pinned */

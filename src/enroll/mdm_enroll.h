@@ -46,7 +46,14 @@ typedef struct {
                                               mdm_challenge_ttl says */
     X509                     *recipient;   /* see mdm_profile_t */
     mdm_uint_t                plain;       /* 1: it is not signed */
+    mdm_str_t                 keys;        /* only a profile with this digest,
+                                              see mdm_profile_keys(), is of any
+                                              use; empty: any is */
+    mdm_uint_t                quiet;       /* 1: where there can be none,
+                                              "why" is set, and nothing
+                                              answered */
 
+    const char               *why;
     mdm_str_t                 profile;     /* XML or CMS */
     mdm_challenge_new_t       challenge;
     mdm_str_t                 topic;
@@ -56,7 +63,7 @@ typedef struct {
 /*
  * A step that is entered, with a grant as x->ctx: makes a challenge, and the
  * profile, which is in the grant when the outer step is called again.  Where
- * there can be none it answers for all.
+ * there can be none it answers for all, unless it is to be quiet.
  */
 mdm_int_t mdm_enroll_build(mdm_exchange_t *x);
 
@@ -71,6 +78,18 @@ mdm_int_t mdm_enroll_profile(mdm_exchange_t *x, mdm_enroll_grant_t *grant);
  * given: answers 503.
  */
 mdm_int_t mdm_enroll_full(mdm_exchange_t *x, int64_t code);
+
+/*
+ * The topic of a block: its own, or that of the only push certificate of the
+ * tenant.  "reply" is that of push_cert_get.lua.  MDM_OK; MDM_DECLINED: there
+ * is none, *why says so; MDM_ERROR.
+ */
+mdm_int_t mdm_enroll_topic(mdm_exchange_t *x, const mdm_enroll_block_t *block,
+    const mdm_reply_t *reply, mdm_str_t *topic, const char **why);
+
+/* the digest of a profile of this block, see mdm_profile_keys() */
+mdm_int_t mdm_enroll_keys(mdm_exchange_t *x, const mdm_enroll_block_t *block,
+    const mdm_str_t *topic, mdm_str_t *keys);
 
 /* answers with a profile that is there, 200; what a step returns */
 mdm_int_t mdm_enroll_answer(mdm_exchange_t *x, const mdm_str_t *profile);

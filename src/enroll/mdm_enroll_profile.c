@@ -36,7 +36,7 @@ static mdm_int_t mdm_enroll_profile_step(mdm_exchange_t *x);
 static mdm_int_t mdm_enroll_begin(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_int_t mdm_enroll_start(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_int_t mdm_enroll_topics(mdm_exchange_t *x);
-static mdm_int_t mdm_enroll_topic(mdm_exchange_t *x, mdm_enroll_grant_t *g);
+static mdm_int_t mdm_enroll_found(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_uint_t mdm_enroll_topic_is(mdm_str_t *topic,
     const mdm_str_t *other);
 static mdm_int_t mdm_enroll_challenge(mdm_exchange_t *x,
@@ -44,6 +44,8 @@ static mdm_int_t mdm_enroll_challenge(mdm_exchange_t *x,
 static mdm_int_t mdm_enroll_make(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_int_t mdm_enroll_work(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_enroll_made(mdm_exchange_t *x, mdm_enroll_grant_t *g);
+static mdm_int_t mdm_enroll_none(mdm_exchange_t *x, mdm_enroll_grant_t *g,
+    const char *why);
 static mdm_int_t mdm_enroll_cannot(mdm_exchange_t *x, const char *why);
 
 
@@ -105,13 +107,17 @@ mdm_enroll_build(mdm_exchange_t *x)
         if (mdm_block_read(x->calls[0].reply, MDM_RET_BLOCK_GET_ANSWER)
             != MDM_BLOCK_NONE)
         {
+            if (g->quiet) {
+                return mdm_enroll_none(x, g, "the device is blocked");
+            }
+
             return mdm_exchange_refuse(x, 403, "the device is blocked");
         }
 
         return mdm_enroll_start(x, g);
 
     case MDM_ENROLL_TOPICS:
-        return mdm_enroll_topic(x, g);
+        return mdm_enroll_found(x, g);
 
     case MDM_ENROLL_CHALLENGE:
         return mdm_enroll_make(x, g);
@@ -169,22 +175,43 @@ mdm_enroll_topics(mdm_exchange_t *x)
 
 
 static mdm_int_t
-mdm_enroll_topic(mdm_exchange_t *x, mdm_enroll_grant_t *g)
+mdm_enroll_found(mdm_exchange_t *x, mdm_enroll_grant_t *g)
+{
+    mdm_int_t    rc;
+    const char  *why;
+
+    rc = mdm_enroll_topic(x, g->block, x->calls[0].reply, &g->topic, &why);
+
+    if (rc == MDM_DECLINED) {
+        return mdm_enroll_none(x, g, why);
+    }
+
+    return (rc == MDM_OK) ? mdm_enroll_challenge(x, g) : MDM_ERROR;
+}
+
+
+mdm_int_t
+mdm_enroll_topic(mdm_exchange_t *x, const mdm_enroll_block_t *block,
+    const mdm_reply_t *reply, mdm_str_t *found, const char **why)
 {
     size_t                    row;
     mdm_str_t                 topic;
     mdm_uint_t                i, fits;
-    const mdm_reply_t        *reply;
     const mdm_push_file_t    *file;
 
-    reply = x->calls[0].reply;
+    *found = block->topic;
+
+    if (found->len != 0) {
+        return MDM_OK;
+    }
+
     fits = 1;
 
     for (i = 0; i < x->settings->npush_files; i++) {
         file = &x->settings->push_files[i];
 
         if (mdm_str_eq(&file->tenant, &x->tenant)) {
-            fits &= mdm_enroll_topic_is(&g->topic, &file->topic);
+            fits &= mdm_enroll_topic_is(found, &file->topic);
         }
     }
 
@@ -198,19 +225,21 @@ mdm_enroll_topic(mdm_exchange_t *x, mdm_enroll_grant_t *g)
             return MDM_ERROR;
         }
 
-        fits &= mdm_enroll_topic_is(&g->topic, &topic);
+        fits &= mdm_enroll_topic_is(found, &topic);
     }
 
     if (!fits) {
-        return mdm_enroll_cannot(x, "the tenant has several push certificates:"
-                                 " the mdm_enrollment needs a \"topic\"");
+        *why = "the tenant has several push certificates: the mdm_enrollment "
+               "needs a \"topic\"";
+        return MDM_DECLINED;
     }
 
-    if (g->topic.len == 0) {
-        return mdm_enroll_cannot(x, "the tenant has no push certificate");
+    if (found->len == 0) {
+        *why = "the tenant has no push certificate";
+        return MDM_DECLINED;
     }
 
-    return mdm_enroll_challenge(x, g);
+    return MDM_OK;
 }
 
 
@@ -228,20 +257,34 @@ mdm_enroll_topic_is(mdm_str_t *topic, const mdm_str_t *other)
 }
 
 
+mdm_int_t
+mdm_enroll_keys(mdm_exchange_t *x, const mdm_enroll_block_t *block,
+    const mdm_str_t *topic, mdm_str_t *keys)
+{
+    mdm_profile_t  p;
+
+    memset(&p, 0, sizeof(mdm_profile_t));
+    p.block = block;
+    p.topic = *topic;
+
+    return mdm_profile_keys(x->arena, &p, keys);
+}
+
+
 static mdm_int_t
 mdm_enroll_challenge(mdm_exchange_t *x, mdm_enroll_grant_t *g)
 {
-    mdm_profile_t         p;
     mdm_challenge_new_t  *n;
 
     n = &g->challenge;
 
-    memset(&p, 0, sizeof(mdm_profile_t));
-    p.block = g->block;
-    p.topic = g->topic;
-
-    if (mdm_profile_keys(x->arena, &p, &g->c.keys) != MDM_OK) {
+    if (mdm_enroll_keys(x, g->block, &g->topic, &g->c.keys) != MDM_OK) {
         return MDM_ERROR;
+    }
+
+    if (g->keys.len != 0 && !mdm_str_eq(&g->keys, &g->c.keys)) {
+        return mdm_enroll_none(x, g, "its topic, URLs or channels of users "
+                               "are not those that the device has");
     }
 
     g->c.enrollment = g->block->name;
@@ -281,7 +324,9 @@ mdm_enroll_make(mdm_exchange_t *x, mdm_enroll_grant_t *g)
     mdm_enroll_work_t  *w;
 
     if (g->challenge.code < 0) {
-        return mdm_enroll_full(x, g->challenge.code);
+        return g->quiet ? mdm_enroll_none(x, g, "there are too many "
+                                          "challenges (mdm_challenge_limit)")
+                        : mdm_enroll_full(x, g->challenge.code);
     }
 
     w = mdm_arena_zalloc(x->arena, sizeof(mdm_enroll_work_t));
@@ -323,6 +368,19 @@ mdm_enroll_made(mdm_exchange_t *x, mdm_enroll_grant_t *g)
     mdm_exchange_log(x, MDM_LOG_NOTICE, "mdm enroll: a profile of \"%.*s\" is "
                      "made, %.*s, challenge %.*s", mdm_fmt(&g->block->name),
                      mdm_fmt(&g->c.way), mdm_fmt(&g->challenge.c.id));
+
+    return mdm_exchange_leave(x);
+}
+
+
+static mdm_int_t
+mdm_enroll_none(mdm_exchange_t *x, mdm_enroll_grant_t *g, const char *why)
+{
+    if (!g->quiet) {
+        return mdm_enroll_cannot(x, why);
+    }
+
+    g->why = why;
 
     return mdm_exchange_leave(x);
 }

@@ -1,7 +1,11 @@
 -- The certificate that is pinned to a device: when it ends, and when it is to
 -- be renewed, by which T:exp lists it.  ca: "": none of ours; sn: hex; ends:
--- Unix seconds, "0": not known
+-- Unix seconds, "0": not known.  What was under way to renew the one before has
+-- come to its end.
 local function certificate_dates(T, device, ca, sn, ends, renew)
+    redis.call('UNLINK', T .. ':ren:' .. device)
+    redis.call('HDEL', T .. ':e:' .. device, 'lapsed')
+
     if ends == '0' then
         redis.call('HDEL', T .. ':e:' .. device, 'cert_ca', 'cert_serial',
                    'cert_end')

@@ -32,7 +32,7 @@ local function forget_channel(T, id, parent)
     end
 
     for _, name in ipairs({'nn', 'u', 'crt', 'd', 'rk', 'ru', 'rb', 'done',
-                           'users', 'e'})
+                           'users', 'ren', 'e'})
     do
         redis.call('UNLINK', T .. ':' .. name .. ':' .. id)
     end

@@ -5,7 +5,7 @@
 --@row own migrated topic short_name long_name console waits
 --@row device serial name model model_name product os build imei meid cert
 --@row device supervised person enrollment way blocked block_time block_reason
---@row device erased
+--@row device erased lapsed
 --@row counts queue bootstrap unlock bootstrap_held unlock_held
 --@row push last tries result next since reason erased
 -- One enrollment.  with_certificate, with_unlock: 0 or 1
@@ -45,8 +45,8 @@ local device = own[2] or id
 local of = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'name',
                       'model', 'model_name', 'product', 'os', 'build',
                       'imei', 'meid', 'cert', 'supervised', 'person',
-                      'enrollment', 'way', 'blocked', 'erased')
-local blocked, erased = of[15] or '', of[16] or ''
+                      'enrollment', 'way', 'blocked', 'erased', 'lapsed')
+local blocked, erased, lapsed = of[15] or '', of[16] or '', of[17] or ''
 local secrets = T .. ':u:' .. id
 local der, unlock
 
@@ -97,6 +97,7 @@ end
 of[15] = string.match(blocked, '^%l+') or ''
 of[16], of[17] = string.match(blocked, '^%l+ (%d+) %S+ %S+ %S+ (.*)$')
 of[16], of[17], of[18] = of[16] or '', of[17] or '', erased
+of[19] = lapsed
 
 local users = redis.call('SMEMBERS', T .. ':users:' .. id)
 

@@ -3,7 +3,7 @@
 --@args filters...
 --@returns looked more last rows...
 --@row rows id type enabled tally last_seen serial short_name long_name der
---@row rows unlock held blocked erased os build model model_name product
+--@row rows unlock held blocked erased lapsed os build model model_name product
 --@row rows supervised
 -- Enrollments of a partition that fit a filter.
 -- by: "scan", "ids" or "serials"; after: id after which to go on or ""; most,
@@ -16,8 +16,9 @@
 -- {ids looked at, more to come (0 or 1), last id looked at, row, row, …};
 -- a row is {id, type, enabled, tally, last_seen, serial, short name, long
 -- name, DER, unlock token, 1: it is withheld from the device, how the
--- device is refused where it is blocked or "", when it erased itself or "", OS
--- version, build, model, model name, product, supervised ("": not known)}; with
+-- device is refused where it is blocked or "", when it erased itself or "",
+-- when it was found that its certificate has lapsed or "", OS version, build,
+-- model, model name, product, supervised ("": not known)}; with
 -- "serials" "more" is which device comes next (from 1), and a row {id} a
 -- device that has another serial number, or is gone
 --@include era_of
@@ -157,7 +158,8 @@ for i, id in ipairs(ids) do
                          'tally', 'last_seen', 'serial', 'short_name',
                          'long_name', 'parent', 'updated', 'enrolled', 'os',
                          'build', 'model', 'model_name', 'product',
-                         'supervised', 'era', 'dead', 'blocked', 'erased')
+                         'supervised', 'era', 'dead', 'blocked', 'erased',
+                         'lapsed')
 
     local before = era_before(T, v[8], v[17])
 
@@ -177,12 +179,12 @@ for i, id in ipairs(ids) do
     then
         local device = v[8] or id
         local d = {v[5], v[11], v[12], v[13], v[14], v[15], v[16], v[19],
-                   v[20]}
+                   v[20], v[21]}
 
         if v[8] then
             d = redis.call('HMGET', T .. ':e:' .. device, 'serial', 'os',
                            'build', 'model', 'model_name', 'product',
-                           'supervised', 'blocked', 'erased')
+                           'supervised', 'blocked', 'erased', 'lapsed')
         end
 
         local serial = d[1] or ''
@@ -208,7 +210,7 @@ for i, id in ipairs(ids) do
                                  v[4] or v[9] or v[10] or '', serial,
                                  v[6] or '', v[7] or '', der or '',
                                  unlock or '', held or 0,
-                                 block_answer(d[8]), d[9] or '',
+                                 block_answer(d[8]), d[9] or '', d[10] or '',
                                  d[2] or '', d[3] or '', d[4] or '',
                                  d[5] or '', d[6] or '', d[7] or ''}
 

@@ -1,6 +1,6 @@
 --@volatile
 --@args id device cert console?
---@returns code uuid type body token time client
+--@returns code uuid type body|name token|serial time|person client|keys
 -- Connect, Idle: the poll.  It writes nothing but last_seen, once a minute.
 -- console: NotOnConsole of a user (0 or 1)
 -- a reply of deliver(), or {code of auth()}

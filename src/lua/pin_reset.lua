@@ -18,9 +18,9 @@ end
 -- csub stays: it says whose secrets are kept, also without the certificate
 
 redis.call('HDEL', e, 'cert', 'next', 'was', 'was_until', 'cert_ca',
-           'cert_serial', 'cert_end')
+           'cert_serial', 'cert_end', 'lapsed')
 redis.call('ZREM', T .. ':exp', device)
-redis.call('UNLINK', T .. ':crt:' .. device)
+redis.call('UNLINK', T .. ':crt:' .. device, T .. ':ren:' .. device)
 
 event(T, limit, 'api.PinReset', device,
       {by = who, address = address, cert = hex(v[2])})

@@ -1,12 +1,13 @@
 --@readonly
 --@args id most bytes offset cursor...
 --@returns code next commands...
---@row commands uuid type body refusals
+--@row commands uuid type body refusals enrollment
 -- A page of a queue, oldest first.
 -- most, bytes: entries and bytes at most; cursor: the UUID to go on with, and
 -- those shown before it, newest first
--- {0, next UUID or "", uuid, RequestType, body, "first:tally" or "", …};
--- {-1}: not enrolled
+-- {0, next UUID or "", uuid, RequestType, body, "first:tally" or "", block, …};
+-- {-1}: not enrolled.  A renewal has no body here, but the name of the block
+-- mdm_enrollment that it is made by; else ""
 --@include era_of
 local T, most, bytes = KEYS[1], tonumber(most), tonumber(bytes)
 local list = T .. ':q:' .. id
@@ -71,13 +72,14 @@ for _, uuid in ipairs(uuids) do
         break
     end
 
-    local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'body')
+    local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'body', 'ref')
     local at = #reply
 
     reply[at + 1] = uuid
     reply[at + 2] = c[1] or ''
-    reply[at + 3] = c[2] or ''
+    reply[at + 3] = not c[3] and c[2] or ''
     reply[at + 4] = redis.call('HGET', T .. ':nn:' .. id, uuid) or ''
+    reply[at + 5] = c[3] or ''
 
     size = size + #reply[at + 3]
     n = n + 1

@@ -1,6 +1,7 @@
 --@args who address limit id device cert status uuid result z ttl kept nonce raw
 --@args budget other_budget console notify_uuid notify_body facts...
---@returns code uuid type body token time client unfinished
+--@returns code uuid type body|name token|serial time|person client|keys
+--@returns unfinished
 -- Connect, with the answer to a command.
 -- uuid: "": missing; z: 1: the result is compressed; ttl: of the result; kept:
 -- results kept; budget, other_budget: bytes of results kept, and of those of
@@ -20,6 +21,7 @@
 --@include results
 --@include deliver
 --@include setup
+--@include renewal
 local T = KEYS[1]
 local ttl, kept = tonumber(ttl), tonumber(kept)
 local e, nn, done = T .. ':e:' .. id, T .. ':nn:' .. id, T .. ':done:' .. id
@@ -132,8 +134,14 @@ elseif fresh() then
     end
 
     if known then
-        kind = redis.call('HGET', T .. ':c:' .. uuid, 'type') or ''
+        local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'ref', 'cert')
+
+        kind = c[1] or ''
         command_release(T, uuid, 1)
+
+        if c[2] and status ~= 'Acknowledged' then
+            renewal_soon(T, id, uuid, c[3], now)
+        end
 
         if v[4] == uuid then
             redis.call('HDEL', e, 'dc')

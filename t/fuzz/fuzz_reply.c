@@ -116,6 +116,7 @@ static mdm_settings_t  fuzz_settings = {
 
 
 static const fuzz_shape_t  fuzz_shapes[] = {
+    { "adopt_look", "[issss]" },
     { "auth", "[is]" },
     { "authenticate_check", "[ississsis]" },
     { "block_get", "[sss]" },
@@ -165,11 +166,12 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "enqueue", "[iii[(iissss)*](ii)*]" },
     { "enrollment_block", "[is]" },
     { "enrollment_get",
-      "[i[ssssssssssssss][ssssssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
+      "[i[ssssssssssssss][sssssssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
     { "forget_start", "[iss]" },
     { "forget_start", "[isssss]" },
     { "enrollment_query", "[iis([sssssssssss])*]" },
     { "idle", "[isss]" },
+    { "idle", "[isssssss]" },
     { "link_fetch", "[isss]" },
     { "link_index", "[is]" },
     { "link_list", "[s(ssssssss)*]" },
@@ -188,7 +190,9 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "push_take", "[i(sssss)*]" },
     { "push_topics", "[(s)*]" },
     { "queue_clear", "[ii(i)*]" },
-    { "queue_list", "[is(ssss)*]" },
+    { "queue_list", "[is(sssss)*]" },
+    { "renewal_built", "[is]" },
+    { "renewal_due", "[iii]" },
     { "report", "[issssssi]" },
     { "serial_get", "[i(s)*]" },
     { "status_get", "[is[s(ss)*]]" },

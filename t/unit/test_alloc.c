@@ -15,7 +15,9 @@
 #include "enrollment.h"
 #include "mdm_auth.h"
 #include "mdm_endpoint.h"
+#include "mdm_profile.h"
 #include "mdm_push_sweep.h"
+#include "mdm_renew.h"
 #include "mdm_unit_redis.h"
 
 
@@ -174,7 +176,8 @@ start(const request_t *r)
         x->step = mdm_auth;
 
     } else if (r->kind == MDM_KIND_JOB) {
-        x->step = mdm_push_sweep_step;
+        x->step = (r->path != NULL) ? mdm_renew_jobs[0].step
+                                    : mdm_push_sweep_step;
 
     } else {
         mdm_endpoint_find(x);
@@ -215,6 +218,22 @@ taken(mdm_call_t *call)
     call->rc = MDM_CALL_OK;
     call->push->outcome = MDM_PUSH_ANSWERED;
     call->push->status = 200;
+}
+
+
+/* a work's own lack of memory is no concern of this test */
+
+static void
+work(mdm_call_t *call)
+{
+    mdm_uint_t  armed;
+
+    armed = alloc_armed;
+    alloc_armed = 0;
+
+    mdm_call_work(call);
+
+    alloc_armed = armed;
 }
 
 
@@ -262,6 +281,12 @@ record(run_t *r)
             if (x->calls[i].kind == MDM_CALL_KIND_PUSH) {
                 taken(&x->calls[i]);
                 r->rc[r->ncalls++] = MDM_CALL_OK;
+                continue;
+            }
+
+            if (x->calls[i].kind == MDM_CALL_KIND_WORK) {
+                mdm_call_work(&x->calls[i]);
+                r->rc[r->ncalls++] = x->calls[i].rc;
                 continue;
             }
 
@@ -318,6 +343,12 @@ op_exchange(void *data)
         for (i = 0; i < x->ncalls; i++) {
             if (x->calls[i].kind == MDM_CALL_KIND_PUSH) {
                 taken(&x->calls[i]);
+            }
+
+            if (x->calls[i].kind == MDM_CALL_KIND_WORK) {
+                work(&x->calls[i]);
+                n++;
+                continue;
             }
 
             x->calls[i].rc = r->rc[n];
@@ -630,6 +661,64 @@ static const request_t  setups[] = {
 };
 
 
+static const request_t  anew[] = {
+    device("Authenticate, once more", CHECKIN, AUTHENTICATE(UDID)),
+    device("TokenUpdate, once more", CHECKIN,
+           MESSAGE("TokenUpdate", UDID TOKEN))
+};
+
+
+static const request_t  renewals[] = {
+    { "renewals", MDM_KIND_JOB, 0, "renew", NULL, NULL, "", NULL },
+    { "renewals, none", MDM_KIND_JOB, 0, "renew", NULL, NULL, "", NULL },
+    device("Idle, a renewal", CONNECT, PLIST(UDID STRING("Status", "Idle"))),
+    device("Idle, the same", CONNECT, PLIST(UDID STRING("Status", "Idle"))),
+    api("queue, a renewal", MDM_GET, "/v1/queue/UDID-%7B1%7D", NULL, NULL,
+        ""),
+    api("enqueue, profiles", MDM_PUT, "/v1/enqueue/UDID-%7B1%7D", "nopush=1",
+        "application/json", "{\"CommandUUID\":\"C-9\",\"Command\":"
+        "{\"RequestType\":\"ProfileList\"}}"),
+    device("Acknowledged, profiles", CONNECT,
+           PLIST(UDID STRING("Status", "Acknowledged")
+                 STRING("CommandUUID", "C-9")
+                 "<key>ProfileList</key><array><dict>"
+                 STRING("PayloadIdentifier", "com.example.mdm")
+                 "</dict></array>")),
+    api("adopt", MDM_PUT, "/v1/enrollments/UDID-%7B1%7D/enrollment",
+        "name=main", NULL, "")
+};
+
+
+/* the device is one by the block, and its certificate is due */
+
+static void
+make_due(void)
+{
+    mdm_str_t       keys;
+    mdm_arena_t    *arena;
+    mdm_profile_t   p;
+
+    arena = mdm_arena_create(4096);
+    assert_non_null(arena);
+
+    memset(&p, 0, sizeof(p));
+    p.block = &enrollment_main;
+    p.topic = enrollment_main.topic;
+    assert_int_equal(mdm_profile_keys(arena, &p, &keys), MDM_OK);
+
+    assert_int_equal(mdm_unit_redis_int(redis, "EVAL %s 0 %b %s",
+        "for _, e in ipairs(redis.call('KEYS', 'mdm:{default/*}:e:*')) do "
+        "local tag, id = string.match(e, '^(.-}):e:(.*)$') "
+        "if redis.call('HGET', e, 'cert') then "
+        "redis.call('HSET', e, 'enrollment', 'main', 'keys', ARGV[1], "
+        "'topic', ARGV[2], 'cert_end', '4000000000') "
+        "redis.call('ZADD', tag .. ':exp', 0, id) return 1 end end return 0",
+        keys.data, keys.len, "com.apple.mgmt.External.x"), 1);
+
+    mdm_arena_destroy(arena);
+}
+
+
 static const request_t  refused_403[] = {
     stranger("Authenticate of a stranger", CHECKIN, AUTHENTICATE(UDID)),
     stranger("TokenUpdate of a stranger", CHECKIN,
@@ -705,6 +794,10 @@ test_exchanges(void **state)
     each(migrated, count(migrated), 200);
     each(reenroll, count(reenroll), 200);
     each(setups, count(setups), 200);
+
+    each(anew, count(anew), 200);
+    make_due();
+    each(renewals, count(renewals), 200);
 }
 
 
