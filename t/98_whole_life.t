@@ -139,15 +139,35 @@ sub refused {
 }
 
 sub message {
-    my ($life, $what) = @_;
+    my ($life, $what, @more) = @_;
 
     my $pid = spawn({ out => "$made/message" }, $sim, 'message', '--device',
                     $life->{n}, '--kinds', "$life->{kind}:1", '--topic',
-                    $topic, '--what', $what);
+                    $topic, '--what', $what, @more);
 
     is(wait_exit($pid, 30), 0, "a message: $what");
 
     return read_file("$made/message");
+}
+
+# one message under the certificate that it has ("old": had); the plist that is
+# answered
+
+sub says {
+    my ($life, $old, $what, @more) = @_;
+
+    my $file = write_file("$made/as-$life->{n}-" . ++$life->{identities},
+                          read_file("$made/ids/1-$life->{n}$old.pem"));
+    my $type = 'application/x-apple-aspen-mdm'
+               . ($what =~ /Token/ ? '-checkin' : '');
+    my $r = $t->request(PUT => '/mdm', cert => { file => $file, key => $file },
+                        headers => [ 'Content-Type', $type ],
+                        body => message($life, $what, @more));
+
+    is($r->status, 200, $what);
+    $life->{said} = $r->body;
+
+    return length $r->body ? plist_read($r->body) : {};
 }
 
 sub pin {
@@ -300,24 +320,80 @@ sub renews {
 
     ok($due, 'it is listed with those that end');
 
-    $t->enqueue($life->{id}, $t->command("KEPT-$life->{n}", 'ProfileList'));
-
-    my $r = sim($life, 'renew', '--url', "$url/mdm", '--scep', "$url/scep",
-                '--then', 'token');
-
-    is("$r->{rc} $r->{scep_issued}", '0 1', 'it renews') or diag($r->{out});
+    $life->{job} ? is_renewed($life) : renews_itself($life);
 
     my $now = pin($life);
 
     isnt($now->{sha256}, $before->{sha256}, 'another certificate');
     is($now->{purpose}, 'renew', 'of a renewal');
     is(api(GET => "queue/$life->{id}/KEPT-$life->{n}")->json->{state},
-       'pending', 'what was queued is still there');
+       $life->{job} ? 'not_now' : 'pending',
+       'what was queued is still there');
     is(shown($life->{id})->{users}[0], $life->{user}, 'so are its users');
     is(token($life), $token, 'and its tokens');
     polled($life, 'it goes on');
     polled($life, 'the one before is good for a while', '--channels',
            'device', '--previous');
+
+    return;
+}
+
+# it asks the SCEP server again, with what it has
+
+sub renews_itself {
+    my ($life) = @_;
+
+    keep($life);
+
+    my $r = sim($life, 'renew', '--url', "$url/mdm", '--scep', "$url/scep",
+                '--then', 'token');
+
+    is("$r->{rc} $r->{scep_issued}", '0 1', 'it renews') or diag($r->{out});
+
+    return;
+}
+
+sub keep {
+    my ($life) = @_;
+
+    return $t->enqueue($life->{id},
+                       $t->command("KEPT-$life->{n}", 'ProfileList'));
+}
+
+# A job finds it, as if a year had passed, and sends it a profile: it asks for a
+# certificate with the challenge in there, and answers.
+
+sub is_renewed {
+    my ($life) = @_;
+
+    my ($e) = @{$t->redis('KEYS', "mdm:*:e:$life->{id}")};
+
+    $t->redis('ZADD', $e =~ s/:e:.*/:exp/r, 0, $life->{id});
+    $t->redis('ZADD', 'mdm:{work}:due:renew', 0, 'default');
+
+    # any change of a setup has jobs look
+
+    api(PUT => 'setups/none', { filter => { model => [ 'none' ] } });
+
+    ok(wait_for(30, sub {
+            @{api(GET => "queue/$life->{id}")->json->{commands}} == 1 }),
+       'a job renews it');
+    keep($life);
+
+    my $command = says($life, '', 'Idle');
+
+    is($command->{Command}{RequestType}, 'InstallProfile', 'by a profile');
+
+    my ($challenge) = "$command->{Command}{Payload}"
+        =~ m{<key>Challenge</key>\s*<string>([^<]+)};
+    my $file = write_file("$made/command", $life->{said});
+    my $r = sim($life, 'enroll', '--scep', "$url/scep", '--scep-challenge',
+                $challenge);
+
+    is($r->{scep_issued}, 1, 'it has a new certificate') or diag($r->{out});
+    says($life, '.old', 'Acknowledged', '--command', $file);
+    is(polled($life, 'it comes with it', '--channels', 'device', '--notnow',
+              100)->{commands_notnow}, 1, 'and is busy');
 
     return;
 }
@@ -329,15 +405,7 @@ sub token {
 
     return '' unless $life->{users};
 
-    my $file = write_file("$made/identity-" . ++$life->{identities},
-                          read_file("$made/ids/1-$life->{n}.pem"));
-    my $r = $t->request(PUT => '/mdm', cert => { file => $file, key => $file },
-        headers => [ 'Content-Type', 'application/x-apple-aspen-mdm-checkin' ],
-        body => message($life, 'GetBootstrapToken'));
-
-    is($r->status, 200, 'GetBootstrapToken');
-
-    my $token = plist_read($r->body)->{BootstrapToken};
+    my $token = says($life, '', 'GetBootstrapToken')->{BootstrapToken};
 
     ok($token, 'it has one');
 
@@ -408,9 +476,9 @@ my @setup = (@enrolled, qw(mdm.Setup mdm.Connect mdm.Released mdm.Connect));
 my %life = (
     iPhone => { kind => 'iphone', first => \@enrolled,
                 second => \@enrolled },
-    Mac => { kind => 'mac', users => 1, second => \@enrolled,
+    Mac => { kind => 'mac', users => 1, job => 1, second => \@enrolled,
              first => [ @enrolled, 'mdm.SetBootstrapToken' ] },
-    iPad => { kind => 'ipad', owned => 1, first => \@setup,
+    iPad => { kind => 'ipad', owned => 1, job => 1, first => \@setup,
               second => [ 'mdm.CertificateIssued', @setup ] },
 );
 
@@ -446,11 +514,16 @@ for my $name (sort keys %life) {
     $_->($life) for \&enrolls, \&woken, \&enrolls_again, \&renews, \&blocked,
                     \&goes;
 
-    # a renewal's TokenUpdate, and then the command that was kept
+    my @renewed = $life->{job}
+        ? qw(api.Enqueue mdm.CertificateIssued mdm.Connect
+             mdm.CertificateRenewed mdm.Connect)
+        : qw(api.Enqueue mdm.CertificateIssued mdm.CertificateRenewed
+             mdm.TokenUpdate);
+
+    # then the command that was kept
 
     my @life = (@{$life->{first}}, qw(api.Enqueue mdm.Connect),
-        @{$life->{second}}, 'api.Enqueue',
-        qw(mdm.CertificateIssued mdm.CertificateRenewed mdm.TokenUpdate),
+        @{$life->{second}}, @renewed,
         qw(mdm.Connect api.Block api.Enqueue api.Unblock mdm.Connect),
         qw(api.Enqueue mdm.Connect mdm.CheckOut api.Forget));
 
