@@ -400,6 +400,20 @@ mdm_exchange_push(mdm_exchange_t *x, mdm_uint_t i)
 }
 
 
+mdm_http_t *
+mdm_exchange_http(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_call_t  *call;
+
+    call = &x->calls[i];
+
+    call->kind = MDM_CALL_KIND_HTTP;
+    call->http = mdm_arena_zalloc(x->arena, sizeof(mdm_http_t));
+
+    return call->http;
+}
+
+
 void
 mdm_call_work(mdm_call_t *call)
 {
@@ -525,6 +539,10 @@ mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call)
         if (call->push != NULL) {
             mdm_exchange_push_lost(call);
         }
+
+        if (call->http != NULL) {
+            mdm_exchange_http_lost(call);
+        }
     }
 
     call->reply_arena = NULL;
@@ -545,6 +563,24 @@ mdm_exchange_push_lost(mdm_call_t *call)
 
     mdm_str_set(&push->reason, "no memory");
     mdm_str_null(&push->apns_id);
+}
+
+
+void
+mdm_exchange_http_lost(mdm_call_t *call)
+{
+    mdm_http_t  *http;
+
+    http = call->http;
+
+    call->rc = MDM_CALL_OK;
+
+    http->outcome = MDM_HTTP_RESET;
+    http->status = 0;
+    http->retry_after = 0;
+
+    mdm_str_set(&http->reason, "no memory");
+    mdm_str_null(&http->answer);
 }
 
 

@@ -50,7 +50,8 @@ typedef enum {
 typedef enum {
     MDM_CALL_KIND_REDIS = 0,
     MDM_CALL_KIND_WORK,
-    MDM_CALL_KIND_PUSH
+    MDM_CALL_KIND_PUSH,
+    MDM_CALL_KIND_HTTP
 } mdm_call_kind_e;
 
 
@@ -137,8 +138,72 @@ typedef struct {
 #define MDM_PUSH_PAYLOAD      4096
 
 
+/* what became of an HTTP request */
+
+typedef enum {
+    MDM_HTTP_OFF = 0,            /* built without it, or there is no client */
+    MDM_HTTP_ANSWERED,           /* status, and what came with it */
+
+    /* there is no answer: */
+    MDM_HTTP_TIMEOUT,
+    MDM_HTTP_UNREACHABLE,        /* no connection to the server or the proxy */
+    MDM_HTTP_RESOLVE,            /* the name has no address */
+    MDM_HTTP_TLS,                /* the server is not who it should be, or does
+                                    not take our certificate */
+    MDM_HTTP_PROXY,              /* the proxy refuses */
+    MDM_HTTP_RESET,              /* the connection was lost: the request may
+                                    have been carried out */
+    MDM_HTTP_TOO_LARGE,          /* the answer has more bytes than "limit" */
+    MDM_HTTP_ODD,                /* what came is no answer, or the URL is
+                                    none */
+    MDM_HTTP_BUSY                /* too many wait, or the worker ends: it was
+                                    not sent */
+} mdm_http_e;
+
+
+typedef struct {
+    mdm_str_t                 name;
+    mdm_str_t                 value;
+} mdm_http_header_t;
+
+
 /*
- * One call: of a script, of a function, or a push, as its kind says.
+ * An HTTP request to another server.  What goes in stays where it is until the
+ * call has ended.  rc of its call is MDM_CALL_OK however it ends.
+ */
+
+typedef struct {
+    const void               *client;      /* of the configuration
+                                              (ngx_mdm_http_client_t); NULL:
+                                              that of http { } */
+    mdm_str_t                 method;      /* "POST" */
+    mdm_str_t                 url;         /* https:, or http: if whoever
+                                              configures it wrote that */
+    const mdm_http_header_t  *headers;
+    mdm_uint_t                nheaders;
+    mdm_str_t                 body;
+    mdm_uint_t                timeout;     /* ms; 0: that of the client */
+    size_t                    limit;       /* bytes of the answer's body, 0:
+                                              MDM_HTTP_LIMIT, MDM_HTTP_LIMIT_MAX
+                                              at most */
+
+    mdm_http_e                outcome;
+    mdm_uint_t                status;      /* of an answer */
+    int64_t                   retry_after; /* seconds; 0: none is given */
+    mdm_str_t                 answer;      /* its body, owned by the runner,
+                                              valid until the exchange ends */
+    mdm_str_t                 reason;      /* why there is no answer: printable
+                                              ASCII */
+    mdm_uint_t                ms;          /* that it took */
+} mdm_http_t;
+
+#define MDM_HTTP_LIMIT        (64 * 1024)
+#define MDM_HTTP_LIMIT_MAX    (16 * 1024 * 1024)
+
+
+/*
+ * One call: of a script, of a function, a push or an HTTP request, as its kind
+ * says.
  *
  * A script has one key, KEYS[1], which also routes it in a cluster; all other
  * keys that the script touches carry its hash tag.  The call, the key and the
@@ -160,6 +225,7 @@ typedef struct {
     void                     *data;
 
     mdm_push_t               *push;
+    mdm_http_t               *http;
 
     mdm_reply_t              *reply;       /* owned by the runner, valid
                                               until the exchange ends */
@@ -628,6 +694,11 @@ mdm_int_t mdm_exchange_work_alone(mdm_exchange_t *x, mdm_int_t state,
  */
 mdm_push_t *mdm_exchange_push(mdm_exchange_t *x, mdm_uint_t i);
 
+/*
+ * Makes call i of the round an HTTP request, which is zeroed; NULL: no memory.
+ */
+mdm_http_t *mdm_exchange_http(mdm_exchange_t *x, mdm_uint_t i);
+
 /* for runners: runs a call of work, here and now, and sets its rc */
 void mdm_call_work(mdm_call_t *call);
 
@@ -680,6 +751,7 @@ void mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call);
 
 /* nothing is known of its outcome, for want of memory: it got lost */
 void mdm_exchange_push_lost(mdm_call_t *call);
+void mdm_exchange_http_lost(mdm_call_t *call);
 
 /* 500, MDM_FAILURE_SCRIPT: the reply to call i is none of its script's */
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);

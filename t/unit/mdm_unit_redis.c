@@ -35,6 +35,7 @@ static void mdm_unit_redis_send(mdm_unit_redis_t *redis,
 static void mdm_unit_redis_read(mdm_unit_redis_t *redis, mdm_arena_t *arena,
     mdm_call_t *call);
 static void mdm_unit_redis_push(mdm_unit_redis_t *redis, mdm_call_t *call);
+static void mdm_unit_redis_http(mdm_unit_redis_t *redis, mdm_call_t *call);
 static redisReply *mdm_unit_redis_eval_body(mdm_unit_redis_t *redis,
     mdm_call_t *call);
 static redisReply *mdm_unit_redis_reply(mdm_unit_redis_t *redis,
@@ -312,6 +313,11 @@ mdm_unit_redis_round(mdm_unit_redis_t *redis, mdm_exchange_t *x)
             continue;
         }
 
+        if (call->kind == MDM_CALL_KIND_HTTP) {
+            mdm_unit_redis_http(redis, call);
+            continue;
+        }
+
         if (redis->fault != NULL) {
             faults[i] = redis->fault(call, redis->calls, redis->fault_data);
         }
@@ -391,6 +397,30 @@ mdm_unit_redis_push(mdm_unit_redis_t *redis, mdm_call_t *call)
 }
 
 
+static void
+mdm_unit_redis_http(mdm_unit_redis_t *redis, mdm_call_t *call)
+{
+    mdm_http_t  *http;
+
+    http = call->http;
+
+    if (http->method.len == 0 || http->url.len == 0
+        || http->limit > MDM_HTTP_LIMIT_MAX)
+    {
+        mdm_unit_redis_die(redis, "an HTTP request that cannot be sent");
+    }
+
+    redis->https++;
+
+    call->rc = MDM_CALL_OK;
+    http->outcome = MDM_HTTP_OFF;
+
+    if (redis->http != NULL) {
+        redis->http(http, redis->http_data);
+    }
+}
+
+
 mdm_call_e
 mdm_unit_redis_eval(mdm_unit_redis_t *redis, mdm_arena_t *arena,
     mdm_call_t *call)
@@ -402,6 +432,11 @@ mdm_unit_redis_eval(mdm_unit_redis_t *redis, mdm_arena_t *arena,
 
     if (call->kind == MDM_CALL_KIND_PUSH) {
         mdm_unit_redis_push(redis, call);
+        return call->rc;
+    }
+
+    if (call->kind == MDM_CALL_KIND_HTTP) {
+        mdm_unit_redis_http(redis, call);
         return call->rc;
     }
 
@@ -721,6 +756,8 @@ mdm_unit_redis_clean(mdm_unit_redis_t *redis)
     redis->fault = NULL;
     redis->push = NULL;
     redis->pushes = 0;
+    redis->http = NULL;
+    redis->https = 0;
     redis->fault_data = NULL;
     redis->calls = 0;
     redis->error[0] = '\0';

@@ -38,6 +38,9 @@ typedef mdm_unit_fault_e (*mdm_unit_fault_pt)(mdm_call_t *call, mdm_uint_t n,
 /* what APNs makes of a push: fills in its outcome */
 typedef void (*mdm_unit_push_pt)(mdm_push_t *push, void *data);
 
+/* what another server makes of an HTTP request: the same */
+typedef void (*mdm_unit_http_pt)(mdm_http_t *http, void *data);
+
 
 struct mdm_unit_redis_s {
     pid_t                     pid;
@@ -52,6 +55,9 @@ struct mdm_unit_redis_s {
     mdm_unit_push_pt          push;        /* or NULL: push is off */
     void                     *push_data;
     mdm_uint_t                pushes;      /* so far */
+    mdm_unit_http_pt          http;        /* or NULL: MDM_HTTP_OFF */
+    void                     *http_data;
+    mdm_uint_t                https;       /* so far */
 
     mdm_uint_t                calls;       /* so far */
     size_t                    bytes;       /* keys and arguments */
@@ -75,8 +81,8 @@ int mdm_unit_redis_teardown(void **state);
 /*
  * Runs an exchange to its end.  Each call goes out as the real client sends
  * it: EVALSHA, after NOSCRIPT EVAL; a script marked read-only by the _RO
- * forms, so that a write in it fails.  Work is done in place, and redis->push
- * says what becomes of pushes.
+ * forms, so that a write in it fails.  Work is done in place, redis->push and
+ * redis->http say what becomes of pushes and of HTTP requests.
  */
 void mdm_unit_redis_run(mdm_unit_redis_t *redis, mdm_exchange_t *x);
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_mdm_module authors
  *
- * Calls of scripts: how many arguments they get, and who is behind them; and
- * the reader of replies.
+ * Calls of scripts: how many arguments they get, and who is behind them; calls
+ * of other servers; and the reader of replies.
  */
 
 
@@ -202,6 +202,40 @@ test_reply(void **state)
 }
 
 
+/* one whose answer there is no memory for is not known to have come */
+
+static void
+test_http(void **state)
+{
+    mdm_http_t  *http;
+
+    (void) state;
+
+    http = mdm_exchange_http(x, 0);
+    assert_non_null(http);
+
+    assert_int_equal(x->calls[0].kind, MDM_CALL_KIND_HTTP);
+    assert_ptr_equal(x->calls[0].http, http);
+    assert_null(http->client);
+    assert_int_equal(http->outcome, MDM_HTTP_OFF);
+    assert_int_equal(http->limit, 0);
+
+    http->outcome = MDM_HTTP_ANSWERED;
+    http->status = 200;
+    http->retry_after = 5;
+    mdm_str_set(&http->answer, "text");
+
+    mdm_exchange_http_lost(&x->calls[0]);
+
+    assert_int_equal(x->calls[0].rc, MDM_CALL_OK);
+    assert_int_equal(http->outcome, MDM_HTTP_RESET);
+    assert_int_equal(http->status, 0);
+    assert_int_equal(http->retry_after, 0);
+    assert_int_equal(http->answer.len, 0);
+    assert_true(mdm_str_is(&http->reason, "no memory"));
+}
+
+
 int
 main(void)
 {
@@ -210,6 +244,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_api, setup, teardown),
         cmocka_unit_test_setup_teardown(test_device, setup, teardown),
         cmocka_unit_test(test_places),
+        cmocka_unit_test_setup_teardown(test_http, setup, teardown),
         cmocka_unit_test(test_reply)
     };
 
