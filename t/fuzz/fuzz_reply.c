@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "enroll.h"
+#include "http.h"
 #include "mdm_auth.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_api.h"
@@ -781,39 +782,6 @@ fuzz_push(fuzz_t *f, mdm_call_t *call)
 }
 
 
-/* the same of an HTTP request, by any server */
-
-static void
-fuzz_http(fuzz_t *f, mdm_call_t *call)
-{
-    mdm_http_t  *http;
-
-    static const mdm_uint_t  statuses[] = { 200, 204, 400, 404, 422, 503, 999 };
-
-    http = call->http;
-
-    if (http->method.len == 0 || http->url.len == 0
-        || http->limit > MDM_HTTP_LIMIT_MAX)
-    {
-        abort();
-    }
-
-    call->rc = MDM_CALL_OK;
-
-    http->outcome = (mdm_http_e) fuzz_next(f, MDM_HTTP_BUSY + 1);
-    http->ms = fuzz_next(f, 100000);
-
-    if (http->outcome == MDM_HTTP_ANSWERED) {
-        http->status = statuses[fuzz_next(f, 7)];
-        http->retry_after = (int64_t) fuzz_next(f, 2) * INT32_MAX;
-        mdm_str_set(&http->answer, "{\"a\":[null]}");
-
-    } else {
-        mdm_str_set(&http->reason, "connection refused");
-    }
-}
-
-
 static void
 fuzz_run(fuzz_t *f, mdm_exchange_t *x)
 {
@@ -841,7 +809,7 @@ fuzz_run(fuzz_t *f, mdm_exchange_t *x)
             }
 
             if (x->calls[i].kind == MDM_CALL_KIND_HTTP) {
-                fuzz_http(f, &x->calls[i]);
+                fuzz_http(&x->calls[i], fuzz_next(f, 256), fuzz_next(f, 256));
                 continue;
             }
 
