@@ -28,6 +28,7 @@
 
 
 typedef struct ngx_mdm_apns_conf_s  ngx_mdm_apns_conf_t;
+typedef struct ngx_mdm_http_conf_s  ngx_mdm_http_conf_t;
 typedef struct ngx_mdm_push_conf_s  ngx_mdm_push_conf_t;
 
 
@@ -39,6 +40,7 @@ typedef struct {
     ngx_array_t              *status_index; /* of mdm_str_t, or NULL */
     ngx_mdm_apns_conf_t      *apns;        /* mdm_push…: how to APNs, */
     ngx_mdm_push_conf_t      *push;        /* and when */
+    ngx_mdm_http_conf_t      *http;        /* clients of other servers */
     ngx_array_t               said;        /* of ngx_str_t: warnings given, see
                                               ngx_mdm_place.h */
 } ngx_mdm_main_conf_t;

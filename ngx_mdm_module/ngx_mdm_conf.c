@@ -15,6 +15,7 @@
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_enrollment.h"
+#include "ngx_mdm_http.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_push_conf.h"
 
@@ -127,6 +128,11 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
 
     mmcf->push = ngx_mdm_push_create_conf(cf);
     if (mmcf->push == NULL) {
+        return NULL;
+    }
+
+    mmcf->http = ngx_mdm_http_create_conf(cf);
+    if (mmcf->http == NULL) {
         return NULL;
     }
 

@@ -206,6 +206,9 @@ ngx_mdm_wait(ngx_mdm_ctx_t *ctx)
     } else if (ctx->round.nredis == 0 && ctx->round.pushes != NULL) {
         r->connection->log->action = "waiting for APNs";
 
+    } else if (ctx->round.nredis == 0 && ctx->round.https != NULL) {
+        r->connection->log->action = "waiting for another server";
+
     } else {
         r->connection->log->action = "waiting for redis";
     }

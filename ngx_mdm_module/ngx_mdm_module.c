@@ -16,6 +16,7 @@
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_enrollment.h"
+#include "ngx_mdm_http.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
@@ -558,6 +559,13 @@ static ngx_command_t  ngx_mdm_commands[] = {
       offsetof(ngx_mdm_push_conf_t, ids),
       &ngx_mdm_push_ids },
 
+    { ngx_string("mdm_http_client"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_NOARGS,
+      ngx_mdm_http_client,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("mdm_declaration_cache"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
@@ -617,6 +625,10 @@ ngx_mdm_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (ngx_mdm_http_init(cf, mmcf->http) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_mdm_conf_jobs(cf, mmcf);
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
@@ -663,7 +675,8 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
            != NGX_OK
         || ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
         || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK
-        || ngx_mdm_push_init_process(cycle, mmcf->apns) != NGX_OK)
+        || ngx_mdm_push_init_process(cycle, mmcf->apns) != NGX_OK
+        || ngx_mdm_http_init_process(cycle, mmcf->http) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -679,6 +692,7 @@ ngx_mdm_exit_process(ngx_cycle_t *cycle)
     ngx_mdm_job_exit_process(cycle);
     ngx_mdm_push_exit_process();
     ngx_mdm_apns_exit_process();
+    ngx_mdm_http_exit_process();
     ngx_mdm_redis_exit_process(cycle);
 
     mdm_cache_destroy(ngx_mdm_cache);

@@ -17,6 +17,8 @@ static ngx_int_t ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
 static void ngx_mdm_round_reply(mdm_call_t *call, void *data);
 static ngx_int_t ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i);
 static void ngx_mdm_round_pushed(mdm_call_t *call, void *data);
+static ngx_int_t ngx_mdm_round_http(ngx_mdm_round_t *round, ngx_uint_t i);
+static void ngx_mdm_round_answered(mdm_call_t *call, void *data);
 static void ngx_mdm_round_worked(mdm_call_t *call, void *data);
 
 
@@ -126,6 +128,7 @@ ngx_mdm_round_send(ngx_mdm_round_t *round)
     round->nredis = 0;
     round->nops = x->ncalls;
     round->pushes = NULL;
+    round->https = NULL;
 
     round->ops = mdm_arena_zalloc(x->arena,
                                   x->ncalls * sizeof(ngx_mdm_redis_op_t *));
@@ -183,6 +186,10 @@ ngx_mdm_round_call(ngx_mdm_round_t *round, ngx_uint_t i,
         return ngx_mdm_round_push(round, i);
     }
 
+    if (call->kind == MDM_CALL_KIND_HTTP) {
+        return ngx_mdm_round_http(round, i);
+    }
+
     rc = ngx_mdm_work_call(round->threads, round->exchange->arena, call,
                            ngx_mdm_round_worked, round);
 
@@ -218,6 +225,27 @@ ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i)
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_mdm_round_http(ngx_mdm_round_t *round, ngx_uint_t i)
+{
+    mdm_exchange_t  *x;
+
+    x = round->exchange;
+
+    if (round->https == NULL) {
+        round->https = mdm_arena_zalloc(x->arena,
+                                    x->ncalls * sizeof(ngx_mdm_http_op_t *));
+        if (round->https == NULL) {
+            mdm_exchange_http_lost(&x->calls[i]);
+            return NGX_DONE;
+        }
+    }
+
+    return ngx_mdm_http_call(&x->calls[i], ngx_mdm_round_answered, round,
+                             &round->https[i]);
 }
 
 
@@ -258,6 +286,11 @@ ngx_mdm_round_abandon(ngx_mdm_round_t *round)
             ngx_mdm_apns_abandon(round->pushes[i]);
             round->pushes[i] = NULL;
         }
+
+        if (round->https != NULL && round->https[i] != NULL) {
+            ngx_mdm_http_abandon(round->https[i]);
+            round->https[i] = NULL;
+        }
     }
 
     round->nops = 0;
@@ -296,6 +329,26 @@ ngx_mdm_round_pushed(mdm_call_t *call, void *data)
                    (ngx_uint_t) call->push->status, round->pending);
 
     round->pushes[call - round->exchange->calls] = NULL;
+
+    mdm_exchange_keep(round->exchange, call);
+
+    if (--round->pending == 0) {
+        round->done(round->data);
+    }
+}
+
+
+static void
+ngx_mdm_round_answered(mdm_call_t *call, void *data)
+{
+    ngx_mdm_round_t *round = data;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm round answered: outcome %d, status %ui, %ui pending",
+                   (int) call->http->outcome,
+                   (ngx_uint_t) call->http->status, round->pending);
+
+    round->https[call - round->exchange->calls] = NULL;
 
     mdm_exchange_keep(round->exchange, call);
 

@@ -16,6 +16,7 @@
 
 #include "mdm_exchange.h"
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_http.h"
 #include "ngx_mdm_push.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_store.h"
@@ -33,7 +34,8 @@ typedef struct {
 
     ngx_mdm_redis_op_t      **ops;         /* of calls that are under way, */
     ngx_mdm_apns_op_t       **pushes;      /* by their kind; NULL: there are
-                                              no pushes */
+                                              no pushes, */
+    ngx_mdm_http_op_t       **https;       /* no HTTP requests */
     ngx_uint_t                nops;
     ngx_uint_t                pending;
     ngx_uint_t                working;     /* of them those of work */
@@ -63,7 +65,8 @@ ngx_uint_t ngx_mdm_round_send(ngx_mdm_round_t *round);
 
 /*
  * Abandons the calls that Redis has not answered, and pushes, which go on, but
- * nobody sees what becomes of them.  Work cannot be abandoned: if
+ * nobody sees what becomes of them; HTTP requests are given up.  Work cannot be
+ * abandoned: if
  * there is some (round->working), done() is called when it has ended, and the
  * exchange must stay until then.  Otherwise done() is not called any more.
  */
