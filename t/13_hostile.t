@@ -868,6 +868,7 @@ is_deeply([ map { shown($_) } grep {
              | \{default\/ddm\}:[a-z]+(?::$safe+)*
              | \{default\/[0-9]+\}:(?: ids | events | exp | ddm | dd | dm:[0-9a-f]{40}
                  | old(?::[0-9]+)?
+                 | out | dead:$safe+
                  | (?:e|users|q|nn|c|u|crt|done|d|rk|ru|rb|ren):$safe+(?::(?:$safe|:)*)?
                  | r:$safe+:(?:$safe|:)* ))$/x } @keys ], [],
     'each key is of a form that docs/keyspace.md names');

@@ -23,6 +23,7 @@
 #define MDM_API_ENQUEUE_SEALS  8         /* tries of plain bodies */
 
 #define MDM_API_ENQUEUE_PLAIN  -2        /* of the script: see same() */
+#define MDM_API_ENQUEUE_ROOM   -4        /* the outbox has no room */
 
 #define MDM_API_ENQUEUE_NOT_ENROLLED  1
 #define MDM_API_ENQUEUE_FULL          2
@@ -471,6 +472,14 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
+        if (mdm_reply_code(call->reply, -1) == MDM_API_ENQUEUE_ROOM) {
+            if (mdm_api_ids_full(x, list, chunk, call->reply) != MDM_OK) {
+                return MDM_ERROR;
+            }
+
+            continue;
+        }
+
         if (mdm_reply_code(call->reply, -1) < 0) {
             mdm_api_ids_fail_chunk(list, chunk, "CommandUUID is already used "
                                    "by another command");
@@ -653,6 +662,8 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
     if (status == 503) {
         return mdm_exchange_unavailable(x);
     }
+
+    status = mdm_api_ids_full_status(x, &en->list, status);
 
     /* a command that is queued has not failed */
 

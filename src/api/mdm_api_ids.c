@@ -406,6 +406,48 @@ mdm_api_ids_status(const mdm_api_ids_t *list)
 
 
 mdm_int_t
+mdm_api_ids_full(mdm_exchange_t *x, mdm_api_ids_t *list,
+    mdm_api_chunk_t *chunk, const mdm_reply_t *reply)
+{
+    mdm_str_t  who, error;
+
+    who = mdm_reply_str(reply, MDM_RET_ENQUEUE_WHO);
+
+    if (mdm_printf(x->arena, &error, "the outbox is full: %.*s is %lld events "
+                   "behind", mdm_fmt(&who),
+                   (long long) mdm_reply_count(reply, MDM_RET_ENQUEUE_BEHIND,
+                                               INT32_MAX))
+        != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    list->full += chunk->n - chunk->done;
+
+    mdm_api_ids_fail_chunk(list, chunk, (const char *) error.data);
+
+    return MDM_OK;
+}
+
+
+/* the same call later is good */
+
+mdm_uint_t
+mdm_api_ids_full_status(mdm_exchange_t *x, const mdm_api_ids_t *list,
+    mdm_uint_t status)
+{
+    if (status != 500 || list->full != list->n) {
+        return status;
+    }
+
+    (void) mdm_exchange_busy(x);
+    mdm_str_set(&x->error, "the outbox is full");
+
+    return 503;
+}
+
+
+mdm_int_t
 mdm_api_ids_answer(mdm_exchange_t *x, mdm_api_ids_t *list)
 {
     mdm_uint_t       i, status;

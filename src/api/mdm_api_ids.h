@@ -46,6 +46,8 @@ typedef struct {
     mdm_api_id_t             *ids;         /* each once, in their order */
     mdm_uint_t                n;
     mdm_uint_t                failed;      /* ids with an error */
+    mdm_uint_t                full;        /* of them those for whose events
+                                              there is no room */
     mdm_uint_t                done;        /* calls that came back, */
     mdm_uint_t                unavailable; /* and did not */
     mdm_api_chunk_t          *chunks;
@@ -89,6 +91,17 @@ void mdm_api_ids_fail(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
 /* the same for all of the chunk that have no outcome; it is done then */
 void mdm_api_ids_fail_chunk(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
     const char *error);
+
+/*
+ * The same where a script says that the outbox is full: its reply has who is
+ * behind, and by how many events.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_api_ids_full(mdm_exchange_t *x, mdm_api_ids_t *list,
+    mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
+
+/* the status of the answer, 503 with Retry-After where that is all that failed */
+mdm_uint_t mdm_api_ids_full_status(mdm_exchange_t *x,
+    const mdm_api_ids_t *list, mdm_uint_t status);
 
 /*
  * Looks at how the call of a chunk ended: MDM_OK, or MDM_DECLINED: it failed,

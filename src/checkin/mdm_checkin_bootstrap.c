@@ -9,6 +9,7 @@
 
 #include "mdm_checkin.h"
 #include "mdm_exchange_secret.h"
+#include "mdm_webhook.h"
 
 
 #define MDM_BOOTSTRAP_TOKEN_MAX  65536
@@ -128,6 +129,15 @@ mdm_checkin_bootstrap_call(mdm_exchange_t *x)
 
     if (m->tries != 0 && x->settings->store->encryption_required) {
         mdm_str_null(names);
+    }
+
+    /* the message is the token: only a webhook that may have it gets it */
+
+    if (mdm_webhook_payload(x, 1)) {
+        return (mdm_message_payload(x, &m->en.tag, &m->en.device_key,
+                                    &args[MDM_ARG_BOOTSTRAP_SET_RAW])
+                == MDM_OK)
+               ? MDM_CALL : MDM_ERROR;
     }
 
     return MDM_CALL;

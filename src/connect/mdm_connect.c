@@ -214,8 +214,16 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     mdm_where_result(&where, &m->en.tag, &m->en.id_key, &r.uuid,
                      r.compressed);
 
-    if (mdm_exchange_seal(x, x->arena, &where, &r.result, NULL) != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, &r.payload)
+    if (mdm_exchange_seal(x, x->arena, &where, &r.result, NULL) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    /* a webhook gets the result that is kept, if one is */
+
+    mdm_str_null(&r.payload);
+
+    if ((x->settings->event_payload || result->len == 0)
+        && mdm_message_payload(x, &m->en.tag, &m->en.id_key, &r.payload)
            != MDM_OK)
     {
         return MDM_ERROR;

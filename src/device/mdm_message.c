@@ -13,6 +13,7 @@
 #include "mdm_key.h"
 #include "mdm_message.h"
 #include "mdm_number.h"
+#include "mdm_webhook.h"
 
 
 static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
@@ -672,7 +673,7 @@ mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
 {
     mdm_secret_where_t  where;
 
-    if (!x->settings->event_payload) {
+    if (!x->settings->event_payload && !mdm_webhook_payload(x, 0)) {
         mdm_str_null(dst);
         return MDM_OK;
     }

@@ -130,8 +130,8 @@ mdm_int_t mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state);
 
 /*
  * The message for the event in the outbox, sealed; empty if the setting
- * "event_payload" is off.  "id" is the enrollment that the event is about.
- * MDM_OK or MDM_ERROR.
+ * "event_payload" is off and no webhook wants it.  "id" is the enrollment that
+ * the event is about.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
     const mdm_str_t *id, mdm_str_t *dst);

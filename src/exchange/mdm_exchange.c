@@ -13,6 +13,7 @@
 #include <openssl/rand.h>
 
 #include "mdm_exchange.h"
+#include "mdm_webhook.h"
 #include "mdm_json_write.h"
 
 
@@ -270,6 +271,10 @@ mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i, const mdm_script_t *script,
         }
 
         memcpy(call->args, x->actor, sizeof(x->actor));
+
+        if (x->consumers && mdm_exchange_event_tag(x, key) != MDM_OK) {
+            return NULL;
+        }
     }
 
     return call->args;
@@ -301,27 +306,78 @@ mdm_exchange_actor(mdm_exchange_t *x)
 }
 
 
-/* how many events are kept, and whether pushes are owed: see src/lua/_event */
+mdm_int_t
+mdm_exchange_event_tag(mdm_exchange_t *x, const mdm_str_t *tag)
+{
+    mdm_event_tag_t  *event;
+
+    if (x->event_tags != NULL && mdm_str_eq(&x->event_tags->tag, tag)) {
+        return MDM_OK;
+    }
+
+    event = mdm_arena_alloc(x->arena, sizeof(mdm_event_tag_t));
+    if (event == NULL) {
+        return MDM_ERROR;
+    }
+
+    event->tag = *tag;
+    event->next = x->event_tags;
+    x->event_tags = event;
+
+    return MDM_OK;
+}
+
+
+/*
+ * How many events are kept, whether somebody gets each of them, whether pushes
+ * are owed, and with what arguments the device has asked: see src/lua/_event.
+ */
 
 static mdm_int_t
 mdm_exchange_limit(mdm_exchange_t *x)
 {
-    mdm_str_t      *limit;
-    unsigned long   events;
+    mdm_str_t  window, params;
 
-    limit = &x->actor[MDM_ARG_LIMIT];
-    events = (unsigned long) x->settings->event_limit;
+    mdm_str_set(&window, "");
+    mdm_str_set(&params, "");
 
-    if (!x->settings->push) {
-        return mdm_printf(x->arena, limit, "%lu", events);
+    x->consumers = (mdm_webhook_consumers(x->settings, &x->tenant) != 0);
+
+    if (x->settings->push) {
+
+        mdm_str_set(&window, "-");
+
+        if (!x->nopush
+            && mdm_printf(x->arena, &window, "%lu",
+                          (unsigned long) x->settings->push_window)
+               != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
     }
 
-    if (x->nopush) {
-        return mdm_printf(x->arena, limit, "%lu -", events);
+    if (x->consumers
+        && (x->kind == MDM_KIND_CHECKIN || x->kind == MDM_KIND_CONNECT))
+    {
+        params = x->query;
+
+        /* arguments that have no room are left out as a whole */
+
+        if (params.len > MDM_EVENT_PARAMS_MAX) {
+            params.len = MDM_EVENT_PARAMS_MAX;
+
+            while (params.len != 0 && params.data[params.len] != '&') {
+                params.len--;
+            }
+        }
     }
 
-    return mdm_printf(x->arena, limit, "%lu %lu", events,
-                      (unsigned long) x->settings->push_window);
+    return mdm_printf(x->arena, &x->actor[MDM_ARG_LIMIT], "%lu%s%s%.*s%s%.*s",
+                      (unsigned long) x->settings->event_limit,
+                      x->consumers ? "+" : "",
+                      (window.len + params.len != 0) ? " " : "",
+                      mdm_fmt(&window), (params.len != 0) ? " " : "",
+                      mdm_fmt(&params));
 }
 
 

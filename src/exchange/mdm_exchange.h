@@ -22,6 +22,7 @@
 
 typedef struct mdm_exchange_s  mdm_exchange_t;
 typedef struct mdm_endpoint_s  mdm_endpoint_t;
+typedef struct mdm_webhook_s   mdm_webhook_t;
 
 
 /*
@@ -303,6 +304,13 @@ typedef struct {
                                                   they are kept; 0: any */
     mdm_uint_t                event_limit;     /* entries a partition */
     mdm_uint_t                event_payload;   /* 1: events carry the body */
+    const mdm_webhook_t      *webhooks;        /* who gets events */
+    mdm_uint_t                nwebhooks;
+    const mdm_str_t          *event_groups;    /* consumer groups that do */
+    mdm_uint_t                nevent_groups;
+    mdm_uint_t                event_hold;      /* seconds: who acknowledges
+                                                  nothing for so long holds
+                                                  nothing back */
     mdm_uint_t                keep_certificate; /* 1: keep the DER */
     mdm_uint_t                audit_reads;     /* 1: reads of commands and
                                                   results write events */
@@ -426,6 +434,7 @@ typedef struct mdm_frame_s    mdm_frame_t;
 typedef struct mdm_rewrite_s  mdm_rewrite_t;
 typedef struct mdm_api_audit_s  mdm_api_audit_t;
 typedef struct mdm_header_s   mdm_header_t;
+typedef struct mdm_event_tag_s  mdm_event_tag_t;
 
 struct mdm_log_s {
     mdm_log_e                 level;
@@ -440,6 +449,14 @@ struct mdm_header_s {
     const char               *name;
     mdm_str_t                 value;
     mdm_header_t             *next;
+};
+
+
+/* a stream that events may have been written to: KEYS[1] of its scripts */
+
+struct mdm_event_tag_s {
+    mdm_str_t                 tag;
+    mdm_event_tag_t          *next;
 };
 
 
@@ -533,6 +550,10 @@ struct mdm_exchange_s {
                                               is 503 without asking it */
     mdm_rewrite_t            *rewrites;    /* for the newest key, see
                                               mdm_exchange_secret.h */
+
+    mdm_event_tag_t          *event_tags;  /* where somebody may have to get
+                                              something now, the newest first */
+    unsigned                  consumers:1; /* somebody gets each event */
 
     mdm_str_t                 actor[MDM_NARGS_EVENT];
                                            /* see mdm_exchange_actor() */
@@ -661,6 +682,13 @@ mdm_str_t *mdm_exchange_call(mdm_exchange_t *x, mdm_uint_t i,
  * kept.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_exchange_actor(mdm_exchange_t *x);
+
+/*
+ * There may be events in the streams of this tag that somebody is to get: the
+ * runner sees to it when the exchange is done.  Calls of scripts that write
+ * events do so by themselves.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_exchange_event_tag(mdm_exchange_t *x, const mdm_str_t *tag);
 
 /*
  * From the cache, as mdm_cache_get(), MDM_OK or MDM_DECLINED, and into it, both

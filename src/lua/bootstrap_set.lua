@@ -1,7 +1,7 @@
---@args who address limit device cert token names
+--@args who address limit device cert token names raw
 --@returns code token
 -- SetBootstrapToken; an empty one deletes what is kept.
--- names: those of the token, see same()
+-- names: those of the token, see same(); raw: the message, or ""
 -- {0} or {code of auth()}; {-20, token}: a plain one is kept, see same()
 --@include event
 --@include auth
@@ -42,6 +42,6 @@ elseif redis.call('HDEL', key, 'bootstrap', 'bootstrap_gen') == 0 then
 end
 
 seen(T, device, clock())
-event(T, limit, 'mdm.SetBootstrapToken', device, {deleted = token == ''})
+event(T, limit, 'mdm.SetBootstrapToken', device, {deleted = token == ''}, raw)
 
 return {0}

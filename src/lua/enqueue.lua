@@ -1,6 +1,6 @@
 --@owes
 --@args who address limit uuid kind body room names budget lease ids...
---@returns code|queued already|body handled pushes failed...
+--@returns code|queued already|body|who handled|behind pushes failed...
 --@row pushes i bar topic token magic stamp
 --@row failed i code
 -- Queues one command to many channels.
@@ -13,7 +13,7 @@
 -- now is for this command, too.  Code: id i has got nothing, 1: not enrolled,
 -- 2: the queue is full, 3: it is queued there already, or was answered since
 -- the enrolment.  {-1}: another command has the UUID; {-2, body}: a plain one
--- has it, see same()
+-- has it, see same(); {-4, who, n}: the outbox is full, who is n events behind
 --@include event
 --@include clock
 --@include queue
@@ -22,6 +22,7 @@
 --@include era
 --@include same
 --@include push_lease
+--@include outbox_full
 local T = KEYS[1]
 local room, left = tonumber(room), tonumber(budget)
 local command = T .. ':c:' .. uuid
@@ -35,6 +36,12 @@ end
 
 if not known then
     return {-1}
+end
+
+local full = outbox_full(T, limit)
+
+if full then
+    return {-4, full[1], full[2]}
 end
 
 local reply, todo, twice = {0, 0, 0, {}}, {}, {}

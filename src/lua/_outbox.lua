@@ -1,0 +1,166 @@
+-- Who reads the stream T:events, and how far he is.  The hash T:out has
+--
+--   h:<name>   of a webhook: "id ms": the last entry that it has acknowledged,
+--              and when
+--   g:<name>   the same of a consumer group that mdm_event_group names
+--   l:<name>   "runner ms": who sends for the webhook, until when
+--   f:<name>   "attempts first next" of its next entry, which could not be
+--              delivered: since and until when, in ms
+--   s:<name>   "status ms success failed skipped": the last answer and when,
+--              the last success, attempts that were none, and events that were
+--              put aside; e:<name>: "ms error", the last one
+--   x:<field>  1: who holds back nothing any more
+--   w          1: that it fills was said; dropped: entries that had to go
+
+--@include clock
+
+local function outbox_now()
+    local time = clock_time()
+
+    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Unix milliseconds without an exponent
+local function outbox_ms(ms)
+    return string.format('%.0f', ms)
+end
+
+local function outbox_before(a, b)
+    local a_ms, a_n = string.match(a, '^(%d+)-(%d+)$')
+    local b_ms, b_n = string.match(b, '^(%d+)-(%d+)$')
+
+    if a_ms ~= b_ms then
+        return tonumber(a_ms) < tonumber(b_ms)
+    end
+
+    return tonumber(a_n) < tonumber(b_n)
+end
+
+-- those that are there for the first time: name, where it begins, …
+local function outbox_register(T, now, first)
+    local names = {}
+
+    for i = first, #ARGV - 1, 2 do
+        names[#names + 1] = ARGV[i]
+    end
+
+    if #names == 0 then
+        return
+    end
+
+    local known = redis.call('HMGET', T .. ':out', unpack(names))
+
+    for i, name in ipairs(names) do
+        if not known[i] then
+            redis.call('HSET', T .. ':out', name,
+                       ARGV[first + 2 * i - 1] .. ' ' .. outbox_ms(now))
+        end
+    end
+end
+
+-- where the groups of the stream are: what is pending is not acknowledged
+local function outbox_groups(T)
+    local stream, places = T .. ':events', {}
+
+    for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+        local group = {}
+
+        for i = 1, #info, 2 do
+            group[info[i]] = info[i + 1]
+        end
+
+        places[group.name] = group['last-delivered-id']
+
+        if group.pending > 0 then
+            local pending = redis.call('XPENDING', stream, group.name)
+
+            if pending[2] then
+                places[group.name] = pending[2]
+            end
+        end
+    end
+
+    return places
+end
+
+-- has the first entry behind this place waited for so long, and nobody come?
+local function outbox_stale(T, id, at, now, hold)
+    if now - at <= hold then
+        return false
+    end
+
+    local next = redis.call('XRANGE', T .. ':events', '(' .. id, '+',
+                            'COUNT', 1)[1]
+
+    return next and now - tonumber(string.match(next[1], '^%d+')) > hold
+end
+
+-- Takes away what all have acknowledged.  most: entries, the limit; hold: ms.
+-- Returns how many are left, 1 if that is to be said, and who is left behind.
+local function outbox_trim(T, most, hold, now)
+    local out, stream = T .. ':out', T .. ':events'
+    local all, fields, lowest = redis.call('HGETALL', out), {}, nil
+    local groups, left = nil, {}
+
+    for i = 1, #all, 2 do
+        fields[all[i]] = all[i + 1]
+    end
+
+    for name, value in pairs(fields) do
+        local kind = string.match(name, '^([gh]):')
+        local id, at = string.match(value, '^(%S+) (%d+)$')
+
+        if kind == 'g' then
+            groups = groups or outbox_groups(T)
+
+            local place = groups[string.sub(name, 3)]
+
+            if place and place ~= id then
+                id, at = place, now
+                redis.call('HSET', out, name, id .. ' ' .. outbox_ms(now))
+            end
+        end
+
+        if kind and id then
+            local stale = outbox_stale(T, id, tonumber(at), now, hold)
+
+            if not stale then
+                lowest = lowest and outbox_before(lowest, id) and lowest or id
+            end
+
+            if stale and not fields['x:' .. name] then
+                redis.call('HSET', out, 'x:' .. name, 1)
+                left[#left + 1] = string.sub(name, 3)
+
+            elseif not stale and fields['x:' .. name] then
+                redis.call('HDEL', out, 'x:' .. name)
+            end
+        end
+    end
+
+    local n = redis.call('XLEN', stream)
+
+    if not lowest then
+        redis.call('XTRIM', stream, 'MAXLEN', '~', most)
+    elseif n * 2 >= most then
+        redis.call('XTRIM', stream, 'MINID', '=', lowest)
+    else
+        redis.call('XTRIM', stream, 'MINID', '~', lowest)
+    end
+
+    n = redis.call('XLEN', stream)
+
+    local warn = 0
+
+    if n * 10 >= most * 8 then
+        if not fields.w then
+            redis.call('HSET', out, 'w', 1)
+            warn = 1
+        end
+
+    elseif fields.w and n * 10 < most * 7 then
+        redis.call('HDEL', out, 'w')
+    end
+
+    return n, warn, left
+end
