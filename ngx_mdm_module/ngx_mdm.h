@@ -30,6 +30,7 @@
 typedef struct ngx_mdm_apns_conf_s  ngx_mdm_apns_conf_t;
 typedef struct ngx_mdm_http_conf_s  ngx_mdm_http_conf_t;
 typedef struct ngx_mdm_push_conf_s  ngx_mdm_push_conf_t;
+typedef struct ngx_mdm_hook_conf_s  ngx_mdm_hook_conf_t;
 
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     ngx_mdm_apns_conf_t      *apns;        /* mdm_push…: how to APNs, */
     ngx_mdm_push_conf_t      *push;        /* and when */
     ngx_mdm_http_conf_t      *http;        /* clients of other servers */
+    ngx_mdm_hook_conf_t      *hooks;       /* mdm_webhook…: who gets events */
     ngx_array_t               said;        /* of ngx_str_t: warnings given, see
                                               ngx_mdm_place.h */
 } ngx_mdm_main_conf_t;

@@ -15,6 +15,7 @@
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_enrollment.h"
+#include "ngx_mdm_hook.h"
 #include "ngx_mdm_http.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_push_conf.h"
@@ -22,6 +23,7 @@
 
 #define NGX_MDM_QUEUE_LIMIT   1000
 #define NGX_MDM_EVENT_LIMIT   1000
+#define NGX_MDM_EVENT_LIMIT_HOOK  10000    /* where somebody is to get all */
 #define NGX_MDM_API_IDS       10000
 #define NGX_MDM_API_BODY      (16 * 1024 * 1024)
 #define NGX_MDM_REPORTS       2
@@ -50,7 +52,7 @@ static void ngx_mdm_conf_push(ngx_mdm_main_conf_t *mmcf,
 static ngx_uint_t *ngx_mdm_setting_value(ngx_mdm_loc_conf_t *conf,
     const ngx_mdm_setting_t *setting);
 static void ngx_mdm_unset_settings(ngx_mdm_loc_conf_t *conf);
-static void ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev,
+static void ngx_mdm_merge_settings(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_mdm_loc_conf_t *conf);
@@ -136,6 +138,11 @@ ngx_mdm_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    mmcf->hooks = ngx_mdm_hook_create_conf(cf);
+    if (mmcf->hooks == NULL) {
+        return NULL;
+    }
+
     mmcf->cache_size = NGX_CONF_UNSET_SIZE;
 
     return mmcf;
@@ -151,6 +158,7 @@ ngx_mdm_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_mdm_apns_init_conf(mmcf->apns);
     ngx_mdm_push_init_conf(mmcf->push);
+    ngx_mdm_hook_init_conf(mmcf->hooks);
 
     ngx_mdm_store_index_init(&mmcf->stores, mmcf->status_index);
 
@@ -221,7 +229,7 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->tenants, prev->tenants, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
 
-    ngx_mdm_merge_settings(prev, conf);
+    ngx_mdm_merge_settings(cf, prev, conf);
 
     rv = ngx_mdm_merge_enroll(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
@@ -251,6 +259,13 @@ ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
 
     ngx_mdm_conf_push(mmcf, &conf->settings);
+
+    if (ngx_mdm_active(conf)) {
+        rv = ngx_mdm_hook_check_conf(cf, mmcf->hooks, &conf->settings);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
 
     /* the core's part is the first of each */
 
@@ -286,6 +301,7 @@ ngx_mdm_conf_push(ngx_mdm_main_conf_t *mmcf, mdm_settings_t *settings)
     settings->npush_files = apns->files.nelts;
 
     ngx_mdm_push_settings(mmcf->push, settings);
+    ngx_mdm_hook_settings(mmcf->hooks, settings);
 }
 
 
@@ -310,9 +326,19 @@ ngx_mdm_unset_settings(ngx_mdm_loc_conf_t *conf)
 
 
 static void
-ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev, ngx_mdm_loc_conf_t *conf)
+ngx_mdm_merge_settings(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
+    ngx_mdm_loc_conf_t *conf)
 {
-    ngx_uint_t  i, *value;
+    ngx_uint_t            i, *value;
+    ngx_mdm_main_conf_t  *mmcf;
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+
+    if (mmcf->hooks->webhooks.nelts + mmcf->hooks->groups.nelts != 0) {
+        ngx_conf_merge_uint_value(conf->settings.event_limit,
+                                  prev->settings.event_limit,
+                                  NGX_MDM_EVENT_LIMIT_HOOK);
+    }
 
     for (i = 0; i < NGX_MDM_SETTINGS; i++) {
         value = ngx_mdm_setting_value(conf, &ngx_mdm_settings[i]);
@@ -324,7 +350,7 @@ ngx_mdm_merge_settings(ngx_mdm_loc_conf_t *prev, ngx_mdm_loc_conf_t *conf)
 }
 
 
-void
+ngx_int_t
 ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 {
     ngx_uint_t            i;
@@ -338,7 +364,7 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 
     ngx_mdm_unset_settings(&conf);
 
-    ngx_mdm_merge_settings(http, &conf);
+    ngx_mdm_merge_settings(cf, http, &conf);
 
     store = mmcf->stores.elts;
 
@@ -363,7 +389,13 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
         if (store[i]->result_ttl != NGX_CONF_UNSET_UINT) {
             s->result_ttl = store[i]->result_ttl;
         }
+
+        if (ngx_mdm_hook_check_conf(cf, mmcf->hooks, s) != NGX_CONF_OK) {
+            return NGX_ERROR;
+        }
     }
+
+    return NGX_OK;
 }
 
 

@@ -28,8 +28,9 @@ char *ngx_mdm_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 /*
  * Makes the settings that jobs of each store go by: its own, where its block
  * has them, or those of the http level.  To be called in postconfiguration.
+ * NGX_OK, or NGX_ERROR: the log says why.
  */
-void ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf);
+ngx_int_t ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf);
 
 /*
  * Looks at a location that has been merged: what cannot be is refused, what

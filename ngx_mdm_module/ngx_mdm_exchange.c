@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_mdm_hook.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
 #include "ngx_mdm_module.h"
@@ -184,6 +185,7 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
     ngx_mdm_log_exchange(ctx);
 
     ngx_mdm_job_kicks(ctx->round.store, x);
+    ngx_mdm_hook_once(ctx->round.store, x);
 
     if (x->push_topic.len != 0 && x->status == NGX_HTTP_OK) {
         ngx_mdm_push_seen(ctx->round.store, &x->tenant, &x->push_topic);

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "ngx_mdm_hook.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_job_look.h"
 #include "ngx_mdm_job_own.h"
@@ -42,6 +43,7 @@
 static void ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner,
     ngx_mdm_store_t *store, ngx_log_t *log);
 static void ngx_mdm_job_files(ngx_mdm_runner_t *runner);
+static void ngx_mdm_job_webhooks(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x,
     const char *name);
 static void ngx_mdm_job_start_handler(ngx_event_t *ev);
@@ -163,6 +165,7 @@ ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner, ngx_mdm_store_t *store,
     }
 
     ngx_mdm_job_files(runner);
+    ngx_mdm_job_webhooks(runner);
     ngx_mdm_job_later(runner, NGX_MDM_JOB_RETRY);
 }
 
@@ -187,6 +190,36 @@ ngx_mdm_job_files(ngx_mdm_runner_t *runner)
 
         p = ngx_snprintf(work, sizeof(work), MDM_PUSH_JOB " %*s",
                          file->tenant.len, file->tenant.data);
+
+        ngx_mdm_job_kick_add(runner, work, (size_t) (p - work));
+    }
+}
+
+
+/*
+ * Somebody may have to get events that were written before this worker began;
+ * of other tenants whoever writes an event says so.
+ */
+
+static void
+ngx_mdm_job_webhooks(ngx_mdm_runner_t *runner)
+{
+    u_char                   *p, work[NGX_MDM_JOB_WORK];
+    ngx_uint_t                i;
+    const mdm_webhook_t      *webhook;
+    const mdm_settings_t     *settings;
+
+    settings = &runner->store->settings;
+
+    for (i = 0; i < settings->nwebhooks; i++) {
+        webhook = &settings->webhooks[i];
+
+        if (webhook->tenant.len == 0) {
+            continue;
+        }
+
+        p = ngx_snprintf(work, sizeof(work), MDM_HOOK_JOB " %*s",
+                         webhook->tenant.len, webhook->tenant.data);
 
         ngx_mdm_job_kick_add(runner, work, (size_t) (p - work));
     }
@@ -234,6 +267,10 @@ ngx_mdm_job_kicks(ngx_mdm_store_t *store, mdm_exchange_t *x)
 {
     if (x->kick != NULL) {
         ngx_mdm_job_kick(store, x, x->kick);
+    }
+
+    if (x->event_tags != NULL && ngx_mdm_hook_wake(store, x)) {
+        ngx_mdm_job_kick(store, x, MDM_HOOK_JOB);
     }
 
     /* a look tells when it will be due, which is long before the next poll */

@@ -16,6 +16,7 @@
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
 #include "ngx_mdm_enrollment.h"
+#include "ngx_mdm_hook.h"
 #include "ngx_mdm_http.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
@@ -566,6 +567,27 @@ static ngx_command_t  ngx_mdm_commands[] = {
       0,
       NULL },
 
+    { ngx_string("mdm_webhook"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_mdm_hook_webhook,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_event_group"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_hook_group,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_event_hold"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_hook_sec,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("mdm_declaration_cache"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
@@ -625,11 +647,12 @@ ngx_mdm_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_mdm_http_init(cf, mmcf->http) != NGX_OK) {
+    if (ngx_mdm_http_init(cf, mmcf->http) != NGX_OK
+        || ngx_mdm_hook_init(cf, mmcf->hooks) != NGX_OK
+        || ngx_mdm_conf_jobs(cf, mmcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    ngx_mdm_conf_jobs(cf, mmcf);
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -681,6 +704,12 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_mdm_hook_init_process(cycle, mmcf->hooks);
+
+    if (ngx_mdm_hook_once_init_process(cycle, mmcf->hooks) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_mdm_job_init_process(cycle, &mmcf->stores);
 }
 
@@ -690,6 +719,8 @@ ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
     ngx_mdm_log_exit_process(cycle);
     ngx_mdm_job_exit_process(cycle);
+    ngx_mdm_hook_exit_process();
+    ngx_mdm_hook_once_exit_process();
     ngx_mdm_push_exit_process();
     ngx_mdm_apns_exit_process();
     ngx_mdm_http_exit_process();

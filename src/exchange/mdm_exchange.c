@@ -306,28 +306,6 @@ mdm_exchange_actor(mdm_exchange_t *x)
 }
 
 
-mdm_int_t
-mdm_exchange_event_tag(mdm_exchange_t *x, const mdm_str_t *tag)
-{
-    mdm_event_tag_t  *event;
-
-    if (x->event_tags != NULL && mdm_str_eq(&x->event_tags->tag, tag)) {
-        return MDM_OK;
-    }
-
-    event = mdm_arena_alloc(x->arena, sizeof(mdm_event_tag_t));
-    if (event == NULL) {
-        return MDM_ERROR;
-    }
-
-    event->tag = *tag;
-    event->next = x->event_tags;
-    x->event_tags = event;
-
-    return MDM_OK;
-}
-
-
 /*
  * How many events are kept, whether somebody gets each of them, whether pushes
  * are owed, and with what arguments the device has asked: see src/lua/_event.

@@ -74,3 +74,25 @@ mdm_webhook_payload(const mdm_exchange_t *x, mdm_uint_t secrets)
 
     return 0;
 }
+
+
+mdm_int_t
+mdm_exchange_event_tag(mdm_exchange_t *x, const mdm_str_t *tag)
+{
+    mdm_event_tag_t  *event;
+
+    if (x->event_tags != NULL && mdm_str_eq(&x->event_tags->tag, tag)) {
+        return MDM_OK;
+    }
+
+    event = mdm_arena_alloc(x->arena, sizeof(mdm_event_tag_t));
+    if (event == NULL) {
+        return MDM_ERROR;
+    }
+
+    event->tag = *tag;
+    event->next = x->event_tags;
+    x->event_tags = event;
+
+    return MDM_OK;
+}

@@ -41,6 +41,9 @@ my @rooms = (
          ngx_mdm_variable) ],
 
     [ qw(ngx_mdm_job) ],
+
+    # webhooks: who gets events
+    [ qw(ngx_mdm_hook) ],
     [ qw(ngx_mdm_metrics ngx_mdm_health) ],
     [ qw(ngx_mdm_round) ],
 

@@ -1,0 +1,763 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Delivers events to webhooks.  Each worker sees to those that it has written,
+ * and to those that the job finds: a place is a stream of which a webhook may
+ * have to get something.  Redis leases it to one worker at a time.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "mdm_hook.h"
+#include "ngx_mdm_hook.h"
+#include "ngx_mdm_redis_resp.h"
+#include "ngx_mdm_round.h"
+
+
+/* ms until a stream that another worker is at is looked at again, at most */
+#define NGX_MDM_HOOK_HELD     250
+
+/* ms without a success, after which one means that the webhook is back */
+#define NGX_MDM_HOOK_AWAY     10000
+
+
+typedef enum {
+    NGX_MDM_HOOK_IDLE = 0,
+    NGX_MDM_HOOK_READY,
+    NGX_MDM_HOOK_WAITING,
+    NGX_MDM_HOOK_RUNNING
+} ngx_mdm_hook_state_e;
+
+
+/* a webhook for a tenant of a store */
+
+typedef struct {
+    ngx_queue_t               queue;
+    ngx_mdm_store_t          *store;
+    const mdm_webhook_t      *webhook;
+    mdm_str_t                 tenant;      /* behind it */
+    ngx_queue_t               ready;       /* places, by their state */
+    ngx_queue_t               waiting;
+    ngx_queue_t               under_way;
+    ngx_uint_t                running;
+    ngx_uint_t                failed;      /* attempts since the last success */
+    ngx_msec_t                success;
+} ngx_mdm_hook_t;
+
+
+typedef struct {
+    ngx_str_node_t            sn;          /* "store webhook tag" */
+    ngx_queue_t               queue;       /* of its webhook */
+    ngx_mdm_hook_t           *hook;
+    ngx_mdm_hook_state_e      state;
+    ngx_msec_t                due;         /* of one that waits */
+
+    mdm_exchange_t           *exchange;    /* of one that runs */
+    ngx_mdm_round_t           round;
+    mdm_hook_t                run;
+
+    unsigned                  again:1;     /* events have come meanwhile */
+    unsigned                  force:1;
+} ngx_mdm_hook_place_t;
+
+
+static void ngx_mdm_hook_wake_place(ngx_mdm_store_t *store, mdm_uint_t i,
+    mdm_str_t *tenant, mdm_str_t *tag);
+static ngx_mdm_hook_place_t *ngx_mdm_hook_place(ngx_mdm_hook_t *hook,
+    ngx_str_t *key, uint32_t hash, mdm_str_t *tag);
+static ngx_mdm_hook_t *ngx_mdm_hook_find(ngx_mdm_store_t *store,
+    const mdm_webhook_t *webhook, mdm_str_t *tenant);
+static ngx_uint_t ngx_mdm_hook_new_tenant(ngx_mdm_store_t *store,
+    mdm_str_t *tenant);
+static void ngx_mdm_hook_start_handler(ngx_event_t *ev);
+static void ngx_mdm_hook_start(ngx_mdm_hook_t *hook);
+static ngx_int_t ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_run(void *data);
+static void ngx_mdm_hook_end(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_back(ngx_mdm_hook_t *hook);
+static void ngx_mdm_hook_ready(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_wait(ngx_mdm_hook_place_t *place, ngx_msec_t delay);
+static void ngx_mdm_hook_free(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_timer(void);
+
+
+static ngx_queue_t            ngx_mdm_hooks;
+static ngx_queue_t            ngx_mdm_hook_tenants;
+static ngx_rbtree_t           ngx_mdm_hook_places;
+static ngx_rbtree_node_t      ngx_mdm_hook_sentinel;
+static ngx_event_t            ngx_mdm_hook_posted;
+static ngx_event_t            ngx_mdm_hook_timed;
+static ngx_mdm_threads_t     *ngx_mdm_hook_threads;
+static ngx_uint_t             ngx_mdm_hook_workers;
+static ngx_uint_t             ngx_mdm_hook_number;
+static ngx_log_t             *ngx_mdm_hook_log;
+
+
+/* a debug line of a timer prints the fourth field of its data as a socket */
+
+static ngx_connection_t       ngx_mdm_hook_dummy;
+
+
+/* tenants that this worker has heard of */
+
+typedef struct {
+    ngx_queue_t               queue;
+    ngx_mdm_store_t          *store;
+    mdm_str_t                 name;        /* behind it */
+} ngx_mdm_hook_tenant_t;
+
+
+void
+ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    ngx_mdm_hook_log = cycle->log;
+    ngx_mdm_hook_threads = conf->threads;
+    ngx_mdm_hook_workers = (ngx_process == NGX_PROCESS_SINGLE)
+                           ? 1 : (ngx_uint_t) ngx_max(ccf->worker_processes, 1);
+
+    ngx_queue_init(&ngx_mdm_hooks);
+    ngx_queue_init(&ngx_mdm_hook_tenants);
+    ngx_rbtree_init(&ngx_mdm_hook_places, &ngx_mdm_hook_sentinel,
+                    ngx_str_rbtree_insert_value);
+
+    ngx_mdm_hook_dummy.fd = (ngx_socket_t) -1;
+
+    ngx_mdm_hook_posted.handler = ngx_mdm_hook_start_handler;
+    ngx_mdm_hook_posted.data = &ngx_mdm_hook_dummy;
+    ngx_mdm_hook_posted.log = cycle->log;
+
+    ngx_mdm_hook_timed.handler = ngx_mdm_hook_start_handler;
+    ngx_mdm_hook_timed.data = &ngx_mdm_hook_dummy;
+    ngx_mdm_hook_timed.log = cycle->log;
+    ngx_mdm_hook_timed.cancelable = 1;
+}
+
+
+void
+ngx_mdm_hook_exit_process(void)
+{
+    ngx_queue_t            *q;
+    ngx_mdm_hook_t         *hook;
+    ngx_mdm_hook_place_t   *place;
+    ngx_mdm_hook_tenant_t  *tenant;
+
+    if (ngx_mdm_hook_log == NULL) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&ngx_mdm_hooks)) {
+        hook = ngx_queue_data(ngx_queue_head(&ngx_mdm_hooks), ngx_mdm_hook_t,
+                              queue);
+
+        while (!ngx_queue_empty(&hook->under_way)) {
+            q = ngx_queue_head(&hook->under_way);
+            place = ngx_queue_data(q, ngx_mdm_hook_place_t, queue);
+
+            ngx_mdm_round_abandon(&place->round);
+
+            /* a thread that is at it has it until the process ends */
+
+            if (place->round.working == 0) {
+                mdm_arena_destroy(place->exchange->arena);
+                ngx_mdm_hook_free(place);
+
+            } else {
+                ngx_queue_remove(q);
+            }
+        }
+
+        while (!ngx_queue_empty(&hook->ready)) {
+            q = ngx_queue_head(&hook->ready);
+            ngx_mdm_hook_free(ngx_queue_data(q, ngx_mdm_hook_place_t, queue));
+        }
+
+        while (!ngx_queue_empty(&hook->waiting)) {
+            q = ngx_queue_head(&hook->waiting);
+            ngx_mdm_hook_free(ngx_queue_data(q, ngx_mdm_hook_place_t, queue));
+        }
+
+        ngx_queue_remove(&hook->queue);
+        ngx_free(hook);
+    }
+
+    while (!ngx_queue_empty(&ngx_mdm_hook_tenants)) {
+        q = ngx_queue_head(&ngx_mdm_hook_tenants);
+        tenant = ngx_queue_data(q, ngx_mdm_hook_tenant_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_free(tenant);
+    }
+
+    if (ngx_mdm_hook_timed.timer_set) {
+        ngx_del_timer(&ngx_mdm_hook_timed);
+    }
+
+    if (ngx_mdm_hook_posted.posted) {
+        ngx_delete_posted_event(&ngx_mdm_hook_posted);
+    }
+
+    ngx_mdm_hook_log = NULL;
+}
+
+
+ngx_uint_t
+ngx_mdm_hook_wake(ngx_mdm_store_t *store, mdm_exchange_t *x)
+{
+    mdm_uint_t             i;
+    mdm_settings_t        *settings;
+    const mdm_webhook_t   *webhook;
+    mdm_event_tag_t       *event;
+
+    settings = &store->settings;
+
+    if (ngx_mdm_hook_log == NULL || !store->used || ngx_exiting
+        || ngx_terminate)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < settings->nwebhooks; i++) {
+        webhook = &settings->webhooks[i];
+
+        if (!mdm_webhook_of(webhook, &x->tenant)) {
+            continue;
+        }
+
+        for (event = x->event_tags; event != NULL; event = event->next) {
+            ngx_mdm_hook_wake_place(store, i, &x->tenant, &event->tag);
+        }
+    }
+
+    return ngx_mdm_hook_new_tenant(store, &x->tenant);
+}
+
+
+/* the job finds what there is no memory for */
+
+static void
+ngx_mdm_hook_wake_place(ngx_mdm_store_t *store, mdm_uint_t i,
+    mdm_str_t *tenant, mdm_str_t *tag)
+{
+    u_char                buf[NGX_INT_T_LEN * 2 + MDM_TENANT_MAX + 32];
+    uint32_t              hash;
+    ngx_str_t             key;
+    ngx_mdm_hook_t       *hook;
+    ngx_mdm_hook_place_t *place;
+
+    key.data = buf;
+    key.len = ngx_snprintf(buf, sizeof(buf), "%ui %ui %*s", store->index,
+                           (ngx_uint_t) i, tag->len, tag->data)
+              - buf;
+
+    hash = ngx_crc32_short(key.data, key.len);
+
+    place = (ngx_mdm_hook_place_t *)
+            ngx_str_rbtree_lookup(&ngx_mdm_hook_places, &key, hash);
+
+    if (place == NULL) {
+        hook = ngx_mdm_hook_find(store, &store->settings.webhooks[i], tenant);
+        if (hook == NULL) {
+            return;
+        }
+
+        place = ngx_mdm_hook_place(hook, &key, hash, tag);
+        if (place == NULL) {
+            return;
+        }
+    }
+
+    if (place->state == NGX_MDM_HOOK_RUNNING) {
+        place->again = 1;
+        return;
+    }
+
+    if (place->state == NGX_MDM_HOOK_IDLE) {
+        ngx_mdm_hook_ready(place);
+    }
+}
+
+
+static ngx_mdm_hook_place_t *
+ngx_mdm_hook_place(ngx_mdm_hook_t *hook, ngx_str_t *key, uint32_t hash,
+    mdm_str_t *tag)
+{
+    u_char                *p;
+    ngx_mdm_hook_place_t  *place;
+
+    place = ngx_calloc(sizeof(ngx_mdm_hook_place_t) + key->len,
+                       ngx_mdm_hook_log);
+    if (place == NULL) {
+        return NULL;
+    }
+
+    p = (u_char *) place + sizeof(ngx_mdm_hook_place_t);
+
+    ngx_memcpy(p, key->data, key->len);
+
+    place->hook = hook;
+
+    place->sn.node.key = hash;
+    place->sn.str.len = key->len;
+    place->sn.str.data = p;
+
+    place->run.tag.len = tag->len;
+    place->run.tag.data = p + key->len - tag->len;
+
+    ngx_rbtree_insert(&ngx_mdm_hook_places, &place->sn.node);
+
+    return place;
+}
+
+
+static ngx_mdm_hook_t *
+ngx_mdm_hook_find(ngx_mdm_store_t *store, const mdm_webhook_t *webhook,
+    mdm_str_t *tenant)
+{
+    ngx_queue_t     *q;
+    ngx_mdm_hook_t  *hook;
+
+    for (q = ngx_queue_head(&ngx_mdm_hooks);
+         q != ngx_queue_sentinel(&ngx_mdm_hooks);
+         q = ngx_queue_next(q))
+    {
+        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
+
+        if (hook->webhook == webhook && hook->store == store
+            && mdm_str_eq(&hook->tenant, tenant))
+        {
+            return hook;
+        }
+    }
+
+    hook = ngx_calloc(sizeof(ngx_mdm_hook_t) + tenant->len, ngx_mdm_hook_log);
+    if (hook == NULL) {
+        return NULL;
+    }
+
+    hook->store = store;
+    hook->webhook = webhook;
+    hook->success = ngx_current_msec;
+
+    hook->tenant.len = tenant->len;
+    hook->tenant.data = (u_char *) hook + sizeof(ngx_mdm_hook_t);
+    ngx_memcpy(hook->tenant.data, tenant->data, tenant->len);
+
+    ngx_queue_init(&hook->ready);
+    ngx_queue_init(&hook->waiting);
+    ngx_queue_init(&hook->under_way);
+    ngx_queue_insert_tail(&ngx_mdm_hooks, &hook->queue);
+
+    return hook;
+}
+
+
+static ngx_uint_t
+ngx_mdm_hook_new_tenant(ngx_mdm_store_t *store, mdm_str_t *name)
+{
+    ngx_queue_t            *q;
+    ngx_mdm_hook_tenant_t  *tenant;
+
+    for (q = ngx_queue_head(&ngx_mdm_hook_tenants);
+         q != ngx_queue_sentinel(&ngx_mdm_hook_tenants);
+         q = ngx_queue_next(q))
+    {
+        tenant = ngx_queue_data(q, ngx_mdm_hook_tenant_t, queue);
+
+        if (tenant->store == store && mdm_str_eq(&tenant->name, name)) {
+            return 0;
+        }
+    }
+
+    tenant = ngx_alloc(sizeof(ngx_mdm_hook_tenant_t) + name->len,
+                       ngx_mdm_hook_log);
+    if (tenant == NULL) {
+        return 1;
+    }
+
+    tenant->store = store;
+    tenant->name.len = name->len;
+    tenant->name.data = (u_char *) tenant + sizeof(ngx_mdm_hook_tenant_t);
+    ngx_memcpy(tenant->name.data, name->data, name->len);
+
+    ngx_queue_insert_head(&ngx_mdm_hook_tenants, &tenant->queue);
+
+    return 1;
+}
+
+
+static void
+ngx_mdm_hook_start_handler(ngx_event_t *ev)
+{
+    ngx_queue_t           *q, *p, *next;
+    ngx_mdm_hook_t        *hook;
+    ngx_mdm_hook_place_t  *place;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_CORE, ev->log, 0, "mdm hook start: timer:%ud",
+                   ev->timedout);
+
+    for (q = ngx_queue_head(&ngx_mdm_hooks);
+         q != ngx_queue_sentinel(&ngx_mdm_hooks);
+         q = ngx_queue_next(q))
+    {
+        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
+
+        for (p = ngx_queue_head(&hook->waiting);
+             p != ngx_queue_sentinel(&hook->waiting);
+             p = next)
+        {
+            next = ngx_queue_next(p);
+            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
+
+            if ((ngx_msec_int_t) (place->due - ngx_current_msec) <= 0) {
+                ngx_queue_remove(p);
+                ngx_mdm_hook_ready(place);
+            }
+        }
+
+        ngx_mdm_hook_start(hook);
+    }
+
+    ngx_mdm_hook_timer();
+}
+
+
+/* as many as may be under way in this worker */
+
+static void
+ngx_mdm_hook_start(ngx_mdm_hook_t *hook)
+{
+    ngx_uint_t             most;
+    ngx_queue_t           *q;
+    ngx_mdm_hook_place_t  *place;
+
+    most = hook->webhook->connections / ngx_mdm_hook_workers;
+    most = ngx_max(most, 1);
+
+    while (hook->running < most && !ngx_queue_empty(&hook->ready)
+           && !ngx_exiting && !ngx_terminate)
+    {
+        q = ngx_queue_head(&hook->ready);
+        place = ngx_queue_data(q, ngx_mdm_hook_place_t, queue);
+
+        ngx_queue_remove(q);
+
+        if (ngx_mdm_hook_begin(place) != NGX_OK) {
+            ngx_mdm_hook_wait(place, NGX_MDM_HOOK_HELD);
+            continue;
+        }
+
+        place->state = NGX_MDM_HOOK_RUNNING;
+        ngx_queue_insert_tail(&hook->under_way, &place->queue);
+        hook->running++;
+
+        ngx_mdm_hook_run(place);
+    }
+}
+
+
+static ngx_int_t
+ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place)
+{
+    mdm_str_t        tag;
+    mdm_exchange_t  *x;
+    ngx_mdm_hook_t  *hook;
+
+    hook = place->hook;
+
+    x = mdm_exchange_create_from(&ngx_mdm_redis_arenas,
+                                 &hook->store->settings);
+    if (x == NULL) {
+        return NGX_ERROR;
+    }
+
+    tag = place->run.tag;
+
+    ngx_memzero(&place->run, sizeof(mdm_hook_t));
+
+    place->run.tag = tag;
+    place->run.webhook = hook->webhook;
+    place->run.force = place->force;
+    place->run.quiet = (hook->failed != 0);
+
+    if (mdm_printf(x->arena, &place->run.runner, "%ld-%lx-%lx",
+                   (long) ngx_pid, (unsigned long) ngx_time(),
+                   (unsigned long) ngx_mdm_hook_number++)
+        != MDM_OK)
+    {
+        mdm_arena_destroy(x->arena);
+        return NGX_ERROR;
+    }
+
+    place->force = 0;
+    place->again = 0;
+    place->exchange = x;
+
+    ngx_memzero(&place->round, sizeof(ngx_mdm_round_t));
+
+    place->round.exchange = x;
+    place->round.store = hook->store;
+    place->round.threads = ngx_mdm_hook_threads;
+    place->round.done = ngx_mdm_hook_run;
+    place->round.data = place;
+
+    x->kind = MDM_KIND_JOB;
+    x->now = ngx_time();
+    x->tenant = hook->tenant;
+    x->step = mdm_hook_step;
+    x->ctx = &place->run;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_mdm_hook_run(void *data)
+{
+    ngx_mdm_hook_place_t *place = data;
+
+    mdm_int_t        rc;
+    mdm_exchange_t  *x;
+
+    x = place->exchange;
+
+    do {
+        if (ngx_exiting || ngx_terminate) {
+            x->stop = 1;
+        }
+
+        x->now = ngx_time();
+
+        switch (ngx_mdm_round_step(&place->round, &rc)) {
+
+        case NGX_DONE:
+            return;
+
+        case NGX_ERROR:
+
+            /* too much waits for a thread */
+
+            rc = mdm_exchange_run(x);
+            break;
+
+        default: /* NGX_OK */
+            break;
+        }
+
+        if (rc == MDM_DONE) {
+            ngx_mdm_hook_end(place);
+            return;
+        }
+
+    } while (ngx_mdm_round_send(&place->round) == 0);
+}
+
+
+static void
+ngx_mdm_hook_end(ngx_mdm_hook_place_t *place)
+{
+    mdm_exchange_t  *x;
+    ngx_mdm_hook_t  *hook;
+
+    x = place->exchange;
+    hook = place->hook;
+
+    ngx_log_debug5(NGX_LOG_DEBUG_CORE, ngx_mdm_hook_log, 0,
+                   "mdm hook end: \"%V\" %ui, end %d, delivered %ui, failed "
+                   "%ui", &place->sn.str, (ngx_uint_t) x->status,
+                   (int) place->run.end, (ngx_uint_t) place->run.delivered,
+                   (ngx_uint_t) place->run.failed);
+
+    ngx_mdm_round_log(x, ngx_mdm_hook_log);
+
+    if (x->status == 500) {
+        ngx_log_error(NGX_LOG_ERR, ngx_mdm_hook_log, 0,
+                      "mdm webhook \"%V\" failed: %V",
+                      (ngx_str_t *) &hook->webhook->name,
+                      (ngx_str_t *) &x->error);
+    }
+
+    mdm_arena_destroy(x->arena);
+
+    place->exchange = NULL;
+
+    ngx_queue_remove(&place->queue);
+    hook->running--;
+
+    ngx_mdm_hook_outcome(place);
+
+    if (!ngx_exiting && !ngx_terminate) {
+        ngx_post_event(&ngx_mdm_hook_posted, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place)
+{
+    ngx_msec_t       wait;
+    mdm_hook_t      *run;
+    ngx_mdm_hook_t  *hook;
+
+    run = &place->run;
+    hook = place->hook;
+
+    if (run->delivered != 0) {
+        ngx_mdm_hook_back(hook);
+    }
+
+    hook->failed += run->failed;
+
+    if (ngx_exiting || ngx_terminate) {
+        ngx_queue_init(&place->queue);
+        ngx_mdm_hook_free(place);
+        return;
+    }
+
+    if (run->end == MDM_HOOK_WAIT) {
+        wait = run->wait;
+
+        /* who is at it may have seen the end of what was there */
+
+        if (run->held) {
+            wait = ngx_min(wait, NGX_MDM_HOOK_HELD);
+        }
+
+        ngx_mdm_hook_wait(place, wait);
+        return;
+    }
+
+    if (run->end == MDM_HOOK_MORE || place->again) {
+        ngx_mdm_hook_ready(place);
+        return;
+    }
+
+    ngx_queue_init(&place->queue);
+    ngx_mdm_hook_free(place);
+}
+
+
+/*
+ * Who was away for a while is there again: whatever waits for its next attempt
+ * need not.
+ */
+
+static void
+ngx_mdm_hook_back(ngx_mdm_hook_t *hook)
+{
+    ngx_uint_t             away;
+    ngx_queue_t           *q;
+    ngx_mdm_hook_place_t  *place;
+
+    away = (hook->failed > 1
+            && ngx_current_msec - hook->success > NGX_MDM_HOOK_AWAY);
+
+    hook->failed = 0;
+    hook->success = ngx_current_msec;
+
+    while (away && !ngx_queue_empty(&hook->waiting)) {
+        q = ngx_queue_head(&hook->waiting);
+        place = ngx_queue_data(q, ngx_mdm_hook_place_t, queue);
+
+        ngx_queue_remove(q);
+        place->force = 1;
+        ngx_mdm_hook_ready(place);
+    }
+}
+
+
+static void
+ngx_mdm_hook_ready(ngx_mdm_hook_place_t *place)
+{
+    place->state = NGX_MDM_HOOK_READY;
+    ngx_queue_insert_tail(&place->hook->ready, &place->queue);
+
+    ngx_post_event(&ngx_mdm_hook_posted, &ngx_posted_events);
+}
+
+
+static void
+ngx_mdm_hook_wait(ngx_mdm_hook_place_t *place, ngx_msec_t delay)
+{
+    place->state = NGX_MDM_HOOK_WAITING;
+    place->due = ngx_current_msec + delay;
+
+    ngx_queue_insert_tail(&place->hook->waiting, &place->queue);
+
+    ngx_mdm_hook_timer();
+}
+
+
+/* it is in a queue, if only its own */
+
+static void
+ngx_mdm_hook_free(ngx_mdm_hook_place_t *place)
+{
+    ngx_queue_remove(&place->queue);
+    ngx_rbtree_delete(&ngx_mdm_hook_places, &place->sn.node);
+    ngx_free(place);
+}
+
+
+/* when the first of those that wait is due */
+
+static void
+ngx_mdm_hook_timer(void)
+{
+    ngx_uint_t             any;
+    ngx_msec_t             first;
+    ngx_queue_t           *q, *p;
+    ngx_msec_int_t         left, least;
+    ngx_mdm_hook_t        *hook;
+    ngx_mdm_hook_place_t  *place;
+
+    any = 0;
+    least = 0;
+
+    for (q = ngx_queue_head(&ngx_mdm_hooks);
+         q != ngx_queue_sentinel(&ngx_mdm_hooks);
+         q = ngx_queue_next(q))
+    {
+        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
+
+        for (p = ngx_queue_head(&hook->waiting);
+             p != ngx_queue_sentinel(&hook->waiting);
+             p = ngx_queue_next(p))
+        {
+            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
+            left = (ngx_msec_int_t) (place->due - ngx_current_msec);
+
+            if (!any || left < least) {
+                least = left;
+                any = 1;
+            }
+        }
+    }
+
+    if (!any || ngx_exiting || ngx_terminate) {
+        return;
+    }
+
+    first = (ngx_msec_t) ngx_max(least, 1);
+
+    if (ngx_mdm_hook_timed.timer_set) {
+
+        if ((ngx_msec_int_t) (ngx_mdm_hook_timed.timer.key - ngx_current_msec)
+            <= (ngx_msec_int_t) first)
+        {
+            return;
+        }
+
+        ngx_del_timer(&ngx_mdm_hook_timed);
+    }
+
+    ngx_add_timer(&ngx_mdm_hook_timed, first);
+}
