@@ -17,15 +17,20 @@ use MDM;
 use MDM::APNs;
 use MDM::CA;
 use MDM::OpenAPI;
+use MDM::Sink;
 use MDM::Util qw(read_file);
 
 my $spec = MDM::OpenAPI->new;
 my $t = MDM->new(watch => $spec->watch);
 my $apns = MDM::APNs->new(dir => $t->dir);
 my $ca = MDM::CA->new($t->dir, 'devices');
+my $sink = MDM::Sink->new(dir => $t->dir, tls => 0);
 
 $t->{http} = $apns->conf($apns->cert('com.apple.mgmt.External.test'))
              . ' mdm_push_plain on;' . <<"END";
+    mdm_webhook @{[ $sink->url ]} name=sink;
+    mdm_webhook http://127.0.0.1:1/ name=away;
+
     mdm_ca devices {
         certificate $ca->{cert};
         certificate_key $ca->{key};
@@ -110,6 +115,25 @@ found(qr/Not in enum list/, GET => '/v1/queue?identifier=A&uuid=B',
       body => '{"command_uuid":"B","state":"lost"}');
 ok(scalar(grep { $_ eq 'GET /v1/sets: 200' } $planted->unseen),
    'found: what was not called');
+
+
+# webhooks
+
+{
+    call(200, GET => 'webhooks');
+    call(200, POST => 'webhooks/sink/test', '');
+    call(204, POST => 'webhooks/sink/replay', { dead => JSON::PP::true });
+    call(400, POST => 'webhooks/sink/replay', { dead => 'x' });
+    call(400, POST => 'webhooks/sink/replay', { since => 'yesterday' });
+    call(404, POST => 'webhooks/none/replay', { dead => JSON::PP::true });
+    call(404, POST => 'webhooks/none/test', '');
+    call(502, POST => 'webhooks/away/test', '');
+    call(409, DELETE => 'webhooks/sink');
+    call(404, DELETE => 'webhooks/none');
+    $t->redis('HSET', 'mdm:{default/0}:out', 'h:past', '0-0 1');
+    call(200, GET => 'webhooks');
+    call(204, DELETE => 'webhooks/past');
+}
 
 
 # what needs nothing

@@ -100,6 +100,13 @@ mdm_int_t mdm_api_certificate_get_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_owned_step(mdm_exchange_t *x);
 mdm_int_t mdm_api_owned_list_step(mdm_exchange_t *x);
 
+/* GET /v1/webhooks; POST /v1/webhooks/NAME/test, …/replay; DELETE
+   /v1/webhooks/NAME */
+mdm_int_t mdm_api_webhook_list_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_webhook_test_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_webhook_replay_step(mdm_exchange_t *x);
+mdm_int_t mdm_api_webhook_delete_step(mdm_exchange_t *x);
+
 /* /v1/escrowkeyunlock: 501 */
 mdm_int_t mdm_api_later_step(mdm_exchange_t *x);
 

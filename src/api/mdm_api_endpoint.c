@@ -72,6 +72,11 @@ const mdm_endpoint_t  mdm_api_endpoints[] = {
     mdm_api(MDM_GET, "/v1/setups/*", mdm_api_setup_get_step),
     mdm_api(MDM_DELETE, "/v1/setups/*", mdm_api_setup_delete_step),
 
+    mdm_api(MDM_GET, "/v1/webhooks", mdm_api_webhook_list_step),
+    mdm_api(MDM_POST, "/v1/webhooks/*/test", mdm_api_webhook_test_step),
+    mdm_api(MDM_POST, "/v1/webhooks/*/replay", mdm_api_webhook_replay_step),
+    mdm_api(MDM_DELETE, "/v1/webhooks/*", mdm_api_webhook_delete_step),
+
     mdm_api(MDM_POST, "/v1/escrowkeyunlock", mdm_api_later_step),
 
     mdm_api(MDM_GET, "/v1/declarations", mdm_api_declaration_list_step),

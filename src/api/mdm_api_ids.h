@@ -99,7 +99,7 @@ void mdm_api_ids_fail_chunk(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
 mdm_int_t mdm_api_ids_full(mdm_exchange_t *x, mdm_api_ids_t *list,
     mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
 
-/* the status of the answer, 503 with Retry-After where that is all that failed */
+/* the status of the answer: 503 where that is why all have failed */
 mdm_uint_t mdm_api_ids_full_status(mdm_exchange_t *x,
     const mdm_api_ids_t *list, mdm_uint_t status);
 
