@@ -43,6 +43,9 @@ typedef struct {
     ngx_mdm_push_conf_t      *push;        /* and when */
     ngx_mdm_http_conf_t      *http;        /* clients of other servers */
     ngx_mdm_hook_conf_t      *hooks;       /* mdm_webhook…: who gets events */
+    size_t                    metrics_size; /* mdm_metrics_zone; 0: not said */
+    ngx_uint_t                metrics_on;  /* 1: a location has mdm_metrics */
+    ngx_shm_zone_t           *metrics;     /* NULL: nothing is counted */
     ngx_array_t               said;        /* of ngx_str_t: warnings given, see
                                               ngx_mdm_place.h */
 } ngx_mdm_main_conf_t;

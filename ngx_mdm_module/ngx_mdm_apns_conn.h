@@ -203,7 +203,7 @@ struct ngx_mdm_apns_s {
     ngx_queue_t               dead;        /* connections */
     ngx_event_t               reap;        /* frees them */
 
-    ngx_uint_t                sends;
+    ngx_atomic_t              sends;
     ngx_uint_t                closing;     /* 1: this is the end */
 };
 

@@ -195,6 +195,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->checkin = NGX_CONF_UNSET;
     conf->connect = NGX_CONF_UNSET;
     conf->api = NGX_CONF_UNSET;
+    conf->metrics = NGX_CONF_UNSET;
     conf->auth = NGX_CONF_UNSET;
     conf->auth_request = NGX_CONF_UNSET;
 
@@ -400,10 +401,10 @@ ngx_mdm_conf_jobs(ngx_conf_t *cf, ngx_mdm_main_conf_t *mmcf)
 
 
 /*
- * checkin, connect and api are of the location that has them only, and of the
- * "if" and "limit_except" blocks in it: these are a part of the location, but
- * have a configuration of their own.  In an "if" the location's handler stays,
- * a "limit_except" has none, as with proxy_pass.
+ * checkin, connect, api and the like are of the location that has them only,
+ * and of the "if" and "limit_except" blocks in it: these are a part of the
+ * location, but have a configuration of their own.  In an "if" the location's
+ * handler stays, a "limit_except" has none, as with proxy_pass.
  */
 
 static void
@@ -430,6 +431,7 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
             ngx_conf_merge_value(conf->checkin, prev->checkin, 0);
             ngx_conf_merge_value(conf->connect, prev->connect, 0);
             ngx_conf_merge_value(conf->api, prev->api, 0);
+            ngx_conf_merge_value(conf->metrics, prev->metrics, 0);
             ngx_conf_merge_value(conf->auth_request, prev->auth_request, 0);
 
             if (conf->handler.file == NULL) {
@@ -441,10 +443,11 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_conf_init_value(conf->checkin, 0);
     ngx_conf_init_value(conf->connect, 0);
     ngx_conf_init_value(conf->api, 0);
+    ngx_conf_init_value(conf->metrics, 0);
     ngx_conf_init_value(conf->auth_request, 0);
 
     if (clcf->lmt_excpt && clcf->handler == NULL
-        && (conf->checkin || conf->connect || conf->api
+        && (conf->checkin || conf->connect || conf->api || conf->metrics
             || conf->auth_request))
     {
         clcf->handler = ngx_mdm_handler;
@@ -619,6 +622,37 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (*flag) {
         ngx_mdm_handler_set(cf, cmd, mlcf);
     }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_mdm_handler_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_mdm_loc_conf_t *mlcf = conf;
+
+    char                      *rv;
+    ngx_mdm_main_conf_t       *mmcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    rv = ngx_conf_set_flag_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK || !mlcf->metrics) {
+        return rv;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler != NULL && clcf->handler != ngx_mdm_handler) {
+        return "cannot be in one location with another handler, such as "
+               "\"proxy_pass\"";
+    }
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
+    mmcf->metrics_on = 1;
+
+    ngx_mdm_handler_set(cf, cmd, mlcf);
 
     return NGX_CONF_OK;
 }

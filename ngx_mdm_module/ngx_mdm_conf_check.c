@@ -20,6 +20,8 @@
 #define NGX_MDM_BODY_SIZE     (16 * 1024 * 1024)
 
 
+static ngx_int_t ngx_mdm_conf_check_alone(ngx_conf_t *cf,
+    ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_conf_check_handler(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf, ngx_mdm_loc_conf_t *conf);
 static void ngx_mdm_conf_check_body(ngx_conf_t *cf,
@@ -32,6 +34,10 @@ char *
 ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
 {
     ngx_http_core_loc_conf_t  *clcf;
+
+    if (conf->metrics && ngx_mdm_conf_check_alone(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (!ngx_mdm_active(conf)) {
         return NGX_CONF_OK;
@@ -118,6 +124,31 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
     ngx_mdm_conf_check_satisfy(cf, clcf, conf);
 
     return NGX_CONF_OK;
+}
+
+
+/* what serves no device stands alone: the other one would be without effect */
+
+static ngx_int_t
+ngx_mdm_conf_check_alone(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->checkin || conf->connect || conf->api || conf->auth_request
+        || conf->enroll.ca != NULL || conf->way.enrollment != NULL
+        || (clcf->handler != ngx_mdm_handler
+            && !(clcf->noname && clcf->handler == NULL)))
+    {
+        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->handler,
+                          "\"mdm_metrics\" cannot be in one location with "
+                          "another handler, such as \"mdm_api\" or "
+                          "\"proxy_pass\"");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -38,4 +38,10 @@ ngx_str_t ngx_mdm_printable(ngx_pool_t *pool, ngx_str_t *src,
 void ngx_mdm_log_exit_process(ngx_cycle_t *cycle);
 
 
+/* ngx_mdm_log_metrics.c */
+
+/* the handler of the log phase, where metrics are wanted */
+ngx_int_t ngx_mdm_log_metrics(ngx_http_request_t *r);
+
+
 #endif /* _NGX_MDM_LOG_H_INCLUDED_ */

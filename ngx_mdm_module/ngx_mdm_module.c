@@ -15,11 +15,13 @@
 #include "ngx_mdm_apns.h"
 #include "ngx_mdm_ca.h"
 #include "ngx_mdm_conf.h"
+#include "ngx_mdm_count.h"
 #include "ngx_mdm_enrollment.h"
 #include "ngx_mdm_hook.h"
 #include "ngx_mdm_http.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
+#include "ngx_mdm_metrics.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_origin.h"
 #include "ngx_mdm_push.h"
@@ -250,6 +252,20 @@ static ngx_command_t  ngx_mdm_commands[] = {
       ngx_mdm_handler_flag,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, api),
+      NULL },
+
+    { ngx_string("mdm_metrics_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_mdm_metrics_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mdm_metrics"),
+      NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
+      ngx_mdm_handler_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, metrics),
       NULL },
 
     { ngx_string("mdm_api_origin"),
@@ -670,6 +686,20 @@ ngx_mdm_init(ngx_conf_t *cf)
 
     *h = ngx_mdm_origin_handler;
 
+    if (ngx_mdm_metrics_init(cf, mmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (mmcf->metrics != NULL) {
+
+        h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_mdm_log_metrics;
+    }
+
     return ngx_mdm_log_init(cf);
 }
 
@@ -681,7 +711,13 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
 
     mmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_mdm_module);
 
-    if (mmcf == NULL || mmcf->stores.nelts == 0) {
+    if (mmcf == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_mdm_count_init_process(mmcf->metrics);
+
+    if (mmcf->stores.nelts == 0) {
         return NGX_OK;
     }
 
@@ -699,7 +735,8 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         || ngx_mdm_redis_init_process(cycle, &mmcf->stores) != NGX_OK
         || ngx_mdm_apns_init_process(cycle, mmcf->apns) != NGX_OK
         || ngx_mdm_push_init_process(cycle, mmcf->apns) != NGX_OK
-        || ngx_mdm_http_init_process(cycle, mmcf->http) != NGX_OK)
+        || ngx_mdm_http_init_process(cycle, mmcf->http) != NGX_OK
+        || ngx_mdm_metrics_init_process(mmcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -718,6 +755,7 @@ static void
 ngx_mdm_exit_process(ngx_cycle_t *cycle)
 {
     ngx_mdm_log_exit_process(cycle);
+    ngx_mdm_metrics_exit_process();
     ngx_mdm_job_exit_process(cycle);
     ngx_mdm_hook_exit_process();
     ngx_mdm_hook_once_exit_process();
@@ -728,6 +766,8 @@ ngx_mdm_exit_process(ngx_cycle_t *cycle)
 
     mdm_cache_destroy(ngx_mdm_cache);
     ngx_mdm_cache = NULL;
+
+    ngx_mdm_count_exit_process();
 
     if (!MDM_RECYCLE) {
         ngx_mdm_work_ended();

@@ -245,7 +245,7 @@ struct ngx_mdm_peer_s {
     ngx_mdm_peer_state_e             state;
 
     ngx_mdm_peer_out_t               out;
-    ngx_uint_t                      *sends;    /* grows by writes to a socket;
+    ngx_atomic_t                    *sends;    /* grows by writes to a socket;
                                                   not NULL */
     ngx_mdm_peer_tls_pt              secured;  /* when TLS is up, or is not */
     ngx_mdm_peer_tls_pt              proxied;  /* the same of the proxy */

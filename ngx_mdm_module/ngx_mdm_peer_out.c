@@ -193,7 +193,7 @@ ngx_mdm_peer_out_detach(ngx_mdm_peer_out_t *out, void *owner)
 
 ngx_int_t
 ngx_mdm_peer_out_send(ngx_mdm_peer_out_t *out, ngx_connection_t *c,
-    ngx_uint_t *sends)
+    ngx_atomic_t *sends)
 {
     off_t         end;
     ssize_t       n;
@@ -212,7 +212,7 @@ ngx_mdm_peer_out_send(ngx_mdm_peer_out_t *out, ngx_connection_t *c,
             return NGX_BUSY;
         }
 
-        (*sends)++;
+        (void) ngx_atomic_fetch_add(sends, 1);
 
         /* TLS would take a chain as a whole, whatever its limit is */
 

@@ -69,7 +69,7 @@ ngx_int_t ngx_mdm_peer_out_detach(ngx_mdm_peer_out_t *out, void *owner);
  * NGX_ERROR.  *sends grows by the writes made.
  */
 ngx_int_t ngx_mdm_peer_out_send(ngx_mdm_peer_out_t *out, ngx_connection_t *c,
-    ngx_uint_t *sends);
+    ngx_atomic_t *sends);
 
 /* forgets what has not been sent and frees all memory */
 void ngx_mdm_peer_out_free(ngx_mdm_peer_out_t *out);

@@ -71,11 +71,17 @@ ngx_mdm_redis_open(ngx_mdm_redis_t *redis, ngx_mdm_store_t *store,
     redis->fd = (ngx_socket_t) -1;
     redis->owner = &ngx_mdm_redis_owner;
 
+    redis->stats = ngx_mdm_count_store(&store->name, &redis->place);
+
+    if (redis->stats == NULL) {
+        redis->stats = &redis->own;
+    }
+
     ngx_queue_init(&redis->nodes);
 
     ngx_mdm_redis_park_init(redis, ngx_mdm_redis_resend);
 
-    ngx_mdm_redis_gather_init(&redis->gather, &redis->stats, &redis->log);
+    ngx_mdm_redis_gather_init(&redis->gather, &redis->pending, &redis->log);
 
     redis->mode = ngx_mdm_redis_modes[store->mode];
 
@@ -138,8 +144,8 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
 
     bulk = (kind != NGX_MDM_REDIS_DEVICE || size > NGX_MDM_REDIS_BULK);
 
-    pending = bulk ? redis->stats.bulk
-                   : redis->stats.pending - redis->stats.bulk;
+    pending = bulk ? redis->bulk
+                   : redis->pending - redis->bulk;
 
     if (pending >= store->max_pending) {
         ngx_mdm_redis_log_full(redis, bulk, pending);
@@ -178,16 +184,16 @@ ngx_mdm_redis_call(ngx_mdm_store_t *store, mdm_call_t *call,
         return rc;
     }
 
-    redis->stats.calls++;
-    redis->stats.pending++;
-    redis->stats.bulk += bulk;
+    ngx_mdm_redis_count(redis->stats, calls);
+    redis->pending++;
+    redis->bulk += bulk;
 
     *op = o;
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, &redis->log, 0,
                    "mdm redis call \"%*s\", %uz bytes, pending:%ui",
                    call->script->name.len, call->script->name.data, size,
-                   redis->stats.pending);
+                   redis->pending);
 
     return NGX_OK;
 }
@@ -228,7 +234,18 @@ ngx_mdm_redis_stats(ngx_mdm_store_t *store)
 
     redis = ngx_mdm_redis_get(store);
 
-    return (redis == NULL) ? NULL : &redis->stats;
+    return (redis == NULL) ? NULL : redis->stats;
+}
+
+
+ngx_uint_t
+ngx_mdm_redis_pending(ngx_mdm_store_t *store)
+{
+    ngx_mdm_redis_t  *redis;
+
+    redis = ngx_mdm_redis_get(store);
+
+    return (redis == NULL) ? 0 : redis->pending;
 }
 
 
@@ -280,7 +297,7 @@ ngx_mdm_redis_resend(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
         return;
     }
 
-    redis->stats.refused++;
+    ngx_mdm_redis_count(redis->stats, refused);
 
     ngx_mdm_redis_done(redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
 }
@@ -289,7 +306,7 @@ ngx_mdm_redis_resend(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op)
 static void
 ngx_mdm_redis_refuse(ngx_mdm_redis_t *redis, mdm_call_t *call)
 {
-    redis->stats.refused++;
+    ngx_mdm_redis_count(redis->stats, refused);
 
     call->rc = MDM_CALL_UNAVAILABLE;
 }
@@ -307,7 +324,7 @@ ngx_mdm_redis_reply(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op,
     node = conn->data;
     redis = node->redis;
 
-    redis->stats.replies++;
+    ngx_mdm_redis_count(redis->stats, replies);
 
     if (reply->type == MDM_REPLY_ARRAY) {
         ngx_mdm_redis_log_recovered(&node->health,
@@ -378,7 +395,7 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
         op->eval = 1;
 
         if (op->call != NULL && ngx_mdm_redis_conn_send(conn, op) == NGX_OK) {
-            redis->stats.evals++;
+            ngx_mdm_redis_count(redis->stats, evals);
             return MDM_CALL_PENDING;
         }
 
@@ -396,12 +413,12 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
     }
 
     if (rc == NGX_ERROR) {
-        redis->stats.unavailable++;
+        ngx_mdm_redis_count(redis->stats, unavailable);
         return MDM_CALL_UNAVAILABLE;
     }
 
     if (ngx_mdm_redis_unavailable(error, &code)) {
-        redis->stats.unavailable++;
+        ngx_mdm_redis_count(redis->stats, unavailable);
 
         ngx_mdm_redis_log_trouble(&node->health, ngx_mdm_redis_conn_name(conn),
                                   op, &code, error);
@@ -417,7 +434,7 @@ ngx_mdm_redis_error(ngx_mdm_redis_node_t *node, ngx_mdm_redis_op_t *op,
         return MDM_CALL_UNAVAILABLE;
     }
 
-    redis->stats.errors++;
+    ngx_mdm_redis_count(redis->stats, errors);
 
     ngx_mdm_redis_log_failure(redis, op, error);
 
@@ -439,7 +456,7 @@ ngx_mdm_redis_drop(ngx_mdm_redis_conn_t *conn, ngx_mdm_redis_op_t *op)
                    ngx_current_msec - op->called);
 
     if (op->call != NULL) {
-        redis->stats.refused++;
+        ngx_mdm_redis_count(redis->stats, refused);
     }
 
     ngx_mdm_redis_done(redis, op, MDM_CALL_UNAVAILABLE, NULL, NULL);
@@ -486,14 +503,19 @@ ngx_mdm_redis_done(ngx_mdm_redis_t *redis, ngx_mdm_redis_op_t *op,
                    "mdm redis done, rc:%d ms:%M",
                    (int) rc, ngx_current_msec - op->called);
 
-    redis->stats.pending--;
+    redis->pending--;
 
-    if (op->bulk) {
-        redis->stats.bulk--;
+    if (reply != NULL && redis->stats != &redis->own) {
+        ngx_mdm_count_time(&redis->stats->duration, MDM_METRICS_SHORT,
+                           ngx_current_msec - op->called);
     }
 
-    pending = op->bulk ? redis->stats.bulk
-                       : redis->stats.pending - redis->stats.bulk;
+    if (op->bulk) {
+        redis->bulk--;
+    }
+
+    pending = op->bulk ? redis->bulk
+                       : redis->pending - redis->bulk;
 
     if (pending < redis->store->max_pending / 2) {
         redis->full[op->bulk] = 0;

@@ -58,6 +58,21 @@ void ngx_mdm_redis_check_abandon(ngx_mdm_redis_check_t *check);
 /* the counters of a store, or NULL if this process does not serve */
 ngx_mdm_redis_stats_t *ngx_mdm_redis_stats(ngx_mdm_store_t *store);
 
+/* calls of it that are on their way now */
+ngx_uint_t ngx_mdm_redis_pending(ngx_mdm_store_t *store);
+
+
+/* ngx_mdm_redis_state.c */
+
+/*
+ * 1: it can be called, as far as this worker knows; 0: it cannot.  *state says
+ * so: "up"; "down", "connecting", or the code of what it answers, such as
+ * "LOADING".  A constant.
+ */
+ngx_uint_t ngx_mdm_redis_state(ngx_mdm_store_t *store, ngx_str_t *state);
+
+
+/* ngx_mdm_redis_process.c */
 
 /* "stores" is an array of ngx_mdm_store_t * */
 ngx_int_t ngx_mdm_redis_init_process(ngx_cycle_t *cycle, ngx_array_t *stores);

@@ -220,7 +220,7 @@ ngx_mdm_redis_cluster_error(ngx_mdm_redis_node_t *node,
 
         op->hops = 0;
 
-        redis->stats.tryagain++;
+        ngx_mdm_redis_count(redis->stats, tryagain);
 
         ngx_mdm_redis_park(redis, op);
 
@@ -262,7 +262,7 @@ ngx_mdm_redis_cluster_moved(ngx_mdm_redis_node_t *node,
         return NGX_ERROR;
     }
 
-    cluster->redis->stats.redirects++;
+    ngx_mdm_redis_count(cluster->redis->stats, redirects);
 
     if (!ask) {
         cluster->slots[slot] = to;

@@ -368,7 +368,7 @@ ngx_mdm_redis_conn_ready(ngx_mdm_redis_conn_t *conn)
     ngx_log_debug1(NGX_LOG_DEBUG_EVENT, &conn->peer.log, 0,
                    "mdm redis ready, nsent:%ui", conn->nsent);
 
-    conn->stats->connects++;
+    ngx_mdm_redis_count(conn->stats, connects);
 
     conn->owner->up(conn);
 
@@ -467,7 +467,7 @@ ngx_mdm_redis_conn_flush(ngx_mdm_peer_t *peer)
                    "mdm redis flush, nsent:%ui batch:%d",
                    conn->nsent, (int) conn->batch);
 
-    conn->stats->flushes++;
+    ngx_mdm_redis_count(conn->stats, flushes);
 
     ngx_mdm_redis_conn_clock(conn);
 
@@ -562,7 +562,7 @@ ngx_mdm_redis_conn_timeout_handler(ngx_event_t *ev)
                    "mdm redis timeout, nsent:%ui", conn->nsent);
 
     if (ngx_mdm_redis_conn_silent(conn, &reason)) {
-        conn->stats->timeouts++;
+        ngx_mdm_redis_count(conn->stats, timeouts);
 
         ngx_mdm_redis_conn_lost(conn, &reason, 1);
         return;

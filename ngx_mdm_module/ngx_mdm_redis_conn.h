@@ -112,7 +112,7 @@ typedef struct {
 typedef struct {
     ngx_queue_t                conns;      /* connections with calls kept
                                               back */
-    ngx_mdm_redis_stats_t     *stats;
+    ngx_uint_t                *pending;    /* calls on their way */
     ngx_event_t                event;
     ngx_uint_t                 added;      /* how many calls these are */
     ngx_uint_t                 previous;   /* how many they were a turn ago */
@@ -315,7 +315,7 @@ void ngx_mdm_redis_conn_within(ngx_mdm_redis_conn_t *conn, ngx_msec_t until);
 /* ngx_mdm_redis_gather.c */
 
 void ngx_mdm_redis_gather_init(ngx_mdm_redis_gather_t *gather,
-    ngx_mdm_redis_stats_t *stats, ngx_log_t *log);
+    ngx_uint_t *pending, ngx_log_t *log);
 
 /* has the connection flushed soon, after a call was written to it */
 void ngx_mdm_redis_gather(ngx_mdm_redis_conn_t *conn);

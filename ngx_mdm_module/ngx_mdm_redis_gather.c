@@ -23,9 +23,9 @@ static void ngx_mdm_redis_gather_handler(ngx_event_t *ev);
 
 void
 ngx_mdm_redis_gather_init(ngx_mdm_redis_gather_t *gather,
-    ngx_mdm_redis_stats_t *stats, ngx_log_t *log)
+    ngx_uint_t *pending, ngx_log_t *log)
 {
-    gather->stats = stats;
+    gather->pending = pending;
 
     ngx_queue_init(&gather->conns);
 
@@ -80,7 +80,7 @@ ngx_mdm_redis_gather_handler(ngx_event_t *ev)
     if (gather->added != gather->previous
         && gather->added < NGX_MDM_REDIS_ENOUGH
         && gather->ticks++ < NGX_MDM_REDIS_TURNS
-        && gather->stats->pending > 1)
+        && *gather->pending > 1)
     {
         gather->previous = gather->added;
         ngx_post_event(ev, &ngx_posted_next_events);

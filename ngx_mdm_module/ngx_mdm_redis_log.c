@@ -36,7 +36,7 @@ ngx_mdm_redis_log_up(ngx_mdm_redis_health_t *health, const char *what,
                   "mdm store \"%V\": %s %V is up again after %Ts, "
                   "%ui calls were refused",
                   &redis->store->name, what, name, ngx_time() - health->since,
-                  redis->stats.refused - health->refused);
+                  redis->stats->refused - health->refused);
 }
 
 
@@ -70,7 +70,7 @@ ngx_mdm_redis_log_down(ngx_mdm_redis_health_t *health, const char *what,
     if (!health->down) {
         health->down = 1;
         health->since = ngx_time();
-        health->refused = redis->stats.refused;
+        health->refused = redis->stats->refused;
     }
 }
 
@@ -156,7 +156,7 @@ ngx_mdm_redis_log_replicated(ngx_mdm_redis_health_t *health, ngx_str_t *name,
     store = health->redis->store;
 
     if (!enough) {
-        health->redis->stats.unconfirmed++;
+        ngx_mdm_redis_count(health->redis->stats, unconfirmed);
 
         if (health->unconfirmed++ != 0) {
             return;

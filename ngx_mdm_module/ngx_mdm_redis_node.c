@@ -72,7 +72,7 @@ ngx_mdm_redis_node_conn(ngx_mdm_redis_node_t *node,
     conn->data = node;
     conn->store = node->redis->store;
     conn->owner = node->redis->owner;
-    conn->stats = &node->redis->stats;
+    conn->stats = node->redis->stats;
     conn->peer.target = &node->target;
     conn->alive = &node->alive;
 

@@ -153,7 +153,12 @@ typedef void (*ngx_mdm_redis_resend_pt)(ngx_mdm_redis_t *redis,
 
 struct ngx_mdm_redis_s {
     ngx_mdm_store_t           *store;
-    ngx_mdm_redis_stats_t      stats;
+    ngx_mdm_redis_stats_t     *stats;      /* in shared memory, or own */
+    ngx_mdm_redis_stats_t      own;
+    ngx_uint_t                 place;      /* among the stores of metrics */
+    ngx_uint_t                 pending;    /* calls on their way now */
+    ngx_uint_t                 bulk;       /* how many of these are on the
+                                              second connection */
 
     ngx_queue_t                nodes;      /* one, unless a cluster */
     ngx_mdm_redis_gather_t     gather;     /* of a cluster's */

@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include "mdm_exchange.h"
+#include "ngx_mdm_count.h"
 
 
 typedef struct ngx_mdm_redis_op_s  ngx_mdm_redis_op_t;
@@ -31,30 +32,15 @@ typedef enum {
 } ngx_mdm_redis_kind_e;
 
 
-/* counters of a store in this worker, since it started */
+/*
+ * Counters of a store in this worker: with a zone of metrics those of its row
+ * there, else of its own, since it started.
+ */
 
-typedef struct {
-    ngx_uint_t                calls;       /* accepted */
-    ngx_uint_t                replies;
-    ngx_uint_t                flushes;     /* turns with something to send */
-    ngx_uint_t                sends;       /* writes to a socket */
-    ngx_uint_t                evals;       /* calls sent again by EVAL */
-    ngx_uint_t                retries;     /* calls sent again on a new
-                                              connection */
-    ngx_uint_t                refused;     /* calls refused at once, or when the
-                                              server went down */
-    ngx_uint_t                timeouts;
-    ngx_uint_t                redirects;   /* MOVED and ASK */
-    ngx_uint_t                tryagain;    /* calls that met a slot on its way
-                                              from one node to another */
-    ngx_uint_t                unconfirmed; /* batches too few replicas have */
-    ngx_uint_t                unavailable; /* LOADING, READONLY, OOM … */
-    ngx_uint_t                errors;      /* other errors of a script */
-    ngx_uint_t                connects;    /* connections that came up */
-    ngx_uint_t                pending;     /* calls on their way now */
-    ngx_uint_t                bulk;        /* how many of these are on the
-                                              second connection */
-} ngx_mdm_redis_stats_t;
+typedef mdm_metrics_store_t  ngx_mdm_redis_stats_t;
+
+#define ngx_mdm_redis_count(stats, field)                                     \
+    ngx_mdm_count_add(&(stats)->field, 1)
 
 /*
  * Called once when the call has ended: call->rc and call->reply are set.

@@ -131,7 +131,7 @@ ngx_mdm_redis_conn_recall(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead,
             op->retried = 1;
             ngx_queue_insert_tail(&again, q);
 
-            conn->stats->retries++;
+            ngx_mdm_redis_count(conn->stats, retries);
         }
 
         partial = 0;

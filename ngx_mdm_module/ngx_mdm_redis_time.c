@@ -130,7 +130,7 @@ ngx_mdm_redis_conn_expire(ngx_mdm_redis_conn_t *conn, ngx_queue_t *ops)
             break;
         }
 
-        conn->stats->timeouts++;
+        ngx_mdm_redis_count(conn->stats, timeouts);
 
         conn->owner->expire(conn, op);
 
@@ -169,7 +169,7 @@ ngx_mdm_redis_conn_overdue(ngx_mdm_redis_conn_t *conn, ngx_queue_t *dead)
         ngx_queue_remove(q);
         ngx_queue_insert_tail(dead, q);
 
-        conn->stats->timeouts++;
+        ngx_mdm_redis_count(conn->stats, timeouts);
     }
 }
 

@@ -24,9 +24,12 @@ static ngx_int_t ngx_mdm_variable_state(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_mdm_variable_redis_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-
 static ngx_int_t ngx_mdm_variable_counter(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_mdm_variable_pending(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_mdm_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, ngx_uint_t n);
 
 
 #define ngx_mdm_counter(name, field)                                          \
@@ -78,7 +81,6 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
     ngx_mdm_counter("mdm_redis_calls", calls),
     ngx_mdm_counter("mdm_redis_replies", replies),
     ngx_mdm_counter("mdm_redis_sends", sends),
-    ngx_mdm_counter("mdm_redis_pending", pending),
     ngx_mdm_counter("mdm_redis_refused", refused),
     ngx_mdm_counter("mdm_redis_timeouts", timeouts),
     ngx_mdm_counter("mdm_redis_unavailable", unavailable),
@@ -88,6 +90,9 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
     ngx_mdm_counter("mdm_redis_tryagain", tryagain),
     ngx_mdm_counter("mdm_redis_unconfirmed", unconfirmed),
     ngx_mdm_counter("mdm_redis_connects", connects),
+
+    { ngx_string("mdm_redis_pending"), NULL, ngx_mdm_variable_pending, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mdm_redis_time"), NULL, ngx_mdm_variable_redis_time, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -224,7 +229,6 @@ static ngx_int_t
 ngx_mdm_variable_counter(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    u_char                 *p;
     ngx_mdm_loc_conf_t     *mlcf;
     ngx_mdm_redis_stats_t  *stats;
 
@@ -237,13 +241,40 @@ ngx_mdm_variable_counter(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return NGX_OK;
     }
 
+    return ngx_mdm_variable_number(r, v,
+                            *(ngx_atomic_t *) ((u_char *) stats + data));
+}
+
+
+static ngx_int_t
+ngx_mdm_variable_pending(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (mlcf->store == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_mdm_variable_number(r, v, ngx_mdm_redis_pending(mlcf->store));
+}
+
+
+static ngx_int_t
+ngx_mdm_variable_number(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    ngx_uint_t n)
+{
+    u_char  *p;
+
     p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    v->len = ngx_sprintf(p, "%ui", *(ngx_uint_t *) ((u_char *) stats + data))
-             - p;
+    v->len = ngx_sprintf(p, "%ui", n) - p;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

@@ -66,8 +66,9 @@ my @rooms = (
 
     # the ground: the parser of blocks such as mdm_store { }, which rooms above
     # have tables for; files that are read with them, and when those end; where
-    # directives stand; the module's name, what all know
-    [ qw(ngx_mdm_block ngx_mdm_expiry ngx_mdm_file ngx_mdm_place ngx_mdm.h) ],
+    # directives stand; counters that all add to; the module's name, what all
+    # know
+    [ qw(ngx_mdm_block ngx_mdm_count ngx_mdm_expiry ngx_mdm_file ngx_mdm_place ngx_mdm.h) ],
 );
 
 

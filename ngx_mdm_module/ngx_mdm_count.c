@@ -1,0 +1,325 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The shared memory zone of metrics: rows, and who has them.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_mdm_count.h"
+#include "ngx_mdm.h"
+
+
+#define NGX_MDM_COUNT_FREE    0
+#define NGX_MDM_COUNT_TAKEN   1            /* its name is being written */
+#define NGX_MDM_COUNT_NAMED   2
+
+
+/* a cache line each begins on its own, so that workers do not meet there */
+
+typedef struct {
+    ngx_atomic_t              owner;       /* pid; 0: nobody */
+    mdm_metrics_now_t         now;         /* of the owner */
+    u_char                    pad[NGX_CPU_CACHE_LINE];
+    mdm_metrics_row_t         row;
+} ngx_mdm_count_row_t;
+
+
+typedef struct {
+    ngx_atomic_t              state;
+    mdm_metrics_name_t        name;
+} ngx_mdm_count_name_t;
+
+
+/* the zone's data */
+
+typedef struct {
+    ngx_uint_t                nrows;       /* and one more, see below */
+    ngx_mdm_count_name_t      stores[MDM_METRICS_STORES - 1];
+    ngx_mdm_count_row_t       rows[1];
+} ngx_mdm_count_zone_t;
+
+
+static ngx_int_t ngx_mdm_count_init_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_uint_t ngx_mdm_count_alive(ngx_atomic_uint_t pid);
+static ngx_uint_t ngx_mdm_count_place(ngx_mdm_count_zone_t *zone,
+    ngx_str_t *name);
+static ngx_uint_t ngx_mdm_count_same(ngx_mdm_count_name_t *slot,
+    ngx_str_t *name);
+
+
+mdm_metrics_row_t           *ngx_mdm_count_row;
+mdm_metrics_now_t           *ngx_mdm_count_now;
+ngx_uint_t                   ngx_mdm_count_shared;
+
+static ngx_mdm_count_zone_t  *ngx_mdm_counts;
+static ngx_mdm_count_row_t   *ngx_mdm_count_own;
+
+
+ngx_shm_zone_t *
+ngx_mdm_count_zone(ngx_conf_t *cf, size_t size)
+{
+    ngx_shm_zone_t  *zone;
+
+    static ngx_str_t  name = ngx_string("mdm_metrics");
+
+    zone = ngx_shared_memory_add(cf, &name, size, &ngx_mdm_module);
+
+    if (zone != NULL) {
+        zone->init = ngx_mdm_count_init_zone;
+    }
+
+    return zone;
+}
+
+
+/* one of before is taken over, if its size is the same */
+
+static ngx_int_t
+ngx_mdm_count_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    size_t                 size;
+    ngx_uint_t             n;
+    ngx_slab_pool_t       *pool;
+    ngx_mdm_count_zone_t  *counts;
+
+    if (data != NULL) {
+        zone->data = data;
+        return NGX_OK;
+    }
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (zone->shm.exists) {
+        zone->data = pool->data;
+        return NGX_OK;
+    }
+
+    size = pool->pfree * ngx_pagesize;
+
+    n = (size - offsetof(ngx_mdm_count_zone_t, rows))
+        / sizeof(ngx_mdm_count_row_t);
+
+    counts = ngx_slab_calloc(pool, offsetof(ngx_mdm_count_zone_t, rows)
+                                   + n * sizeof(ngx_mdm_count_row_t));
+    if (counts == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the last one is shared by those that find none free */
+
+    counts->nrows = n - 1;
+
+    pool->data = counts;
+    zone->data = counts;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_mdm_count_init_process(ngx_shm_zone_t *zone)
+{
+    ngx_uint_t            i;
+    ngx_atomic_uint_t     owner;
+    ngx_mdm_count_row_t  *row;
+
+    if (zone == NULL
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return;
+    }
+
+    ngx_mdm_counts = zone->data;
+
+    for (i = 0; i < ngx_mdm_counts->nrows; i++) {
+        row = &ngx_mdm_counts->rows[i];
+        owner = row->owner;
+
+        if ((owner == 0 || !ngx_mdm_count_alive(owner))
+            && ngx_atomic_cmp_set(&row->owner, owner, ngx_pid))
+        {
+            ngx_memzero(&row->now, sizeof(mdm_metrics_now_t));
+
+            ngx_mdm_count_own = row;
+            ngx_mdm_count_now = &row->now;
+            ngx_mdm_count_row = &row->row;
+
+            return;
+        }
+    }
+
+    /* old workers have them all: the last one is for those that have none */
+
+    row = &ngx_mdm_counts->rows[ngx_mdm_counts->nrows];
+
+    ngx_mdm_count_row = &row->row;
+    ngx_mdm_count_shared = 1;
+}
+
+
+void
+ngx_mdm_count_exit_process(void)
+{
+    if (ngx_mdm_count_own != NULL) {
+        ngx_memzero(&ngx_mdm_count_own->now, sizeof(mdm_metrics_now_t));
+        ngx_mdm_count_own->owner = 0;
+    }
+
+    ngx_mdm_count_own = NULL;
+    ngx_mdm_count_now = NULL;
+    ngx_mdm_count_row = NULL;
+    ngx_mdm_count_shared = 0;
+    ngx_mdm_counts = NULL;
+}
+
+
+static ngx_uint_t
+ngx_mdm_count_alive(ngx_atomic_uint_t pid)
+{
+    return kill((ngx_pid_t) pid, 0) == 0 || ngx_errno != NGX_ESRCH;
+}
+
+
+mdm_metrics_store_t *
+ngx_mdm_count_store(ngx_str_t *name, ngx_uint_t *place)
+{
+    if (ngx_mdm_count_row == NULL) {
+        return NULL;
+    }
+
+    *place = ngx_mdm_count_place(ngx_mdm_counts, name);
+
+    return &ngx_mdm_count_row->stores[*place];
+}
+
+
+/* who takes a place and is killed before the name is there, leaves it unused */
+
+static ngx_uint_t
+ngx_mdm_count_place(ngx_mdm_count_zone_t *zone, ngx_str_t *name)
+{
+    ngx_uint_t             i;
+    ngx_mdm_count_name_t  *slot;
+
+    if (name->len == 0 || name->len > MDM_METRICS_NAME) {
+        return MDM_METRICS_STORES - 1;
+    }
+
+    for (i = 0; i < MDM_METRICS_STORES - 1; i++) {
+        slot = &zone->stores[i];
+
+        if (ngx_mdm_count_same(slot, name)) {
+            return i;
+        }
+
+        if (!ngx_atomic_cmp_set(&slot->state, NGX_MDM_COUNT_FREE,
+                                NGX_MDM_COUNT_TAKEN))
+        {
+            /* it may just get this name */
+
+            if (ngx_mdm_count_same(slot, name)) {
+                return i;
+            }
+
+            continue;
+        }
+
+        slot->name.len = name->len;
+        ngx_memcpy(slot->name.data, name->data, name->len);
+
+        ngx_memory_barrier();
+
+        slot->state = NGX_MDM_COUNT_NAMED;
+
+        return i;
+    }
+
+    return MDM_METRICS_STORES - 1;
+}
+
+
+static ngx_uint_t
+ngx_mdm_count_same(ngx_mdm_count_name_t *slot, ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; slot->state == NGX_MDM_COUNT_TAKEN && i < 1000; i++) {
+        ngx_cpu_pause();
+    }
+
+    ngx_memory_barrier();
+
+    return slot->state == NGX_MDM_COUNT_NAMED
+           && slot->name.len == name->len
+           && ngx_memcmp(slot->name.data, name->data, name->len) == 0;
+}
+
+
+void
+ngx_mdm_count_time(mdm_histogram_t *histogram, mdm_metrics_limits_e limits,
+    uint64_t ms)
+{
+    ngx_mdm_count_add(&histogram->bucket[mdm_metrics_bucket(limits, ms)], 1);
+
+    if (ms != 0) {
+        ngx_mdm_count_add(&histogram->sum, ms);
+    }
+}
+
+
+void
+ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_mdm_count_t *count)
+{
+    ngx_uint_t             i, k;
+    mdm_counter_t         *sums, *cells;
+    ngx_mdm_count_row_t   *row;
+    ngx_mdm_count_zone_t  *zone;
+
+    zone = shm->data;
+
+    ngx_memzero(count, sizeof(ngx_mdm_count_t));
+
+    sums = (mdm_counter_t *) &count->sums;
+
+    for (i = 0; i <= zone->nrows; i++) {
+        row = &zone->rows[i];
+        cells = (mdm_counter_t *) &row->row;
+
+        for (k = 0; k < MDM_METRICS_CELLS; k++) {
+            sums[k] += cells[k];
+        }
+
+        if (row->owner == 0) {
+            continue;
+        }
+
+        count->now.push_connections += row->now.push_connections;
+        count->now.push_streams += row->now.push_streams;
+
+        for (k = 0; k < MDM_METRICS_STORES; k++) {
+            count->now.up[k] = ngx_max(count->now.up[k], row->now.up[k]);
+        }
+    }
+
+    /* the last one is for those that have no place */
+
+    for (i = 0; i < MDM_METRICS_STORES - 1; i++) {
+
+        if (zone->stores[i].state == NGX_MDM_COUNT_NAMED) {
+            count->stores[i] = zone->stores[i].name;
+        }
+    }
+
+    if (count->now.up[i] != 0 || count->sums.stores[i].calls != 0) {
+        count->stores[i].len = sizeof("other") - 1;
+        ngx_memcpy(count->stores[i].data, "other", sizeof("other") - 1);
+    }
+
+    count->nstores = MDM_METRICS_STORES;
+}

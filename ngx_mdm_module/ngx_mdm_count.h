@@ -1,0 +1,92 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Counters in shared memory, which stay over reloads and crashes: a row for
+ * each worker, that it alone adds to while there are enough of them.  What is
+ * counted, mdm_metrics.h says.
+ */
+
+
+#ifndef _NGX_MDM_COUNT_H_INCLUDED_
+#define _NGX_MDM_COUNT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_metrics.h"
+
+
+/* bytes of the zone, by default and at least */
+#define NGX_MDM_COUNT_SIZE    (1024 * 1024)
+#define NGX_MDM_COUNT_MIN     (512 * 1024)
+
+
+/* the row of this worker; NULL: nothing is counted */
+extern mdm_metrics_row_t  *ngx_mdm_count_row;
+
+/*
+ * What is so in it now; NULL: nothing is counted, or it shares the row with
+ * another one.
+ */
+extern mdm_metrics_now_t  *ngx_mdm_count_now;
+
+
+/* 1: the row has other workers, too */
+extern ngx_uint_t          ngx_mdm_count_shared;
+
+
+/*
+ * Adds to a counter of a row, which others may read meanwhile.  Where nobody
+ * else adds to it, the lock of an atomic addition would only take time.
+ */
+#define ngx_mdm_count_add(counter, n)                                         \
+    (ngx_mdm_count_shared                                                     \
+     ? (void) ngx_atomic_fetch_add(counter, (ngx_atomic_int_t) (n))           \
+     : (void) (*(counter) += (n)))
+
+/* the same to the own one, if there is one */
+#define ngx_mdm_count(field, n)                                               \
+    do {                                                                      \
+        if (ngx_mdm_count_row != NULL) {                                      \
+            ngx_mdm_count_add(&ngx_mdm_count_row->field, n);                  \
+        }                                                                     \
+    } while (0)
+
+
+/* one more value of a histogram, ms */
+void ngx_mdm_count_time(mdm_histogram_t *histogram,
+    mdm_metrics_limits_e limits, uint64_t ms);
+
+/*
+ * The counters of a store in the own row, by its name: where it is in the
+ * configuration may change.  "place" is where it is among all; NULL: nothing
+ * is counted.
+ */
+mdm_metrics_store_t *ngx_mdm_count_store(ngx_str_t *name, ngx_uint_t *place);
+
+
+/* what a scrape reads; in the memory of a request */
+
+typedef struct {
+    mdm_metrics_row_t         sums;
+    mdm_metrics_now_t         now;
+    mdm_metrics_name_t        stores[MDM_METRICS_STORES];
+    ngx_uint_t                nstores;
+} ngx_mdm_count_t;
+
+/* adds up all rows of a zone; takes no lock */
+void ngx_mdm_count_read(ngx_shm_zone_t *zone, ngx_mdm_count_t *count);
+
+
+/* declares the zone; NULL: it has said why */
+ngx_shm_zone_t *ngx_mdm_count_zone(ngx_conf_t *cf, size_t size);
+
+/* takes a row for this worker, and gives it back; zone may be NULL */
+void ngx_mdm_count_init_process(ngx_shm_zone_t *zone);
+void ngx_mdm_count_exit_process(void);
+
+
+#endif /* _NGX_MDM_COUNT_H_INCLUDED_ */

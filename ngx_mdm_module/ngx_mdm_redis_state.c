@@ -1,0 +1,85 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Can a store be called now?  From what this worker knows, without asking.
+ */
+
+
+#include "ngx_mdm_redis.h"
+#include "ngx_mdm_redis_node.h"
+
+
+static ngx_uint_t ngx_mdm_redis_state_node(ngx_mdm_redis_node_t *node,
+    ngx_str_t *state);
+
+
+ngx_uint_t
+ngx_mdm_redis_state(ngx_mdm_store_t *store, ngx_str_t *state)
+{
+    ngx_uint_t             n;
+    ngx_queue_t           *q;
+    ngx_mdm_redis_t       *redis;
+    ngx_mdm_redis_node_t  *node;
+
+    redis = ngx_mdm_redis_get(store);
+
+    n = 0;
+
+    if (redis != NULL) {
+
+        for (q = ngx_queue_head(&redis->nodes);
+             q != ngx_queue_sentinel(&redis->nodes);
+             q = ngx_queue_next(q))
+        {
+            node = ngx_queue_data(q, ngx_mdm_redis_node_t, queue);
+
+            /* of a cluster, those that have slots */
+
+            if (redis->mode->slots && !node->listed) {
+                continue;
+            }
+
+            n++;
+
+            if (!ngx_mdm_redis_state_node(node, state)) {
+                return 0;
+            }
+        }
+    }
+
+    if (n == 0) {
+        ngx_str_set(state, "down");
+        return 0;
+    }
+
+    ngx_str_set(state, "up");
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_mdm_redis_state_node(ngx_mdm_redis_node_t *node, ngx_str_t *state)
+{
+    if (node->conn.peer.state != NGX_MDM_PEER_READY) {
+
+        if (node->conn.peer.down) {
+            ngx_str_set(state, "down");
+
+        } else {
+            ngx_str_set(state, "connecting");
+        }
+
+        return 0;
+    }
+
+    /* its code is a constant */
+
+    if (node->health.trouble) {
+        *state = node->health.code;
+        return 0;
+    }
+
+    return 1;
+}

@@ -1,0 +1,350 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Unit tests of src/metrics/: where things are counted, and the text.
+ */
+
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "mdm_metrics.h"
+#include "mdm_schema_table.h"
+
+
+typedef struct {
+    mdm_metrics_row_t         row;
+    mdm_metrics_now_t         now;
+    mdm_metrics_name_t        stores[MDM_METRICS_STORES];
+    mdm_metrics_t             metrics;
+    mdm_metrics_out_t         out;
+    u_char                    text[MDM_METRICS_TEXT + 1];
+} scrape_t;
+
+
+static scrape_t *
+scrape_new(void)
+{
+    scrape_t  *s;
+
+    s = calloc(1, sizeof(scrape_t));
+    assert_non_null(s);
+
+    s->metrics.sums = &s->row;
+    s->metrics.now = &s->now;
+    s->metrics.stores = s->stores;
+    s->metrics.nstores = MDM_METRICS_STORES;
+    s->metrics.server = "1.22.1";
+    s->out.data = s->text;
+
+    return s;
+}
+
+
+static void
+scrape_store(scrape_t *s, mdm_uint_t i, const char *name)
+{
+    s->stores[i].len = strlen(name);
+    memcpy(s->stores[i].data, name, strlen(name));
+}
+
+
+static void
+scrape_write(scrape_t *s)
+{
+    mdm_metrics_write(&s->out, &s->metrics);
+
+    assert_true(s->out.len <= MDM_METRICS_TEXT);
+
+    s->text[s->out.len] = '\0';
+}
+
+
+/* the value of the line that begins so; -1: there is none */
+
+static double
+scrape_value(scrape_t *s, const char *line)
+{
+    char    *p;
+    size_t   n;
+
+    n = strlen(line);
+
+    for (p = (char *) s->text; p != NULL; p = strchr(p, '\n')) {
+        p += (*p == '\n');
+
+        if (strncmp(p, line, n) == 0 && p[n] == ' ') {
+            return strtod(p + n, NULL);
+        }
+    }
+
+    return -1;
+}
+
+
+static mdm_str_t
+str(const char *text)
+{
+    mdm_str_t  s;
+
+    s.data = (u_char *) (uintptr_t) text;
+    s.len = strlen(text);
+
+    return s;
+}
+
+
+/* each value of a list is where its index says, and any other is "other" */
+
+static void
+test_metrics_lists(void **state)
+{
+    mdm_str_t   s, value;
+    mdm_uint_t  i;
+
+    (void) state;
+
+    s = str("TokenUpdate");
+    value = mdm_metrics_value(MDM_METRICS_LIST_MESSAGES,
+                              mdm_metrics_message(&s));
+    assert_true(mdm_str_eq(&s, &value));
+
+    s = str("Foo");
+    assert_int_equal(mdm_metrics_message(&s), MDM_METRICS_MESSAGES - 1);
+    mdm_str_null(&s);
+    assert_int_equal(mdm_metrics_message(&s), MDM_METRICS_MESSAGES - 1);
+
+    value = mdm_metrics_value(MDM_METRICS_LIST_CODES, mdm_metrics_code(503));
+    assert_true(mdm_str_is(&value, "503"));
+    assert_int_equal(mdm_metrics_code(599), MDM_METRICS_CODES - 1);
+
+    for (i = 0; i < MDM_METRICS_CODES - 1; i++) {
+        value = mdm_metrics_value(MDM_METRICS_LIST_CODES, i);
+        assert_int_equal(mdm_metrics_code((mdm_uint_t) atoi(
+                                              (char *) value.data)), i);
+    }
+
+    s = str("Idle");
+    assert_int_equal(mdm_metrics_connect(&s), 0);
+    s = str("NotNow");
+    assert_int_equal(mdm_metrics_state(&s), MDM_METRICS_NOT_NOW);
+    s = str("CommandFormatError");
+    assert_int_equal(mdm_metrics_state(&s), MDM_METRICS_FORMAT_ERROR);
+    s = str("Acknowledged");
+    assert_int_equal(mdm_metrics_state(&s), MDM_METRICS_ACKNOWLEDGED);
+    s = str("unreadable");
+    assert_int_equal(mdm_metrics_state(&s), MDM_METRICS_UNREADABLE);
+
+    /* all of the schema have room */
+
+    assert_true(mdm_schema_commands.ncommands < MDM_METRICS_TYPES);
+
+    for (i = 0; i < mdm_schema_commands.ncommands; i++) {
+        value = mdm_metrics_value(MDM_METRICS_LIST_TYPES, i);
+        assert_int_equal(mdm_metrics_type(&value), i);
+    }
+
+    s = str("com.example.Own");
+    assert_int_equal(mdm_metrics_type(&s), MDM_METRICS_TYPES - 1);
+
+    s = str("Shutdown");
+    value = mdm_metrics_value(MDM_METRICS_LIST_REASONS,
+                              mdm_metrics_goaway(&s));
+    assert_true(mdm_str_is(&value, "Shutdown"));
+    mdm_str_null(&s);
+    assert_int_equal(mdm_metrics_goaway(&s), 0);
+}
+
+
+/* all that a push can come to has a name of its own */
+
+static void
+test_metrics_pushes(void **state)
+{
+    mdm_str_t   value;
+    mdm_uint_t  i;
+
+    static const struct {
+        mdm_push_e   outcome;
+        mdm_uint_t   status;
+        const char  *name;
+    } pushes[] = {
+        { MDM_PUSH_ANSWERED, 200, "taken" },
+        { MDM_PUSH_ANSWERED, 410, "unregistered" },
+        { MDM_PUSH_ANSWERED, 429, "throttled" },
+        { MDM_PUSH_ANSWERED, 400, "rejected" },
+        { MDM_PUSH_ANSWERED, 503, "apns_error" },
+        { MDM_PUSH_TIMEOUT, 0, "timeout" },
+        { MDM_PUSH_RESET, 0, "reset" },
+        { MDM_PUSH_NO_CERTIFICATE, 0, "no_certificate" },
+        { MDM_PUSH_EXPIRED, 0, "expired" },
+        { MDM_PUSH_REFUSED, 0, "stopped" },
+        { MDM_PUSH_UNREACHABLE, 0, "unreachable" },
+        { MDM_PUSH_PROXY_AUTH, 0, "proxy_auth" },
+        { MDM_PUSH_PROXY_STATUS, 0, "proxy_status" },
+        { MDM_PUSH_PROXY_ODD, 0, "proxy_odd" },
+        { MDM_PUSH_INTERCEPTED, 0, "intercepted" },
+        { MDM_PUSH_NO_HTTP2, 0, "no_http2" },
+        { MDM_PUSH_PAUSED, 0, "paused" },
+        { MDM_PUSH_BUSY, 0, "busy" },
+        { MDM_PUSH_OFF, 0, "other" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(pushes) / sizeof(pushes[0]); i++) {
+        value = mdm_metrics_value(MDM_METRICS_LIST_OUTCOMES,
+                                  mdm_metrics_push(pushes[i].outcome,
+                                                   pushes[i].status));
+        assert_true(mdm_str_is(&value, pushes[i].name));
+    }
+}
+
+
+static void
+test_metrics_histogram(void **state)
+{
+    scrape_t         *s;
+    mdm_histogram_t  *h;
+
+    (void) state;
+
+    assert_int_equal(mdm_metrics_bucket(MDM_METRICS_SHORT, 0), 0);
+    assert_int_equal(mdm_metrics_bucket(MDM_METRICS_SHORT, 1), 0);
+    assert_int_equal(mdm_metrics_bucket(MDM_METRICS_SHORT, 2), 1);
+    assert_int_equal(mdm_metrics_bucket(MDM_METRICS_SHORT, 10000),
+                     MDM_METRICS_BUCKETS - 2);
+    assert_int_equal(mdm_metrics_bucket(MDM_METRICS_SHORT, 10001),
+                     MDM_METRICS_BUCKETS - 1);
+    assert_int_equal(mdm_metrics_bucket(MDM_METRICS_LONG, UINT64_MAX),
+                     MDM_METRICS_BUCKETS - 1);
+
+    s = scrape_new();
+    h = &s->row.requests[1];
+
+    h->bucket[0] = 3;
+    h->bucket[2] = 4;
+    h->bucket[MDM_METRICS_BUCKETS - 1] = 5;
+    h->sum = 61007;
+
+    scrape_write(s);
+
+#define NAME  "nginx_mdm_request_duration_seconds"
+
+    assert_true(scrape_value(s, NAME "_bucket{kind=\"connect\",le=\"0.001\"}")
+                == 3);
+    assert_true(scrape_value(s, NAME "_bucket{kind=\"connect\",le=\"0.002\"}")
+                == 3);
+    assert_true(scrape_value(s, NAME "_bucket{kind=\"connect\",le=\"0.005\"}")
+                == 7);
+    assert_true(scrape_value(s, NAME "_bucket{kind=\"connect\",le=\"10\"}")
+                == 7);
+    assert_true(scrape_value(s, NAME "_bucket{kind=\"connect\",le=\"+Inf\"}")
+                == 12);
+    assert_true(scrape_value(s, NAME "_count{kind=\"connect\"}") == 12);
+    assert_true(scrape_value(s, NAME "_sum{kind=\"connect\"}") == 61.007);
+    assert_true(scrape_value(s, NAME "_count{kind=\"api\"}") == 0);
+
+    free(s);
+}
+
+
+static void
+test_metrics_text(void **state)
+{
+    scrape_t  *s;
+
+    (void) state;
+
+    s = scrape_new();
+
+    s->row.messages[0][0] = 7;
+    s->row.connects[0] = 6;
+    s->row.stores[1].calls = 12;
+    s->row.stores[1].timeouts = 2;
+    s->now.up[1] = 1;
+    s->now.up[2] = 2;
+    scrape_store(s, 1, "main");
+    scrape_store(s, 2, "a\"b\\");
+
+    scrape_write(s);
+
+    assert_true(scrape_value(s, "nginx_mdm_messages_total{message=\"Connect\","
+                             "code=\"200\"}") == 7);
+    assert_null(strstr((char *) s->text, "code=\"204\""));
+    assert_true(scrape_value(s, "nginx_mdm_connects_total{status=\"Idle\"}")
+                == 6);
+    assert_true(scrape_value(s, "nginx_mdm_redis_calls_total"
+                             "{store=\"main\"}") == 12);
+    assert_true(scrape_value(s, "nginx_mdm_redis_errors_total"
+                             "{store=\"main\",kind=\"timeout\"}") == 2);
+    assert_true(scrape_value(s, "nginx_mdm_redis_errors_total"
+                             "{store=\"main\",kind=\"refused\"}") == 0);
+    assert_true(scrape_value(s, "nginx_mdm_redis_up{store=\"main\"}") == 1);
+    assert_true(scrape_value(s, "nginx_mdm_redis_up{store=\"a\\\"b\\\\\"}")
+                == 0);
+    assert_true(scrape_value(s, "nginx_mdm_build_info{version=\"" MDM_VERSION
+                             "\",nginx=\"1.22.1\"}") == 1);
+
+    free(s);
+}
+
+
+/* whatever is counted, the text has room for it */
+
+static void
+test_metrics_large(void **state)
+{
+    char            name[MDM_METRICS_NAME + 1];
+    scrape_t       *s;
+    mdm_uint_t      i;
+    mdm_counter_t  *cells;
+
+    (void) state;
+
+    s = scrape_new();
+
+    cells = (mdm_counter_t *) &s->row;
+
+    for (i = 0; i < MDM_METRICS_CELLS; i++) {
+        cells[i] = UINT64_MAX / 16;
+    }
+
+    memset(name, '"', MDM_METRICS_NAME);
+    name[MDM_METRICS_NAME] = '\0';
+
+    for (i = 0; i < MDM_METRICS_STORES; i++) {
+        scrape_store(s, i, name);
+        s->now.up[i] = 1;
+    }
+
+    scrape_write(s);
+
+    assert_int_equal(s->out.cut, 0);
+    assert_true(scrape_value(s, "nginx_mdm_build_info{version=\"" MDM_VERSION
+                             "\",nginx=\"1.22.1\"}") == 1);
+
+    free(s);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_metrics_lists),
+        cmocka_unit_test(test_metrics_pushes),
+        cmocka_unit_test(test_metrics_histogram),
+        cmocka_unit_test(test_metrics_text),
+        cmocka_unit_test(test_metrics_large)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
