@@ -449,6 +449,42 @@ ngx_mdm_apns_timer_handler(ngx_event_t *ev)
 }
 
 
+ngx_int_t
+ngx_mdm_apns_state(ngx_mdm_apns_state_t *state)
+{
+    ngx_queue_t           *q, *c;
+    ngx_mdm_apns_conn_t   *conn;
+    ngx_mdm_apns_topic_t  *topic;
+
+    ngx_memzero(state, sizeof(ngx_mdm_apns_state_t));
+
+    if (ngx_mdm_apns == NULL) {
+        return NGX_DECLINED;
+    }
+
+    for (q = ngx_queue_head(&ngx_mdm_apns->topics);
+         q != ngx_queue_sentinel(&ngx_mdm_apns->topics);
+         q = ngx_queue_next(q))
+    {
+        topic = ngx_queue_data(q, ngx_mdm_apns_topic_t, queue);
+
+        state->down += topic->down;
+
+        for (c = ngx_queue_head(&topic->conns);
+             c != ngx_queue_sentinel(&topic->conns);
+             c = ngx_queue_next(c))
+        {
+            conn = ngx_queue_data(c, ngx_mdm_apns_conn_t, queue);
+
+            state->connections += (conn->peer.state == NGX_MDM_PEER_READY);
+            state->streams += conn->nstreams;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_mdm_apns_up(ngx_mdm_apns_conn_t *conn)
 {

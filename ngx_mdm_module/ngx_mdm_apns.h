@@ -171,6 +171,17 @@ ngx_mdm_apns_key_t *ngx_mdm_apns_key_copy(const ngx_mdm_apns_key_t *key,
 /* lets go of a reference; NULL is allowed */
 void ngx_mdm_apns_key_release(ngx_mdm_apns_key_t *key);
 
+/* what is so now in this worker */
+
+typedef struct {
+    ngx_uint_t                connections; /* that pushes can be sent on */
+    ngx_uint_t                streams;     /* pushes that wait for an answer */
+    ngx_uint_t                down;        /* topics that cannot be pushed to */
+} ngx_mdm_apns_state_t;
+
+/* NGX_OK; NGX_DECLINED: "mdm_push" is off, and all are 0 */
+ngx_int_t ngx_mdm_apns_state(ngx_mdm_apns_state_t *state);
+
 ngx_int_t ngx_mdm_apns_init_process(ngx_cycle_t *cycle,
     ngx_mdm_apns_conf_t *conf);
 void ngx_mdm_apns_exit_process(void);

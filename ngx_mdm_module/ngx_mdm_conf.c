@@ -196,6 +196,7 @@ ngx_mdm_create_loc_conf(ngx_conf_t *cf)
     conf->connect = NGX_CONF_UNSET;
     conf->api = NGX_CONF_UNSET;
     conf->metrics = NGX_CONF_UNSET;
+    conf->health = NGX_CONF_UNSET;
     conf->auth = NGX_CONF_UNSET;
     conf->auth_request = NGX_CONF_UNSET;
 
@@ -432,6 +433,7 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
             ngx_conf_merge_value(conf->connect, prev->connect, 0);
             ngx_conf_merge_value(conf->api, prev->api, 0);
             ngx_conf_merge_value(conf->metrics, prev->metrics, 0);
+            ngx_conf_merge_value(conf->health, prev->health, 0);
             ngx_conf_merge_value(conf->auth_request, prev->auth_request, 0);
 
             if (conf->handler.file == NULL) {
@@ -444,11 +446,12 @@ ngx_mdm_merge_handlers(ngx_conf_t *cf, ngx_mdm_loc_conf_t *prev,
     ngx_conf_init_value(conf->connect, 0);
     ngx_conf_init_value(conf->api, 0);
     ngx_conf_init_value(conf->metrics, 0);
+    ngx_conf_init_value(conf->health, 0);
     ngx_conf_init_value(conf->auth_request, 0);
 
     if (clcf->lmt_excpt && clcf->handler == NULL
         && (conf->checkin || conf->connect || conf->api || conf->metrics
-            || conf->auth_request))
+            || conf->health || conf->auth_request))
     {
         clcf->handler = ngx_mdm_handler;
     }
@@ -628,7 +631,7 @@ ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
-ngx_mdm_handler_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_mdm_handler_alone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_mdm_loc_conf_t *mlcf = conf;
 
@@ -638,7 +641,7 @@ ngx_mdm_handler_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rv = ngx_conf_set_flag_slot(cf, cmd, conf);
 
-    if (rv != NGX_CONF_OK || !mlcf->metrics) {
+    if (rv != NGX_CONF_OK || !*(ngx_flag_t *) ((char *) conf + cmd->offset)) {
         return rv;
     }
 
@@ -650,7 +653,7 @@ ngx_mdm_handler_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_mdm_module);
-    mmcf->metrics_on = 1;
+    mmcf->metrics_on |= (mlcf->metrics == 1);
 
     ngx_mdm_handler_set(cf, cmd, mlcf);
 

@@ -55,8 +55,8 @@ char *ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf);
 /* mdm_checkin, … mdm_auth_request: a flag that makes a content handler */
 char *ngx_mdm_handler_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* mdm_metrics: a flag, that no other handler stands beside */
-char *ngx_mdm_handler_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* mdm_metrics, mdm_health: a flag that no other handler may stand beside */
+char *ngx_mdm_handler_alone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* mdm_scep: the name of a CA, that makes a content handler */
 char *ngx_mdm_handler_scep(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

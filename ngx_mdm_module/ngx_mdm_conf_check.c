@@ -35,7 +35,8 @@ ngx_mdm_conf_check(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
 {
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (conf->metrics && ngx_mdm_conf_check_alone(cf, conf) != NGX_OK) {
+    if ((conf->metrics || conf->health)
+        && ngx_mdm_conf_check_alone(cf, conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -138,13 +139,14 @@ ngx_mdm_conf_check_alone(ngx_conf_t *cf, ngx_mdm_loc_conf_t *conf)
 
     if (conf->checkin || conf->connect || conf->api || conf->auth_request
         || conf->enroll.ca != NULL || conf->way.enrollment != NULL
+        || (conf->metrics && conf->health)
         || (clcf->handler != ngx_mdm_handler
             && !(clcf->noname && clcf->handler == NULL)))
     {
         ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->handler,
-                          "\"mdm_metrics\" cannot be in one location with "
-                          "another handler, such as \"mdm_api\" or "
-                          "\"proxy_pass\"");
+                          "\"%s\" cannot be in one location with another "
+                          "handler, such as \"mdm_api\" or \"proxy_pass\"",
+                          conf->metrics ? "mdm_metrics" : "mdm_health");
         return NGX_ERROR;
     }
 

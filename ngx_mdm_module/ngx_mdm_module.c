@@ -263,9 +263,16 @@ static ngx_command_t  ngx_mdm_commands[] = {
 
     { ngx_string("mdm_metrics"),
       NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
-      ngx_mdm_handler_metrics,
+      ngx_mdm_handler_alone,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_mdm_loc_conf_t, metrics),
+      NULL },
+
+    { ngx_string("mdm_health"),
+      NGX_MDM_HANDLER_CONF|NGX_CONF_FLAG,
+      ngx_mdm_handler_alone,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_mdm_loc_conf_t, health),
       NULL },
 
     { ngx_string("mdm_api_origin"),

@@ -40,13 +40,14 @@ typedef struct {
     ngx_flag_t                connect;
     ngx_flag_t                api;
     ngx_flag_t                metrics;
+    ngx_flag_t                health;
     ngx_flag_t                auth;
     ngx_flag_t                auth_request;
     ngx_mdm_place_t           handler;     /* of that of mdm_checkin,
                                               mdm_connect, mdm_api, mdm_scep,
-                                              mdm_enroll, mdm_auth_request and
-                                              mdm_metrics which is on; the last
-                                              one */
+                                              mdm_enroll, mdm_auth_request,
+                                              mdm_metrics and mdm_health which
+                                              is on; the last one */
     ngx_mdm_place_t           auth_place;
     ngx_mdm_enroll_conf_t     enroll;      /* mdm_scep… */
     ngx_mdm_way_conf_t        way;         /* mdm_enroll… */

@@ -26,6 +26,8 @@ ngx_mdm_redis_state(ngx_mdm_store_t *store, ngx_str_t *state)
 
     n = 0;
 
+    ngx_str_set(state, "up");
+
     if (redis != NULL) {
 
         for (q = ngx_queue_head(&redis->nodes);
@@ -53,8 +55,6 @@ ngx_mdm_redis_state(ngx_mdm_store_t *store, ngx_str_t *state)
         return 0;
     }
 
-    ngx_str_set(state, "up");
-
     return 1;
 }
 
@@ -74,12 +74,13 @@ ngx_mdm_redis_state_node(ngx_mdm_redis_node_t *node, ngx_str_t *state)
         return 0;
     }
 
-    /* its code is a constant */
-
-    if (node->health.trouble) {
-        *state = node->health.code;
-        return 0;
+    if (!node->health.trouble) {
+        return 1;
     }
 
-    return 1;
+    /* a constant; one that is full refuses the API, but serves devices */
+
+    *state = node->health.code;
+
+    return state->len == 3 && ngx_memcmp(state->data, "OOM", 3) == 0;
 }

@@ -12,6 +12,7 @@
 #include <ngx_http.h>
 
 #include "mdm_endpoint.h"
+#include "ngx_mdm_health.h"
 #include "ngx_mdm_metrics.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_tenant.h"
@@ -49,6 +50,10 @@ ngx_mdm_handler(ngx_http_request_t *r)
 
     if (mlcf->metrics) {
         return ngx_mdm_metrics_handler(r);
+    }
+
+    if (mlcf->health) {
+        return ngx_mdm_health_handler(r);
     }
 
     if (!mlcf->checkin && !mlcf->connect && !mlcf->api
