@@ -35,10 +35,24 @@ typedef struct {
 } ngx_mdm_count_name_t;
 
 
+/*
+ * What was read of a store.  It is written where nobody reads it, and then
+ * said where it is: whoever reads takes the last one that is whole, unless it
+ * takes him longer than from one reading of Redis to the next.
+ */
+
+typedef struct {
+    ngx_atomic_t              turn;        /* Unix seconds: the next one */
+    ngx_atomic_t              last;        /* 0 or 1 */
+    mdm_gauges_t              gauges[2];
+} ngx_mdm_count_gauges_t;
+
+
 /* the zone's data */
 
 typedef struct {
     ngx_uint_t                nrows;       /* and one more, see below */
+    ngx_mdm_count_gauges_t    gauges[MDM_METRICS_STORES];
     ngx_mdm_count_name_t      stores[MDM_METRICS_STORES - 1];
     ngx_mdm_count_row_t       rows[1];
 } ngx_mdm_count_zone_t;
@@ -307,6 +321,11 @@ ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_mdm_count_t *count)
         }
     }
 
+    for (i = 0; i < MDM_METRICS_STORES; i++) {
+        mdm_gauges_merge(&count->gauges,
+                         &zone->gauges[i].gauges[zone->gauges[i].last & 1]);
+    }
+
     /* the last one is for those that have no place */
 
     for (i = 0; i < MDM_METRICS_STORES - 1; i++) {
@@ -322,4 +341,49 @@ ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_mdm_count_t *count)
     }
 
     count->nstores = MDM_METRICS_STORES;
+}
+
+
+ngx_uint_t
+ngx_mdm_count_turn(ngx_uint_t place, time_t every)
+{
+    ngx_atomic_t       *turn;
+    ngx_atomic_uint_t   at, now;
+
+    if (ngx_mdm_counts == NULL) {
+        return 0;
+    }
+
+    now = (ngx_atomic_uint_t) ngx_time();
+    turn = &ngx_mdm_counts->gauges[place].turn;
+    at = *turn;
+
+    /* one that is too far ahead is of a clock that was wrong */
+
+    if (at > now && at - now <= (ngx_atomic_uint_t) every) {
+        return 0;
+    }
+
+    return ngx_atomic_cmp_set(turn, at, now + every);
+}
+
+
+void
+ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges)
+{
+    ngx_uint_t               next;
+    ngx_mdm_count_gauges_t  *slot;
+
+    if (ngx_mdm_counts == NULL) {
+        return;
+    }
+
+    slot = &ngx_mdm_counts->gauges[place];
+    next = !(slot->last & 1);
+
+    slot->gauges[next] = *gauges;
+
+    ngx_memory_barrier();
+
+    slot->last = next;
 }

@@ -75,10 +75,21 @@ typedef struct {
     mdm_metrics_now_t         now;
     mdm_metrics_name_t        stores[MDM_METRICS_STORES];
     ngx_uint_t                nstores;
+    mdm_gauges_t              gauges;      /* of all stores */
 } ngx_mdm_count_t;
 
 /* adds up all rows of a zone; takes no lock */
 void ngx_mdm_count_read(ngx_shm_zone_t *zone, ngx_mdm_count_t *count);
+
+
+/*
+ * 1: this worker is the one of the host that does something for the store at
+ * this place, which is done every so many seconds
+ */
+ngx_uint_t ngx_mdm_count_turn(ngx_uint_t place, time_t every);
+
+/* notes what was read of the store at this place, for all workers */
+void ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges);
 
 
 /* declares the zone; NULL: it has said why */

@@ -11,9 +11,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "ngx_mdm_count.h"
 #include "ngx_mdm_hook.h"
 #include "ngx_mdm_job.h"
 #include "ngx_mdm_log.h"
+#include "ngx_mdm_metrics_gauges.h"
 #include "ngx_mdm_module.h"
 #include "ngx_mdm_redis_resp.h"
 
@@ -186,6 +188,10 @@ ngx_mdm_run(ngx_mdm_ctx_t *ctx)
 
     ngx_mdm_job_kicks(ctx->round.store, x);
     ngx_mdm_hook_once(ctx->round.store, x);
+
+    if (ngx_mdm_count_row != NULL && x->status == NGX_HTTP_OK) {
+        ngx_mdm_gauges_seen(ctx->round.store, &x->tenant);
+    }
 
     if (x->push_topic.len != 0 && x->status == NGX_HTTP_OK) {
         ngx_mdm_push_seen(ctx->round.store, &x->tenant, &x->push_topic);

@@ -12,7 +12,9 @@
 #include <ngx_http.h>
 
 #include "ngx_mdm_metrics.h"
+#include "ngx_mdm_apns.h"
 #include "ngx_mdm_count.h"
+#include "ngx_mdm_metrics_gauges.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_store.h"
 
@@ -32,6 +34,8 @@ typedef struct {
 
 static void ngx_mdm_metrics_tick_handler(ngx_event_t *ev);
 static void ngx_mdm_metrics_note(ngx_mdm_main_conf_t *mmcf);
+static void ngx_mdm_metrics_files(ngx_mdm_main_conf_t *mmcf,
+    mdm_gauges_t *gauges);
 
 
 static ngx_mdm_metrics_t  ngx_mdm_metrics;
@@ -68,6 +72,7 @@ ngx_mdm_metrics_handler(ngx_http_request_t *r)
     }
 
     ngx_mdm_count_read(mmcf->metrics, count);
+    ngx_mdm_metrics_files(mmcf, &count->gauges);
 
     ngx_memzero(&metrics, sizeof(mdm_metrics_t));
 
@@ -75,6 +80,8 @@ ngx_mdm_metrics_handler(ngx_http_request_t *r)
     metrics.now = &count->now;
     metrics.stores = count->stores;
     metrics.nstores = count->nstores;
+    metrics.gauges = &count->gauges;
+    metrics.time = (unsigned long) ngx_time();
     metrics.server = NGINX_VERSION;
 
     mdm_metrics_write(&text, &metrics);
@@ -183,7 +190,7 @@ ngx_mdm_metrics_init_process(ngx_mdm_main_conf_t *mmcf)
 
     ngx_add_timer(ev, NGX_MDM_METRICS_TICK);
 
-    return NGX_OK;
+    return ngx_mdm_gauges_init_process(mmcf);
 }
 
 
@@ -193,6 +200,8 @@ ngx_mdm_metrics_exit_process(void)
     if (ngx_mdm_metrics.tick.timer_set) {
         ngx_del_timer(&ngx_mdm_metrics.tick);
     }
+
+    ngx_mdm_gauges_exit_process();
 }
 
 
@@ -204,6 +213,7 @@ ngx_mdm_metrics_tick_handler(ngx_event_t *ev)
     }
 
     ngx_mdm_metrics_note(ngx_mdm_metrics.conf);
+    ngx_mdm_gauges_tick();
 
     ngx_add_timer(ev, NGX_MDM_METRICS_TICK);
 }
@@ -230,5 +240,33 @@ ngx_mdm_metrics_note(ngx_mdm_main_conf_t *mmcf)
             ngx_mdm_count_now->up[place]
                 = ngx_mdm_redis_state(store[i], &state) ? 1 : 2;
         }
+    }
+}
+
+
+/* certificates of files are no secret of Redis: they are known here */
+
+static void
+ngx_mdm_metrics_files(ngx_mdm_main_conf_t *mmcf, mdm_gauges_t *gauges)
+{
+    ngx_uint_t           i;
+    mdm_push_file_t     *file;
+    mdm_gauges_topic_t   topic;
+
+    file = mmcf->apns->files.elts;
+
+    for (i = 0; i < mmcf->apns->files.nelts; i++) {
+
+        if (file[i].topic.len > MDM_METRICS_TOPIC) {
+            continue;
+        }
+
+        ngx_memzero(&topic, sizeof(mdm_gauges_topic_t));
+
+        topic.len = file[i].topic.len;
+        ngx_memcpy(topic.data, file[i].topic.data, topic.len);
+        topic.not_after = (unsigned long) file[i].not_after;
+
+        mdm_gauges_topic_add(gauges, &topic);
     }
 }

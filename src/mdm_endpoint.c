@@ -12,6 +12,7 @@
 #include "mdm_connect.h"
 #include "mdm_ddm_rollout.h"
 #include "mdm_endpoint.h"
+#include "mdm_gauges.h"
 #include "mdm_hook_job.h"
 #include "mdm_push_job.h"
 #include "mdm_renew.h"
@@ -73,6 +74,7 @@ static const mdm_job_kind_t *const  mdm_endpoint_jobs[] = {
     mdm_setup_jobs,
     mdm_renew_jobs,
     mdm_hook_jobs,
+    mdm_gauges_jobs,
     NULL
 };
 

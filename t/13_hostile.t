@@ -863,10 +863,10 @@ is_deeply([ map { shown($_) } grep {
              | \{default\/cert:[0-9a-f]{64}\}
              | \{default\/serial:$safe+\}
              | \{default\/(?:cert:[0-9a-f]{64}|serial:$safe+)\}:free
-             | \{work\}:(?: state | due:[a-z]+ )
+             | \{work\}:(?: state | gauges | due:[a-z]+ )
              | \{default\/cert:[0-9a-f]{64}\}:x
              | \{default\/ddm\}:[a-z]+(?::$safe+)*
-             | \{default\/[0-9]+\}:(?: ids | events | exp | ddm | dd | dm:[0-9a-f]{40}
+             | \{default\/[0-9]+\}:(?: ids | events | exp | pd | ddm | dd | dm:[0-9a-f]{40}
                  | old(?::[0-9]+)?
                  | out | dead:$safe+
                  | (?:e|users|q|nn|c|u|crt|done|d|rk|ru|rb|ren):$safe+(?::(?:$safe|:)*)?

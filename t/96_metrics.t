@@ -172,6 +172,46 @@ is(settled($sum + 1, 'connects_total', status => 'Idle'), $sum + 1,
    'is added to it');
 
 
+# more workers than there are rows share one, and none of it is lost
+
+{
+    my $many = MDM->new(workers => 30, ca => $t->ca,
+                        http => 'mdm_metrics_zone 512k;', locations => <<'END');
+        location /mdm { mdm_checkin on; mdm_connect on; }
+        location = /metrics { mdm_metrics on; }
+END
+
+    $many->start;
+    $many->request('PUT', '/mdm', plain => 1, fresh => 1, body => $idle)
+        for 1 .. 300;
+
+    my $got;
+
+    wait_for(10, sub {
+        $got = sum(scrape($many), 'messages_total', code => 403) // 0;
+        return $got >= 300;
+    });
+
+    is($got, 300, '30 workers: the sum is exact');
+}
+
+
+# what lives in Redis is read by a job
+
+my $gauges;
+
+wait_for(45, sub {
+    $gauges = scrape($t);
+    return (sum($gauges, 'enrollments') // 0) == 1;
+});
+
+is(sum($gauges, 'enrollments'), 1, 'enrollments');
+is(sum($gauges, $_), 0, $_) for qw(push_owed push_owed_oldest_seconds
+                                   push_dead);
+cmp_ok(sum($gauges, 'gauges_age_seconds'), '<=', 60, 'of just now');
+is(sum($gauges, 'work_age_seconds', kind => 'push'), 0, 'no work is late');
+
+
 # Redis goes away
 
 $t->redis_server->stop;

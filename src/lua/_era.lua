@@ -52,6 +52,7 @@ local function era_enter(T, id)
         push_drop(T, id)
         redis.call('HDEL', e, 'token', 'magic', 'topic', 'pf', 'dead',
                    'taken', 'push')
+        redis.call('SREM', T .. ':pd', id)
         redis.call('HSET', e, 'tally', 0)
         era_fence(T, id, v[5])
     end

@@ -78,6 +78,7 @@ local function push_anew(T, id)
     local e = T .. ':e:' .. id
 
     redis.call('HDEL', e, 'dead', 'taken', 'hold')
+    redis.call('SREM', T .. ':pd', id)
 
     if tonumber(push_window) and redis.call('HEXISTS', e, 'q') == 1 then
         push_set(T, id, push_now())

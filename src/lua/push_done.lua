@@ -87,6 +87,7 @@ end
 local function died(id, reason)
     redis.call('HSET', T .. ':e:' .. id, 'dead', seconds .. ' ' .. reason)
     redis.call('HDEL', T .. ':e:' .. id, 'pf')
+    redis.call('SADD', T .. ':pd', id)
     move(id, false)
 
     event(T, limit, 'push.Unregistered', id, {reason = reason})

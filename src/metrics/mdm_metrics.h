@@ -122,6 +122,33 @@ typedef struct {
 } mdm_metrics_now_t;
 
 
+/* of what lives in Redis, as it was last read */
+
+typedef struct {
+    size_t                    len;
+    u_char                    data[MDM_METRICS_TOPIC];
+    unsigned long             not_after;   /* Unix seconds; 0: not known */
+    unsigned long             stopped;     /* 1: APNs takes no pushes of it */
+} mdm_gauges_topic_t;
+
+typedef struct {
+    size_t                    len;         /* of its name */
+    u_char                    data[MDM_METRICS_WORK];
+    unsigned long             late;        /* ms */
+} mdm_gauges_work_t;
+
+typedef struct {
+    unsigned long             read;        /* Unix seconds; 0: nothing was */
+    unsigned long             owed;        /* channels that are owed a push */
+    unsigned long             oldest;      /* ms that one of them waits */
+    unsigned long             dead;        /* channels whose token is */
+    unsigned long             enrollments;
+    mdm_gauges_work_t         works[MDM_METRICS_WORKS];
+    mdm_gauges_topic_t        topics[MDM_METRICS_TOPICS];
+    mdm_uint_t                ntopics;
+} mdm_gauges_t;
+
+
 /* which limits a histogram has */
 
 typedef enum {
@@ -198,6 +225,8 @@ typedef struct {
     const mdm_metrics_now_t  *now;         /* of all workers */
     const mdm_metrics_name_t *stores;      /* names, by their place */
     mdm_uint_t                nstores;
+    const mdm_gauges_t       *gauges;      /* of all stores */
+    unsigned long             time;        /* Unix seconds */
     const char               *server;      /* the version of nginx */
 } mdm_metrics_t;
 
@@ -207,6 +236,15 @@ typedef struct {
     mdm_uint_t                cut;         /* 1: there was more */
 } mdm_metrics_out_t;
 
+
+/*
+ * Adds what is so in one store to what is so in others: sums, what waits
+ * longest, the oldest reading of all that there are.
+ */
+void mdm_gauges_merge(mdm_gauges_t *to, const mdm_gauges_t *from);
+
+/* one more topic, or what it is elsewhere; those that have no room: "other" */
+void mdm_gauges_topic_add(mdm_gauges_t *to, const mdm_gauges_topic_t *topic);
 
 /* writes counters, and what is so now */
 void mdm_metrics_write(mdm_metrics_out_t *out, const mdm_metrics_t *metrics);

@@ -62,6 +62,14 @@ static void mdm_metrics_histogram(mdm_metrics_out_t *out,
     const mdm_histogram_t *histogram);
 static void mdm_metrics_now(mdm_metrics_out_t *out,
     const mdm_metrics_t *metrics);
+static void mdm_metrics_gauges(mdm_metrics_out_t *out,
+    const mdm_metrics_t *metrics);
+static void mdm_metrics_topics(mdm_metrics_out_t *out,
+    const mdm_gauges_t *gauges);
+static void mdm_metrics_works(mdm_metrics_out_t *out,
+    const mdm_gauges_t *gauges);
+static void mdm_metrics_gauge(mdm_metrics_out_t *out, const char *name,
+    const char *help, uint64_t value, mdm_uint_t ms);
 static void mdm_metrics_build(mdm_metrics_out_t *out,
     const mdm_metrics_t *metrics);
 static u_char *mdm_metrics_copy(u_char *p, const void *data, size_t len);
@@ -141,6 +149,7 @@ mdm_metrics_write(mdm_metrics_out_t *out, const mdm_metrics_t *metrics)
     }
 
     mdm_metrics_now(out, metrics);
+    mdm_metrics_gauges(out, metrics);
     mdm_metrics_build(out, metrics);
 }
 
@@ -291,6 +300,127 @@ mdm_metrics_now(mdm_metrics_out_t *out, const mdm_metrics_t *metrics)
 
         mdm_metrics_line(out, "redis_up", "", &labels, NULL,
                          metrics->now->up[i] == 1, 0);
+    }
+}
+
+
+/* what was never read has no value: 0 would be one */
+
+static void
+mdm_metrics_gauges(mdm_metrics_out_t *out, const mdm_metrics_t *metrics)
+{
+    unsigned long        age;
+    const mdm_gauges_t  *gauges;
+
+    gauges = metrics->gauges;
+
+    if (gauges->read != 0) {
+        mdm_metrics_gauge(out, "push_owed", "Channels with commands that wait, "
+                          "which are pushed to.", gauges->owed, 0);
+        mdm_metrics_gauge(out, "push_owed_oldest_seconds", "For how long a "
+                          "push is owed that APNs has not taken.",
+                          gauges->oldest, 1);
+        mdm_metrics_gauge(out, "push_dead", "Channels whose push token is not "
+                          "valid any more.", gauges->dead, 0);
+        mdm_metrics_gauge(out, "enrollments", "Enrollments that there are.",
+                          gauges->enrollments, 0);
+
+        age = (metrics->time > gauges->read) ? metrics->time - gauges->read
+                                             : 0;
+
+        mdm_metrics_gauge(out, "gauges_age_seconds", "Since the oldest of "
+                          "what lives in Redis was read.", age, 0);
+    }
+
+    mdm_metrics_topics(out, gauges);
+    mdm_metrics_works(out, gauges);
+}
+
+
+static void
+mdm_metrics_gauge(mdm_metrics_out_t *out, const char *name, const char *help,
+    uint64_t value, mdm_uint_t ms)
+{
+    mdm_metrics_labels_t  labels;
+
+    labels.len = 0;
+
+    mdm_metrics_head(out, name, help, "gauge");
+    mdm_metrics_line(out, name, "", &labels, NULL, value, ms);
+}
+
+
+static void
+mdm_metrics_topics(mdm_metrics_out_t *out, const mdm_gauges_t *gauges)
+{
+    mdm_str_t                  value;
+    mdm_uint_t                 i, k;
+    const mdm_gauges_topic_t  *topic;
+    mdm_metrics_labels_t       labels;
+
+    static const char *const  names[] = {
+        "push_topic_stopped", "push_certificate_expiry_timestamp_seconds"
+    };
+
+    static const char *const  helps[] = {
+        "1: APNs takes no pushes of the topic.",
+        "When the push certificate of the topic ends."
+    };
+
+    for (k = 0; k < 2 && gauges->ntopics != 0; k++) {
+
+        mdm_metrics_head(out, names[k], helps[k], "gauge");
+
+        for (i = 0; i < gauges->ntopics; i++) {
+            topic = &gauges->topics[i];
+
+            if (k == 1 && topic->not_after == 0) {
+                continue;
+            }
+
+            value.data = (u_char *) (uintptr_t) topic->data;
+            value.len = topic->len;
+
+            labels.len = 0;
+            mdm_metrics_label(&labels, "topic", &value);
+
+            mdm_metrics_line(out, names[k], "", &labels, NULL,
+                             (k == 0) ? topic->stopped : topic->not_after, 0);
+        }
+    }
+}
+
+
+static void
+mdm_metrics_works(mdm_metrics_out_t *out, const mdm_gauges_t *gauges)
+{
+    mdm_str_t                 value;
+    mdm_uint_t                i;
+    const mdm_gauges_work_t  *work;
+    mdm_metrics_labels_t      labels;
+
+    if (gauges->works[0].len == 0) {
+        return;
+    }
+
+    mdm_metrics_head(out, "work_age_seconds", "How late the work is that waits "
+                     "longest.", "gauge");
+
+    for (i = 0; i < MDM_METRICS_WORKS; i++) {
+        work = &gauges->works[i];
+
+        if (work->len == 0) {
+            break;
+        }
+
+        value.data = (u_char *) (uintptr_t) work->data;
+        value.len = work->len;
+
+        labels.len = 0;
+        mdm_metrics_label(&labels, "kind", &value);
+
+        mdm_metrics_line(out, "work_age_seconds", "", &labels, NULL,
+                         work->late, 1);
     }
 }
 

@@ -22,6 +22,7 @@
 #include "mdm_api.h"
 #include "mdm_checkin.h"
 #include "mdm_endpoint.h"
+#include "mdm_gauges.h"
 
 
 #define FUZZ_ROUNDS           25000
@@ -171,6 +172,8 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "forget_start", "[iss]" },
     { "forget_start", "[isssss]" },
     { "enrollment_query", "[iis([sssssssssss])*]" },
+    { "gauges_get", "[iisii[(s)*](sii)*]" },
+    { "gauges_read", "[isii]" },
     { "idle", "[isss]" },
     { "idle", "[isssssss]" },
     { "link_fetch", "[isss]" },
@@ -188,13 +191,13 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "push_grant", "[iii]" },
     { "push_probe", "[i]" },
     { "push_stop", "[i]" },
-    { "push_take", "[i(sssss)*]" },
+    { "push_take", "[i(ssssss)*]" },
     { "push_topics", "[(s)*]" },
     { "queue_clear", "[ii(i)*]" },
     { "queue_list", "[is(sssss)*]" },
     { "renewal_built", "[is]" },
     { "renewal_due", "[iii]" },
-    { "report", "[issssssi]" },
+    { "report", "[issssssisi]" },
     { "serial_get", "[i(s)*]" },
     { "status_get", "[is[s(ss)*]]" },
     { "status_get", "[is[s(ss)*][s(ss)*]]" },
@@ -242,7 +245,7 @@ static const char  *fuzz_words[] = {
     "com.apple.activation.simple", "x\xff\xfe", "\xc3", "a.b.c", "${udid}",
     "<?xml version=\"1.0\"?><plist version=\"1.0\"><dict></dict></plist>",
     "{\"StandardConfigurations\":[\"${A}\"]}", "Acknowledged", "1 A", "ota",
-    "{\"udid\":\"A\",\"serial\":\"C02A\",\"enrollment\":\"main\",\"way\":\"ota\"}",
+    "{\"udid\":\"A\",\"serial\":\"C02A\",\"enrollment\":\"main\"}",
     "{\"gives\":\"s:A\",\"asset\":\"A\"}", "lost", "follow"
 };
 
@@ -957,7 +960,10 @@ fuzz_enroll(fuzz_t *f, mdm_exchange_t *x)
 static void
 fuzz_other(fuzz_t *f, mdm_exchange_t *x)
 {
-    mdm_job_look_t  *look;
+    mdm_job_look_t    *look;
+    mdm_gauges_get_t  *gauges;
+
+    static mdm_str_t  kinds[2] = { mdm_string("push"), mdm_string("gauges") };
 
     static mdm_job_held_t  held[2] = {
         { mdm_string("rollout default"), 15 },
@@ -966,7 +972,24 @@ fuzz_other(fuzz_t *f, mdm_exchange_t *x)
 
     x->kind = MDM_KIND_JOB;
 
-    switch (fuzz_next(f, 4)) {
+    switch (fuzz_next(f, 6)) {
+
+    case 5:
+        gauges = mdm_arena_zalloc(x->arena, sizeof(mdm_gauges_get_t));
+        if (gauges == NULL) {
+            abort();
+        }
+
+        gauges->kinds = kinds;
+        gauges->nkinds = 2;
+
+        x->ctx = gauges;
+        x->step = mdm_gauges_get;
+        break;
+
+    case 4:
+        x->step = mdm_gauges_step;
+        break;
 
     case 3:
         fuzz_enroll(f, x);

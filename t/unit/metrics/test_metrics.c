@@ -23,6 +23,7 @@ typedef struct {
     mdm_metrics_row_t         row;
     mdm_metrics_now_t         now;
     mdm_metrics_name_t        stores[MDM_METRICS_STORES];
+    mdm_gauges_t              gauges;
     mdm_metrics_t             metrics;
     mdm_metrics_out_t         out;
     u_char                    text[MDM_METRICS_TEXT + 1];
@@ -41,6 +42,8 @@ scrape_new(void)
     s->metrics.now = &s->now;
     s->metrics.stores = s->stores;
     s->metrics.nstores = MDM_METRICS_STORES;
+    s->metrics.gauges = &s->gauges;
+    s->metrics.time = 1700000000;
     s->metrics.server = "1.22.1";
     s->out.data = s->text;
 
@@ -297,6 +300,102 @@ test_metrics_text(void **state)
 }
 
 
+static mdm_gauges_topic_t
+topic(const char *name, unsigned long not_after, unsigned long stopped)
+{
+    mdm_gauges_topic_t  t;
+
+    memset(&t, 0, sizeof(t));
+
+    t.len = strlen(name);
+    memcpy(t.data, name, t.len);
+    t.not_after = not_after;
+    t.stopped = stopped;
+
+    return t;
+}
+
+
+static void
+test_metrics_gauges(void **state)
+{
+    char                 name[16];
+    scrape_t            *s;
+    mdm_uint_t           i;
+    mdm_gauges_t         one;
+    mdm_gauges_topic_t   t;
+
+    (void) state;
+
+    s = scrape_new();
+
+    /* what was not read is not told */
+
+    scrape_write(s);
+    assert_true(scrape_value(s, "nginx_mdm_push_owed") == -1);
+    assert_true(scrape_value(s, "nginx_mdm_gauges_age_seconds") == -1);
+
+    /* of two stores */
+
+    memset(&one, 0, sizeof(one));
+
+    one.read = 1700000000 - 20;
+    one.owed = 3;
+    one.oldest = 1500;
+    one.dead = 1;
+    one.enrollments = 10;
+    one.works[0].len = 4;
+    memcpy(one.works[0].data, "push", 4);
+    one.works[0].late = 250;
+    t = topic("com.apple.mgmt.a", 1800000000, 0);
+    mdm_gauges_topic_add(&one, &t);
+
+    mdm_gauges_merge(&s->gauges, &one);
+
+    one.read = 1700000000 - 10;
+    one.oldest = 500;
+    one.works[0].late = 4000;
+    one.topics[0].not_after = 1750000000;
+    one.topics[0].stopped = 1;
+
+    mdm_gauges_merge(&s->gauges, &one);
+    scrape_write(s);
+
+    assert_true(scrape_value(s, "nginx_mdm_push_owed") == 6);
+    assert_true(scrape_value(s, "nginx_mdm_push_dead") == 2);
+    assert_true(scrape_value(s, "nginx_mdm_enrollments") == 20);
+    assert_true(scrape_value(s, "nginx_mdm_push_owed_oldest_seconds") == 1.5);
+    assert_true(scrape_value(s, "nginx_mdm_gauges_age_seconds") == 20);
+    assert_true(scrape_value(s, "nginx_mdm_work_age_seconds{kind=\"push\"}")
+                == 4);
+    assert_true(scrape_value(s, "nginx_mdm_push_topic_stopped"
+                             "{topic=\"com.apple.mgmt.a\"}") == 1);
+    assert_true(scrape_value(s, "nginx_mdm_push_certificate_expiry_timestamp_"
+                             "seconds{topic=\"com.apple.mgmt.a\"}")
+                == 1750000000);
+
+    /* there is room for a hundred topics, the last of which are one */
+
+    for (i = 0; i < 150; i++) {
+        sprintf(name, "t%03d", (int) i);
+        t = topic(name, 1800000000 - i, 0);
+        mdm_gauges_topic_add(&s->gauges, &t);
+    }
+
+    scrape_write(s);
+
+    assert_int_equal(s->gauges.ntopics, MDM_METRICS_TOPICS);
+    assert_true(scrape_value(s, "nginx_mdm_push_topic_stopped"
+                             "{topic=\"other\"}") == 0);
+    assert_true(scrape_value(s, "nginx_mdm_push_certificate_expiry_timestamp_"
+                             "seconds{topic=\"other\"}") == 1800000000 - 149);
+    assert_true(scrape_value(s, "nginx_mdm_push_topic_stopped"
+                             "{topic=\"t099\"}") == -1);
+
+    free(s);
+}
+
+
 /* whatever is counted, the text has room for it */
 
 static void
@@ -325,6 +424,20 @@ test_metrics_large(void **state)
         s->now.up[i] = 1;
     }
 
+    s->gauges.read = 1;
+    s->gauges.ntopics = MDM_METRICS_TOPICS;
+
+    for (i = 0; i < MDM_METRICS_TOPICS; i++) {
+        s->gauges.topics[i].len = MDM_METRICS_TOPIC;
+        s->gauges.topics[i].not_after = UINT64_MAX;
+        memset(s->gauges.topics[i].data, '"', MDM_METRICS_TOPIC);
+    }
+
+    for (i = 0; i < MDM_METRICS_WORKS; i++) {
+        s->gauges.works[i].len = MDM_METRICS_WORK;
+        memset(s->gauges.works[i].data, '"', MDM_METRICS_WORK);
+    }
+
     scrape_write(s);
 
     assert_int_equal(s->out.cut, 0);
@@ -343,6 +456,7 @@ main(void)
         cmocka_unit_test(test_metrics_pushes),
         cmocka_unit_test(test_metrics_histogram),
         cmocka_unit_test(test_metrics_text),
+        cmocka_unit_test(test_metrics_gauges),
         cmocka_unit_test(test_metrics_large)
     };
 

@@ -651,6 +651,7 @@ test_dead(void **state)
     assert_int_equal(done(state, "dead", "3600000", "3600000",
                           "410 Unregistered", "0"), 2);
     assert_true(strstr(field("dead"), " 410 Unregistered") != NULL);
+    assert_int_equal(redis_int("SCARD " T ":pd"), 1);
     assert_int_equal(redis_int("EXISTS " T ":push"), 0);
     assert_true(strstr(redis_str("EVAL %s 1 " T ":events",
                                  "return redis.call('XREVRANGE',KEYS[1],'+',"
@@ -670,6 +671,7 @@ test_dead(void **state)
 
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_string_equal(field("dead"), "");
+    assert_int_equal(redis_int("EXISTS " T ":pd"), 0);
     assert_int_equal(take(state, "10"), 1);
 
     /* what says that it is later than the token; and what says no time at

@@ -1,0 +1,467 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * Reads the metrics that live in Redis.
+ */
+
+
+#include "mdm_gauges.h"
+
+#include "mdm_key.h"
+#include "mdm_push_lease.h"
+
+
+/* partitions asked in a round */
+#define MDM_GAUGES_ROUND      64
+
+/*
+ * A partition costs Redis some 30 microseconds: with so many milliseconds from
+ * one reading of it to the next, all of them take 1 % of its time.
+ */
+#define MDM_GAUGES_PARTITION  3
+
+/* no number is larger */
+#define MDM_GAUGES_MOST       (INT64_C(1) << 40)
+
+/* seconds after which nobody reads any more what is stored */
+#define MDM_GAUGES_QUIET      "600"
+
+
+typedef struct {
+    mdm_uint_t                next;        /* partition */
+    int64_t                   owed;
+    int64_t                   oldest;      /* Unix ms, 0: none */
+    int64_t                   dead;
+    int64_t                   enrollments;
+} mdm_gauges_sums_t;
+
+
+enum {
+    MDM_GAUGES_BEGIN = 0,
+    MDM_GAUGES_READ,
+    MDM_GAUGES_TOPICS,
+    MDM_GAUGES_STORED
+};
+
+
+static mdm_int_t mdm_gauges_begin(mdm_exchange_t *x);
+static mdm_int_t mdm_gauges_ask(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
+static void mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
+static mdm_int_t mdm_gauges_topics(mdm_exchange_t *x);
+static mdm_int_t mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
+static mdm_int_t mdm_gauges_stored(mdm_exchange_t *x);
+static mdm_int_t mdm_gauges_get_begin(mdm_exchange_t *x,
+    mdm_gauges_get_t *get);
+static mdm_int_t mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get);
+static void mdm_gauges_topic(mdm_exchange_t *x, mdm_gauges_t *gauges,
+    const mdm_reply_t *reply, size_t row);
+static unsigned long mdm_gauges_number(const mdm_reply_t *reply, size_t i);
+
+
+const mdm_job_kind_t  mdm_gauges_jobs[] = {
+
+    { mdm_string("gauges"), mdm_gauges_step, 0, MDM_JOB_LEASE, 0, 0 },
+
+    mdm_job_null
+};
+
+
+mdm_int_t
+mdm_gauges_step(mdm_exchange_t *x)
+{
+    switch (x->state) {
+
+    case MDM_GAUGES_BEGIN:
+        return mdm_gauges_begin(x);
+
+    case MDM_GAUGES_READ:
+        mdm_gauges_add(x, x->ctx);
+
+        return mdm_gauges_ask(x, x->ctx);
+
+    case MDM_GAUGES_TOPICS:
+        return mdm_gauges_store(x, x->ctx);
+
+    default: /* MDM_GAUGES_STORED */
+        return mdm_gauges_stored(x);
+    }
+}
+
+
+static mdm_int_t
+mdm_gauges_begin(mdm_exchange_t *x)
+{
+    mdm_gauges_sums_t  *sums;
+
+    sums = mdm_arena_zalloc(x->arena, sizeof(mdm_gauges_sums_t));
+    if (sums == NULL) {
+        return MDM_ERROR;
+    }
+
+    x->ctx = sums;
+
+    return mdm_gauges_ask(x, sums);
+}
+
+
+/* the next partitions, or behind the last one the certificates */
+
+static mdm_int_t
+mdm_gauges_ask(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
+{
+    mdm_str_t   tag;
+    mdm_uint_t  i, n;
+
+    n = x->settings->store->partitions - sums->next;
+
+    if (n == 0) {
+        return mdm_gauges_topics(x);
+    }
+
+    if (x->stop) {
+        return mdm_exchange_empty(x, 202);
+    }
+
+    if (n > MDM_GAUGES_ROUND) {
+        n = MDM_GAUGES_ROUND;
+    }
+
+    if (mdm_exchange_calls(x, n, MDM_GAUGES_READ) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (mdm_key_partition(x->arena, &tag, &x->tenant,
+                              (uint32_t) sums->next++)
+            != MDM_OK
+            || mdm_exchange_call(x, i, &mdm_script_gauges_read, &tag, 0)
+               == NULL)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static void
+mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
+{
+    int64_t             since;
+    mdm_str_t           oldest;
+    mdm_uint_t          i;
+    const mdm_reply_t  *reply;
+
+    for (i = 0; i < x->ncalls; i++) {
+        reply = x->calls[i].reply;
+
+        sums->owed += (int64_t) mdm_gauges_number(reply,
+                                                  MDM_RET_GAUGES_READ_OWED);
+        sums->dead += (int64_t) mdm_gauges_number(reply,
+                                                  MDM_RET_GAUGES_READ_DEAD);
+        sums->enrollments
+            += (int64_t) mdm_gauges_number(reply,
+                                           MDM_RET_GAUGES_READ_ENROLLMENTS);
+
+        oldest = mdm_reply_str(reply, MDM_RET_GAUGES_READ_OLDEST);
+
+        if (mdm_atoi(&oldest, &since) == MDM_OK && since != 0
+            && (sums->oldest == 0 || since < sums->oldest))
+        {
+            sums->oldest = since;
+        }
+    }
+}
+
+
+/* of a topic whose certificate is in a file, only that it is stopped */
+
+static mdm_int_t
+mdm_gauges_topics(mdm_exchange_t *x)
+{
+    mdm_str_t               key, *args;
+    mdm_uint_t              i, n;
+    const mdm_push_file_t  *file;
+
+    n = 0;
+
+    for (i = 0; i < x->settings->npush_files; i++) {
+        file = &x->settings->push_files[i];
+        n += mdm_str_eq(&file->tenant, &x->tenant);
+    }
+
+    if (mdm_key_push(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_GAUGES_TOPICS) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_push_cert_get, &key, n);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args += MDM_ARG_PUSH_CERT_GET_FILES;
+
+    for (i = 0; i < x->settings->npush_files; i++) {
+        file = &x->settings->push_files[i];
+
+        if (mdm_str_eq(&file->tenant, &x->tenant)
+            && mdm_key_id(x->arena, args++, &file->topic) != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
+{
+    size_t              row;
+    mdm_str_t           key, value, *args;
+    mdm_uint_t          n;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+    row = MDM_RET_PUSH_CERT_GET_CERTS;
+
+    for (n = 0; mdm_reply_row(reply, row + n * MDM_NRET_PUSH_CERT_GET_CERTS,
+                              MDM_NRET_PUSH_CERT_GET_CERTS); n++)
+    { /* void */ }
+
+    mdm_str_set(&key, MDM_JOB_KEY);
+
+    if (mdm_exchange_calls(x, 1, MDM_GAUGES_STORED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_gauges_put, &key, 3 * n);
+
+    if (args == NULL
+        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_OWED], "%lld",
+                      (long long) sums->owed)
+           != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_OLDEST], "%lld",
+                      (long long) sums->oldest)
+           != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_DEAD], "%lld",
+                      (long long) sums->dead)
+           != MDM_OK
+        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_ENROLLMENTS],
+                      "%lld", (long long) sums->enrollments)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_GAUGES_PUT_TENANT] = x->tenant;
+    mdm_str_set(&args[MDM_ARG_GAUGES_PUT_QUIET], MDM_GAUGES_QUIET);
+
+    args += MDM_ARG_GAUGES_PUT_TOPICS;
+
+    for ( /* void */ ; n != 0; n--, row += MDM_NRET_PUSH_CERT_GET_CERTS) {
+
+        *args++ = mdm_reply_str(reply, row + MDM_RET_PUSH_CERT_GET_CERTS_TOPIC);
+
+        value = mdm_reply_str(reply,
+                              row + MDM_RET_PUSH_CERT_GET_CERTS_NOT_AFTER);
+
+        if (value.len == 0) {
+            mdm_str_set(&value, "0");
+        }
+
+        *args++ = value;
+
+        value = mdm_reply_str(reply, row + MDM_RET_PUSH_CERT_GET_CERTS_STOP);
+
+        mdm_str_set(args, "0");
+
+        if (value.len != 0) {
+            mdm_str_set(args, "1");
+        }
+
+        args++;
+    }
+
+    return MDM_CALL;
+}
+
+
+/* the next time: all tenants together are to cost Redis 1 % at most */
+
+static mdm_int_t
+mdm_gauges_stored(mdm_exchange_t *x)
+{
+    int64_t  tenants;
+
+    tenants = mdm_reply_int(x->calls[0].reply, MDM_RET_GAUGES_PUT_TENANTS, 0);
+
+    if (tenants > 0) {
+        x->again = tenants * (int64_t) x->settings->store->partitions
+                   * MDM_GAUGES_PARTITION;
+
+        if (x->again < MDM_GAUGES_EVERY * 1000) {
+            x->again = MDM_GAUGES_EVERY * 1000;
+        }
+    }
+
+    return mdm_exchange_empty(x, 200);
+}
+
+
+mdm_int_t
+mdm_gauges_get(mdm_exchange_t *x)
+{
+    return (x->state == MDM_GAUGES_BEGIN) ? mdm_gauges_get_begin(x, x->ctx)
+                                          : mdm_gauges_got(x, x->ctx);
+}
+
+
+static mdm_int_t
+mdm_gauges_get_begin(mdm_exchange_t *x, mdm_gauges_get_t *get)
+{
+    mdm_str_t   key, *args;
+    mdm_uint_t  i;
+
+    mdm_str_set(&key, MDM_JOB_KEY);
+
+    if (mdm_exchange_calls(x, 1, MDM_GAUGES_STORED) != MDM_CALL) {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_gauges_get, &key,
+                             get->nkinds + get->ntenants);
+
+    if (args == NULL
+        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_GET_NKINDS], "%lu",
+                      (unsigned long) get->nkinds)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args += MDM_ARG_GAUGES_GET_KINDS;
+
+    for (i = 0; i < get->nkinds; i++) {
+        *args++ = get->kinds[i];
+    }
+
+    for (i = 0; i < get->ntenants; i++) {
+        *args++ = get->tenants[i];
+    }
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get)
+{
+    size_t              row;
+    mdm_uint_t          i;
+    mdm_gauges_t       *gauges;
+    unsigned long       age;
+    const mdm_reply_t  *reply, *works;
+
+    gauges = mdm_arena_zalloc(x->arena, sizeof(mdm_gauges_t));
+    if (gauges == NULL) {
+        return MDM_ERROR;
+    }
+
+    get->gauges = gauges;
+
+    reply = x->calls[0].reply;
+
+    if (mdm_reply_int(reply, MDM_RET_GAUGES_GET_AGE, -1) >= 0) {
+        age = mdm_gauges_number(reply, MDM_RET_GAUGES_GET_AGE);
+
+        gauges->read = (age < (unsigned long) x->now)
+                       ? (unsigned long) x->now - age : 1;
+    }
+
+    gauges->owed = mdm_gauges_number(reply, MDM_RET_GAUGES_GET_OWED);
+    gauges->oldest = mdm_gauges_number(reply, MDM_RET_GAUGES_GET_OLDEST);
+    gauges->dead = mdm_gauges_number(reply, MDM_RET_GAUGES_GET_DEAD);
+    gauges->enrollments = mdm_gauges_number(reply,
+                                            MDM_RET_GAUGES_GET_ENROLLMENTS);
+
+    works = mdm_reply_at(reply, MDM_RET_GAUGES_GET_WORKS);
+
+    for (i = 0; i < get->nkinds && i < MDM_METRICS_WORKS; i++) {
+        gauges->works[i].late = mdm_gauges_number(works, i);
+        gauges->works[i].len = get->kinds[i].len;
+
+        if (get->kinds[i].len > MDM_METRICS_WORK) {
+            gauges->works[i].len = MDM_METRICS_WORK;
+        }
+
+        memcpy(gauges->works[i].data, get->kinds[i].data,
+               gauges->works[i].len);
+    }
+
+    for (row = MDM_RET_GAUGES_GET_TOPICS;
+         mdm_reply_row(reply, row, MDM_NRET_GAUGES_GET_TOPICS);
+         row += MDM_NRET_GAUGES_GET_TOPICS)
+    {
+        mdm_gauges_topic(x, gauges, reply, row);
+    }
+
+    return mdm_exchange_empty(x, 200);
+}
+
+
+static void
+mdm_gauges_topic(mdm_exchange_t *x, mdm_gauges_t *gauges,
+    const mdm_reply_t *reply, size_t row)
+{
+    mdm_str_t              topic, raw;
+    mdm_gauges_topic_t    *t;
+
+    topic = mdm_reply_str(reply, row + MDM_RET_GAUGES_GET_TOPICS_TOPIC);
+
+    if (gauges->ntopics == MDM_METRICS_TOPICS
+        || mdm_unescape(x->arena, &raw, &topic) != MDM_OK
+        || raw.len == 0 || raw.len > MDM_METRICS_TOPIC
+        || !mdm_utf8_valid(&raw) || mdm_utf8_control(&raw))
+    {
+        return;
+    }
+
+    t = &gauges->topics[gauges->ntopics++];
+
+    t->len = raw.len;
+    memcpy(t->data, raw.data, raw.len);
+
+    t->not_after
+        = mdm_gauges_number(reply, row + MDM_RET_GAUGES_GET_TOPICS_NOT_AFTER);
+    t->stopped
+        = mdm_gauges_number(reply, row + MDM_RET_GAUGES_GET_TOPICS_STOPPED);
+}
+
+
+/* an integer, or one as text; 0: it is none; sums of these do not overflow */
+
+static unsigned long
+mdm_gauges_number(const mdm_reply_t *reply, size_t i)
+{
+    int64_t    n;
+    mdm_str_t  text;
+
+    n = mdm_reply_int(reply, i, -1);
+
+    if (n < 0) {
+        text = mdm_reply_str(reply, i);
+
+        if (mdm_atoi(&text, &n) != MDM_OK) {
+            n = 0;
+        }
+    }
+
+    return (unsigned long) ((n < MDM_GAUGES_MOST) ? n : MDM_GAUGES_MOST);
+}

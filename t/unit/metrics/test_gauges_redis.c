@@ -1,0 +1,271 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The job that reads what metrics say of Redis, and who reads its sums, with a
+ * real redis-server.
+ */
+
+
+#include "admin.h"
+
+#include <stdlib.h>
+
+#include "mdm_gauges.h"
+
+
+#define T      "mdm:{default/0}"
+#define W      "mdm:{work}"
+#define TOPIC  "com.apple.mgmt.t"
+
+#define COMMAND(uuid)                                                         \
+    "<plist version=\"1.0\"><dict><key>Command</key><dict>"                   \
+    "<key>RequestType</key><string>ProfileList</string></dict>"               \
+    "<key>CommandUUID</key><string>" uuid "</string></dict></plist>"
+
+
+static mdm_gauges_t  gauges;
+
+
+static int
+begin(void **state)
+{
+    clean(state);
+
+    settings.push = 1;
+    settings.push_window = 10000;
+
+    return 0;
+}
+
+
+static mdm_uint_t
+job(void **state, const char *tenant)
+{
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    x->kind = MDM_KIND_JOB;
+    x->now = 1700000000;
+    x->tenant.data = (u_char *) (uintptr_t) tenant;
+    x->tenant.len = strlen(tenant);
+    x->step = mdm_gauges_step;
+
+    mdm_unit_redis_run(*state, x);
+
+    return x->status;
+}
+
+
+static mdm_uint_t
+get(void **state, const char *tenant)
+{
+    mdm_str_t         kinds[2], name;
+    mdm_gauges_get_t  ask;
+
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    mdm_str_set(&kinds[0], "push");
+    mdm_str_set(&kinds[1], "gauges");
+
+    name.data = (u_char *) (uintptr_t) tenant;
+    name.len = strlen(tenant);
+
+    memset(&ask, 0, sizeof(mdm_gauges_get_t));
+
+    ask.kinds = kinds;
+    ask.nkinds = 2;
+    ask.tenants = &name;
+    ask.ntenants = (name.len != 0);
+
+    x->kind = MDM_KIND_JOB;
+    x->now = 1700000000;
+    x->step = mdm_gauges_get;
+    x->ctx = &ask;
+
+    mdm_unit_redis_run(*state, x);
+
+    memset(&gauges, 0, sizeof(mdm_gauges_t));
+
+    if (x->status == 200) {
+        gauges = *ask.gauges;
+    }
+
+    return x->status;
+}
+
+
+static void
+test_gauges_none(void **state)
+{
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.read, 0);
+    assert_int_equal(gauges.ntopics, 0);
+    assert_memory_equal(gauges.works[0].data, "push", 4);
+    assert_int_equal(gauges.works[1].late, 0);
+    assert_int_equal(gauges.works[2].len, 0);
+
+    /* whom it is told of is read soon, and not sooner when told again */
+
+    assert_int_equal(get(state, "default"), 200);
+    assert_int_equal(redis_int("ZCARD " W ":due:gauges"), 1);
+    redis_int("ZADD " W ":due:gauges 9999999999 default");
+    assert_int_equal(get(state, "default"), 200);
+    assert_string_equal(redis_str("ZSCORE " W ":due:gauges default"),
+                        "9999999999");
+}
+
+
+static void
+test_gauges_sums(void **state)
+{
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(authenticate(state, CERT_B, id_is(OTHER)), 200);
+    assert_int_equal(token_update(state, CERT_B, id_is(OTHER)), 200);
+
+    assert_int_equal(get(state, "default"), 200);
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(x->again, 15000);
+    assert_int_equal(get(state, ""), 200);
+
+    assert_in_range(gauges.read, 1700000000 - 5, 1700000000);
+    assert_int_equal(gauges.enrollments, 2);
+    assert_int_equal(gauges.owed, 0);
+    assert_int_equal(gauges.oldest, 0);
+    assert_int_equal(gauges.dead, 0);
+
+    /* a push is owed since the command was queued, whatever its entry says */
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+    redis_int("EVAL %s 0", "local t = redis.call('TIME')[1] "
+              "return redis.call('HSET', 'mdm:{default/0}:c:u1', 'time', "
+              "t - 700)");
+    redis_int("EVAL %s 0", "local t = redis.call('TIME')[1] "
+              "redis.call('ZADD', 'mdm:{default/0}:push', (t + 30) * 1000, "
+              "redis.call('ZRANGE', 'mdm:{default/0}:push', 0, 0)[1]) "
+              "return 1");
+
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.owed, 1);
+    assert_in_range(gauges.oldest, 699000, 710000);
+
+    /* once one was taken, nothing is owed for long, though commands wait */
+
+    redis_int("EVAL %s 0", "local t = redis.call('TIME')[1] "
+              "redis.call('ZADD', 'mdm:{default/0}:push', (t + 30) * 1000 "
+              "+ 0.5, redis.call('ZRANGE', 'mdm:{default/0}:push', 0, 0)[1]) "
+              "return 1");
+
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.owed, 1);
+    assert_int_equal(gauges.oldest, 0);
+
+    /* tenants are added up; what waits longest, and was read first, is told */
+
+    redis_int("HSET " W ":gauges %s %s", "v other", "1000 7 1000 3 9");
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.owed, 8);
+    assert_int_equal(gauges.dead, 3);
+    assert_int_equal(gauges.enrollments, 11);
+    assert_true(gauges.oldest > 1000000);
+    assert_true(gauges.read < 1000000000);
+
+    /* what is none is left out */
+
+    redis_int("HSET " W ":gauges %s %s %s %s", "v other", "x", "v third",
+              "1 2 3");
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.enrollments, 2);
+}
+
+
+static void
+test_gauges_topics(void **state)
+{
+    int        i;
+    char       text[16384];
+    size_t     n;
+
+    redis_int("ZADD mdm:{default/push}:topics 2000000000 " TOPIC);
+    redis_int("HSET mdm:{default/push}:c:" TOPIC " not_after 2000000000 "
+              "sha256 ab cert x");
+
+    assert_int_equal(get(state, "default"), 200);
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.ntopics, 1);
+    assert_memory_equal(gauges.topics[0].data, TOPIC, sizeof(TOPIC) - 1);
+    assert_int_equal(gauges.topics[0].not_after, 2000000000);
+    assert_int_equal(gauges.topics[0].stopped, 0);
+
+    /* of another tenant: the one that ends first, and any that is stopped */
+
+    redis_int("HSET " W ":gauges %s %s", "t other", TOPIC " 1900000000 1");
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.ntopics, 1);
+    assert_int_equal(gauges.topics[0].not_after, 1900000000);
+    assert_int_equal(gauges.topics[0].stopped, 1);
+
+    /* so many have names, all others are one */
+
+    n = 0;
+
+    for (i = 0; i < 150; i++) {
+        n += (size_t) sprintf(text + n, "topic.%03d %d 0 ", i, 2000 + i);
+    }
+
+    redis_int("HSET " W ":gauges %s %s", "t other", text);
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.ntopics, 100);
+    assert_memory_equal(gauges.topics[99].data, "other", 5);
+    assert_int_equal(gauges.topics[99].not_after, 2098);
+}
+
+
+/* the more there are, the less often each is read */
+
+static void
+test_gauges_share(void **state)
+{
+    assert_int_equal(get(state, "default"), 200);
+
+    redis_int("EVAL %s 0", "for i = 1, 20000 do redis.call('ZADD', "
+              "'mdm:{work}:due:gauges', 1, 't' .. i) end return 1");
+
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(x->again, 20001 * 3);
+
+    /* where nobody asks, it ends */
+
+    redis_int("HSET " W ":gauges read 1000");
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(x->again, 0);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_gauges_none, begin),
+        cmocka_unit_test_setup(test_gauges_sums, begin),
+        cmocka_unit_test_setup(test_gauges_topics, begin),
+        cmocka_unit_test_setup(test_gauges_share, begin)
+    };
+
+    return cmocka_run_group_tests(tests, mdm_unit_redis_setup,
+                                  teardown);
+}
