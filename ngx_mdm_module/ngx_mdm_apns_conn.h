@@ -66,6 +66,7 @@ struct ngx_mdm_apns_op_s {
 
     ngx_event_t               wait;        /* ends the caller's patience */
     ngx_msec_t                called;
+    int64_t                   owed;        /* since when, see mdm_push_t */
     ngx_msec_t                sent;        /* when it got its stream */
     ngx_uint_t                tries;       /* streams so far */
 

@@ -7,10 +7,12 @@
 
 
 #include "ngx_mdm_apns_conn.h"
+#include "ngx_mdm_count.h"
 
 
 static u_char *ngx_mdm_apns_op_copy(mdm_str_t *to, mdm_str_t *from,
     u_char *p);
+static void ngx_mdm_apns_op_count(ngx_mdm_apns_op_t *op, mdm_push_e outcome);
 static void ngx_mdm_apns_op_wait_handler(ngx_event_t *ev);
 static void ngx_mdm_apns_op_over(ngx_mdm_apns_op_t *op, ngx_str_t *reason);
 static void ngx_mdm_apns_op_fill(ngx_mdm_apns_op_t *op, mdm_call_t *call,
@@ -40,6 +42,7 @@ ngx_mdm_apns_op_create(ngx_mdm_apns_t *apns, mdm_push_t *push)
     op->fd = (ngx_socket_t) -1;
     op->apns = apns;
     op->called = ngx_current_msec;
+    op->owed = push->owed;
     op->stream = -1;
 
     p = (u_char *) op + sizeof(ngx_mdm_apns_op_t);
@@ -134,6 +137,8 @@ ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
                    (int) outcome, op->status, reason,
                    ngx_current_msec - op->called);
 
+    ngx_mdm_apns_op_count(op, outcome);
+
     op->outcome = outcome;
     op->old = (op->conn != NULL && op->conn->key != op->topic->cert->key);
     op->conn = NULL;
@@ -151,6 +156,44 @@ ngx_mdm_apns_op_end(ngx_mdm_apns_op_t *op, mdm_push_e outcome,
     if (ngx_exiting && !apns->deliver.timer_set) {
         ngx_add_timer(&apns->deliver, 1);
     }
+}
+
+
+static void
+ngx_mdm_apns_op_count(ngx_mdm_apns_op_t *op, mdm_push_e outcome)
+{
+    int64_t      ms, owed;
+    ngx_time_t  *tp;
+
+    if (ngx_mdm_count_row == NULL) {
+        return;
+    }
+
+    ngx_mdm_count(pushes[mdm_metrics_push(outcome, op->status)], 1);
+
+    if (outcome != MDM_PUSH_ANSWERED) {
+        return;
+    }
+
+    ms = (int64_t) (ngx_current_msec - op->called);
+
+    ngx_mdm_count_time(&ngx_mdm_count_row->push_duration, MDM_METRICS_SHORT,
+                       (uint64_t) ms);
+
+    if (op->status != NGX_HTTP_OK) {
+        return;
+    }
+
+    /* Redis' clock and this one may differ */
+
+    if (op->owed != 0) {
+        tp = ngx_timeofday();
+        owed = (int64_t) tp->sec * 1000 + (int64_t) tp->msec - op->owed;
+        ms = ngx_max(ms, owed);
+    }
+
+    ngx_mdm_count_time(&ngx_mdm_count_row->push_delay, MDM_METRICS_LONG,
+                       (uint64_t) ms);
 }
 
 

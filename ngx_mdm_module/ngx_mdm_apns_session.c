@@ -8,6 +8,7 @@
 
 
 #include "ngx_mdm_apns_conn.h"
+#include "ngx_mdm_count.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -562,6 +563,9 @@ ngx_mdm_apns_on_goaway(ngx_mdm_apns_conn_t *conn, const nghttp2_goaway *goaway)
 
     conn->reason = p - conn->text;
     conn->goaway = 1;
+
+    ngx_mdm_count(goaways[mdm_metrics_goaway(&answer.reason)], 1);
+
     conn->stop |= (mdm_push_goaway(&answer.reason) == MDM_PUSH_VERDICT_STOP);
 
     mdm_arena_destroy(arena);

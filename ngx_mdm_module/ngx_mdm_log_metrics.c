@@ -56,10 +56,17 @@ ngx_mdm_log_metrics(ngx_http_request_t *r)
 }
 
 
+/* and of commands, also those that the API has queued */
+
 static void
 ngx_mdm_log_metrics_device(ngx_http_request_t *r, mdm_exchange_t *x)
 {
-    ngx_uint_t  status;
+    ngx_uint_t  status, state;
+
+    if (x->queued != 0) {
+        ngx_mdm_count(commands[mdm_metrics_type(&x->request_type)]
+                              [MDM_METRICS_QUEUED], x->queued);
+    }
 
     if (x->kind != MDM_KIND_CONNECT && x->kind != MDM_KIND_CHECKIN
         && x->kind != MDM_KIND_AUTH)
@@ -72,7 +79,25 @@ ngx_mdm_log_metrics_device(ngx_http_request_t *r, mdm_exchange_t *x)
     ngx_mdm_count(messages[mdm_metrics_message(&x->message)]
                           [mdm_metrics_code(status)], 1);
 
-    if (x->kind == MDM_KIND_CONNECT && x->mdm_status.len != 0) {
-        ngx_mdm_count(connects[mdm_metrics_connect(&x->mdm_status)], 1);
+    if (x->kind != MDM_KIND_CONNECT || x->mdm_status.len == 0) {
+        return;
+    }
+
+    ngx_mdm_count(connects[mdm_metrics_connect(&x->mdm_status)], 1);
+
+    if (x->answered) {
+        state = mdm_metrics_state(&x->mdm_status);
+
+        ngx_mdm_count(commands[mdm_metrics_type(&x->answered_type)][state], 1);
+
+        if (x->answered_age >= 0 && state != MDM_METRICS_NOT_NOW) {
+            ngx_mdm_count_time(&ngx_mdm_count_row->answers, MDM_METRICS_LONG,
+                               (uint64_t) x->answered_age * 1000);
+        }
+    }
+
+    if (status == NGX_HTTP_OK && x->request_type.len != 0) {
+        ngx_mdm_count(commands[mdm_metrics_type(&x->request_type)]
+                              [MDM_METRICS_SENT], 1);
     }
 }

@@ -222,13 +222,19 @@ ngx_mdm_metrics_tick_handler(ngx_event_t *ev)
 static void
 ngx_mdm_metrics_note(ngx_mdm_main_conf_t *mmcf)
 {
-    ngx_uint_t         i, place;
-    ngx_str_t          state;
-    ngx_mdm_store_t  **store;
+    ngx_uint_t             i, place;
+    ngx_str_t              state;
+    ngx_mdm_store_t      **store;
+    ngx_mdm_apns_state_t   push;
 
     if (ngx_mdm_count_now == NULL) {
         return;
     }
+
+    (void) ngx_mdm_apns_state(&push);
+
+    ngx_mdm_count_now->push_connections = push.connections;
+    ngx_mdm_count_now->push_streams = push.streams;
 
     store = mmcf->stores.elts;
 

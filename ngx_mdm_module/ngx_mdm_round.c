@@ -7,6 +7,7 @@
 
 
 #include "ngx_mdm_round.h"
+#include "ngx_mdm_count.h"
 
 
 static mdm_int_t ngx_mdm_round_run(mdm_arena_t *arena, void *data);
@@ -222,6 +223,13 @@ ngx_mdm_round_push(ngx_mdm_round_t *round, ngx_uint_t i)
 
     if (rc != NGX_OK) {
         mdm_exchange_keep(round->exchange, &x->calls[i]);
+    }
+
+    /* one that was not sent; others are counted when they end */
+
+    if (rc == NGX_DONE) {
+        ngx_mdm_count(pushes[mdm_metrics_push(x->calls[i].push->outcome, 0)],
+                      1);
     }
 
     return rc;

@@ -524,6 +524,7 @@ mdm_api_enqueue_reply(mdm_exchange_t *x, mdm_api_enqueue_t *en,
 
     en->queued += (mdm_uint_t) mdm_reply_count(reply, MDM_RET_ENQUEUE_QUEUED,
                                                handled);
+    x->queued = en->queued;
 
     if (en->owed.wakes
         && mdm_api_owed_rows(x, &en->owed, chunk,

@@ -64,6 +64,8 @@ static mdm_int_t mdm_connect_send(mdm_exchange_t *x,
     const mdm_connect_report_t *r);
 static mdm_int_t mdm_connect_reported(mdm_exchange_t *x);
 static mdm_int_t mdm_connect_followed(mdm_exchange_t *x);
+static void mdm_connect_answered(mdm_exchange_t *x,
+    const mdm_reply_t *reply);
 static mdm_int_t mdm_connect_answer(mdm_exchange_t *x,
     const mdm_reply_t *reply);
 static mdm_int_t mdm_connect_named(mdm_exchange_t *x,
@@ -95,6 +97,8 @@ mdm_connect(mdm_exchange_t *x)
         return mdm_connect_renewal(x);
 
     default: /* MDM_CONNECT_ANSWER */
+        mdm_connect_answered(x, x->calls[0].reply);
+
         return mdm_connect_answer(x, x->calls[0].reply);
     }
 }
@@ -333,6 +337,8 @@ mdm_connect_reported(mdm_exchange_t *x)
     reply = x->calls[0].reply;
     code = mdm_reply_code(reply, MDM_CODE_CHANGED);
 
+    mdm_connect_answered(x, reply);
+
     if ((code != MDM_CODE_NONE && code != MDM_CODE_COMMAND
          && code != MDM_CODE_RENEWAL)
         || mdm_reply_int(reply, MDM_RET_REPORT_UNFINISHED, 0) != 1)
@@ -376,6 +382,21 @@ mdm_connect_followed(mdm_exchange_t *x)
     }
 
     return mdm_connect_answer(x, facts->reply);
+}
+
+
+/* what metrics count; a poll is answered with less */
+
+static void
+mdm_connect_answered(mdm_exchange_t *x, const mdm_reply_t *reply)
+{
+    if (mdm_reply_size(reply) <= MDM_RET_REPORT_ANSWERED) {
+        return;
+    }
+
+    x->answered = 1;
+    x->answered_type = mdm_reply_str(reply, MDM_RET_REPORT_ANSWERED);
+    x->answered_age = mdm_reply_int(reply, MDM_RET_REPORT_AGE, -1);
 }
 
 

@@ -116,6 +116,9 @@ typedef struct {
     mdm_str_t                 tag;         /* KEYS[1] of the partition */
     mdm_str_t                 id;          /* key form */
     mdm_str_t                 stamp;
+    int64_t                   owed;        /* since when it is, Unix ms; 0:
+                                              since now, or it is tried once
+                                              more */
 
     mdm_push_e                outcome;
     mdm_uint_t                status;      /* of an answer */
@@ -586,6 +589,17 @@ struct mdm_exchange_s {
     mdm_str_t                 mdm_status;  /* Idle, Acknowledged … */
     mdm_str_t                 command_uuid;
     mdm_str_t                 request_type;
+    mdm_str_t                 push_status; /* of an API call that pushes: what
+                                              became of it */
+    mdm_str_t                 push_owed;   /* channels that are owed one when it
+                                              is answered, a number */
+    mdm_str_t                 answered_type; /* of the command that was
+                                              answered, if there is one */
+    int64_t                   answered_age; /* seconds since it was queued;
+                                              -1: not known */
+    mdm_uint_t                queued;      /* commands that an API call has
+                                              queued */
+    unsigned                  answered:1;  /* there is one */
     mdm_str_t                 scep_operation;
     mdm_str_t                 scep_status; /* of PKIOperation: success, or the
                                               name of a failure */

@@ -1,12 +1,13 @@
 --@volatile
 --@args n lease retries...
 --@returns next rows...
---@row rows id topic token magic stamp
+--@row rows id topic token magic stamp owed
 -- Leases pushes that are due.
 -- n: entries that are looked at, at most; lease: ms; retries: ms, as
 -- mdm_push_retry has them
 -- {ms until more is due, -1: nothing is owed, -2: the partition was not walked
--- yet, see push_walk; id, topic, token, magic, stamp, …}
+-- yet, see push_walk; id, topic, token, magic, stamp, since when it is owed
+-- (Unix ms, "": one was taken before), …}
 --@include clock
 --@include era_of
 --@include push_at
@@ -84,7 +85,7 @@ local taken, stamps = string.format('%.0f', now), {
     [true] = push_stamp(now, tonumber(lease), true)
 }
 
-local function take(id, v, sent)
+local function take(id, v, sent, score)
     local stamp = stamps[sent]
 
     redis.call('HSET', T .. ':e:' .. id, 'taken', taken)
@@ -94,7 +95,8 @@ local function take(id, v, sent)
 
     out[rows + 1], out[rows + 2], out[rows + 3] = id, v.topic, v.token
     out[rows + 4], out[rows + 5] = v.magic, stamp
-    rows = rows + 5
+    out[rows + 6] = sent and '' or string.format('%.0f', math.floor(score))
+    rows = rows + 6
 end
 
 local due = redis.call('ZRANGEBYSCORE', key, '-inf', string.format('%.0f', now),
@@ -120,7 +122,7 @@ for i = 1, #due, 2 do
             push_set(T, id, at + 0.5)
 
         else
-            take(id, v, sent)
+            take(id, v, sent, tonumber(due[i + 1]))
         end
     end
 end

@@ -1,7 +1,7 @@
 --@args who address limit id device cert status uuid result z ttl kept nonce raw
 --@args budget other_budget console notify_uuid notify_body facts...
 --@returns code uuid type body|name token|serial time|person client|keys
---@returns unfinished
+--@returns unfinished answered age
 -- Connect, with the answer to a command.
 -- uuid: "": missing; z: 1: the result is compressed; ttl: of the result; kept:
 -- results kept; budget, other_budget: bytes of results kept, and of those of
@@ -10,9 +10,10 @@
 -- are no facts); facts: RequestType, field, value, …
 -- status "Drop" takes a command away whose body is gone, "DropPlain" one that
 -- is not encrypted.
--- a reply of deliver(), behind it unfinished: 1: what is not there before it is
--- "", and ddm_facts has to go on with what the device has said of itself; or
--- {code of auth()}
+-- a reply of deliver(), behind it, where what is not there before it is "",
+-- unfinished: 1: ddm_facts has to go on with what the device has said of
+-- itself; answered: RequestType of the command that was answered, and age:
+-- seconds since it was queued, "": it waits still; or {code of auth()}
 --@include event
 --@include auth
 --@include queue
@@ -69,6 +70,9 @@ local facts = {}
 
 local known, answered = false, false
 
+-- what metrics are told of it
+local told, age
+
 local function fresh()
     if uuid == '' then
         return v[3] ~= nonce
@@ -93,6 +97,7 @@ if status == 'NotNow' then
 
         tally = tonumber(tally) + 1
 
+        told, age = redis.call('HGET', T .. ':c:' .. uuid, 'type') or '', ''
         redis.call('HSET', nn, uuid, first .. ':' .. tally)
         redis.call('HSET', e, 'once', nonce)
 
@@ -134,9 +139,11 @@ elseif fresh() then
     end
 
     if known then
-        local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'ref', 'cert')
+        local c = redis.call('HMGET', T .. ':c:' .. uuid, 'type', 'ref', 'cert',
+                             'time')
 
         kind = c[1] or ''
+        told, age = kind, math.max(0, now - tonumber(c[4] or now))
         command_release(T, uuid, 1)
 
         if c[2] and status ~= 'Acknowledged' then
@@ -243,14 +250,19 @@ end
 -- also for an answer that is repeated
 
 local function answer(reply)
-    if #ARGV >= facts_at
+    local unfinished = #ARGV >= facts_at
         and redis.call('HEXISTS', T .. ':e:' .. device, 'df') == 1
-    then
+
+    if unfinished or told then
         for i = #reply + 1, 7 do
             reply[i] = ''
         end
 
-        reply[8] = 1
+        reply[8] = unfinished and 1 or 0
+    end
+
+    if told then
+        reply[9], reply[10] = told, age
     end
 
     return reply

@@ -111,6 +111,40 @@ static const mdm_metrics_family_t  mdm_metrics_families[] = {
           sizeof(mdm_counter_t) },
         MDM_METRICS_NO_LIST } },
 
+    { "commands_total", "Commands that were queued, sent and answered.",
+      MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_offset(commands),
+      { { "request_type", MDM_METRICS_LIST_TYPES, MDM_METRICS_TYPES,
+          MDM_METRICS_STATES * sizeof(mdm_counter_t) },
+        { "state", MDM_METRICS_LIST_STATES, MDM_METRICS_STATES,
+          sizeof(mdm_counter_t) } } },
+
+    { "command_answer_seconds", "From when a command was queued to when it was "
+      "answered.",
+      MDM_METRICS_HISTOGRAM, MDM_METRICS_LONG, mdm_metrics_offset(answers),
+      { MDM_METRICS_NO_LIST, MDM_METRICS_NO_LIST } },
+
+    { "pushes_total", "Pushes, by what became of them.",
+      MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_offset(pushes),
+      { { "outcome", MDM_METRICS_LIST_OUTCOMES, MDM_METRICS_OUTCOMES,
+          sizeof(mdm_counter_t) },
+        MDM_METRICS_NO_LIST } },
+
+    { "push_duration_seconds", "Until APNs has answered a push.",
+      MDM_METRICS_HISTOGRAM, MDM_METRICS_SHORT,
+      mdm_metrics_offset(push_duration),
+      { MDM_METRICS_NO_LIST, MDM_METRICS_NO_LIST } },
+
+    { "push_delay_seconds", "From when a push is owed to when APNs has taken "
+      "it.",
+      MDM_METRICS_HISTOGRAM, MDM_METRICS_LONG, mdm_metrics_offset(push_delay),
+      { MDM_METRICS_NO_LIST, MDM_METRICS_NO_LIST } },
+
+    { "push_goaways_total", "Connections that APNs has ended.",
+      MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_offset(goaways),
+      { { "reason", MDM_METRICS_LIST_REASONS, MDM_METRICS_REASONS,
+          sizeof(mdm_counter_t) },
+        MDM_METRICS_NO_LIST } },
+
     { "request_duration_seconds", "From the first byte of a request to the "
       "last one of its answer.",
       MDM_METRICS_HISTOGRAM, MDM_METRICS_SHORT, mdm_metrics_offset(requests),
@@ -283,6 +317,11 @@ mdm_metrics_now(mdm_metrics_out_t *out, const mdm_metrics_t *metrics)
     mdm_str_t             value;
     mdm_uint_t            i;
     mdm_metrics_labels_t  labels;
+
+    mdm_metrics_gauge(out, "push_connections", "Connections to APNs.",
+                      metrics->now->push_connections, 0);
+    mdm_metrics_gauge(out, "push_streams", "Pushes under way on them.",
+                      metrics->now->push_streams, 0);
 
     mdm_metrics_head(out, "redis_up", "1: every worker can call the store.",
                      "gauge");

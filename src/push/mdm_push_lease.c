@@ -71,6 +71,7 @@ mdm_push_lease_send(mdm_exchange_t *x, mdm_uint_t i, mdm_push_lease_t *lease,
     push->tag = lease->tag;
     push->id = lease->id;
     push->stamp = lease->stamp;
+    push->owed = lease->owed;
 
     lease->push = push;
 

@@ -28,6 +28,7 @@ typedef struct {
     mdm_str_t                 topic;
     mdm_str_t                 token;
     mdm_str_t                 stamp;
+    int64_t                   owed;        /* as that of mdm_push_t */
     mdm_str_t                 payload;     /* empty: there can be none */
     mdm_push_t               *push;        /* NULL: it was not sent */
     mdm_push_judged_t         judged;      /* word NULL: nothing is stored, so

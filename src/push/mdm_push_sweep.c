@@ -495,7 +495,7 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     const mdm_reply_t *reply)
 {
     size_t             k;
-    mdm_str_t          magic;
+    mdm_str_t          magic, owed;
     mdm_push_lease_t  *lease;
 
     if (partition->walk) {
@@ -530,6 +530,11 @@ mdm_push_sweep_rows(mdm_exchange_t *x, mdm_push_sweep_t *sw,
         lease->token = mdm_reply_str(reply, k + MDM_RET_PUSH_TAKE_ROWS_TOKEN);
         lease->stamp = mdm_reply_str(reply, k + MDM_RET_PUSH_TAKE_ROWS_STAMP);
         magic = mdm_reply_str(reply, k + MDM_RET_PUSH_TAKE_ROWS_MAGIC);
+        owed = mdm_reply_str(reply, k + MDM_RET_PUSH_TAKE_ROWS_OWED);
+
+        if (mdm_atoi(&owed, &lease->owed) != MDM_OK) {
+            lease->owed = 0;
+        }
 
         if (mdm_push_lease_init(x, lease, &magic) != MDM_OK) {
             return MDM_ERROR;
