@@ -54,6 +54,12 @@ static ngx_http_variable_t  ngx_mdm_variables[] = {
     { ngx_string("mdm_request_type"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, request_type), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("mdm_push_status"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, push_status), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mdm_push_owed"), NULL, ngx_mdm_variable,
+      offsetof(mdm_exchange_t, push_owed), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("mdm_scep_operation"), NULL, ngx_mdm_variable,
       offsetof(mdm_exchange_t, scep_operation), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 

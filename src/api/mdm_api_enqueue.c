@@ -683,6 +683,10 @@ mdm_api_enqueue_answer(mdm_exchange_t *x, mdm_api_enqueue_t *en)
 
     } else if (!en->owed.wakes) {
         mdm_json_int(&j, "push_owed", (int64_t) en->queued);
+
+        if (mdm_api_owed_note(x, en->queued) != MDM_OK) {
+            return MDM_ERROR;
+        }
     }
 
     mdm_json_str(&j, "command_uuid", &en->command.uuid);

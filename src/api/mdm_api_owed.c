@@ -9,6 +9,7 @@
 
 #include "mdm_api_owed.h"
 #include "mdm_api_json.h"
+#include "mdm_metrics.h"
 
 
 /* of the script, see push_bar() */
@@ -40,6 +41,9 @@ static mdm_int_t mdm_api_owed_sent(mdm_exchange_t *x, mdm_api_owed_t *owed);
 static mdm_int_t mdm_api_owed_store(mdm_exchange_t *x, mdm_api_owed_t *owed);
 static mdm_int_t mdm_api_owed_outcomes(mdm_exchange_t *x,
     mdm_api_owed_t *owed);
+static void mdm_api_owed_status(mdm_exchange_t *x,
+    const mdm_push_lease_t *lease);
+static mdm_uint_t mdm_api_owed_left(const mdm_push_lease_t *lease);
 
 
 mdm_int_t
@@ -331,13 +335,20 @@ mdm_api_owed_store(mdm_exchange_t *x, mdm_api_owed_t *owed)
 static mdm_int_t
 mdm_api_owed_outcomes(mdm_exchange_t *x, mdm_api_owed_t *owed)
 {
-    mdm_uint_t          i;
+    mdm_uint_t          i, left;
     mdm_push_lease_t   *lease;
     mdm_api_owed_id_t  *id;
+
+    left = 0;
 
     for (i = 0; i < owed->list->n; i++) {
         id = &owed->ids[i];
         lease = id->lease;
+
+        if (lease != NULL) {
+            mdm_api_owed_status(x, lease);
+            left += mdm_api_owed_left(lease);
+        }
 
         if (lease != NULL && lease->push == NULL) {
             id->error = (lease->payload.len == 0)
@@ -357,7 +368,51 @@ mdm_api_owed_outcomes(mdm_exchange_t *x, mdm_api_owed_t *owed)
         owed->failed += (id->error != NULL);
     }
 
-    return MDM_OK;
+    return mdm_api_owed_note(x, left);
+}
+
+
+/* for the log: the first one that APNs has not taken, or that all were */
+
+static void
+mdm_api_owed_status(mdm_exchange_t *x, const mdm_push_lease_t *lease)
+{
+    if (lease->push == NULL
+        || (x->push_status.len != 0 && !mdm_str_is(&x->push_status, "taken")))
+    {
+        return;
+    }
+
+    if (lease->push->outcome == MDM_PUSH_PENDING) {
+        mdm_str_set(&x->push_status, "pending");
+        return;
+    }
+
+    x->push_status = mdm_metrics_value(MDM_METRICS_LIST_OUTCOMES,
+                                       mdm_metrics_push(lease->push->outcome,
+                                                        lease->push->status));
+}
+
+
+/* 1: a push is owed still */
+
+static mdm_uint_t
+mdm_api_owed_left(const mdm_push_lease_t *lease)
+{
+    const char  *word;
+
+    word = lease->judged.word;
+
+    return word == NULL
+           || (strcmp(word, "taken") != 0 && strcmp(word, "never") != 0
+               && strcmp(word, "dead") != 0);
+}
+
+
+mdm_int_t
+mdm_api_owed_note(mdm_exchange_t *x, mdm_uint_t n)
+{
+    return mdm_printf(x->arena, &x->push_owed, "%lu", (unsigned long) n);
 }
 
 

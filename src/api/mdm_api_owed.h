@@ -67,6 +67,12 @@ mdm_uint_t mdm_api_owed_granted(mdm_exchange_t *x, mdm_api_owed_t *owed);
 mdm_int_t mdm_api_owed_wake(mdm_exchange_t *x, mdm_api_owed_t *owed,
     mdm_int_t state);
 
+/*
+ * For the log: so many channels are owed a push when the call is answered.
+ * MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_api_owed_note(mdm_exchange_t *x, mdm_uint_t n);
+
 /* members of the object of id i: 1, or 0: there is nothing to be said */
 mdm_uint_t mdm_api_owed_has(const mdm_api_owed_t *owed, mdm_uint_t i);
 void mdm_api_owed_json(mdm_json_out_t *j, const mdm_api_owed_t *owed,

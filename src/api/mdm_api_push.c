@@ -249,6 +249,10 @@ mdm_api_push_answer(mdm_exchange_t *x, mdm_api_push_t *p)
 
     if (p->asked != 0) {
         mdm_json_int(&j, "push_owed", (int64_t) p->asked);
+
+        if (mdm_api_owed_note(x, p->asked) != MDM_OK) {
+            return MDM_ERROR;
+        }
     }
 
     mdm_json_close(&j, '}');
