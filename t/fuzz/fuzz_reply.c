@@ -19,6 +19,8 @@
 #include "http.h"
 #include "mdm_auth.h"
 #include "mdm_ddm_rollout.h"
+#include "mdm_hook.h"
+#include "mdm_hook_job.h"
 #include "mdm_api.h"
 #include "mdm_checkin.h"
 #include "mdm_endpoint.h"
@@ -90,11 +92,21 @@ static mdm_store_settings_t  fuzz_store = {
     .nstatus_index = 1
 };
 
+static mdm_webhook_t  fuzz_webhook = {
+    .name = mdm_string("hook"),
+    .url = mdm_string("https://hook.example/"),
+    .topics = UINT64_MAX,
+    .payload = 1
+};
+
 static mdm_settings_t  fuzz_settings = {
     .store = &fuzz_store,
     .queue_limit = 1000,
     .result_ttl = 3600,
     .event_limit = 1000,
+    .webhooks = &fuzz_webhook,
+    .nwebhooks = 1,
+    .event_hold = 1000,
     .keep_certificate = 1,
     .api_ids = 100,
     .status_reports = 10,
@@ -170,6 +182,12 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "enrollment_get",
       "[i[ssssssssssssss][sssssssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
     { "forget_start", "[iss]" },
+    { "hook_ack", "[iii[(s)*]]" },
+    { "hook_info", "[(sisssssssss)*]" },
+    { "hook_look", "[ii[(s)*][(s)*]]" },
+    { "hook_replay", "[ii]" },
+    { "hook_start", "[(s)*]" },
+    { "hook_take", "[iiis[(ssssssssssssi)*]]" },
     { "forget_start", "[isssss]" },
     { "enrollment_query", "[iis([sssssssssss])*]" },
     { "gauges_get", "[iisii[(s)*](sii)*]" },
@@ -957,70 +975,4 @@ fuzz_enroll(fuzz_t *f, mdm_exchange_t *x)
 }
 
 
-static void
-fuzz_other(fuzz_t *f, mdm_exchange_t *x)
-{
-    mdm_job_look_t    *look;
-    mdm_gauges_get_t  *gauges;
-
-    static mdm_str_t  kinds[2] = { mdm_string("push"), mdm_string("gauges") };
-
-    static mdm_job_held_t  held[2] = {
-        { mdm_string("rollout default"), 15 },
-        { mdm_string("rollout other"), 15 }
-    };
-
-    x->kind = MDM_KIND_JOB;
-
-    switch (fuzz_next(f, 6)) {
-
-    case 5:
-        gauges = mdm_arena_zalloc(x->arena, sizeof(mdm_gauges_get_t));
-        if (gauges == NULL) {
-            abort();
-        }
-
-        gauges->kinds = kinds;
-        gauges->nkinds = 2;
-
-        x->ctx = gauges;
-        x->step = mdm_gauges_get;
-        break;
-
-    case 4:
-        x->step = mdm_gauges_step;
-        break;
-
-    case 3:
-        fuzz_enroll(f, x);
-        break;
-
-    case 0:
-        x->kind = MDM_KIND_AUTH;
-        x->identity.source = MDM_IDENTITY_TLS;
-        mdm_str_set(&x->identity.digest, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-        mdm_str_set(&x->identity.sha256, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                                         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-        x->step = mdm_auth;
-        break;
-
-    case 1:
-        look = mdm_arena_zalloc(x->arena, sizeof(mdm_job_look_t));
-        if (look == NULL) {
-            abort();
-        }
-
-        mdm_str_set(&look->runner, "fuzz");
-
-        look->most = fuzz_next(f, 4);
-        look->held = held;
-        look->nheld = fuzz_next(f, 3);
-
-        x->ctx = look;
-        x->step = mdm_job_look_step;
-        break;
-
-    default:
-        x->step = mdm_ddm_rollout_step;
-    }
-}
+#include "other.h"
