@@ -1,0 +1,83 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_mdm_module authors
+#
+# Webhooks with a Redis Cluster, and two nginx on it: each event comes, in the
+# order of its device, and who is killed loses none.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use JSON::PP ();
+use Test::More;
+
+use MDM;
+use MDM::Cluster;
+use MDM::Sink;
+use MDM::Util qw(wait_for);
+
+
+my @t = map { MDM->new(redis => 0) } 1 .. 2;
+my $c = MDM::Cluster->new(dir => $t[0]->dir . '/cluster', replicas => 1)->start;
+
+END { local $?; $c->stop if $c }
+
+my $sink = MDM::Sink->new(dir => $t[0]->dir, tls => 0);
+my $store = 'mdm_store main { mode cluster; connect_timeout 5s; timeout 20s;'
+    . ' partitions 16; '
+    . join(' ', map { "server $_->{addr};" } $c->nodes) . $c->auth . ' }';
+
+for my $t (@t) {
+    $t->write_conf(store_conf => $store, http => 'mdm_webhook ' . $sink->url
+                   . ' name=hook timeout=2s;');
+    $t->start_nginx;
+}
+
+my @ids;
+
+for my $i (1 .. 24) {
+    my $id = "TWO-$i";
+    my $d = $t[$i % 2]->device($id);
+
+    push @ids, $id;
+    $d->enroll;
+    $t[1 - $i % 2]->enqueue($id, $t[0]->command("w$_", 'ProfileList'))
+        for 1 .. 2;
+    $d->drain;
+    $t[$i % 2]->kill_worker if $i % 8 == 0;
+}
+
+sub events {
+    my (%seen, %of);
+
+    for my $line ($sink->ledger) {
+        my $b = JSON::PP->new->decode($line->{body});
+        my $e = $b->{acknowledge_event} || $b->{checkin_event};
+
+        next if $seen{$b->{event_id}}++;
+        push @{$of{$e->{ids}{id}}}, $b->{topic} =~ s/^mdm\.//r
+            . ($e->{command_uuid} ? " $e->{command_uuid}" : '');
+    }
+
+    return \%of;
+}
+
+my $all = 'Authenticate, TokenUpdate, Connect w1, Connect w2';
+
+ok(wait_for(60, sub {
+    my $of = events();
+
+    return !grep { @{$of->{$_} || []} < 4 } @ids;
+}), 'all arrive');
+
+my $of = events();
+
+is(join(', ', @{$of->{$_} || []}), $all, $_) for @ids;
+is($t[0]->api(GET => '/v1/webhooks')->json->[0]{lag_events}, 0,
+   'nothing is left');
+
+$_->quit for @t;
+$_->assert_clean for @t;
+
+done_testing();
