@@ -204,6 +204,7 @@ mdm_profile_pins(mdm_arena_t *arena, const mdm_profile_t *p, plist_t mdm)
     }
 
     rc = MDM_OK;
+    mdm_str_null(&uuid);
     list = plist_new_array();
 
     for (i = 0; rc == MDM_OK && i < p->block->ntrust; i++) {
