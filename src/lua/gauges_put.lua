@@ -16,12 +16,14 @@ for i = topics_at, #ARGV do
     topics[#topics + 1] = ARGV[i]
 end
 
+if now - read > tonumber(quiet) then
+    redis.call('HDEL', key, 'v ' .. tenant, 't ' .. tenant)
+
+    return {0}
+end
+
 redis.call('HSET', key, 'v ' .. tenant,
            table.concat({now, owed, oldest, dead, enrollments}, ' '),
            't ' .. tenant, table.concat(topics, ' '))
-
-if now - read > tonumber(quiet) then
-    return {0}
-end
 
 return {math.max(1, redis.call('ZCARD', KEYS[1] .. ':due:gauges'))}

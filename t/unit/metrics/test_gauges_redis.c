@@ -253,6 +253,11 @@ test_gauges_share(void **state)
     redis_int("HSET " W ":gauges read 1000");
     assert_int_equal(job(state, "default"), 200);
     assert_int_equal(x->again, 0);
+
+    /* and leaves nothing that would be old for ever */
+
+    assert_int_equal(redis_int("HLEN " W ":gauges"), 1);
+    assert_int_equal(redis_int("HEXISTS " W ":gauges read"), 1);
 }
 
 
