@@ -35,11 +35,10 @@ typedef struct {
     ngx_mdm_round_t           round;
     mdm_gauges_get_t          get;
 
-    /* tenants that this worker serves, each where its name says */
+    /* tenants that this worker has served last, each where its name says */
     ngx_mdm_gauges_tenant_t   tenants[MDM_GAUGES_TENANTS];
     mdm_str_t                 names[MDM_GAUGES_TENANTS];
-    ngx_uint_t                fresh;       /* 1: there is one that nobody has
-                                              been told of */
+    ngx_uint_t                fresh;       /* 1: there is one where none was */
     ngx_uint_t                failed;      /* its failure was logged */
 } ngx_mdm_gauges_t;
 
@@ -128,8 +127,7 @@ ngx_mdm_gauges_seen(ngx_mdm_store_t *store, mdm_str_t *name)
 
     gauges = &ngx_mdm_gauges[store->index];
 
-    tenant = &gauges->tenants[(name->data[name->len - 1] * 31
-                               + name->data[0] + name->len)
+    tenant = &gauges->tenants[ngx_crc32_short(name->data, name->len)
                               % MDM_GAUGES_TENANTS];
 
     if (tenant->len == name->len
@@ -138,10 +136,14 @@ ngx_mdm_gauges_seen(ngx_mdm_store_t *store, mdm_str_t *name)
         return;
     }
 
+    /* those that share a place are told in turns, and bring no extra one */
+
+    if (tenant->len == 0) {
+        gauges->fresh = 1;
+    }
+
     tenant->len = name->len;
     ngx_memcpy(tenant->data, name->data, name->len);
-
-    gauges->fresh = 1;
 }
 
 
