@@ -1,16 +1,18 @@
 --@volatile
 --@onekey
---@args nkinds kinds...
---@returns age owed oldest dead enrollments works topics...
+--@args cursor nkinds kinds...
+--@returns cursor age owed oldest dead enrollments works topics...
 --@row topics topic not_after stopped
--- What metrics say of all tenants, as somebody has last read it.
--- KEYS[1]: mdm:{work}; nkinds: how many kinds of work there are; kinds: their
--- names, and behind them tenants that there are, too
--- {seconds since the oldest of it was read, -1: nothing was; channels that are
--- owed a push; ms that the oldest of these waits; channels whose push token is
--- dead; enrollments; {ms for each kind: how late work is}, topic (key form,
--- "other": of all further ones), not_after (Unix seconds, 0: not known), 1: it
--- is stopped, …}
+-- What metrics say of all tenants, as somebody has last read it: a page of
+-- them.  While the hash grows or shrinks one may be in two pages.
+-- KEYS[1]: mdm:{work}; cursor: "0", or the one of the page before; nkinds: how
+-- many kinds of work there are; kinds: their names, and behind them tenants
+-- that there are, too
+-- {cursor ("0": it was the last page); seconds since the oldest of it was read,
+-- -1: nothing was; channels that are owed a push; ms that the oldest of these
+-- waits; channels whose push token is dead; enrollments; {ms for each kind: how
+-- late work is; in the first page}, topic (key form, "other": of all further
+-- ones), not_after (Unix seconds, 0: not known), 1: it is stopped, …}
 --@include time
 local W, now = KEYS[1], tonumber(time[1])
 local key, last = W .. ':gauges', kinds_at + tonumber(nkinds) - 1
@@ -20,23 +22,28 @@ local topics, names = {}, {}
 -- topics that are told, and bytes of one
 local most, longest = 100, 104
 
-redis.call('HSET', key, 'read', now)
-
-for i = last + 1, #ARGV do
-    redis.call('ZADD', W .. ':due:gauges', 'NX', now, ARGV[i])
-end
+-- fields of a page: a tenant has two
+local fields = 200
 
 local function late(at)
     return math.max(0, now * 1000 + math.floor(tonumber(time[2]) / 1000)
                        - tonumber(at))
 end
 
-for i = kinds_at, last do
-    local first = redis.call('ZRANGE', W .. ':due:' .. ARGV[i], 0, 0,
-                             'WITHSCORES')
+if cursor == '0' then
+    redis.call('HSET', key, 'read', now)
 
-    works[#works + 1] = first[2]
-        and string.format('%.0f', late(tonumber(first[2]) * 1000)) or '0'
+    for i = last + 1, #ARGV do
+        redis.call('ZADD', W .. ':due:gauges', 'NX', now, ARGV[i])
+    end
+
+    for i = kinds_at, last do
+        local first = redis.call('ZRANGE', W .. ':due:' .. ARGV[i], 0, 0,
+                                 'WITHSCORES')
+
+        works[#works + 1] = first[2]
+            and string.format('%.0f', late(tonumber(first[2]) * 1000)) or '0'
+    end
 end
 
 local function value(text)
@@ -70,7 +77,8 @@ local function merge(to, name, ends, stopped)
     t.stopped = math.max(t.stopped, stopped)
 end
 
-local all = redis.call('HGETALL', key)
+local page = redis.call('HSCAN', key, cursor, 'COUNT', fields)
+local all = page[2]
 
 for i = 1, #all, 2 do
     local kind = string.sub(all[i], 1, 2)
@@ -107,8 +115,8 @@ if topics.other then
     names[#names + 1] = 'other'
 end
 
-local out = {age, owed, string.format('%.0f', oldest), dead, enrollments,
-             works}
+local out = {page[1], age, owed, string.format('%.0f', oldest), dead,
+             enrollments, works}
 
 for _, name in ipairs(names) do
     out[#out + 1] = name

@@ -21,6 +21,9 @@
  */
 #define MDM_GAUGES_PARTITION  3
 
+/* pages of tenants that are read of what was stored, 100 tenants each */
+#define MDM_GAUGES_PAGES      1000
+
 /* no number is larger */
 #define MDM_GAUGES_MOST       (INT64_C(1) << 40)
 
@@ -51,9 +54,13 @@ static void mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
 static mdm_int_t mdm_gauges_topics(mdm_exchange_t *x);
 static mdm_int_t mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
 static mdm_int_t mdm_gauges_stored(mdm_exchange_t *x);
-static mdm_int_t mdm_gauges_get_begin(mdm_exchange_t *x,
-    mdm_gauges_get_t *get);
+static mdm_int_t mdm_gauges_page(mdm_exchange_t *x, mdm_gauges_get_t *get,
+    const mdm_str_t *cursor);
 static mdm_int_t mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get);
+static mdm_int_t mdm_gauges_add_page(mdm_exchange_t *x,
+    mdm_gauges_get_t *get);
+static void mdm_gauges_works(mdm_gauges_t *gauges, mdm_gauges_get_t *get,
+    const mdm_reply_t *works);
 static void mdm_gauges_topic(mdm_exchange_t *x, mdm_gauges_t *gauges,
     const mdm_reply_t *reply, size_t row);
 static unsigned long mdm_gauges_number(const mdm_reply_t *reply, size_t i);
@@ -318,13 +325,30 @@ mdm_gauges_stored(mdm_exchange_t *x)
 mdm_int_t
 mdm_gauges_get(mdm_exchange_t *x)
 {
-    return (x->state == MDM_GAUGES_BEGIN) ? mdm_gauges_get_begin(x, x->ctx)
-                                          : mdm_gauges_got(x, x->ctx);
+    mdm_gauges_get_t  *get;
+
+    static const mdm_str_t  first = mdm_string("0");
+
+    get = x->ctx;
+
+    if (x->state != MDM_GAUGES_BEGIN) {
+        return mdm_gauges_got(x, get);
+    }
+
+    get->pages = 0;
+
+    get->gauges = mdm_arena_zalloc(x->arena, sizeof(mdm_gauges_t));
+    if (get->gauges == NULL) {
+        return MDM_ERROR;
+    }
+
+    return mdm_gauges_page(x, get, &first);
 }
 
 
 static mdm_int_t
-mdm_gauges_get_begin(mdm_exchange_t *x, mdm_gauges_get_t *get)
+mdm_gauges_page(mdm_exchange_t *x, mdm_gauges_get_t *get,
+    const mdm_str_t *cursor)
 {
     mdm_str_t   key, *args;
     mdm_uint_t  i;
@@ -341,6 +365,8 @@ mdm_gauges_get_begin(mdm_exchange_t *x, mdm_gauges_get_t *get)
     if (args == NULL
         || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_GET_NKINDS], "%lu",
                       (unsigned long) get->nkinds)
+           != MDM_OK
+        || mdm_str_dup(x->arena, &args[MDM_ARG_GAUGES_GET_CURSOR], cursor)
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -363,18 +389,36 @@ mdm_gauges_get_begin(mdm_exchange_t *x, mdm_gauges_get_t *get)
 static mdm_int_t
 mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get)
 {
+    mdm_str_t  cursor;
+
+    if (mdm_gauges_add_page(x, get) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    cursor = mdm_reply_str(x->calls[0].reply, MDM_RET_GAUGES_GET_CURSOR);
+
+    if (cursor.len == 0 || (cursor.len == 1 && cursor.data[0] == '0')
+        || ++get->pages == MDM_GAUGES_PAGES)
+    {
+        return mdm_exchange_empty(x, 200);
+    }
+
+    return mdm_gauges_page(x, get, &cursor);
+}
+
+
+static mdm_int_t
+mdm_gauges_add_page(mdm_exchange_t *x, mdm_gauges_get_t *get)
+{
     size_t              row;
-    mdm_uint_t          i;
     mdm_gauges_t       *gauges;
     unsigned long       age;
-    const mdm_reply_t  *reply, *works;
+    const mdm_reply_t  *reply;
 
     gauges = mdm_arena_zalloc(x->arena, sizeof(mdm_gauges_t));
     if (gauges == NULL) {
         return MDM_ERROR;
     }
-
-    get->gauges = gauges;
 
     reply = x->calls[0].reply;
 
@@ -391,7 +435,29 @@ mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get)
     gauges->enrollments = mdm_gauges_number(reply,
                                             MDM_RET_GAUGES_GET_ENROLLMENTS);
 
-    works = mdm_reply_at(reply, MDM_RET_GAUGES_GET_WORKS);
+    if (get->pages == 0) {
+        mdm_gauges_works(gauges, get,
+                         mdm_reply_at(reply, MDM_RET_GAUGES_GET_WORKS));
+    }
+
+    for (row = MDM_RET_GAUGES_GET_TOPICS;
+         mdm_reply_row(reply, row, MDM_NRET_GAUGES_GET_TOPICS);
+         row += MDM_NRET_GAUGES_GET_TOPICS)
+    {
+        mdm_gauges_topic(x, gauges, reply, row);
+    }
+
+    mdm_gauges_merge(get->gauges, gauges);
+
+    return MDM_OK;
+}
+
+
+static void
+mdm_gauges_works(mdm_gauges_t *gauges, mdm_gauges_get_t *get,
+    const mdm_reply_t *works)
+{
+    mdm_uint_t  i;
 
     for (i = 0; i < get->nkinds && i < MDM_METRICS_WORKS; i++) {
         gauges->works[i].late = mdm_gauges_number(works, i);
@@ -404,15 +470,6 @@ mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get)
         memcpy(gauges->works[i].data, get->kinds[i].data,
                gauges->works[i].len);
     }
-
-    for (row = MDM_RET_GAUGES_GET_TOPICS;
-         mdm_reply_row(reply, row, MDM_NRET_GAUGES_GET_TOPICS);
-         row += MDM_NRET_GAUGES_GET_TOPICS)
-    {
-        mdm_gauges_topic(x, gauges, reply, row);
-    }
-
-    return mdm_exchange_empty(x, 200);
 }
 
 

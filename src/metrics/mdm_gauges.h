@@ -3,7 +3,7 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * Metrics that live in Redis: a job reads them, tenant by tenant, and stores
- * what it has read where each host finds all of it in one call.
+ * what it has read where each host finds all of it, page by page.
  */
 
 
@@ -31,6 +31,7 @@ typedef struct {
     mdm_uint_t                ntenants;
 
     mdm_gauges_t             *gauges;      /* filled in with 200 */
+    mdm_uint_t                pages;       /* its own: that were read */
 } mdm_gauges_get_t;
 
 

@@ -9,6 +9,9 @@
 #include "mdm_metrics.h"
 
 
+static mdm_gauges_topic_t *mdm_gauges_topic_other(mdm_gauges_t *to);
+
+
 #define mdm_gauges_larger(to, value)                                          \
     (to) = ((to) > (value)) ? (to) : (value)
 
@@ -49,6 +52,35 @@ mdm_gauges_merge(mdm_gauges_t *to, const mdm_gauges_t *from)
 }
 
 
+/* where there is none yet, the last one stands for all that have no room */
+
+static mdm_gauges_topic_t *
+mdm_gauges_topic_other(mdm_gauges_t *to)
+{
+    mdm_uint_t           i;
+    mdm_gauges_topic_t  *t;
+
+    static const mdm_str_t  other = mdm_string("other");
+
+    for (i = 0; i < MDM_METRICS_TOPICS; i++) {
+        t = &to->topics[i];
+
+        if (t->len == other.len
+            && memcmp(t->data, other.data, other.len) == 0)
+        {
+            return t;
+        }
+    }
+
+    t = &to->topics[MDM_METRICS_TOPICS - 1];
+
+    t->len = other.len;
+    memcpy(t->data, other.data, other.len);
+
+    return t;
+}
+
+
 void
 mdm_gauges_topic_add(mdm_gauges_t *to, const mdm_gauges_topic_t *topic)
 {
@@ -69,12 +101,7 @@ mdm_gauges_topic_add(mdm_gauges_t *to, const mdm_gauges_topic_t *topic)
 
     if (i == MDM_METRICS_TOPICS) {
 
-        /* the last one stands for all that have no room */
-
-        t = &to->topics[MDM_METRICS_TOPICS - 1];
-
-        t->len = sizeof("other") - 1;
-        memcpy(t->data, "other", sizeof("other") - 1);
+        t = mdm_gauges_topic_other(to);
 
     } else {
         t = &to->topics[i];

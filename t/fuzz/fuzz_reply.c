@@ -190,7 +190,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "hook_take", "[iiis[(ssssssssssssi)*]]" },
     { "forget_start", "[isssss]" },
     { "enrollment_query", "[iis([sssssssssss])*]" },
-    { "gauges_get", "[iisii[(s)*](sii)*]" },
+    { "gauges_get", "[siisii[(s)*](sii)*]" },
     { "gauges_read", "[isii]" },
     { "idle", "[isss]" },
     { "idle", "[isssssss]" },

@@ -25,6 +25,7 @@
 
 
 static mdm_gauges_t  gauges;
+static mdm_uint_t    pages;
 
 
 static int
@@ -98,6 +99,7 @@ get(void **state, const char *tenant)
 
     if (x->status == 200) {
         gauges = *ask.gauges;
+        pages = ask.pages;
     }
 
     return x->status;
@@ -261,6 +263,27 @@ test_gauges_share(void **state)
 }
 
 
+/* many tenants are read page by page, each of them once */
+
+static void
+test_gauges_pages(void **state)
+{
+    redis_int("EVAL %s 0", "for i = 1, 3000 do redis.call('HSET', "
+              "'mdm:{work}:gauges', 'v t' .. i, (2000 + i) .. ' 2 0 1 3', "
+              "'t t' .. i, 'topic.' .. (i % 90) .. ' ' .. (9000 + i) .. ' 0') "
+              "end return 1");
+
+    assert_int_equal(get(state, "default"), 200);
+    assert_in_range(pages, 20, 40);
+    assert_int_equal(gauges.owed, 6000);
+    assert_int_equal(gauges.dead, 3000);
+    assert_int_equal(gauges.enrollments, 9000);
+    assert_int_equal(gauges.ntopics, 90);
+    assert_memory_equal(gauges.works[1].data, "gauges", 6);
+    assert_int_equal(redis_int("ZCARD " W ":due:gauges"), 1);
+}
+
+
 int
 main(void)
 {
@@ -268,7 +291,8 @@ main(void)
         cmocka_unit_test_setup(test_gauges_none, begin),
         cmocka_unit_test_setup(test_gauges_sums, begin),
         cmocka_unit_test_setup(test_gauges_topics, begin),
-        cmocka_unit_test_setup(test_gauges_share, begin)
+        cmocka_unit_test_setup(test_gauges_share, begin),
+        cmocka_unit_test_setup(test_gauges_pages, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup,

@@ -392,6 +392,23 @@ test_metrics_gauges(void **state)
     assert_true(scrape_value(s, "nginx_mdm_push_topic_stopped"
                              "{topic=\"t099\"}") == -1);
 
+    /* what a store has had no room for is one with what others have not */
+
+    memset(&one, 0, sizeof(one));
+    t = topic("other", 1700000000, 0);
+    mdm_gauges_topic_add(&one, &t);
+
+    for (i = 0; i < 150; i++) {
+        sprintf(name, "t%03d", (int) i);
+        t = topic(name, 1600000000, 1);
+        mdm_gauges_topic_add(&one, &t);
+    }
+
+    assert_int_equal(one.ntopics, MDM_METRICS_TOPICS);
+    assert_int_equal(one.topics[0].not_after, 1600000000);
+    assert_int_equal(one.topics[0].stopped, 1);
+    assert_memory_equal(one.topics[MDM_METRICS_TOPICS - 1].data, "t098", 4);
+
     free(s);
 }
 
