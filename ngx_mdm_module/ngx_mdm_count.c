@@ -52,6 +52,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                nrows;       /* and one more, see below */
+    ngx_atomic_t              top;         /* no row from here on was taken */
     ngx_mdm_count_gauges_t    gauges[MDM_METRICS_STORES];
     ngx_mdm_count_name_t      stores[MDM_METRICS_STORES - 1];
     ngx_mdm_count_row_t       rows[1];
@@ -59,6 +60,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_mdm_count_init_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_mdm_count_row_t *ngx_mdm_count_take(void);
+static void ngx_mdm_count_add_row(ngx_mdm_count_t *count,
+    ngx_mdm_count_row_t *row);
 static ngx_uint_t ngx_mdm_count_alive(ngx_atomic_uint_t pid);
 static ngx_uint_t ngx_mdm_count_place(ngx_mdm_count_zone_t *zone,
     ngx_str_t *name);
@@ -67,9 +71,9 @@ static ngx_uint_t ngx_mdm_count_same(ngx_mdm_count_name_t *slot,
 
 
 mdm_metrics_row_t           *ngx_mdm_count_row;
-mdm_metrics_now_t           *ngx_mdm_count_now;
 ngx_uint_t                   ngx_mdm_count_shared;
 
+static mdm_metrics_now_t     *ngx_mdm_count_now;
 static ngx_mdm_count_zone_t  *ngx_mdm_counts;
 static ngx_mdm_count_row_t   *ngx_mdm_count_own;
 
@@ -138,8 +142,6 @@ ngx_mdm_count_init_zone(ngx_shm_zone_t *zone, void *data)
 void
 ngx_mdm_count_init_process(ngx_shm_zone_t *zone)
 {
-    ngx_uint_t            i;
-    ngx_atomic_uint_t     owner;
     ngx_mdm_count_row_t  *row;
 
     if (zone == NULL
@@ -151,21 +153,11 @@ ngx_mdm_count_init_process(ngx_shm_zone_t *zone)
 
     ngx_mdm_counts = zone->data;
 
-    for (i = 0; i < ngx_mdm_counts->nrows; i++) {
-        row = &ngx_mdm_counts->rows[i];
-        owner = row->owner;
+    row = ngx_mdm_count_take();
 
-        if ((owner == 0 || !ngx_mdm_count_alive(owner))
-            && ngx_atomic_cmp_set(&row->owner, owner, ngx_pid))
-        {
-            ngx_memzero(&row->now, sizeof(mdm_metrics_now_t));
-
-            ngx_mdm_count_own = row;
-            ngx_mdm_count_now = &row->now;
-            ngx_mdm_count_row = &row->row;
-
-            return;
-        }
+    if (row != NULL) {
+        ngx_mdm_count_row = &row->row;
+        return;
     }
 
     /* old workers have them all: the last one is for those that have none */
@@ -174,6 +166,54 @@ ngx_mdm_count_init_process(ngx_shm_zone_t *zone)
 
     ngx_mdm_count_row = &row->row;
     ngx_mdm_count_shared = 1;
+}
+
+
+/*
+ * What counts stays in the row that is shared, as others know where it is: of
+ * a row that is free by now, only the part of what is so now is used.
+ */
+
+mdm_metrics_now_t *
+ngx_mdm_count_noted(void)
+{
+    if (ngx_mdm_count_now == NULL && ngx_mdm_counts != NULL) {
+        (void) ngx_mdm_count_take();
+    }
+
+    return ngx_mdm_count_now;
+}
+
+
+static ngx_mdm_count_row_t *
+ngx_mdm_count_take(void)
+{
+    ngx_uint_t            i;
+    ngx_atomic_uint_t     owner, top;
+    ngx_mdm_count_row_t  *row;
+
+    for (i = 0; i < ngx_mdm_counts->nrows; i++) {
+        row = &ngx_mdm_counts->rows[i];
+        owner = row->owner;
+
+        if ((owner == 0 || !ngx_mdm_count_alive(owner))
+            && ngx_atomic_cmp_set(&row->owner, owner, ngx_pid))
+        {
+            do {
+                top = ngx_mdm_counts->top;
+            } while (top <= i
+                     && !ngx_atomic_cmp_set(&ngx_mdm_counts->top, top, i + 1));
+
+            ngx_memzero(&row->now, sizeof(mdm_metrics_now_t));
+
+            ngx_mdm_count_own = row;
+            ngx_mdm_count_now = &row->now;
+
+            return row;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -288,42 +328,31 @@ ngx_mdm_count_time(mdm_histogram_t *histogram, mdm_metrics_limits_e limits,
 
 
 void
-ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_mdm_count_t *count)
+ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_uint_t used,
+    ngx_mdm_count_t *count)
 {
-    ngx_uint_t             i, k;
-    mdm_counter_t         *sums, *cells;
-    ngx_mdm_count_row_t   *row;
+    ngx_uint_t             i;
     ngx_mdm_count_zone_t  *zone;
 
     zone = shm->data;
 
     ngx_memzero(count, sizeof(ngx_mdm_count_t));
 
-    sums = (mdm_counter_t *) &count->sums;
-
-    for (i = 0; i <= zone->nrows; i++) {
-        row = &zone->rows[i];
-        cells = (mdm_counter_t *) &row->row;
-
-        for (k = 0; k < MDM_METRICS_CELLS; k++) {
-            sums[k] += cells[k];
-        }
-
-        if (row->owner == 0) {
-            continue;
-        }
-
-        count->now.push_connections += row->now.push_connections;
-        count->now.push_streams += row->now.push_streams;
-
-        for (k = 0; k < MDM_METRICS_STORES; k++) {
-            count->now.up[k] = ngx_max(count->now.up[k], row->now.up[k]);
-        }
+    for (i = 0; i < zone->top; i++) {
+        ngx_mdm_count_add_row(count, &zone->rows[i]);
     }
 
+    ngx_mdm_count_add_row(count, &zone->rows[zone->nrows]);
+
+    /* what was read of a store that is gone stays where it is */
+
     for (i = 0; i < MDM_METRICS_STORES; i++) {
-        mdm_gauges_merge(&count->gauges,
-                         &zone->gauges[i].gauges[zone->gauges[i].last & 1]);
+
+        if (used & ((ngx_uint_t) 1 << i)) {
+            mdm_gauges_merge(&count->gauges,
+                             &zone->gauges[i].gauges[zone->gauges[i].last
+                                                     & 1]);
+        }
     }
 
     /* the last one is for those that have no place */
@@ -341,6 +370,37 @@ ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_mdm_count_t *count)
     }
 
     count->nstores = MDM_METRICS_STORES;
+}
+
+
+/* one that was killed has left what was so in it */
+
+static void
+ngx_mdm_count_add_row(ngx_mdm_count_t *count, ngx_mdm_count_row_t *row)
+{
+    ngx_uint_t          k;
+    mdm_counter_t      *sums, *cells;
+    ngx_atomic_uint_t   owner;
+
+    sums = (mdm_counter_t *) &count->sums;
+    cells = (mdm_counter_t *) &row->row;
+
+    for (k = 0; k < MDM_METRICS_CELLS; k++) {
+        sums[k] += cells[k];
+    }
+
+    owner = row->owner;
+
+    if (owner == 0 || !ngx_mdm_count_alive(owner)) {
+        return;
+    }
+
+    count->now.push_connections += row->now.push_connections;
+    count->now.push_streams += row->now.push_streams;
+
+    for (k = 0; k < MDM_METRICS_STORES; k++) {
+        count->now.up[k] = ngx_max(count->now.up[k], row->now.up[k]);
+    }
 }
 
 

@@ -27,13 +27,6 @@
 /* the row of this worker; NULL: nothing is counted */
 extern mdm_metrics_row_t  *ngx_mdm_count_row;
 
-/*
- * What is so in it now; NULL: nothing is counted, or it shares the row with
- * another one.
- */
-extern mdm_metrics_now_t  *ngx_mdm_count_now;
-
-
 /* 1: the row has other workers, too */
 extern ngx_uint_t          ngx_mdm_count_shared;
 
@@ -78,8 +71,18 @@ typedef struct {
     mdm_gauges_t              gauges;      /* of all stores */
 } ngx_mdm_count_t;
 
-/* adds up all rows of a zone; takes no lock */
-void ngx_mdm_count_read(ngx_shm_zone_t *zone, ngx_mdm_count_t *count);
+/*
+ * Adds up all rows of a zone; takes no lock.  "used": bit by bit, the places of
+ * stores that there are, see ngx_mdm_count_store().
+ */
+void ngx_mdm_count_read(ngx_shm_zone_t *zone, ngx_uint_t used,
+    ngx_mdm_count_t *count);
+
+/*
+ * Where this worker notes what is so in it now.  NULL: nothing is counted, or
+ * it shares a row with others, and none is free yet.
+ */
+mdm_metrics_now_t *ngx_mdm_count_noted(void);
 
 
 /*

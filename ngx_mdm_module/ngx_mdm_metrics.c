@@ -33,6 +33,7 @@ typedef struct {
 
 
 static void ngx_mdm_metrics_tick_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_mdm_metrics_used(ngx_mdm_main_conf_t *mmcf);
 static void ngx_mdm_metrics_note(ngx_mdm_main_conf_t *mmcf);
 static void ngx_mdm_metrics_files(ngx_mdm_main_conf_t *mmcf,
     mdm_gauges_t *gauges);
@@ -71,7 +72,7 @@ ngx_mdm_metrics_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_mdm_count_read(mmcf->metrics, count);
+    ngx_mdm_count_read(mmcf->metrics, ngx_mdm_metrics_used(mmcf), count);
     ngx_mdm_metrics_files(mmcf, &count->gauges);
 
     ngx_memzero(&metrics, sizeof(mdm_metrics_t));
@@ -115,6 +116,30 @@ ngx_mdm_metrics_handler(ngx_http_request_t *r)
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+/* bit by bit, the places of stores of this configuration */
+
+static ngx_uint_t
+ngx_mdm_metrics_used(ngx_mdm_main_conf_t *mmcf)
+{
+    ngx_uint_t         i, place, used;
+    ngx_mdm_store_t  **store;
+
+    store = mmcf->stores.elts;
+    used = 0;
+
+    for (i = 0; i < mmcf->stores.nelts; i++) {
+
+        if (store[i]->used
+            && ngx_mdm_count_store(&store[i]->name, &place) != NULL)
+        {
+            used |= (ngx_uint_t) 1 << place;
+        }
+    }
+
+    return used;
 }
 
 
@@ -208,7 +233,18 @@ ngx_mdm_metrics_exit_process(void)
 static void
 ngx_mdm_metrics_tick_handler(ngx_event_t *ev)
 {
+    mdm_metrics_now_t  *now;
+
     if (ngx_exiting || ngx_terminate) {
+
+        /* it may take long to end, and knows no more of stores */
+
+        now = ngx_mdm_count_noted();
+
+        if (now != NULL) {
+            ngx_memzero((void *) (uintptr_t) now->up, sizeof(now->up));
+        }
+
         return;
     }
 
@@ -225,16 +261,19 @@ ngx_mdm_metrics_note(ngx_mdm_main_conf_t *mmcf)
     ngx_uint_t             i, place;
     ngx_str_t              state;
     ngx_mdm_store_t      **store;
+    mdm_metrics_now_t     *now;
     ngx_mdm_apns_state_t   push;
 
-    if (ngx_mdm_count_now == NULL) {
+    now = ngx_mdm_count_noted();
+
+    if (now == NULL) {
         return;
     }
 
     (void) ngx_mdm_apns_state(&push);
 
-    ngx_mdm_count_now->push_connections = push.connections;
-    ngx_mdm_count_now->push_streams = push.streams;
+    now->push_connections = push.connections;
+    now->push_streams = push.streams;
 
     store = mmcf->stores.elts;
 
@@ -243,8 +282,7 @@ ngx_mdm_metrics_note(ngx_mdm_main_conf_t *mmcf)
         if (store[i]->used
             && ngx_mdm_count_store(&store[i]->name, &place) != NULL)
         {
-            ngx_mdm_count_now->up[place]
-                = ngx_mdm_redis_state(store[i], &state) ? 1 : 2;
+            now->up[place] = ngx_mdm_redis_state(store[i], &state) ? 1 : 2;
         }
     }
 }

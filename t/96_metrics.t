@@ -16,7 +16,8 @@ use MDM::Metrics qw(scrape sum went_back);
 use MDM::Util qw(wait_for);
 
 
-my $t = MDM->new(workers => 4, locations => <<'END')->start;
+my $t = MDM->new(workers => 4, redis => { args => [ '--appendonly', 'yes' ] },
+                 locations => <<'END')->start;
         location /mdm { mdm_checkin on; mdm_connect on; }
         location /api/ { mdm_api on; }
         location = /metrics { mdm_metrics on; }
@@ -193,6 +194,13 @@ END
     });
 
     is($got, 300, '30 workers: the sum is exact');
+
+    # new workers find all rows taken, and get those of old ones later
+
+    $many->reload;
+    $many->wait_old_workers;
+    ok(wait_for(10, sub { return defined sum(scrape($many), 'redis_up') }),
+       'what is so now is told again after a reload');
 }
 
 
@@ -212,6 +220,34 @@ cmp_ok(sum($gauges, 'gauges_age_seconds'), '<=', 60, 'of just now');
 is(sum($gauges, 'work_age_seconds', kind => 'push'), 0, 'no work is late');
 
 
+# a store that is not there any more is not counted, though it was read
+
+$t->reload(store_conf => 'mdm_store renamed '
+                         . '{ server unix:%%REDIS_SOCKET%%; %%AUTH%% }');
+
+my %seen;
+
+ok(wait_for(20, sub {
+    $gauges = scrape($t);
+    $seen{sum($gauges, 'enrollments') // 0} = 1;
+
+    return $seen{1} && defined sum($gauges, 'redis_up', store => 'renamed');
+}), 'a store with another name');
+$t->wait_old_workers;
+sleep 2.5;
+
+$gauges = scrape($t);
+
+is(sum($gauges, 'enrollments'), 1, 'its enrollments');
+ok(!$seen{2}, 'and no others');
+is(sum($gauges, 'redis_up', store => 'main'), undef, 'nobody asks for main');
+
+$t->reload(store_conf => undef);
+$t->wait_old_workers;
+wait_for(10, sub { return defined sum(scrape($t), 'redis_up',
+                                      store => 'main') });
+
+
 # Redis goes away
 
 $t->redis_server->stop;
@@ -223,5 +259,24 @@ is(settled(1, 'messages_total', message => 'Connect', code => 503), 1,
    'is counted so');
 cmp_ok(settled(1, 'redis_errors_total', store => 'main', kind => 'refused'),
        '>=', 1, 'its call, too');
+
+
+# what a worker said that was killed goes with it, though nobody takes its row
+
+my %old = map { $_ => 1 } $t->workers;
+my ($killed) = keys %old;
+
+kill 'STOP', $killed;
+$t->write_conf(workers => 3);
+kill 'HUP', $t->pid;
+wait_for(20, sub { return 3 == grep { !$old{$_} } $t->workers });
+wait_for(20, sub { return 4 == $t->workers(all => 1) });
+kill 'KILL', $killed;
+wait_for(20, sub { return 3 == $t->workers(all => 1) });
+$t->{clients} = {};
+
+$t->redis_server->start;
+ok(wait_for(20, sub { return (sum(scrape($t), 'redis_up') // 0) == 1 }),
+   'Redis is up for all that live');
 
 finish;
