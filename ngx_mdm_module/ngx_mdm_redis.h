@@ -67,7 +67,9 @@ ngx_uint_t ngx_mdm_redis_pending(ngx_mdm_store_t *store);
 /*
  * 1: it can be called, as far as this worker knows; 0: it cannot.  *state says
  * so: "up"; "down", "connecting", or the code of what it answers, such as
- * "LOADING", or "OOM", which devices can live with.  A constant.
+ * "LOADING", or "OOM", which devices can live with; "unconfirmed": it can be
+ * called, but too few replicas have confirmed what was last written.  A
+ * constant.
  */
 ngx_uint_t ngx_mdm_redis_state(ngx_mdm_store_t *store, ngx_str_t *state);
 

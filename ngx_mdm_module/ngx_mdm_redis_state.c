@@ -10,6 +10,10 @@
 #include "ngx_mdm_redis_node.h"
 
 
+/* seconds for which an error of a server is believed, when no other follows */
+#define NGX_MDM_REDIS_BELIEVED  30
+
+
 static ngx_uint_t ngx_mdm_redis_state_node(ngx_mdm_redis_node_t *node,
     ngx_str_t *state);
 
@@ -74,13 +78,23 @@ ngx_mdm_redis_state_node(ngx_mdm_redis_node_t *node, ngx_str_t *state)
         return 0;
     }
 
-    if (!node->health.trouble) {
-        return 1;
+    /* where nobody is sent to any more, no call will show that it is over */
+
+    if (node->health.trouble
+        && ngx_time() - node->health.last < NGX_MDM_REDIS_BELIEVED)
+    {
+        /* a constant; one that is full refuses the API, but serves devices */
+
+        *state = node->health.code;
+
+        return state->len == 3 && ngx_memcmp(state->data, "OOM", 3) == 0;
     }
 
-    /* a constant; one that is full refuses the API, but serves devices */
+    /* what only reads is served, and another host has the same replicas */
 
-    *state = node->health.code;
+    if (node->health.unconfirmed != 0) {
+        ngx_str_set(state, "unconfirmed");
+    }
 
-    return state->len == 3 && ngx_memcmp(state->data, "OOM", 3) == 0;
+    return 1;
 }

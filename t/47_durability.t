@@ -20,7 +20,8 @@ use MDM::Util qw(free_port);
 my $t = MDM->new(redis => { tcp => 1, for => [ 'durability wait' ], args => [
     '--appendonly', 'yes', '--appendfsync', 'always',
     '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1' ] },
-    store => 'durability wait 1 300ms; timeout 800ms;');
+    store => 'durability wait 1 300ms; timeout 800ms;',
+    server => 'location /health { mdm_health on; }');
 
 my @replicas;
 
@@ -38,6 +39,15 @@ sub replica {
                           =~ /^master_link_status:up/m }), 'a replica');
 
     return $r;
+}
+
+sub health {
+    my ($what, $name) = @_;
+
+    my $r = $t->request(GET => '/health/ready', plain => 1);
+
+    is($r->json->{redis}, $what, $name);
+    is($r->status, 200, 'and the host is ready');
 }
 
 my $serial = 0;
@@ -136,6 +146,7 @@ sub stalled {
 
     is($t->enqueue('WAIT-1', $command)->status, 503, "$what: 503");
     cmp_ok(time - $start, '<', 1, 'within a second');
+    health('unconfirmed', 'which is told');
     $start = time;
     is($device->idle->status, 200, 'a poll is served');
     cmp_ok(time - $start, '<', 0.25, 'without waiting');
@@ -185,6 +196,7 @@ is($bad, 0, "eight at once: 503 each, within $soon s");
 $replica->resume;
 ok(wait_for(5, sub { $t->enqueue('WAIT-1', $command)->status == 200 }),
    'the retry is confirmed');
+health('up', 'which is told');
 is($device->report('Acknowledged', 'stalled-stalled')->status, 200,
    'and is there once');
 
