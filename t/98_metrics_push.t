@@ -21,6 +21,7 @@ use MDM::Util qw(read_file wait_for write_file);
 
 my $topic = 'com.apple.mgmt.External.test';
 my $docs = read_file('docs/observability.md');
+my ($map) = $docs =~ /^(    map \$uri .*?^    \}\n)/ms;
 my ($format) = $docs =~ /^(    log_format mdm_json .*?;\n)/ms;
 
 my $t = MDM->new(workers => 2, store => 'partitions 4;',
@@ -32,7 +33,7 @@ END
 
 my $apns = MDM::APNs->new(dir => $t->dir);
 
-$t->{http} = $apns->conf($apns->cert($topic)) . " mdm_push_retry 1h;\n$format"
+$t->{http} = $apns->conf($apns->cert($topic)) . " mdm_push_retry 1h;\n$map$format"
              . "    access_log %%PREFIX%%/mdm.json mdm_json;\n";
 $t->start;
 
@@ -107,6 +108,14 @@ my $log = eval { JSON::PP::decode_json($line // '') };
 
 is(ref $log, 'HASH', 'the log is JSON');
 is($log->{request_type}, 'ProfileList', 'the command');
+
+$t->request('GET', $_, plain => 1) for qw(/enroll/t0ken /enroll/me);
+wait_for(10, sub {
+    return read_file($t->dir . '/mdm.json') =~ m{"uri":"/enroll/me"};
+});
+$log = read_file($t->dir . '/mdm.json');
+like($log, qr{"uri":"/enroll/-"}, 'a link to enroll was opened');
+unlike($log, qr/t0ken/, 'its token is not in the log');
 
 my %documented = map { $_ => 1 }
     read_file('docs/directives.md') =~ /^\| [^|]*?`\$(mdm_\w+)`/mg,
