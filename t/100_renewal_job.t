@@ -323,12 +323,16 @@ sub installs {
 }
 
 
-# by its own time, with an Authenticate first
+# its CA would have it renewed at once, which is after half of its life then;
+# with an Authenticate first
 
 {
     my $d = enrolled(1, 'brief');
+    my $wait = $t->redis('ZSCORE', tag(1) . ':exp', $ids[1]) - time;
 
-    ok(wait_for(30, sub { look(); queue(1) == 1 }), 'it is due soon');
+    ok($wait > 1500 && $wait <= 1805, 'not before half of its life is over');
+    due(1);
+    queued(1, 1);
 
     my $p = fetch($d);
 

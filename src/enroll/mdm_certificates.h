@@ -105,6 +105,13 @@ typedef struct {
  */
 mdm_int_t mdm_certificates_finish(mdm_exchange_t *x);
 
+/*
+ * When a certificate is to be renewed, "before" seconds ahead of its end; where
+ * its CA ends so soon that it lives shorter, or hardly longer, after half of
+ * its life.  Unix seconds
+ */
+int64_t mdm_certificates_due(int64_t from, int64_t ends, int64_t before);
+
 /* one for a renewal is for this device, and for whom the one before was */
 void mdm_certificates_bind(mdm_challenge_t *c, const mdm_str_t *device,
     const mdm_challenge_t *was);

@@ -94,6 +94,17 @@ mdm_certificates_finish(mdm_exchange_t *x)
 }
 
 
+int64_t
+mdm_certificates_due(int64_t from, int64_t ends, int64_t before)
+{
+    int64_t  half;
+
+    half = from + (ends - from) / 2;
+
+    return (ends - before < half) ? half : ends - before;
+}
+
+
 /* who asked may never come back: a job is told before anything is stored */
 
 static mdm_int_t
@@ -104,11 +115,8 @@ mdm_certificates_note(mdm_exchange_t *x, mdm_certificates_issued_t *c)
     }
 
     if (c->renew == 0) {
-        c->renew = c->ends - MDM_CERTIFICATES_RENEW;
-
-        if (c->renew < c->from) {
-            c->renew = c->from;
-        }
+        c->renew = mdm_certificates_due(c->from, c->ends,
+                                        MDM_CERTIFICATES_RENEW);
     }
 
     if (c->noted) {

@@ -593,11 +593,8 @@ mdm_scep_sign(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     }
 
     issued->at = issued->from + ctx->scep->ca->backdate;
-    issued->renew = issued->ends - ctx->scep->ca->renew;
-
-    if (issued->renew < issued->from) {
-        issued->renew = issued->from;
-    }
+    issued->renew = mdm_certificates_due(issued->from, issued->ends,
+                                         ctx->scep->ca->renew);
 
     if (issued->der.len != 0) {
 

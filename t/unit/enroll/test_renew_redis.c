@@ -10,6 +10,8 @@
 #include "issued.h"
 #include "enrollment.h"
 
+#include <time.h>
+
 #include "mdm_profile.h"
 #include "mdm_renew.h"
 
@@ -758,6 +760,39 @@ test_adopted(void **state)
 }
 
 
+/* its CA ends so soon that each certificate is to be renewed at once */
+
+static void
+test_ca_ends(void **state)
+{
+    static const struct {
+        int64_t    days;
+        long long  wait;
+    } ca[] = { { 10, DAY }, { 1, DAY / 2 } };
+
+    char        text[32];
+    issued_t   *a;
+    mdm_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+        mdm_unit_redis_clean(*state);
+        issue_ends = (int64_t) time(NULL) + ca[i].days * DAY;
+
+        a = device(state, 30);
+        (void) snprintf(text, sizeof(text), "%lld",
+                        (long long) (FROM + (issue_ends - FROM) / 2));
+        assert_string_equal(ledger(a, "renew"), text);
+        waits(ca[i].wait);
+        assert_int_equal(job(state), 200);
+        assert_int_equal(queued(state), 0);
+    }
+
+    assert_true(mdm_certificates_due(0, 100, 30) == 70);
+    assert_true(mdm_certificates_due(0, 100, 70) == 50);
+    assert_true(mdm_certificates_due(0, 100, 200) == 50);
+}
+
+
 static int
 begin(void **state)
 {
@@ -784,7 +819,8 @@ main(void)
         cmocka_unit_test_setup(test_once, begin),
         cmocka_unit_test_setup(test_many, begin),
         cmocka_unit_test_setup(test_killed, begin),
-        cmocka_unit_test_setup(test_adopted, begin)
+        cmocka_unit_test_setup(test_adopted, begin),
+        cmocka_unit_test_setup(test_ca_ends, begin)
     };
 
     return cmocka_run_group_tests(tests, setup, ended);
