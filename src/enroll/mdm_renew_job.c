@@ -14,6 +14,9 @@
 /* seconds between two looks */
 #define MDM_RENEW_POLL        3600
 
+/* where more is due: each that is asked comes for a challenge */
+#define MDM_RENEW_MORE        60
+
 /* partitions asked in a round, and devices of each */
 #define MDM_RENEW_LOOKS       16
 #define MDM_RENEW_MOST        "20"
@@ -257,10 +260,9 @@ mdm_renew_sweep_end(mdm_exchange_t *x, mdm_renew_sweep_t *sweep)
     }
 
     if (sweep->full) {
-        return mdm_exchange_empty(x, 202);
-    }
+        x->again = MDM_RENEW_MORE * 1000;
 
-    if (sweep->next >= 0 && sweep->next < MDM_RENEW_POLL) {
+    } else if (sweep->next >= 0 && sweep->next < MDM_RENEW_POLL) {
         x->again = sweep->next * 1000 + 100;
     }
 

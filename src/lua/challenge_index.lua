@@ -8,6 +8,7 @@
 -- or ""; most: challenges at most; way: "": it is asked for by itself, else how
 -- the profile it stands in is asked for, by "enrollment", a block; serial,
 -- product: of the device, if they are known
+-- Renewals leave a fifth of it to those who enroll.
 -- {1, when it expires}, {0, …}: it is there already; {-2}: there are too many;
 -- {-4}: too many were made for this device within an hour
 --@include event
@@ -41,7 +42,8 @@ end
 
 local now = clock()
 
-if not listed.room(L, now, most) then
+if not listed.room(L, now, purpose == 'renew' and 0.8 * tonumber(most) or most)
+then
     return {-2}
 end
 
