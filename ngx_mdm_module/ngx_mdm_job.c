@@ -18,6 +18,7 @@
 
 #include "mdm_endpoint.h"
 #include "mdm_key.h"
+#include "mdm_renew.h"
 
 
 /* milliseconds between two looks at what is due, and after a failure */
@@ -43,6 +44,7 @@
 static void ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner,
     ngx_mdm_store_t *store, ngx_log_t *log);
 static void ngx_mdm_job_files(ngx_mdm_runner_t *runner);
+static void ngx_mdm_job_renewals(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_webhooks(ngx_mdm_runner_t *runner);
 static void ngx_mdm_job_kick(ngx_mdm_store_t *store, mdm_exchange_t *x,
     const char *name);
@@ -166,6 +168,7 @@ ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner, ngx_mdm_store_t *store,
 
     ngx_mdm_job_files(runner);
     ngx_mdm_job_webhooks(runner);
+    ngx_mdm_job_renewals(runner);
     ngx_mdm_job_later(runner, NGX_MDM_JOB_RETRY);
 }
 
@@ -178,20 +181,14 @@ ngx_mdm_job_runner_init(ngx_mdm_runner_t *runner, ngx_mdm_store_t *store,
 static void
 ngx_mdm_job_files(ngx_mdm_runner_t *runner)
 {
-    u_char                   *p, work[NGX_MDM_JOB_WORK];
-    ngx_uint_t                i;
-    const mdm_push_file_t    *file;
-    const mdm_settings_t     *settings;
+    ngx_uint_t             i;
+    const mdm_settings_t  *settings;
 
     settings = &runner->store->settings;
 
     for (i = 0; settings->push && i < settings->npush_files; i++) {
-        file = &settings->push_files[i];
-
-        p = ngx_snprintf(work, sizeof(work), MDM_PUSH_JOB " %*s",
-                         file->tenant.len, file->tenant.data);
-
-        ngx_mdm_job_kick_add(runner, work, (size_t) (p - work));
+        ngx_mdm_job_kick_tenant(runner, MDM_PUSH_JOB,
+                                &settings->push_files[i].tenant);
     }
 }
 
@@ -204,10 +201,9 @@ ngx_mdm_job_files(ngx_mdm_runner_t *runner)
 static void
 ngx_mdm_job_webhooks(ngx_mdm_runner_t *runner)
 {
-    u_char                   *p, work[NGX_MDM_JOB_WORK];
-    ngx_uint_t                i;
-    const mdm_webhook_t      *webhook;
-    const mdm_settings_t     *settings;
+    ngx_uint_t             i;
+    const mdm_webhook_t   *webhook;
+    const mdm_settings_t  *settings;
 
     settings = &runner->store->settings;
 
@@ -218,10 +214,36 @@ ngx_mdm_job_webhooks(ngx_mdm_runner_t *runner)
             continue;
         }
 
-        p = ngx_snprintf(work, sizeof(work), MDM_HOOK_JOB " %*s",
-                         webhook->tenant.len, webhook->tenant.data);
+        ngx_mdm_job_kick_tenant(runner, MDM_HOOK_JOB, &webhook->tenant);
+    }
+}
 
-        ngx_mdm_job_kick_add(runner, work, (size_t) (p - work));
+
+/*
+ * Certificates may be due of devices that were enrolled before there was such
+ * work, or came from another server.
+ */
+
+static void
+ngx_mdm_job_renewals(ngx_mdm_runner_t *runner)
+{
+    ngx_uint_t                 i, k;
+    const mdm_settings_t      *settings;
+    const mdm_enroll_block_t  *block;
+
+    settings = &runner->store->settings;
+
+    for (i = 0; i < settings->npush_files; i++) {
+        ngx_mdm_job_kick_tenant(runner, MDM_RENEW_JOB,
+                                &settings->push_files[i].tenant);
+    }
+
+    for (i = 0; i < settings->nenrollments; i++) {
+        block = settings->enrollments[i];
+
+        for (k = 0; k < block->ntenants; k++) {
+            ngx_mdm_job_kick_tenant(runner, MDM_RENEW_JOB, &block->tenants[k]);
+        }
     }
 }
 

@@ -181,6 +181,19 @@ ngx_mdm_job_look_wants(ngx_mdm_runner_t *runner)
 
 
 void
+ngx_mdm_job_kick_tenant(ngx_mdm_runner_t *runner, const char *kind,
+    const mdm_str_t *tenant)
+{
+    u_char  *p, work[NGX_MDM_JOB_WORK];
+
+    p = ngx_snprintf(work, sizeof(work), "%s %*s", kind, tenant->len,
+                     tenant->data);
+
+    ngx_mdm_job_kick_add(runner, work, (size_t) (p - work));
+}
+
+
+void
 ngx_mdm_job_kick_add(ngx_mdm_runner_t *runner, u_char *work, size_t len)
 {
     ngx_uint_t           i;

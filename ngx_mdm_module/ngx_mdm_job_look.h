@@ -97,6 +97,8 @@ ngx_int_t ngx_mdm_job_look_create(ngx_mdm_runner_t *runner);
 
 /* a kick for the next look, "kind tenant", if there is room */
 void ngx_mdm_job_kick_add(ngx_mdm_runner_t *runner, u_char *work, size_t len);
+void ngx_mdm_job_kick_tenant(ngx_mdm_runner_t *runner, const char *kind,
+    const mdm_str_t *tenant);
 
 
 #endif /* _NGX_MDM_JOB_LOOK_H_INCLUDED_ */

@@ -92,6 +92,12 @@ END
 @$t{qw(http locations)} = (http($url), $locations);
 $t->start;
 
+# whoever has enrolled before there was such work, or elsewhere
+
+ok(wait_for(20, sub { $t->redis('ZSCORE', 'mdm:{work}:due:renew',
+                                  'default') }),
+   'a worker that starts has it looked after');
+
 
 sub sim {
     my ($command, @args) = @_;

@@ -18,6 +18,7 @@
 
 static mdm_int_t mdm_message_pin_step(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_check(mdm_exchange_t *x);
+static mdm_int_t mdm_message_pin_kick(mdm_exchange_t *x, mdm_uint_t i);
 static mdm_int_t mdm_message_pin_claim(mdm_exchange_t *x);
 static mdm_int_t mdm_message_pin_end(mdm_exchange_t *x);
 static mdm_int_t mdm_message_renew_step(mdm_exchange_t *x);
@@ -433,13 +434,41 @@ mdm_message_pin_check(mdm_exchange_t *x)
         return mdm_message_unclaim(x, MDM_MESSAGE_PIN_RELEASED);
     }
 
-    if (mdm_exchange_calls(x, 1, MDM_MESSAGE_PIN_CLAIM) != MDM_CALL
-        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK)
+    if (mdm_exchange_calls(x, 2, MDM_MESSAGE_PIN_CLAIM) != MDM_CALL
+        || mdm_message_claim_call(x, 0, &mdm_script_claim) != MDM_OK
+        || mdm_message_pin_kick(x, 1) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     return MDM_CALL;
+}
+
+
+/* it is to be renewed some day: none of its tenant may have enrolled here */
+
+static mdm_int_t
+mdm_message_pin_kick(mdm_exchange_t *x, mdm_uint_t i)
+{
+    mdm_str_t  key, *args;
+
+    mdm_str_set(&key, "mdm:{work}");
+
+    args = mdm_exchange_call(x, i, &mdm_script_work_kick, &key, 0);
+
+    if (args == NULL
+        || mdm_printf(x->arena, &args[MDM_ARG_WORK_KICK_WORK],
+                      MDM_PIN_JOB " %.*s", mdm_fmt(&x->tenant))
+           != MDM_OK
+        || mdm_message_number(x, &args[MDM_ARG_WORK_KICK_DELAY], MDM_PIN_LOOK)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_WORK_KICK_FIRST] = args[MDM_ARG_WORK_KICK_DELAY];
+
+    return MDM_OK;
 }
 
 

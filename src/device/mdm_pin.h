@@ -17,6 +17,13 @@
 #include "mdm_exchange.h"
 
 
+/* the kind of work that looks when a pin is to be renewed, see mdm_renew.h */
+#define MDM_PIN_JOB           "renew"
+
+/* seconds after which it looks, once there is a pin */
+#define MDM_PIN_LOOK          600
+
+
 /* what Redis knows of a device, as authenticate_check.lua answers it */
 
 typedef struct {

@@ -14,13 +14,14 @@
 
 #include "mdm_enroll.h"
 #include "mdm_job.h"
+#include "mdm_pin.h"
 
 
 /* the kind of work that queues them */
-#define MDM_RENEW_JOB         "renew"
+#define MDM_RENEW_JOB         MDM_PIN_JOB
 
 /* seconds after which it looks, once a device has enrolled */
-#define MDM_RENEW_LOOK        600
+#define MDM_RENEW_LOOK        MDM_PIN_LOOK
 
 
 /* x->ctx of mdm_renew_build(), in the arena; zeroed but for what comes first */

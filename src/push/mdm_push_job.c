@@ -10,6 +10,7 @@
 #include "mdm_push_job.h"
 
 #include "mdm_key.h"
+#include "mdm_pin.h"
 #include "mdm_push_expiry.h"
 #include "mdm_push_sweep.h"
 
@@ -137,6 +138,10 @@ mdm_push_cert_look(mdm_exchange_t *x, mdm_push_cert_t *job)
     x->owed = (x->settings->push
                && mdm_reply_row(reply, MDM_RET_PUSH_CERT_GET_CERTS,
                                 MDM_NRET_PUSH_CERT_GET_CERTS));
+
+    /* nor that its devices are to be renewed, since before there was that */
+
+    x->kick = MDM_PIN_JOB;
 
     if (n == 0) {
         return mdm_exchange_empty(x, 200);

@@ -638,6 +638,8 @@ test_migrated(void **state)
     got("u1");
     assert_string_equal(redis_str("HGET " E " cert"), CERT_A);
     assert_int_equal(redis_int("HEXISTS " E " migrated"), 0);
+    assert_string_not_equal(redis_str("ZSCORE mdm:{work}:due:renew default"),
+                            "");
     assert_int_equal(idle(state, CERT_B, id_is(UDID)), 403);
 
     /* a certificate of another device does not get in */
