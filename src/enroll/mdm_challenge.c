@@ -64,13 +64,22 @@ mdm_challenge_sha256(mdm_arena_t *arena, const mdm_str_t *data,
 mdm_int_t
 mdm_challenge_create(mdm_exchange_t *x)
 {
+    mdm_challenge_new_t  *n;
+
+    n = x->ctx;
+
+    if (x->state != MDM_CHALLENGE_BEGIN && x->calls[0].rc != MDM_CALL_OK) {
+        n->code = MDM_CHALLENGE_AWAY;
+        return mdm_exchange_leave(x);
+    }
+
     switch (x->state) {
 
     case MDM_CHALLENGE_BEGIN:
-        return mdm_challenge_list(x, x->ctx);
+        return mdm_challenge_list(x, n);
 
     case MDM_CHALLENGE_ENTERED:
-        return mdm_challenge_put(x, x->ctx);
+        return mdm_challenge_put(x, n);
 
     default: /* MDM_CHALLENGE_MADE */
         return mdm_exchange_leave(x);
@@ -117,6 +126,8 @@ mdm_challenge_list(mdm_exchange_t *x, mdm_challenge_new_t *n)
     {
         return MDM_ERROR;
     }
+
+    x->own_failures = (n->quiet != 0);
 
     args = mdm_exchange_call(x, 0, &mdm_script_challenge_index, &key, 0);
     if (args == NULL) {
@@ -180,6 +191,8 @@ mdm_challenge_put(mdm_exchange_t *x, mdm_challenge_new_t *n)
     {
         return MDM_ERROR;
     }
+
+    x->own_failures = (n->quiet != 0);
 
     args = mdm_exchange_call(x, 0, &mdm_script_challenge_put, &key, 0);
     if (args == NULL) {

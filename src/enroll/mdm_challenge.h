@@ -40,6 +40,7 @@
 #define MDM_CHALLENGE_USED    -2  /* other keys have taken it */
 #define MDM_CHALLENGE_LIMIT   -3  /* there are too many */
 #define MDM_CHALLENGE_OFTEN   -4  /* so are there of this device */
+#define MDM_CHALLENGE_AWAY    -5  /* where they are kept it failed */
 
 
 /* a new one */
@@ -51,9 +52,14 @@ typedef struct {
     mdm_str_t                 product;     /* of the device, for the event of
                                               one with c.way */
 
+    mdm_uint_t                quiet;       /* 1: a call that failed is
+                                              MDM_CHALLENGE_AWAY, and does not
+                                              end the exchange */
+
     int64_t                   code;        /* MDM_CHALLENGE_TAKEN: it is made;
-                                              MDM_CHALLENGE_LIMIT or
-                                              MDM_CHALLENGE_OFTEN */
+                                              MDM_CHALLENGE_LIMIT,
+                                              MDM_CHALLENGE_OFTEN or
+                                              MDM_CHALLENGE_AWAY */
     mdm_str_t                 value;       /* the challenge */
     int64_t                   ends;        /* Unix seconds */
 

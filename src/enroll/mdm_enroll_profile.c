@@ -12,6 +12,8 @@
 #include "mdm_key.h"
 
 
+#define MDM_ENROLL_AWAY       "redis is away, or a script failed"
+
 #define MDM_ENROLL_FILE       "attachment; filename=\"enroll.mobileconfig\""
 
 
@@ -35,7 +37,7 @@ typedef struct {
 static mdm_int_t mdm_enroll_profile_step(mdm_exchange_t *x);
 static mdm_int_t mdm_enroll_begin(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_int_t mdm_enroll_start(mdm_exchange_t *x, mdm_enroll_grant_t *g);
-static mdm_int_t mdm_enroll_topics(mdm_exchange_t *x);
+static mdm_int_t mdm_enroll_topics(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_int_t mdm_enroll_found(mdm_exchange_t *x, mdm_enroll_grant_t *g);
 static mdm_uint_t mdm_enroll_topic_is(mdm_str_t *topic,
     const mdm_str_t *other);
@@ -97,6 +99,16 @@ mdm_enroll_build(mdm_exchange_t *x)
 
     g = x->ctx;
 
+    /* that of the state before, which is not asked where one was entered */
+
+    if (x->own_failures && x->state != MDM_ENROLL_BEGIN
+        && x->state != MDM_ENROLL_CHALLENGE && x->calls[0].rc != MDM_CALL_OK)
+    {
+        return mdm_enroll_none(x, g, (x->state == MDM_ENROLL_MADE)
+                                     ? "it cannot be signed"
+                                     : MDM_ENROLL_AWAY);
+    }
+
     switch (x->state) {
 
     case MDM_ENROLL_BEGIN:
@@ -139,10 +151,16 @@ mdm_enroll_begin(mdm_exchange_t *x, mdm_enroll_grant_t *g)
         return mdm_enroll_start(x, g);
     }
 
-    return (mdm_key_id(x->arena, &id, &g->c.udid) == MDM_OK
-            && mdm_exchange_calls(x, 1, MDM_ENROLL_BLOCKED) == MDM_CALL
-            && mdm_block_call(x, 0, &id, &g->c.serial) == MDM_OK)
-           ? MDM_CALL : MDM_ERROR;
+    if (mdm_key_id(x->arena, &id, &g->c.udid) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_ENROLL_BLOCKED) != MDM_CALL
+        || mdm_block_call(x, 0, &id, &g->c.serial) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = (g->quiet != 0);
+
+    return MDM_CALL;
 }
 
 
@@ -150,7 +168,7 @@ static mdm_int_t
 mdm_enroll_start(mdm_exchange_t *x, mdm_enroll_grant_t *g)
 {
     if (g->block->topic.len == 0) {
-        return mdm_enroll_topics(x);
+        return mdm_enroll_topics(x, g);
     }
 
     g->topic = g->block->topic;
@@ -162,15 +180,20 @@ mdm_enroll_start(mdm_exchange_t *x, mdm_enroll_grant_t *g)
 /* the push certificates of the tenant, those of files aside */
 
 static mdm_int_t
-mdm_enroll_topics(mdm_exchange_t *x)
+mdm_enroll_topics(mdm_exchange_t *x, mdm_enroll_grant_t *g)
 {
     mdm_str_t  key;
 
-    return (mdm_key_push(x->arena, &key, &x->tenant) == MDM_OK
-            && mdm_exchange_calls(x, 1, MDM_ENROLL_TOPICS) == MDM_CALL
-            && mdm_exchange_call(x, 0, &mdm_script_push_cert_get, &key, 0)
-               != NULL)
-           ? MDM_CALL : MDM_ERROR;
+    if (mdm_key_push(x->arena, &key, &x->tenant) != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_ENROLL_TOPICS) != MDM_CALL
+        || mdm_exchange_call(x, 0, &mdm_script_push_cert_get, &key, 0) == NULL)
+    {
+        return MDM_ERROR;
+    }
+
+    x->own_failures = (g->quiet != 0);
+
+    return MDM_CALL;
 }
 
 
@@ -293,6 +316,7 @@ mdm_enroll_challenge(mdm_exchange_t *x, mdm_enroll_grant_t *g)
     n->uses = 1;
     n->ttl = (int64_t) x->settings->challenge_ttl;
     n->product = g->product;
+    n->quiet = g->quiet;
 
     if (g->ttl != 0 && g->ttl < n->ttl) {
         n->ttl = g->ttl;
@@ -324,9 +348,13 @@ mdm_enroll_make(mdm_exchange_t *x, mdm_enroll_grant_t *g)
     mdm_enroll_work_t  *w;
 
     if (g->challenge.code < 0) {
-        return g->quiet ? mdm_enroll_none(x, g, "there are too many "
-                                          "challenges (mdm_challenge_limit)")
-                        : mdm_enroll_full(x, g->challenge.code);
+        return !g->quiet
+               ? mdm_enroll_full(x, g->challenge.code)
+               : mdm_enroll_none(x, g,
+                                 (g->challenge.code == MDM_CHALLENGE_AWAY)
+                                 ? MDM_ENROLL_AWAY
+                                 : "there are too many challenges "
+                                   "(mdm_challenge_limit)");
     }
 
     w = mdm_arena_zalloc(x->arena, sizeof(mdm_enroll_work_t));
@@ -346,6 +374,8 @@ mdm_enroll_make(mdm_exchange_t *x, mdm_enroll_grant_t *g)
     {
         return MDM_ERROR;
     }
+
+    x->own_failures = (g->quiet != 0);
 
     return MDM_CALL;
 }

@@ -608,7 +608,10 @@ test_many(void **state)
 }
 
 
-/* each call fails once, before it ran and after: the device comes again */
+/*
+ * Each call fails once, before it ran and after: the device comes again, or the
+ * renewal waits until it is made where another shard is away.
+ */
 
 static mdm_uint_t             fault_at;
 static mdm_unit_fault_e       fault_kind;
@@ -629,10 +632,11 @@ test_killed(void **state)
 {
     char               challenge[64];
     issued_t          *a, *b;
-    mdm_uint_t         i, kind, status;
+    mdm_uint_t         i, kind, status, hit, moved;
     mdm_unit_redis_t  *redis;
 
     redis = *state;
+    moved = 0;
 
     for (kind = MDM_UNIT_FAULT_BEFORE; kind <= MDM_UNIT_FAULT_AFTER; kind++) {
         for (i = 0; i < 32; i++) {
@@ -659,8 +663,18 @@ test_killed(void **state)
             status = polls(state, a, id_is(UDID));
             redis->fault = NULL;
 
+            hit = (redis->calls > fault_at);
+
             if (status != 200) {
                 assert_int_equal(status, 503);
+                assert_int_equal(polls(state, a, id_is(UDID)), 200);
+
+            } else if (x->response.len == 0) {
+                assert_true(hit);
+                moved++;
+                assert_int_equal(queued(state), 0);
+                waits(3600);
+                due(state);
                 assert_int_equal(polls(state, a, id_is(UDID)), 200);
             }
 
@@ -673,13 +687,43 @@ test_killed(void **state)
             assert_int_equal(polls(state, b, id_is(UDID)), 200);
             is_pin(state, b);
 
-            if (status == 200) {
+            if (!hit) {
                 break;
             }
         }
 
+        assert_int_equal(moved, 3 + 3 * (kind == MDM_UNIT_FAULT_AFTER));
+
         assert_true(i >= 4 && i < 32);
     }
+}
+
+
+/* the profile cannot be signed: what is behind it is not held up */
+
+static void
+test_unsigned(void **state)
+{
+    issued_t  *a;
+
+    a = device(state, 30);
+    due(state);
+    assert_true(enqueue(state, UDID, "c1"));
+
+    /* the key is another one's */
+
+    block.sign = X509_new();
+    block.sign_key = EVP_EC_gen("P-256");
+    assert_non_null(block.sign);
+    assert_non_null(block.sign_key);
+
+    assert_int_equal(polls(state, a, id_is(UDID)), 200);
+    assert_true(says("body of c1"));
+    assert_int_equal(queued(state), 1);
+    waits(3600);
+
+    X509_free(block.sign);
+    EVP_PKEY_free(block.sign_key);
 }
 
 
@@ -852,6 +896,7 @@ main(void)
         cmocka_unit_test_setup(test_once, begin),
         cmocka_unit_test_setup(test_many, begin),
         cmocka_unit_test_setup(test_killed, begin),
+        cmocka_unit_test_setup(test_unsigned, begin),
         cmocka_unit_test_setup(test_adopted, begin),
         cmocka_unit_test_setup(test_ca_ends, begin),
         cmocka_unit_test_setup(test_room, begin)
