@@ -26,7 +26,13 @@
 local T = KEYS[1]
 local room, left = tonumber(room), tonumber(budget)
 local command = T .. ':c:' .. uuid
-local old = redis.call('HGET', command, 'body')
+local old, ref = unpack(redis.call('HMGET', command, 'body', 'ref'))
+
+-- a renewal, which may have no body yet
+
+if ref then
+    return {-1}
+end
 
 local known = not old or same(old, body, names)
 

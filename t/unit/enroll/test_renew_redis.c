@@ -581,6 +581,29 @@ test_once(void **state)
 }
 
 
+/* its UUID is no other command's */
+
+static void
+test_uuid(void **state)
+{
+    char        id[64];
+    issued_t   *a;
+    mdm_uint_t  i;
+
+    a = device(state, 30);
+    due(state);
+    (void) snprintf(id, sizeof(id), "%s", uuid(state));
+
+    for (i = 0; i < 2; i++) {
+        assert_false(enqueue(state, UDID, id));
+        assert_false(enqueue(state, UDID ":U1", id));
+        assert_int_equal(x->status, 409);
+        assert_int_equal(polls(state, a, id_is(UDID)), 200);
+        (void) delivered();
+    }
+}
+
+
 /* a few of a partition in each round */
 
 static void
@@ -894,6 +917,7 @@ main(void)
         cmocka_unit_test_setup(test_cannot, begin),
         cmocka_unit_test_setup(test_lapsed, begin),
         cmocka_unit_test_setup(test_once, begin),
+        cmocka_unit_test_setup(test_uuid, begin),
         cmocka_unit_test_setup(test_many, begin),
         cmocka_unit_test_setup(test_killed, begin),
         cmocka_unit_test_setup(test_unsigned, begin),
