@@ -29,6 +29,7 @@ typedef struct {
     int64_t                   next;        /* seconds; -1: nothing is known */
     mdm_uint_t                full;        /* 1: more is due */
     mdm_uint_t                away;        /* 1: Redis was, for some of it */
+    mdm_uint_t                failed;      /* 1: the script has, for some */
 } mdm_renew_sweep_t;
 
 
@@ -227,6 +228,7 @@ mdm_renew_sweep_looked(mdm_exchange_t *x, mdm_renew_sweep_t *sweep)
 
         if (x->calls[i].rc != MDM_CALL_OK) {
             sweep->away = 1;
+            sweep->failed |= (x->calls[i].rc == MDM_CALL_FAILED);
             continue;
         }
 
@@ -254,6 +256,12 @@ static mdm_int_t
 mdm_renew_sweep_end(mdm_exchange_t *x, mdm_renew_sweep_t *sweep)
 {
     mdm_str_null(&x->owed_tag);
+
+    if (sweep->failed) {
+        x->failure = MDM_FAILURE_SCRIPT;
+
+        return mdm_exchange_refuse(x, 500, "the script \"renewal_due\" failed");
+    }
 
     if (sweep->away) {
         return mdm_exchange_unavailable(x);

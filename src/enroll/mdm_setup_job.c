@@ -40,6 +40,7 @@ typedef struct {
     mdm_uint_t                begun;       /* of them */
     mdm_setup_t              *setup;
     mdm_uint_t                away;        /* 1: Redis was, for some of it */
+    mdm_uint_t                failed;      /* 1: the script has, for some */
 } mdm_setup_sweep_t;
 
 
@@ -173,6 +174,7 @@ mdm_setup_sweep_looked(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 
         if (x->calls[i].rc != MDM_CALL_OK) {
             sweep->away = 1;
+            sweep->failed |= (x->calls[i].rc == MDM_CALL_FAILED);
             continue;
         }
 
@@ -298,6 +300,12 @@ static mdm_int_t
 mdm_setup_sweep_end(mdm_exchange_t *x, mdm_setup_sweep_t *sweep)
 {
     mdm_str_null(&x->owed_tag);
+
+    if (sweep->failed) {
+        x->failure = MDM_FAILURE_SCRIPT;
+
+        return mdm_exchange_refuse(x, 500, "the script \"setup_due\" failed");
+    }
 
     if (sweep->away) {
         return mdm_exchange_unavailable(x);

@@ -597,7 +597,6 @@ test_uuid(void **state)
     for (i = 0; i < 2; i++) {
         assert_false(enqueue(state, UDID, id));
         assert_false(enqueue(state, UDID ":U1", id));
-        assert_int_equal(x->status, 409);
         assert_int_equal(polls(state, a, id_is(UDID)), 200);
         (void) delivered();
     }
@@ -747,6 +746,34 @@ test_unsigned(void **state)
 
     X509_free(block.sign);
     EVP_PKEY_free(block.sign_key);
+}
+
+
+/* a script that fails is not a Redis that is away */
+
+static mdm_unit_fault_e
+script(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return (call->script == &mdm_script_renewal_due) ? fault_kind
+                                                     : MDM_UNIT_FAULT_NONE;
+}
+
+
+static void
+test_script(void **state)
+{
+    ((mdm_unit_redis_t *) *state)->fault = script;
+
+    fault_kind = MDM_UNIT_FAULT_BEFORE;
+    assert_int_equal(job(state), 503);
+    fault_kind = MDM_UNIT_FAULT_SCRIPT;
+    assert_int_equal(job(state), 500);
+    assert_true(mdm_str_is(&x->error, "the script \"renewal_due\" failed"));
+    fault_kind = MDM_UNIT_FAULT_NONE;
+    assert_int_equal(job(state), 200);
 }
 
 
@@ -920,6 +947,7 @@ main(void)
         cmocka_unit_test_setup(test_uuid, begin),
         cmocka_unit_test_setup(test_many, begin),
         cmocka_unit_test_setup(test_killed, begin),
+        cmocka_unit_test_setup(test_script, begin),
         cmocka_unit_test_setup(test_unsigned, begin),
         cmocka_unit_test_setup(test_adopted, begin),
         cmocka_unit_test_setup(test_ca_ends, begin),

@@ -275,6 +275,21 @@ with_set(void **state)
 }
 
 
+/* a script that fails is not a Redis that is away */
+
+static void
+test_script(void **state)
+{
+    fails(state, MDM_UNIT_FAULT_BEFORE, "setup_due");
+    assert_int_equal(job(state), 503);
+    fails(state, MDM_UNIT_FAULT_SCRIPT, "setup_due");
+    assert_int_equal(job(state), 500);
+    assert_true(mdm_str_is(&x->error, "the script \"setup_due\" failed"));
+    fails(state, MDM_UNIT_FAULT_NONE, NULL);
+    assert_int_equal(job(state), 200);
+}
+
+
 /* the reply of setup_start is lost: it has its set, and declarations */
 
 static void
@@ -717,6 +732,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_cleared, fresh),
         cmocka_unit_test_setup(test_polls, fresh),
+        cmocka_unit_test_setup(test_script, fresh),
         cmocka_unit_test_setup(test_lost, fresh),
         cmocka_unit_test_setup(test_dies, fresh),
         cmocka_unit_test_setup(test_evicted, fresh),
