@@ -515,6 +515,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     args[MDM_ARG_AUTHENTICATE_DEVICE] = m->en.device_key;
     args[MDM_ARG_AUTHENTICATE_CERT] = x->identity.digest;
     args[MDM_ARG_AUTHENTICATE_CHECKED] = m->pin.digest;
+    args[MDM_ARG_AUTHENTICATE_MARKS] = m->pin.marks;
     args[MDM_ARG_AUTHENTICATE_KIND] = mdm_type_name(m->en.type);
     args[MDM_ARG_AUTHENTICATE_NONCE] = m->nonce;
 

@@ -43,6 +43,7 @@ mdm_pin_read(mdm_exchange_t *x, const mdm_reply_t *reply, mdm_pin_t *pin)
     pin->subject = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SUBJECT);
 
     pin->next = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_NEXT);
+    pin->marks = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_MARKS);
 
     der = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_DER);
 

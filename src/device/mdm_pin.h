@@ -40,6 +40,8 @@ typedef struct {
     mdm_str_t                 next;        /* digest of the certificate of a
                                               renewal, or empty */
     mdm_block_e               blocked;     /* how it is refused */
+    mdm_str_t                 marks;       /* of what is left of one that is
+                                              being forgotten, or empty */
 } mdm_pin_t;
 
 

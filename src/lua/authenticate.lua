@@ -1,10 +1,11 @@
 --@args who address limit device cert checked kind nonce der raw known serial
---@args subject withhold renewal grace ca sn ends renew way given fields...
+--@args marks subject withhold renewal grace ca sn ends renew way given
+--@args fields...
 --@returns code gen withheld
 -- Authenticate: a fresh start of a device under this certificate; with renewal
 -- "1" only the certificate is another one, and nothing else is touched.
 -- checked: the pin that was checked ("": none); der: DER to keep or ""; known
--- (0 or 1), serial: as they were checked; subject: its digest; withhold: 1:
+-- (0 or 1), serial, marks: as they were checked; subject: its digest; withhold: 1:
 -- what is kept was escrowed by somebody else; grace: see renewed.lua; ca, sn,
 -- ends, renew: see _certificate.lua; way: how it was asked for, or ""; fields:
 -- field, value, …, of which the first "given" are not the device's, but what it
@@ -20,10 +21,11 @@
 --@include certificate
 --@include given
 --@include setup
+--@include marks
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
-                     'serial', 'fence', 'blocked')
+                     'serial', 'fence', 'blocked', 'forget', 'marks')
 local pin = v[1] or ''
 
 if v[3] == nonce then
@@ -31,7 +33,7 @@ if v[3] == nonce then
 end
 
 if pin ~= checked or (v[5] and '1' or '0') ~= known
-    or (v[6] or '') ~= serial or v[8]
+    or (v[6] or '') ~= serial or v[8] or marks_of(v[9], v[10]) ~= marks
 then
     return {-6}
 end

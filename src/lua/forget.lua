@@ -18,7 +18,14 @@ local e = T .. ':e:' .. id
 local v = redis.call('HMGET', e, 'type', 'parent', 'enabled', 'forget',
                      'erased', 'forgot', 'serial')
 
+-- Of what is left of it all that leads to it is marked anew: who has looked at
+-- it before, to enroll, has to look again, and to claim what he did.
+
 if not v[1] then
+    if v[4] then
+        redis.call('HINCRBY', e, 'marks', 1)
+    end
+
     return {0}
 end
 

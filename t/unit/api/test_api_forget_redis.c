@@ -23,6 +23,7 @@ typedef enum {
     WAS_ENABLED = 0,
     WAS_AUTHENTICATED,
     WAS_ISSUED,                  /* no pin, but a certificate of the ledger */
+    WAS_FORGOTTEN,               /* but for what leads to it */
     WAS_MAX
 } was_e;
 
@@ -127,6 +128,9 @@ step(void **state, mdm_exchange_t *m, mdm_uint_t *done)
 static void
 before(void **state, was_e was)
 {
+    mdm_uint_t       i, done;
+    mdm_exchange_t  *m;
+
     mdm_unit_redis_clean(*state);
 
     assert_int_equal(ended(state, message(0, AUTHENTICATE(id_is(UDID)))), 200);
@@ -140,6 +144,19 @@ before(void **state, was_e was)
     if (was == WAS_ISSUED) {
         redis_int("HDEL " E " cert");
         redis_int("HSET " E " issued %b", digests[0], (size_t) 32);
+    }
+
+    if (was == WAS_FORGOTTEN) {
+        done = 0;
+        m = forgets();
+
+        for (i = 0; i < 3; i++) {
+            assert_int_equal(step(state, m, &done), 1);
+        }
+
+        mdm_arena_destroy(m->arena);
+        assert_int_equal(redis_int("HEXISTS " E " type"), 0);
+        assert_int_equal(redis_int("EXISTS " E), 1);
     }
 }
 
@@ -230,6 +247,16 @@ test_same(void **state)
 }
 
 
+/* it is repeated, since it ended before what leads to the device was free */
+
+static void
+test_remnant(void **state)
+{
+    meet(state, WAS_FORGOTTEN, 0, "the same, which is forgotten again");
+    meet(state, WAS_FORGOTTEN, 1, "another, forgotten again");
+}
+
+
 static void
 test_other(void **state)
 {
@@ -289,6 +316,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_same, clean),
+        cmocka_unit_test_setup(test_remnant, clean),
         cmocka_unit_test_setup(test_other, clean),
         cmocka_unit_test_setup(test_faults, clean)
     };
