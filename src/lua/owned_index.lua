@@ -7,6 +7,7 @@
 -- KEYS[1]: mdm:{tenant/prof}; serial: in key form; rev: with "gone"
 -- {1: it is, or was, in the list; 0; its number}
 --@include event
+--@include clock
 local P = KEYS[1]
 local ids, revs = P .. ':dev', P .. ':dev_rev'
 
@@ -22,9 +23,15 @@ end
 
 local known = redis.call('ZSCORE', ids, serial) and 1 or 0
 
--- no serial number is empty
+-- No serial number is empty.  A failover may have lost some changes, which are
+-- known in slots of their own: what comes later is later than these.
 
-local n = redis.call('HINCRBY', revs, '', 1)
+local time = clock_time()
+local n = math.max(tonumber(redis.call('HGET', revs, '') or '0') + 1,
+                   time[1] * 1000 + math.floor(time[2] / 1000))
+
+n = string.format('%.0f', n)
+redis.call('HSET', revs, '', n)
 
 if change == 'put' then
     redis.call('ZADD', ids, 0, serial)
@@ -36,4 +43,4 @@ end
 event(P, limit, 'api.Serial', serial,
       {by = who, address = address, change = change})
 
-return {known, tostring(n)}
+return {known, n}

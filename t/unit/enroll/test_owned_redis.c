@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include <unistd.h>
+
 #include "mdm_owned.h"
 
 
@@ -78,6 +80,35 @@ test_life(void **state)
     /* audited: each of them, also what was not there, in the order */
 
     assert_int_equal(redis_int("XLEN " P ":events"), 5);
+}
+
+
+/* the tenant's list is of some time ago, which a failover may bring back */
+
+static void
+test_failover(void **state)
+{
+    assert_int_equal(put(state, "C02X", BODY), 204);
+    assert_int_equal(put(state, "C02X", BODY), 204);
+    (void) redis_int("UNLINK " P ":dev_rev");
+    (void) usleep(5000);
+
+    assert_int_equal(put(state, "C02X", ""), 204);
+    assert_int_equal(api(state, MDM_GET, "/v1/serials/C02X", "", ""), 200);
+    assert_true(says("{\"serial\":\"C02X\",\"time\":"));
+
+    (void) redis_int("UNLINK " P ":dev_rev");
+    (void) usleep(5000);
+    assert_int_equal(api(state, MDM_DELETE, "/v1/serials/C02X", "", ""), 204);
+    assert_int_equal(redis_int("HEXISTS " DEV " bind"), 0);
+
+    /* a clock that runs backwards: one after the other all the same */
+
+    (void) redis_int("HSET " P ":dev_rev %s 4000000000000", "");
+    assert_int_equal(put(state, "C02X", BODY), 204);
+    assert_string_equal(redis_str("HGET " DEV " rev"), "4000000000001");
+    assert_int_equal(put(state, "C02X", ""), 204);
+    assert_string_equal(redis_str("HGET " DEV " rev"), "4000000000002");
 }
 
 
@@ -410,6 +441,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_life, fresh),
+        cmocka_unit_test_setup(test_failover, fresh),
         cmocka_unit_test_setup(test_list, fresh),
         cmocka_unit_test_setup(test_refused, fresh),
         cmocka_unit_test_setup(test_sealed, fresh),
