@@ -39,6 +39,7 @@ local function forget_channel(T, id, parent)
 
     redis.call('ZREM', T .. ':exp', id)
     redis.call('ZREM', T .. ':ids', id)
+    redis.call('SREM', T .. ':pd', id)
 
     if parent then
         redis.call('SREM', T .. ':users:' .. parent, id)

@@ -274,6 +274,7 @@ test_faults(void **state)
 
     for (n = 1; n <= 5; n++) {
         before(state, WAS_ENABLED);
+        redis_int("SADD mdm:{default/0}:pd " UDID);
 
         done = 0;
         forget = forgets();
@@ -288,6 +289,7 @@ test_faults(void **state)
         assert_int_equal(redis_int("EXISTS " E " " SERIAL " " CLAIM, hex[0]),
                          0);
         assert_int_equal(redis_int("ZCARD mdm:{default/0}:ids"), 0);
+        assert_int_equal(redis_int("SCARD mdm:{default/0}:pd"), 0);
     }
 }
 
