@@ -16,6 +16,7 @@
 #include "mdm_renew.h"
 #include "mdm_report.h"
 #include "mdm_report_facts.h"
+#include "mdm_setup.h"
 
 
 /* commands without a body that one exchange drops */
@@ -598,6 +599,10 @@ mdm_connect_drop(mdm_exchange_t *x, const char *status, const mdm_str_t *uuid)
     drop.len = strlen(status);
 
     mdm_str_null(&none);
+
+    /* one that lets it out of Setup Assistant is to be made anew */
+
+    x->kick = MDM_SETUP_JOB;
 
     return mdm_connect_report(x, &drop, uuid, &none);
 }

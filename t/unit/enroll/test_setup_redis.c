@@ -423,6 +423,7 @@ test_evicted(void **state)
             assert_int_equal(redis_int("UNLINK " T ":c:%s", last), 1);
             assert_int_equal(idle(state, CERT_A, id_is(UDID)), 200);
             assert_int_equal(x->response.len, 0);
+            assert_string_equal(x->kick, MDM_SETUP_JOB);
             assert_string_equal(head(state), "");
             assert_int_equal(events(state, "mdm.CommandLost"), i + 1);
 
