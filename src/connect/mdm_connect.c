@@ -535,10 +535,11 @@ mdm_connect_renewal(mdm_exchange_t *x)
     report = m->data;
     r = report->renewal;
 
-    /* it has left the queue: what is behind it? */
+    /* it has left the queue: what is behind it?  Not what was just refused */
 
     if (r->body.len == 0) {
-        return mdm_connect_idle(x);
+        return (report->status == MDM_REPORT_NOT_NOW)
+               ? mdm_exchange_empty(x, 200) : mdm_connect_idle(x);
     }
 
     if (mdm_connect_named(x, report->reply) != MDM_OK) {

@@ -22,9 +22,10 @@ local function deliver(T, id, uuid)
 --@include time
         local now = tonumber(time[1])
 
-        -- what was made is sent again as long as its challenge is good
+        -- what was made is sent again as long as its challenge is good, and the
+        -- device has the time to use it
 
-        if c[5] ~= v[4] or not c[2] or now >= tonumber(c[6] or '0') then
+        if c[5] ~= v[4] or not c[2] or now + 60 >= tonumber(c[6] or '0') then
             return {2, uuid, c[1] or '', c[5] == v[4] and c[4] or '',
                     v[1] or '', v[2] or '', v[3] or ''}
         end

@@ -15,7 +15,7 @@ if not v[1] or not queue_has(T, id, uuid) then
     return {0, ''}
 end
 
-if v[2] and v[3] and tonumber(v[3]) > clock() then
+if v[2] and v[3] and tonumber(v[3]) > clock() + 60 then
     return {2, v[2]}
 end
 

@@ -365,7 +365,11 @@ test_refused(void **state)
     assert_int_equal(polls(state, a, id_is(UDID)), 200);
     assert_string_equal(delivered(), challenge);
 
-    (void) redis_int("HSET " T ":c:%s until 1", uuid(state));
+    /* nor is one delivered whose challenge ends on the way */
+
+    (void) redis_int("EVAL %s 1 " T ":c:%s", "return redis.call('HSET', "
+                     "KEYS[1], 'until', redis.call('TIME')[1] + 30)",
+                     uuid(state));
     assert_int_equal(polls(state, a, id_is(UDID)), 200);
     assert_string_not_equal(delivered(), challenge);
     (void) snprintf(challenge, sizeof(challenge), "%s", delivered());
@@ -519,6 +523,31 @@ test_cannot(void **state)
 }
 
 
+/* nor is what was refused just before handed out in its place */
+
+static void
+test_cannot_not_now(void **state)
+{
+    issued_t  *a;
+
+    a = device(state, 30);
+    assert_true(enqueue(state, UDID, "c1"));
+    due(state);
+    settings.challenge_limit = 0;
+
+    assert_int_equal(polls(state, a, id_is(UDID)), 200);
+    assert_true(says("body of c1"));
+    assert_int_equal(with(state, MDM_KIND_CONNECT, a, id_is(UDID)
+                          "<key>Status</key><string>NotNow</string>"
+                          "<key>CommandUUID</key><string>c1</string>"), 200);
+    assert_int_equal(x->response.len, 0);
+    assert_int_equal(queued(state), 1);
+
+    assert_int_equal(polls(state, a, id_is(UDID)), 200);
+    assert_true(says("body of c1"));
+}
+
+
 static void
 test_lapsed(void **state)
 {
@@ -586,7 +615,7 @@ test_once(void **state)
 static void
 test_uuid(void **state)
 {
-    char        id[64];
+    char        id[48];
     issued_t   *a;
     mdm_uint_t  i;
 
@@ -595,8 +624,12 @@ test_uuid(void **state)
     (void) snprintf(id, sizeof(id), "%s", uuid(state));
 
     for (i = 0; i < 2; i++) {
-        assert_false(enqueue(state, UDID, id));
-        assert_false(enqueue(state, UDID ":U1", id));
+        (void) enqueue(state, UDID, id);
+        (void) enqueue(state, UDID ":U1", id);
+        assert_string_equal(redis_str("HGET " T ":c:%s type", id),
+                            "InstallProfile");
+        assert_string_equal(redis_str("HGET " T ":c:%s refs", id), "1");
+        assert_int_equal(redis_int("HEXISTS " E ":U1 q"), 0);
         assert_int_equal(polls(state, a, id_is(UDID)), 200);
         (void) delivered();
     }
@@ -878,7 +911,7 @@ test_ca_ends(void **state)
 
         a = device(state, 30);
         (void) snprintf(text, sizeof(text), "%lld",
-                        (long long) (FROM + (issue_ends - FROM) / 2));
+                        (long long) (issue_ends - 30 * DAY));
         assert_string_equal(ledger(a, "renew"), text);
         waits(ca[i].wait);
         assert_int_equal(job(state), 200);
@@ -942,6 +975,7 @@ main(void)
         cmocka_unit_test_setup(test_refused, begin),
         cmocka_unit_test_setup(test_reasons, begin),
         cmocka_unit_test_setup(test_cannot, begin),
+        cmocka_unit_test_setup(test_cannot_not_now, begin),
         cmocka_unit_test_setup(test_lapsed, begin),
         cmocka_unit_test_setup(test_once, begin),
         cmocka_unit_test_setup(test_uuid, begin),
