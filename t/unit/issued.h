@@ -63,7 +63,6 @@ enum {
 static issued_t  *want;
 static char       value[64];
 static int64_t    asked;     /* when, 0: unknown */
-static int64_t    issue_ends = ENDS;
 
 
 static inline mdm_int_t
@@ -98,7 +97,7 @@ issue_step(mdm_exchange_t *y)
         took.sn.data = (u_char *) want->sn;
         took.sn.len = strlen(want->sn);
         took.from = FROM;
-        took.ends = issue_ends;
+        took.ends = ENDS;
 
         return mdm_exchange_enter(y, mdm_challenge_take, &took, ISSUE_TAKEN);
 
@@ -354,7 +353,6 @@ fresh(void **state)
     settings.challenge_limit = 1000;
     settings.renew_grace = 3600;
     store_settings.secrets = NULL;
-    issue_ends = ENDS;
 
     return clean(state);
 }

@@ -9,6 +9,8 @@
 
 #include "issued.h"
 
+#include <time.h>
+
 
 static mdm_secret_keys_t  gone;
 
@@ -440,6 +442,37 @@ test_dates(void **state)
 }
 
 
+/* its CA ends so soon that each certificate is to be renewed at once */
+
+static void
+test_ca_ends(void **state)
+{
+    int64_t    now, wait;
+    issued_t  *a;
+    size_t     i;
+
+    static const int64_t  days[][2] = { { 40, 10 * 86400 }, { 10, 86400 },
+                                        { 1, 43200 } };
+
+    for (i = 0; i < 3; i++) {
+        mdm_unit_redis_clean(*state);
+
+        a = certificate();
+        now = (int64_t) time(NULL);
+        real(a, 0x1234, now + days[i][0] * 86400);
+
+        assert_int_equal(authenticates(state, a, id_is(UDID), ""), 200);
+
+        wait = atoll(redis_str("ZSCORE " T ":exp " UDID)) - now;
+        assert_true(wait >= days[i][1] - 5 && wait <= days[i][1] + 5);
+    }
+
+    assert_true(mdm_certificates_due(0, 100, 30) == 70);
+    assert_true(mdm_certificates_due(0, 100, 70) == 50);
+    assert_true(mdm_certificates_due(0, 100, 200) == 50);
+}
+
+
 /* a poll that matches asks for nothing more than before */
 
 static void
@@ -558,6 +591,7 @@ main(void)
         cmocka_unit_test_setup(test_foreign, fresh),
         cmocka_unit_test_setup(test_keys, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
+        cmocka_unit_test_setup(test_ca_ends, fresh),
         cmocka_unit_test_setup(test_cost, fresh),
         cmocka_unit_test_setup(test_left, fresh)
     };

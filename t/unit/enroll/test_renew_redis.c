@@ -10,8 +10,6 @@
 #include "issued.h"
 #include "enrollment.h"
 
-#include <time.h>
-
 #include "mdm_profile.h"
 #include "mdm_renew.h"
 
@@ -891,39 +889,6 @@ test_adopted(void **state)
 }
 
 
-/* its CA ends so soon that each certificate is to be renewed at once */
-
-static void
-test_ca_ends(void **state)
-{
-    static const struct {
-        int64_t    days;
-        long long  wait;
-    } ca[] = { { 10, DAY }, { 1, DAY / 2 } };
-
-    char        text[32];
-    issued_t   *a;
-    mdm_uint_t  i;
-
-    for (i = 0; i < 2; i++) {
-        mdm_unit_redis_clean(*state);
-        issue_ends = (int64_t) time(NULL) + ca[i].days * DAY;
-
-        a = device(state, 30);
-        (void) snprintf(text, sizeof(text), "%lld",
-                        (long long) (issue_ends - 30 * DAY));
-        assert_string_equal(ledger(a, "renew"), text);
-        waits(ca[i].wait);
-        assert_int_equal(job(state), 200);
-        assert_int_equal(queued(state), 0);
-    }
-
-    assert_true(mdm_certificates_due(0, 100, 30) == 70);
-    assert_true(mdm_certificates_due(0, 100, 70) == 50);
-    assert_true(mdm_certificates_due(0, 100, 200) == 50);
-}
-
-
 /* renewals leave room for those who enroll */
 
 static void
@@ -984,7 +949,6 @@ main(void)
         cmocka_unit_test_setup(test_script, begin),
         cmocka_unit_test_setup(test_unsigned, begin),
         cmocka_unit_test_setup(test_adopted, begin),
-        cmocka_unit_test_setup(test_ca_ends, begin),
         cmocka_unit_test_setup(test_room, begin)
     };
 
