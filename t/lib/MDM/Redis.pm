@@ -439,7 +439,8 @@ sub _reply {
 
 
 # Every key of every database with its type, value and expiry, as text that
-# is the same if and only if the data is.
+# is the same if and only if the data is.  That a worker which has just started
+# looks for certificates that are due is none of it.
 
 sub dump {
     my ($self) = @_;
@@ -454,6 +455,14 @@ sub dump {
             my $type = $self->cmd('TYPE', $key);
 
             next if $type eq 'none';            # it has just expired
+            next if $key eq 'mdm:{work}:due:renew';
+
+            my @value = $self->_dump_value($type, $key);
+
+            if ($key eq 'mdm:{work}:state') {
+                @value = grep { !/^"[hkn] renew / } @value;
+                next if !@value;
+            }
 
             my $expires = $self->try_cmd('PEXPIRETIME', $key);
 
@@ -466,7 +475,7 @@ sub dump {
             push @out, "db$db " . _quote($key) . " $type"
                 . ($expires eq '-1' ? '' : " expires=$expires");
 
-            push @out, map { "    $_" } $self->_dump_value($type, $key);
+            push @out, map { "    $_" } @value;
         }
     }
 
