@@ -5,11 +5,11 @@
 -- Authenticate: a fresh start of a device under this certificate; with renewal
 -- "1" only the certificate is another one, and nothing else is touched.
 -- checked: the pin that was checked ("": none); der: DER to keep or ""; known
--- (0 or 1), serial, marks: as they were checked; subject: its digest; withhold: 1:
--- what is kept was escrowed by somebody else; grace: see renewed.lua; ca, sn,
--- ends, renew: see _certificate.lua; way: how it was asked for, or ""; fields:
--- field, value, …, of which the first "given" are not the device's, but what it
--- is assigned: see _given.lua
+-- (0 or 1), serial, marks: as they were checked; subject: its digest; withhold:
+-- 1: what is kept was escrowed by somebody else; grace: see renewed.lua; ca,
+-- sn, ends, renew: see _certificate.lua; way: how it was asked for, or "";
+-- fields: field, value, …, of which the first "given" are not the device's, but
+-- what it is assigned: see _given.lua
 -- {0, gen, withheld}; {-6}: what was checked has changed since, or it is
 -- blocked by now
 --@include event
