@@ -178,6 +178,9 @@ mdm_hook_take(mdm_exchange_t *x)
         || mdm_itoa(x->arena, &args[MDM_ARG_HOOK_TAKE_LEASE],
                     (int64_t) mdm_hook_lease(run))
            != MDM_OK
+        || mdm_itoa(x->arena, &args[MDM_ARG_HOOK_TAKE_KEEP],
+                    (int64_t) x->settings->event_limit)
+           != MDM_OK
         || mdm_itoa(x->arena, &args[MDM_ARG_HOOK_TAKE_MOST], MDM_HOOK_BATCH)
            != MDM_OK
         || mdm_itoa(x->arena, &args[MDM_ARG_HOOK_TAKE_BYTES], MDM_HOOK_BYTES)

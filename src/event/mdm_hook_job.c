@@ -18,6 +18,9 @@
 /* ms until somebody looks again */
 #define MDM_HOOK_AGAIN        30000
 
+/* the same where nobody has a place: who has kicked it may know a webhook */
+#define MDM_HOOK_LATER        600000
+
 
 enum {
     MDM_HOOK_JOB_BEGIN = 0,
@@ -32,6 +35,8 @@ typedef struct {
     mdm_str_t                 hold;
     mdm_uint_t                next;        /* stream */
     mdm_uint_t                found;       /* 1: Redis has answered */
+    mdm_uint_t                held;        /* 1: somebody has a place, also one
+                                              that this host does not know */
 } mdm_hook_job_t;
 
 
@@ -80,12 +85,6 @@ mdm_hook_job_begin(mdm_exchange_t *x)
     mdm_uint_t       n;
     mdm_hook_job_t  *job;
 
-    /* who is configured anew kicks it */
-
-    if (!mdm_webhook_consumers(x->settings, &x->tenant)) {
-        return mdm_exchange_empty(x, 200);
-    }
-
     if (x->ncalls != 0 && x->calls[0].rc != MDM_CALL_OK) {
         return mdm_exchange_unavailable(x);
     }
@@ -109,6 +108,7 @@ mdm_hook_job_begin(mdm_exchange_t *x)
 
     job->consumers = consumers;
     job->nconsumers = n;
+    job->held = (n != 0);
 
     x->ctx = job;
 
@@ -130,7 +130,7 @@ mdm_hook_job_look(mdm_exchange_t *x, mdm_hook_job_t *job)
     }
 
     if (n == 0) {
-        x->again = MDM_HOOK_AGAIN;
+        x->again = job->held ? MDM_HOOK_AGAIN : MDM_HOOK_LATER;
 
         return job->found ? mdm_exchange_empty(x, 200)
                           : mdm_exchange_unavailable(x);
@@ -181,10 +181,13 @@ mdm_hook_job_looked(mdm_exchange_t *x, mdm_hook_job_t *job)
         call = &x->calls[i];
 
         if (call->rc != MDM_CALL_OK) {
+            job->held = 1;
             continue;
         }
 
         job->found = 1;
+        job->held |= (mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_HELD, 0)
+                      == 1);
 
         mdm_hook_say(x, &call->key,
                      mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_LENGTH, 0),

@@ -16,7 +16,9 @@
 /*
  * Looks at all streams of x->tenant: those that somebody has to get something
  * of are in x->event_tags afterwards, and what nobody needs any more is taken
- * away.  Whoever writes events sees to them at once; this is for what got lost.
+ * away.  Whoever writes events sees to them at once; this is for what got lost,
+ * and for places of webhooks that this host does not know.  It is never over:
+ * x->again is set.
  */
 mdm_int_t mdm_hook_job_step(mdm_exchange_t *x);
 

@@ -22,9 +22,18 @@ local function event_consumers(T)
 end
 
 -- What consumers have not acknowledged stays.  Devices are served all the same:
--- from twice the limit on the oldest entries go, some at once.
+-- from twice the limit on the oldest entries go, some at once.  A host that
+-- does not know them may have a lower one than those that do.
 local function event_room(T, limit)
     local key, n = T .. ':events', redis.call('XLEN', T .. ':events')
+
+    if n < 2 * limit then
+        return
+    end
+
+    local most = redis.call('HGET', T .. ':out', 'limit')
+
+    limit = math.max(limit, tonumber(most or '0'))
 
     if n < 2 * limit then
         return

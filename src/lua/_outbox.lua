@@ -11,6 +11,8 @@
 --              put aside; e:<name>: "ms error", the last one
 --   x:<field>  1: who holds back nothing any more
 --   w          1: that it fills was said; dropped: entries that had to go
+--   limit      how many entries the hosts keep that know a webhook or a group;
+--              one that knows none keeps as many
 
 --@include clock
 
@@ -55,6 +57,12 @@ local function outbox_register(T, now, first)
             redis.call('HSET', T .. ':out', name,
                        ARGV[first + 2 * i - 1] .. ' ' .. outbox_ms(now))
         end
+    end
+end
+
+local function outbox_keep(T, most)
+    if redis.call('HGET', T .. ':out', 'limit') ~= most then
+        redis.call('HSET', T .. ':out', 'limit', most)
     end
 end
 
@@ -106,6 +114,8 @@ local function outbox_trim(T, most, hold, now)
         fields[all[i]] = all[i + 1]
     end
 
+    most = math.max(most, tonumber(fields.limit or '0'))
+
     for name, value in pairs(fields) do
         local kind = string.match(name, '^([gh]):')
         local id, at = string.match(value, '^(%S+) (%d+)$')
@@ -152,7 +162,7 @@ local function outbox_trim(T, most, hold, now)
 
     local warn = 0
 
-    if n * 10 >= most * 8 then
+    if most > 0 and n * 10 >= most * 8 then
         if not fields.w then
             redis.call('HSET', out, 'w', 1)
             warn = 1

@@ -13,11 +13,23 @@ local function outbox_full(T, limit)
         return
     end
 
-    local all, who, lowest = redis.call('HGETALL', T .. ':out'), '', math.huge
+    local all, fields = redis.call('HGETALL', T .. ':out'), {}
+    local who, lowest = nil, math.huge
 
     for i = 1, #all, 2 do
-        local kind, name = string.match(all[i], '^([gh]):(.*)$')
-        local ms = kind and string.match(all[i + 1], '^(%d+)%-')
+        fields[all[i]] = all[i + 1]
+    end
+
+    if n < tonumber(fields.limit or '0') then
+        return
+    end
+
+    -- who is left behind holds back nothing
+
+    for field, value in pairs(fields) do
+        local kind, name = string.match(field, '^([gh]):(.*)$')
+        local ms = kind and not fields['x:' .. field]
+                   and string.match(value, '^(%d+)%-')
 
         if ms and tonumber(ms) < lowest then
             lowest = tonumber(ms)
@@ -25,5 +37,7 @@ local function outbox_full(T, limit)
         end
     end
 
-    return {who, n}
+    if who then
+        return {who, n}
+    end
 end

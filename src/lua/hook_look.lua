@@ -1,21 +1,29 @@
 --@volatile
 --@args most hold consumers...
---@returns length warn left behind
+--@returns length warn left behind held
 -- Who has something to get of a stream; takes away what nobody needs.
--- most: entries, the limit; hold: ms; consumers: name, where it begins, …
+-- most: entries, the limit; hold: ms; consumers: name, where it begins, … of
+-- those that this host knows
 -- {entries, 1: it fills, which is to be said; {who is left behind from now on};
--- {webhooks that have not acknowledged all}}
+-- {webhooks that have not acknowledged all}, 1: somebody has a place here}
 --@include outbox
 local T = KEYS[1]
 local stream, behind = T .. ':events', {}
 
-if redis.call('EXISTS', stream) == 0 then
-    return {0, 0, {}, {}}
-end
-
 local now = outbox_now()
 
-outbox_register(T, now, consumers_at)
+-- before there is an event: a host that does not know them goes by it
+
+if #ARGV >= consumers_at then
+    outbox_register(T, now, consumers_at)
+    outbox_keep(T, most)
+end
+
+local held = redis.call('EXISTS', T .. ':out')
+
+if held == 0 or redis.call('EXISTS', stream) == 0 then
+    return {0, 0, {}, {}, held}
+end
 
 for i = consumers_at, #ARGV - 1, 2 do
     local name = string.match(ARGV[i], '^h:(.*)$')
@@ -34,4 +42,4 @@ end
 
 local n, warn, left = outbox_trim(T, tonumber(most), tonumber(hold), now)
 
-return {n, warn, left, behind}
+return {n, warn, left, behind, held}

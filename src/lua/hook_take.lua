@@ -1,11 +1,12 @@
 --@volatile
---@args name runner lease most bytes payload force consumers...
+--@args name runner lease keep most bytes payload force consumers...
 --@returns code wait attempts first rows
 --@row rows entry shown event id data raw params type parent body z lost
 -- Leases what comes next of a stream to a sender of a webhook.
--- lease: ms; most: entries, bytes: of their results; payload: 1: results and
--- messages are wanted; force: 1: also if its last attempt was a moment ago;
--- consumers: name, where it begins, … of all that are configured
+-- lease: ms; keep: entries, the limit; most: entries, bytes: of their results;
+-- payload: 1: results and messages are wanted; force: 1: also if its last
+-- attempt was a moment ago; consumers: name, where it begins, … of all that are
+-- configured
 -- {1, 0, attempts of the first one, Unix ms of the first of them, rows}, a row:
 -- type, parent: of the enrollment; body: the result as it is kept, z: 1: it is
 -- compressed; lost: 1: it is not there any more; {0}: there is none; {2, ms}:
@@ -21,6 +22,7 @@ end
 local now = outbox_now()
 
 outbox_register(T, now, consumers_at)
+outbox_keep(T, keep)
 
 local v = redis.call('HMGET', out, 'h:' .. name, 'l:' .. name, 'f:' .. name)
 local place = string.match(v[1] or '', '^%S+') or '0-0'

@@ -184,7 +184,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "forget_start", "[iss]" },
     { "hook_ack", "[iii[(s)*]]" },
     { "hook_info", "[(sisssssssss)*]" },
-    { "hook_look", "[ii[(s)*][(s)*]]" },
+    { "hook_look", "[ii[(s)*][(s)*]i]" },
     { "hook_replay", "[ii]" },
     { "hook_start", "[(s)*]" },
     { "hook_take", "[iiis[(ssssssssssssi)*]]" },

@@ -696,10 +696,24 @@ test_job(void **state)
     (void) redis_int("HDEL " T ":out h:two");
     assert_int_equal(deliver_to(state, 1, "r1"), MDM_HOOK_MORE);
 
+    /* goes on while there is a place, more slowly where there is none */
+
     settings.nwebhooks = 0;
     job(state, mdm_hook_job_step, NULL);
     assert_int_equal(x->status, 200);
-    assert_int_equal(x->again, 0);
+    assert_int_equal(x->again, 30000);
+
+    clean(state);
+    job(state, mdm_hook_job_step, NULL);
+    assert_int_equal(x->status, 200);
+    assert_int_equal(x->again, 600000);
+    assert_int_equal(redis_int("EXISTS " T ":out"), 0);
+
+    /* a webhook has a place before there is an event */
+
+    settings.nwebhooks = 1;
+    job(state, mdm_hook_job_step, NULL);
+    assert_int_equal(redis_int("HEXISTS " T ":out h:one"), 1);
 }
 
 

@@ -1,0 +1,233 @@
+
+/*
+ * Copyright (C) ngx_mdm_module authors
+ *
+ * The outbox with a real redis-server: what it holds, for whom and for how
+ * long, and that it comes out of trouble by itself.
+ */
+
+
+#include "admin.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mdm_hook.h"
+#include "mdm_hook_job.h"
+#include "mdm_topic.h"
+
+
+#define T        "mdm:{default/0}"
+
+#define COMMAND(uuid)                                                         \
+    "<plist version=\"1.0\"><dict><key>Command</key><dict>"                   \
+    "<key>RequestType</key><string>ProfileList</string></dict>"               \
+    "<key>CommandUUID</key><string>" uuid "</string></dict></plist>"
+
+
+static mdm_webhook_t  webhook;
+static mdm_hook_t     hook;
+static mdm_uint_t     status;              /* of answers */
+static char           attempt[16];
+static mdm_uint_t     deaf;                /* 1: no acknowledgement arrives */
+static int64_t        skew;                /* s, of a worker's clock */
+
+
+static void
+receive(mdm_http_t *http, void *data)
+{
+    mdm_uint_t  i;
+
+    (void) data;
+
+    for (i = 0; i < http->nheaders; i++) {
+
+        if (mdm_str_is(&http->headers[i].name, "X-Mdm-Attempt")) {
+            snprintf(attempt, sizeof(attempt), "%.*s",
+                     mdm_fmt(&http->headers[i].value));
+        }
+    }
+
+    http->outcome = MDM_HTTP_ANSWERED;
+    http->status = status;
+    http->ms = 10;
+}
+
+
+static mdm_unit_fault_e
+fault(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    return (deaf && call->script == &mdm_script_hook_ack)
+           ? MDM_UNIT_FAULT_BEFORE : MDM_UNIT_FAULT_NONE;
+}
+
+
+static int
+begin(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+    mdm_str_t          topics, bad;
+
+    clean(state);
+
+    redis->http = receive;
+    redis->fault = fault;
+
+    deaf = 0;
+    skew = 0;
+    status = 200;
+
+    memset(&webhook, 0, sizeof(webhook));
+
+    mdm_str_set(&webhook.name, "one");
+    mdm_str_set(&webhook.url, "https://hook.example/");
+    mdm_str_set(&webhook.tenant, "default");
+    webhook.timeout = 1000;
+    webhook.retry = 60;
+
+    mdm_str_set(&topics, MDM_TOPICS_DEFAULT);
+    assert_int_equal(mdm_topics_read(&topics, &webhook.topics, &bad), MDM_OK);
+
+    settings.webhooks = &webhook;
+    settings.nwebhooks = 1;
+    settings.event_hold = 3600;
+    settings.event_limit = 1000;
+
+    return 0;
+}
+
+
+static void
+job(void **state, mdm_step_pt step, void *ctx)
+{
+    if (x != NULL) {
+        mdm_arena_destroy(x->arena);
+    }
+
+    x = mdm_exchange_create(&settings);
+    assert_non_null(x);
+
+    x->kind = MDM_KIND_JOB;
+    x->now = time(NULL) + skew;
+    mdm_str_set(&x->tenant, "default");
+    x->step = step;
+    x->ctx = ctx;
+
+    mdm_unit_redis_run(*state, x);
+}
+
+
+/* also if the last attempt was a moment ago */
+
+static mdm_hook_e
+deliver(void **state)
+{
+    memset(&hook, 0, sizeof(hook));
+
+    hook.webhook = &webhook;
+    hook.force = 1;
+    mdm_str_set(&hook.tag, T);
+    mdm_str_set(&hook.runner, "r1");
+
+    job(state, mdm_hook_step, &hook);
+    assert_int_equal(x->status, 200);
+
+    return hook.end;
+}
+
+
+static int
+log_says(const char *text)
+{
+    mdm_log_t  *line;
+
+    for (line = x->log; line != NULL; line = line->next) {
+        if (memmem(line->text.data, line->text.len, text, strlen(text))) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* a webhook that no host knows any more refuses nothing for ever */
+
+static void
+test_removed(void **state)
+{
+    mdm_uint_t  i;
+
+    settings.event_limit = 20;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+
+    for (i = 0; i < 25; i++) {
+        assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    }
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+
+    settings.nwebhooks = 0;
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 503);
+
+    settings.event_hold = 0;
+    (void) redis_int("HSET " T ":out h:one %s", "0-0 1");
+    usleep(20000);
+    job(state, mdm_hook_job_step, NULL);
+    assert_true(x->again > 0);
+    assert_int_equal(redis_int("HEXISTS " T ":out x:h:one"), 1);
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+}
+
+
+/* a host that keeps less goes by what those with a webhook keep */
+
+static void
+test_limits(void **state)
+{
+    mdm_uint_t  i;
+
+    settings.event_limit = 100;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(redis_int("HGET " T ":out limit"), 100);
+
+    settings.nwebhooks = 0;
+    settings.event_limit = 10;
+
+    for (i = 0; i < 50; i++) {
+        assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    }
+
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_true(redis_int("XLEN " T ":events") >= 51);
+
+    job(state, mdm_hook_job_step, NULL);
+    assert_false(log_says("fills"));
+    assert_true(redis_int("XLEN " T ":events") >= 51);
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test_setup(test_removed, begin),
+        cmocka_unit_test_setup(test_limits, begin)
+    };
+
+    return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
+}
