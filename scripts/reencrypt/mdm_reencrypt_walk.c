@@ -48,8 +48,8 @@ static redisReply *mdm_walk_swap_report(mdm_walk_t *w,
     mdm_walk_form_e form, const mdm_str_t *kept, const mdm_str_t *value);
 static void mdm_walk_reports(mdm_walk_t *w, const mdm_str_t *key,
     size_t tag);
-static void mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key);
-static void mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key,
+static void mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key, size_t tag);
+static void mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
     const redisReply *entry);
 static mdm_uint_t mdm_walk_under(mdm_walk_t *w, const mdm_secret_place_t *place,
     const mdm_str_t *kept, mdm_str_t *value);
@@ -155,8 +155,12 @@ mdm_walk_key(mdm_walk_t *w, const mdm_str_t *key)
     rest.len = key->len - tag;
     len = rest.len;
 
-    if (mdm_str_is(&rest, ":events")) {
-        mdm_walk_events(w, key);
+    /* the outbox, and what of it a webhook has not taken */
+
+    if (mdm_str_is(&rest, ":events")
+        || (len > 6 && memcmp(rest.data, ":dead:", 6) == 0))
+    {
+        mdm_walk_events(w, key, tag);
         return;
     }
 
@@ -503,7 +507,7 @@ mdm_walk_swap_report(mdm_walk_t *w, const mdm_secret_place_t *place,
 
 
 static void
-mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key)
+mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key, size_t tag)
 {
     char         from[64];
     size_t       i, n;
@@ -536,7 +540,7 @@ mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key)
             (void) snprintf(from, sizeof(from), "(%s",
                             entry->element[0]->str);
 
-            mdm_walk_entry(w, key, entry);
+            mdm_walk_entry(w, key, tag, entry);
         }
 
         freeReplyObject(reply);
@@ -546,7 +550,8 @@ mdm_walk_events(mdm_walk_t *w, const mdm_str_t *key)
 
 
 static void
-mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key, const redisReply *entry)
+mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key, size_t tag,
+    const redisReply *entry)
 {
     size_t               i;
     mdm_str_t            argv[3], raw, id, value;
@@ -577,10 +582,12 @@ mdm_walk_entry(mdm_walk_t *w, const mdm_str_t *key, const redisReply *entry)
         return;
     }
 
-    place.key = *key;
+    /* one that was put aside is kept as it came from the outbox */
 
-    if (mdm_printf(w->arena, &place.field, "raw:%.*s", mdm_fmt(&id))
-        != MDM_OK)
+    if (mdm_printf(w->arena, &place.key, "%.*s:events", (int) tag, key->data)
+        != MDM_OK
+        || mdm_printf(w->arena, &place.field, "raw:%.*s", mdm_fmt(&id))
+           != MDM_OK)
     {
         mdm_trouble("no memory");
     }

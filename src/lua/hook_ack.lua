@@ -33,6 +33,7 @@ for entry in string.gmatch(dead, '%S+') do
         end
 
         redis.call(unpack(args))
+        redis.call('EXPIRE', T .. ':dead:' .. name, 30 * 86400)
     end
 end
 
