@@ -59,7 +59,9 @@ typedef struct {
     const mdm_reply_t        *rows;
     size_t                    row;         /* the next one */
     int64_t                   attempts;    /* of it, before this one */
-    mdm_str_t                 first;       /* Unix ms of the first of them */
+    int64_t                   age;         /* ms since the first of them */
+    int64_t                   body;        /* of them, where the body was the
+                                              trouble */
     mdm_str_t                 entry;       /* that is sent now */
     mdm_str_t                 event_id;
     mdm_str_t                 done;        /* the last one that is, but not
@@ -71,6 +73,7 @@ typedef struct {
 
     mdm_str_t                 status;      /* empty: nothing was tried */
     mdm_str_t                 error;
+    mdm_uint_t                taken;       /* 1: one was, since then */
     mdm_uint_t                failed;      /* attempts of the next one */
     mdm_uint_t                next;        /* ms */
     mdm_str_t                 dead;        /* entry to be kept aside */
@@ -91,7 +94,7 @@ static mdm_int_t mdm_hook_failed(mdm_exchange_t *x, mdm_hook_run_t *run,
     const mdm_str_t *why);
 static mdm_int_t mdm_hook_dead(mdm_exchange_t *x, mdm_hook_run_t *run,
     const mdm_str_t *why);
-static mdm_uint_t mdm_hook_over(mdm_exchange_t *x, const mdm_hook_run_t *run);
+static mdm_uint_t mdm_hook_over(const mdm_hook_run_t *run);
 static mdm_uint_t mdm_hook_backoff(const mdm_hook_run_t *run);
 static mdm_int_t mdm_hook_ack(mdm_exchange_t *x, mdm_uint_t i,
     mdm_hook_run_t *run, mdm_uint_t last);
@@ -148,6 +151,8 @@ mdm_hook_take(mdm_exchange_t *x)
     mdm_hook_t      *hook;
     mdm_hook_run_t  *run;
 
+    static const mdm_str_t  connect = mdm_string("mdm.Connect");
+
     hook = x->ctx;
 
     hook->end = MDM_HOOK_WAIT;
@@ -197,6 +202,10 @@ mdm_hook_take(mdm_exchange_t *x)
 
     if (hook->webhook->payload) {
         mdm_str_set(&args[MDM_ARG_HOOK_TAKE_PAYLOAD], "1");
+
+        if (mdm_topic(&connect) & hook->webhook->topics) {
+            mdm_str_set(&args[MDM_ARG_HOOK_TAKE_PAYLOAD], "2");
+        }
     }
 
     if (hook->force) {
@@ -247,7 +256,8 @@ mdm_hook_taken(mdm_exchange_t *x, mdm_hook_run_t *run)
     run->rows = mdm_reply_at(reply, MDM_RET_HOOK_TAKE_ROWS);
     run->attempts = mdm_reply_count(reply, MDM_RET_HOOK_TAKE_ATTEMPTS,
                                     INT32_MAX);
-    run->first = mdm_reply_str(reply, MDM_RET_HOOK_TAKE_FIRST);
+    run->age = mdm_reply_int(reply, MDM_RET_HOOK_TAKE_AGE, 0);
+    run->body = mdm_reply_count(reply, MDM_RET_HOOK_TAKE_BODY, INT32_MAX);
 
     return mdm_hook_next(x, run);
 }
@@ -287,6 +297,7 @@ mdm_hook_next(mdm_exchange_t *x, mdm_hook_run_t *run)
         run->done = run->entry;
         run->row += MDM_NRET_HOOK_TAKE_ROWS;
         run->attempts = 0;
+        run->body = 0;
     }
 
     return mdm_hook_end(x, run, MDM_HOOK_MORE, 0);
@@ -514,9 +525,11 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
 
     hook->delivered++;
 
+    run->taken = 1;
     run->done = run->entry;
     run->row += MDM_NRET_HOOK_TAKE_ROWS;
     run->attempts = 0;
+    run->body = 0;
 
     return mdm_hook_next(x, run);
 }
@@ -532,20 +545,8 @@ mdm_hook_failed(mdm_exchange_t *x, mdm_hook_run_t *run, const mdm_str_t *why)
     hook = run->hook;
     run->error = *why;
 
-    if (mdm_hook_over(x, run)) {
+    if (mdm_hook_over(run)) {
         return mdm_hook_dead(x, run, why);
-    }
-
-    if (run->attempts == 0 || run->first.len == 0) {
-
-        /* of the first attempt of this event, and not of the batch */
-
-        if (mdm_printf(x->arena, &run->first, "%lld",
-                       (long long) x->now * 1000)
-            != MDM_OK)
-        {
-            return MDM_ERROR;
-        }
     }
 
     run->failed = (mdm_uint_t) run->attempts + 1;
@@ -579,26 +580,24 @@ mdm_hook_dead(mdm_exchange_t *x, mdm_hook_run_t *run, const mdm_str_t *why)
 }
 
 
-/* was that the last attempt? */
+/* was that the last attempt?  Redis' clock says for how long it was tried */
 
 static mdm_uint_t
-mdm_hook_over(mdm_exchange_t *x, const mdm_hook_run_t *run)
+mdm_hook_over(const mdm_hook_run_t *run)
 {
-    int64_t            first;
     const mdm_http_t  *http;
 
     http = run->http;
 
     if (http->outcome == MDM_HTTP_ANSWERED
         && (http->status == 400 || http->status == 413 || http->status == 422)
-        && run->attempts + 1 >= MDM_HOOK_BODY)
+        && run->body + 1 >= MDM_HOOK_BODY)
     {
         return 1;
     }
 
     return run->attempts != 0
-           && mdm_atoi(&run->first, &first) == MDM_OK
-           && x->now - first / 1000 >= (int64_t) run->hook->webhook->retry;
+           && run->age / 1000 >= (int64_t) run->hook->webhook->retry;
 }
 
 
@@ -673,16 +672,22 @@ mdm_hook_ack(mdm_exchange_t *x, mdm_uint_t i, mdm_hook_run_t *run,
     args[MDM_ARG_HOOK_ACK_ID] = run->done;
     args[MDM_ARG_HOOK_ACK_STATUS] = run->status;
     args[MDM_ARG_HOOK_ACK_ERROR] = run->error;
-    args[MDM_ARG_HOOK_ACK_FIRST] = run->first;
+    args[MDM_ARG_HOOK_ACK_ENTRY] = run->entry;
     args[MDM_ARG_HOOK_ACK_DEAD] = run->dead;
 
+    mdm_str_set(&args[MDM_ARG_HOOK_ACK_TAKEN], "0");
     mdm_str_set(&args[MDM_ARG_HOOK_ACK_SKIPPED], "0");
+
+    if (run->taken) {
+        mdm_str_set(&args[MDM_ARG_HOOK_ACK_TAKEN], "1");
+    }
 
     if (run->dead.len != 0) {
         mdm_str_set(&args[MDM_ARG_HOOK_ACK_SKIPPED], "1");
     }
 
     run->ms = 0;
+    run->taken = 0;
     mdm_str_null(&run->done);
     mdm_str_null(&run->status);
 

@@ -4,8 +4,9 @@
 --              and when
 --   g:<name>   the same of a consumer group that mdm_event_group names
 --   l:<name>   "runner ms": who sends for the webhook, until when
---   f:<name>   "attempts first next" of its next entry, which could not be
---              delivered: since and until when, in ms
+--   f:<name>   "attempts first next entry body" of its next entry, which could
+--              not be delivered: since and until when, in ms, its id, and how
+--              many of the answers said that the body is the trouble
 --   s:<name>   "status ms success failed skipped": the last answer and when,
 --              the last success, attempts that were none, and events that were
 --              put aside; e:<name>: "ms error", the last one
@@ -64,6 +65,14 @@ local function outbox_keep(T, most)
     if redis.call('HGET', T .. ':out', 'limit') ~= most then
         redis.call('HSET', T .. ':out', 'limit', most)
     end
+end
+
+-- the parts of f:<name>; nil where there is none
+local function outbox_failed(value)
+    local n, first, next, entry, body
+        = string.match(value or '', '^(%d+) (%d+) (%d+) (%S+) (%d+)$')
+
+    return tonumber(n), tonumber(first), tonumber(next), entry, tonumber(body)
 end
 
 -- where the groups of the stream are: what is pending is not acknowledged

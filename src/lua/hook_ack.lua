@@ -1,21 +1,22 @@
 --@volatile
---@args name runner lease id most hold status error failed skipped next first
---@args dead
+--@args name runner lease id most hold status error taken failed skipped next
+--@args entry dead
 --@returns code length warn left
 -- What a sender of a webhook has got done.
 -- lease: ms more, 0: it ends; id: of the last entry that is done, or ""; most:
 -- entries, the limit; hold: ms; status, error: of the last attempt, "": there
--- was none; failed: attempts of the next entry, 0: it has had none; skipped:
--- entries among those that are done which could not be delivered; next: ms
--- until the next attempt, first: Unix ms of the first; dead: ids of entries to
--- be kept aside, separated by blanks
+-- was none; taken: 1: one of those that are done was delivered; failed:
+-- attempts of the next entry, "entry", 0: it has had none; skipped: entries
+-- among those that are done which could not be delivered; next: ms until the
+-- next attempt; dead: ids of entries to be kept aside, separated by blanks
 -- {1, entries, 1: it fills, which is to be said; {who is left behind from now
 -- on}}; {0}: it is another one's
 --@include outbox
 local T = KEYS[1]
 local out, stream = T .. ':out', T .. ':events'
 local now = outbox_now()
-local v = redis.call('HMGET', out, 'h:' .. name, 'l:' .. name, 's:' .. name)
+local v = redis.call('HMGET', out, 'h:' .. name, 'l:' .. name, 's:' .. name,
+                     'f:' .. name)
 
 if not v[1] or string.match(v[2] or '', '^%S+') ~= runner then
     return {0}
@@ -38,16 +39,35 @@ for entry in string.gmatch(dead, '%S+') do
 end
 
 if id ~= '' then
-    if outbox_before(string.match(v[1], '^%S+'), id) then
-        redis.call('HSET', out, 'h:' .. name, id .. ' ' .. outbox_ms(now))
+    local place, at = string.match(v[1], '^(%S+) (%d+)$')
+
+    -- what is put aside is no sign of life
+
+    if error == '' or taken == '1' then
+        at = outbox_ms(now)
+    end
+
+    if outbox_before(place, id) then
+        redis.call('HSET', out, 'h:' .. name, id .. ' ' .. at)
     end
 
     redis.call('HDEL', out, 'f:' .. name)
 end
 
 if failed ~= '0' then
-    redis.call('HSET', out, 'f:' .. name, failed .. ' ' .. first .. ' '
-               .. outbox_ms(now + tonumber(next)))
+    local _, first, _, which, body = outbox_failed(v[4])
+
+    if which ~= entry then
+        first, body = now, 0
+    end
+
+    if status == '400' or status == '413' or status == '422' then
+        body = body + 1
+    end
+
+    redis.call('HSET', out, 'f:' .. name,
+               string.format('%s %.0f %.0f %s %d', failed, first,
+                             now + tonumber(next), entry, body))
 end
 
 if status ~= '' then

@@ -1,16 +1,17 @@
 --@volatile
 --@args name runner lease keep most bytes payload force consumers...
---@returns code wait attempts first rows
+--@returns code wait attempts age body rows
 --@row rows entry shown event id data raw params type parent body z lost
 -- Leases what comes next of a stream to a sender of a webhook.
 -- lease: ms; keep: entries, the limit; most: entries, bytes: of their results;
--- payload: 1: results and messages are wanted; force: 1: also if its last
+-- payload: 1: messages are wanted, 2: results, too; force: 1: also if its last
 -- attempt was a moment ago; consumers: name, where it begins, … of all that are
 -- configured
--- {1, 0, attempts of the first one, Unix ms of the first of them, rows}, a row:
--- type, parent: of the enrollment; body: the result as it is kept, z: 1: it is
--- compressed; lost: 1: it is not there any more; {0}: there is none; {2, ms}:
--- another one sends; {3, ms}: the next attempt is due then
+-- {1, 0, attempts of the first one, ms since the first of them, those whose
+-- answer was that the body is the trouble, rows}, a row: type, parent: of the
+-- enrollment; body: the result as it is kept, z: 1: it is compressed; lost: 1:
+-- it is not there any more; {0}: there is none; {2, ms}: another one sends;
+-- {3, ms}: the next attempt is due then
 --@include outbox
 local T = KEYS[1]
 local out, stream = T .. ':out', T .. ':events'
@@ -37,16 +38,10 @@ if v[2] then
     end
 end
 
-local attempts, first = 0, now
+local attempts, first, next, which, refused = outbox_failed(v[3])
 
-if v[3] then
-    local n, since, next = string.match(v[3], '^(%d+) (%d+) (%d+)$')
-
-    attempts, first, next = tonumber(n), tonumber(since), tonumber(next)
-
-    if force ~= '1' and next > now and next - now <= 3600000 then
-        return {3, next - now}
-    end
+if attempts and force ~= '1' and next > now and next - now <= 3600000 then
+    return {3, next - now}
 end
 
 local list = redis.call('XRANGE', stream, '(' .. place, '+', 'COUNT', most)
@@ -54,6 +49,10 @@ local list = redis.call('XRANGE', stream, '(' .. place, '+', 'COUNT', most)
 if #list == 0 then
     redis.call('HDEL', out, 'l:' .. name)
     return {0}
+end
+
+if which ~= list[1][1] then
+    attempts, first, refused = 0, now, 0
 end
 
 local rows, room, known = {}, tonumber(bytes), {}
@@ -82,13 +81,13 @@ for _, entry in ipairs(list) do
         what = ''
     end
 
-    local raw = payload == '1' and f.raw or ''
+    local raw = payload ~= '0' and f.raw or ''
 
     if string.sub(what, 1, 4) == 'mdm.' then
         kind, parent = enrollment(id)
     end
 
-    if what == 'mdm.Connect' and payload == '1' and raw == '' then
+    if what == 'mdm.Connect' and payload == '2' and raw == '' then
         local ok, data = pcall(cjson.decode, f.data)
 
         if ok and type(data) == 'table' and data.status ~= 'NotNow' then
@@ -116,4 +115,4 @@ end
 redis.call('HSET', out, 'l:' .. name,
            runner .. ' ' .. outbox_ms(now + tonumber(lease)))
 
-return {1, 0, attempts, outbox_ms(first), rows}
+return {1, 0, attempts, math.max(0, now - first), refused, rows}

@@ -187,7 +187,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "hook_look", "[ii[(s)*][(s)*]i]" },
     { "hook_replay", "[ii]" },
     { "hook_start", "[(s)*]" },
-    { "hook_take", "[iiis[(ssssssssssssi)*]]" },
+    { "hook_take", "[iiiii[(ssssssssssssi)*]]" },
     { "forget_start", "[isssss]" },
     { "enrollment_query", "[iis([sssssssssss])*]" },
     { "gauges_get", "[siisii[(s)*](sii)*]" },

@@ -221,12 +221,82 @@ test_limits(void **state)
 }
 
 
+/* what is put aside says nothing of a receiver that is dead */
+
+static void
+test_dead_hold(void **state)
+{
+    mdm_uint_t  i;
+    char       *place;
+
+    enroll(state, CERT_A);
+    (void) redis_int("HSET " T ":out h:one %s", "0-0 77");
+
+    webhook.retry = 0;
+    status = 404;
+
+    for (i = 0; i < 2; i++) {
+        (void) deliver(state);
+    }
+
+    assert_int_equal(redis_int("XLEN " T ":dead:one"), 1);
+    assert_in_range(redis_int("TTL " T ":dead:one"), 2591990, 2592000);
+
+    place = redis_str("HGET " T ":out h:one");
+    assert_non_null(strstr(place, " 77"));
+    assert_null(strstr(place, "0-0"));
+
+    status = 200;
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_null(strstr(redis_str("HGET " T ":out h:one"), " 77"));
+}
+
+
+/* three times of these answers, and of this event, by Redis' clock */
+
+static void
+test_attempts(void **state)
+{
+    mdm_uint_t  i;
+
+    enroll(state, CERT_A);
+
+    status = 503;
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    }
+
+    status = 413;
+    skew = 100000;
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    }
+
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_string_equal(attempt, "5");
+    assert_int_equal(redis_int("XLEN " T ":dead:one"), 1);
+
+    /* the next one is not there any more */
+
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    assert_int_equal(redis_int("XTRIM " T ":events MAXLEN 1"), 2);
+
+    assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    assert_string_equal(attempt, "1");
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_removed, begin),
-        cmocka_unit_test_setup(test_limits, begin)
+        cmocka_unit_test_setup(test_limits, begin),
+        cmocka_unit_test_setup(test_dead_hold, begin),
+        cmocka_unit_test_setup(test_attempts, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
