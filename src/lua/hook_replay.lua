@@ -24,7 +24,10 @@ if since ~= '' and outbox_before(since, place) then
 
     redis.call('HSET', out, 'h:' .. name, since .. ' '
                .. outbox_ms(outbox_now()))
-    redis.call('HDEL', out, 'f:' .. name)
+
+    -- a sender at work would bring its own place back
+
+    redis.call('HDEL', out, 'f:' .. name, 'l:' .. name)
 end
 
 for _, entry in ipairs(redis.call('XRANGE', aside, '-', '+', 'COUNT',

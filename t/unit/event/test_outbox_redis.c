@@ -289,6 +289,26 @@ test_attempts(void **state)
 }
 
 
+/* a sender at work does not undo a replay */
+
+static void
+test_replayed(void **state)
+{
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    deaf = 1;
+    (void) deliver(state);
+    deaf = 0;
+    assert_int_equal(redis_int("HEXISTS " T ":out l:one"), 1);
+
+    assert_int_equal(api(state, MDM_POST, "/v1/webhooks/one/replay", "",
+                         "{\"since\":\"2001-01-01T00:00:00Z\"}"), 204);
+    assert_int_equal(redis_int("HEXISTS " T ":out l:one"), 0);
+}
+
+
 int
 main(void)
 {
@@ -296,7 +316,8 @@ main(void)
         cmocka_unit_test_setup(test_removed, begin),
         cmocka_unit_test_setup(test_limits, begin),
         cmocka_unit_test_setup(test_dead_hold, begin),
-        cmocka_unit_test_setup(test_attempts, begin)
+        cmocka_unit_test_setup(test_attempts, begin),
+        cmocka_unit_test_setup(test_replayed, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
