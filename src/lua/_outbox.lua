@@ -75,6 +75,42 @@ local function outbox_failed(value)
     return tonumber(n), tonumber(first), tonumber(next), entry, tonumber(body)
 end
 
+-- what an entry has, roughly, in bytes
+local function outbox_size(entry)
+    local size = 64
+
+    for _, value in ipairs(entry[2]) do
+        size = size + #value
+    end
+
+    return size
+end
+
+-- Entries from one to another one, at most so many; stops soon behind that
+-- which makes them as large as "room": what a step reads is bounded.  Returns
+-- them, and if that are all.
+local function outbox_range(stream, from, to, most, room)
+    local list = {}
+
+    while #list < most and room > 0 do
+        local some = math.min(4, most - #list)
+        local part = redis.call('XRANGE', stream, from, to, 'COUNT', some)
+
+        for _, entry in ipairs(part) do
+            list[#list + 1] = entry
+            room = room - outbox_size(entry)
+        end
+
+        if #part < some then
+            return list, true
+        end
+
+        from = '(' .. part[some][1]
+    end
+
+    return list, false
+end
+
 -- where the groups of the stream are: what is pending is not acknowledged
 local function outbox_groups(T)
     local stream, places = T .. ':events', {}

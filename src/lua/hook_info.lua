@@ -22,12 +22,11 @@ for field, value in pairs(fields) do
 
     if name then
         local place = string.match(value, '^%S+')
-        local next = redis.call('XRANGE', stream, '(' .. place, '+',
-                                'COUNT', 100)
+        local next, all = outbox_range(stream, '(' .. place, '+', 100, 65536)
         local lag = #next
 
-        if lag == 100 then
-            lag = n - #redis.call('XRANGE', stream, '-', place, 'COUNT', 100)
+        if not all then
+            lag = n - #outbox_range(stream, '-', place, 100, 65536)
         end
 
         local s, e = fields['s:' .. name] or '', fields['e:' .. name] or ''

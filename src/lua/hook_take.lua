@@ -3,10 +3,10 @@
 --@returns code wait attempts age body rows
 --@row rows entry shown event id data raw params type parent body z lost
 -- Leases what comes next of a stream to a sender of a webhook.
--- lease: ms; keep: entries, the limit; most: entries, bytes: of their results;
--- payload: 1: messages are wanted, 2: results, too; force: 1: also if its last
--- attempt was a moment ago; consumers: name, where it begins, … of all that are
--- configured
+-- lease: ms; keep: entries, the limit; most: entries, bytes: of them and of
+-- results; payload: 1: messages are wanted, 2: results, too; force: 1: also if
+-- its last attempt was a moment ago; consumers: name, where it begins, … of all
+-- that are configured
 -- {1, 0, attempts of the first one, ms since the first of them, those whose
 -- answer was that the body is the trouble, rows}, a row: type, parent: of the
 -- enrollment; body: the result as it is kept, z: 1: it is compressed; lost: 1:
@@ -44,7 +44,8 @@ if attempts and force ~= '1' and next > now and next - now <= 3600000 then
     return {3, next - now}
 end
 
-local list = redis.call('XRANGE', stream, '(' .. place, '+', 'COUNT', most)
+local list = outbox_range(stream, '(' .. place, '+', tonumber(most),
+                          tonumber(bytes))
 
 if #list == 0 then
     redis.call('HDEL', out, 'l:' .. name)
@@ -98,7 +99,7 @@ for _, entry in ipairs(list) do
         end
     end
 
-    room = room - #raw - #body
+    room = room - outbox_size(entry) - #body
 
     if room < 0 and #rows > 0 then
         break

@@ -309,6 +309,43 @@ test_replayed(void **state)
 }
 
 
+static void
+add(void **state, mdm_uint_t n, size_t bytes)
+{
+    char  *data;
+
+    data = malloc(bytes + 16);
+    assert_non_null(data);
+    (void) snprintf(data, bytes + 16, "{\"a\":\"%0*d\"}", (int) bytes, 0);
+
+    while (n-- != 0) {
+        freeReplyObject(mdm_unit_redis_command(*state, "XADD %s * event %s "
+                                               "id %s data %s", T ":events",
+                                               "mdm.CheckOut", UDID, data));
+    }
+
+    free(data);
+}
+
+
+/* what is taken at a time is bounded in bytes, too */
+
+static void
+test_bytes(void **state)
+{
+    add(state, 10, 100000);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(hook.delivered, 2);
+
+    assert_int_equal(api(state, MDM_GET, "/v1/webhooks", "", ""), 200);
+    assert_true(says("\"lag_events\":8,"));
+
+    add(state, 300, 10);
+    assert_int_equal(api(state, MDM_GET, "/v1/webhooks", "", ""), 200);
+    assert_true(says("\"lag_events\":308,"));
+}
+
+
 int
 main(void)
 {
@@ -317,7 +354,8 @@ main(void)
         cmocka_unit_test_setup(test_limits, begin),
         cmocka_unit_test_setup(test_dead_hold, begin),
         cmocka_unit_test_setup(test_attempts, begin),
-        cmocka_unit_test_setup(test_replayed, begin)
+        cmocka_unit_test_setup(test_replayed, begin),
+        cmocka_unit_test_setup(test_bytes, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
