@@ -23,6 +23,13 @@ local function outbox_now()
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- Redis that has reached maxmemory refuses the first write of a script if that
+-- may need memory, and none behind one that needs none: what takes away from it
+-- begins with this.
+local function outbox_begin(T)
+    redis.call('HDEL', T .. ':out', '')
+end
+
 -- Unix milliseconds without an exponent
 local function outbox_ms(ms)
     return string.format('%.0f', ms)

@@ -22,6 +22,8 @@ if not v[1] or string.match(v[2] or '', '^%S+') ~= runner then
     return {0}
 end
 
+outbox_begin(T)
+
 for entry in string.gmatch(dead, '%S+') do
     local found = redis.call('XRANGE', stream, entry, entry)[1]
 

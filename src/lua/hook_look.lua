@@ -12,6 +12,8 @@ local stream, behind = T .. ':events', {}
 
 local now = outbox_now()
 
+outbox_begin(T)
+
 -- before there is an event: a host that does not know them goes by it
 
 if #ARGV >= consumers_at then

@@ -22,6 +22,7 @@ end
 
 local now = outbox_now()
 
+outbox_begin(T)
 outbox_register(T, now, consumers_at)
 outbox_keep(T, keep)
 

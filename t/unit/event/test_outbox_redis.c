@@ -346,6 +346,30 @@ test_bytes(void **state)
 }
 
 
+/* a Redis that is full is what somebody has to take something away from */
+
+static void
+test_memory(void **state)
+{
+    mdm_uint_t  delivered;
+    mdm_hook_e  end;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    (void) redis_int("HSET " T ":out h:one %s", "0-0 1");
+
+    assert_non_null(redis_str("CONFIG SET maxmemory 1"));
+    end = deliver(state);
+    delivered = hook.delivered;
+    assert_non_null(redis_str("CONFIG SET maxmemory 0"));
+
+    assert_int_equal(end, MDM_HOOK_MORE);
+    assert_int_equal(delivered, 2);
+    assert_null(strstr(redis_str("HGET " T ":out h:one"), "0-0"));
+    assert_int_equal(deliver(state), MDM_HOOK_IDLE);
+}
+
+
 int
 main(void)
 {
@@ -355,7 +379,8 @@ main(void)
         cmocka_unit_test_setup(test_dead_hold, begin),
         cmocka_unit_test_setup(test_attempts, begin),
         cmocka_unit_test_setup(test_replayed, begin),
-        cmocka_unit_test_setup(test_bytes, begin)
+        cmocka_unit_test_setup(test_bytes, begin),
+        cmocka_unit_test_setup(test_memory, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
