@@ -200,19 +200,22 @@ local function outbox_trim(T, most, hold, now)
         end
     end
 
-    local n = redis.call('XLEN', stream)
+    local n, warn, gone = redis.call('XLEN', stream), 0, 0
 
-    if not lowest then
-        redis.call('XTRIM', stream, 'MAXLEN', '~', most)
-    elseif n * 2 >= most then
-        redis.call('XTRIM', stream, 'MINID', '=', lowest)
+    -- a backlog goes a thousand at a time, and the rest of it by the entry
+
+    if lowest then
+        gone = redis.call('XTRIM', stream, 'MINID', '~', lowest,
+                          'LIMIT', 1000)
     else
-        redis.call('XTRIM', stream, 'MINID', '~', lowest)
+        redis.call('XTRIM', stream, 'MAXLEN', '~', most, 'LIMIT', 1000)
+    end
+
+    if lowest and gone < 900 and n * 2 >= most then
+        redis.call('XTRIM', stream, 'MINID', '=', lowest)
     end
 
     n = redis.call('XLEN', stream)
-
-    local warn = 0
 
     if most > 0 and n * 10 >= most * 8 then
         if not fields.w then

@@ -370,6 +370,35 @@ test_memory(void **state)
 }
 
 
+/* a backlog goes in bits */
+
+static void
+test_backlog(void **state)
+{
+    char       *last;
+    mdm_int_t   n;
+
+    add(state, 3000, 10);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+
+    freeReplyObject(mdm_unit_redis_command(*state, "XADD %s 99999999999999-0 "
+                                           "event x id y data {}",
+                                           T ":events"));
+    last = "99999999999998-0 99999999999998";
+    (void) redis_int("HSET " T ":out h:one %s", last);
+
+    n = redis_int("XLEN " T ":events");
+    job(state, mdm_hook_job_step, NULL);
+    assert_in_range(n - redis_int("XLEN " T ":events"), 800, 1000);
+
+    for (n = 0; n < 3; n++) {
+        job(state, mdm_hook_job_step, NULL);
+    }
+
+    assert_in_range(redis_int("XLEN " T ":events"), 1, 100);
+}
+
+
 int
 main(void)
 {
@@ -380,7 +409,8 @@ main(void)
         cmocka_unit_test_setup(test_attempts, begin),
         cmocka_unit_test_setup(test_replayed, begin),
         cmocka_unit_test_setup(test_bytes, begin),
-        cmocka_unit_test_setup(test_memory, begin)
+        cmocka_unit_test_setup(test_memory, begin),
+        cmocka_unit_test_setup(test_backlog, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
