@@ -501,6 +501,8 @@ ngx_mdm_http_easy_outcome(ngx_mdm_http_op_t *op, CURLcode code,
     ngx_str_t *reason)
 {
     if (op->large || code == CURLE_FILESIZE_EXCEEDED) {
+        (void) ngx_mdm_http_easy_answer(op, reason);
+
         ngx_str_set(reason, "the answer is too large");
         return MDM_HTTP_TOO_LARGE;
     }

@@ -194,7 +194,7 @@ $sink->clear;
 $sink->tell($_) for 'rule /slow 200 head=1000 body=1000 size=100000',
     'rule /chunked 200 chunked=1 size=100000',
     'rule /slower 200 chunked=1 body=1000 size=1000',
-    'rule /large 200 size=5242880', 'rule /large-chunked 200 chunked=1 '
+    'rule /large 200 size=5242880', 'rule /large-chunked 503 chunked=1 '
     . 'size=5242880', 'rule /one 200 size=65537', 'rule /exact 200 size=65536',
     'rule /middle 200 size=1000 action=middle',
     'rule /middle-chunked 200 size=1000 chunked=1 action=middle',
@@ -216,11 +216,13 @@ is(answers('5 MB', 200, url => $sink->url('/large'), limit => 16 << 20)
    ->{bytes}, 5242880, 'all of it');
 is(answers('64 kB', 200, url => $sink->url('/exact'))->{bytes}, 65536,
    'all of it');
-ends('a byte more', 'too large', qr/^the answer is too large$/,
-     url => $sink->url('/one'));
-ends('5 MB', 'too large', qr/too large/, url => $sink->url('/large'));
-ends('5 MB in chunks', 'too large', qr/too large/,
-     url => $sink->url('/large-chunked'), limit => 1000000);
+is(ends('a byte more', 'too large', qr/^the answer is too large$/,
+        url => $sink->url('/one'))->{status}, 200, 'its status is known');
+is(ends('5 MB', 'too large', qr/too large/, url => $sink->url('/large'))
+   ->{status}, 200, 'so it is');
+is(ends('5 MB in chunks', 'too large', qr/too large/,
+        url => $sink->url('/large-chunked'), limit => 1000000)->{status}, 503,
+   'whatever it is');
 ends('more than 16 MB', 'too large', qr/too large/, url => $sink->url('/huge'),
      limit => 32 << 20);
 ends('headers without end', 'odd', qr/headers of the answer are too large/,

@@ -315,7 +315,7 @@ mdm_api_webhook_test_step(mdm_exchange_t *x)
     mdm_json_init(&j, x->arena, 256);
     mdm_json_open(&j, NULL, '{');
 
-    if (http->outcome == MDM_HTTP_ANSWERED) {
+    if (mdm_hook_status(http) != 0) {
         mdm_json_int(&j, "status", (int64_t) http->status);
 
     } else {
@@ -325,7 +325,7 @@ mdm_api_webhook_test_step(mdm_exchange_t *x)
     mdm_json_int(&j, "ms", (int64_t) http->ms);
     mdm_json_close(&j, '}');
 
-    return mdm_api_json_answer(&j, x, (http->outcome == MDM_HTTP_ANSWERED)
+    return mdm_api_json_answer(&j, x, (mdm_hook_status(http) != 0)
                                       ? 200 : 502);
 }
 

@@ -104,13 +104,17 @@ mdm_deflate_worth(const mdm_str_t *src)
 mdm_int_t
 mdm_inflate(mdm_arena_t *arena, const mdm_str_t *src, mdm_str_t *dst)
 {
+    int        init;
     z_stream   z;
     mdm_int_t  rc;
 
     memset(&z, 0, sizeof(z_stream));
 
-    if (src->len > MDM_INFLATE_MAX || inflateInit(&z) != Z_OK) {
-        return mdm_arena_failed(arena, "inflateInit");
+    init = (src->len > MDM_INFLATE_MAX) ? Z_DATA_ERROR : inflateInit(&z);
+
+    if (init != Z_OK) {
+        return (init == Z_MEM_ERROR) ? mdm_arena_no_memory(arena)
+                                     : mdm_arena_failed(arena, "inflateInit");
     }
 
     z.next_in = src->data;
@@ -155,6 +159,10 @@ mdm_inflate_loop(mdm_arena_t *arena, z_stream *z, mdm_str_t *dst)
 
         if (rc == Z_STREAM_END) {
             break;
+        }
+
+        if (rc == Z_MEM_ERROR) {
+            return mdm_arena_no_memory(arena);
         }
 
         /* it stopped before its end although there was room: it is cut off */

@@ -8,10 +8,8 @@
 
 #include <openssl/rand.h>
 
-#include "mdm_deflate.h"
-#include "mdm_exchange_secret.h"
 #include "mdm_hook.h"
-#include "mdm_json.h"
+#include "mdm_hook_payload.h"
 #include "mdm_number.h"
 #include "mdm_topic.h"
 
@@ -34,6 +32,9 @@
 /* the same where nothing was tried */
 #define MDM_HOOK_BUSY         1000
 
+/* bytes of memory behind which a run ends once it has delivered something */
+#define MDM_HOOK_ROOM         (4 * 1024 * 1024)
+
 /* attempts where the body is the trouble */
 #define MDM_HOOK_BODY         3
 
@@ -41,6 +42,7 @@
 enum {
     MDM_HOOK_TAKE = 0,
     MDM_HOOK_TAKEN,
+    MDM_HOOK_NEXT,
     MDM_HOOK_SENT,
     MDM_HOOK_ENDED
 };
@@ -82,13 +84,10 @@ typedef struct {
 
 static mdm_int_t mdm_hook_take(mdm_exchange_t *x);
 static mdm_int_t mdm_hook_taken(mdm_exchange_t *x, mdm_hook_run_t *run);
+static mdm_int_t mdm_hook_wait(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_hook_next(mdm_exchange_t *x, mdm_hook_run_t *run);
 static mdm_int_t mdm_hook_send(mdm_exchange_t *x, mdm_hook_run_t *run,
     mdm_event_t *event);
-static mdm_int_t mdm_hook_payload(mdm_exchange_t *x, mdm_hook_run_t *run,
-    mdm_event_t *event);
-static mdm_int_t mdm_hook_open(mdm_exchange_t *x,
-    const mdm_secret_where_t *where, mdm_str_t *value);
 static mdm_int_t mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run);
 static mdm_int_t mdm_hook_failed(mdm_exchange_t *x, mdm_hook_run_t *run,
     const mdm_str_t *why);
@@ -117,6 +116,9 @@ mdm_hook_step(mdm_exchange_t *x)
 
     case MDM_HOOK_TAKEN:
         return mdm_hook_taken(x, x->ctx);
+
+    case MDM_HOOK_NEXT:
+        return mdm_hook_next(x, x->ctx);
 
     case MDM_HOOK_SENT:
         return mdm_hook_sent(x, x->ctx);
@@ -225,6 +227,7 @@ mdm_hook_take(mdm_exchange_t *x)
 static mdm_int_t
 mdm_hook_taken(mdm_exchange_t *x, mdm_hook_run_t *run)
 {
+    mdm_int_t           rc;
     mdm_uint_t          wait;
     const mdm_reply_t  *reply;
 
@@ -259,7 +262,28 @@ mdm_hook_taken(mdm_exchange_t *x, mdm_hook_run_t *run)
     run->age = mdm_reply_int(reply, MDM_RET_HOOK_TAKE_AGE, 0);
     run->body = mdm_reply_count(reply, MDM_RET_HOOK_TAKE_BODY, INT32_MAX);
 
-    return mdm_hook_next(x, run);
+    if (x->away || !mdm_hook_large(run->hook->webhook, run->rows, 0)) {
+        return mdm_hook_next(x, run);
+    }
+
+    /* a thread is to send the first one, as it does with others */
+
+    rc = mdm_exchange_work_alone(x, MDM_HOOK_NEXT, mdm_hook_wait, run);
+
+    x->own_failures = 1;
+    x->heavy = 1;
+
+    return rc;
+}
+
+
+static mdm_int_t
+mdm_hook_wait(mdm_arena_t *arena, void *data)
+{
+    (void) arena;
+    (void) data;
+
+    return MDM_OK;
 }
 
 
@@ -273,7 +297,12 @@ mdm_hook_next(mdm_exchange_t *x, mdm_hook_run_t *run)
 
     while (mdm_reply_row(run->rows, run->row, MDM_NRET_HOOK_TAKE_ROWS)) {
 
-        if (x->stop) {
+        /* what was sent stays in memory until the end */
+
+        if (x->stop
+            || (run->hook->delivered != 0
+                && mdm_arena_used(x->arena) > MDM_HOOK_ROOM))
+        {
             return mdm_hook_end(x, run, MDM_HOOK_MORE, 0);
         }
 
@@ -321,7 +350,7 @@ mdm_hook_send(mdm_exchange_t *x, mdm_hook_run_t *run, mdm_event_t *event)
     event->parent = mdm_reply_str(run->rows,
                                   row + MDM_RET_HOOK_TAKE_ROWS_PARENT);
 
-    if (mdm_hook_payload(x, run, event) != MDM_OK
+    if (mdm_hook_payload(x, run->hook, run->rows, row, event) != MDM_OK
         || mdm_event_id(x->arena, &x->tenant, event, &run->event_id) != MDM_OK
         || mdm_event_body(x->arena, run->hook->webhook, &x->tenant, event,
                           &body)
@@ -341,120 +370,14 @@ mdm_hook_send(mdm_exchange_t *x, mdm_hook_run_t *run, mdm_event_t *event)
     }
 
     x->own_failures = 1;
+    x->heavy = (mdm_hook_large(run->hook->webhook, run->rows,
+                               row + MDM_NRET_HOOK_TAKE_ROWS)
+                != 0);
 
     run->http = mdm_hook_request(x, 0, run->hook->webhook, &body,
                                  (mdm_uint_t) run->attempts + 1);
 
     return (run->http != NULL) ? MDM_CALL : MDM_ERROR;
-}
-
-
-/* the message, or the result as it is kept */
-
-static mdm_int_t
-mdm_hook_payload(mdm_exchange_t *x, mdm_hook_run_t *run, mdm_event_t *event)
-{
-    json_t              *data;
-    mdm_int_t            rc;
-    mdm_str_t            body, uuid, z;
-    json_error_t         error;
-    mdm_secret_where_t   where;
-
-    if (!run->hook->webhook->payload) {
-        return MDM_OK;
-    }
-
-    event->lost = (mdm_reply_int(run->rows,
-                                 run->row + MDM_RET_HOOK_TAKE_ROWS_LOST, 0)
-                   == 1);
-
-    body = mdm_reply_str(run->rows, run->row + MDM_RET_HOOK_TAKE_ROWS_RAW);
-
-    if (body.len != 0) {
-        mdm_where_event(&where, &run->hook->tag, &event->id);
-
-        rc = mdm_hook_open(x, &where, &body);
-
-    } else {
-        body = mdm_reply_str(run->rows,
-                             run->row + MDM_RET_HOOK_TAKE_ROWS_BODY);
-        z = mdm_reply_str(run->rows, run->row + MDM_RET_HOOK_TAKE_ROWS_Z);
-
-        if (body.len == 0) {
-            return MDM_OK;
-        }
-
-        if (mdm_json_read(x->arena, &event->data, 0, &data, &error)
-            == MDM_ERROR)
-        {
-            return MDM_ERROR;
-        }
-
-        mdm_str_set(&uuid, "");
-
-        data = json_object_get(data, "command_uuid");
-
-        if (json_is_string(data)) {
-            uuid.data = (u_char *) (uintptr_t) json_string_value(data);
-            uuid.len = json_string_length(data);
-        }
-
-        mdm_where_result(&where, &run->hook->tag, &event->id, &uuid,
-                         mdm_str_is(&z, "1"));
-
-        rc = mdm_hook_open(x, &where, &body);
-
-        if (rc == MDM_OK && mdm_str_is(&z, "1")
-            && mdm_inflate(x->arena, &body, &body) != MDM_OK)
-        {
-            rc = MDM_DECLINED;
-        }
-    }
-
-    if (rc == MDM_DECLINED) {
-        event->lost = 1;
-        return MDM_OK;
-    }
-
-    event->payload = body;
-
-    return rc;
-}
-
-
-/* what cannot be opened holds back nothing */
-
-static mdm_int_t
-mdm_hook_open(mdm_exchange_t *x, const mdm_secret_where_t *where,
-    mdm_str_t *value)
-{
-    mdm_int_t           rc, under;
-    mdm_str_t           kept, why;
-    mdm_secret_place_t  place;
-
-    kept = *value;
-
-    if (mdm_where_place(x->arena, where, &place) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    rc = mdm_secret_open(x->arena, mdm_exchange_secrets(x), &place, &kept,
-                         value, &under, &why);
-
-    if (rc == MDM_OK && under == MDM_SECRET_PLAIN
-        && x->settings->store->encryption_required)
-    {
-        mdm_str_set(&why, "it is not encrypted");
-        rc = MDM_DECLINED;
-    }
-
-    if (rc == MDM_DECLINED) {
-        mdm_exchange_log(x, MDM_LOG_ERROR, "%s of %.*s in redis cannot be "
-                         "opened for a webhook: %.*s", where->field,
-                         mdm_fmt(&place.key), mdm_fmt(&why));
-    }
-
-    return rc;
 }
 
 
@@ -494,8 +417,7 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
     }
 
     if (mdm_printf(x->arena, &run->status, "%lu",
-                   (unsigned long) ((http->outcome == MDM_HTTP_ANSWERED)
-                                    ? http->status : 0))
+                   (unsigned long) mdm_hook_status(http))
         != MDM_OK)
     {
         return MDM_ERROR;
@@ -585,12 +507,11 @@ mdm_hook_dead(mdm_exchange_t *x, mdm_hook_run_t *run, const mdm_str_t *why)
 static mdm_uint_t
 mdm_hook_over(const mdm_hook_run_t *run)
 {
-    const mdm_http_t  *http;
+    mdm_uint_t  status;
 
-    http = run->http;
+    status = mdm_hook_status(run->http);
 
-    if (http->outcome == MDM_HTTP_ANSWERED
-        && (http->status == 400 || http->status == 413 || http->status == 422)
+    if ((status == 400 || status == 413 || status == 422)
         && run->body + 1 >= MDM_HOOK_BODY)
     {
         return 1;
@@ -624,8 +545,7 @@ mdm_hook_backoff(const mdm_hook_run_t *run)
 
     ms += ms / 4 * b / 256;
 
-    if (run->http->outcome != MDM_HTTP_ANSWERED || run->http->retry_after <= 0)
-    {
+    if (mdm_hook_status(run->http) == 0 || run->http->retry_after <= 0) {
         return ms;
     }
 

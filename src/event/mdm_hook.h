@@ -59,6 +59,12 @@ mdm_http_t *mdm_hook_request(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_webhook_t *webhook, const mdm_str_t *body, mdm_uint_t attempt);
 
 /*
+ * The status that came, also where what came with it is too large to be looked
+ * at; 0: there is no answer.
+ */
+mdm_uint_t mdm_hook_status(const mdm_http_t *http);
+
+/*
  * What came of it: MDM_OK if it was taken, else MDM_DECLINED and why it was
  * not, in printable ASCII; MDM_ERROR.
  */

@@ -78,17 +78,30 @@ mdm_hook_request(mdm_exchange_t *x, mdm_uint_t i,
 }
 
 
+mdm_uint_t
+mdm_hook_status(const mdm_http_t *http)
+{
+    return (http->outcome == MDM_HTTP_ANSWERED
+            || http->outcome == MDM_HTTP_TOO_LARGE)
+           ? http->status : 0;
+}
+
+
 mdm_int_t
 mdm_hook_outcome(mdm_exchange_t *x, const mdm_http_t *http, mdm_str_t *why)
 {
-    if (http->outcome == MDM_HTTP_ANSWERED) {
+    mdm_uint_t  status;
 
-        if (http->status >= 200 && http->status <= 299) {
+    status = mdm_hook_status(http);
+
+    if (status != 0) {
+
+        if (status >= 200 && status <= 299) {
             return MDM_OK;
         }
 
         return (mdm_printf(x->arena, why, "status %lu",
-                           (unsigned long) http->status)
+                           (unsigned long) status)
                 == MDM_OK)
                ? MDM_DECLINED : MDM_ERROR;
     }

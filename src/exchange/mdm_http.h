@@ -63,7 +63,8 @@ typedef struct {
                                               at most */
 
     mdm_http_e                outcome;
-    mdm_uint_t                status;      /* of an answer */
+    mdm_uint_t                status;      /* of an answer, and of one that is
+                                              too large; else 0 */
     int64_t                   retry_after; /* seconds; 0: none is given */
     mdm_str_t                 answer;      /* its body, owned by the runner,
                                               valid until the exchange ends */

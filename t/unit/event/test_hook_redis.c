@@ -465,6 +465,137 @@ test_retried(void **state)
 }
 
 
+/* what it answers is too long to be looked at: its status says enough */
+
+static void
+test_large_answer(void **state)
+{
+    enroll(state, CERT_A);
+
+    outcome = MDM_HTTP_TOO_LARGE;
+    status = 503;
+    assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    assert_int_equal(hook.failed, 1);
+    assert_true(log_says("attempt 1: status 503"));
+    assert_int_equal(redis_int("HEXISTS " T ":out f:one"), 1);
+
+    status = 200;
+    hook.force = 1;
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(hook.delivered, 2);
+    assert_int_equal(hook.failed, 0);
+
+    /* without a status it is none */
+
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    status = 0;
+    assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+}
+
+
+/* a result that zlib makes small */
+
+static void
+result(void **state, const char *uuid, size_t len)
+{
+    int    n;
+    char  *body;
+
+    body = malloc(len + 512);
+    assert_non_null(body);
+
+    n = snprintf(body, 512, "<plist version=\"1.0\"><dict>" id_is(UDID)
+                 "<key>Status</key><string>Acknowledged</string>"
+                 "<key>CommandUUID</key><string>%s</string>"
+                 "<key>Long</key><string>", uuid);
+
+    memset(body + n, 'x', len);
+    strcpy(body + n + len, "</string></dict></plist>");
+
+    assert_int_equal(send_raw(state, MDM_KIND_CONNECT, CERT_A, body), 200);
+
+    free(body);
+}
+
+
+/* small in Redis, and large here: a run ends before it takes much memory */
+
+static void
+test_room(void **state)
+{
+    char        uuid[32];
+    mdm_uint_t  i, runs;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    forget();
+
+    for (i = 0; i < 8; i++) {
+        snprintf(uuid, sizeof(uuid), "u%d", (int) i);
+        result(state, uuid, 1 << 20);
+    }
+
+    runs = 0;
+
+    while (deliver(state) == MDM_HOOK_MORE) {
+        assert_in_range(hook.delivered, 1, 4);
+        assert_in_range(mdm_arena_used(x->arena), 1, 16 << 20);
+        runs++;
+    }
+
+    assert_true(runs >= 2);
+    assert_int_equal(nbodies, 8);
+
+    for (i = 0; i < 8; i++) {
+        snprintf(uuid, sizeof(uuid), "\"command_uuid\":\"u%d\"", (int) i);
+        has(i, uuid);
+        assert_true(strlen(bodies[i]) > 1 << 20);
+    }
+}
+
+
+/* a thread makes what is large, and only that */
+
+static void
+test_thread(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(redis->threads, 0);
+
+    /* the second of three */
+
+    result(state, "u1", 2000);
+    result(state, "u2", 2 << 20);
+    result(state, "u3", 2000);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(redis->threads, 1);
+
+    while (deliver(state) == MDM_HOOK_MORE) { /* void */ }
+
+    /* the first one, behind one that is not wanted */
+
+    webhooks[0].topics = mdm_topic(&(mdm_str_t) mdm_string("mdm.Connect"));
+    assert_int_equal(checkin(state, CERT_A, "SetBootstrapToken", id_is(UDID),
+                             "<key>BootstrapToken</key><data>AQID</data>"),
+                     200);
+    result(state, "u4", 2 << 20);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(hook.delivered, 1);
+    assert_int_equal(redis->threads, 1);
+
+    /* nor where it is not sent */
+
+    webhooks[0].payload = 0;
+    result(state, "u5", 2 << 20);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(hook.delivered, 1);
+    assert_int_equal(redis->threads, 0);
+}
+
+
 /* three times where the body is the trouble, then it is put aside */
 
 static void
@@ -759,6 +890,9 @@ main(void)
         cmocka_unit_test_setup(test_dropped, begin),
         cmocka_unit_test_setup(test_full, begin),
         cmocka_unit_test_setup(test_retried, begin),
+        cmocka_unit_test_setup(test_large_answer, begin),
+        cmocka_unit_test_setup(test_room, begin),
+        cmocka_unit_test_setup(test_thread, begin),
         cmocka_unit_test_setup(test_dead, begin),
         cmocka_unit_test_setup(test_lease, begin),
         cmocka_unit_test_setup(test_stolen, begin),
