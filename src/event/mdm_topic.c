@@ -24,7 +24,9 @@ static const mdm_str_t  mdm_topics[] = {
     mdm_string("mdm.SetBootstrapToken"),
     mdm_string("mdm.Connect"),
 
+    mdm_string("mdm.CertificateDue"),
     mdm_string("mdm.CertificateIssued"),
+    mdm_string("mdm.CertificateLapsed"),
     mdm_string("mdm.CertificateRefused"),
     mdm_string("mdm.CertificateRenewed"),
     mdm_string("mdm.CommandLost"),
@@ -51,6 +53,7 @@ static const mdm_str_t  mdm_topics[] = {
     mdm_string("api.CommandDelete"),
     mdm_string("api.Declaration"),
     mdm_string("api.Enqueue"),
+    mdm_string("api.EnrollmentAdopt"),
     mdm_string("api.EnrollmentLink"),
     mdm_string("api.EnrollmentProfile"),
     mdm_string("api.EnrollmentSets"),

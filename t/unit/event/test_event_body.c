@@ -202,6 +202,59 @@ test_topics(void **state)
 }
 
 
+/* whatever a script writes, 'mdm.Name' and the like, somebody can ask for */
+
+static void
+test_scripts(void **state)
+{
+    size_t        i;
+    u_char       *p, *end, *quote;
+    mdm_str_t     body, name;
+    mdm_uint_t    n, found;
+
+    static const char  *areas[] = { "'mdm.", "'api.", "'push." };
+
+    (void) state;
+
+    found = 0;
+
+    for (n = 0; mdm_scripts[n] != NULL; n++) {
+        body = mdm_scripts[n]->body;
+        end = body.data + body.len;
+
+        for (i = 0; i < 3; i++) {
+
+            for (p = body.data;
+                 (p = memmem(p, (size_t) (end - p), areas[i],
+                             strlen(areas[i])))
+                 != NULL;
+                 p = quote)
+            {
+                name.data = p + 1;
+                quote = memchr(name.data, '\'', (size_t) (end - name.data));
+                assert_non_null(quote);
+                name.len = (size_t) (quote - name.data);
+
+                /* an area alone is no event */
+
+                if (quote[-1] == '.') {
+                    continue;
+                }
+
+                if (mdm_topic(&name) == 0) {
+                    fail_msg("%.*s of %.*s", mdm_fmt(&name),
+                             mdm_fmt(&mdm_scripts[n]->name));
+                }
+
+                found++;
+            }
+        }
+    }
+
+    assert_true(found > 40);
+}
+
+
 static void
 test_stream(void **state)
 {
@@ -228,6 +281,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hmac, setup, teardown),
         cmocka_unit_test_setup_teardown(test_topics, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scripts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown)
     };
 
