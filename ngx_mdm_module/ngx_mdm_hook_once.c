@@ -61,12 +61,14 @@ static void ngx_mdm_hook_once_drop(const mdm_webhook_t *webhook,
 static void ngx_mdm_hook_once_start(ngx_mdm_hook_line_t *line);
 static ngx_int_t ngx_mdm_hook_once_begin(ngx_mdm_hook_message_t *message);
 static void ngx_mdm_hook_once_run(void *data);
+static void ngx_mdm_hook_once_end(ngx_mdm_hook_message_t *message);
 static void ngx_mdm_hook_once_free(ngx_mdm_hook_message_t *message);
 
 
 static uint64_t              ngx_mdm_hook_once_topics;
 static ngx_mdm_hook_line_t  *ngx_mdm_hook_lines;
 static ngx_uint_t            ngx_mdm_hook_nlines;
+static ngx_mdm_threads_t    *ngx_mdm_hook_once_threads;
 
 
 ngx_int_t
@@ -95,6 +97,7 @@ ngx_mdm_hook_once_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
     }
 
     ngx_mdm_hook_nlines = conf->webhooks.nelts;
+    ngx_mdm_hook_once_threads = conf->threads;
 
     for (i = 0; i < ngx_mdm_hook_nlines; i++) {
         ngx_queue_init(&ngx_mdm_hook_lines[i].waiting);
@@ -120,8 +123,16 @@ ngx_mdm_hook_once_exit_process(void)
                                      ngx_mdm_hook_message_t, queue);
 
             ngx_mdm_round_abandon(&message->round);
-            mdm_arena_destroy(message->exchange->arena);
-            ngx_mdm_hook_once_free(message);
+
+            /* a thread that is at it has it until the process ends */
+
+            if (message->round.working == 0) {
+                mdm_arena_destroy(message->exchange->arena);
+                ngx_mdm_hook_once_free(message);
+
+            } else {
+                ngx_queue_remove(&message->queue);
+            }
         }
 
         while (!ngx_queue_empty(&line->waiting)) {
@@ -296,6 +307,7 @@ ngx_mdm_hook_once_begin(ngx_mdm_hook_message_t *message)
 
     message->round.exchange = x;
     message->round.store = message->store;
+    message->round.threads = ngx_mdm_hook_once_threads;
     message->round.done = ngx_mdm_hook_once_run;
     message->round.data = message;
 
@@ -304,6 +316,10 @@ ngx_mdm_hook_once_begin(ngx_mdm_hook_message_t *message)
     x->tenant = message->tenant;
     x->step = mdm_hook_once_step;
     x->ctx = &message->once;
+
+    /* whose request it is has no answer yet */
+
+    x->heavy = (message->once.body.len > MDM_EXCHANGE_LARGE);
 
     return NGX_OK;
 }
@@ -314,32 +330,57 @@ ngx_mdm_hook_once_run(void *data)
 {
     ngx_mdm_hook_message_t *message = data;
 
-    mdm_exchange_t       *x;
-    ngx_mdm_hook_line_t  *line;
-
-    x = message->exchange;
+    mdm_int_t  rc;
 
     do {
-        if (mdm_exchange_run(x) == MDM_DONE) {
-            line = message->line;
 
-            ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
-                           "mdm hook once: \"%V\" %ui \"%V\"",
-                           (ngx_str_t *) &message->once.name,
-                           (ngx_uint_t) x->status, (ngx_str_t *) &x->error);
+        switch (ngx_mdm_round_step(&message->round, &rc)) {
 
-            mdm_arena_destroy(x->arena);
-            ngx_mdm_hook_once_free(message);
-            line->nsending--;
+        case NGX_DONE:
+            return;
 
-            if (!ngx_exiting && !ngx_terminate) {
-                ngx_mdm_hook_once_start(line);
-            }
+        case NGX_ERROR:
 
+            /* too much waits for a thread */
+
+            ngx_mdm_hook_once_drop(message->once.webhook, message->line);
+            rc = MDM_DONE;
+            break;
+
+        default: /* NGX_OK */
+            break;
+        }
+
+        if (rc == MDM_DONE) {
+            ngx_mdm_hook_once_end(message);
             return;
         }
 
     } while (ngx_mdm_round_send(&message->round) == 0);
+}
+
+
+static void
+ngx_mdm_hook_once_end(ngx_mdm_hook_message_t *message)
+{
+    mdm_exchange_t       *x;
+    ngx_mdm_hook_line_t  *line;
+
+    x = message->exchange;
+    line = message->line;
+
+    ngx_log_debug3(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
+                   "mdm hook once: \"%V\" %ui \"%V\"",
+                   (ngx_str_t *) &message->once.name,
+                   (ngx_uint_t) x->status, (ngx_str_t *) &x->error);
+
+    mdm_arena_destroy(x->arena);
+    ngx_mdm_hook_once_free(message);
+    line->nsending--;
+
+    if (!ngx_exiting && !ngx_terminate) {
+        ngx_mdm_hook_once_start(line);
+    }
 }
 
 

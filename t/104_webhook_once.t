@@ -72,6 +72,20 @@ is_deeply([ grep { !/^mdm\.(?:Authenticate|TokenUpdate)$/ }
           'who did not ask for them gets none');
 
 
+# one that is large is whole, too, though a thread makes it
+
+{
+    my $long = 'x' x 40_000;
+
+    $sink->clear;
+    is($d->message('DeclarativeManagement', Endpoint => 'tokens',
+                   Long => $long)->status, 200, 'a large message');
+    ok(wait_for(20, sub { got('/nano') }), 'it arrives') or diag($t->log);
+    like(decode_base64((got('/nano'))[0]{checkin_event}{raw_payload}),
+         qr/>$long</, 'and is whole');
+}
+
+
 # nobody takes them: some wait, others are dropped
 
 $sink->tell('rule /nano 200 action=none');
