@@ -12,6 +12,8 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <openssl/rand.h>
+
 #include "mdm_hook.h"
 #include "ngx_mdm_hook.h"
 #include "ngx_mdm_redis_resp.h"
@@ -94,6 +96,8 @@ static ngx_event_t            ngx_mdm_hook_posted;
 static ngx_event_t            ngx_mdm_hook_timed;
 static ngx_mdm_threads_t     *ngx_mdm_hook_threads;
 static ngx_uint_t             ngx_mdm_hook_workers;
+static uint64_t               ngx_mdm_hook_worker;     /* random: names it
+                                                          among all hosts */
 static ngx_uint_t             ngx_mdm_hook_number;
 static ngx_log_t             *ngx_mdm_hook_log;
 
@@ -112,10 +116,15 @@ typedef struct {
 } ngx_mdm_hook_tenant_t;
 
 
-void
+ngx_int_t
 ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
 {
     ngx_core_conf_t  *ccf;
+
+    if (RAND_bytes((u_char *) &ngx_mdm_hook_worker, sizeof(uint64_t)) != 1) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, 0, "RAND_bytes() failed");
+        return NGX_ERROR;
+    }
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
@@ -139,6 +148,8 @@ ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
     ngx_mdm_hook_timed.data = &ngx_mdm_hook_dummy;
     ngx_mdm_hook_timed.log = cycle->log;
     ngx_mdm_hook_timed.cancelable = 1;
+
+    return NGX_OK;
 }
 
 
@@ -488,8 +499,8 @@ ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place)
     place->run.force = place->force;
     place->run.quiet = (hook->failed != 0);
 
-    if (mdm_printf(x->arena, &place->run.runner, "%ld-%lx-%lx",
-                   (long) ngx_pid, (unsigned long) ngx_time(),
+    if (mdm_printf(x->arena, &place->run.runner, "%ld-%llx-%lx",
+                   (long) ngx_pid, (unsigned long long) ngx_mdm_hook_worker,
                    (unsigned long) ngx_mdm_hook_number++)
         != MDM_OK)
     {
@@ -511,6 +522,7 @@ ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place)
 
     x->kind = MDM_KIND_JOB;
     x->now = ngx_time();
+    x->cache = ngx_mdm_cache;
     x->tenant = hook->tenant;
     x->step = mdm_hook_step;
     x->ctx = &place->run;

@@ -81,7 +81,9 @@ ngx_int_t ngx_mdm_hook_header_file(ngx_conf_t *cf, ngx_str_t *name,
 
 /* ngx_mdm_hook.c */
 
-void ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf);
+/* NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_hook_init_process(ngx_cycle_t *cycle,
+    ngx_mdm_hook_conf_t *conf);
 void ngx_mdm_hook_exit_process(void);
 
 /*

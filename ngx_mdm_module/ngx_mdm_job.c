@@ -559,6 +559,7 @@ ngx_mdm_job_begin(ngx_mdm_runner_t *runner, mdm_str_t *work)
 
     x->kind = MDM_KIND_JOB;
     x->now = ngx_time();
+    x->cache = ngx_mdm_cache;
     x->step = job->kind->step;
     x->message = job->kind->name;
     x->tenant.data = job->work.data + job->work.len - tenant.len;

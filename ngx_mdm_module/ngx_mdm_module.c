@@ -748,9 +748,9 @@ ngx_mdm_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    ngx_mdm_hook_init_process(cycle, mmcf->hooks);
-
-    if (ngx_mdm_hook_once_init_process(cycle, mmcf->hooks) != NGX_OK) {
+    if (ngx_mdm_hook_init_process(cycle, mmcf->hooks) != NGX_OK
+        || ngx_mdm_hook_once_init_process(cycle, mmcf->hooks) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -145,6 +145,26 @@ settled('all have arrived', qw(one two));
 }
 
 
+# a worker knows since when webhooks are there, and need not ask for each batch
+
+sub asked {
+    return ($t->redis('INFO', 'commandstats')
+            =~ /^cmdstat_hsetnx:calls=(\d+)/m)[0] // 0;
+}
+
+{
+    my $before = asked();
+
+    for my $i (1 .. 8) {
+        $t->device("ASKED-$i")->enroll;
+        settled('each by itself', qw(one two)) if $i % 2;
+    }
+
+    settled('all arrive', qw(one two));
+    cmp_ok(asked() - $before, '<=', 4, 'each worker asks once');
+}
+
+
 # what concerns no partition has a stream of its own
 
 {
@@ -259,6 +279,12 @@ settled('all have arrived', qw(one two));
     my $begin = time;
 
     $t->device("SLOW-$_")->enroll for 1 .. 4;
+
+    ok(wait_for(5, sub {
+        grep { ($t->redis('HGET', "mdm:{default/$_}:out", 'l:one') // '')
+               =~ /^\d+-[0-9a-f]{9,16}-[0-9a-f]+ \d+$/ } 0 .. 3;
+    }), 'who is at it has a name that no other host has');
+
     cmp_ok(time - $begin, '<', 4, 'devices do not wait');
     settled('the other one has all', 'two');
     cmp_ok(time - $begin, '<', 5, 'nor does the other webhook');
