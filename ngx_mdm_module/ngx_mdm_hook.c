@@ -64,6 +64,8 @@ typedef struct {
 
     unsigned                  again:1;     /* events have come meanwhile */
     unsigned                  force:1;
+    unsigned                  silent:1;    /* the last attempt that failed had
+                                              no answer */
 } ngx_mdm_hook_place_t;
 
 
@@ -628,6 +630,10 @@ ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place)
 
     hook->failed += run->failed;
 
+    if (run->failed != 0) {
+        place->silent = (run->silent != 0);
+    }
+
     if (ngx_exiting || ngx_terminate) {
         ngx_queue_init(&place->queue);
         ngx_mdm_hook_free(place);
@@ -659,14 +665,14 @@ ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place)
 
 /*
  * Who was away for a while is there again: whatever waits for its next attempt
- * need not.
+ * need not, unless the last one was answered.
  */
 
 static void
 ngx_mdm_hook_back(ngx_mdm_hook_t *hook)
 {
     ngx_uint_t             away;
-    ngx_queue_t           *q;
+    ngx_queue_t           *q, *next;
     ngx_mdm_hook_place_t  *place;
 
     away = (hook->failed > 1
@@ -675,13 +681,22 @@ ngx_mdm_hook_back(ngx_mdm_hook_t *hook)
     hook->failed = 0;
     hook->success = ngx_current_msec;
 
-    while (away && !ngx_queue_empty(&hook->waiting)) {
-        q = ngx_queue_head(&hook->waiting);
+    if (!away) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&hook->waiting);
+         q != ngx_queue_sentinel(&hook->waiting);
+         q = next)
+    {
+        next = ngx_queue_next(q);
         place = ngx_queue_data(q, ngx_mdm_hook_place_t, queue);
 
-        ngx_queue_remove(q);
-        place->force = 1;
-        ngx_mdm_hook_ready(place);
+        if (place->silent) {
+            ngx_queue_remove(q);
+            place->force = 1;
+            ngx_mdm_hook_ready(place);
+        }
     }
 }
 

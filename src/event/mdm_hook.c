@@ -429,6 +429,7 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
 
     if (rc == MDM_DECLINED) {
         hook->failed++;
+        hook->silent = (mdm_hook_status(http) == 0);
 
         return mdm_hook_failed(x, run, &why);
     }

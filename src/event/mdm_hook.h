@@ -41,6 +41,8 @@ typedef struct {
     mdm_uint_t                held;        /* 1: another one is at it */
     mdm_uint_t                delivered;   /* events */
     mdm_uint_t                failed;      /* attempts */
+    mdm_uint_t                silent;      /* 1: to the last of them there was
+                                              no answer at all */
 } mdm_hook_t;
 
 

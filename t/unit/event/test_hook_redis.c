@@ -429,6 +429,7 @@ test_retried(void **state)
         hook.force = 1;
         assert_int_equal(deliver(state), MDM_HOOK_WAIT);
         assert_int_equal(hook.failed, 1);
+        assert_true(hook.silent);
         assert_true(hook.wait > wait);
         assert_in_range(hook.wait, 1000U << (i - 1), 1300U << (i - 1));
         assert_int_equal(atoi(attempt), i);
@@ -452,6 +453,7 @@ test_retried(void **state)
     hook.force = 1;
     assert_int_equal(deliver(state), MDM_HOOK_WAIT);
     assert_int_equal(hook.wait, 120000);
+    assert_false(hook.silent);
 
     status = 204;
     hook.force = 1;
@@ -476,6 +478,7 @@ test_large_answer(void **state)
     status = 503;
     assert_int_equal(deliver(state), MDM_HOOK_WAIT);
     assert_int_equal(hook.failed, 1);
+    assert_false(hook.silent);
     assert_true(log_says("attempt 1: status 503"));
     assert_int_equal(redis_int("HEXISTS " T ":out f:one"), 1);
 
@@ -490,6 +493,7 @@ test_large_answer(void **state)
     assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
     status = 0;
     assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    assert_true(hook.silent);
 }
 
 
