@@ -14,10 +14,8 @@
 
 #include <openssl/rand.h>
 
-#include "mdm_hook.h"
-#include "ngx_mdm_hook.h"
+#include "ngx_mdm_hook_place.h"
 #include "ngx_mdm_redis_resp.h"
-#include "ngx_mdm_round.h"
 
 
 /* ms until a stream that another worker is at is looked at again, at most */
@@ -27,56 +25,8 @@
 #define NGX_MDM_HOOK_AWAY     10000
 
 
-typedef enum {
-    NGX_MDM_HOOK_IDLE = 0,
-    NGX_MDM_HOOK_READY,
-    NGX_MDM_HOOK_WAITING,
-    NGX_MDM_HOOK_RUNNING
-} ngx_mdm_hook_state_e;
-
-
-/* a webhook for a tenant of a store */
-
-typedef struct {
-    ngx_queue_t               queue;
-    ngx_mdm_store_t          *store;
-    const mdm_webhook_t      *webhook;
-    mdm_str_t                 tenant;      /* behind it */
-    ngx_queue_t               ready;       /* places, by their state */
-    ngx_queue_t               waiting;
-    ngx_queue_t               under_way;
-    ngx_uint_t                running;
-    ngx_uint_t                failed;      /* attempts since the last success */
-    ngx_msec_t                success;
-} ngx_mdm_hook_t;
-
-
-typedef struct {
-    ngx_str_node_t            sn;          /* "store webhook tag" */
-    ngx_queue_t               queue;       /* of its webhook */
-    ngx_mdm_hook_t           *hook;
-    ngx_mdm_hook_state_e      state;
-    ngx_msec_t                due;         /* of one that waits */
-
-    mdm_exchange_t           *exchange;    /* of one that runs */
-    ngx_mdm_round_t           round;
-    mdm_hook_t                run;
-
-    unsigned                  again:1;     /* events have come meanwhile */
-    unsigned                  force:1;
-    unsigned                  silent:1;    /* the last attempt that failed had
-                                              no answer */
-} ngx_mdm_hook_place_t;
-
-
 static void ngx_mdm_hook_wake_place(ngx_mdm_store_t *store, mdm_uint_t i,
     mdm_str_t *tenant, mdm_str_t *tag);
-static ngx_mdm_hook_place_t *ngx_mdm_hook_place(ngx_mdm_hook_t *hook,
-    ngx_str_t *key, uint32_t hash, mdm_str_t *tag);
-static ngx_mdm_hook_t *ngx_mdm_hook_find(ngx_mdm_store_t *store,
-    const mdm_webhook_t *webhook, mdm_str_t *tenant);
-static ngx_uint_t ngx_mdm_hook_new_tenant(ngx_mdm_store_t *store,
-    mdm_str_t *tenant);
 static void ngx_mdm_hook_start_handler(ngx_event_t *ev);
 static void ngx_mdm_hook_start(ngx_mdm_hook_t *hook);
 static ngx_int_t ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place);
@@ -85,14 +35,14 @@ static void ngx_mdm_hook_end(ngx_mdm_hook_place_t *place);
 static void ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place);
 static void ngx_mdm_hook_back(ngx_mdm_hook_t *hook);
 static void ngx_mdm_hook_ready(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_list(ngx_mdm_hook_t *hook);
 static void ngx_mdm_hook_wait(ngx_mdm_hook_place_t *place, ngx_msec_t delay);
-static void ngx_mdm_hook_free(ngx_mdm_hook_place_t *place);
+static void ngx_mdm_hook_waited(ngx_mdm_hook_place_t *place);
 static void ngx_mdm_hook_timer(void);
 
 
-static ngx_queue_t            ngx_mdm_hooks;
-static ngx_queue_t            ngx_mdm_hook_tenants;
-static ngx_rbtree_t           ngx_mdm_hook_places;
+static ngx_queue_t            ngx_mdm_hook_busy;
+static ngx_rbtree_t           ngx_mdm_hook_dues;
 static ngx_rbtree_node_t      ngx_mdm_hook_sentinel;
 static ngx_event_t            ngx_mdm_hook_posted;
 static ngx_event_t            ngx_mdm_hook_timed;
@@ -107,15 +57,6 @@ static ngx_log_t             *ngx_mdm_hook_log;
 /* a debug line of a timer prints the fourth field of its data as a socket */
 
 static ngx_connection_t       ngx_mdm_hook_dummy;
-
-
-/* tenants that this worker has heard of */
-
-typedef struct {
-    ngx_queue_t               queue;
-    ngx_mdm_store_t          *store;
-    mdm_str_t                 name;        /* behind it */
-} ngx_mdm_hook_tenant_t;
 
 
 ngx_int_t
@@ -135,10 +76,11 @@ ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
     ngx_mdm_hook_workers = (ngx_process == NGX_PROCESS_SINGLE)
                            ? 1 : (ngx_uint_t) ngx_max(ccf->worker_processes, 1);
 
-    ngx_queue_init(&ngx_mdm_hooks);
-    ngx_queue_init(&ngx_mdm_hook_tenants);
-    ngx_rbtree_init(&ngx_mdm_hook_places, &ngx_mdm_hook_sentinel,
-                    ngx_str_rbtree_insert_value);
+    ngx_mdm_hook_place_init_process(cycle->log);
+
+    ngx_queue_init(&ngx_mdm_hook_busy);
+    ngx_rbtree_init(&ngx_mdm_hook_dues, &ngx_mdm_hook_sentinel,
+                    ngx_rbtree_insert_timer_value);
 
     ngx_mdm_hook_dummy.fd = (ngx_socket_t) -1;
 
@@ -158,22 +100,23 @@ ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
 void
 ngx_mdm_hook_exit_process(void)
 {
-    ngx_queue_t            *q;
-    ngx_mdm_hook_t         *hook;
-    ngx_mdm_hook_place_t   *place;
-    ngx_mdm_hook_tenant_t  *tenant;
+    ngx_queue_t           *q, *p;
+    ngx_mdm_hook_t        *hook;
+    ngx_mdm_hook_place_t  *place;
 
     if (ngx_mdm_hook_log == NULL) {
         return;
     }
 
-    while (!ngx_queue_empty(&ngx_mdm_hooks)) {
-        hook = ngx_queue_data(ngx_queue_head(&ngx_mdm_hooks), ngx_mdm_hook_t,
-                              queue);
+    for (q = ngx_queue_head(&ngx_mdm_hook_all);
+         q != ngx_queue_sentinel(&ngx_mdm_hook_all);
+         q = ngx_queue_next(q))
+    {
+        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
 
         while (!ngx_queue_empty(&hook->under_way)) {
-            q = ngx_queue_head(&hook->under_way);
-            place = ngx_queue_data(q, ngx_mdm_hook_place_t, queue);
+            p = ngx_queue_head(&hook->under_way);
+            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
 
             ngx_mdm_round_abandon(&place->round);
 
@@ -181,34 +124,31 @@ ngx_mdm_hook_exit_process(void)
 
             if (place->round.working == 0) {
                 mdm_arena_destroy(place->exchange->arena);
-                ngx_mdm_hook_free(place);
+                ngx_mdm_hook_place_free(place);
 
             } else {
-                ngx_queue_remove(q);
+                ngx_queue_remove(p);
             }
         }
 
         while (!ngx_queue_empty(&hook->ready)) {
-            q = ngx_queue_head(&hook->ready);
-            ngx_mdm_hook_free(ngx_queue_data(q, ngx_mdm_hook_place_t, queue));
+            p = ngx_queue_head(&hook->ready);
+            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
+
+            ngx_mdm_hook_place_free(place);
         }
 
         while (!ngx_queue_empty(&hook->waiting)) {
-            q = ngx_queue_head(&hook->waiting);
-            ngx_mdm_hook_free(ngx_queue_data(q, ngx_mdm_hook_place_t, queue));
+            p = ngx_queue_head(&hook->waiting);
+            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
+
+            ngx_mdm_hook_waited(place);
+            ngx_queue_init(&place->queue);
+            ngx_mdm_hook_place_free(place);
         }
-
-        ngx_queue_remove(&hook->queue);
-        ngx_free(hook);
     }
 
-    while (!ngx_queue_empty(&ngx_mdm_hook_tenants)) {
-        q = ngx_queue_head(&ngx_mdm_hook_tenants);
-        tenant = ngx_queue_data(q, ngx_mdm_hook_tenant_t, queue);
-
-        ngx_queue_remove(q);
-        ngx_free(tenant);
-    }
+    ngx_mdm_hook_place_exit_process();
 
     if (ngx_mdm_hook_timed.timer_set) {
         ngx_del_timer(&ngx_mdm_hook_timed);
@@ -250,7 +190,7 @@ ngx_mdm_hook_wake(ngx_mdm_store_t *store, mdm_exchange_t *x)
         }
     }
 
-    return ngx_mdm_hook_new_tenant(store, &x->tenant);
+    return ngx_mdm_hook_place_tenant(store, &x->tenant);
 }
 
 
@@ -260,32 +200,11 @@ static void
 ngx_mdm_hook_wake_place(ngx_mdm_store_t *store, mdm_uint_t i,
     mdm_str_t *tenant, mdm_str_t *tag)
 {
-    u_char                buf[NGX_INT_T_LEN * 2 + MDM_TENANT_MAX + 32];
-    uint32_t              hash;
-    ngx_str_t             key;
-    ngx_mdm_hook_t       *hook;
-    ngx_mdm_hook_place_t *place;
+    ngx_mdm_hook_place_t  *place;
 
-    key.data = buf;
-    key.len = ngx_snprintf(buf, sizeof(buf), "%ui %ui %*s", store->index,
-                           (ngx_uint_t) i, tag->len, tag->data)
-              - buf;
-
-    hash = ngx_crc32_short(key.data, key.len);
-
-    place = (ngx_mdm_hook_place_t *)
-            ngx_str_rbtree_lookup(&ngx_mdm_hook_places, &key, hash);
-
+    place = ngx_mdm_hook_place(store, i, tenant, tag);
     if (place == NULL) {
-        hook = ngx_mdm_hook_find(store, &store->settings.webhooks[i], tenant);
-        if (hook == NULL) {
-            return;
-        }
-
-        place = ngx_mdm_hook_place(hook, &key, hash, tag);
-        if (place == NULL) {
-            return;
-        }
+        return;
     }
 
     if (place->state == NGX_MDM_HOOK_RUNNING) {
@@ -299,142 +218,45 @@ ngx_mdm_hook_wake_place(ngx_mdm_store_t *store, mdm_uint_t i,
 }
 
 
-static ngx_mdm_hook_place_t *
-ngx_mdm_hook_place(ngx_mdm_hook_t *hook, ngx_str_t *key, uint32_t hash,
-    mdm_str_t *tag)
-{
-    u_char                *p;
-    ngx_mdm_hook_place_t  *place;
-
-    place = ngx_calloc(sizeof(ngx_mdm_hook_place_t) + key->len,
-                       ngx_mdm_hook_log);
-    if (place == NULL) {
-        return NULL;
-    }
-
-    p = (u_char *) place + sizeof(ngx_mdm_hook_place_t);
-
-    ngx_memcpy(p, key->data, key->len);
-
-    place->hook = hook;
-
-    place->sn.node.key = hash;
-    place->sn.str.len = key->len;
-    place->sn.str.data = p;
-
-    place->run.tag.len = tag->len;
-    place->run.tag.data = p + key->len - tag->len;
-
-    ngx_rbtree_insert(&ngx_mdm_hook_places, &place->sn.node);
-
-    return place;
-}
-
-
-static ngx_mdm_hook_t *
-ngx_mdm_hook_find(ngx_mdm_store_t *store, const mdm_webhook_t *webhook,
-    mdm_str_t *tenant)
-{
-    ngx_queue_t     *q;
-    ngx_mdm_hook_t  *hook;
-
-    for (q = ngx_queue_head(&ngx_mdm_hooks);
-         q != ngx_queue_sentinel(&ngx_mdm_hooks);
-         q = ngx_queue_next(q))
-    {
-        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
-
-        if (hook->webhook == webhook && hook->store == store
-            && mdm_str_eq(&hook->tenant, tenant))
-        {
-            return hook;
-        }
-    }
-
-    hook = ngx_calloc(sizeof(ngx_mdm_hook_t) + tenant->len, ngx_mdm_hook_log);
-    if (hook == NULL) {
-        return NULL;
-    }
-
-    hook->store = store;
-    hook->webhook = webhook;
-    hook->success = ngx_current_msec;
-
-    hook->tenant.len = tenant->len;
-    hook->tenant.data = (u_char *) hook + sizeof(ngx_mdm_hook_t);
-    ngx_memcpy(hook->tenant.data, tenant->data, tenant->len);
-
-    ngx_queue_init(&hook->ready);
-    ngx_queue_init(&hook->waiting);
-    ngx_queue_init(&hook->under_way);
-    ngx_queue_insert_tail(&ngx_mdm_hooks, &hook->queue);
-
-    return hook;
-}
-
-
-static ngx_uint_t
-ngx_mdm_hook_new_tenant(ngx_mdm_store_t *store, mdm_str_t *name)
-{
-    ngx_queue_t            *q;
-    ngx_mdm_hook_tenant_t  *tenant;
-
-    for (q = ngx_queue_head(&ngx_mdm_hook_tenants);
-         q != ngx_queue_sentinel(&ngx_mdm_hook_tenants);
-         q = ngx_queue_next(q))
-    {
-        tenant = ngx_queue_data(q, ngx_mdm_hook_tenant_t, queue);
-
-        if (tenant->store == store && mdm_str_eq(&tenant->name, name)) {
-            return 0;
-        }
-    }
-
-    tenant = ngx_alloc(sizeof(ngx_mdm_hook_tenant_t) + name->len,
-                       ngx_mdm_hook_log);
-    if (tenant == NULL) {
-        return 1;
-    }
-
-    tenant->store = store;
-    tenant->name.len = name->len;
-    tenant->name.data = (u_char *) tenant + sizeof(ngx_mdm_hook_tenant_t);
-    ngx_memcpy(tenant->name.data, name->data, name->len);
-
-    ngx_queue_insert_head(&ngx_mdm_hook_tenants, &tenant->queue);
-
-    return 1;
-}
-
-
 static void
 ngx_mdm_hook_start_handler(ngx_event_t *ev)
 {
-    ngx_queue_t           *q, *p, *next;
+    ngx_queue_t            list;
     ngx_mdm_hook_t        *hook;
+    ngx_rbtree_node_t     *node;
     ngx_mdm_hook_place_t  *place;
 
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, ev->log, 0, "mdm hook start: timer:%ud",
                    ev->timedout);
 
-    for (q = ngx_queue_head(&ngx_mdm_hooks);
-         q != ngx_queue_sentinel(&ngx_mdm_hooks);
-         q = ngx_queue_next(q))
-    {
-        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
+    while (ngx_mdm_hook_dues.root != ngx_mdm_hook_dues.sentinel) {
+        node = ngx_rbtree_min(ngx_mdm_hook_dues.root,
+                              ngx_mdm_hook_dues.sentinel);
 
-        for (p = ngx_queue_head(&hook->waiting);
-             p != ngx_queue_sentinel(&hook->waiting);
-             p = next)
-        {
-            next = ngx_queue_next(p);
-            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
-
-            if ((ngx_msec_int_t) (place->due - ngx_current_msec) <= 0) {
-                ngx_queue_remove(p);
-                ngx_mdm_hook_ready(place);
-            }
+        if ((ngx_msec_int_t) (node->key - ngx_current_msec) > 0) {
+            break;
         }
+
+        place = ngx_rbtree_data(node, ngx_mdm_hook_place_t, due);
+
+        ngx_mdm_hook_waited(place);
+        ngx_mdm_hook_ready(place);
+    }
+
+    /* what becomes ready meanwhile posts this once more */
+
+    ngx_queue_init(&list);
+
+    if (!ngx_queue_empty(&ngx_mdm_hook_busy)) {
+        ngx_queue_add(&list, &ngx_mdm_hook_busy);
+        ngx_queue_init(&ngx_mdm_hook_busy);
+    }
+
+    while (!ngx_queue_empty(&list)) {
+        hook = ngx_queue_data(ngx_queue_head(&list), ngx_mdm_hook_t, busy);
+
+        ngx_queue_remove(&hook->busy);
+        hook->listed = 0;
 
         ngx_mdm_hook_start(hook);
     }
@@ -608,6 +430,10 @@ ngx_mdm_hook_end(ngx_mdm_hook_place_t *place)
 
     ngx_mdm_hook_outcome(place);
 
+    if (!ngx_queue_empty(&hook->ready)) {
+        ngx_mdm_hook_list(hook);
+    }
+
     if (!ngx_exiting && !ngx_terminate) {
         ngx_post_event(&ngx_mdm_hook_posted, &ngx_posted_events);
     }
@@ -636,7 +462,7 @@ ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place)
 
     if (ngx_exiting || ngx_terminate) {
         ngx_queue_init(&place->queue);
-        ngx_mdm_hook_free(place);
+        ngx_mdm_hook_place_free(place);
         return;
     }
 
@@ -659,7 +485,7 @@ ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place)
     }
 
     ngx_queue_init(&place->queue);
-    ngx_mdm_hook_free(place);
+    ngx_mdm_hook_place_free(place);
 }
 
 
@@ -693,7 +519,7 @@ ngx_mdm_hook_back(ngx_mdm_hook_t *hook)
         place = ngx_queue_data(q, ngx_mdm_hook_place_t, queue);
 
         if (place->silent) {
-            ngx_queue_remove(q);
+            ngx_mdm_hook_waited(place);
             place->force = 1;
             ngx_mdm_hook_ready(place);
         }
@@ -707,7 +533,21 @@ ngx_mdm_hook_ready(ngx_mdm_hook_place_t *place)
     place->state = NGX_MDM_HOOK_READY;
     ngx_queue_insert_tail(&place->hook->ready, &place->queue);
 
+    ngx_mdm_hook_list(place->hook);
+
     ngx_post_event(&ngx_mdm_hook_posted, &ngx_posted_events);
+}
+
+
+/* it may start something */
+
+static void
+ngx_mdm_hook_list(ngx_mdm_hook_t *hook)
+{
+    if (!hook->listed) {
+        ngx_queue_insert_tail(&ngx_mdm_hook_busy, &hook->busy);
+        hook->listed = 1;
+    }
 }
 
 
@@ -715,22 +555,22 @@ static void
 ngx_mdm_hook_wait(ngx_mdm_hook_place_t *place, ngx_msec_t delay)
 {
     place->state = NGX_MDM_HOOK_WAITING;
-    place->due = ngx_current_msec + delay;
+    place->due.key = ngx_current_msec + delay;
 
+    ngx_rbtree_insert(&ngx_mdm_hook_dues, &place->due);
     ngx_queue_insert_tail(&place->hook->waiting, &place->queue);
 
     ngx_mdm_hook_timer();
 }
 
 
-/* it is in a queue, if only its own */
+/* it does not wait any more, and is in no queue */
 
 static void
-ngx_mdm_hook_free(ngx_mdm_hook_place_t *place)
+ngx_mdm_hook_waited(ngx_mdm_hook_place_t *place)
 {
+    ngx_rbtree_delete(&ngx_mdm_hook_dues, &place->due);
     ngx_queue_remove(&place->queue);
-    ngx_rbtree_delete(&ngx_mdm_hook_places, &place->sn.node);
-    ngx_free(place);
 }
 
 
@@ -739,41 +579,20 @@ ngx_mdm_hook_free(ngx_mdm_hook_place_t *place)
 static void
 ngx_mdm_hook_timer(void)
 {
-    ngx_uint_t             any;
-    ngx_msec_t             first;
-    ngx_queue_t           *q, *p;
-    ngx_msec_int_t         left, least;
-    ngx_mdm_hook_t        *hook;
-    ngx_mdm_hook_place_t  *place;
+    ngx_msec_t          first;
+    ngx_msec_int_t      left;
+    ngx_rbtree_node_t  *node;
 
-    any = 0;
-    least = 0;
-
-    for (q = ngx_queue_head(&ngx_mdm_hooks);
-         q != ngx_queue_sentinel(&ngx_mdm_hooks);
-         q = ngx_queue_next(q))
+    if (ngx_mdm_hook_dues.root == ngx_mdm_hook_dues.sentinel
+        || ngx_exiting || ngx_terminate)
     {
-        hook = ngx_queue_data(q, ngx_mdm_hook_t, queue);
-
-        for (p = ngx_queue_head(&hook->waiting);
-             p != ngx_queue_sentinel(&hook->waiting);
-             p = ngx_queue_next(p))
-        {
-            place = ngx_queue_data(p, ngx_mdm_hook_place_t, queue);
-            left = (ngx_msec_int_t) (place->due - ngx_current_msec);
-
-            if (!any || left < least) {
-                least = left;
-                any = 1;
-            }
-        }
-    }
-
-    if (!any || ngx_exiting || ngx_terminate) {
         return;
     }
 
-    first = (ngx_msec_t) ngx_max(least, 1);
+    node = ngx_rbtree_min(ngx_mdm_hook_dues.root, ngx_mdm_hook_dues.sentinel);
+    left = (ngx_msec_int_t) (node->key - ngx_current_msec);
+
+    first = (ngx_msec_t) ngx_max(left, 1);
 
     if (ngx_mdm_hook_timed.timer_set) {
 
