@@ -307,7 +307,8 @@ mdm_gauges_stored(mdm_exchange_t *x)
 {
     int64_t  tenants;
 
-    tenants = mdm_reply_int(x->calls[0].reply, MDM_RET_GAUGES_PUT_TENANTS, 0);
+    tenants = mdm_reply_count(x->calls[0].reply, MDM_RET_GAUGES_PUT_TENANTS,
+                              INT32_MAX);
 
     if (tenants > 0) {
         x->again = tenants * (int64_t) x->settings->store->partitions
