@@ -560,20 +560,18 @@ static ngx_uint_t
 ngx_mdm_http_easy_proxied(ngx_mdm_http_op_t *op, CURLcode code,
     ngx_str_t *reason)
 {
-    long  status, port;
+    long  status;
 
     if (op->pool->client->proxy_host.len == 0) {
         return 0;
     }
 
     status = 0;
-    port = 0;
 
     (void) curl_easy_getinfo(op->easy,
                              op->plain ? CURLINFO_RESPONSE_CODE
                                        : CURLINFO_HTTP_CONNECTCODE,
                              &status);
-    (void) curl_easy_getinfo(op->easy, CURLINFO_LOCAL_PORT, &port);
 
     if (op->plain ? status == 407 : (code != CURLE_OK && status != 0
                                      && (status < 200 || status > 299)))
@@ -586,7 +584,7 @@ ngx_mdm_http_easy_proxied(ngx_mdm_http_op_t *op, CURLcode code,
     }
 
     if (!op->plain && !op->secured && code != CURLE_OK && status == 0
-        && port > 0)
+        && op->connected)
     {
         ngx_str_set(reason, "the proxy gives no answer to CONNECT");
         return 1;

@@ -81,6 +81,7 @@ struct ngx_mdm_http_op_s {
     unsigned                  odd:1;       /* too much of a header */
     unsigned                  secured:1;   /* TLS has begun, at least */
     unsigned                  starved:1;   /* nginx has no connection for it */
+    unsigned                  connected:1; /* to the proxy, if there is one */
 
     mdm_http_e                outcome;
     ngx_uint_t                status;

@@ -23,6 +23,7 @@ typedef struct {
 
 static int ngx_mdm_http_socket(CURL *easy, curl_socket_t s, int what,
     void *data, void *socket);
+static ngx_uint_t ngx_mdm_http_connected(curl_socket_t s);
 static ngx_mdm_http_watch_t *ngx_mdm_http_watch(ngx_mdm_http_pool_t *pool,
     curl_socket_t s);
 static ngx_int_t ngx_mdm_http_watch_for(ngx_event_t *ev, ngx_int_t event,
@@ -146,6 +147,7 @@ ngx_mdm_http_socket(CURL *easy, curl_socket_t s, int what, void *data,
 
     char               *private;
     ngx_connection_t   *c;
+    ngx_mdm_http_op_t  *op;
 
     ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &pool->http->log, 0,
                    "mdm http socket: %d what:%d known:%d", s, what,
@@ -158,6 +160,15 @@ ngx_mdm_http_socket(CURL *easy, curl_socket_t s, int what, void *data,
         }
 
         return 0;
+    }
+
+    private = NULL;
+    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+
+    op = (ngx_mdm_http_op_t *) (void *) private;
+
+    if (op != NULL && !op->connected && (what & CURL_POLL_IN)) {
+        op->connected = ngx_mdm_http_connected(s);
     }
 
     if (watch == NULL) {
@@ -180,14 +191,29 @@ ngx_mdm_http_socket(CURL *easy, curl_socket_t s, int what, void *data,
 
     /* an error here would be the end of all others, too */
 
-    private = NULL;
-    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
-
-    if (private != NULL) {
-        ((ngx_mdm_http_op_t *) (void *) private)->starved = 1;
+    if (op != NULL) {
+        op->starved = 1;
     }
 
     return 0;
+}
+
+
+/*
+ * libcurl 8 does not say so itself before the proxy has answered.  It wakes
+ * itself by sockets, too, which have no address.
+ */
+
+static ngx_uint_t
+ngx_mdm_http_connected(curl_socket_t s)
+{
+    socklen_t       len;
+    ngx_sockaddr_t  sa;
+
+    len = sizeof(ngx_sockaddr_t);
+
+    return getpeername(s, &sa.sockaddr, &len) == 0
+           && sa.sockaddr.sa_family != AF_UNIX;
 }
 
 
