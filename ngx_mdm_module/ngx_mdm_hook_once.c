@@ -217,7 +217,10 @@ ngx_mdm_hook_once_add(ngx_mdm_store_t *store, mdm_exchange_t *x,
     message->once.params.data = p;
     message->once.params.len = (x->query.len <= MDM_EVENT_PARAMS_MAX)
                                ? x->query.len : 0;
-    p = ngx_cpymem(p, x->query.data, x->query.len);
+
+    if (message->once.params.len != 0) {
+        p = ngx_cpymem(p, x->query.data, x->query.len);
+    }
 
     message->tenant.data = p;
     message->tenant.len = x->tenant.len;
