@@ -167,7 +167,9 @@ ngx_mdm_http_socket(CURL *easy, curl_socket_t s, int what, void *data,
 
     op = (ngx_mdm_http_op_t *) (void *) private;
 
-    if (op != NULL && !op->connected && (what & CURL_POLL_IN)) {
+    if (op != NULL && !op->connected && (what & CURL_POLL_IN)
+        && pool->client->proxy_host.len != 0)
+    {
         op->connected = ngx_mdm_http_connected(s);
     }
 
