@@ -39,7 +39,7 @@ my $ca = MDM::CA->new("$made", 'ca', key => 'ec:P-256');
 my $ra = $ca->ra('ra');
 
 my $s = MDM::Sentinel->new(dir => "$made/sentinel", replicas => 2,
-                           args => [ '--min-replicas-to-write', 1 ]);
+                           args => [ '--min-replicas-to-write', 2 ]);
 
 END { local $?; $s->stop if $s }
 
@@ -60,7 +60,7 @@ my @hosts = map {
              store_conf => 'mdm_store main { mode sentinel mymaster; '
                            . join(' ', map { "server $_->{addr};" }
                                   $s->sentinels)
-                           . $s->auth . ' durability wait 1 400ms; }')
+                           . $s->auth . ' durability wait 2 400ms; }')
 } 1 .. 2;
 
 $_->start_nginx for @hosts;
