@@ -19,31 +19,20 @@ package MDM::APNs;
 use strict;
 use warnings;
 
-use Cwd ();
-use IO::Select;
+use parent 'MDM::StandIn';
+
 use IO::Socket::UNIX;
-use JSON::PP ();
 
 use MDM::PKI;
-use MDM::Util qw(free_port read_file slurp_from spawn wait_exit wait_for
-                 write_file);
 
 my $count = 0;
-
-our $root = Cwd::abs_path(__FILE__ =~ s{t/lib/MDM/APNs\.pm$}{}r || '.');
 
 
 sub new {
     my ($class, %o) = @_;
 
-    my $n = ++$count;
-    my $dir = "$o{dir}/apns-$n";
-
-    mkdir $dir or die "$dir: $!";
-
-    my $self = bless { dir => $dir, port => free_port(),
-                       control => "$dir/control", ledger => "$dir/ledger" },
-               $class;
+    my $dir = "$o{dir}/apns-" . ++$count;
+    my $self = $class->create($dir);
 
     # of the server, and of the certificates that Apple gives out
 
@@ -59,37 +48,9 @@ sub new {
 sub start {
     my ($self) = @_;
 
-    $self->{pid} = spawn({ out => "$self->{dir}/log", append => 1 },
-        "$root/build/mdmapns", '--port', $self->{port},
-        '--control', $self->{control}, '--cert', $self->{server}{file},
-        '--key', $self->{server}{key}, '--ca', $self->{ca}{file},
-        '--ledger', $self->{ledger});
-
-    wait_for(10, sub { -S $self->{control}
-                       && eval { $self->tell('stat') } })
-        or die 'mdmapns: ' . read_file("$self->{dir}/log");
-
-    return $self;
+    return $self->launch('mdmapns', '--cert', $self->{server}{file},
+        '--key', $self->{server}{key}, '--ca', $self->{ca}{file});
 }
-
-
-sub stop {
-    my ($self) = @_;
-
-    return unless $self->{pid};
-
-    kill 'TERM', $self->{pid};
-    wait_exit($self->{pid}, 10);
-    $self->{pid} = undef;
-    delete $self->{sock};
-    unlink $self->{control};
-
-    return;
-}
-
-
-sub port { return $_[0]{port} }
-sub ca { return $_[0]{ca} }
 
 
 # a push certificate; the files are for one user only, as nginx wants the key
@@ -117,31 +78,6 @@ sub conf {
 }
 
 
-# one line; what is answered, which is no error
-
-sub tell {
-    my ($self, $line) = @_;
-
-    my $s = $self->{sock} ||= IO::Socket::UNIX->new(Peer => $self->{control})
-        or die "control: $!";
-
-    print {$s} "$line\n";
-
-    IO::Select->new($s)->can_read(10) or die "no answer to \"$line\"";
-
-    my $answer = <$s> // die "mdmapns is gone: "
-                             . read_file("$self->{dir}/log");
-
-    $answer =~ /^error/ and die "$line: $answer";
-    chomp $answer;
-
-    return $answer;
-}
-
-
-sub stat { my ($self) = @_; return { split ' ', $self->tell('stat') } }
-
-
 # forgets what has been and how to answer; nothing is counted any more
 
 sub clear {
@@ -149,25 +85,11 @@ sub clear {
 
     $self->tell($_) for 'clear', 'delay 0', 'stall 0', 'deaf 0',
         'streams 500', 'streams-taken 0', 'streams-bad 0', 'alpn h2',
-        'client ok', 'goaway-after 0', 'goaway-times 0', 'reset-after 0', 'listen on';
-    $self->{from} = -s $self->{ledger} || 0;
+        'client ok', 'goaway-after 0', 'goaway-times 0', 'reset-after 0',
+        'listen on';
+    $self->forget;
 
     return;
-}
-
-
-# since clear()
-
-sub ledger {
-    my ($self) = @_;
-
-    my $text = slurp_from($self->{ledger}, $self->{from} // 0);
-
-    # a line that is being written ends later
-
-    $text =~ s/[^\n]*\z//;
-
-    return map { JSON::PP->new->decode($_) } split /\n/, $text;
 }
 
 
@@ -185,9 +107,6 @@ sub device {
 }
 
 
-sub DESTROY { local $?; $_[0]->stop; return }
-
-
 package MDM::APNs::Proxy;
 
 use strict;
@@ -203,7 +122,7 @@ sub new {
     my $self = bless { port => MDM::Util::free_port() }, $class;
 
     $self->{pid} = open2($self->{out}, $self->{in},
-                         "$MDM::APNs::root/build/mdmconnect", $self->{port},
+                         "$MDM::StandIn::root/build/mdmconnect", $self->{port},
                          $o{upstream} // 0);
 
     $self->tell('well');

@@ -17,29 +17,19 @@ package MDM::Sink;
 use strict;
 use warnings;
 
-use Cwd ();
-use IO::Select;
-use IO::Socket::UNIX;
-use JSON::PP ();
+use parent 'MDM::StandIn';
 
 use MDM::PKI;
-use MDM::Util qw(free_port read_file slurp_from spawn wait_exit wait_for
-                 write_file);
+use MDM::Util qw(write_file);
 
 my $count = 0;
-my $root = Cwd::abs_path(__FILE__ =~ s{t/lib/MDM/Sink\.pm$}{}r || '.');
 
 
 sub new {
     my ($class, %o) = @_;
 
     my $dir = "$o{dir}/sink-" . ++$count;
-
-    mkdir $dir or die "$dir: $!";
-
-    my $self = bless { tls => 1, %o, dir => $dir, port => free_port(),
-                       control => "$dir/control", ledger => "$dir/ledger" },
-               $class;
+    my $self = $class->create($dir, tls => 1, %o);
 
     if ($self->{tls}) {
         $self->{ca} ||= MDM::PKI->new(dir => $dir, name => 'Sink CA');
@@ -62,37 +52,11 @@ sub start {
 
     my $server = $self->{server};
 
-    $self->{pid} = spawn({ out => "$self->{dir}/log", append => 1 },
-        "$root/build/mdmsink", '--port', $self->{port},
-        '--control', $self->{control}, '--ledger', $self->{ledger},
+    return $self->launch('mdmsink',
         ($server ? ('--cert', $server->{file}, '--key', $server->{key}) : ()),
         ($self->{client_ca} ? ('--ca', $self->{client_ca}{file}) : ()),
         ($self->{hmac_file} ? ('--hmac-key', $self->{hmac_file}) : ()));
-
-    wait_for(10, sub { -S $self->{control} && eval { $self->tell('stat') } })
-        or die 'mdmsink: ' . read_file("$self->{dir}/log");
-
-    return $self;
 }
-
-
-sub stop {
-    my ($self) = @_;
-
-    return unless $self->{pid};
-
-    kill 'TERM', $self->{pid};
-    wait_exit($self->{pid}, 10);
-    $self->{pid} = undef;
-    delete $self->{sock};
-    unlink $self->{control};
-
-    return;
-}
-
-
-sub port { return $_[0]{port} }
-sub ca { return $_[0]{ca} }
 
 
 sub url {
@@ -103,59 +67,16 @@ sub url {
 }
 
 
-# one line; what is answered, which is no error
-
-sub tell {
-    my ($self, $line) = @_;
-
-    my $s = $self->{sock} ||= IO::Socket::UNIX->new(Peer => $self->{control})
-        or die "control: $!";
-
-    print {$s} "$line\n";
-
-    IO::Select->new($s)->can_read(10) or die "no answer to \"$line\"";
-
-    my $answer = <$s> // die "mdmsink is gone: "
-                             . read_file("$self->{dir}/log");
-
-    $answer =~ /^error/ and die "$line: $answer";
-    chomp $answer;
-
-    return $answer;
-}
-
-
-sub stat { my ($self) = @_; return { split ' ', $self->tell('stat') } }
-
-
 # forgets what has been and how to answer; nothing is counted any more
 
 sub clear {
     my ($self) = @_;
 
     $self->tell($_) for 'clear', 'listen on';
-    $self->{from} = -s $self->{ledger} || 0;
+    $self->forget;
 
     return;
 }
-
-
-# since clear()
-
-sub ledger {
-    my ($self) = @_;
-
-    my $text = slurp_from($self->{ledger}, $self->{from} // 0);
-
-    # a line that is being written ends later
-
-    $text =~ s/[^\n]*\z//;
-
-    return map { JSON::PP->new->decode($_) } split /\n/, $text;
-}
-
-
-sub DESTROY { local $?; $_[0]->stop; return }
 
 
 1;
