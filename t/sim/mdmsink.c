@@ -5,8 +5,8 @@
  * mdmsink: a server on loopback that takes HTTP requests, such as webhooks,
  * well or badly.
  *
- *     mdmsink --port N --control PATH [--ledger FILE] [--hmac-key FILE]
- *             [--cert FILE --key FILE [--ca FILE]]
+ *     mdmsink --port N --control PATH [--ledger FILE [--brief 1]]
+ *             [--hmac-key FILE] [--cert FILE --key FILE [--ca FILE]]
  *
  * HTTP/1.1 at 127.0.0.1:N, with TLS if there is a certificate; a client has to
  * have one of the CA then, if there is a CA.  Each request is answered 200
@@ -16,13 +16,16 @@
  *     n                    1, 2, …
  *     ms conn              Unix time; the connection
  *     method path length
- *     event_id             of the body, or ""
+ *     event_id topic       of the body, or ""
+ *     id answer uuid       the first "id", "status" and "command_uuid" in it
+ *     digest               the SHA-256 of the body, hex
  *     tenant attempt       X-Mdm-Tenant, X-Mdm-Attempt
  *     signature            X-Hmac-Signature
  *     hmac                 "ok", "bad" or "none": base64 of the HMAC-SHA256 of
  *                          the body with the key; "" without a key
  *     status action        what it is answered
- *     headers body         all of the head; the body, up to 64 kB
+ *     headers body         all of the head; the body, up to 64 kB; not in a
+ *                          brief one
  *
  * The control socket is a Unix socket; it takes lines, each of which is
  * answered "ok" or "error":
@@ -415,6 +418,9 @@ main(int argc, char *argv[])
         } else if (strcmp(argv[i], "--ledger") == 0) {
             sink.ledger = fopen(argv[i + 1], "ae");
 
+        } else if (strcmp(argv[i], "--brief") == 0) {
+            sink.brief = atoi(argv[i + 1]);
+
         } else {
             break;
         }
@@ -422,7 +428,7 @@ main(int argc, char *argv[])
 
     if (i != argc || sink.port == 0 || control == NULL) {
         fprintf(stderr, "usage: mdmsink --port N --control PATH "
-                "[--ledger FILE] [--hmac-key FILE] "
+                "[--ledger FILE [--brief 1]] [--hmac-key FILE] "
                 "[--cert FILE --key FILE [--ca FILE]]\n");
         return 2;
     }

@@ -70,6 +70,7 @@ typedef struct {
     SSL_CTX                  *ctx;
     const char               *ca;
     FILE                     *ledger;
+    int                       brief;       /* without head and body */
     unsigned char             hmac[256];
     int                       hmac_len;    /* -1: no key */
 } sink_t;

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -30,6 +31,9 @@ static size_t sink_header(sink_conn_t *c, const char *name,
     const char **value);
 static void sink_json(FILE *f, const char *name, const void *data, size_t len);
 static const char *sink_hmac(sink_conn_t *c);
+static void sink_member(FILE *f, const char *name, sink_conn_t *c,
+    const char *key);
+static void sink_digest(FILE *f, sink_conn_t *c);
 static int sink_slowly(sink_conn_t *c, const char *data, size_t len, long ms);
 static size_t sink_head(const sink_rule_t *rule, size_t len, char *head,
     size_t size);
@@ -260,12 +264,55 @@ sink_hmac(sink_conn_t *c)
 }
 
 
+/* the first string of the body that is so called, as it stands there */
+
+static void
+sink_member(FILE *f, const char *name, sink_conn_t *c, const char *key)
+{
+    char    quoted[32], *p, *end;
+    size_t  len;
+
+    len = (size_t) snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+
+    p = memmem(c->body, c->len, quoted, len);
+    end = NULL;
+
+    if (p != NULL) {
+        p += len + strspn(p + len, " ");
+        end = (*p == '"') ? strchr(p + 1, '"') : NULL;
+    }
+
+    sink_json(f, name, (end != NULL) ? p + 1 : "",
+              (end != NULL) ? (size_t) (end - p - 1) : 0);
+}
+
+
+static void
+sink_digest(FILE *f, sink_conn_t *c)
+{
+    char           hex[2 * EVP_MAX_MD_SIZE + 1];
+    unsigned       i, n;
+    unsigned char  md[EVP_MAX_MD_SIZE];
+
+    n = 0;
+
+    if (EVP_Digest(c->body, c->len, md, &n, EVP_sha256(), NULL) != 1) {
+        die("EVP_Digest");
+    }
+
+    for (i = 0; i < n; i++) {
+        (void) sprintf(hex + 2 * i, "%02x", md[i]);
+    }
+
+    sink_json(f, "digest", hex, 2 * n);
+}
+
+
 /* with the lock held */
 
 void
 sink_note(sink_conn_t *c, const sink_rule_t *rule)
 {
-    char             *id, *end;
     FILE             *f;
     size_t            len;
     const char       *value, *hmac;
@@ -302,18 +349,18 @@ sink_note(sink_conn_t *c, const sink_rule_t *rule)
     len = sink_header(c, "X-Mdm-Attempt", &value);
     sink_json(f, "attempt", value, len);
 
-    id = memmem(c->body, c->len, "\"event_id\":", 11);
-    end = NULL;
+    sink_member(f, "event_id", c, "event_id");
+    sink_member(f, "topic", c, "topic");
+    sink_member(f, "id", c, "id");
+    sink_member(f, "answer", c, "status");
+    sink_member(f, "uuid", c, "command_uuid");
+    sink_digest(f, c);
 
-    if (id != NULL) {
-        id += 11 + strspn(id + 11, " ");
-        end = (*id == '"') ? strchr(id + 1, '"') : NULL;
+    if (!sink.brief) {
+        sink_json(f, "headers", c->head, c->end);
+        sink_json(f, "body", c->body,
+                  (c->len < SINK_SHOWN) ? c->len : SINK_SHOWN);
     }
-
-    sink_json(f, "event_id", (end != NULL) ? id + 1 : "",
-              (end != NULL) ? (size_t) (end - id - 1) : 0);
-    sink_json(f, "headers", c->head, c->end);
-    sink_json(f, "body", c->body, (c->len < SINK_SHOWN) ? c->len : SINK_SHOWN);
 
     fprintf(f, "}\n");
     (void) fflush(f);

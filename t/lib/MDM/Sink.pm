@@ -12,7 +12,8 @@ package MDM::Sink;
 #     $sink->ledger                        what came since clear(), a hash each
 #
 # new() takes tls (1; 0: plain HTTP), ca (MDM::PKI that its certificate is of),
-# san, client_ca (whose certificates clients must have), hmac_key.
+# san, client_ca (whose certificates clients must have), hmac_key, brief (1: a
+# ledger without heads and bodies).
 
 use strict;
 use warnings;
@@ -52,7 +53,7 @@ sub start {
 
     my $server = $self->{server};
 
-    return $self->launch('mdmsink',
+    return $self->launch('mdmsink', ($self->{brief} ? ('--brief', 1) : ()),
         ($server ? ('--cert', $server->{file}, '--key', $server->{key}) : ()),
         ($self->{client_ca} ? ('--ca', $self->{client_ca}{file}) : ()),
         ($self->{hmac_file} ? ('--hmac-key', $self->{hmac_file}) : ()));
