@@ -7,6 +7,7 @@ package MDM::Device;
 #     my $d = $t->device('UDID-1');            # with a certificate of its own
 #     my $d = $t->device('UDID-1', cert => $cert, plist => 'binary');
 #     my $d = $t->device('E-1', user_enrollment => 1);
+#     my $d = $t->device('UDID-1', cert => undef, plain => 1, headers => […]);
 #     my $u = $d->user('USER-1', short => 'joe');
 #     $d->enroll; $d->authenticate; $d->token_update; $d->idle;
 #     my $r = $d->report('Acknowledged', $uuid, DeviceName => 'x');
@@ -77,7 +78,7 @@ sub send {
 
     return $self->{test}->request('PUT', $self->{path}, cert => $self->{cert},
         headers => [ 'Content-Type' => $type, @{$self->{headers} || []} ],
-        body => $body, %o);
+        ($self->{plain} ? (plain => 1) : ()), body => $body, %o);
 }
 
 
