@@ -1,8 +1,9 @@
---@volatile
 --@args name runner lease keep most bytes payload force consumers...
 --@returns code wait attempts age body rows
 --@row rows entry shown event id data raw params type parent body z lost
--- Leases what comes next of a stream to a sender of a webhook.
+-- Leases what comes next of a stream to a sender of a webhook.  As it writes
+-- behind the entries, replicas that confirm it have them: one that a failover
+-- takes back would come again under another name.
 -- lease: ms; keep: entries, the limit; most: entries, bytes: of them and of
 -- results; payload: 1: messages are wanted, 2: results, too; force: 1: also if
 -- its last attempt was a moment ago; consumers: name, where it begins, … of all
