@@ -303,6 +303,7 @@ static ngx_int_t
 ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place)
 {
     mdm_str_t        tag;
+    ngx_uint_t       leased;
     mdm_exchange_t  *x;
     ngx_mdm_hook_t  *hook;
 
@@ -315,6 +316,7 @@ ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place)
     }
 
     tag = place->run.tag;
+    leased = place->run.leased;
 
     ngx_memzero(&place->run, sizeof(mdm_hook_t));
 
@@ -323,9 +325,15 @@ ngx_mdm_hook_begin(ngx_mdm_hook_place_t *place)
     place->run.force = place->force;
     place->run.quiet = (hook->failed != 0);
 
+    /* its own lease must not hold it up */
+
+    if (!leased) {
+        place->number = ngx_mdm_hook_number++;
+    }
+
     if (mdm_printf(x->arena, &place->run.runner, "%ld-%llx-%lx",
                    (long) ngx_pid, (unsigned long long) ngx_mdm_hook_worker,
-                   (unsigned long) ngx_mdm_hook_number++)
+                   (unsigned long) place->number)
         != MDM_OK)
     {
         mdm_arena_destroy(x->arena);

@@ -58,6 +58,7 @@ typedef struct {
     mdm_exchange_t           *exchange;    /* of one that runs */
     ngx_mdm_round_t           round;
     mdm_hook_t                run;
+    ngx_uint_t                number;      /* of the run */
 
     unsigned                  again:1;     /* events have come meanwhile */
     unsigned                  force:1;

@@ -126,8 +126,9 @@ mdm_hook_step(mdm_exchange_t *x)
     default: /* MDM_HOOK_ENDED */
 
         run = x->ctx;
+        run->hook->leased = (x->calls[0].rc != MDM_CALL_OK);
 
-        if (x->calls[0].rc == MDM_CALL_OK
+        if (!run->hook->leased
             && mdm_reply_code(x->calls[0].reply, 0) == 1)
         {
             mdm_hook_say(x, &run->hook->tag,
@@ -219,6 +220,7 @@ mdm_hook_take(mdm_exchange_t *x)
 
     x->ctx = run;
     x->own_failures = 1;
+    hook->leased = 1;
 
     return MDM_CALL;
 }
@@ -250,9 +252,11 @@ mdm_hook_taken(mdm_exchange_t *x, mdm_hook_run_t *run)
         /* fall through */
 
     case MDM_HOOK_TAKEN_EARLY:
+        run->hook->leased = 0;
         return mdm_hook_over_now(x, run->hook, MDM_HOOK_WAIT, wait + 1);
 
     default:
+        run->hook->leased = 0;
         return mdm_hook_over_now(x, run->hook, MDM_HOOK_IDLE, 0);
     }
 
@@ -398,6 +402,7 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
         && (x->calls[1].rc != MDM_CALL_OK
             || mdm_reply_code(x->calls[1].reply, 0) != 1))
     {
+        hook->leased = (x->calls[1].rc != MDM_CALL_OK);
         return mdm_hook_over_now(x, hook, MDM_HOOK_WAIT, MDM_HOOK_BUSY);
     }
 

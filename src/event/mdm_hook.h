@@ -39,6 +39,8 @@ typedef struct {
     mdm_hook_e                end;
     mdm_uint_t                wait;        /* ms */
     mdm_uint_t                held;        /* 1: another one is at it */
+    mdm_uint_t                leased;      /* 1: Redis may go on holding the
+                                              stream for this runner */
     mdm_uint_t                delivered;   /* events */
     mdm_uint_t                failed;      /* attempts */
     mdm_uint_t                silent;      /* 1: to the last of them there was

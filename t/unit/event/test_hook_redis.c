@@ -39,6 +39,7 @@ static char           attempt[16];
 static char           signature[64];
 static mdm_uint_t     nbodies;
 static const mdm_script_t  *lost;          /* its calls never arrive */
+static const mdm_script_t  *unanswered;    /* they do, and nobody knows */
 
 
 static void
@@ -87,6 +88,10 @@ fault(mdm_call_t *call, mdm_uint_t n, void *data)
     (void) n;
     (void) data;
 
+    if (call->script == unanswered) {
+        return MDM_UNIT_FAULT_AFTER;
+    }
+
     return (call->script == lost) ? MDM_UNIT_FAULT_BEFORE
                                   : MDM_UNIT_FAULT_NONE;
 }
@@ -114,7 +119,7 @@ begin(void **state)
     redis->http = receive;
     redis->fault = fault;
 
-    lost = NULL;
+    lost = unanswered = NULL;
     outcome = MDM_HTTP_ANSWERED;
     status = 200;
     took = 10;
@@ -663,6 +668,34 @@ test_lease(void **state)
 }
 
 
+/* who may hold a lease and does not know it says so, and gets on by the name */
+
+static void
+test_unknown(void **state)
+{
+    enroll(state, CERT_A);
+
+    unanswered = &mdm_script_hook_take;
+    assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    assert_int_equal(hook.leased, 1);
+    assert_int_equal(nbodies, 0);
+
+    unanswered = NULL;
+    assert_int_equal(deliver_to(state, 0, "r2"), MDM_HOOK_WAIT);
+    assert_int_equal(hook.held, 1);
+    assert_int_equal(hook.leased, 0);
+
+    unanswered = &mdm_script_hook_ack;
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(hook.leased, 1);
+    assert_int_equal(nbodies, 2);
+
+    unanswered = NULL;
+    assert_int_equal(deliver(state), MDM_HOOK_IDLE);
+    assert_int_equal(hook.leased, 0);
+}
+
+
 /* one that has lost its lease meanwhile delivers nothing more */
 
 static void
@@ -899,6 +932,7 @@ main(void)
         cmocka_unit_test_setup(test_thread, begin),
         cmocka_unit_test_setup(test_dead, begin),
         cmocka_unit_test_setup(test_lease, begin),
+        cmocka_unit_test_setup(test_unknown, begin),
         cmocka_unit_test_setup(test_stolen, begin),
         cmocka_unit_test_setup(test_several, begin),
         cmocka_unit_test_setup(test_group, begin),
