@@ -137,7 +137,7 @@ sub leases {
 # kill -9 of whoever is at it; those count whose lease stands when they are gone
 
 {
-    my ($killed, $between, $end) = (0, 0, time + 120);
+    my ($killed, $between, $end) = (0, 0, time + 180);
 
     $sink->tell('rule * 200 delay=20');
 

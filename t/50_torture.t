@@ -2,11 +2,12 @@
 
 # Copyright (C) ngx_mdm_module authors
 #
-# scripts/torture in short: nothing is lost, reordered, doubled or spoofed, and
-# no push is missing, while workers and Redis are killed; and it says so where
-# something must be: with a Redis that syncs its AOF each second on a slow disk,
-# without a wait for replicas, without the check of pins, without pushes that
-# are owed, without their leases.
+# scripts/torture in short: nothing is lost, reordered, doubled or spoofed, no
+# push is missing, and a webhook gets each event, while workers, Redis and the
+# receiver fail; and it says so where something must be: with a Redis that syncs
+# its AOF each second on a slow disk, without a wait for replicas, without the
+# check of pins, without pushes that are owed, without their leases, with an
+# outbox that is capped.
 #
 # MDM_LONG=1: also Sentinel and Cluster, and longer.
 
@@ -25,7 +26,7 @@ my $root = Cwd::abs_path(__FILE__ =~ s{t/50_torture\.t$}{}r || '.');
 my $long = $ENV{MDM_LONG};
 my $linked = exists $ENV{MDM_MODULE} && $ENV{MDM_MODULE} eq '';
 
-for my $name (qw(mdmsim mdmapns mdmproxy slowsync.so)) {
+for my $name (qw(mdmsim mdmapns mdmsink mdmproxy slowsync.so)) {
     -x "$root/build/$name"
         or plan skip_all => "no build/$name: scripts/build sim makes it";
 }
@@ -63,6 +64,7 @@ sub end {
 
     $line //= '';
     $line =~ s/(redis|worker) kills/$1_kills/g;
+    $line =~ s/(events|sink) (\w+)/$1_$2/g;
 
     return ($rc, { $line =~ /(\w+) (\d+)/g }, $out);
 }
@@ -81,9 +83,11 @@ sub is_green {
     my ($rc, $n, $out) = end($name);
 
     ok(defined $rc && $rc == 0, "$name: exit code 0") or diag($out);
-    is(join(' ', map { "$_ " . ($n->{$_} // 'none') }
-                     qw(lost reordered doubled spoofed unpushed)),
-       'lost 0 reordered 0 doubled 0 spoofed 0 unpushed 0', "$name: green");
+    my @figures = qw(lost reordered doubled spoofed unpushed events_lost
+                     events_reordered events_renamed);
+
+    is(join(' ', map { "$_ " . ($n->{$_} // 'none') } @figures),
+       join(' ', map { "$_ 0" } @figures), "$name: green");
     cmp_ok($n->{commands} // 0, '>', $least, "$name: with commands");
     is($n->{results}, $n->{commands}, "$name: all were answered");
 
@@ -117,22 +121,25 @@ if ($long) {
 # a few at a time: what counts commands must get on
 
 begin('short', '--topology', 'single', '--seconds', 8, '--devices', 60,
-      '--rates', 'kill=24,worker_kill=24,cut=60,stop=8,reload=8');
+      '--rates', 'kill=24,worker_kill=24,cut=60,stop=8,reload=8,'
+      . 'sink_away=8,sink_cross=16,sink_reset=8');
 begin($_, '--control', $_) for 'everysec', $linked ? () : 'nolease';
 
 my $n = is_green('short', 200);
 
-cmp_ok($n->{$_} // 0, '>', 0, "short: $_") for qw(redis_kills worker_kills);
-begin($_, '--control', $_) for 'nowait', $linked ? () : qw(nopin noowe);
+cmp_ok($n->{$_} // 0, '>', 0, "short: $_")
+    for qw(redis_kills worker_kills sink_faults);
+begin($_, '--control', $_) for 'nowait', $linked ? () : qw(nopin noowe trim);
 
 is_red('everysec', qw(lost doubled));
 is_red('nowait', qw(lost doubled));
 
 SKIP: {
-    skip 'the module is linked in', 6 if $linked;
+    skip 'the module is linked in', 8 if $linked;
     is_red('nopin', 'spoofed');
     is_red('noowe', 'unpushed');
     is_red('nolease', 'unpushed');
+    is_red('trim', 'events_lost');
 }
 
 done_testing;

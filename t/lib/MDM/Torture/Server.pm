@@ -9,6 +9,7 @@ use warnings;
 
 use IO::Socket::INET;
 use POSIX ();
+use Time::HiRes qw(sleep time);
 
 use MDM::Util qw(read_file write_file free_port spawn wait_exit wait_for
                  slurp_from);
@@ -17,7 +18,8 @@ use MDM::Util qw(read_file write_file free_port spawn wait_exit wait_for
 sub new {
     my ($class, %o) = @_;
 
-    return bless { workers => 2, push => '', killed => {}, kills => 0, reloads => 0,
+    return bless { workers => 2, http => '', killed => {}, kills => 0,
+                   reloads => 0, restarts => 0, bad => [],
                    port => free_port(), plain_port => free_port(), %o },
                  $class;
 }
@@ -65,7 +67,7 @@ http {
         partitions      $self->{partitions};
     }
 
-    $self->{push}
+    $self->{http}
 
     mdm_reenroll    bound;
     mdm_queue_limit 10000;
@@ -106,7 +108,7 @@ sub start {
 
     my $lib = "$self->{root}/t/lib";
 
-    $self->{pid} = spawn({ out => "$self->{dir}/stderr.log", env => {
+    $self->{pid} = spawn({ out => "$self->{dir}/stderr.log", append => 1, env => {
             ASAN_OPTIONS => 'abort_on_error=0:exitcode=23',
             UBSAN_OPTIONS => "print_stacktrace=1:suppressions=$lib/ubsan.supp",
             LSAN_OPTIONS => "suppressions=$lib/lsan.supp:exitcode=23:"
@@ -160,6 +162,8 @@ sub pids {
 sub kill_worker {
     my ($self, $n) = @_;
 
+    return 0 if $self->{quitting};
+
     my @pids = sort { $a <=> $b } $self->pids or return 0;
     my $pid = $pids[$n % @pids];
 
@@ -173,8 +177,52 @@ sub kill_worker {
 sub reload {
     my ($self) = @_;
 
+    return 0 if $self->{quitting};
+
     kill 'HUP', $self->{pid};
     $self->{reloads}++;
+
+    return 1;
+}
+
+
+# SIGQUIT, which may take it some seconds; started_again() is to be called until
+# it is true
+
+sub begin_quit {
+    my ($self) = @_;
+
+    return 0 if $self->{quitting};
+
+    kill 'QUIT', $self->{pid};
+    $self->{quitting} = time;
+    $self->{restarts}++;
+
+    return 1;
+}
+
+
+sub quitting { return $_[0]{quitting} }
+
+
+sub started_again {
+    my ($self) = @_;
+
+    if (!$self->ended) {
+        if (time - $self->{quitting} <= 15) {
+            sleep 0.01;
+            return 0;
+        }
+
+        push @{$self->{bad}}, 'nginx did not quit in 15 s';
+        $self->kill9;
+
+    } elsif ($? != 0) {
+        push @{$self->{bad}}, "nginx ended with $?";
+    }
+
+    $self->{quitting} = undef;
+    $self->start;
 
     return 1;
 }
@@ -185,7 +233,7 @@ sub reload {
 sub problems {
     my ($self) = @_;
 
-    my @bad;
+    my @bad = @{$self->{bad}};
 
     for my $line (split /\n/, $self->log
                               . read_file("$self->{dir}/stderr.log"))
