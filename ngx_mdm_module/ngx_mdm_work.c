@@ -12,6 +12,8 @@
 
 #if (NGX_THREADS)
 
+#include <sys/syscall.h>
+
 #include <openssl/err.h>
 
 #include <ngx_event.h>
@@ -23,6 +25,9 @@
 
 /* milliseconds; a worker that is told to quit stays for as long as it is set */
 #define NGX_MDM_WORK_TIMER    10000
+
+/* nanoseconds: the least that Linux takes */
+#define NGX_MDM_WORK_SLICE    100000
 
 
 typedef struct {
@@ -48,17 +53,35 @@ typedef struct {
 } ngx_mdm_work_free_t;
 
 
+/* the kernel's sched_attr, which glibc has from 2.41 on */
+
+typedef struct {
+    uint32_t                  size;
+    uint32_t                  policy;
+    uint64_t                  flags;
+    int32_t                   nice;
+    uint32_t                  priority;
+    uint64_t                  runtime;     /* the slice */
+    uint64_t                  deadline;
+    uint64_t                  period;
+} ngx_mdm_work_sched_t;
+
+
 static void ngx_mdm_work_task(ngx_thread_task_t *task, void *data,
     void (*thread)(void *data, ngx_log_t *log), ngx_event_handler_pt done);
 static void ngx_mdm_work_free_thread(void *data, ngx_log_t *log);
 static void ngx_mdm_work_free_handler(ngx_event_t *ev);
 static void ngx_mdm_work_thread(void *data, ngx_log_t *log);
+static void ngx_mdm_work_give_way(ngx_log_t *log);
 static void ngx_mdm_work_handler(ngx_event_t *ev);
 static void ngx_mdm_work_timer_handler(ngx_event_t *ev);
 
 
 static ngx_event_t          ngx_mdm_work_timer;
 static ngx_mdm_work_wait_t  ngx_mdm_work_wait;
+
+/* of a thread of a pool: it gives way to the event loop */
+static __thread ngx_uint_t  ngx_mdm_work_gives_way;
 
 
 ngx_int_t
@@ -131,11 +154,57 @@ ngx_mdm_work_thread(void *data, ngx_log_t *log)
 {
     ngx_mdm_work_t *work = data;
 
-    (void) log;
+    if (!ngx_mdm_work_gives_way) {
+        ngx_mdm_work_gives_way = 1;
+        ngx_mdm_work_give_way(log);
+    }
 
     mdm_call_work(work->call);
 
     ERR_clear_error();
+}
+
+
+/*
+ * What computes for milliseconds may have the CPU that the event loop is on.
+ * As SCHED_BATCH it does not take it from the loop when it gets something to
+ * do.  The loop, when it wakes up, waits for the end of the thread's slice
+ * (Linux from 6.6 on), which is some milliseconds unless it is set (from 6.12
+ * on).  The thread's share of the CPU stays the same: it is never starved, as
+ * it could be with SCHED_IDLE, perhaps with a lock that the loop wants.
+ */
+
+static void
+ngx_mdm_work_give_way(ngx_log_t *log)
+{
+#if (NGX_LINUX && defined SYS_sched_setattr && defined SCHED_BATCH)
+
+    ngx_mdm_work_sched_t  attr;
+
+    ngx_memzero(&attr, sizeof(ngx_mdm_work_sched_t));
+
+    /* an administrator may have chosen another policy for all of nginx */
+
+    if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == -1
+        || attr.policy != SCHED_OTHER)
+    {
+        return;
+    }
+
+    attr.size = sizeof(ngx_mdm_work_sched_t);
+    attr.policy = SCHED_BATCH;
+    attr.runtime = NGX_MDM_WORK_SLICE;
+
+    if (syscall(SYS_sched_setattr, 0, &attr, 0) == -1) {
+        ngx_log_error(NGX_LOG_INFO, log, ngx_errno,
+                      "sched_setattr(SCHED_BATCH) failed");
+    }
+
+#else
+
+    (void) log;
+
+#endif
 }
 
 

@@ -13,11 +13,12 @@ use warnings;
 use lib 't/lib';
 use File::Temp ();
 use MIME::Base64 'decode_base64';
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 use MDM;
-use MDM::Util qw(write_file);
+use MDM::Util qw(read_file write_file);
 
 use constant CONNECT => 'application/x-apple-aspen-mdm';
 
@@ -144,6 +145,37 @@ for my $path ('/mdm', '/one', '/off', '/payload', '/outer/in') {
     }
 }
 
+# the threads give way to the event loop, whose own policy stays
+
+{
+  SKIP: {
+        my ($worker) = $t->workers;
+        my %policy = policies($worker);
+        my $own = delete $policy{$worker};
+
+        skip 'nginx itself has another policy', 2 if $own != 0;
+
+        my ($thread) = grep { $policy{$_} == 3 } keys %policy;
+
+        ok($thread, 'a thread that worked: SCHED_BATCH')
+            or diag(explain(\%policy));
+
+        # sched_getattr()
+
+        my $number = { x86_64 => 315, aarch64 => 275 }->{(POSIX::uname())[4]};
+        my ($major, $minor) = (POSIX::uname())[2] =~ /^(\d+)\.(\d+)/;
+
+        skip 'this kernel knows no slices', 1
+            if !$number || $major * 1000 + $minor < 6012;
+
+        my $attr = "\0" x 48;
+
+        syscall $number, int($thread // 0), $attr, 48, 0;
+        is((unpack 'L2 Q l L Q3', $attr)[5], 100_000,
+           'and has the CPU for 0.1 ms at a time');
+    }
+}
+
 {
     my %e = @{$t->redis('XREVRANGE', 'mdm:{default/0}:events', '+', '-',
                         'COUNT', 1)->[0][1]};
@@ -196,6 +228,22 @@ for my $path ('/mdm', '/one', '/off', '/payload', '/outer/in') {
 
 
 # polls go on meanwhile, and the work is done though its client goes away
+
+sub policies {
+    my ($pid) = @_;
+    my %policy;
+
+    for my $file (glob "/proc/$pid/task/*/stat") {
+        my ($tid) = $file =~ m{task/(\d+)};
+
+        # behind the name, which may have blanks, field 3 is the first one
+
+        $policy{$tid} = (split ' ', read_file($file) =~ s/^.*\) //sr)[38];
+    }
+
+    return %policy;
+}
+
 
 sub goes_away {
     my ($path, $uuid, $body, $after) = @_;
