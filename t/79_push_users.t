@@ -339,7 +339,10 @@ sub fast_forward {
 
     is($bad, 0, 100 * $n . ' pushes: all are taken');
     cmp_ok($stat->{requests}, '>', 80 * $n, 'and sent');
-    is($stat->{accepted}, 1, 'on one connection');
+
+    # it may be there from a push that was due before
+
+    cmp_ok($stat->{accepted}, '<=', 1, 'on one connection');
     cmp_ok(memory() - $kb, '<', 2048, 'memory does not grow')
         or diag(memory(), " $kb");
     note(sprintf '%d in %.1f s', $stat->{requests}, time - $begin);

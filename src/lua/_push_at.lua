@@ -10,8 +10,28 @@ local function push_now()
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function push_score(due)
-    return string.format('%.2f', due)
+-- As a double a number of 13 digits takes long to write.
+
+local push_score
+
+-- a script has 200 locals at most
+
+do
+    local parts = {[0] = '', [0.25] = '.25', [0.5] = '.5', [0.75] = '.75'}
+
+    function push_score(due)
+        local part = due % 1
+        local text = parts[part]
+
+        if not text or due < 0 then
+            return string.format('%.2f', due)
+        end
+
+        due = due - part
+
+        return string.format('%d%06d', math.floor(due / 1000000),
+                             due % 1000000) .. text
+    end
 end
 
 local function push_set(T, id, due)

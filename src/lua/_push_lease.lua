@@ -3,16 +3,25 @@
 -- what an enrollment says of pushes, by name, until the next one is read
 local push_told = {}
 
+-- of its last push, which is not always needed: each field has its price
+local function push_read_last(T, id)
+    local told = push_told
+
+    told.last_seen, told.taken, told.push = unpack(
+        redis.call('HMGET', T .. ':e:' .. id, 'last_seen', 'taken', 'push'))
+end
+
 local function push_read(T, id)
     local told = push_told
-    local v = redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'parent', 'era',
-                         'topic', 'token', 'magic', 'dead', 'erased', 'q',
-                         'pf', 'last_seen', 'taken', 'push')
 
-    told.enabled, told.parent, told.era, told.topic = v[1], v[2], v[3], v[4]
-    told.token, told.magic, told.dead, told.erased = v[5], v[6], v[7], v[8]
-    told.q, told.pf, told.last_seen, told.taken = v[9], v[10], v[11], v[12]
-    told.push = v[13]
+    told.enabled, told.parent, told.topic, told.token, told.magic, told.dead,
+        told.erased, told.q, told.pf = unpack(
+            redis.call('HMGET', T .. ':e:' .. id, 'enabled', 'parent', 'topic',
+                       'token', 'magic', 'dead', 'erased', 'q', 'pf'))
+
+    -- channels of users have one
+
+    told.era = told.parent and redis.call('HGET', T .. ':e:' .. id, 'era')
 
     return told
 end

@@ -29,7 +29,7 @@ for i = ids_at, #ARGV do
 
         -- none may be owed any more, but one was sent just now
 
-        push_owe(T, id, v.taken)
+        push_owe(T, id, redis.call('HGET', e, 'taken'))
     end
 
     push_offer(T, out, i - ids_at, id, v, bar, lease)

@@ -1,11 +1,12 @@
 --@volatile
---@args who address limit answers...
+--@args who address limit retries answers...
 --@returns outcomes...
 -- What became of pushes that were leased.
+-- retries: ms, as mdm_push_retry has them, parted by commas
 -- answers: id, token: that it was sent to; stamp; verdict; first, last: ms;
 -- reason; timestamp, and the next one.  verdict:
---   taken: by APNs; the next one, while commands wait, after the interval of
---     "first", a list parted by commas, that stands at the tries so far
+--   taken: by APNs, and nothing follows; the next one, while commands wait,
+--     after the interval of "retries" that stands at the tries so far
 --   again, later: it is due after first, doubled by each try, at most last
 --   never: not before another command waits
 --   dead: the token is; with a timestamp (ms, 0: none) only if that is later
@@ -25,39 +26,45 @@ local said = string.format('%.0f', seconds)
 
 math.randomseed(seconds % 2000 * 1000000 + tonumber(clock_time()[2]))
 
--- lists of milliseconds that were read
+local intervals = {}
 
-local lists = {}
-
-local function interval(text, tries)
-    local list = lists[text]
-
-    if not list then
-        list = {}
-
-        for ms in string.gmatch(text, '%d+') do
-            list[#list + 1] = tonumber(ms)
-        end
-
-        lists[text] = list
-    end
-
-    return list[math.max(1, math.min(tries, #list))] or 120000
+for ms in string.gmatch(retries, '%d+') do
+    intervals[#intervals + 1] = tonumber(ms)
 end
 
--- Where the entries stand, and where those go that are moved, false: they are
--- taken away.  All of it is asked and said in one command.
-
-local ids, scores, moved = {}, {}, {}
-
-for i = answers_at, #ARGV - 7, 8 do
-    ids[#ids + 1] = ARGV[i]
+local function interval(tries)
+    return intervals[math.max(1, math.min(tries, #intervals))] or 120000
 end
 
-if #ids > 0 then
-    for i, score in ipairs(redis.call('ZMSCORE', key, unpack(ids))) do
-        scores[ids[i]] = tonumber(score or '0')
+-- Which entries stand where their leases have put them, by stamp: that is one
+-- command for many, and Redis writes no scores.  What is moved is told at the
+-- end; false: the entry goes.
+
+local stamps, values, scores, moved = {}, {}, {}, {}
+
+local function leased(stamp)
+    local those = {}
+
+    stamps[stamp], values[stamp] = those, tonumber(stamp)
+
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, stamp, stamp, 'LIMIT',
+                                   0, #ARGV))
+    do
+        those[id] = true
     end
+end
+
+-- where the entry stands, 0: there is none
+local function score_of(id, stamp)
+    if scores[id] then
+        return scores[id]
+    end
+
+    if stamps[stamp][id] then
+        return values[stamp]
+    end
+
+    return tonumber(redis.call('ZSCORE', key, id) or '0')
 end
 
 local function move(id, due)
@@ -66,8 +73,8 @@ local function move(id, due)
 end
 
 local function back(id, stamp, first)
-    if scores[id] == tonumber(stamp) then
-        local sent = tonumber(stamp) % 1 > 0.5 and 0.5 or 0
+    if score_of(id, stamp) == values[stamp] then
+        local sent = values[stamp] % 1 > 0.5 and 0.5 or 0
 
         move(id, now + (tonumber(first) or 0) + sent)
         redis.call('HDEL', T .. ':e:' .. id, 'taken')
@@ -75,12 +82,14 @@ local function back(id, stamp, first)
 end
 
 -- is it dead?  APNs may speak of a token that the device has brought again
-local function believed(timestamp, updated, before, time)
+local function believed(timestamp, e, before, time)
     if timestamp == '' then
         return true
     end
 
-    return math.floor(tonumber(timestamp) / 1000) > tonumber(updated or '0')
+    local updated = tonumber(redis.call('HGET', e, 'updated') or '0')
+
+    return math.floor(tonumber(timestamp) / 1000) > updated
            or string.sub(before, 1, 3) == '410' and seconds - time >= 3600
 end
 
@@ -106,14 +115,21 @@ local function done(id, e, v, stamp, verdict, first, last, reason, timestamp)
     time, tries, before = tonumber(time or '0'), tonumber(tries or '0'),
                           before or ''
 
-    dead = dead and believed(timestamp, v.updated, before, time)
+    dead = dead and believed(timestamp, e, before, time)
 
-    local score = scores[id]
+    local score = score_of(id, stamp)
+    local mine = score == values[stamp]
 
     -- its lease ran out, and somebody else has sent one since
 
-    if not dead and score ~= tonumber(stamp) and score % 1 ~= 0 then
+    if not dead and not mine and score % 1 ~= 0 then
         return 1
+    end
+
+    -- a command has come since the last one: it is the first push for that
+
+    if before == '200' and values[stamp] % 1 == 0.25 then
+        tries = 0
     end
 
     -- tries of one kind are counted, and "410" since it was said first
@@ -139,7 +155,7 @@ local function done(id, e, v, stamp, verdict, first, last, reason, timestamp)
     local ms
 
     if took then
-        ms = interval(first, tries) * (0.9 + 0.2 * math.random())
+        ms = interval(tries) * (0.9 + 0.2 * math.random())
     else
         ms = (tonumber(first) or 0) * 2 ^ math.min(tries - 1, 30)
         ms = math.min(ms, tonumber(last) or ms) * (0.8 + 0.4 * math.random())
@@ -161,7 +177,7 @@ local function done(id, e, v, stamp, verdict, first, last, reason, timestamp)
         v.pf = false
     end
 
-    if score ~= tonumber(stamp) then
+    if not mine then
 
         -- a command has come meanwhile, and has to wait as well
 
@@ -186,12 +202,18 @@ end
 
 local out, v = {}, {}
 
-for i = answers_at, #ARGV - 7, 8 do
+local i = answers_at
+
+while i + 3 <= #ARGV do
     local id, token, stamp, verdict = unpack(ARGV, i, i + 3)
     local e, has = T .. ':e:' .. id
 
-    has, v.push, v.updated, v.q, v.pf, v.hold = unpack(
-        redis.call('HMGET', e, 'token', 'push', 'updated', 'q', 'pf', 'hold'))
+    has, v.push, v.q, v.pf, v.hold = unpack(
+        redis.call('HMGET', e, 'token', 'push', 'q', 'pf', 'hold'))
+
+    if not stamps[stamp] then
+        leased(stamp)
+    end
 
     if has ~= token then
         out[#out + 1] = 0
@@ -204,6 +226,8 @@ for i = answers_at, #ARGV - 7, 8 do
         out[#out + 1] = done(id, e, v, stamp, verdict,
                              unpack(ARGV, i + 4, i + 7))
     end
+
+    i = i + (verdict == 'taken' and 4 or 8)
 end
 
 local set, gone = {}, {}

@@ -35,6 +35,14 @@ end
 -- when it is to be pushed, from what the device has done since it was pushed
 -- last
 local function due_at(id, v, sent)
+    local waits = v.q and not v.pf and not_now(id)
+
+    if not sent and not waits then
+        return 0
+    end
+
+    push_read_last(T, id)
+
     local time, tries, result
 
     if v.push then
@@ -52,7 +60,7 @@ local function due_at(id, v, sent)
 
     -- without "taken" the token is new, or the push was given back
 
-    if v.q and not v.pf and v.taken and not_now(id) then
+    if waits and v.taken then
         at = math.max(at, math.max(seen, time) * 1000 + refused)
     end
 
@@ -87,6 +95,12 @@ local taken, stamps = string.format('%.0f', now), {
 
 local function take(id, v, sent, score)
     local stamp = stamps[sent]
+    local since = ''
+
+    if not sent then
+        since = string.match(score, '^%d%d%d%d%d%d%d%d%d%d+')
+                or string.format('%.0f', math.floor(tonumber(score)))
+    end
 
     redis.call('HSET', T .. ':e:' .. id, 'taken', taken)
 
@@ -95,7 +109,7 @@ local function take(id, v, sent, score)
 
     out[rows + 1], out[rows + 2], out[rows + 3] = id, v.topic, v.token
     out[rows + 4], out[rows + 5] = v.magic, stamp
-    out[rows + 6] = sent and '' or string.format('%.0f', math.floor(score))
+    out[rows + 6] = since
     rows = rows + 6
 end
 
@@ -122,7 +136,7 @@ for i = 1, #due, 2 do
             push_set(T, id, at + 0.5)
 
         else
-            take(id, v, sent, tonumber(due[i + 1]))
+            take(id, v, sent, due[i + 1])
         end
     end
 end

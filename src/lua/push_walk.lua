@@ -31,6 +31,8 @@ for _, id in ipairs(ids) do
     then
         -- not at once again, if push was off for a moment only
 
+        push_read_last(T, id)
+
         local now, taken = push_now(), tonumber(channel.taken or '0')
 
         if string.match(channel.push or '', ' 200$') then

@@ -13,10 +13,12 @@
 #include "mdm_key.h"
 
 
-/* arguments of push_done for each */
+/* arguments of push_done for each: most are taken */
 #define MDM_PUSH_ANSWER       8
+#define MDM_PUSH_ANSWER_TAKEN 4
 
 
+static mdm_uint_t mdm_push_lease_nargs(const mdm_push_lease_t *lease);
 static mdm_uint_t mdm_push_lease_fit(const mdm_push_lease_t *leases,
     mdm_uint_t n);
 static mdm_int_t mdm_push_lease_answer(mdm_exchange_t *x,
@@ -139,18 +141,22 @@ mdm_push_lease_calls(mdm_exchange_t *x, mdm_uint_t i,
     const mdm_push_lease_t *leases, mdm_uint_t n)
 {
     mdm_str_t   *args;
-    mdm_uint_t   k, fit, told;
+    mdm_uint_t   k, fit, nargs;
 
     for ( /* void */ ; n != 0; i++) {
         fit = mdm_push_lease_fit(leases, n);
 
-        for (k = 0, told = 0; k < fit; k++) {
-            told += (leases[k].judged.word != NULL);
+        for (k = 0, nargs = 0; k < fit; k++) {
+            nargs += mdm_push_lease_nargs(&leases[k]);
         }
 
         args = mdm_exchange_call(x, i, &mdm_script_push_done, &leases[0].tag,
-                                 told * MDM_PUSH_ANSWER);
-        if (args == NULL) {
+                                 nargs);
+
+        if (args == NULL
+            || mdm_push_lease_retries(x, &args[MDM_ARG_PUSH_DONE_RETRIES])
+               != MDM_OK)
+        {
             return MDM_ERROR;
         }
 
@@ -166,7 +172,7 @@ mdm_push_lease_calls(mdm_exchange_t *x, mdm_uint_t i,
                 return MDM_ERROR;
             }
 
-            args += MDM_PUSH_ANSWER;
+            args += mdm_push_lease_nargs(&leases[k]);
         }
 
         leases += fit;
@@ -174,6 +180,20 @@ mdm_push_lease_calls(mdm_exchange_t *x, mdm_uint_t i,
     }
 
     return MDM_OK;
+}
+
+
+/* 0: it is not known yet what becomes of it */
+
+static mdm_uint_t
+mdm_push_lease_nargs(const mdm_push_lease_t *lease)
+{
+    if (lease->judged.word == NULL) {
+        return 0;
+    }
+
+    return (strcmp(lease->judged.word, "taken") == 0) ? MDM_PUSH_ANSWER_TAKEN
+                                                      : MDM_PUSH_ANSWER;
 }
 
 
@@ -192,17 +212,14 @@ mdm_push_lease_answer(mdm_exchange_t *x, const mdm_push_lease_t *lease,
     args->data = (u_char *) judged->word;
     args++->len = strlen(judged->word);
 
-    if (strcmp(judged->word, "taken") == 0) {
+    if (mdm_push_lease_nargs(lease) == MDM_PUSH_ANSWER_TAKEN) {
+        return MDM_OK;
+    }
 
-        if (mdm_push_lease_retries(x, args) != MDM_OK) {
-            return MDM_ERROR;
-        }
-
-    } else if (mdm_printf(x->arena, args, "%lld", (long long) judged->first)
-               != MDM_OK
-               || mdm_printf(x->arena, args + 1, "%lld",
-                             (long long) judged->last)
-                  != MDM_OK)
+    if (mdm_printf(x->arena, args, "%lld", (long long) judged->first)
+        != MDM_OK
+        || mdm_printf(x->arena, args + 1, "%lld", (long long) judged->last)
+           != MDM_OK)
     {
         return MDM_ERROR;
     }

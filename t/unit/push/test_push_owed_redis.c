@@ -172,10 +172,15 @@ done_at(void **state, const char *token, const char *stamp,
     const char *verdict, const char *first, const char *last,
     const char *reason, const char *timestamp)
 {
-    const char  *args[] = { "", "", "1000", UDID, token, stamp, verdict, first,
-                            last, reason, timestamp };
+    size_t       n;
+    const char  *args[] = { "", "", "1000", RETRIES, UDID, token, stamp,
+                            verdict, first, last, reason, timestamp };
 
-    return mdm_reply_int(script(state, &mdm_script_push_done, T, 11, args), 0,
+    /* where it was taken, nothing follows */
+
+    n = (strcmp(verdict, "taken") == 0) ? 8 : 12;
+
+    return mdm_reply_int(script(state, &mdm_script_push_done, T, n, args), 0,
                          -9);
 }
 
@@ -194,7 +199,7 @@ done(void **state, const char *verdict, const char *first, const char *last,
 static int64_t
 took(void **state)
 {
-    return done(state, "taken", RETRIES, "", "200", "");
+    return done(state, "taken", "", "", "", "");
 }
 
 
@@ -741,7 +746,7 @@ test_verdicts(void **state)
     /* an answer behind the end of the lease, which another one has */
 
     due(state, 0.25);
-    assert_int_equal(done(state, "taken", RETRIES, "", "200", ""), 1);
+    assert_int_equal(done(state, "taken", "", "", "", ""), 1);
     assert_int_equal(take(state, "10"), 1);
 
     /* the queue is empty by the time of the answer */
