@@ -235,7 +235,9 @@ poll_minute() {
 
 
 # queueing with push off, on, and on while APNs is away, so that pushes are owed
-# and none is sent; in turns, to the same devices
+# and none is sent; in turns, to as many devices.  Those of the nginx with push
+# off are another tenant's: after a command that was queued with push off, the
+# other nginx would walk through all queues anew.
 
 enqueue_with_push() {
     local devices=20000 rounds=4 i p plain
@@ -245,14 +247,15 @@ enqueue_with_push() {
     plain=$((port + 40))
     plain_conf $plain
     push_nginx 1000r/s
-    without_push off -e "s|127.0.0.1:$plain;|127.0.0.1:$((plain + 1));|"
+    without_push off -e "s|127.0.0.1:$plain;|127.0.0.1:$((plain + 1));|" \
+        -e 's|^ *mdm_reenroll .*|& mdm_tenant off;|'
     enroll_plain $devices $plain
+    enroll_plain $devices $((plain + 1))
 
-    # before the first push: what it leaves behind is then still there
+    # the first command of each: what a push leaves behind is there afterwards
 
-    enqueue_bytes off "$off_url" > /dev/null
-    enqueue_bytes off "$off_url" > "$dir/push.bytes"
-    enqueue_bytes on "$url" >> "$dir/push.bytes"
+    enqueue_bytes off "$off_url" $((plain + 1)) > "$dir/push.bytes"
+    enqueue_bytes on "$url" $plain >> "$dir/push.bytes"
 
     for i in $(seq $rounds); do
         enqueue_round off "$off_url" "$off_worker"
@@ -301,7 +304,7 @@ unqueue() {
     redis eval "for _, k in ipairs(redis.call('KEYS', 'mdm:*:e:*')) do
             redis.call('HDEL', k, 'q')
         end
-        for _, p in ipairs({'mdm:*:q:*', 'mdm:*:c:*-*', 'mdm:*:push'}) do
+        for _, p in ipairs({'mdm:*:q:*', 'mdm:*:c:*-*', 'mdm:{*/*}:push'}) do
             for _, k in ipairs(redis.call('KEYS', p)) do
                 redis.call('DEL', k)
             end
@@ -330,8 +333,8 @@ enqueue_round() {
 }
 
 
-# enqueue_bytes NAME URL: what a command takes while it waits, and when it was
-# pushed and answered
+# enqueue_bytes NAME URL PORT: what a command takes while it waits, and when it
+# was pushed and answered
 
 enqueue_bytes() {
     local before owed
@@ -342,7 +345,7 @@ enqueue_bytes() {
 
     [ "$1" = off ] || watch $devices
 
-    passes $devices $plain
+    passes $devices "$3"
     echo "$1 $((owed - before)) $(($(used_memory) - before))"
 }
 
