@@ -11,13 +11,13 @@
 #include <openssl/x509v3.h>
 
 #include "mdm_ca.h"
+#include "mdm_ca_spki.h"
 #include "mdm_certificate.h"
 
 
 static void mdm_ca_free(void *cert);
 static mdm_int_t mdm_ca_build(mdm_arena_t *arena, const mdm_ca_t *ca,
     const mdm_ca_issue_t *issue, X509 *cert);
-static mdm_int_t mdm_ca_public(EVP_PKEY *key, X509 *cert);
 static mdm_int_t mdm_ca_validity(const mdm_ca_t *ca,
     const mdm_ca_issue_t *issue, X509 *cert);
 static mdm_int_t mdm_ca_number(const mdm_ca_issue_t *issue, X509 *cert);
@@ -159,7 +159,7 @@ mdm_ca_build(mdm_arena_t *arena, const mdm_ca_t *ca,
     X509_NAME_free(name);
 
     if (rc != MDM_OK
-        || mdm_ca_public(issue->key, cert) != MDM_OK
+        || mdm_ca_spki_set(X509_get_X509_PUBKEY(cert), issue->key) != MDM_OK
         || mdm_ca_number(issue, cert) != MDM_OK
         || mdm_ca_validity(ca, issue, cert) != MDM_OK
         || mdm_ca_constraints(cert) != MDM_OK
@@ -168,49 +168,6 @@ mdm_ca_build(mdm_arena_t *arena, const mdm_ca_t *ca,
         || mdm_ca_key_ids(ca, cert) != MDM_OK
         || mdm_ca_alternative(issue, cert) != MDM_OK)
     {
-        return MDM_ERROR;
-    }
-
-    return MDM_OK;
-}
-
-
-/* as X509_set_pubkey(), which is slow: it reads what it has encoded */
-
-static mdm_int_t
-mdm_ca_public(EVP_PKEY *key, X509 *cert)
-{
-    int          type, size, rsa;
-    char         curve[64];
-    void        *parameters;
-    size_t       len;
-    u_char      *bits;
-
-    bits = NULL;
-    size = i2d_PublicKey(key, &bits);
-    if (size <= 0) {
-        return MDM_ERROR;
-    }
-
-    rsa = (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA);
-    type = rsa ? V_ASN1_NULL : V_ASN1_OBJECT;
-    parameters = NULL;
-
-    if (!rsa
-        && EVP_PKEY_get_group_name(key, curve, sizeof(curve), &len) == 1)
-    {
-        parameters = OBJ_txt2obj(curve, 0);
-    }
-
-    /* where it succeeds, all is the certificate's */
-
-    if ((!rsa && parameters == NULL)
-        || X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert),
-                                  OBJ_nid2obj(EVP_PKEY_get_base_id(key)),
-                                  type, parameters, bits, size) != 1)
-    {
-        ASN1_OBJECT_free(parameters);
-        OPENSSL_free(bits);
         return MDM_ERROR;
     }
 

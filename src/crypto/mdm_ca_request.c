@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include "mdm_ca_request.h"
+#include "mdm_ca_spki.h"
 
 
 /* bytes of the name of a curve */
@@ -329,40 +330,6 @@ mdm_ca_key_ec(EVP_PKEY *key, const char **why)
     }
 
     return MDM_CA_KEY;
-}
-
-
-mdm_int_t
-mdm_ca_spki(mdm_arena_t *arena, EVP_PKEY *key, u_char *digest)
-{
-    int         len;
-    u_char     *der;
-    mdm_int_t   rc;
-
-    /* a point may come compressed, and is the same key */
-
-    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC
-        && EVP_PKEY_set_utf8_string_param(key,
-                            OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
-                            "uncompressed")
-           != 1)
-    {
-        return mdm_arena_failed(arena, "EVP_PKEY_set_utf8_string_param");
-    }
-
-    der = NULL;
-
-    len = i2d_PUBKEY(key, &der);
-    if (len <= 0) {
-        return mdm_arena_failed(arena, "i2d_PUBKEY");
-    }
-
-    rc = (EVP_Digest(der, (size_t) len, digest, NULL, EVP_sha256(), NULL) == 1)
-         ? MDM_OK : mdm_arena_failed(arena, "EVP_Digest");
-
-    OPENSSL_free(der);
-
-    return rc;
 }
 
 

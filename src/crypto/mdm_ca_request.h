@@ -59,10 +59,5 @@ mdm_int_t mdm_ca_request_read(mdm_arena_t *arena, const mdm_str_t *der,
 mdm_int_t mdm_ca_key_check(EVP_PKEY *key, mdm_uint_t minimum,
     const char **why);
 
-/*
- * SHA-256 of a key as it is certified: MDM_SHA256 bytes.  MDM_OK or MDM_ERROR.
- */
-mdm_int_t mdm_ca_spki(mdm_arena_t *arena, EVP_PKEY *key, u_char *digest);
-
 
 #endif /* _MDM_CA_REQUEST_H_INCLUDED_ */

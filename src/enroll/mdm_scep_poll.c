@@ -8,6 +8,7 @@
  */
 
 
+#include "mdm_ca_spki.h"
 #include "mdm_key.h"
 #include "mdm_number.h"
 #include "mdm_scep_issue.h"

@@ -12,6 +12,7 @@
 
 #include <time.h>
 
+#include "mdm_ca_spki.h"
 #include "mdm_challenge.h"
 #include "mdm_scep.h"
 
