@@ -7,36 +7,20 @@
  */
 
 
-#include "admin.h"
-
-#include <stdlib.h>
-#include <time.h>
-
-#include "mdm_hook.h"
-#include "mdm_hook_job.h"
-#include "mdm_topic.h"
+#include "hook.h"
 
 
-#define T        "mdm:{default/0}"
 #define CALLS    64
-
-#define COMMAND(uuid)                                                         \
-    "<plist version=\"1.0\"><dict><key>Command</key><dict>"                   \
-    "<key>RequestType</key><string>ProfileList</string></dict>"               \
-    "<key>CommandUUID</key><string>" uuid "</string></dict></plist>"
 
 
 static mdm_webhook_t  webhooks[2];
 static mdm_str_t      groups[1];
-static mdm_hook_t     hook;
 
 static mdm_http_e     outcome;
 static mdm_uint_t     status;
 static mdm_uint_t     took;                /* ms */
 static int64_t        retry_after;
 static char          *bodies[CALLS];
-static char           attempt[16];
-static char           signature[64];
 static mdm_uint_t     nbodies;
 static const mdm_script_t  *lost;          /* its calls never arrive */
 static const mdm_script_t  *unanswered;    /* they do, and nobody knows */
@@ -45,24 +29,9 @@ static const mdm_script_t  *unanswered;    /* they do, and nobody knows */
 static void
 receive(mdm_http_t *http, void *data)
 {
-    mdm_uint_t  i;
-
     (void) data;
 
-    signature[0] = '\0';
-
-    for (i = 0; i < http->nheaders; i++) {
-
-        if (mdm_str_is(&http->headers[i].name, "X-Mdm-Attempt")) {
-            snprintf(attempt, sizeof(attempt), "%.*s",
-                     mdm_fmt(&http->headers[i].value));
-        }
-
-        if (mdm_str_is(&http->headers[i].name, "X-Hmac-Signature")) {
-            snprintf(signature, sizeof(signature), "%.*s",
-                     mdm_fmt(&http->headers[i].value));
-        }
-    }
+    hook_headers(http);
 
     assert_true(nbodies < CALLS);
 
@@ -110,7 +79,6 @@ static int
 begin(void **state)
 {
     mdm_unit_redis_t  *redis = *state;
-    mdm_str_t          topics, bad;
     mdm_uint_t         i;
 
     clean(state);
@@ -125,97 +93,29 @@ begin(void **state)
     took = 10;
     retry_after = 0;
 
-    memset(webhooks, 0, sizeof(webhooks));
-    mdm_str_set(&topics, MDM_TOPICS_DEFAULT);
-
     for (i = 0; i < 2; i++) {
-        mdm_str_set(&webhooks[i].name, "one");
-        mdm_str_set(&webhooks[i].url, "https://hook.example/");
-        mdm_str_set(&webhooks[i].tenant, "default");
+        hook_webhook(&webhooks[i], (i == 0) ? "one" : "two");
         webhooks[i].payload = 1;
         webhooks[i].secrets = 1;
-        webhooks[i].timeout = 1000;
-        webhooks[i].retry = 60;
-
-        assert_int_equal(mdm_topics_read(&topics, &webhooks[i].topics, &bad),
-                         MDM_OK);
     }
 
-    mdm_str_set(&webhooks[1].name, "two");
     mdm_str_set(&groups[0], "readers");
 
-    settings.webhooks = webhooks;
-    settings.nwebhooks = 1;
+    hook_settings(webhooks, 1);
     settings.event_groups = groups;
-    settings.nevent_groups = 0;
-    settings.event_hold = 3600;
-    settings.event_limit = 1000;
-    settings.event_payload = 0;
 
     return 0;
-}
-
-
-static void
-job(void **state, mdm_step_pt step, void *ctx)
-{
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-    }
-
-    x = mdm_exchange_create(&settings);
-    assert_non_null(x);
-
-    x->kind = MDM_KIND_JOB;
-    x->now = time(NULL);
-    mdm_str_set(&x->tenant, "default");
-    x->step = step;
-    x->ctx = ctx;
-
-    mdm_unit_redis_run(*state, x);
 }
 
 
 static mdm_hook_e
 deliver_to(void **state, mdm_uint_t i, const char *runner)
 {
-    mdm_uint_t  force;
-
-    force = hook.force;
-
-    memset(&hook, 0, sizeof(hook));
-
-    hook.webhook = &webhooks[i];
-    hook.force = force;
-    mdm_str_set(&hook.tag, T);
-    hook.runner.data = (u_char *) runner;
-    hook.runner.len = strlen(runner);
-
-    job(state, mdm_hook_step, &hook);
-    assert_int_equal(x->status, 200);
-
-    hook.force = 0;
-
-    return hook.end;
+    return hook_run(state, &webhooks[i], runner, hook.force, 0);
 }
 
 
 #define deliver(state)  deliver_to(state, 0, "r1")
-
-
-static int
-log_says(const char *text)
-{
-    mdm_log_t  *line;
-
-    for (line = x->log; line != NULL; line = line->next) {
-        if (memmem(line->text.data, line->text.len, text, strlen(text))) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
 
 
 #define has(i, text)  assert_non_null(strstr(bodies[i], text))
@@ -789,7 +689,7 @@ test_group(void **state)
                                            "me COUNT 15 STREAMS " T
                                            ":events >"));
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_int_equal(x->status, 200);
     assert_int_equal(redis_int("XLEN " T ":events"), 20);
 
@@ -798,7 +698,7 @@ test_group(void **state)
     freeReplyObject(mdm_unit_redis_command(redis, "XGROUP DELCONSUMER " T
                                            ":events readers me"));
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_int_equal(redis_int("XLEN " T ":events"), 1);
 }
 
@@ -823,11 +723,11 @@ test_stale(void **state)
     settings.event_hold = 0;
     (void) redis_int("HSET " T ":out h:two %s", "0-0 1");
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_true(log_says("\"two\" has acknowledged nothing"));
     assert_int_equal(redis_int("XLEN " T ":events"), 1);
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_false(log_says("acknowledged nothing"));
 }
 
@@ -839,7 +739,7 @@ test_job(void **state)
 {
     enroll(state, CERT_A);
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_int_equal(x->status, 200);
     assert_true(x->again > 0);
     assert_non_null(x->event_tags);
@@ -849,7 +749,7 @@ test_job(void **state)
 
     assert_int_equal(deliver(state), MDM_HOOK_MORE);
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_null(x->event_tags);
 
     /* one that is new gets nothing that was long before */
@@ -867,12 +767,12 @@ test_job(void **state)
     /* goes on while there is a place, more slowly where there is none */
 
     settings.nwebhooks = 0;
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_int_equal(x->status, 200);
     assert_int_equal(x->again, 30000);
 
     clean(state);
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_int_equal(x->status, 200);
     assert_int_equal(x->again, 600000);
     assert_int_equal(redis_int("EXISTS " T ":out"), 0);
@@ -880,7 +780,7 @@ test_job(void **state)
     /* a webhook has a place before there is an event */
 
     settings.nwebhooks = 1;
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_int_equal(redis_int("HEXISTS " T ":out h:one"), 1);
 }
 

@@ -7,29 +7,13 @@
  */
 
 
-#include "admin.h"
+#include "hook.h"
 
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-#include "mdm_hook.h"
-#include "mdm_hook_job.h"
-#include "mdm_topic.h"
-
-
-#define T        "mdm:{default/0}"
-
-#define COMMAND(uuid)                                                         \
-    "<plist version=\"1.0\"><dict><key>Command</key><dict>"                   \
-    "<key>RequestType</key><string>ProfileList</string></dict>"               \
-    "<key>CommandUUID</key><string>" uuid "</string></dict></plist>"
 
 
 static mdm_webhook_t  webhook;
-static mdm_hook_t     hook;
 static mdm_uint_t     status;              /* of answers */
-static char           attempt[16];
 static mdm_uint_t     deaf;                /* 1: no acknowledgement arrives */
 static int64_t        skew;                /* s, of a worker's clock */
 
@@ -37,17 +21,9 @@ static int64_t        skew;                /* s, of a worker's clock */
 static void
 receive(mdm_http_t *http, void *data)
 {
-    mdm_uint_t  i;
-
     (void) data;
 
-    for (i = 0; i < http->nheaders; i++) {
-
-        if (mdm_str_is(&http->headers[i].name, "X-Mdm-Attempt")) {
-            snprintf(attempt, sizeof(attempt), "%.*s",
-                     mdm_fmt(&http->headers[i].value));
-        }
-    }
+    hook_headers(http);
 
     http->outcome = MDM_HTTP_ANSWERED;
     http->status = status;
@@ -70,7 +46,6 @@ static int
 begin(void **state)
 {
     mdm_unit_redis_t  *redis = *state;
-    mdm_str_t          topics, bad;
 
     clean(state);
 
@@ -81,43 +56,10 @@ begin(void **state)
     skew = 0;
     status = 200;
 
-    memset(&webhook, 0, sizeof(webhook));
-
-    mdm_str_set(&webhook.name, "one");
-    mdm_str_set(&webhook.url, "https://hook.example/");
-    mdm_str_set(&webhook.tenant, "default");
-    webhook.timeout = 1000;
-    webhook.retry = 60;
-
-    mdm_str_set(&topics, MDM_TOPICS_DEFAULT);
-    assert_int_equal(mdm_topics_read(&topics, &webhook.topics, &bad), MDM_OK);
-
-    settings.webhooks = &webhook;
-    settings.nwebhooks = 1;
-    settings.event_hold = 3600;
-    settings.event_limit = 1000;
+    hook_webhook(&webhook, "one");
+    hook_settings(&webhook, 1);
 
     return 0;
-}
-
-
-static void
-job(void **state, mdm_step_pt step, void *ctx)
-{
-    if (x != NULL) {
-        mdm_arena_destroy(x->arena);
-    }
-
-    x = mdm_exchange_create(&settings);
-    assert_non_null(x);
-
-    x->kind = MDM_KIND_JOB;
-    x->now = time(NULL) + skew;
-    mdm_str_set(&x->tenant, "default");
-    x->step = step;
-    x->ctx = ctx;
-
-    mdm_unit_redis_run(*state, x);
 }
 
 
@@ -126,32 +68,7 @@ job(void **state, mdm_step_pt step, void *ctx)
 static mdm_hook_e
 deliver(void **state)
 {
-    memset(&hook, 0, sizeof(hook));
-
-    hook.webhook = &webhook;
-    hook.force = 1;
-    mdm_str_set(&hook.tag, T);
-    mdm_str_set(&hook.runner, "r1");
-
-    job(state, mdm_hook_step, &hook);
-    assert_int_equal(x->status, 200);
-
-    return hook.end;
-}
-
-
-static int
-log_says(const char *text)
-{
-    mdm_log_t  *line;
-
-    for (line = x->log; line != NULL; line = line->next) {
-        if (memmem(line->text.data, line->text.len, text, strlen(text))) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return hook_run(state, &webhook, "r1", 1, skew);
 }
 
 
@@ -180,7 +97,7 @@ test_removed(void **state)
     settings.event_hold = 0;
     (void) redis_int("HSET " T ":out h:one %s", "0-0 1");
     usleep(20000);
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_true(x->again > 0);
     assert_int_equal(redis_int("HEXISTS " T ":out x:h:one"), 1);
 
@@ -212,7 +129,7 @@ test_limits(void **state)
     assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
     assert_true(redis_int("XLEN " T ":events") >= 51);
 
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_false(log_says("fills"));
     assert_true(redis_int("XLEN " T ":events") >= 51);
 
@@ -389,11 +306,11 @@ test_backlog(void **state)
     (void) redis_int("HSET " T ":out h:one %s", last);
 
     n = redis_int("XLEN " T ":events");
-    job(state, mdm_hook_job_step, NULL);
+    look(state);
     assert_in_range(n - redis_int("XLEN " T ":events"), 800, 1000);
 
     for (n = 0; n < 3; n++) {
-        job(state, mdm_hook_job_step, NULL);
+        look(state);
     }
 
     assert_in_range(redis_int("XLEN " T ":events"), 1, 100);
