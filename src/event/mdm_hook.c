@@ -97,6 +97,8 @@ static mdm_uint_t mdm_hook_over(const mdm_hook_run_t *run);
 static mdm_uint_t mdm_hook_backoff(const mdm_hook_run_t *run);
 static mdm_int_t mdm_hook_ack(mdm_exchange_t *x, mdm_uint_t i,
     mdm_hook_run_t *run, mdm_uint_t last);
+static void mdm_hook_acked(mdm_exchange_t *x, const mdm_reply_t *reply,
+    const mdm_hook_run_t *run);
 static mdm_int_t mdm_hook_end(mdm_exchange_t *x, mdm_hook_run_t *run,
     mdm_hook_e end, mdm_uint_t wait);
 static mdm_int_t mdm_hook_over_now(mdm_exchange_t *x, mdm_hook_t *hook,
@@ -131,13 +133,7 @@ mdm_hook_step(mdm_exchange_t *x)
         if (!run->hook->leased
             && mdm_reply_code(x->calls[0].reply, 0) == 1)
         {
-            mdm_hook_say(x, &run->hook->tag,
-                         mdm_reply_int(x->calls[0].reply,
-                                       MDM_RET_HOOK_ACK_LENGTH, 0),
-                         mdm_reply_int(x->calls[0].reply,
-                                       MDM_RET_HOOK_ACK_WARN, 0),
-                         mdm_reply_at(x->calls[0].reply,
-                                      MDM_RET_HOOK_ACK_LEFT));
+            mdm_hook_acked(x, x->calls[0].reply, run);
         }
 
         return mdm_exchange_empty(x, 200);
@@ -407,12 +403,7 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
     }
 
     if (x->ncalls > 1) {
-        mdm_hook_say(x, &hook->tag,
-                     mdm_reply_int(x->calls[1].reply,
-                                   MDM_RET_HOOK_ACK_LENGTH, 0),
-                     mdm_reply_int(x->calls[1].reply,
-                                   MDM_RET_HOOK_ACK_WARN, 0),
-                     mdm_reply_at(x->calls[1].reply, MDM_RET_HOOK_ACK_LEFT));
+        mdm_hook_acked(x, x->calls[1].reply, run);
     }
 
     /* it was not sent at all */
@@ -618,6 +609,18 @@ mdm_hook_ack(mdm_exchange_t *x, mdm_uint_t i, mdm_hook_run_t *run,
     mdm_str_null(&run->status);
 
     return MDM_OK;
+}
+
+
+static void
+mdm_hook_acked(mdm_exchange_t *x, const mdm_reply_t *reply,
+    const mdm_hook_run_t *run)
+{
+    mdm_hook_say(x, &run->hook->tag,
+                 mdm_reply_int(reply, MDM_RET_HOOK_ACK_LENGTH, 0),
+                 mdm_reply_int(reply, MDM_RET_HOOK_ACK_LIMIT, 0),
+                 mdm_reply_int(reply, MDM_RET_HOOK_ACK_WARN, 0),
+                 mdm_reply_at(reply, MDM_RET_HOOK_ACK_LEFT));
 }
 
 

@@ -87,7 +87,7 @@ mdm_int_t mdm_hook_consumers(mdm_exchange_t *x, mdm_int_t state,
 
 /* in the reply of a script: what is to be said of the stream of this tag */
 void mdm_hook_say(mdm_exchange_t *x, const mdm_str_t *tag, int64_t length,
-    int64_t warn, const mdm_reply_t *left);
+    int64_t limit, int64_t warn, const mdm_reply_t *left);
 
 /* "partition" or name of a tag, behind the tenant's */
 mdm_str_t mdm_hook_stream(const mdm_str_t *tag);

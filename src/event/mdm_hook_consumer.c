@@ -204,24 +204,23 @@ mdm_hook_begin(mdm_exchange_t *x, const mdm_webhook_t *webhook,
 
 void
 mdm_hook_say(mdm_exchange_t *x, const mdm_str_t *tag, int64_t length,
-    int64_t warn, const mdm_reply_t *left)
+    int64_t limit, int64_t warn, const mdm_reply_t *left)
 {
     size_t     i;
     mdm_str_t  name;
 
     if (warn == 1) {
         mdm_exchange_log(x, MDM_LOG_WARN, "mdm outbox \"%.*s:events\" fills: "
-                         "it has %lld events of the %lu that it holds until "
+                         "it has %lld events of the %lld that it holds until "
                          "they are delivered", mdm_fmt(tag),
-                         (long long) length,
-                         (unsigned long) x->settings->event_limit);
+                         (long long) length, (long long) limit);
     }
 
     for (i = 0; i < mdm_reply_size(left); i++) {
         name = mdm_reply_str(left, i);
 
         mdm_exchange_log(x, MDM_LOG_ALERT, "mdm outbox \"%.*s:events\": "
-                         "\"%.*s\" has acknowledged nothing for %lu seconds, "
+                         "%.*s has acknowledged nothing for %lu seconds, "
                          "it holds back nothing any more and will miss "
                          "events", mdm_fmt(tag), mdm_fmt(&name),
                          (unsigned long) x->settings->event_hold);

@@ -191,6 +191,7 @@ mdm_hook_job_looked(mdm_exchange_t *x, mdm_hook_job_t *job)
 
         mdm_hook_say(x, &call->key,
                      mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_LENGTH, 0),
+                     mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_LIMIT, 0),
                      mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_WARN, 0),
                      mdm_reply_at(call->reply, MDM_RET_HOOK_LOOK_LEFT));
 

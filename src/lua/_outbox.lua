@@ -118,9 +118,25 @@ local function outbox_range(stream, from, to, most, room)
     return list, false
 end
 
--- where the groups of the stream are: what is pending is not acknowledged
-local function outbox_groups(T)
+-- the last id that may be before this one
+local function outbox_ahead(id)
+    local ms, n = string.match(id, '^(%d+)-(%d+)$')
+
+    if n ~= '0' then
+        return string.format('%s-%.0f', ms, tonumber(n) - 1)
+    end
+
+    return outbox_ms(tonumber(ms) - 1) .. '-18446744073709551615'
+end
+
+-- where the groups of the stream are that T:out has: what is pending is not
+-- acknowledged
+local function outbox_groups(T, fields)
     local stream, places = T .. ':events', {}
+
+    if redis.call('EXISTS', stream) == 0 then
+        return places
+    end
 
     for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
         local group = {}
@@ -131,11 +147,11 @@ local function outbox_groups(T)
 
         places[group.name] = group['last-delivered-id']
 
-        if group.pending > 0 then
+        if fields['g:' .. group.name] and group.pending > 0 then
             local pending = redis.call('XPENDING', stream, group.name)
 
             if pending[2] then
-                places[group.name] = pending[2]
+                places[group.name] = outbox_ahead(pending[2])
             end
         end
     end
@@ -156,7 +172,8 @@ local function outbox_stale(T, id, at, now, hold)
 end
 
 -- Takes away what all have acknowledged.  most: entries, the limit; hold: ms.
--- Returns how many are left, 1 if that is to be said, and who is left behind.
+-- Returns how many are left, 1 if that is to be said, who is left behind, and
+-- the limit in force: that of this host, or a higher one in T:out.
 local function outbox_trim(T, most, hold, now)
     local out, stream = T .. ':out', T .. ':events'
     local all, fields, lowest = redis.call('HGETALL', out), {}, nil
@@ -173,7 +190,7 @@ local function outbox_trim(T, most, hold, now)
         local id, at = string.match(value, '^(%S+) (%d+)$')
 
         if kind == 'g' then
-            groups = groups or outbox_groups(T)
+            groups = groups or outbox_groups(T, fields)
 
             local place = groups[string.sub(name, 3)]
 
@@ -192,7 +209,8 @@ local function outbox_trim(T, most, hold, now)
 
             if stale and not fields['x:' .. name] then
                 redis.call('HSET', out, 'x:' .. name, 1)
-                left[#left + 1] = string.sub(name, 3)
+                left[#left + 1] = (kind == 'h' and 'webhook "' or 'group "')
+                                  .. string.sub(name, 3) .. '"'
 
             elseif not stale and fields['x:' .. name] then
                 redis.call('HDEL', out, 'x:' .. name)
@@ -227,5 +245,5 @@ local function outbox_trim(T, most, hold, now)
         redis.call('HDEL', out, 'w')
     end
 
-    return n, warn, left
+    return n, warn, left, most
 end

@@ -1,7 +1,7 @@
 --@volatile
 --@args name runner lease id most hold status error taken failed skipped next
 --@args entry dead
---@returns code length warn left
+--@returns code length warn left limit
 -- What a sender of a webhook has got done.
 -- lease: ms more, 0: it ends; id: of the last entry that is done, or ""; most:
 -- entries, the limit; hold: ms; status, error: of the last attempt, "": there
@@ -10,7 +10,7 @@
 -- among those that are done which could not be delivered; next: ms until the
 -- next attempt; dead: ids of entries to be kept aside, separated by blanks
 -- {1, entries, 1: it fills, which is to be said; {who is left behind from now
--- on}}; {0}: it is another one's
+-- on}, the limit in force}; {0}: it is another one's
 --@include outbox
 local T = KEYS[1]
 local out, stream = T .. ':out', T .. ':events'
@@ -99,6 +99,7 @@ else
                runner .. ' ' .. outbox_ms(now + tonumber(lease)))
 end
 
-local n, warn, left = outbox_trim(T, tonumber(most), tonumber(hold), now)
+local n, warn, left, limit
+    = outbox_trim(T, tonumber(most), tonumber(hold), now)
 
-return {1, n, warn, left}
+return {1, n, warn, left, limit}

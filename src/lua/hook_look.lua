@@ -1,11 +1,12 @@
 --@volatile
 --@args most hold consumers...
---@returns length warn left behind held
+--@returns length warn left behind held limit
 -- Who has something to get of a stream; takes away what nobody needs.
 -- most: entries, the limit; hold: ms; consumers: name, where it begins, … of
 -- those that this host knows
 -- {entries, 1: it fills, which is to be said; {who is left behind from now on};
--- {webhooks that have not acknowledged all}, 1: somebody has a place here}
+-- {webhooks that have not acknowledged all}, 1: somebody has a place here, the
+-- limit in force}
 --@include outbox
 local T = KEYS[1]
 local stream, behind = T .. ':events', {}
@@ -24,7 +25,7 @@ end
 local held = redis.call('EXISTS', T .. ':out')
 
 if held == 0 or redis.call('EXISTS', stream) == 0 then
-    return {0, 0, {}, {}, held}
+    return {0, 0, {}, {}, held, tonumber(most)}
 end
 
 for i = consumers_at, #ARGV - 1, 2 do
@@ -42,6 +43,7 @@ for i = consumers_at, #ARGV - 1, 2 do
     end
 end
 
-local n, warn, left = outbox_trim(T, tonumber(most), tonumber(hold), now)
+local n, warn, left, limit
+    = outbox_trim(T, tonumber(most), tonumber(hold), now)
 
-return {n, warn, left, behind, held}
+return {n, warn, left, behind, held, limit}

@@ -13,6 +13,7 @@
 
 
 static mdm_webhook_t  webhook;
+static mdm_str_t      group = mdm_string("readers");
 static mdm_uint_t     status;              /* of answers */
 static mdm_uint_t     deaf;                /* 1: no acknowledgement arrives */
 static int64_t        skew;                /* s, of a worker's clock */
@@ -317,6 +318,130 @@ test_backlog(void **state)
 }
 
 
+/* the warning names the limit in force, which may be that of other hosts */
+
+static void
+test_limit_named(void **state)
+{
+    settings.event_limit = 100;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+
+    settings.nwebhooks = 0;
+    settings.event_limit = 10;
+
+    add(state, 85, 10);
+    look(state);
+    assert_true(log_says("fills"));
+    assert_true(log_says(" of the 100 that it holds"));
+    assert_false(log_says(" of the 10 that"));
+
+    /* a higher one of its own is in force, too */
+
+    settings.event_limit = 1000;
+    look(state);
+    settings.event_limit = 90;
+    (void) redis_int("HSET " T ":out limit %s", "50");
+    add(state, 5, 10);
+    look(state);
+    assert_true(log_says(" of the 90 that it holds"));
+}
+
+
+/* a sender says the same */
+
+static void
+test_limit_sender(void **state)
+{
+    settings.event_limit = 100;
+    add(state, 90, 10);
+    status = 500;
+
+    assert_int_equal(deliver(state), MDM_HOOK_WAIT);
+    assert_true(log_says("it has 90 events of the 100 that it holds"));
+}
+
+
+/* who reads himself, and does not come any more, is left behind, too */
+
+static void
+test_group_hold(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    settings.nwebhooks = 0;
+    settings.event_groups = &group;
+    settings.nevent_groups = 1;
+    settings.event_limit = 100;
+    settings.event_hold = 1;
+
+    /* it has never been there */
+
+    add(state, 20, 10);
+    look(state);
+    assert_false(log_says("has acknowledged nothing"));
+    (void) redis_int("HSET " T ":out g:readers %s", "0-0 1");
+    usleep(1100000);
+    look(state);
+    assert_true(log_says("group \"readers\" has acknowledged nothing for 1 "
+                         "seconds"));
+    assert_int_equal(redis_int("HEXISTS " T ":out x:g:readers"), 1);
+
+    look(state);
+    assert_false(log_says("has acknowledged nothing"));
+
+    /* it holds back nothing, so nobody is refused */
+
+    add(state, 90, 10);
+    enroll(state, CERT_A);
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+
+    /* it comes, and what it has read it has to acknowledge */
+
+    freeReplyObject(mdm_unit_redis_command(redis, "XGROUP CREATE " T
+                                           ":events readers 0"));
+    freeReplyObject(mdm_unit_redis_command(redis, "XREADGROUP GROUP readers "
+                                           "me COUNT 5 STREAMS " T
+                                           ":events >"));
+    look(state);
+    assert_int_equal(redis_int("HEXISTS " T ":out x:g:readers"), 0);
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u2")), 503);
+    assert_true(says("the outbox is full: group \\\"readers\\\" is"));
+
+    usleep(1100000);
+    look(state);
+    assert_true(log_says("group \"readers\" has acknowledged nothing"));
+}
+
+
+/* the entry that it has not acknowledged may be the last one */
+
+static void
+test_group_last(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    settings.nwebhooks = 0;
+    settings.event_groups = &group;
+    settings.nevent_groups = 1;
+    settings.event_hold = 1;
+
+    add(state, 1, 10);
+    freeReplyObject(mdm_unit_redis_command(redis, "XGROUP CREATE " T
+                                           ":events readers 0"));
+    freeReplyObject(mdm_unit_redis_command(redis, "XREADGROUP GROUP readers "
+                                           "me COUNT 5 STREAMS " T
+                                           ":events >"));
+    look(state);
+    usleep(1100000);
+    look(state);
+    assert_true(log_says("group \"readers\" has acknowledged nothing"));
+}
+
+
 int
 main(void)
 {
@@ -328,7 +453,11 @@ main(void)
         cmocka_unit_test_setup(test_replayed, begin),
         cmocka_unit_test_setup(test_bytes, begin),
         cmocka_unit_test_setup(test_memory, begin),
-        cmocka_unit_test_setup(test_backlog, begin)
+        cmocka_unit_test_setup(test_backlog, begin),
+        cmocka_unit_test_setup(test_limit_named, begin),
+        cmocka_unit_test_setup(test_limit_sender, begin),
+        cmocka_unit_test_setup(test_group_hold, begin),
+        cmocka_unit_test_setup(test_group_last, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
