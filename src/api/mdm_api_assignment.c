@@ -261,6 +261,10 @@ mdm_api_assign_answer(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
+    if (mdm_exchange_is_full(&x->calls[0])) {
+        return mdm_exchange_full(x, &x->calls[0]);
+    }
+
     reply = x->calls[0].reply;
 
     if (mdm_reply_code(reply, -1) != 0) {

@@ -23,7 +23,6 @@
 #define MDM_API_ENQUEUE_SEALS  8         /* tries of plain bodies */
 
 #define MDM_API_ENQUEUE_PLAIN  -2        /* of the script: see same() */
-#define MDM_API_ENQUEUE_ROOM   -4        /* the outbox has no room */
 
 #define MDM_API_ENQUEUE_NOT_ENROLLED  1
 #define MDM_API_ENQUEUE_FULL          2
@@ -472,8 +471,8 @@ mdm_api_enqueue_replies(mdm_exchange_t *x, mdm_api_enqueue_t *en)
             continue;
         }
 
-        if (mdm_reply_code(call->reply, -1) == MDM_API_ENQUEUE_ROOM) {
-            if (mdm_api_ids_full(x, list, chunk, call->reply) != MDM_OK) {
+        if (mdm_exchange_is_full(call)) {
+            if (mdm_api_ids_full(x, list, chunk, call) != MDM_OK) {
                 return MDM_ERROR;
             }
 

@@ -407,18 +407,11 @@ mdm_api_ids_status(const mdm_api_ids_t *list)
 
 mdm_int_t
 mdm_api_ids_full(mdm_exchange_t *x, mdm_api_ids_t *list,
-    mdm_api_chunk_t *chunk, const mdm_reply_t *reply)
+    mdm_api_chunk_t *chunk, const mdm_call_t *call)
 {
-    mdm_str_t  who, error;
+    mdm_str_t  error;
 
-    who = mdm_reply_str(reply, MDM_RET_ENQUEUE_WHO);
-
-    if (mdm_printf(x->arena, &error, "the outbox is full: %.*s is %lld events "
-                   "behind", mdm_fmt(&who),
-                   (long long) mdm_reply_count(reply, MDM_RET_ENQUEUE_BEHIND,
-                                               INT32_MAX))
-        != MDM_OK)
-    {
+    if (mdm_exchange_full_error(x, call, &error) != MDM_OK) {
         return MDM_ERROR;
     }
 

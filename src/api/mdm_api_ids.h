@@ -92,12 +92,9 @@ void mdm_api_ids_fail(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
 void mdm_api_ids_fail_chunk(mdm_api_ids_t *list, mdm_api_chunk_t *chunk,
     const char *error);
 
-/*
- * The same where a script says that the outbox is full: its reply has who is
- * behind, and by how many events.  MDM_OK or MDM_ERROR.
- */
+/* the same where mdm_exchange_is_full(call); MDM_OK or MDM_ERROR */
 mdm_int_t mdm_api_ids_full(mdm_exchange_t *x, mdm_api_ids_t *list,
-    mdm_api_chunk_t *chunk, const mdm_reply_t *reply);
+    mdm_api_chunk_t *chunk, const mdm_call_t *call);
 
 /* the status of the answer: 503 where that is why all have failed */
 mdm_uint_t mdm_api_ids_full_status(mdm_exchange_t *x,

@@ -733,6 +733,16 @@ void mdm_exchange_keep(mdm_exchange_t *x, mdm_call_t *call);
 void mdm_exchange_push_lost(mdm_call_t *call);
 void mdm_exchange_http_lost(mdm_call_t *call);
 
+/*
+ * Has the script of a call refused it because the outbox is full?  A step need
+ * not ask, unless it looks at failures itself: mdm_exchange_full() is the
+ * answer, 503, and returns MDM_DONE; _error() is its text: MDM_OK or MDM_ERROR.
+ */
+mdm_uint_t mdm_exchange_is_full(const mdm_call_t *call);
+mdm_int_t mdm_exchange_full(mdm_exchange_t *x, const mdm_call_t *call);
+mdm_int_t mdm_exchange_full_error(mdm_exchange_t *x, const mdm_call_t *call,
+    mdm_str_t *error);
+
 /* 500, MDM_FAILURE_SCRIPT: the reply to call i is none of its script's */
 mdm_int_t mdm_exchange_odd(mdm_exchange_t *x, mdm_uint_t i);
 

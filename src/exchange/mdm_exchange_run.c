@@ -3,7 +3,7 @@
  * Copyright (C) ngx_mdm_module authors
  *
  * Runs an exchange.  That somebody is to look for owed pushes is said before
- * commands are queued.
+ * commands are queued.  A call that the outbox has no room for is refused.
  */
 
 
@@ -32,10 +32,17 @@ static mdm_int_t mdm_exchange_owe_key(mdm_exchange_t *x, mdm_str_t *key);
 mdm_int_t
 mdm_exchange_run(mdm_exchange_t *x)
 {
-    mdm_int_t  rc;
+    mdm_int_t   rc;
+    mdm_uint_t  i;
 
     if (x->held != NULL) {
         return mdm_exchange_owed(x);
+    }
+
+    for (i = 0; i < x->ncalls && !x->own_failures; i++) {
+        if (mdm_exchange_is_full(&x->calls[i])) {
+            return mdm_exchange_full(x, &x->calls[i]);
+        }
     }
 
     rc = mdm_exchange_step(x);
@@ -143,4 +150,50 @@ mdm_exchange_owe_key(mdm_exchange_t *x, mdm_str_t *key)
 {
     return mdm_printf(x->arena, key, MDM_OWE_KEY " %p %.*s",
                       (const void *) x->settings->store, mdm_fmt(&x->tenant));
+}
+
+
+mdm_uint_t
+mdm_exchange_is_full(const mdm_call_t *call)
+{
+    return call->kind == MDM_CALL_KIND_REDIS
+           && call->script->refuses
+           && call->rc == MDM_CALL_OK
+           && mdm_reply_code(call->reply, 0) == MDM_SCRIPT_FULL;
+}
+
+
+mdm_int_t
+mdm_exchange_full_error(mdm_exchange_t *x, const mdm_call_t *call,
+    mdm_str_t *error)
+{
+    mdm_str_t  who;
+
+    /* where all scripts have it that say so */
+
+    who = mdm_reply_str(call->reply, MDM_RET_ENQUEUE_WHO);
+
+    return mdm_printf(x->arena, error, "the outbox is full: %.*s is %lld "
+                      "events behind", mdm_fmt(&who),
+                      (long long) mdm_reply_count(call->reply,
+                                                  MDM_RET_ENQUEUE_BEHIND,
+                                                  INT32_MAX));
+}
+
+
+mdm_int_t
+mdm_exchange_full(mdm_exchange_t *x, const mdm_call_t *call)
+{
+    mdm_int_t  rc;
+    mdm_str_t  error;
+
+    /* Retry-After */
+
+    rc = mdm_exchange_busy(x);
+
+    if (mdm_exchange_full_error(x, call, &error) != MDM_OK) {
+        return rc;
+    }
+
+    return mdm_exchange_refuse(x, 503, "%.*s", mdm_fmt(&error));
 }

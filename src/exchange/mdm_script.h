@@ -30,6 +30,8 @@ typedef struct {
     mdm_uint_t                owes;        /* 1: it may queue commands, by
                                               "--@owes", so that pushes are
                                               owed: see mdm_exchange_run() */
+    mdm_uint_t                refuses;     /* 1: it may answer that the outbox
+                                              is full, by "--@refuses" */
     mdm_uint_t                index;       /* place in mdm_scripts */
     mdm_uint_t                nargs;       /* ARGV that are always there */
     mdm_uint_t                most;        /* ARGV at most, or … */
@@ -38,6 +40,8 @@ typedef struct {
 } mdm_script_t;
 
 #define MDM_SCRIPT_ANY        ((mdm_uint_t) -1)    /* … any number */
+
+#define MDM_SCRIPT_FULL       -100         /* code of one that "refuses" */
 
 
 /* the first arguments of all scripts that write events */

@@ -1,5 +1,7 @@
--- Is there no room for what can wait, an administrator's call?  Who is furthest
--- behind, and how many entries there are; include event before.
+-- Is there no room for what can wait, an administrator's call?  Then what the
+-- script answers: {-100, who is furthest behind, how many entries there are}.
+-- To be asked before the first write; include event before, and say
+-- "--@refuses".
 local function outbox_full(T, limit)
     limit = tonumber(limit)
 
@@ -38,6 +40,6 @@ local function outbox_full(T, limit)
     end
 
     if who then
-        return {who, n}
+        return {-100, who, n}
     end
 end

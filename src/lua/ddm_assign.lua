@@ -1,4 +1,5 @@
 --@owes
+--@refuses
 --@args who address limit id notify uuid body what ops...
 --@returns code changed|prefix queued rev
 -- Changes what an administrator assigned to a channel, which need not be
@@ -8,13 +9,15 @@
 -- begin so
 -- {0, 1: something changed, 1: a command was queued, rev that all channels of
 -- the partition have (-1: none)}; {1}: call again, with the same; {3}: see
--- ddm_channel; {-1, prefix}: too many of these
+-- ddm_channel; {-1, prefix}: too many of these; {-100, …}: see
+-- outbox_full()
 --@include event
 --@include clock
 --@include queue
 --@include status
 --@include era
 --@include ddm
+--@include outbox_full
 local T = KEYS[1]
 local key = T .. ':d:' .. id
 local most = {['s:'] = 100, ['t:'] = 64, ['v:'] = 64}
@@ -77,6 +80,12 @@ if #given + #taken == 0 then
     ddm_open(T, ctx)
 
     return {0, 0, 0, tonumber(ctx.rev or '-1')}
+end
+
+local full = outbox_full(T, limit)
+
+if full then
+    return full
 end
 
 local assigned = {}

@@ -1,3 +1,4 @@
+--@refuses
 --@args who address limit notify id kind name payload vars refs wants unknown
 --@args check most most_vars
 --@returns code problems...
@@ -11,9 +12,11 @@
 -- {1, problems}: changed, {0, problems}: it is like that; {-1, problems}: it
 -- is refused; {-2}: there are too many; {-4, set}, {-5, id}: it is of another
 -- kind than before, and in a set, or another one refers to it.  A problem:
--- which one of wants and unknown, from 0, and the type that it has, or ""
+-- which one of wants and unknown, from 0, and the type that it has, or "".
+-- {-100, …}: see outbox_full()
 --@include event
 --@include ddm_change
+--@include outbox_full
 local D = KEYS[1]
 local key = D .. ':d:' .. id
 local old = redis.call('HMGET', key, 'type', 'payload', 'touch', 'refs',
@@ -90,6 +93,12 @@ end
 
 if not old[1] and redis.call('ZCARD', D .. ':ids') >= tonumber(most) then
     return {-2}
+end
+
+local full = outbox_full(D, limit)
+
+if full then
+    return full
 end
 
 local touch = old[3] or '0'

@@ -1,18 +1,27 @@
+--@refuses
 --@args who address limit notify set id member most_sets most
 --@returns code
 -- A declaration in a set, or not.
 -- notify: 0 or 1; member: 1: in it; most_sets, most: sets at most,
 -- declarations a set at most
 -- {1}: changed, {0}: it is like that; {-1}: there is no such declaration;
--- {-2}: too many sets; {-3}: the set is full
+-- {-2}: too many sets; {-3}: the set is full; {-100, …}: see
+-- outbox_full()
 --@include event
 --@include ddm_change
+--@include outbox_full
 local D = KEYS[1]
 local key = D .. ':s:' .. set
 local have = redis.call('SISMEMBER', key, id) == 1
 
 if have == (member == '1') then
     return {0}
+end
+
+local full = outbox_full(D, limit)
+
+if full then
+    return full
 end
 
 if have then

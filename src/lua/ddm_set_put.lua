@@ -1,11 +1,14 @@
+--@refuses
 --@args who address limit notify set which value most
 --@returns code
 -- What a set says beside its declarations: "f" its filter, "sub" the status
 -- items it subscribes to.
 -- notify: 0 or 1; value: JSON, or "": none; most: sets at most
--- {1}: changed, {0}: it is like that; {-2}: too many sets
+-- {1}: changed, {0}: it is like that; {-2}: too many sets; {-100, …}: see
+-- outbox_full()
 --@include event
 --@include ddm_change
+--@include outbox_full
 local D = KEYS[1]
 local key = D .. ':' .. which .. ':' .. set
 
@@ -17,6 +20,12 @@ if not redis.call('ZSCORE', D .. ':sets', set)
     and redis.call('ZCARD', D .. ':sets') >= tonumber(most)
 then
     return {-2}
+end
+
+local full = outbox_full(D, limit)
+
+if full then
+    return full
 end
 
 if value == '' then

@@ -1,10 +1,13 @@
+--@refuses
 --@args who address limit notify name value most
 --@returns code
 -- A watcher of status values, or none of this name any more.
 -- notify: not used: devices do not see it; value: JSON, or "": none; most:
 -- watchers at most
--- {1}: changed, {0}: it is like that; {-2}: there are too many
+-- {1}: changed, {0}: it is like that; {-2}: there are too many; {-100, …}: see
+-- outbox_full()
 --@include event
+--@include outbox_full
 local D = KEYS[1]
 local old = redis.call('HGET', D .. ':w', name)
 
@@ -14,6 +17,12 @@ end
 
 if not old and redis.call('HLEN', D .. ':w') >= tonumber(most) then
     return {-2}
+end
+
+local full = value ~= '' and outbox_full(D, limit)
+
+if full then
+    return full
 end
 
 if value == '' then

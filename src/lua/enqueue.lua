@@ -1,4 +1,5 @@
 --@owes
+--@refuses
 --@args who address limit uuid kind body room names budget lease ids...
 --@returns code|queued already|body|who handled|behind pushes failed...
 --@row pushes i bar topic token magic stamp
@@ -13,7 +14,7 @@
 -- now is for this command, too.  Code: id i has got nothing, 1: not enrolled,
 -- 2: the queue is full, 3: it is queued there already, or was answered since
 -- the enrolment.  {-1}: another command has the UUID; {-2, body}: a plain one
--- has it, see same(); {-4, who, n}: the outbox is full, who is n events behind
+-- has it, see same(); {-100, who, n}: see outbox_full()
 --@include event
 --@include clock
 --@include queue
@@ -47,7 +48,7 @@ end
 local full = outbox_full(T, limit)
 
 if full then
-    return {-4, full[1], full[2]}
+    return full
 end
 
 local reply, todo, twice = {0, 0, 0, {}}, {}, {}

@@ -1,4 +1,5 @@
 --@owes
+--@refuses
 --@args who address limit message id device kind awaiting unlock raw uuid body
 --@args fields...
 --@returns code outcome tally fresh follow owed
@@ -8,14 +9,22 @@
 -- {0, outcome, tally, fresh, follow, owed: see token_update}; outcome
 -- "created", "updated", or "kept": the device itself has spoken here since, and
 -- what it said is newer;
--- {-1}: the device of this user is not enrolled; {-7}: too many users
+-- {-1}: the device of this user is not enrolled; {-7}: too many users;
+-- {-100, …}: see outbox_full()
 --@include event
 --@include clock
 --@include queue
 --@include status
 --@include era
 --@include ddm
+--@include outbox_full
 local T = KEYS[1]
+local full = outbox_full(T, limit)
+
+if full then
+    return full
+end
+
 local e = T .. ':e:' .. id
 
 if id ~= device then

@@ -1,3 +1,4 @@
+--@refuses
 --@args who address limit serial change rev
 --@returns known rev
 -- A serial number is about to be put into the tenant's list of owned devices
@@ -5,9 +6,10 @@
 -- number, by which owned_put and owned_delete come in the same order.  "gone":
 -- it is off, since "rev", unless it was put meanwhile.
 -- KEYS[1]: mdm:{tenant/prof}; serial: in key form; rev: with "gone"
--- {1: it is, or was, in the list; 0; its number}
+-- {1: it is, or was, in the list; 0; its number}; {-100, …}: see outbox_full()
 --@include event
 --@include clock
+--@include outbox_full
 local P = KEYS[1]
 local ids, revs = P .. ':dev', P .. ':dev_rev'
 
@@ -19,6 +21,12 @@ if change == 'gone' then
     redis.call('HDEL', revs, serial)
 
     return {redis.call('ZREM', ids, serial), rev}
+end
+
+local full = change == 'put' and outbox_full(P, limit)
+
+if full then
+    return full
 end
 
 local known = redis.call('ZSCORE', ids, serial) and 1 or 0

@@ -54,9 +54,10 @@ typedef struct {
 
 typedef struct {
     const char               *script;
-    const char               *reply;       /* i: integer, s: string, n: nil,
-                                              "[…]": array, "*": what stands
-                                              before it some times more */
+    const char               *reply;       /* i: integer, F: MDM_SCRIPT_FULL,
+                                              s: string, n: nil, "[…]":
+                                              array, "*": what stands before
+                                              it some times more */
 } fuzz_shape_t;
 
 
@@ -153,6 +154,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "claim_get", "[sssss]" },
     { "command_get", "[isss]" },
     { "command_get", "[issssis]" },
+    { "ddm_assign", "[Fsi]" },
     { "ddm_assign", "[iiii]" },
     { "ddm_assignment", "[i(ss)*]" },
     { "ddm_body", "[iss]" },
@@ -177,14 +179,17 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "ddm_types", "[(ss)*]" },
     { "ddm_watcher_get", "[(ss)*]" },
     { "ddm_watchers", "[ss]" },
+    { "ddm_declaration_put", "[Fsi]" },
+    { "ddm_notify", "[Fsi]" },
+    { "enqueue", "[Fsi]" },
     { "enqueue", "[iii[(iissss)*](ii)*]" },
     { "enrollment_block", "[is]" },
     { "enrollment_get",
       "[i[ssssssssssssss][sssssssssssssssssss][iiiii][(s)*]ss[ssssssi]]" },
     { "forget_start", "[iss]" },
-    { "hook_ack", "[iii[(s)*]]" },
+    { "hook_ack", "[iii[(s)*]i]" },
     { "hook_info", "[(sisssssssss)*]" },
-    { "hook_look", "[ii[(s)*][(s)*]i]" },
+    { "hook_look", "[ii[(s)*][(s)*]ii]" },
     { "hook_replay", "[ii]" },
     { "hook_start", "[(s)*]" },
     { "hook_take", "[iiiii[(ssssssssssssi)*]]" },
@@ -199,6 +204,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "link_list", "[s(ssssssss)*]" },
     { "link_state", "[iii]" },
     { "listed_find", "[s]" },
+    { "migrate", "[Fsi]" },
     { "migrate", "[isiiii]" },
     { "owned_get", "[isss]" },
     { "owned_list", "[(s)*]" },
@@ -614,6 +620,12 @@ fuzz_true(fuzz_t *f, mdm_call_t *call, const char **p)
         if (fuzz_next(f, 12) == 0) {
             reply->integer = -(int64_t) fuzz_next(f, 8);
         }
+
+        return reply;
+
+    case 'F':
+        reply->type = MDM_REPLY_INTEGER;
+        reply->integer = MDM_SCRIPT_FULL;
 
         return reply;
 
