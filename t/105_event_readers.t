@@ -2,17 +2,22 @@
 
 # Copyright (C) ngx_mdm_module authors
 #
-# Who reads the streams of events himself: the programs of docs/events.md, as
-# its user, get all events, and what they have not acknowledged stays.
+# The programs of the documentation run: those of docs/events.md that read the
+# streams of events themselves get all events, as its user, and what they have
+# not acknowledged stays; the receiver of docs/webhooks.md takes what is signed,
+# and nothing else.
 
 use strict;
 use warnings;
 
 use lib 't/lib';
+use Digest::SHA qw(hmac_sha256);
+use HTTP::Tiny;
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use MDM;
-use MDM::Util qw(read_file spawn wait_exit wait_for write_file);
+use MDM::Util qw(free_port read_file spawn wait_exit wait_for write_file);
 
 
 my $text = read_file("$MDM::root/docs/events.md");
@@ -20,9 +25,10 @@ my $text = read_file("$MDM::root/docs/events.md");
 # the block that has this line
 
 sub block {
-    my ($line) = @_;
+    my ($line, $from) = @_;
 
-    my @blocks = grep { /^    \Q$line\E/m } $text =~ /((?:^    .*\n|^\n)+)/mg;
+    my @blocks = grep { /^    \Q$line\E/m }
+                 ($from // $text) =~ /((?:^    .*\n|^\n)+)/mg;
 
     return $blocks[0] =~ s/^    //mgr;
 }
@@ -95,5 +101,79 @@ my $r = $t->enqueue('READ-3', $t->command('r1', 'ProfileList'));
 is($r->status, 503, 'an administrator is not');
 like($r->json->{status}{'READ-3'}{command_error},
      qr/^the outbox is full: group "bridge" is \d+ events behind$/, 'why');
+
+
+# A receiver: it is changed in its port and the name of its file only.
+
+SKIP: {
+    my $python = '/usr/bin/python3';
+
+    skip 'python3 is not installed', 1 unless -x $python;
+
+    my ($port, $key) = (free_port(), 'of the receiver');
+    my $hook = MDM->new;
+    my $file = write_file($hook->dir . '/hook.key', "$key\n");
+    my $log = $hook->dir . '/receiver.out';
+    my $program = block('class Hook', read_file("$MDM::root/docs/webhooks.md"));
+
+    chmod 0600, $file;
+
+    is($program =~ s{'/etc/hook\.key'}{'$file'}, 1, 'receiver: its key');
+    is($program =~ s{\b8080\b}{$port}, 1, 'receiver: its port');
+
+    my $pid = spawn({ out => $log }, $python, '-u',
+                    write_file($hook->dir . '/receiver.py', $program));
+
+    sub post {
+        my ($body, %headers) = @_;
+
+        my $r = HTTP::Tiny->new(timeout => 10)->post("http://127.0.0.1:$port/",
+            { content => $body, headers => \%headers });
+
+        return $r->{status};
+    }
+
+    my $mac = sub { encode_base64(hmac_sha256(@_), '') };
+    my $body = '{"topic":"mdm.Test","event_id":"default.0.1-0"}';
+
+    ok(wait_for(10, sub { post($body) == 403 }), 'receiver: unsigned')
+        or diag(read_file($log));
+    is(post($body, 'X-Hmac-Signature' => $mac->($body, $key)), 200,
+       'receiver: a true HMAC');
+    is(post($body, 'X-Hmac-Signature' => $mac->($body, 'another')), 403,
+       'receiver: that of another key');
+    is(post("$body ", 'X-Hmac-Signature' => $mac->($body, $key)), 403,
+       'receiver: that of another body');
+    is(post($body, 'X-Hmac-Signature' => 'x'), 403, 'receiver: none at all');
+    is(post($body, 'X-Hmac-Signature' => $mac->($body, $key)), 200,
+       'receiver: once more');
+    is(scalar(() = read_file($log) =~ /^mdm\.Test default\.0\.1-0$/mg), 1,
+       'receiver: and drops what it has had');
+
+    # and of the module
+
+    my $conf = "mdm_webhook http://127.0.0.1:$port/ name=py hmac_key_file=";
+
+    $hook->redis_server->start;
+    $hook->write_conf(store => 'partitions 1; connect_timeout 5s; timeout 20s;',
+                     http => "$conf$file;");
+    $hook->start_nginx;
+    $hook->device('HOOK-1')->enroll;
+
+    ok(wait_for(20, sub {
+        return join(' ', read_file($log) =~ /^mdm\.(\S+ default\.0)\.\S+$/mg)
+            eq 'Test default.0 Authenticate default.0 TokenUpdate default.0';
+    }), 'receiver: takes what the module has signed')
+        or diag(read_file($log), $hook->log);
+
+    write_file($file, "another\n");
+    $hook->reload;
+    $hook->device('HOOK-2')->enroll;
+    ok($hook->wait_log(qr/"py" has not taken event \S+ at attempt 1: \S+ 403/),
+       'receiver: and not by another key') or diag($hook->log);
+
+    kill 'TERM', $pid;
+    wait_exit($pid, 10);
+}
 
 finish;
