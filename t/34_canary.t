@@ -22,6 +22,7 @@ use POSIX ();
 use Time::HiRes qw(sleep);
 
 use MDM;
+use MDM::Canary qw(canary ways);
 use MDM::Util qw(read_file spawn wait_exit write_file);
 
 
@@ -210,23 +211,6 @@ sub kept_text {
 }
 
 
-# how a value may be written: by itself, in hex, in base64 at each alignment
-
-sub ways {
-    my ($value) = @_;
-
-    my @ways = ($value, unpack('H*', $value), uc unpack('H*', $value));
-
-    for my $shift (0 .. 2) {
-        my $text = encode_base64(('x' x $shift) . $value, '');
-
-        push @ways, substr $text, 4, length($text) - 8;
-    }
-
-    return @ways;
-}
-
-
 # where "value" was seen (its canary) and where a digest of it was; half of a
 # digest is one, too
 
@@ -250,11 +234,6 @@ sub seen {
     }
 
     return (join(' ', sort keys %plain), join(' ', sort keys %digest));
-}
-
-
-sub canary {
-    return join '', "CANARY-$_[0]-", map { ('a' .. 'z')[rand 26] } 1 .. 24;
 }
 
 
