@@ -44,6 +44,7 @@ typedef struct {
 typedef struct {
     ngx_atomic_t              turn;        /* Unix seconds: the next one */
     ngx_atomic_t              last;        /* 0 or 1 */
+    ngx_atomic_t              dropped;     /* that Redis told of, and 1 */
     mdm_gauges_t              gauges[2];
 } ngx_mdm_count_gauges_t;
 
@@ -55,6 +56,7 @@ typedef struct {
     ngx_atomic_t              top;         /* no row from here on was taken */
     ngx_mdm_count_gauges_t    gauges[MDM_METRICS_STORES];
     ngx_mdm_count_name_t      stores[MDM_METRICS_STORES - 1];
+    ngx_mdm_count_name_t      webhooks[MDM_METRICS_WEBHOOKS - 1];
     ngx_mdm_count_row_t       rows[1];
 } ngx_mdm_count_zone_t;
 
@@ -64,10 +66,15 @@ static ngx_mdm_count_row_t *ngx_mdm_count_take(void);
 static void ngx_mdm_count_add_row(ngx_mdm_count_t *count,
     ngx_mdm_count_row_t *row);
 static ngx_uint_t ngx_mdm_count_alive(ngx_atomic_uint_t pid);
-static ngx_uint_t ngx_mdm_count_place(ngx_mdm_count_zone_t *zone,
-    ngx_str_t *name);
+static ngx_uint_t ngx_mdm_count_place(ngx_mdm_count_name_t *slots,
+    ngx_uint_t n, ngx_str_t *name);
 static ngx_uint_t ngx_mdm_count_same(ngx_mdm_count_name_t *slot,
     ngx_str_t *name);
+static void ngx_mdm_count_names(ngx_mdm_count_name_t *slots, ngx_uint_t n,
+    mdm_metrics_name_t *names);
+static void ngx_mdm_count_other(mdm_metrics_name_t *name);
+static void ngx_mdm_count_dropped(ngx_mdm_count_gauges_t *slot,
+    unsigned long dropped);
 
 
 mdm_metrics_row_t           *ngx_mdm_count_row;
@@ -247,26 +254,46 @@ ngx_mdm_count_store(ngx_str_t *name, ngx_uint_t *place)
         return NULL;
     }
 
-    *place = ngx_mdm_count_place(ngx_mdm_counts, name);
+    *place = ngx_mdm_count_place(ngx_mdm_counts->stores,
+                                 MDM_METRICS_STORES - 1, name);
 
     return &ngx_mdm_count_row->stores[*place];
 }
 
 
-/* who takes a place and is killed before the name is there, leaves it unused */
+mdm_metrics_webhook_t *
+ngx_mdm_count_webhook(ngx_str_t *name)
+{
+    ngx_uint_t  place;
+
+    if (ngx_mdm_count_row == NULL) {
+        return NULL;
+    }
+
+    place = ngx_mdm_count_place(ngx_mdm_counts->webhooks,
+                                MDM_METRICS_WEBHOOKS - 1, name);
+
+    return &ngx_mdm_count_row->webhooks[place];
+}
+
+
+/*
+ * The place behind the last one is for those that find none.  Who takes a place
+ * and is killed before the name is there, leaves it unused.
+ */
 
 static ngx_uint_t
-ngx_mdm_count_place(ngx_mdm_count_zone_t *zone, ngx_str_t *name)
+ngx_mdm_count_place(ngx_mdm_count_name_t *slots, ngx_uint_t n, ngx_str_t *name)
 {
     ngx_uint_t             i;
     ngx_mdm_count_name_t  *slot;
 
     if (name->len == 0 || name->len > MDM_METRICS_NAME) {
-        return MDM_METRICS_STORES - 1;
+        return n;
     }
 
-    for (i = 0; i < MDM_METRICS_STORES - 1; i++) {
-        slot = &zone->stores[i];
+    for (i = 0; i < n; i++) {
+        slot = &slots[i];
 
         if (ngx_mdm_count_same(slot, name)) {
             return i;
@@ -294,7 +321,7 @@ ngx_mdm_count_place(ngx_mdm_count_zone_t *zone, ngx_str_t *name)
         return i;
     }
 
-    return MDM_METRICS_STORES - 1;
+    return n;
 }
 
 
@@ -331,7 +358,8 @@ void
 ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_uint_t used,
     ngx_mdm_count_t *count)
 {
-    ngx_uint_t             i;
+    ngx_uint_t             i, k;
+    mdm_counter_t         *cells;
     ngx_mdm_count_zone_t  *zone;
 
     zone = shm->data;
@@ -355,21 +383,52 @@ ngx_mdm_count_read(ngx_shm_zone_t *shm, ngx_uint_t used,
         }
     }
 
+    ngx_mdm_count_names(zone->stores, MDM_METRICS_STORES - 1, count->stores);
+    ngx_mdm_count_names(zone->webhooks, MDM_METRICS_WEBHOOKS - 1,
+                        count->webhooks);
+
     /* the last one is for those that have no place */
 
-    for (i = 0; i < MDM_METRICS_STORES - 1; i++) {
-
-        if (zone->stores[i].state == NGX_MDM_COUNT_NAMED) {
-            count->stores[i] = zone->stores[i].name;
-        }
-    }
+    i = MDM_METRICS_STORES - 1;
 
     if (count->now.up[i] != 0 || count->sums.stores[i].calls != 0) {
-        count->stores[i].len = sizeof("other") - 1;
-        ngx_memcpy(count->stores[i].data, "other", sizeof("other") - 1);
+        ngx_mdm_count_other(&count->stores[i]);
     }
 
     count->nstores = MDM_METRICS_STORES;
+
+    i = MDM_METRICS_WEBHOOKS - 1;
+    cells = count->sums.webhooks[i].deliveries;
+
+    for (k = 0; k < MDM_METRICS_DELIVERIES; k++) {
+
+        if (cells[k] != 0) {
+            ngx_mdm_count_other(&count->webhooks[i]);
+        }
+    }
+}
+
+
+static void
+ngx_mdm_count_names(ngx_mdm_count_name_t *slots, ngx_uint_t n,
+    mdm_metrics_name_t *names)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+
+        if (slots[i].state == NGX_MDM_COUNT_NAMED) {
+            names[i] = slots[i].name;
+        }
+    }
+}
+
+
+static void
+ngx_mdm_count_other(mdm_metrics_name_t *name)
+{
+    name->len = sizeof("other") - 1;
+    ngx_memcpy(name->data, "other", sizeof("other") - 1);
 }
 
 
@@ -429,7 +488,8 @@ ngx_mdm_count_turn(ngx_uint_t place, time_t every)
 
 
 void
-ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges)
+ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges,
+    ngx_uint_t turn)
 {
     ngx_uint_t               next;
     ngx_mdm_count_gauges_t  *slot;
@@ -446,4 +506,29 @@ ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges)
     ngx_memory_barrier();
 
     slot->last = next;
+
+    if (turn) {
+        ngx_mdm_count_dropped(slot, gauges->dropped);
+    }
+}
+
+
+/*
+ * What Redis says first is of before this zone.  It may say less later: when it
+ * has lost what it knew, or forgets with the last webhook.
+ */
+
+static void
+ngx_mdm_count_dropped(ngx_mdm_count_gauges_t *slot, unsigned long dropped)
+{
+    ngx_atomic_uint_t  before, now;
+
+    before = slot->dropped;
+    now = dropped + 1;
+
+    if (now != before && ngx_atomic_cmp_set(&slot->dropped, before, now)
+        && before != 0 && now > before)
+    {
+        ngx_mdm_count(dropped, now - before);
+    }
 }

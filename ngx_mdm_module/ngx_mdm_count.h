@@ -61,6 +61,10 @@ void ngx_mdm_count_time(mdm_histogram_t *histogram,
 mdm_metrics_store_t *ngx_mdm_count_store(ngx_str_t *name, ngx_uint_t *place);
 
 
+/* the same of a webhook, whose name is that of one only */
+mdm_metrics_webhook_t *ngx_mdm_count_webhook(ngx_str_t *name);
+
+
 /* what a scrape reads; in the memory of a request */
 
 typedef struct {
@@ -68,6 +72,7 @@ typedef struct {
     mdm_metrics_now_t         now;
     mdm_metrics_name_t        stores[MDM_METRICS_STORES];
     ngx_uint_t                nstores;
+    mdm_metrics_name_t        webhooks[MDM_METRICS_WEBHOOKS];
     mdm_gauges_t              gauges;      /* of all stores */
 } ngx_mdm_count_t;
 
@@ -91,8 +96,13 @@ mdm_metrics_now_t *ngx_mdm_count_noted(void);
  */
 ngx_uint_t ngx_mdm_count_turn(ngx_uint_t place, time_t every);
 
-/* notes what was read of the store at this place, for all workers */
-void ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges);
+/*
+ * Notes what was read of the store at this place, for all workers.  "turn": 1:
+ * by the one that ngx_mdm_count_turn() has said it of, who adds what outboxes
+ * have dropped meanwhile to a counter: Redis may forget, a counter must not.
+ */
+void ngx_mdm_count_gauges(ngx_uint_t place, const mdm_gauges_t *gauges,
+    ngx_uint_t turn);
 
 
 /* declares the zone; NULL: it has said why */

@@ -76,6 +76,10 @@ ngx_mdm_hook_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
     ngx_mdm_hook_workers = (ngx_process == NGX_PROCESS_SINGLE)
                            ? 1 : (ngx_uint_t) ngx_max(ccf->worker_processes, 1);
 
+    if (ngx_mdm_hook_count_init_process(cycle, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_mdm_hook_place_init_process(cycle->log);
 
     ngx_queue_init(&ngx_mdm_hook_busy);
@@ -396,6 +400,8 @@ ngx_mdm_hook_run(void *data)
             break;
         }
 
+        ngx_mdm_hook_count_run(place->hook, &place->run);
+
         if (rc == MDM_DONE) {
             ngx_mdm_hook_end(place);
             return;
@@ -437,6 +443,7 @@ ngx_mdm_hook_end(ngx_mdm_hook_place_t *place)
     hook->running--;
 
     ngx_mdm_hook_outcome(place);
+    ngx_mdm_hook_note(hook);
 
     if (!ngx_queue_empty(&hook->ready)) {
         ngx_mdm_hook_list(hook);

@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "mdm_metrics.h"
 #include "mdm_webhook.h"
 #include "ngx_mdm.h"
 #include "ngx_mdm_http.h"
@@ -93,6 +94,23 @@ void ngx_mdm_hook_exit_process(void);
  * at all of it.
  */
 ngx_uint_t ngx_mdm_hook_wake(ngx_mdm_store_t *store, mdm_exchange_t *x);
+
+
+/* ngx_mdm_hook_count.c */
+
+/* NGX_OK or NGX_ERROR */
+ngx_int_t ngx_mdm_hook_count_init_process(ngx_cycle_t *cycle,
+    ngx_mdm_hook_conf_t *conf);
+
+/* an attempt has ended; "counts" may be NULL */
+void ngx_mdm_hook_count(mdm_metrics_webhook_t *counts, const mdm_http_t *http);
+
+/*
+ * How many webhooks there are, and how many fail, as far as this worker knows:
+ * its last attempts did, and events wait here for the next one.  NGX_OK;
+ * NGX_DECLINED: there are none.
+ */
+ngx_int_t ngx_mdm_hook_state(ngx_uint_t *configured, ngx_uint_t *failing);
 
 
 /* ngx_mdm_hook_once.c */

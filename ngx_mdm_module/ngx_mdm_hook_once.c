@@ -13,6 +13,7 @@
 
 #include "mdm_hook_once.h"
 #include "mdm_topic.h"
+#include "ngx_mdm_count.h"
 #include "ngx_mdm_hook.h"
 #include "ngx_mdm_redis_resp.h"
 #include "ngx_mdm_round.h"
@@ -35,6 +36,7 @@ typedef struct {
     ngx_uint_t                nwaiting;
     ngx_uint_t                nsending;
     size_t                    bytes;       /* of those that wait */
+    mdm_metrics_webhook_t    *counts;      /* NULL: nothing is counted */
     ngx_uint_t                dropped;     /* since that was said, */
     ngx_msec_t                said;        /* and when; 0: never */
 } ngx_mdm_hook_line_t;
@@ -102,6 +104,9 @@ ngx_mdm_hook_once_init_process(ngx_cycle_t *cycle, ngx_mdm_hook_conf_t *conf)
     for (i = 0; i < ngx_mdm_hook_nlines; i++) {
         ngx_queue_init(&ngx_mdm_hook_lines[i].waiting);
         ngx_queue_init(&ngx_mdm_hook_lines[i].sending);
+
+        ngx_mdm_hook_lines[i].counts
+            = ngx_mdm_count_webhook((ngx_str_t *) &webhooks[i].name);
     }
 
     return NGX_OK;
@@ -248,6 +253,10 @@ ngx_mdm_hook_once_drop(const mdm_webhook_t *webhook, ngx_mdm_hook_line_t *line)
 {
     line->dropped++;
 
+    if (line->counts != NULL) {
+        ngx_mdm_count_add(&line->counts->deliveries[MDM_METRICS_DROPPED], 1);
+    }
+
     if (line->said != 0
         && ngx_current_msec - line->said < NGX_MDM_HOOK_SAY)
     {
@@ -376,6 +385,10 @@ ngx_mdm_hook_once_end(ngx_mdm_hook_message_t *message)
                    "mdm hook once: \"%V\" %ui \"%V\"",
                    (ngx_str_t *) &message->once.name,
                    (ngx_uint_t) x->status, (ngx_str_t *) &x->error);
+
+    if (message->once.attempt != NULL) {
+        ngx_mdm_hook_count(line->counts, message->once.attempt);
+    }
 
     mdm_arena_destroy(x->arena);
     ngx_mdm_hook_once_free(message);

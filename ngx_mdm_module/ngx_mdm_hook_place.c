@@ -162,6 +162,7 @@ ngx_mdm_hook_place_of(ngx_mdm_store_t *store, mdm_uint_t i, mdm_str_t *tenant)
     hook->store = store;
     hook->webhook = &store->settings.webhooks[i];
     hook->success = ngx_current_msec;
+    hook->counts = ngx_mdm_count_webhook((ngx_str_t *) &hook->webhook->name);
 
     hook->sn.node.key = hash;
     hook->sn.str.len = key.len;

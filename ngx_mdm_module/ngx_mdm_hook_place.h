@@ -16,6 +16,7 @@
 #include <ngx_core.h>
 
 #include "mdm_hook.h"
+#include "ngx_mdm_count.h"
 #include "ngx_mdm_hook.h"
 #include "ngx_mdm_round.h"
 
@@ -44,7 +45,9 @@ typedef struct {
     ngx_uint_t                running;
     ngx_uint_t                failed;      /* attempts since the last success */
     ngx_msec_t                success;
+    mdm_metrics_webhook_t    *counts;      /* NULL: nothing is counted */
     unsigned                  listed:1;
+    unsigned                  failing:1;   /* see ngx_mdm_hook_note() */
 } ngx_mdm_hook_t;
 
 
@@ -84,6 +87,15 @@ void ngx_mdm_hook_place_free(ngx_mdm_hook_place_t *place);
 
 /* 1: this worker has not heard of the tenant before, or there is no memory */
 ngx_uint_t ngx_mdm_hook_place_tenant(ngx_mdm_store_t *store, mdm_str_t *name);
+
+
+/* ngx_mdm_hook_count.c */
+
+/* what a run has to be counted of, once */
+void ngx_mdm_hook_count_run(ngx_mdm_hook_t *hook, mdm_hook_t *run);
+
+/* a run of it has ended */
+void ngx_mdm_hook_note(ngx_mdm_hook_t *hook);
 
 
 /* all webhooks that have or had a place */

@@ -81,6 +81,8 @@ ngx_mdm_metrics_handler(ngx_http_request_t *r)
     metrics.now = &count->now;
     metrics.stores = count->stores;
     metrics.nstores = count->nstores;
+    metrics.webhooks = count->webhooks;
+    metrics.nwebhooks = MDM_METRICS_WEBHOOKS;
     metrics.gauges = &count->gauges;
     metrics.time = (unsigned long) ngx_time();
     metrics.server = NGINX_VERSION;

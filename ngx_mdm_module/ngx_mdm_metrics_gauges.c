@@ -40,6 +40,7 @@ typedef struct {
     mdm_str_t                 names[MDM_GAUGES_TENANTS];
     ngx_uint_t                fresh;       /* 1: there is one where none was */
     ngx_uint_t                failed;      /* its failure was logged */
+    ngx_uint_t                turn;        /* 1: it is read for the host */
 } ngx_mdm_gauges_t;
 
 
@@ -160,9 +161,9 @@ ngx_mdm_gauges_tick(void)
             continue;
         }
 
-        if (gauges->fresh
-            || ngx_mdm_count_turn(gauges->place, MDM_GAUGES_EVERY))
-        {
+        gauges->turn = ngx_mdm_count_turn(gauges->place, MDM_GAUGES_EVERY);
+
+        if (gauges->fresh || gauges->turn) {
             ngx_mdm_gauges_read(gauges);
         }
     }
@@ -248,7 +249,8 @@ ngx_mdm_gauges_done(ngx_mdm_gauges_t *gauges)
     if (x->status == NGX_HTTP_OK) {
         gauges->failed = 0;
 
-        ngx_mdm_count_gauges(gauges->place, gauges->get.gauges);
+        ngx_mdm_count_gauges(gauges->place, gauges->get.gauges,
+                             gauges->turn);
 
     } else if (x->status != NGX_HTTP_SERVICE_UNAVAILABLE && !gauges->failed) {
         gauges->failed = 1;

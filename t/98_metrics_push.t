@@ -34,7 +34,8 @@ END
 my $apns = MDM::APNs->new(dir => $t->dir);
 
 $t->{http} = $apns->conf($apns->cert($topic)) . " mdm_push_retry 1h;\n$map$format"
-             . "    access_log %%PREFIX%%/mdm.json mdm_json;\n";
+             . "    access_log %%PREFIX%%/mdm.json mdm_json;\n"
+             . "    mdm_webhook http://127.0.0.1:9/secret name=hook;\n";
 $t->start;
 
 sub settled {
@@ -84,8 +85,9 @@ $d->report('Error', 'c2');
 is(settled(1, 'commands_total', request_type => 'other', state => 'error'), 1,
    'one of no known type');
 unlike(join(' ', keys %{scrape($t)}), qr/Foox/, 'is not named');
-unlike(join(' ', keys %{scrape($t)}), qr/UDID-1|abababab|magic|"default"/i,
-       'no id, token, magic or tenant is');
+unlike(join(' ', keys %{scrape($t)}),
+       qr/UDID-1|abababab|magic|"default"|secret/i,
+       'no id, token, magic, tenant or URL is');
 
 # what APNs refuses, and what does not reach it
 

@@ -70,6 +70,8 @@ typedef struct {
                                               acknowledged; empty: none */
     mdm_uint_t                ms;          /* since the last acknowledgement */
     mdm_http_t               *http;
+    mdm_uint_t                lost;        /* 1: a result is, that should go
+                                              with it */
 
     /* of the last acknowledgement */
 
@@ -359,6 +361,8 @@ mdm_hook_send(mdm_exchange_t *x, mdm_hook_run_t *run, mdm_event_t *event)
         return MDM_ERROR;
     }
 
+    run->lost = event->lost;
+
     /* what was delivered is acknowledged meanwhile */
 
     ack = (run->done.len != 0 && run->ms >= MDM_HOOK_ACK);
@@ -391,6 +395,10 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
 
     hook = run->hook;
     http = run->http;
+
+    if (http->outcome != MDM_HTTP_BUSY) {
+        hook->attempt = http;
+    }
 
     /* the acknowledgement beside it: who has lost the lease stops */
 
@@ -443,6 +451,7 @@ mdm_hook_sent(mdm_exchange_t *x, mdm_hook_run_t *run)
     }
 
     hook->delivered++;
+    hook->lost += run->lost;
 
     run->taken = 1;
     run->done = run->entry;
@@ -494,6 +503,7 @@ mdm_hook_dead(mdm_exchange_t *x, mdm_hook_run_t *run, const mdm_str_t *why)
 
     run->done = run->entry;
     run->dead = run->entry;
+    run->hook->dead++;
 
     return mdm_hook_end(x, run, MDM_HOOK_MORE, 0);
 }

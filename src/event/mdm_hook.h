@@ -45,6 +45,14 @@ typedef struct {
     mdm_uint_t                failed;      /* attempts */
     mdm_uint_t                silent;      /* 1: to the last of them there was
                                               no answer at all */
+
+    /* for who counts: an attempt that has ended, until he takes it away, and
+       events */
+
+    const mdm_http_t         *attempt;
+    mdm_uint_t                dead;        /* that were put aside */
+    mdm_uint_t                lost;        /* that were taken, with a result
+                                              that is lost */
 } mdm_hook_t;
 
 

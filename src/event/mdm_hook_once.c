@@ -72,12 +72,17 @@ mdm_hook_once_topic(const mdm_exchange_t *x, mdm_str_t *name)
 mdm_int_t
 mdm_hook_once_step(mdm_exchange_t *x)
 {
-    mdm_int_t  rc;
-    mdm_str_t  why;
+    mdm_int_t         rc;
+    mdm_str_t         why;
+    mdm_hook_once_t  *once;
+
+    once = x->ctx;
 
     if (x->state == 0) {
-        return mdm_hook_once_send(x, x->ctx);
+        return mdm_hook_once_send(x, once);
     }
+
+    once->attempt = x->calls[0].http;
 
     rc = mdm_hook_outcome(x, x->calls[0].http, &why);
 

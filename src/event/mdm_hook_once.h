@@ -23,6 +23,9 @@ typedef struct {
     mdm_str_t                 body;        /* the message */
     mdm_str_t                 params;      /* the query */
     int64_t                   ms;          /* Unix time */
+
+    const mdm_http_t         *attempt;     /* once it has ended, for who
+                                              counts; NULL: none was made */
 } mdm_hook_once_t;
 
 

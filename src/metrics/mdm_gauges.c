@@ -8,35 +8,49 @@
 
 #include "mdm_gauges.h"
 
+#include "mdm_gauges_outbox.h"
+#include "mdm_hook_job.h"
 #include "mdm_key.h"
+#include "mdm_number.h"
 #include "mdm_push_lease.h"
+#include "mdm_webhook.h"
 
 
-/* partitions asked in a round */
+/* streams asked in a round, and in the first one, which shows what one costs;
+   microseconds of Redis that a round is to take */
 #define MDM_GAUGES_ROUND      64
+#define MDM_GAUGES_FIRST      8
+#define MDM_GAUGES_TIME       5000
 
 /*
- * A partition costs Redis some 30 microseconds: with so many milliseconds from
- * one reading of it to the next, all of them take 1 % of its time.
+ * What a partition costs Redis at least, in microseconds, and how many times of
+ * what all of a tenant have cost are between two readings of it, if it is the
+ * only one: they take 1 % of its time.
  */
-#define MDM_GAUGES_PARTITION  3
+#define MDM_GAUGES_COST       30
+#define MDM_GAUGES_SHARE      100
+
+/* microseconds that a tenant costs at most: what Redis says of it is bounded */
+#define MDM_GAUGES_LONG       INT64_C(60000000)
+
+/* tenants that are counted */
+#define MDM_GAUGES_ALL        100000000
 
 /* pages of tenants that are read of what was stored, 100 tenants each */
 #define MDM_GAUGES_PAGES      1000
-
-/* no number is larger */
-#define MDM_GAUGES_MOST       (INT64_C(1) << 40)
 
 /* seconds after which nobody reads any more what is stored */
 #define MDM_GAUGES_QUIET      "600"
 
 
 typedef struct {
-    mdm_uint_t                next;        /* partition */
+    mdm_uint_t                next;        /* stream */
+    int64_t                   cost;        /* microseconds of Redis */
     int64_t                   owed;
     int64_t                   oldest;      /* Unix ms, 0: none */
     int64_t                   dead;
     int64_t                   enrollments;
+    mdm_gauges_outbox_t       outbox;
 } mdm_gauges_sums_t;
 
 
@@ -50,10 +64,14 @@ enum {
 
 static mdm_int_t mdm_gauges_begin(mdm_exchange_t *x);
 static mdm_int_t mdm_gauges_ask(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
-static void mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
+static mdm_uint_t mdm_gauges_most(const mdm_gauges_sums_t *sums);
+static mdm_int_t mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
 static mdm_int_t mdm_gauges_topics(mdm_exchange_t *x);
 static mdm_int_t mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
-static mdm_int_t mdm_gauges_stored(mdm_exchange_t *x);
+static mdm_int_t mdm_gauges_put(mdm_exchange_t *x, mdm_gauges_sums_t *sums,
+    mdm_str_t *args, mdm_str_t **rows);
+static mdm_int_t mdm_gauges_stored(mdm_exchange_t *x,
+    mdm_gauges_sums_t *sums);
 static mdm_int_t mdm_gauges_page(mdm_exchange_t *x, mdm_gauges_get_t *get,
     const mdm_str_t *cursor);
 static mdm_int_t mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get);
@@ -63,7 +81,6 @@ static void mdm_gauges_works(mdm_gauges_t *gauges, mdm_gauges_get_t *get,
     const mdm_reply_t *works);
 static void mdm_gauges_topic(mdm_exchange_t *x, mdm_gauges_t *gauges,
     const mdm_reply_t *reply, size_t row);
-static unsigned long mdm_gauges_number(const mdm_reply_t *reply, size_t i);
 
 
 const mdm_job_kind_t  mdm_gauges_jobs[] = {
@@ -83,15 +100,13 @@ mdm_gauges_step(mdm_exchange_t *x)
         return mdm_gauges_begin(x);
 
     case MDM_GAUGES_READ:
-        mdm_gauges_add(x, x->ctx);
-
-        return mdm_gauges_ask(x, x->ctx);
+        return mdm_gauges_add(x, x->ctx);
 
     case MDM_GAUGES_TOPICS:
         return mdm_gauges_store(x, x->ctx);
 
     default: /* MDM_GAUGES_STORED */
-        return mdm_gauges_stored(x);
+        return mdm_gauges_stored(x, x->ctx);
     }
 }
 
@@ -112,15 +127,28 @@ mdm_gauges_begin(mdm_exchange_t *x)
 }
 
 
-/* the next partitions, or behind the last one the certificates */
+/* the next streams, or behind the last one the certificates */
 
 static mdm_int_t
 mdm_gauges_ask(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
 {
-    mdm_str_t   tag;
-    mdm_uint_t  i, n;
+    mdm_int_t   rc;
+    mdm_str_t   tags[MDM_GAUGES_ROUND], *args;
+    mdm_uint_t  i, n, most;
 
-    n = x->settings->store->partitions - sums->next;
+    most = mdm_gauges_most(sums);
+
+    for (n = 0; n < most; n++) {
+        rc = mdm_hook_tag(x, sums->next + n, &tags[n]);
+
+        if (rc == MDM_ERROR) {
+            return MDM_ERROR;
+        }
+
+        if (rc == MDM_DECLINED) {
+            break;
+        }
+    }
 
     if (n == 0) {
         return mdm_gauges_topics(x);
@@ -130,31 +158,51 @@ mdm_gauges_ask(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
         return mdm_exchange_empty(x, 202);
     }
 
-    if (n > MDM_GAUGES_ROUND) {
-        n = MDM_GAUGES_ROUND;
-    }
-
     if (mdm_exchange_calls(x, n, MDM_GAUGES_READ) != MDM_CALL) {
         return MDM_ERROR;
     }
 
     for (i = 0; i < n; i++) {
-
-        if (mdm_key_partition(x->arena, &tag, &x->tenant,
-                              (uint32_t) sums->next++)
-            != MDM_OK
-            || mdm_exchange_call(x, i, &mdm_script_gauges_read, &tag, 0)
-               == NULL)
-        {
+        args = mdm_exchange_call(x, i, &mdm_script_gauges_read, &tags[i], 0);
+        if (args == NULL) {
             return MDM_ERROR;
         }
+
+        mdm_str_set(&args[MDM_ARG_GAUGES_READ_PARTITION], "0");
+
+        if (sums->next + i < x->settings->store->partitions) {
+            mdm_str_set(&args[MDM_ARG_GAUGES_READ_PARTITION], "1");
+        }
     }
+
+    sums->next += n;
 
     return MDM_CALL;
 }
 
 
-static void
+/* devices wait for as long as a round takes */
+
+static mdm_uint_t
+mdm_gauges_most(const mdm_gauges_sums_t *sums)
+{
+    int64_t  n;
+
+    if (sums->next == 0) {
+        return MDM_GAUGES_FIRST;
+    }
+
+    n = MDM_GAUGES_TIME * (int64_t) sums->next / (sums->cost + 1);
+
+    if (n < 1) {
+        return 1;
+    }
+
+    return (n < MDM_GAUGES_ROUND) ? (mdm_uint_t) n : MDM_GAUGES_ROUND;
+}
+
+
+static mdm_int_t
 mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
 {
     int64_t             since;
@@ -180,7 +228,16 @@ mdm_gauges_add(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
         {
             sums->oldest = since;
         }
+
+        sums->cost += (int64_t) mdm_gauges_number(reply,
+                                                  MDM_RET_GAUGES_READ_COST);
+
+        if (mdm_gauges_outbox_add(x, &sums->outbox, reply) != MDM_OK) {
+            return MDM_ERROR;
+        }
     }
+
+    return mdm_gauges_ask(x, sums);
 }
 
 
@@ -232,7 +289,7 @@ mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
 {
     size_t              row;
     mdm_str_t           key, value, *args;
-    mdm_uint_t          n;
+    mdm_uint_t          n, hooks;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
@@ -248,29 +305,15 @@ mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
         return MDM_ERROR;
     }
 
-    args = mdm_exchange_call(x, 0, &mdm_script_gauges_put, &key, 3 * n);
+    hooks = sums->outbox.nhooks
+            + (sums->outbox.hooks[MDM_GAUGES_HOOKS].name.len != 0);
 
-    if (args == NULL
-        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_OWED], "%lld",
-                      (long long) sums->owed)
-           != MDM_OK
-        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_OLDEST], "%lld",
-                      (long long) sums->oldest)
-           != MDM_OK
-        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_DEAD], "%lld",
-                      (long long) sums->dead)
-           != MDM_OK
-        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_PUT_ENROLLMENTS],
-                      "%lld", (long long) sums->enrollments)
-           != MDM_OK)
-    {
+    args = mdm_exchange_call(x, 0, &mdm_script_gauges_put, &key,
+                             3 * (n + hooks));
+
+    if (args == NULL || mdm_gauges_put(x, sums, args, &args) != MDM_OK) {
         return MDM_ERROR;
     }
-
-    args[MDM_ARG_GAUGES_PUT_TENANT] = x->tenant;
-    mdm_str_set(&args[MDM_ARG_GAUGES_PUT_QUIET], MDM_GAUGES_QUIET);
-
-    args += MDM_ARG_GAUGES_PUT_TOPICS;
 
     for ( /* void */ ; n != 0; n--, row += MDM_NRET_PUSH_CERT_GET_CERTS) {
 
@@ -300,19 +343,53 @@ mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
 }
 
 
+/* all but the topics, which are to be set from *rows on */
+
+static mdm_int_t
+mdm_gauges_put(mdm_exchange_t *x, mdm_gauges_sums_t *sums, mdm_str_t *args,
+    mdm_str_t **rows)
+{
+    *rows = &args[MDM_ARG_GAUGES_PUT_ROWS];
+
+    args[MDM_ARG_GAUGES_PUT_TENANT] = x->tenant;
+    mdm_str_set(&args[MDM_ARG_GAUGES_PUT_QUIET], MDM_GAUGES_QUIET);
+
+    if (mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_PUT_OWED], sums->owed)
+        != MDM_OK
+        || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_PUT_OLDEST], sums->oldest)
+           != MDM_OK
+        || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_PUT_DEAD], sums->dead)
+           != MDM_OK
+        || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_PUT_ENROLLMENTS],
+                    sums->enrollments)
+           != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    return mdm_gauges_outbox_put(x, &sums->outbox, args, rows);
+}
+
+
 /* the next time: all tenants together are to cost Redis 1 % at most */
 
 static mdm_int_t
-mdm_gauges_stored(mdm_exchange_t *x)
+mdm_gauges_stored(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
 {
-    int64_t  tenants;
+    int64_t  tenants, cost;
 
     tenants = mdm_reply_count(x->calls[0].reply, MDM_RET_GAUGES_PUT_TENANTS,
-                              INT32_MAX);
+                              MDM_GAUGES_ALL);
 
     if (tenants > 0) {
-        x->again = tenants * (int64_t) x->settings->store->partitions
-                   * MDM_GAUGES_PARTITION;
+        cost = (int64_t) x->settings->store->partitions * MDM_GAUGES_COST;
+
+        if (cost < sums->cost) {
+            cost = (sums->cost < MDM_GAUGES_LONG) ? sums->cost
+                                                  : MDM_GAUGES_LONG;
+        }
+
+        x->again = tenants * cost * MDM_GAUGES_SHARE / 1000;
 
         if (x->again < MDM_GAUGES_EVERY * 1000) {
             x->again = MDM_GAUGES_EVERY * 1000;
@@ -343,6 +420,8 @@ mdm_gauges_get(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
+    mdm_gauges_outbox_begin(x, get->gauges);
+
     return mdm_gauges_page(x, get, &first);
 }
 
@@ -352,20 +431,25 @@ mdm_gauges_page(mdm_exchange_t *x, mdm_gauges_get_t *get,
     const mdm_str_t *cursor)
 {
     mdm_str_t   key, *args;
-    mdm_uint_t  i;
+    mdm_uint_t  i, hooks;
 
     mdm_str_set(&key, MDM_JOB_KEY);
+
+    hooks = mdm_gauges_outbox_names(x->settings);
 
     if (mdm_exchange_calls(x, 1, MDM_GAUGES_STORED) != MDM_CALL) {
         return MDM_ERROR;
     }
 
     args = mdm_exchange_call(x, 0, &mdm_script_gauges_get, &key,
-                             get->nkinds + get->ntenants);
+                             get->nkinds + hooks + get->ntenants);
 
     if (args == NULL
-        || mdm_printf(x->arena, &args[MDM_ARG_GAUGES_GET_NKINDS], "%lu",
-                      (unsigned long) get->nkinds)
+        || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_GET_NKINDS],
+                    (int64_t) get->nkinds)
+           != MDM_OK
+        || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_GET_NHOOKS],
+                    (int64_t) hooks)
            != MDM_OK
         || mdm_str_dup(x->arena, &args[MDM_ARG_GAUGES_GET_CURSOR], cursor)
            != MDM_OK)
@@ -377,6 +461,10 @@ mdm_gauges_page(mdm_exchange_t *x, mdm_gauges_get_t *get,
 
     for (i = 0; i < get->nkinds; i++) {
         *args++ = get->kinds[i];
+    }
+
+    for (i = 0; i < hooks; i++) {
+        *args++ = x->settings->webhooks[i].name;
     }
 
     for (i = 0; i < get->ntenants; i++) {
@@ -441,6 +529,8 @@ mdm_gauges_add_page(mdm_exchange_t *x, mdm_gauges_get_t *get)
                          mdm_reply_at(reply, MDM_RET_GAUGES_GET_WORKS));
     }
 
+    mdm_gauges_outbox_got(x, reply, gauges);
+
     for (row = MDM_RET_GAUGES_GET_TOPICS;
          mdm_reply_row(reply, row, MDM_NRET_GAUGES_GET_TOPICS);
          row += MDM_NRET_GAUGES_GET_TOPICS)
@@ -500,26 +590,4 @@ mdm_gauges_topic(mdm_exchange_t *x, mdm_gauges_t *gauges,
         = mdm_gauges_number(reply, row + MDM_RET_GAUGES_GET_TOPICS_NOT_AFTER);
     t->stopped
         = mdm_gauges_number(reply, row + MDM_RET_GAUGES_GET_TOPICS_STOPPED);
-}
-
-
-/* an integer, or one as text; 0: it is none; sums of these do not overflow */
-
-static unsigned long
-mdm_gauges_number(const mdm_reply_t *reply, size_t i)
-{
-    int64_t    n;
-    mdm_str_t  text;
-
-    n = mdm_reply_int(reply, i, -1);
-
-    if (n < 0) {
-        text = mdm_reply_str(reply, i);
-
-        if (mdm_atoi(&text, &n) != MDM_OK) {
-            n = 0;
-        }
-    }
-
-    return (unsigned long) ((n < MDM_GAUGES_MOST) ? n : MDM_GAUGES_MOST);
 }

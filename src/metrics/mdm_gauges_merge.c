@@ -10,6 +10,9 @@
 
 
 static mdm_gauges_topic_t *mdm_gauges_topic_other(mdm_gauges_t *to);
+static size_t mdm_gauges_shown(const mdm_gauges_topic_t *topic);
+static mdm_uint_t mdm_gauges_hook_find(const mdm_gauges_t *gauges,
+    const u_char *name, size_t len);
 
 
 #define mdm_gauges_larger(to, value)                                          \
@@ -28,8 +31,11 @@ mdm_gauges_merge(mdm_gauges_t *to, const mdm_gauges_t *from)
     to->owed += from->owed;
     to->dead += from->dead;
     to->enrollments += from->enrollments;
+    to->events += from->events;
+    to->dropped += from->dropped;
 
     mdm_gauges_larger(to->oldest, from->oldest);
+    mdm_gauges_larger(to->full, from->full);
 
     /* the kinds of work are the same everywhere */
 
@@ -48,6 +54,10 @@ mdm_gauges_merge(mdm_gauges_t *to, const mdm_gauges_t *from)
 
     for (i = 0; i < from->ntopics && i < MDM_METRICS_TOPICS; i++) {
         mdm_gauges_topic_add(to, &from->topics[i]);
+    }
+
+    for (i = 0; i < from->nhooks && i < MDM_METRICS_WEBHOOKS; i++) {
+        mdm_gauges_hook_add(to, &from->hooks[i]);
     }
 }
 
@@ -87,7 +97,9 @@ mdm_gauges_topic_add(mdm_gauges_t *to, const mdm_gauges_topic_t *topic)
     mdm_uint_t           i;
     mdm_gauges_topic_t  *t;
 
-    if (topic->len > MDM_METRICS_TOPIC) {
+    if (topic->len > MDM_METRICS_TOPIC
+        || mdm_gauges_shown(topic) > MDM_METRICS_TOPIC)
+    {
         return;
     }
 
@@ -119,4 +131,82 @@ mdm_gauges_topic_add(mdm_gauges_t *to, const mdm_gauges_topic_t *topic)
     }
 
     mdm_gauges_larger(t->stopped, topic->stopped);
+}
+
+
+/* bytes of its name in the text */
+
+static size_t
+mdm_gauges_shown(const mdm_gauges_topic_t *topic)
+{
+    size_t  i, n;
+
+    n = topic->len;
+
+    for (i = 0; i < topic->len; i++) {
+        n += (topic->data[i] == '"' || topic->data[i] == '\\');
+    }
+
+    return n;
+}
+
+
+void
+mdm_gauges_hook_add(mdm_gauges_t *to, const mdm_gauges_hook_t *hook)
+{
+    mdm_uint_t          i;
+    mdm_gauges_hook_t  *h;
+
+    static const mdm_str_t  other = mdm_string("other");
+
+    if (hook->len > MDM_METRICS_NAME) {
+        return;
+    }
+
+    i = mdm_gauges_hook_find(to, hook->data, hook->len);
+
+    if (i == MDM_METRICS_WEBHOOKS) {
+        i = mdm_gauges_hook_find(to, other.data, other.len);
+    }
+
+    /* where there is none yet, the last one stands for all without room */
+
+    if (i == MDM_METRICS_WEBHOOKS) {
+        i--;
+
+        to->hooks[i].len = other.len;
+        memcpy(to->hooks[i].data, other.data, other.len);
+    }
+
+    h = &to->hooks[i];
+
+    if (i == to->nhooks) {
+        *h = *hook;
+        to->nhooks++;
+        return;
+    }
+
+    h->lag += hook->lag;
+
+    mdm_gauges_larger(h->oldest, hook->oldest);
+}
+
+
+/* where there is none of the name, a place that is free, or the end */
+
+static mdm_uint_t
+mdm_gauges_hook_find(const mdm_gauges_t *gauges, const u_char *name,
+    size_t len)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < gauges->nhooks; i++) {
+        if (gauges->hooks[i].len == len
+            && memcmp(gauges->hooks[i].data, name, len) == 0)
+        {
+            break;
+        }
+    }
+
+    return i;
 }

@@ -142,6 +142,22 @@ static const mdm_str_t  mdm_metrics_errors[] = {
 };
 
 
+/* of attempts, and of events that were given up: mdm_metrics_delivery() */
+
+static const mdm_str_t  mdm_metrics_deliveries[MDM_METRICS_DELIVERIES] = {
+    mdm_string("taken"),
+    mdm_string("refused"),
+    mdm_string("error"),
+    mdm_string("odd"),
+    mdm_string("timeout"),
+    mdm_string("unreachable"),
+    mdm_string("tls"),
+    mdm_string("reset"),
+    mdm_string("dead"),
+    mdm_string("dropped")
+};
+
+
 #define mdm_metrics_values(list)                                              \
     { list, sizeof(list) / sizeof(mdm_str_t) }
 
@@ -156,6 +172,8 @@ static const mdm_metrics_values_t  mdm_metrics_lists[] = {
     mdm_metrics_values(mdm_metrics_outcomes),
     mdm_metrics_values(mdm_metrics_reasons),
     mdm_metrics_values(mdm_metrics_errors),
+    mdm_metrics_values(mdm_metrics_deliveries),
+    { NULL, 0 },
     { NULL, 0 }
 };
 
@@ -343,6 +361,53 @@ mdm_metrics_push(mdm_push_e outcome, mdm_uint_t status)
     i = MDM_METRICS_ANSWERS + (mdm_uint_t) (outcome - MDM_PUSH_TIMEOUT);
 
     return (i < MDM_METRICS_OUTCOMES) ? i : MDM_METRICS_OUTCOMES - 1;
+}
+
+
+mdm_uint_t
+mdm_metrics_delivery(const mdm_http_t *http)
+{
+    switch (http->outcome) {
+
+    case MDM_HTTP_ANSWERED:
+    case MDM_HTTP_TOO_LARGE:
+
+        switch (http->status / 100) {
+
+        case 2:
+            return 0;
+
+        case 4:
+            return 1;
+
+        case 5:
+            return 2;
+
+        default:
+            return 3;
+        }
+
+    case MDM_HTTP_TIMEOUT:
+        return 4;
+
+    case MDM_HTTP_UNREACHABLE:
+    case MDM_HTTP_RESOLVE:
+    case MDM_HTTP_PROXY:
+    case MDM_HTTP_OFF:
+        return 5;
+
+    case MDM_HTTP_TLS:
+        return 6;
+
+    case MDM_HTTP_RESET:
+        return 7;
+
+    case MDM_HTTP_BUSY: /* it was never sent */
+        return MDM_METRICS_DROPPED;
+
+    default: /* MDM_HTTP_ODD */
+        return 3;
+    }
 }
 
 

@@ -34,9 +34,12 @@ typedef volatile unsigned long  mdm_counter_t;
 #define MDM_METRICS_STORES    8            /* with "other" */
 #define MDM_METRICS_TOPICS    100
 #define MDM_METRICS_WORKS     16           /* kinds of work */
+#define MDM_METRICS_WEBHOOKS  16           /* with "other" */
+#define MDM_METRICS_DELIVERIES  10
 
-/* bytes of a store's name, of a topic, of the name of a kind of work */
-#define MDM_METRICS_NAME      48
+/* bytes of the name of a store or a webhook, of a topic, of the name of a kind
+   of work */
+#define MDM_METRICS_NAME      64
 #define MDM_METRICS_TOPIC     104
 #define MDM_METRICS_WORK      24
 
@@ -92,6 +95,23 @@ typedef struct {
 } mdm_metrics_store_t;
 
 
+/* of a webhook */
+
+typedef struct {
+    mdm_counter_t             deliveries[MDM_METRICS_DELIVERIES];
+    mdm_counter_t             lost;        /* events without their result */
+    mdm_histogram_t           duration;    /* of attempts */
+} mdm_metrics_webhook_t;
+
+
+/* what became of events, behind what can become of an attempt */
+
+enum {
+    MDM_METRICS_DEAD = MDM_METRICS_DELIVERIES - 2,
+    MDM_METRICS_DROPPED
+};
+
+
 /* a row: counters only */
 
 typedef struct {
@@ -105,6 +125,9 @@ typedef struct {
     mdm_histogram_t           push_duration;
     mdm_histogram_t           push_delay;  /* owed to taken */
     mdm_counter_t             goaways[MDM_METRICS_REASONS];
+    mdm_counter_t             dropped;     /* by outboxes, as Redis has told
+                                              this host */
+    mdm_metrics_webhook_t     webhooks[MDM_METRICS_WEBHOOKS];
     mdm_metrics_store_t       stores[MDM_METRICS_STORES];
 } mdm_metrics_row_t;
 
@@ -138,6 +161,13 @@ typedef struct {
 } mdm_gauges_work_t;
 
 typedef struct {
+    size_t                    len;         /* of its name */
+    u_char                    data[MDM_METRICS_NAME];
+    unsigned long             lag;         /* events not acknowledged */
+    unsigned long             oldest;      /* ms that one of them waits */
+} mdm_gauges_hook_t;
+
+typedef struct {
     unsigned long             read;        /* Unix seconds; 0: nothing was */
     unsigned long             owed;        /* channels that are owed a push */
     unsigned long             oldest;      /* ms that one of them waits */
@@ -146,6 +176,12 @@ typedef struct {
     mdm_gauges_work_t         works[MDM_METRICS_WORKS];
     mdm_gauges_topic_t        topics[MDM_METRICS_TOPICS];
     mdm_uint_t                ntopics;
+    unsigned long             events;      /* in all outboxes */
+    unsigned long             full;        /* thousandths of its limit, of the
+                                              fullest one */
+    unsigned long             dropped;     /* that had to go, in all */
+    mdm_gauges_hook_t         hooks[MDM_METRICS_WEBHOOKS];
+    mdm_uint_t                nhooks;
 } mdm_gauges_t;
 
 
@@ -183,6 +219,9 @@ mdm_uint_t mdm_metrics_goaway(const mdm_str_t *reason);
 /* of what became of a push; the status is that of an answer */
 mdm_uint_t mdm_metrics_push(mdm_push_e outcome, mdm_uint_t status);
 
+/* of what became of an attempt to send an event to a webhook */
+mdm_uint_t mdm_metrics_delivery(const mdm_http_t *http);
+
 /* the bucket of a number of milliseconds */
 mdm_uint_t mdm_metrics_bucket(mdm_metrics_limits_e limits, uint64_t ms);
 
@@ -200,7 +239,11 @@ typedef enum {
     MDM_METRICS_LIST_OUTCOMES,
     MDM_METRICS_LIST_REASONS,
     MDM_METRICS_LIST_ERRORS,     /* of Redis */
-    MDM_METRICS_LIST_STORES      /* of the configuration: in no list here */
+    MDM_METRICS_LIST_DELIVERIES,
+
+    /* of the configuration: in no list here */
+    MDM_METRICS_LIST_STORES,
+    MDM_METRICS_LIST_WEBHOOKS
 } mdm_metrics_list_e;
 
 /* its value i; empty: there are fewer */
@@ -225,6 +268,8 @@ typedef struct {
     const mdm_metrics_now_t  *now;         /* of all workers */
     const mdm_metrics_name_t *stores;      /* names, by their place */
     mdm_uint_t                nstores;
+    const mdm_metrics_name_t *webhooks;    /* the same; empty: there is none */
+    mdm_uint_t                nwebhooks;
     const mdm_gauges_t       *gauges;      /* of all stores */
     unsigned long             time;        /* Unix seconds */
     const char               *server;      /* the version of nginx */
@@ -245,6 +290,9 @@ void mdm_gauges_merge(mdm_gauges_t *to, const mdm_gauges_t *from);
 
 /* one more topic, or what it is elsewhere; those that have no room: "other" */
 void mdm_gauges_topic_add(mdm_gauges_t *to, const mdm_gauges_topic_t *topic);
+
+/* the same of a webhook */
+void mdm_gauges_hook_add(mdm_gauges_t *to, const mdm_gauges_hook_t *hook);
 
 /* writes counters, and what is so now */
 void mdm_metrics_write(mdm_metrics_out_t *out, const mdm_metrics_t *metrics);

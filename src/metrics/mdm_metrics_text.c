@@ -66,6 +66,8 @@ static void mdm_metrics_gauges(mdm_metrics_out_t *out,
     const mdm_metrics_t *metrics);
 static void mdm_metrics_topics(mdm_metrics_out_t *out,
     const mdm_gauges_t *gauges);
+static void mdm_metrics_hooks(mdm_metrics_out_t *out,
+    const mdm_gauges_t *gauges);
 static void mdm_metrics_works(mdm_metrics_out_t *out,
     const mdm_gauges_t *gauges);
 static void mdm_metrics_gauge(mdm_metrics_out_t *out, const char *name,
@@ -90,6 +92,14 @@ static size_t mdm_metrics_number(char *p, uint64_t value);
 
 #define mdm_metrics_stores(field)                                             \
     offsetof(mdm_metrics_row_t, stores) + offsetof(mdm_metrics_store_t, field)
+
+#define mdm_metrics_webhooks(field)                                           \
+    offsetof(mdm_metrics_row_t, webhooks)                                     \
+    + offsetof(mdm_metrics_webhook_t, field)
+
+#define MDM_METRICS_BY_WEBHOOK                                                \
+    { "webhook", MDM_METRICS_LIST_WEBHOOKS, MDM_METRICS_WEBHOOKS,             \
+      sizeof(mdm_metrics_webhook_t) }
 
 #define MDM_METRICS_BY_STORE                                                  \
     { "store", MDM_METRICS_LIST_STORES, MDM_METRICS_STORES,                   \
@@ -151,6 +161,27 @@ static const mdm_metrics_family_t  mdm_metrics_families[] = {
       { { "kind", MDM_METRICS_LIST_KINDS, MDM_METRICS_KINDS,
           sizeof(mdm_histogram_t) },
         MDM_METRICS_NO_LIST } },
+
+    { "webhook_deliveries_total", "Attempts to send an event to a webhook, and "
+      "events that were given up.",
+      MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_webhooks(deliveries),
+      { MDM_METRICS_BY_WEBHOOK,
+        { "outcome", MDM_METRICS_LIST_DELIVERIES, MDM_METRICS_DELIVERIES,
+          sizeof(mdm_counter_t) } } },
+
+    { "webhook_duration_seconds", "Until an attempt has its answer, or has "
+      "failed.",
+      MDM_METRICS_HISTOGRAM, MDM_METRICS_SHORT, mdm_metrics_webhooks(duration),
+      { MDM_METRICS_BY_WEBHOOK, MDM_METRICS_NO_LIST } },
+
+    { "webhook_results_lost_total", "Events that were taken without a result "
+      "that was not there any more.",
+      MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_webhooks(lost),
+      { MDM_METRICS_BY_WEBHOOK, MDM_METRICS_NO_LIST } },
+
+    { "outbox_dropped_total", "Events that had to go before all had them.",
+      MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_offset(dropped),
+      { MDM_METRICS_NO_LIST, MDM_METRICS_NO_LIST } },
 
     { "redis_calls_total", "Script calls that were made.",
       MDM_METRICS_COUNTER, MDM_METRICS_SHORT, mdm_metrics_stores(calls),
@@ -222,9 +253,10 @@ mdm_metrics_family(mdm_metrics_out_t *out, const mdm_metrics_t *metrics,
 
             if (family->by[1].label != NULL) {
 
-                /* most pairs never come */
+                /* most pairs never come; an alert must see the first one */
 
                 if (family->by[1].list != MDM_METRICS_LIST_ERRORS
+                    && family->by[1].list != MDM_METRICS_LIST_DELIVERIES
                     && *(const mdm_counter_t *) cell == 0)
                 {
                     continue;
@@ -245,17 +277,28 @@ static mdm_str_t
 mdm_metrics_named(const mdm_metrics_t *metrics, mdm_metrics_list_e list,
     mdm_uint_t i)
 {
-    mdm_str_t  s;
+    mdm_str_t                  s;
+    const mdm_metrics_name_t  *name;
 
-    if (list != MDM_METRICS_LIST_STORES) {
+    switch (list) {
+
+    case MDM_METRICS_LIST_STORES:
+        name = (i < metrics->nstores) ? &metrics->stores[i] : NULL;
+        break;
+
+    case MDM_METRICS_LIST_WEBHOOKS:
+        name = (i < metrics->nwebhooks) ? &metrics->webhooks[i] : NULL;
+        break;
+
+    default:
         return mdm_metrics_value(list, i);
     }
 
     mdm_str_null(&s);
 
-    if (i < metrics->nstores) {
-        s.data = (u_char *) (uintptr_t) metrics->stores[i].data;
-        s.len = metrics->stores[i].len;
+    if (name != NULL) {
+        s.data = (u_char *) (uintptr_t) name->data;
+        s.len = name->len;
     }
 
     return s;
@@ -363,6 +406,12 @@ mdm_metrics_gauges(mdm_metrics_out_t *out, const mdm_metrics_t *metrics)
                           "valid any more.", gauges->dead, 0);
         mdm_metrics_gauge(out, "enrollments", "Enrollments that there are.",
                           gauges->enrollments, 0);
+        mdm_metrics_gauge(out, "outbox_events", "Events that outboxes hold.",
+                          gauges->events, 0);
+        mdm_metrics_gauge(out, "outbox_fill_ratio", "What part of its limit "
+                          "the fullest outbox has.", gauges->full, 1);
+
+        mdm_metrics_hooks(out, gauges);
 
         age = (metrics->time > gauges->read) ? metrics->time - gauges->read
                                              : 0;
@@ -425,6 +474,43 @@ mdm_metrics_topics(mdm_metrics_out_t *out, const mdm_gauges_t *gauges)
 
             mdm_metrics_line(out, names[k], "", &labels, NULL,
                              (k == 0) ? topic->stopped : topic->not_after, 0);
+        }
+    }
+}
+
+
+static void
+mdm_metrics_hooks(mdm_metrics_out_t *out, const mdm_gauges_t *gauges)
+{
+    mdm_str_t                 value;
+    mdm_uint_t                i, k;
+    const mdm_gauges_hook_t  *hook;
+    mdm_metrics_labels_t      labels;
+
+    static const char *const  names[] = {
+        "webhook_lag_events", "webhook_lag_seconds"
+    };
+
+    static const char *const  helps[] = {
+        "Events that the webhook has not acknowledged.",
+        "For how long the first of them waits."
+    };
+
+    for (k = 0; k < 2 && gauges->nhooks != 0; k++) {
+
+        mdm_metrics_head(out, names[k], helps[k], "gauge");
+
+        for (i = 0; i < gauges->nhooks && i < MDM_METRICS_WEBHOOKS; i++) {
+            hook = &gauges->hooks[i];
+
+            value.data = (u_char *) (uintptr_t) hook->data;
+            value.len = hook->len;
+
+            labels.len = 0;
+            mdm_metrics_label(&labels, "webhook", &value);
+
+            mdm_metrics_line(out, names[k], "", &labels, NULL,
+                             (k == 0) ? hook->lag : hook->oldest, k);
         }
     }
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "mdm_gauges.h"
+#include "mdm_webhook.h"
 
 
 #define T      "mdm:{default/0}"
@@ -35,6 +36,7 @@ begin(void **state)
 
     settings.push = 1;
     settings.push_window = 10000;
+    settings.nwebhooks = 0;
 
     return 0;
 }
@@ -237,6 +239,178 @@ test_gauges_topics(void **state)
 }
 
 
+static mdm_gauges_hook_t *
+behind(const char *name)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < gauges.nhooks; i++) {
+        if (gauges.hooks[i].len == strlen(name)
+            && memcmp(gauges.hooks[i].data, name, strlen(name)) == 0)
+        {
+            return &gauges.hooks[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* entries of a stream: so many, the first of which are so many ms old */
+
+static void
+events(void **state, const char *tag, int n, int age)
+{
+    redis_int("EVAL %s 1 %s %d %d",
+              "local t = redis.call('TIME') local ms = t[1] * 1000 - ARGV[2] "
+              "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1] .. ':events', "
+              "string.format('%.0f-%d', ms, i), 'event', 'mdm.Connect') end "
+              "return 1", tag, n, age);
+}
+
+
+static int64_t
+read_twice(void **state)
+{
+    assert_int_equal(get(state, "default"), 200);
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(get(state, ""), 200);
+
+    return (int64_t) gauges.events;
+}
+
+
+/* how far webhooks are behind, and how full the outbox is */
+
+static void
+test_gauges_outbox(void **state)
+{
+    static mdm_webhook_t  webhooks[2];
+
+    mdm_str_set(&webhooks[0].name, "one");
+    mdm_str_set(&webhooks[1].name, "two");
+
+    settings.webhooks = webhooks;
+    settings.nwebhooks = 2;
+
+    assert_int_equal(read_twice(state), 0);
+    assert_int_equal(gauges.full, 0);
+    assert_int_equal(gauges.nhooks, 2);
+    assert_int_equal(behind("one")->lag, 0);
+    assert_int_equal(behind("two")->oldest, 0);
+
+    /* nobody has a place: what is kept is no outbox that fills */
+
+    events(state, T, 50, 60000);
+    assert_int_equal(read_twice(state), 50);
+    assert_int_equal(gauges.full, 0);
+
+    /* of a partition, and of what concerns none */
+
+    redis_int("HSET " T ":out limit 100 h:one %s h:two %s x:h:two 1 dropped 0",
+              "0-0 1", "9999999999999-0 1");
+    events(state, "mdm:{default/prof}", 7, 5000);
+    redis_int("HSET mdm:{default/prof}:out limit 10 h:one %s", "0-0 1");
+
+    assert_int_equal(read_twice(state), 57);
+    assert_int_equal(gauges.full, 700);
+    assert_int_equal(behind("one")->lag, 57);
+    assert_in_range(behind("one")->oldest, 60000, 70000);
+    assert_int_equal(behind("two")->lag, 0);
+    assert_int_equal(behind("two")->oldest, 0);
+
+    /* of more than are counted: all but what was acknowledged */
+
+    events(state, T, 400, 4000);
+    redis_int("EVAL %s 1 " T, "local e = redis.call('XRANGE', KEYS[1] .. "
+              "':events', '-', '+', 'COUNT', 21) redis.call('HSET', KEYS[1] .. "
+              "':out', 'h:one', e[20][1] .. ' 1') return 1");
+
+    assert_int_equal(read_twice(state), 457);
+    assert_int_equal(gauges.full, 4500);
+    assert_int_equal(behind("one")->lag, 437);
+
+    /* one that is not configured, or is no name, is "other" */
+
+    redis_int("HSET " T ":out h:gone %s %s %s", "0-0 1", "h:a b", "0-0 1");
+    redis_int("HSET mdm:{default/ca}:out h:bad x");
+    assert_int_equal(read_twice(state), 457);
+    assert_int_equal(gauges.nhooks, 3);
+    assert_true(behind("other")->lag >= 450);
+    assert_int_equal(behind("one")->lag, 437);
+
+    /* and of a tenant that somebody else has read; what is none is left out */
+
+    redis_int("HSET " W ":gauges %s %s %s x", "o other",
+              "3 9000 two 3 1000 new 1 0 half 1", "o third");
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.events, 460);
+    assert_int_equal(gauges.full, 9000);
+    assert_int_equal(behind("two")->lag, 3);
+    assert_true(behind("two")->oldest > 1000000);
+}
+
+
+/* entries that count for much are not counted one by one */
+
+static void
+test_gauges_large(void **state)
+{
+    static mdm_webhook_t  webhooks[1];
+
+    mdm_str_set(&webhooks[0].name, "one");
+    settings.webhooks = webhooks;
+    settings.nwebhooks = 1;
+
+    redis_int("EVAL %s 1 " T, "for i = 1, 60 do redis.call('XADD', KEYS[1] .. "
+              "':events', i .. '-1', 'raw', string.rep('x', 20000)) end "
+              "for i = 1, 60 do redis.call('HSET', KEYS[1] .. ':out', "
+              "'h:w' .. i, i .. '-1 1') end redis.call('HSET', KEYS[1] .. "
+              "':out', 'h:one', '10-1 1', 'limit', 1000) return 1");
+
+    assert_int_equal(read_twice(state), 60);
+    assert_in_range(behind("one")->lag, 50, 60);
+    assert_int_equal(redis_int("EVAL %s 0", "return 1"), 1);
+}
+
+
+/* what had to go is added up, whatever becomes of where it was counted */
+
+static void
+test_gauges_dropped(void **state)
+{
+    redis_int("HSET " T ":out dropped 30");
+    redis_int("HSET mdm:{default/push}:out dropped 5");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 35);
+
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 35);
+
+    redis_int("DEL " T ":out");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 35);
+
+    redis_int("HSET " T ":out dropped 2");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 37);
+
+    /* also when nobody has asked for a while */
+
+    redis_int("HSET " W ":gauges read 1000");
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(redis_int("HEXISTS " W ":gauges %s", "o default"), 0);
+    redis_int("HSET " T ":out dropped 4");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 39);
+
+    redis_int("DEL " T ":out mdm:{default/push}:out");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 39);
+    assert_int_equal(redis_int("HEXISTS " W ":gauges %s", "d default"), 0);
+}
+
+
 /* the more there are, the less often each is read */
 
 static void
@@ -248,7 +422,7 @@ test_gauges_share(void **state)
               "'mdm:{work}:due:gauges', 1, 't' .. i) end return 1");
 
     assert_int_equal(job(state, "default"), 200);
-    assert_int_equal(x->again, 20001 * 3);
+    assert_int_equal(x->again, 20001 * 9);
 
     /* where nobody asks, it ends */
 
@@ -270,7 +444,8 @@ test_gauges_pages(void **state)
 {
     redis_int("EVAL %s 0", "for i = 1, 3000 do redis.call('HSET', "
               "'mdm:{work}:gauges', 'v t' .. i, (2000 + i) .. ' 2 0 1 3', "
-              "'t t' .. i, 'topic.' .. (i % 90) .. ' ' .. (9000 + i) .. ' 0') "
+              "'t t' .. i, 'topic.' .. (i % 90) .. ' ' .. (9000 + i) .. ' 0', "
+              "'o t' .. i, '2 ' .. i .. ' h 3 0') "
               "end return 1");
 
     assert_int_equal(get(state, "default"), 200);
@@ -278,6 +453,9 @@ test_gauges_pages(void **state)
     assert_int_equal(gauges.owed, 6000);
     assert_int_equal(gauges.dead, 3000);
     assert_int_equal(gauges.enrollments, 9000);
+    assert_int_equal(gauges.events, 6000);
+    assert_int_equal(gauges.full, 3000);
+    assert_int_equal(behind("other")->lag, 9000);
     assert_int_equal(gauges.ntopics, 90);
     assert_memory_equal(gauges.works[1].data, "gauges", 6);
     assert_int_equal(redis_int("ZCARD " W ":due:gauges"), 1);
@@ -291,6 +469,9 @@ main(void)
         cmocka_unit_test_setup(test_gauges_none, begin),
         cmocka_unit_test_setup(test_gauges_sums, begin),
         cmocka_unit_test_setup(test_gauges_topics, begin),
+        cmocka_unit_test_setup(test_gauges_outbox, begin),
+        cmocka_unit_test_setup(test_gauges_large, begin),
+        cmocka_unit_test_setup(test_gauges_dropped, begin),
         cmocka_unit_test_setup(test_gauges_share, begin),
         cmocka_unit_test_setup(test_gauges_pages, begin)
     };

@@ -23,6 +23,7 @@ typedef struct {
     mdm_metrics_row_t         row;
     mdm_metrics_now_t         now;
     mdm_metrics_name_t        stores[MDM_METRICS_STORES];
+    mdm_metrics_name_t        webhooks[MDM_METRICS_WEBHOOKS];
     mdm_gauges_t              gauges;
     mdm_metrics_t             metrics;
     mdm_metrics_out_t         out;
@@ -42,6 +43,8 @@ scrape_new(void)
     s->metrics.now = &s->now;
     s->metrics.stores = s->stores;
     s->metrics.nstores = MDM_METRICS_STORES;
+    s->metrics.webhooks = s->webhooks;
+    s->metrics.nwebhooks = MDM_METRICS_WEBHOOKS;
     s->metrics.gauges = &s->gauges;
     s->metrics.time = 1700000000;
     s->metrics.server = "1.22.1";
@@ -56,6 +59,14 @@ scrape_store(scrape_t *s, mdm_uint_t i, const char *name)
 {
     s->stores[i].len = strlen(name);
     memcpy(s->stores[i].data, name, strlen(name));
+}
+
+
+static void
+scrape_webhook(scrape_t *s, mdm_uint_t i, const char *name)
+{
+    s->webhooks[i].len = strlen(name);
+    memcpy(s->webhooks[i].data, name, strlen(name));
 }
 
 
@@ -211,6 +222,58 @@ test_metrics_pushes(void **state)
 }
 
 
+/* and all that an attempt to send an event can come to */
+
+static void
+test_metrics_deliveries(void **state)
+{
+    mdm_str_t   value;
+    mdm_http_t  http;
+    mdm_uint_t  i;
+
+    static const struct {
+        mdm_http_e   outcome;
+        mdm_uint_t   status;
+        const char  *name;
+    } attempts[] = {
+        { MDM_HTTP_ANSWERED, 200, "taken" },
+        { MDM_HTTP_ANSWERED, 204, "taken" },
+        { MDM_HTTP_TOO_LARGE, 201, "taken" },
+        { MDM_HTTP_ANSWERED, 404, "refused" },
+        { MDM_HTTP_ANSWERED, 503, "error" },
+        { MDM_HTTP_TOO_LARGE, 500, "error" },
+        { MDM_HTTP_ANSWERED, 302, "odd" },
+        { MDM_HTTP_ANSWERED, 999, "odd" },
+        { MDM_HTTP_TOO_LARGE, 0, "odd" },
+        { MDM_HTTP_ODD, 0, "odd" },
+        { MDM_HTTP_TIMEOUT, 0, "timeout" },
+        { MDM_HTTP_UNREACHABLE, 0, "unreachable" },
+        { MDM_HTTP_RESOLVE, 0, "unreachable" },
+        { MDM_HTTP_PROXY, 0, "unreachable" },
+        { MDM_HTTP_OFF, 0, "unreachable" },
+        { MDM_HTTP_TLS, 0, "tls" },
+        { MDM_HTTP_RESET, 0, "reset" },
+        { MDM_HTTP_BUSY, 0, "dropped" }
+    };
+
+    (void) state;
+
+    memset(&http, 0, sizeof(mdm_http_t));
+
+    for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+        http.outcome = attempts[i].outcome;
+        http.status = attempts[i].status;
+
+        value = mdm_metrics_value(MDM_METRICS_LIST_DELIVERIES,
+                                  mdm_metrics_delivery(&http));
+        assert_true(mdm_str_is(&value, attempts[i].name));
+    }
+
+    value = mdm_metrics_value(MDM_METRICS_LIST_DELIVERIES, MDM_METRICS_DEAD);
+    assert_true(mdm_str_is(&value, "dead"));
+}
+
+
 static void
 test_metrics_histogram(void **state)
 {
@@ -295,6 +358,119 @@ test_metrics_text(void **state)
                 == 0);
     assert_true(scrape_value(s, "nginx_mdm_build_info{version=\"" MDM_VERSION
                              "\",nginx=\"1.22.1\"}") == 1);
+
+    free(s);
+}
+
+
+static mdm_gauges_hook_t
+behind(const char *name, unsigned long lag, unsigned long oldest)
+{
+    mdm_gauges_hook_t  h;
+
+    memset(&h, 0, sizeof(h));
+
+    h.len = strlen(name);
+    memcpy(h.data, name, h.len);
+    h.lag = lag;
+    h.oldest = oldest;
+
+    return h;
+}
+
+
+/* what is counted of webhooks, and what is read of the outbox */
+
+static void
+test_metrics_webhooks(void **state)
+{
+    char               name[16];
+    scrape_t          *s;
+    mdm_uint_t         i;
+    mdm_gauges_t       one;
+    mdm_gauges_hook_t  h;
+
+    (void) state;
+
+    s = scrape_new();
+
+    scrape_webhook(s, 0, "crm");
+    scrape_webhook(s, MDM_METRICS_WEBHOOKS - 1, "other");
+
+    s->row.webhooks[0].deliveries[0] = 5;
+    s->row.webhooks[0].deliveries[MDM_METRICS_DEAD] = 1;
+    s->row.webhooks[0].duration.bucket[3] = 5;
+    s->row.webhooks[0].duration.sum = 40;
+    s->row.webhooks[0].lost = 2;
+    s->row.webhooks[MDM_METRICS_WEBHOOKS - 1].deliveries[2] = 9;
+    s->row.dropped = 7;
+
+    scrape_write(s);
+
+#define HOOK  "nginx_mdm_webhook_"
+
+    assert_true(scrape_value(s, HOOK "deliveries_total{webhook=\"crm\","
+                             "outcome=\"taken\"}") == 5);
+    assert_true(scrape_value(s, HOOK "deliveries_total{webhook=\"crm\","
+                             "outcome=\"dead\"}") == 1);
+    assert_true(scrape_value(s, HOOK "deliveries_total{webhook=\"crm\","
+                             "outcome=\"timeout\"}") == 0);
+    assert_true(scrape_value(s, HOOK "deliveries_total{webhook=\"other\","
+                             "outcome=\"error\"}") == 9);
+    assert_true(scrape_value(s, HOOK "duration_seconds_count{webhook=\"crm\"}")
+                == 5);
+    assert_true(scrape_value(s, HOOK "duration_seconds_sum{webhook=\"crm\"}")
+                == 0.04);
+    assert_true(scrape_value(s, HOOK "results_lost_total{webhook=\"crm\"}")
+                == 2);
+    assert_true(scrape_value(s, "nginx_mdm_outbox_dropped_total") == 7);
+    assert_true(scrape_value(s, "nginx_mdm_outbox_events") == -1);
+    assert_true(scrape_value(s, HOOK "lag_events{webhook=\"crm\"}") == -1);
+
+    /* of two stores: sums, and what is worst */
+
+    memset(&one, 0, sizeof(one));
+
+    one.read = 1700000000;
+    one.events = 100;
+    one.full = 250;
+    h = behind("crm", 10, 1500);
+    mdm_gauges_hook_add(&one, &h);
+    mdm_gauges_merge(&s->gauges, &one);
+
+    one.full = 1100;
+    one.hooks[0].oldest = 200;
+    mdm_gauges_merge(&s->gauges, &one);
+
+    scrape_write(s);
+
+    assert_true(scrape_value(s, "nginx_mdm_outbox_events") == 200);
+    assert_true(scrape_value(s, "nginx_mdm_outbox_fill_ratio") == 1.1);
+    assert_true(scrape_value(s, HOOK "lag_events{webhook=\"crm\"}") == 20);
+    assert_true(scrape_value(s, HOOK "lag_seconds{webhook=\"crm\"}") == 1.5);
+
+    /* those that have no room are one */
+
+    for (i = 0; i < 40; i++) {
+        sprintf(name, "h%02d", (int) i);
+        h = behind(name, 1, 1000 * i);
+        mdm_gauges_hook_add(&s->gauges, &h);
+    }
+
+    scrape_write(s);
+
+    assert_int_equal(s->gauges.nhooks, MDM_METRICS_WEBHOOKS);
+    assert_true(scrape_value(s, HOOK "lag_events{webhook=\"other\"}")
+                == 41 - (MDM_METRICS_WEBHOOKS - 1));
+    assert_true(scrape_value(s, HOOK "lag_seconds{webhook=\"other\"}") == 39);
+    assert_true(scrape_value(s, HOOK "lag_events{webhook=\"h00\"}") == 1);
+    assert_true(scrape_value(s, HOOK "lag_events{webhook=\"h39\"}") == -1);
+
+    /* a name that is too long is none */
+
+    h.len = MDM_METRICS_NAME + 1;
+    mdm_gauges_hook_add(&s->gauges, &h);
+    assert_int_equal(s->gauges.nhooks, MDM_METRICS_WEBHOOKS);
 
     free(s);
 }
@@ -413,6 +589,34 @@ test_metrics_gauges(void **state)
 }
 
 
+/* a quote is two bytes of text: there is room for so many of a name */
+
+static void
+test_metrics_quotes(void **state)
+{
+    mdm_gauges_t        one;
+    mdm_gauges_topic_t  t;
+
+    (void) state;
+
+    memset(&one, 0, sizeof(one));
+    memset(&t, 0, sizeof(t));
+
+    t.len = MDM_METRICS_TOPIC / 2;
+    memset(t.data, '"', t.len);
+    mdm_gauges_topic_add(&one, &t);
+    assert_int_equal(one.ntopics, 1);
+
+    t.data[0] = '\\';
+    mdm_gauges_topic_add(&one, &t);
+    assert_int_equal(one.ntopics, 2);
+
+    t.data[t.len++] = 'x';
+    mdm_gauges_topic_add(&one, &t);
+    assert_int_equal(one.ntopics, 2);
+}
+
+
 /* whatever is counted, the text has room for it */
 
 static void
@@ -427,13 +631,17 @@ test_metrics_large(void **state)
 
     s = scrape_new();
 
+    /* a million a second, for thirty years */
+
     cells = (mdm_counter_t *) &s->row;
 
     for (i = 0; i < MDM_METRICS_CELLS; i++) {
-        cells[i] = UINT64_MAX / 16;
+        cells[i] = 999999999999999;
     }
 
-    memset(name, '"', MDM_METRICS_NAME);
+    /* of the configuration: letters and the like */
+
+    memset(name, 'x', MDM_METRICS_NAME);
     name[MDM_METRICS_NAME] = '\0';
 
     for (i = 0; i < MDM_METRICS_STORES; i++) {
@@ -441,13 +649,26 @@ test_metrics_large(void **state)
         s->now.up[i] = 1;
     }
 
+    for (i = 0; i < MDM_METRICS_WEBHOOKS; i++) {
+        scrape_webhook(s, i, name);
+
+        s->gauges.hooks[i].len = MDM_METRICS_NAME;
+        s->gauges.hooks[i].lag = UINT64_MAX;
+        s->gauges.hooks[i].oldest = UINT64_MAX;
+        memset(s->gauges.hooks[i].data, 'x', MDM_METRICS_NAME);
+    }
+
+    s->gauges.nhooks = MDM_METRICS_WEBHOOKS;
+    s->gauges.events = UINT64_MAX;
+    s->gauges.full = UINT64_MAX;
+
     s->gauges.read = 1;
     s->gauges.ntopics = MDM_METRICS_TOPICS;
 
     for (i = 0; i < MDM_METRICS_TOPICS; i++) {
         s->gauges.topics[i].len = MDM_METRICS_TOPIC;
         s->gauges.topics[i].not_after = UINT64_MAX;
-        memset(s->gauges.topics[i].data, '"', MDM_METRICS_TOPIC);
+        memset(s->gauges.topics[i].data, 'x', MDM_METRICS_TOPIC);
     }
 
     for (i = 0; i < MDM_METRICS_WORKS; i++) {
@@ -471,9 +692,12 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_metrics_lists),
         cmocka_unit_test(test_metrics_pushes),
+        cmocka_unit_test(test_metrics_deliveries),
         cmocka_unit_test(test_metrics_histogram),
         cmocka_unit_test(test_metrics_text),
+        cmocka_unit_test(test_metrics_webhooks),
         cmocka_unit_test(test_metrics_gauges),
+        cmocka_unit_test(test_metrics_quotes),
         cmocka_unit_test(test_metrics_large)
     };
 
