@@ -13,6 +13,7 @@
 #include "ngx_mdm_health.h"
 #include "ngx_mdm.h"
 #include "ngx_mdm_apns.h"
+#include "ngx_mdm_hook.h"
 #include "ngx_mdm_redis.h"
 #include "ngx_mdm_store.h"
 
@@ -122,7 +123,7 @@ ngx_mdm_health_asked(ngx_http_request_t *r)
 }
 
 
-/* push is said, but does not count: devices are served without it */
+/* push and webhooks are said, but do not count: devices are served without */
 
 static ngx_int_t
 ngx_mdm_health_ready(ngx_http_request_t *r, ngx_str_t *text,
@@ -130,6 +131,7 @@ ngx_mdm_health_ready(ngx_http_request_t *r, ngx_str_t *text,
 {
     u_char               *p, *stores, *end;
     ngx_str_t             worst;
+    ngx_uint_t            hooks, failing;
     ngx_mdm_apns_state_t  push;
     ngx_mdm_main_conf_t  *mmcf;
 
@@ -159,11 +161,21 @@ ngx_mdm_health_ready(ngx_http_request_t *r, ngx_str_t *text,
                     (ngx_exiting || ngx_terminate) ? "true" : "false");
 
     if (ngx_mdm_apns_state(&push) != NGX_OK) {
+        p = ngx_sprintf(p, "\"off\"");
+
+    } else {
+        p = ngx_sprintf(p, "{\"connections\":%ui,\"topics_down\":%ui}",
+                        push.connections, push.down);
+    }
+
+    p = ngx_sprintf(p, ",\"webhooks\":");
+
+    if (ngx_mdm_hook_state(&hooks, &failing) != NGX_OK) {
         p = ngx_sprintf(p, "\"off\"}");
 
     } else {
-        p = ngx_sprintf(p, "{\"connections\":%ui,\"topics_down\":%ui}}",
-                        push.connections, push.down);
+        p = ngx_sprintf(p, "{\"configured\":%ui,\"failing\":%ui}}", hooks,
+                        failing);
     }
 
     text->len = p - text->data;

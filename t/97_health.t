@@ -40,7 +40,8 @@ my $r = ready();
 
 is_deeply($r->json, { ready => JSON::PP::true, redis => 'up',
                       stores => { main => 'up' },
-                      draining => JSON::PP::false, push => 'off' },
+                      draining => JSON::PP::false, push => 'off',
+                      webhooks => 'off' },
           'says so');
 is($r->header('Content-Type'), 'application/json', 'in JSON');
 
@@ -122,6 +123,7 @@ my $answer = do { local $/; <$slow> };
 
 like($answer, qr/^HTTP\/1\.1 503 /, 'a worker that ends');
 like($answer, qr/"ready":false,.*"draining":true/, 'says so');
-is(ready()->status, 200, 'the next one is ready');
+is(wait_for(10, sub { return ready()->status == 200 }), 1,
+   'the next one is ready');
 
 finish;

@@ -42,9 +42,10 @@ my @rooms = (
 
     [ qw(ngx_mdm_job) ],
 
+    [ qw(ngx_mdm_metrics ngx_mdm_health) ],
+
     # webhooks: who gets events
     [ qw(ngx_mdm_hook) ],
-    [ qw(ngx_mdm_metrics ngx_mdm_health) ],
     [ qw(ngx_mdm_round) ],
 
     # what pushes are sent with: certificates out of Redis and of files
