@@ -570,6 +570,8 @@ ngx_mdm_http_init_process(ngx_cycle_t *cycle, ngx_mdm_http_conf_t *conf)
         return NGX_OK;
     }
 
+    ngx_mdm_http_expiry_watch(cycle, conf);
+
     rc = curl_global_init(CURL_GLOBAL_ALL);
 
     if (rc != CURLE_OK) {

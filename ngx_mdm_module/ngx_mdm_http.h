@@ -87,6 +87,17 @@ ngx_int_t ngx_mdm_http_init_process(ngx_cycle_t *cycle,
 void ngx_mdm_http_exit_process(void);
 
 
+/* ngx_mdm_http_expiry.c */
+
+/* a warning if our own certificate expires soon, unless another client has it,
+   too */
+void ngx_mdm_http_expiry(ngx_mdm_http_client_t *client, ngx_log_t *log,
+    time_t now);
+
+/* has all of them looked at once a day */
+void ngx_mdm_http_expiry_watch(ngx_cycle_t *cycle, ngx_mdm_http_conf_t *conf);
+
+
 /* ngx_mdm_http_conf.c, or ngx_mdm_http_off.c in a build without libcurl */
 
 /* NULL: no memory */

@@ -489,6 +489,8 @@ ngx_mdm_http_certificate(ngx_conf_t *cf, ngx_mdm_http_client_t *client,
         return NGX_CONF_ERROR;
     }
 
+    ngx_mdm_http_expiry(client, cf->log, ngx_time());
+
     return NGX_CONF_OK;
 }
 
