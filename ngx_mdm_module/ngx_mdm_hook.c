@@ -494,7 +494,7 @@ ngx_mdm_hook_outcome(ngx_mdm_hook_place_t *place)
         return;
     }
 
-    if (run->end == MDM_HOOK_MORE || place->again) {
+    if ((run->end == MDM_HOOK_MORE && !run->last) || place->again) {
         ngx_mdm_hook_ready(place);
         return;
     }

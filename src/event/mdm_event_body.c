@@ -12,7 +12,6 @@
 
 #include "mdm_date.h"
 #include "mdm_event_body.h"
-#include "mdm_json.h"
 #include "mdm_json_write.h"
 #include "mdm_plist.h"
 
@@ -62,11 +61,13 @@ mdm_event_body(mdm_arena_t *arena, const mdm_webhook_t *webhook,
     json_error_t     error;
     mdm_json_out_t   j;
 
-    data = NULL;
+    data = event->parsed;
     payload = event->payload;
 
     if (mdm_event_id(arena, tenant, event, &id) != MDM_OK
-        || mdm_json_read(arena, &event->data, 0, &data, &error) == MDM_ERROR)
+        || (data == NULL
+            && mdm_json_read(arena, &event->data, 0, &data, &error)
+               == MDM_ERROR))
     {
         return MDM_ERROR;
     }

@@ -11,6 +11,7 @@
 #define _MDM_EVENT_BODY_H_INCLUDED_
 
 
+#include "mdm_json.h"
 #include "mdm_webhook.h"
 
 
@@ -23,6 +24,8 @@ typedef struct {
     mdm_str_t                 name;        /* mdm.Connect … */
     mdm_str_t                 id;          /* key form */
     mdm_str_t                 data;        /* JSON */
+    json_t                   *parsed;      /* the same, of the arena; NULL: it
+                                              was not looked at yet */
     mdm_str_t                 params;      /* the query of the request */
     mdm_str_t                 type;        /* of the enrollment; empty: it is
                                               not known any more */

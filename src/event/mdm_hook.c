@@ -136,6 +136,12 @@ mdm_hook_step(mdm_exchange_t *x)
             && mdm_reply_code(x->calls[0].reply, 0) == 1)
         {
             mdm_hook_acked(x, x->calls[0].reply, run);
+
+            /* there is no need to look once more */
+
+            run->hook->last = (mdm_reply_int(x->calls[0].reply,
+                                             MDM_RET_HOOK_ACK_MORE, 1)
+                               == 0);
         }
 
         return mdm_exchange_empty(x, 200);

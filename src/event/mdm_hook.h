@@ -20,7 +20,7 @@
 
 typedef enum {
     MDM_HOOK_IDLE = 0,           /* there is nothing left */
-    MDM_HOOK_MORE,               /* there may be more at once */
+    MDM_HOOK_MORE,               /* there may be more at once, unless "last" */
     MDM_HOOK_WAIT                /* in hook->wait ms */
 } mdm_hook_e;
 
@@ -41,6 +41,8 @@ typedef struct {
     mdm_uint_t                held;        /* 1: another one is at it */
     mdm_uint_t                leased;      /* 1: Redis may go on holding the
                                               stream for this runner */
+    mdm_uint_t                last;        /* 1: nothing was behind what it has
+                                              got done */
     mdm_uint_t                delivered;   /* events */
     mdm_uint_t                failed;      /* attempts */
     mdm_uint_t                silent;      /* 1: to the last of them there was

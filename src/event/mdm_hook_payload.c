@@ -90,7 +90,7 @@ mdm_hook_payload(mdm_exchange_t *x, const mdm_hook_t *hook,
             return MDM_OK;
         }
 
-        if (mdm_json_read(x->arena, &event->data, 0, &data, &error)
+        if (mdm_json_read(x->arena, &event->data, 0, &event->parsed, &error)
             == MDM_ERROR)
         {
             return MDM_ERROR;
@@ -98,7 +98,7 @@ mdm_hook_payload(mdm_exchange_t *x, const mdm_hook_t *hook,
 
         mdm_str_set(&uuid, "");
 
-        data = json_object_get(data, "command_uuid");
+        data = json_object_get(event->parsed, "command_uuid");
 
         if (json_is_string(data)) {
             uuid.data = (u_char *) (uintptr_t) json_string_value(data);

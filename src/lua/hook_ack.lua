@@ -1,7 +1,7 @@
 --@volatile
 --@args name runner lease id most hold status error taken failed skipped next
 --@args entry dead
---@returns code length warn left limit
+--@returns code length warn left limit more
 -- What a sender of a webhook has got done.
 -- lease: ms more, 0: it ends; id: of the last entry that is done, or ""; most:
 -- entries, the limit; hold: ms; status, error: of the last attempt, "": there
@@ -10,7 +10,8 @@
 -- among those that are done which could not be delivered; next: ms until the
 -- next attempt; dead: ids of entries to be kept aside, separated by blanks
 -- {1, entries, 1: it fills, which is to be said; {who is left behind from now
--- on}, the limit in force}; {0}: it is another one's
+-- on}, the limit in force, 1: there are entries behind those that are done};
+-- {0}: it is another one's
 --@include outbox
 local T = KEYS[1]
 local out, stream = T .. ':out', T .. ':events'
@@ -40,9 +41,9 @@ for entry in string.gmatch(dead, '%S+') do
     end
 end
 
-if id ~= '' then
-    local place, at = string.match(v[1], '^(%S+) (%d+)$')
+local place, at = string.match(v[1], '^(%S+) (%d+)$')
 
+if id ~= '' then
     -- what is put aside is no sign of life
 
     if error == '' or taken == '1' then
@@ -51,6 +52,7 @@ if id ~= '' then
 
     if outbox_before(place, id) then
         redis.call('HSET', out, 'h:' .. name, id .. ' ' .. at)
+        place = id
     end
 
     redis.call('HDEL', out, 'f:' .. name)
@@ -102,4 +104,7 @@ end
 local n, warn, left, limit
     = outbox_trim(T, tonumber(most), tonumber(hold), now)
 
-return {1, n, warn, left, limit}
+local more = redis.call('XRANGE', stream, '(' .. (place or '0-0'), '+',
+                        'COUNT', 1)
+
+return {1, n, warn, left, limit, #more}

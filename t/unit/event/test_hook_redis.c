@@ -150,6 +150,7 @@ test_delivered(void **state)
     assert_int_equal(deliver(state), MDM_HOOK_MORE);
     assert_int_equal(hook.delivered, 5);
     assert_int_equal(nbodies, 5);
+    assert_true(hook.last);
 
     has(0, "\"topic\":\"mdm.Authenticate\"");
     has(0, "\"checkin_event\":{\"udid\":\"" UDID "\",\"ids\":{\"id\":\"" UDID
@@ -212,6 +213,7 @@ test_kept(void **state)
     for (i = 0; i < 5; i++) {
         assert_int_equal(deliver(state), MDM_HOOK_MORE);
         assert_int_equal(nbodies, 64);
+        assert_int_equal(hook.last, i == 4);
         forget();
     }
 
