@@ -39,6 +39,7 @@ static void sim_bench_unit(sim_bench_t *b, sim_conn_t *c);
 static int sim_bench_session(sim_bench_t *b, sim_conn_t *c);
 static void sim_bench_ddm(sim_bench_t *b, const sim_url_t *u,
     const sim_device_t *d);
+static void sim_bench_command(sim_bench_t *b, sim_conn_t *c);
 static void sim_bench_ready(sim_loop_t *loop, sim_conn_t *c);
 static void sim_bench_response(sim_loop_t *loop, sim_conn_t *c);
 static void sim_bench_failed(sim_loop_t *loop, sim_conn_t *c, sim_error_e e);
@@ -101,7 +102,7 @@ sim_bench(const sim_option_t *opt)
             rc = 1;
         }
 
-        if (!opt->session && b->urls[u].commands != 0) {
+        if (!opt->session && !b->urls[u].answers && b->urls[u].commands != 0) {
             fprintf(stderr, "mdmsim: \"%s\" sent commands: empty the queues"
                     " to measure polls\n", b->urls[u].target.url);
             rc = 1;
@@ -194,7 +195,9 @@ sim_bench_init(sim_bench_t *b, const sim_option_t *opt)
 }
 
 
-/* "tokens", "declaration-items", "declaration/...", "status:FILE" */
+/*
+ * "result", "tokens", "declaration-items", "declaration/...", "status:FILE"
+ */
 
 static void
 sim_bench_what(sim_bench_t *b, uint32_t url)
@@ -213,6 +216,11 @@ sim_bench_what(sim_bench_t *b, uint32_t url)
         sim_die("\"--send\" is not for sessions");
     }
 
+    if (strcmp(send, "result") == 0) {
+        u->answers = 1;
+        return;
+    }
+
     u->endpoint = send;
 
     if (strncmp(send, "status:", 7) == 0) {
@@ -229,6 +237,7 @@ sim_bench_free(sim_bench_t *b)
 
     for (i = 0; i < b->loop.nconns; i++) {
         sim_buf_free(&b->peers[i].request);
+        sim_command_free(&b->peers[i].command);
     }
 
     for (i = 0; i < b->opt->nurls; i++) {
@@ -412,9 +421,10 @@ sim_bench_slice(sim_bench_t *b, uint32_t url, int measured)
     (void) nanosleep(&settle, NULL);
 
     if (u->empty != 0) {
-        fprintf(stderr, "mdmsim: %llu sessions of \"%s\" got no command:"
+        fprintf(stderr, "mdmsim: %llu %s of \"%s\" got no command:"
                 " this slice does not count, and the work ends\n",
-                (unsigned long long) u->empty, u->target.url);
+                (unsigned long long) u->empty,
+                b->opt->session ? "sessions" : "results", u->target.url);
         b->exhausted = 1;
         return;
     }
@@ -478,6 +488,7 @@ sim_bench_send(sim_bench_t *b, sim_conn_t *c, int result)
     sim_url_t           *u;
     sim_peer_t          *p;
     sim_device_t         d;
+    sim_command_t       *command;
     const sim_option_t  *opt;
 
     p = c->data;
@@ -486,14 +497,21 @@ sim_bench_send(sim_bench_t *b, sim_conn_t *c, int result)
     p->puts++;
 
     u = &b->urls[p->url];
+    command = &b->command;
 
-    if (opt->session || p->request.len == 0 || u->data.len != 0) {
+    if (u->answers) {
+        command = &p->command;
+        result = command->uuid.len != 0;
+    }
+
+    if (opt->session || p->request.len == 0 || u->data.len != 0 || u->answers)
+    {
         sim_device(&opt->fleet, p->device, &d);
 
         if (result) {
             sim_plist_begin(&b->plist, &b->sample, opt->binary);
             sim_message_result(&b->plist, opt, &d, 0, SIM_ACKNOWLEDGED,
-                               &b->command);
+                               command);
             sim_plist_finish(&b->plist);
 
         } else if (u->endpoint != NULL) {
@@ -588,7 +606,35 @@ sim_bench_response(sim_loop_t *loop, sim_conn_t *c)
         return;
     }
 
+    if (u->answers) {
+        sim_bench_command(b, c);
+    }
+
     sim_bench_unit(b, c);
+}
+
+
+/* what came with the answer is what is answered next */
+
+static void
+sim_bench_command(sim_bench_t *b, sim_conn_t *c)
+{
+    sim_peer_t  *p;
+
+    p = c->data;
+
+    if (c->http.body_len == 0) {
+        b->urls[p->url].empty++;
+        p->command.uuid.len = 0;
+        return;
+    }
+
+    if (sim_command_scan(c->in.data + c->http.body, c->http.body_len,
+                         &p->command)
+        != SIM_OK)
+    {
+        b->stat.errors[SIM_E_PROTOCOL]++;
+    }
 }
 
 

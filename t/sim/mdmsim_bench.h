@@ -17,6 +17,7 @@ typedef struct {
     uint32_t                  url;
     uint32_t                  device;
     uint32_t                  puts;          /* of this session, so far */
+    sim_command_t             command;       /* to be answered next */
     sim_buf_t                 request;
 } sim_peer_t;
 
@@ -25,6 +26,7 @@ typedef struct {
     sim_target_t              target;
     const char               *endpoint;      /* NULL: Idle */
     sim_buf_t                 data;          /* of "status" */
+    int                       answers;       /* to one command after another */
     int                       worker;        /* schedstat, -1: none */
     uint32_t                  next_device;   /* of a session */
     uint64_t                  slices;        /* measured */
