@@ -68,8 +68,8 @@ stack_dir() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
-    rm -rf "$dir"/{apns,ca,redis,tmp,*.pem,*.key,*.log,nginx.pid}
-    mkdir -p "$dir"/{apns,redis,tmp}
+    rm -rf "$dir"/{apns,ca,redis,sink,tmp,*.pem,*.key,*.log,nginx.pid}
+    mkdir -p "$dir"/{apns,redis,sink,tmp}
 }
 
 
@@ -152,10 +152,10 @@ stack_apns() {
     port=$own
 
     {
-        stack_cert ca '/CN=APNs CA' basicConstraints=critical,CA:TRUE
-        stack_cert server /CN=localhost \
+        stack_cert "$at" ca '/CN=APNs CA' basicConstraints=critical,CA:TRUE
+        stack_cert "$at" server /CN=localhost \
             subjectAltName=DNS:localhost,IP:127.0.0.1
-        stack_cert push "/UID=$topic/CN=APSP" extendedKeyUsage=clientAuth
+        stack_cert "$at" push "/UID=$topic/CN=APSP" extendedKeyUsage=clientAuth
     } 2> "$at/openssl.log" || fail "$(cat "$at/openssl.log")"
 
     "${before[@]}" "$root/build/mdmapns" --port "$apns_port" \
@@ -173,25 +173,74 @@ stack_apns() {
 }
 
 
-# stack_cert NAME SUBJECT EXTENSION: signed by the CA of the push service, or by
+# stack_sink [PREFIX COMMAND …] [-- OPTION …]: a server of the administrator's
+# that takes webhooks, by TLS; sets sink_url
+
+stack_sink() {
+    local i own=$port at=$dir/sink before=()
+
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        before+=("$1")
+        shift
+    done
+
+    [ $# = 0 ] || shift
+
+    stack_port $((port + 2000))
+    sink_url=https://localhost:$port/hook
+    i=$port
+    port=$own
+
+    {
+        stack_cert "$at" ca '/CN=Sink CA' basicConstraints=critical,CA:TRUE
+        stack_cert "$at" server /CN=localhost \
+            subjectAltName=DNS:localhost,IP:127.0.0.1
+        openssl rand -hex -out "$at/hmac.key" 32
+        chmod 600 "$at/hmac.key"
+    } 2> "$at/openssl.log" || fail "$(cat "$at/openssl.log")"
+
+    "${before[@]}" "$root/build/mdmsink" --port "$i" --control "$at/control" \
+        --cert "$at/server.pem" --key "$at/server.key" \
+        --hmac-key "$at/hmac.key" "$@" 9>&- &
+    server_pids="$server_pids $!"
+
+    for i in $(seq 100); do
+        [ -S "$at/control" ] && return 0
+        kill -0 $! 2>/dev/null || break
+        sleep 0.05
+    done
+
+    fail "mdmsink did not start"
+}
+
+
+# what nginx is told of it, in http, with further parameters
+
+stack_hook_conf() {
+    echo "    mdm_webhook $sink_url hmac_key_file=$dir/sink/hmac.key" \
+         "trusted_certificate=$dir/sink/ca.pem $*;"
+}
+
+
+# stack_cert DIRECTORY NAME SUBJECT EXTENSION: signed by the CA there, or by
 # itself if it is that
 
 stack_cert() {
-    local at=$dir/apns/$1 by
+    local dir=$1 at=$1/$2 by
 
-    by=(-CA "$dir/apns/ca.pem" -CAkey "$dir/apns/ca.key" -CAcreateserial)
-    [ "$1" != ca ] || by=(-signkey "$at.key")
+    by=(-CA "$dir/ca.pem" -CAkey "$dir/ca.key" -CAcreateserial)
+    [ "$2" != ca ] || by=(-signkey "$at.key")
 
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-        -keyout "$at.key" -subj "$2" -out "$at.csr"
-    echo "$3" > "$at.ext"
+        -keyout "$at.key" -subj "$3" -out "$at.csr"
+    echo "$4" > "$at.ext"
     openssl x509 -req -in "$at.csr" -days 365 -out "$at.pem" \
         -extfile "$at.ext" "${by[@]}"
     chmod 600 "$at.key"
 }
 
 
-# what nginx is told of it, in http
+# what nginx is told of the push service, in http
 
 stack_push_conf() {
     cat <<CONF
@@ -203,15 +252,25 @@ CONF
 }
 
 
-# apns_tell LINE …: what is answered
+# stack_tell CONTROL LINE …: what is answered by what has this control socket
 
-apns_tell() {
+stack_tell() {
     perl -MIO::Socket::UNIX -e '
-        my $s = IO::Socket::UNIX->new(Peer => shift) or die "apns: $!\n";
+        my $s = IO::Socket::UNIX->new(Peer => shift) or die "control: $!\n";
         for my $line (@ARGV) {
             print {$s} "$line\n";
             print scalar <$s>;
-        }' "$dir/apns/control" "$@"
+        }' "$@"
+}
+
+
+apns_tell() {
+    stack_tell "$dir/apns/control" "$@"
+}
+
+
+sink_tell() {
+    stack_tell "$dir/sink/control" "$@"
 }
 
 

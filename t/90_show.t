@@ -4,7 +4,8 @@
 #
 # What the module promises, shown in one place: bytes that come out as they
 # went in, an impostor who changes nothing, a Redis that goes away and comes
-# back, a reload in the middle of traffic, hostile plists.
+# back, a reload in the middle of traffic, hostile plists; and that scripts/run
+# shows what it says.
 
 use strict;
 use warnings;
@@ -14,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 use MDM;
-use MDM::Util qw(read_file write_file spawn wait_exit);
+use MDM::Util qw(free_port read_file write_file spawn wait_exit);
 
 my $t = MDM->new(workers => 2,
                  server => 'client_max_body_size 16m;',
@@ -224,6 +225,44 @@ SKIP: {
     is($left, 0, 'all queues are empty');
     is($done, 40 * $n, 'every command has its result');
     ok($s->wait_old_workers(10), 'old workers are gone in 10 seconds');
+}
+
+
+
+# the main job: a device enrolls, is woken up and answers; what comes of it goes
+# to a webhook and into metrics
+
+SKIP: {
+    skip 'scripts/run is not for another nginx', 1 if $ENV{MDM_NGINX};
+
+    local $ENV{MDM_RUN_DIR} = $t->dir . '/run';
+    local $ENV{MDM_RUN_PORT} = free_port();
+    local $ENV{MDM_RUN_ADDRESS} = '127.0.0.1';
+
+    my $out = $t->dir . '/run.out';
+    my $pid = spawn({ out => $out }, "$MDM::root/scripts/run", '--once');
+    my $status = wait_exit($pid, 300);
+    my $shown = read_file($out);
+
+    is($status, 0, 'scripts/run --once') or diag($shown);
+
+    my ($uuid) = $shown =~ /"command_uuid": *"([^"]+)"/;
+
+    for my $topic (qw(mdm.Authenticate mdm.TokenUpdate mdm.Connect)) {
+        like($shown, qr/^ +signature ok: \{"topic":"\Q$topic\E"/m,
+             "the webhook got $topic");
+    }
+
+    like($shown, qr/"topic":"mdm\.Connect".*"command_uuid":"\Q$uuid\E"/,
+         'of that command');
+    like($shown, qr/"name": *"example".*"lag_events"/s,
+         'how far the webhook is');
+    like($shown, qr/^ +nginx_mdm_commands_total\{.*"acknowledged"\} 1$/m,
+         'a command was counted');
+    like($shown, qr/^ +nginx_mdm_pushes_total\{outcome="taken"\} [1-9]/m,
+         'and a push');
+    like($shown, qr/^ +nginx_mdm_redis_up\{.*\} 1$/m, 'and Redis is up');
+    unlike($shown, qr/signature (?!ok)/, 'every signature is right');
 }
 
 finish;
