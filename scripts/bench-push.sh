@@ -31,6 +31,13 @@ plain_server=
 # off_url and off_worker
 
 without_push() {
+    without "$@" -e '/^ *mdm_push/d'
+}
+
+
+# without NAME SED …
+
+without() {
     local own=$port at name=$1
 
     shift
@@ -38,8 +45,7 @@ without_push() {
     at=$port
     port=$own
     off_url=https://localhost:$at
-    other_nginx "$name" "$root/build/ngx_mdm_module.so" "$at" \
-        -e '/^ *mdm_push/d' "$@"
+    other_nginx "$name" "$root/build/ngx_mdm_module.so" "$at" "$@"
     off_worker=$other_worker
 }
 
@@ -104,7 +110,7 @@ plain_conf() {
 # "return 200", in turns of 0.2 s
 
 poll_with_push() {
-    local devices=10000 rounds=5 i out=$dir/poll.out plain
+    local devices=10000 rounds=5 plain
 
     [ $quick = 0 ] || { devices=500; rounds=1; }
 
@@ -115,6 +121,24 @@ poll_with_push() {
     push_nginx 1000r/s
     without_push off -e "s|127.0.0.1:$plain;|127.0.0.1:$((plain + 1));|"
     enroll $devices
+    poll_rounds poll_push
+
+    poll_writes $devices
+    poll_minute $devices "$plain" on "$worker"
+    poll_minute $devices $((plain + 1)) off "$off_worker"
+
+    stack_stop
+
+    plain_server=
+    redis_options=()
+    http_more=
+}
+
+
+# poll_rounds NAME: polls of nginx and of the one at off_url
+
+poll_rounds() {
+    local i out=$dir/poll.out
 
     for i in $(seq $rounds); do
         "$sim" bench --dir "$dir/ca" --count $devices --connections 32 \
@@ -127,24 +151,14 @@ poll_with_push() {
 
         echo "$(value worker_cpu_0 "$out") $(value worker_cpu_1 "$out")" \
             "$(value worker_cpu_2 "$out") $(value worker_cpu_3 "$out")"
-    done > "$dir/push.rounds"
+    done > "$dir/poll.rounds"
 
     awk '{ printf "%.3f %.3f %.3f\n", $2 / $1, $4 / $3, $2 / $1 - $4 / $3 }' \
-        "$dir/push.rounds" | tee "$dir/push.ratios" >&2
+        "$dir/poll.rounds" | tee "$dir/poll.ratios" >&2
 
-    figure poll_push_on_ratio "$(cut -d' ' -f1 "$dir/push.ratios" | median)" x
-    figure poll_push_off_ratio "$(cut -d' ' -f2 "$dir/push.ratios" | median)" x
-    figure poll_push_difference "$(cut -d' ' -f3 "$dir/push.ratios" | median)" x
-
-    poll_writes $devices
-    poll_minute $devices "$plain" on "$worker"
-    poll_minute $devices $((plain + 1)) off "$off_worker"
-
-    stack_stop
-
-    plain_server=
-    redis_options=()
-    http_more=
+    figure "$1_on_ratio" "$(cut -d' ' -f1 "$dir/poll.ratios" | median)" x
+    figure "$1_off_ratio" "$(cut -d' ' -f2 "$dir/poll.ratios" | median)" x
+    figure "$1_difference" "$(cut -d' ' -f3 "$dir/poll.ratios" | median)" x
 }
 
 
@@ -350,13 +364,14 @@ enqueue_bytes() {
 }
 
 
-# watch COUNT: until mdmapns has had so many pushes; lines of
-# time, count, CPU of the worker and of Redis (all ns) in $dir/push.times
+# watch COUNT [CONTROL]: until mdmapns has had so many requests, or what has this
+# control socket; lines of time, count, CPU of the worker and of Redis (all ns)
+# in $dir/push.times
 
 watch() {
     perl -MIO::Socket::UNIX -MTime::HiRes=sleep,clock_gettime -e '
         my ($control, $count, $log, @pids) = @ARGV;
-        my $s = IO::Socket::UNIX->new(Peer => $control) or die "apns: $!\n";
+        my $s = IO::Socket::UNIX->new(Peer => $control) or die "$control: $!\n";
         my ($last, $end) = (0, time + 300);
 
         open my $out, ">", $log or die "$log: $!\n";
@@ -377,10 +392,10 @@ watch() {
                 $last = $n;
             }
 
-            time < $end or die "$last of $count pushes came\n";
+            time < $end or die "$last of $count came\n";
             sleep 0.02;
-        }' "$dir/apns/control" "$1" "$dir/push.times" "$worker" "$redis_pid" \
-        || fail "not all pushes came"
+        }' "${2:-$dir/apns/control}" "$1" "$dir/push.times" "$worker" \
+        "$redis_pid" || fail "not all came"
 }
 
 
