@@ -252,7 +252,7 @@ is_deeply([ refused() ], [], 'with all of them: nothing is refused');
 # not reached: only after ten thousand results of one device; only when a
 # worker looks for jobs of others, every 10 seconds; only where pushes are sent
 
-delete @script{qw(zpopmin zrange zmscore)};
+delete @script{qw(zpopmin zrange)};
 
 for my $command (sort keys %script) {
     $t->redis('ACL', 'SETUSER', $user, "-$command");

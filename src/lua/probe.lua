@@ -52,7 +52,6 @@ local rows = {
     {'XTRIM', key, 'MAXLEN', '=', '0'},
     {'ZADD', key, '0', ''},
     {'ZCARD', key},
-    {'ZMSCORE', key, ''},
     {'ZPOPMIN', key},
     {'ZRANGE', key, '0', '0'},
     {'ZRANGEBYLEX', key, '-', '+'},
