@@ -116,6 +116,21 @@ sub fill {
 
 ok(fill(0, sub { $d->authenticate }), 'devices: as many as it may have');
 is($d->token_update->status, 200, 'a device is served');
+
+
+# ids and sets in one call: where ids are refused, sets are not told
+
+{
+    my $rev = sub { $t->redis('HGET', 'mdm:{default/ddm}:meta', 'rev') };
+    my $was = $rev->();
+
+    is(call(POST => '/v1/notify?set=s1&id=FULL-1')->status, 503,
+       'an id of a partition that is full, and a set');
+    is($rev->(), $was, 'the set is not told');
+    is(call(POST => '/v1/notify?set=s1')->status, 204, 'by itself');
+    cmp_ok($rev->(), '>', $was, 'it is');
+}
+
 ok(fill(ddm => sub {
     call(PUT => "/v1/status-watchers/x$_[0]", $watcher);
 }), 'ddm: as many as it may have');
@@ -139,7 +154,7 @@ for my $refused (
     [ PUT => '/migration', plist($mig) ],
     [ PUT => '/v1/declarations', { %$declaration, Payload => { Echo => 'two' } } ],
     [ POST => '/v1/declarations/d1/touch' ],
-    [ DELETE => '/v1/set-declarations/s1?declaration=d1' ],
+    [ PUT => '/v1/set-declarations/s2?declaration=d1' ],
     [ PUT => '/v1/set-filters/s1', { tag => [ 't1' ] } ],
     [ PUT => '/v1/status-subscriptions/s1',
       [ 'device.operating-system.version' ] ],
@@ -177,6 +192,9 @@ for my $served (
     [ 200, GET => '/v1/enrollments/FULL-1?include_unlock_token=1' ],
     [ 200, GET => '/v1/queue/FULL-1' ],
     [ 304, PUT => '/v1/declarations', $declaration ],
+    [ 204, DELETE => '/v1/set-declarations/s1?declaration=d1' ],
+    [ 204, DELETE => '/v1/declarations/d1' ],
+    [ 404, PUT => '/v1/set-declarations/s1?declaration=d1' ],
     [ 204, DELETE => '/v1/status-watchers/w1' ],
     [ 204, DELETE => '/v1/serials/S1' ],
     [ 204, PUT => '/v1/setups/new', $setup ],

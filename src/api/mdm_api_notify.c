@@ -232,8 +232,7 @@ mdm_api_notify_find(mdm_exchange_t *x, mdm_api_notify_t *no)
     n = no->nsets + no->ndeclarations - no->asked;
 
     if (n == 0) {
-        return (no->nall != 0) ? mdm_api_notify_force(x, no)
-                               : mdm_api_notify_chunks(x, no);
+        return mdm_api_notify_chunks(x, no);
     }
 
     if (n > MDM_API_NOTIFY_NAMES) {
@@ -372,6 +371,10 @@ mdm_api_notify_force(mdm_exchange_t *x, mdm_api_notify_t *no)
 
     n = no->nall - no->told;
 
+    if (n == 0) {
+        return mdm_exchange_empty(x, 204);
+    }
+
     if (n > MDM_API_NOTIFY_SETS) {
         n = MDM_API_NOTIFY_SETS;
     }
@@ -405,8 +408,7 @@ mdm_api_notify_forced(mdm_exchange_t *x, mdm_api_notify_t *no)
         x->kick = MDM_DDM_ROLLOUT;
     }
 
-    return (no->told < no->nall) ? mdm_api_notify_force(x, no)
-                                 : mdm_api_notify_chunks(x, no);
+    return mdm_api_notify_force(x, no);
 }
 
 
@@ -423,6 +425,11 @@ mdm_api_notify_none_such(mdm_exchange_t *x, const mdm_reply_t *reply)
 }
 
 
+/*
+ * The ids: before the sets, as a partition may refuse, and what is repeated
+ * then shall not tell all devices of the sets each time.
+ */
+
 static mdm_int_t
 mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no)
 {
@@ -433,7 +440,7 @@ mdm_api_notify_chunks(mdm_exchange_t *x, mdm_api_notify_t *no)
     n = no->ids.nchunks - no->next;
 
     if (n == 0) {
-        return mdm_exchange_empty(x, 204);
+        return mdm_api_notify_force(x, no);
     }
 
     if (n > MDM_API_ROUND) {

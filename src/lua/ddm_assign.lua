@@ -82,7 +82,7 @@ if #given + #taken == 0 then
     return {0, 0, 0, tonumber(ctx.rev or '-1')}
 end
 
-local full = outbox_full(T, limit)
+local full = #given > 0 and outbox_full(T, limit)
 
 if full then
     return full

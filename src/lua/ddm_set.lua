@@ -18,12 +18,6 @@ if have == (member == '1') then
     return {0}
 end
 
-local full = outbox_full(D, limit)
-
-if full then
-    return full
-end
-
 if have then
     redis.call('SREM', key, id)
     redis.call('SREM', D .. ':in:' .. id, set)
@@ -41,6 +35,12 @@ else
 
     if redis.call('SCARD', key) >= tonumber(most) then
         return {-3}
+    end
+
+    local full = outbox_full(D, limit)
+
+    if full then
+        return full
     end
 
     redis.call('SADD', key, id)

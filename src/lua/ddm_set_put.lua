@@ -22,7 +22,7 @@ then
     return {-2}
 end
 
-local full = outbox_full(D, limit)
+local full = value ~= '' and outbox_full(D, limit)
 
 if full then
     return full
