@@ -41,16 +41,20 @@ my $sink = MDM::Sink->new(dir => $t->dir, tls => 0, brief => 1,
 
 {
     my $file = $t->dir . '/planted';
-    my $n = 0;
+    my $redis = $t->redis_server;
+    my ($n, @nodes) = (0);
+
+    $redis->start;
 
     my $line = sub {
         my ($event, $uuid, %o) = @_;
 
         return sprintf '{"n":%d,"status":%d,"action":"%s","hmac":"%s",'
-            . '"event_id":"default.1.%s","topic":"mdm.Connect","id":"D",'
-            . '"answer":"%s","uuid":"%s","digest":"%s"}' . "\n", ++$n,
+            . '"event_id":"default.1.%s","topic":"%s","id":"D","answer":"%s",'
+            . '"uuid":"%s","digest":"%s"}' . "\n", ++$n,
             $o{status} // 200, $o{action} // 'answer', $o{hmac} // 'ok',
-            $event, $o{answer} // 'Acknowledged', $uuid, $o{digest} // 'a';
+            $event, $o{topic} // 'mdm.Connect',
+            $o{answer} // 'Acknowledged', $uuid, $o{digest} // 'a';
     };
     my $judged = sub {
         my ($did, @lines) = @_;
@@ -58,8 +62,12 @@ my $sink = MDM::Sink->new(dir => $t->dir, tls => 0, brief => 1,
         write_file($file, @lines);
         write_file("$file.did", map { "D\t$_\tAcknowledged\n" } @$did);
 
-        my $v = MDM::Events->new(number => qr/-(\d+)$/)->arrived($file)
-                           ->did("$file.did")->verdict;
+        my $e = MDM::Events->new(number => qr/-(\d+)$/)->arrived($file)
+                           ->did("$file.did");
+
+        $e->streams(@nodes) if @nodes;
+
+        my $v = $e->verdict;
 
         return join ' ', map { "$_ $v->{$_}" } grep { $v->{$_} }
                qw(lost reordered renamed other unsigned);
@@ -82,6 +90,22 @@ my $sink = MDM::Sink->new(dir => $t->dir, tls => 0, brief => 1,
     is($judged->([ 'u-1' ], $line->('1-0', 'u-1', answer => 'Error',
                                     hmac => 'bad')), 'other 1 unsigned 1',
        'control: another status, and a bad signature');
+
+    # no device was told of it, and it is in no stream any more
+
+    my $key = 'mdm:{default/1}:events';
+    my @update = (topic => 'mdm.TokenUpdate', answer => '');
+    my @came = ($line->('1-0', '', @update),
+                $line->('2-0', '', @update, status => 503));
+
+    @nodes = ($redis);
+    $redis->cmd('XADD', $key, $_, 'f', 'v') for '1-0', '2-0';
+    is($judged->([], @came), 'lost 1', 'control: one waits in the stream');
+    $redis->cmd('XTRIM', $key, 'MAXLEN', 0);
+    is($judged->([], @came), 'lost 1', 'control: one was only answered 503');
+    is($judged->([], @came, $line->('2-0', '', @update)), '',
+       'control: all was taken at last');
+    $redis->cmd('DEL', $key);
 }
 
 
@@ -90,8 +114,6 @@ my $sink = MDM::Sink->new(dir => $t->dir, tls => 0, brief => 1,
 my $http = 'mdm_webhook ' . $sink->url('/crash') . ' name=crash from=all'
     . ' topics=mdm.*,api.*,push.* timeout=1s connections=2'
     . " hmac_key_file=$sink->{hmac_file};";
-
-$t->redis_server->start;
 
 for ($t, $other) {
     $_->write_conf(store => "partitions $partitions;", http => $http,
@@ -137,7 +159,7 @@ sub leases {
 # kill -9 of whoever is at it; those count whose lease stands when they are gone
 
 {
-    my ($killed, $between, $end) = (0, 0, time + 180);
+    my ($killed, $between, $end) = (0, 0, time + 600);
 
     $sink->tell('rule * 200 delay=20');
 

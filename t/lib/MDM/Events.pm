@@ -12,8 +12,9 @@ package MDM::Events;
 #     $e->verdict                           # a hash of counts
 #     $e->notes                             # the first ones, in words
 #
-#     lost         results that devices were told are taken, and entries of
-#                  streams, which the receiver has not answered 2xx
+#     lost         results that devices were told are taken, entries of streams
+#                  and events that arrived, which the receiver has never
+#                  answered 2xx; events of streams that never arrived
 #     reordered    events whose first arrival is behind that of a later one of
 #                  their stream, and so of their enrollment; results of a
 #                  channel behind that of a later command ("number" is in its
@@ -39,11 +40,12 @@ sub new {
                                repeated);
 
     # event: digest, 1 if it was taken, its status; named: event of a result;
-    # last: entry of a stream; seq: command of a channel; put_off: by NotNow
+    # last: entry of a stream; seq: command of a channel; put_off: by NotNow;
+    # missed: events of which it is known that they were not taken
 
     return bless { n => \%n, notes => [], event => {}, named => {},
-                   last => {}, seq => {}, put_off => {}, streams => {}, %o },
-                 $class;
+                   last => {}, seq => {}, put_off => {}, streams => {},
+                   missed => {}, %o }, $class;
 }
 
 
@@ -204,6 +206,7 @@ sub did {
 
         if (!defined $status) {
             $self->_note(lost => $key);
+            $self->{missed}{$self->{named}{$key} // ''} = 1;
 
         } elsif ($status ne $did) {
             $self->_note(other => "$key came as $status");
@@ -214,8 +217,8 @@ sub did {
 }
 
 
-# What is still in them must have arrived, and so many events as they ever had,
-# which Redis 7 counts.
+# What is still in them must have been taken, and so must what arrived; and so
+# many events as they ever had, which Redis 7 counts, must have arrived.
 
 sub streams {
     my ($self, @nodes) = @_;
@@ -241,6 +244,13 @@ sub streams {
 
     $self->_note(renamed => "there is no stream of $_") for sort keys %rest;
 
+    # one that is in no stream any more will not be sent again
+
+    for my $event (sort keys %{$self->{event}}) {
+        $self->_missed($event, 'was never answered 2xx')
+            if $self->{event}{$event} =~ /^\w+ 0 /;
+    }
+
     return $self;
 }
 
@@ -257,13 +267,22 @@ sub _entries {
             my $event = "$stream.$entry->[0]";
             my $is = $self->{event}{$event} // '';
 
-            $self->_note(lost => "$event is in the stream only")
+            $self->_missed($event, 'is in the stream only')
                 if $is !~ /^\w+ 1 /;
         }
 
         return if @$page < 1000;
         $from = "($page->[-1][0]";
     }
+
+    return;
+}
+
+
+sub _missed {
+    my ($self, $event, $why) = @_;
+
+    $self->_note(lost => "$event $why") unless $self->{missed}{$event}++;
 
     return;
 }
