@@ -105,6 +105,10 @@ like($r->json->{status}{'READ-3'}{command_error},
 
 # A receiver: it is changed in its port and the name of its file only.
 
+my $receiver;
+
+END { kill 'KILL', $receiver if $receiver }
+
 SKIP: {
     my $python = '/usr/bin/python3';
 
@@ -121,8 +125,8 @@ SKIP: {
     is($program =~ s{'/etc/hook\.key'}{'$file'}, 1, 'receiver: its key');
     is($program =~ s{\b8080\b}{$port}, 1, 'receiver: its port');
 
-    my $pid = spawn({ out => $log }, $python, '-u',
-                    write_file($hook->dir . '/receiver.py', $program));
+    $receiver = spawn({ out => $log }, $python, '-u',
+                      write_file($hook->dir . '/receiver.py', $program));
 
     sub post {
         my ($body, %headers) = @_;
@@ -172,8 +176,8 @@ SKIP: {
     ok($hook->wait_log(qr/"py" has not taken event \S+ at attempt 1: \S+ 403/),
        'receiver: and not by another key') or diag($hook->log);
 
-    kill 'TERM', $pid;
-    wait_exit($pid, 10);
+    kill 'TERM', $receiver;
+    $receiver = undef if defined wait_exit($receiver, 10);
 }
 
 finish;

@@ -50,7 +50,7 @@ sub begin {
 sub end {
     my ($name) = @_;
 
-    my $rc = wait_exit($pid{$name}, $long ? 900 : 240);
+    my $rc = wait_exit($pid{$name}, $long ? 900 : 600);
 
     if (!defined $rc) {
         kill 'INT', $pid{$name};
@@ -125,7 +125,9 @@ begin('short', '--topology', 'single', '--seconds', 8, '--devices', 60,
       . 'sink_away=8,sink_cross=16,sink_reset=8');
 begin($_, '--control', $_) for 'everysec', $linked ? () : 'nolease';
 
-my $n = is_green('short', 200);
+# a machine that is busy brings about a hundred
+
+my $n = is_green('short', 50);
 
 cmp_ok($n->{$_} // 0, '>', 0, "short: $_")
     for qw(redis_kills worker_kills sink_faults);

@@ -58,7 +58,12 @@ sub stop {
     return unless $self->{pid};
 
     kill 'TERM', $self->{pid};
-    wait_exit($self->{pid}, 10);
+
+    if (!defined wait_exit($self->{pid}, 10)) {
+        kill 'KILL', $self->{pid};
+        wait_exit($self->{pid}, 10);
+    }
+
     $self->{pid} = undef;
     delete $self->{sock};
     unlink $self->{control};
