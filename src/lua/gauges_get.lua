@@ -12,11 +12,11 @@
 -- kinds: their names, those of webhooks, and tenants that there are, too
 -- {cursor ("0": it was the last page); seconds since the oldest of it was read,
 -- -1: nothing was; channels that are owed a push; ms that the oldest of these
--- waits; channels whose push token is dead; enrollments; {ms for each kind: how
--- late work is; in the first page}; entries of all outboxes; how full the
+-- had waited then; channels whose push token is dead; enrollments; {ms for each
+-- kind: how late work is; in the first page}; entries of all outboxes; how full the
 -- fullest of them is, in thousandths of its limit; entries that had to go, in
 -- all, in the first page; {of webhooks: name ("other": all others), events not
--- acknowledged, ms that the first of them waits, …}; topic (key form,
+-- acknowledged, ms that the first of them had waited, …}; topic (key form,
 -- "other": of all further ones), not_after (Unix seconds, 0: not known), 1: it
 -- is stopped, …}
 --@include time
@@ -56,18 +56,15 @@ if cursor == '0' then
 end
 
 local function value(text)
-    local t, n, since, d, ids = string.match(
-        text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local t, n, waits, d, ids = string.match(
+        text, '^(%d+) (%d+) (%d+) (%d+) (%d+) %d+$')
 
     if t then
         age = math.max(age, now - tonumber(t))
         owed = owed + tonumber(n)
         dead = dead + tonumber(d)
         enrollments = enrollments + tonumber(ids)
-
-        if since ~= '0' then
-            oldest = math.max(oldest, late(since))
-        end
+        oldest = math.max(oldest, tonumber(waits))
     end
 end
 
@@ -97,11 +94,11 @@ local function outbox(text)
         events = events + tonumber(n)
         full = math.max(full, tonumber(part))
 
-        for name, lag, since in string.gmatch(rest, ' (%S+) (%d+) (%d+)') do
+        for name, lag, waits in string.gmatch(rest, ' (%S+) (%d+) (%d+)') do
             local h = hooks[name] or other
 
             h[1] = h[1] + tonumber(lag)
-            h[2] = math.max(h[2], since ~= '0' and late(since) or 0)
+            h[2] = math.max(h[2], tonumber(waits))
         end
     end
 end

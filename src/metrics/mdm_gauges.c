@@ -24,8 +24,7 @@
 
 /*
  * What a partition costs Redis at least, in microseconds, and how many times of
- * what all of a tenant have cost are between two readings of it, if it is the
- * only one: they take 1 % of its time.
+ * what all tenants cost are between two readings: they take 1 % of its time.
  */
 #define MDM_GAUGES_COST       30
 #define MDM_GAUGES_SHARE      100
@@ -70,8 +69,7 @@ static mdm_int_t mdm_gauges_topics(mdm_exchange_t *x);
 static mdm_int_t mdm_gauges_store(mdm_exchange_t *x, mdm_gauges_sums_t *sums);
 static mdm_int_t mdm_gauges_put(mdm_exchange_t *x, mdm_gauges_sums_t *sums,
     mdm_str_t *args, mdm_str_t **rows);
-static mdm_int_t mdm_gauges_stored(mdm_exchange_t *x,
-    mdm_gauges_sums_t *sums);
+static mdm_int_t mdm_gauges_stored(mdm_exchange_t *x);
 static mdm_int_t mdm_gauges_page(mdm_exchange_t *x, mdm_gauges_get_t *get,
     const mdm_str_t *cursor);
 static mdm_int_t mdm_gauges_got(mdm_exchange_t *x, mdm_gauges_get_t *get);
@@ -106,7 +104,7 @@ mdm_gauges_step(mdm_exchange_t *x)
         return mdm_gauges_store(x, x->ctx);
 
     default: /* MDM_GAUGES_STORED */
-        return mdm_gauges_stored(x, x->ctx);
+        return mdm_gauges_stored(x);
     }
 }
 
@@ -349,7 +347,11 @@ static mdm_int_t
 mdm_gauges_put(mdm_exchange_t *x, mdm_gauges_sums_t *sums, mdm_str_t *args,
     mdm_str_t **rows)
 {
+    int64_t  cost;
+
     *rows = &args[MDM_ARG_GAUGES_PUT_ROWS];
+
+    cost = (sums->cost < MDM_GAUGES_LONG) ? sums->cost : MDM_GAUGES_LONG;
 
     args[MDM_ARG_GAUGES_PUT_TENANT] = x->tenant;
     mdm_str_set(&args[MDM_ARG_GAUGES_PUT_QUIET], MDM_GAUGES_QUIET);
@@ -362,7 +364,8 @@ mdm_gauges_put(mdm_exchange_t *x, mdm_gauges_sums_t *sums, mdm_str_t *args,
            != MDM_OK
         || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_PUT_ENROLLMENTS],
                     sums->enrollments)
-           != MDM_OK)
+           != MDM_OK
+        || mdm_itoa(x->arena, &args[MDM_ARG_GAUGES_PUT_COST], cost) != MDM_OK)
     {
         return MDM_ERROR;
     }
@@ -374,22 +377,30 @@ mdm_gauges_put(mdm_exchange_t *x, mdm_gauges_sums_t *sums, mdm_str_t *args,
 /* the next time: all tenants together are to cost Redis 1 % at most */
 
 static mdm_int_t
-mdm_gauges_stored(mdm_exchange_t *x, mdm_gauges_sums_t *sums)
+mdm_gauges_stored(mdm_exchange_t *x)
 {
-    int64_t  tenants, cost;
+    int64_t             tenants, least, cost;
+    const mdm_reply_t  *reply;
 
-    tenants = mdm_reply_count(x->calls[0].reply, MDM_RET_GAUGES_PUT_TENANTS,
+    reply = x->calls[0].reply;
+    tenants = mdm_reply_count(reply, MDM_RET_GAUGES_PUT_TENANTS,
                               MDM_GAUGES_ALL);
 
     if (tenants > 0) {
-        cost = (int64_t) x->settings->store->partitions * MDM_GAUGES_COST;
 
-        if (cost < sums->cost) {
-            cost = (sums->cost < MDM_GAUGES_LONG) ? sums->cost
-                                                  : MDM_GAUGES_LONG;
+        /* those that were not read yet are in no sum */
+
+        least = tenants * (int64_t) x->settings->store->partitions
+                * MDM_GAUGES_COST;
+
+        cost = mdm_reply_count(reply, MDM_RET_GAUGES_PUT_COST,
+                               MDM_GAUGES_ALL * MDM_GAUGES_LONG);
+
+        if (cost < least) {
+            cost = least;
         }
 
-        x->again = tenants * cost * MDM_GAUGES_SHARE / 1000;
+        x->again = cost * MDM_GAUGES_SHARE / 1000;
 
         if (x->again < MDM_GAUGES_EVERY * 1000) {
             x->again = MDM_GAUGES_EVERY * 1000;
