@@ -40,11 +40,12 @@ for i = behind, #ARGV do
     topics[#topics + 1] = ARGV[i]
 end
 
-local told = redis.call('HGET', key, 'v ' .. tenant)
+local told = redis.call('HMGET', key, 'v ' .. tenant, 'o ' .. tenant,
+                        'd ' .. tenant)
 
 -- adds what it costs now, instead of before
 local function costs(new)
-    local old = string.match(told or '', '^%d+ %d+ %d+ %d+ %d+ (%d+)$')
+    local old = string.match(told[1] or '', '^%d+ %d+ %d+ %d+ %d+ (%d+)$')
     local sum = redis.call('HINCRBY', key, 'cost',
                            string.format('%.0f', new - (old or 0)))
 
@@ -64,21 +65,14 @@ if now - read > tonumber(quiet) then
 end
 
 -- Outboxes tell how many had to go as long as somebody has a place there; what
--- has come to it is added up, and does not become less.
+-- has come to it is added up, and does not become less.  What a tenant tells
+-- first may be of long ago.
 
-local before = redis.call('HGET', key, 'd ' .. tenant) or '0'
+local before = told[3] or (told[1] or told[2]) and '0' or dropped
 
-if dropped ~= before then
-    if tonumber(dropped) > tonumber(before) then
-        redis.call('HINCRBY', key, 'dropped',
-                   string.format('%.0f', dropped - before))
-    end
-
-    if dropped == '0' then
-        redis.call('HDEL', key, 'd ' .. tenant)
-    else
-        redis.call('HSET', key, 'd ' .. tenant, dropped)
-    end
+if tonumber(dropped) > tonumber(before) then
+    redis.call('HINCRBY', key, 'dropped',
+               string.format('%.0f', dropped - before))
 end
 
 local sum = costs(tonumber(cost))
@@ -87,6 +81,7 @@ redis.call('HSET', key, 'v ' .. tenant,
            table.concat({now, owed, waits(oldest), dead, enrollments, cost},
                         ' '),
            't ' .. tenant, table.concat(topics, ' '),
-           'o ' .. tenant, table.concat(hooks, ' '))
+           'o ' .. tenant, table.concat(hooks, ' '),
+           'd ' .. tenant, dropped)
 
 return {math.max(1, redis.call('ZCARD', KEYS[1] .. ':due:gauges')), sum}
