@@ -137,6 +137,8 @@ mdm_hook_step(mdm_exchange_t *x)
         {
             mdm_hook_acked(x, x->calls[0].reply, run);
 
+            run->hook->dead += (run->dead.len != 0);
+
             /* there is no need to look once more */
 
             run->hook->last = (mdm_reply_int(x->calls[0].reply,
@@ -509,7 +511,6 @@ mdm_hook_dead(mdm_exchange_t *x, mdm_hook_run_t *run, const mdm_str_t *why)
 
     run->done = run->entry;
     run->dead = run->entry;
-    run->hook->dead++;
 
     return mdm_hook_end(x, run, MDM_HOOK_MORE, 0);
 }

@@ -522,14 +522,25 @@ test_dead(void **state)
         assert_int_equal(deliver(state), MDM_HOOK_WAIT);
     }
 
+    /* it is one only where Redis knows it */
+
+    hook.force = 1;
+    lost = &mdm_script_hook_ack;
+    (void) deliver(state);
+    assert_int_equal(hook.dead, 0);
+    assert_int_equal(redis_int("EXISTS " T ":dead:one"), 0);
+
+    lost = NULL;
+    (void) redis_int("HDEL " T ":out l:one");
     hook.force = 1;
     assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(hook.dead, 1);
     assert_true(log_says("put aside: status 422"));
     assert_int_equal(redis_int("XLEN " T ":dead:one"), 1);
 
     status = 200;
     assert_int_equal(deliver(state), MDM_HOOK_MORE);
-    has(3, "mdm.TokenUpdate");
+    has(4, "mdm.TokenUpdate");
 
     /* or when the time is over */
 
