@@ -68,6 +68,12 @@ mdm_gauges_outbox_add(mdm_exchange_t *x, mdm_gauges_outbox_t *outbox,
         hook->lag += (int64_t) mdm_gauges_number(hooks,
                                        row + MDM_RET_GAUGES_READ_HOOKS_LAG);
 
+        /* there may be any number of rows */
+
+        if (hook->lag > MDM_GAUGES_MOST) {
+            hook->lag = MDM_GAUGES_MOST;
+        }
+
         name = mdm_reply_str(hooks, row + MDM_RET_GAUGES_READ_HOOKS_OLDEST);
 
         if (mdm_atoi(&name, &n) == MDM_OK && n > 0
