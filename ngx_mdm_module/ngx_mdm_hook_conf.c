@@ -272,6 +272,17 @@ ngx_mdm_hook_webhook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     side->client->max = core->connections;
 
+    /* metrics call those so that have no name of their own */
+
+    if (core->name.len == sizeof("other") - 1
+        && ngx_memcmp(core->name.data, "other", sizeof("other") - 1) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a webhook cannot be named \"other\": give another "
+                           "\"name\"");
+        return NGX_CONF_ERROR;
+    }
+
     others = mmcf->hooks->webhooks.elts;
 
     for (i = 0; &others[i] < core; i++) {
