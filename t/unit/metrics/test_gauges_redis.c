@@ -10,6 +10,7 @@
 #include "admin.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "mdm_gauges.h"
 #include "mdm_webhook.h"
@@ -179,12 +180,12 @@ test_gauges_sums(void **state)
 
     /* tenants are added up; what waits longest, and was read first, is told */
 
-    redis_int("HSET " W ":gauges %s %s", "v other", "1000 7 1000 3 9");
+    redis_int("HSET " W ":gauges %s %s", "v other", "1000 7 1000 3 9 50");
     assert_int_equal(get(state, ""), 200);
     assert_int_equal(gauges.owed, 8);
     assert_int_equal(gauges.dead, 3);
     assert_int_equal(gauges.enrollments, 11);
-    assert_true(gauges.oldest > 1000000);
+    assert_int_equal(gauges.oldest, 1000);
     assert_true(gauges.read < 1000000000);
 
     /* what is none is left out */
@@ -347,7 +348,34 @@ test_gauges_outbox(void **state)
     assert_int_equal(gauges.events, 460);
     assert_int_equal(gauges.full, 9000);
     assert_int_equal(behind("two")->lag, 3);
-    assert_true(behind("two")->oldest > 1000000);
+    assert_int_equal(behind("two")->oldest, 1000);
+}
+
+
+/* how long something waits is of when it was read, which may be long ago */
+
+static void
+test_gauges_waits(void **state)
+{
+    uint64_t  owed, late;
+
+    assert_int_equal(authenticate(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(token_update(state, CERT_A, id_is(UDID)), 200);
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+    redis_int("HSET " T ":out h:one %s", "0-0 1");
+
+    (void) read_twice(state);
+    owed = gauges.oldest;
+    late = behind("other")->oldest;
+
+    assert_int_equal(gauges.owed, 1);
+    assert_in_range(late, 0, 10000);
+
+    usleep(2100000);
+    assert_int_equal(get(state, ""), 200);
+    assert_int_equal(gauges.oldest, owed);
+    assert_int_equal(behind("other")->oldest, late);
 }
 
 
@@ -379,8 +407,14 @@ test_gauges_large(void **state)
 static void
 test_gauges_dropped(void **state)
 {
+    /* but not what went before somebody read it: that is nothing new */
+
     redis_int("HSET " T ":out dropped 30");
     redis_int("HSET mdm:{default/push}:out dropped 5");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 0);
+
+    redis_int("HSET " T ":out dropped 65");
     (void) read_twice(state);
     assert_int_equal(gauges.dropped, 35);
 
@@ -407,7 +441,28 @@ test_gauges_dropped(void **state)
     redis_int("DEL " T ":out mdm:{default/push}:out");
     (void) read_twice(state);
     assert_int_equal(gauges.dropped, 39);
-    assert_int_equal(redis_int("HEXISTS " W ":gauges %s", "d default"), 0);
+
+    redis_int("HSET " T ":out dropped 3");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 42);
+
+    /* Redis has forgotten what was read, and not what it counts */
+
+    redis_int("DEL " W ":gauges");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 0);
+}
+
+
+/* where there was nothing, the first ones that go are counted */
+
+static void
+test_gauges_dropped_first(void **state)
+{
+    (void) read_twice(state);
+    redis_int("HSET " T ":out dropped 3");
+    (void) read_twice(state);
+    assert_int_equal(gauges.dropped, 3);
 }
 
 
@@ -422,18 +477,39 @@ test_gauges_share(void **state)
               "'mdm:{work}:due:gauges', 1, 't' .. i) end return 1");
 
     assert_int_equal(job(state, "default"), 200);
-    assert_int_equal(x->again, 20001 * 9);
+    assert_int_equal(x->again, 20001 * 3);
+
+    /* one that costs much does not stand for all the others */
+
+    events(state, T, 4000, 1000);
+    redis_int("EVAL %s 1 " T, "for i = 1, 90 do redis.call('HSET', KEYS[1] .. "
+              "':out', 'h:w' .. i, redis.call('TIME')[1] * 1000 - 1000 .. '-' "
+              ".. i .. ' 1') end return 1");
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(x->again, 20001 * 3);
+
+    /* but what all of them cost together does */
+
+    redis_int("HSET " W ":gauges cost 20000000");
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(x->again, 2000000);
+
+    redis_int("HINCRBY " W ":gauges cost -1000000");
+    redis_int("DEL " T ":out " T ":events");
+    assert_int_equal(job(state, "default"), 200);
+    assert_in_range(x->again, 1800000, 1900000);
 
     /* where nobody asks, it ends */
 
-    redis_int("HSET " W ":gauges read 1000");
+    redis_int("HSET " W ":gauges read 1000 cost 1");
     assert_int_equal(job(state, "default"), 200);
     assert_int_equal(x->again, 0);
 
     /* and leaves nothing that would be old for ever */
 
-    assert_int_equal(redis_int("HLEN " W ":gauges"), 1);
+    assert_int_equal(redis_int("HLEN " W ":gauges"), 2);
     assert_int_equal(redis_int("HEXISTS " W ":gauges read"), 1);
+    assert_int_equal(redis_int("HEXISTS " W ":gauges %s", "d default"), 1);
 }
 
 
@@ -443,7 +519,7 @@ static void
 test_gauges_pages(void **state)
 {
     redis_int("EVAL %s 0", "for i = 1, 3000 do redis.call('HSET', "
-              "'mdm:{work}:gauges', 'v t' .. i, (2000 + i) .. ' 2 0 1 3', "
+              "'mdm:{work}:gauges', 'v t' .. i, (2000 + i) .. ' 2 0 1 3 90', "
               "'t t' .. i, 'topic.' .. (i % 90) .. ' ' .. (9000 + i) .. ' 0', "
               "'o t' .. i, '2 ' .. i .. ' h 3 0') "
               "end return 1");
@@ -470,8 +546,10 @@ main(void)
         cmocka_unit_test_setup(test_gauges_sums, begin),
         cmocka_unit_test_setup(test_gauges_topics, begin),
         cmocka_unit_test_setup(test_gauges_outbox, begin),
+        cmocka_unit_test_setup(test_gauges_waits, begin),
         cmocka_unit_test_setup(test_gauges_large, begin),
         cmocka_unit_test_setup(test_gauges_dropped, begin),
+        cmocka_unit_test_setup(test_gauges_dropped_first, begin),
         cmocka_unit_test_setup(test_gauges_share, begin),
         cmocka_unit_test_setup(test_gauges_pages, begin)
     };
