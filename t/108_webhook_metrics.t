@@ -179,14 +179,19 @@ sub event { return $d[0]->token_update->status }
 for (['503 times=1', 'error'], ['404 times=1', 'refused'],
      ['302 times=1', 'odd'], ['200 times=1 delay=2500', 'timeout'],
      ['200 times=1 action=middle', 'reset'],
-     ['200 times=1 action=garbage', 'odd', 1])
+     ['200 times=1 action=garbage', 'odd'])
 {
-    my ($rule, $outcome, $before) = @$_;
+    my ($rule, $outcome) = @$_;
+    my $before = count('two', $outcome);
 
     $two->tell('clear');
     $two->tell("rule * $rule");
     is(event(), 200, 'an event');
-    counted('two', $outcome, 1 + ($before // 0), "$rule: $outcome");
+
+    # a machine that is slow has a timeout of its own
+
+    ok(wait_for(20, sub { return count('two', $outcome) > $before }),
+       "$rule: $outcome") or diag(shown());
     is_soon('it comes later', sub { return count('two', 'taken') },
             13 + ($seen{later}++ // 0));
 }
@@ -206,7 +211,8 @@ is($t->enqueue('COUNT-1', $t->command('lost', 'ProfileList'))->status, 200,
    'a command');
 $d[0]->idle;
 is($d[0]->report('Acknowledged', 'lost')->status, 200, 'is answered');
-wait_for(10, sub { return count('one', 'taken') >= 20 });
+ok(wait_for(20, sub { return count('one', 'taken') >= 21 }), 'one has it')
+    or diag(shown());
 is(sum(scrape($t), 'webhook_results_lost_total', webhook => 'one'), 0,
    'who has it at once, has all of it');
 
@@ -227,7 +233,14 @@ is($d[1]->idle->status, 200, 'Idle');
 counted('one', 'taken', $taken + 1, 'is counted, too');
 
 $one->tell('rule * 200 delay=900');
-$d[1]->idle for 1 .. 2100;
+
+# each of two workers has 1,000 places
+
+for (1 .. 4000) {
+    $d[1]->idle;
+    last if $_ > 2000 && $_ % 100 == 0 && count('one', 'dropped') >= 10;
+}
+
 cmp_ok(count('one', 'dropped'), '>=', 10, 'those without room are dropped');
 $one->tell('clear');
 
@@ -278,15 +291,22 @@ for (1 .. 100) {
 }
 
 gauge('outbox_fill_ratio', sub { $_[0] >= 1 }, 'the outbox is full');
-gauge('outbox_dropped_total', sub { $_[0] >= 4 }, 'events were dropped');
 
-my $dropped = sum(scrape($t), 'outbox_dropped_total');
-my $sum = 0;
+# as Redis counts them
 
-$sum += $t->redis('HGET', $_, 'dropped') // 0
-    for grep { /:out$/ } @{$t->redis('KEYS', 'mdm:*')};
+sub dropped {
+    my $sum = 0;
 
-is($dropped, $sum, 'as many as Redis says');
+    $sum += $t->redis('HGET', $_, 'dropped') // 0
+        for grep { /:out$/ } @{$t->redis('KEYS', 'mdm:*')};
+
+    return $sum;
+}
+
+cmp_ok(dropped(), '>=', 4, 'events were dropped');
+is_soon('as many as Redis says', sub {
+    return sum(scrape($t), 'outbox_dropped_total');
+}, dropped(), 50);
 
 is($t->api(DELETE => '/v1/webhooks/two')->status, 204, 'it is forgotten');
 gauge('outbox_fill_ratio', sub { $_[0] < 1 }, 'the outbox is not full now');
@@ -294,14 +314,22 @@ ok(wait_for(50, sub {
     return !defined sum(scrape($t), 'webhook_lag_events', webhook => 'other');
 }), 'nobody is behind');
 
-# Redis may forget, here with the last webhook or by a failover
+# Redis may forget what was read, and all else: nothing of it is new
 
 is_deeply([ went_back($old, scrape($t)) ], [], 'nothing went back');
-$old = scrape($t);
-$t->redis('DEL', 'mdm:{work}:gauges',
-          grep { /:out$/ } @{$t->redis('KEYS', 'mdm:*')});
+cmp_ok(dropped(), '>=', 4, 'outboxes still count what was dropped');
 
-for (1 .. 2) {
+for my $keys (qr/work\}:gauges$/, qr/:out$/) {
+    $old = scrape($t);
+    $t->redis('DEL', 'mdm:{work}:gauges',
+              grep { $_ =~ $keys } @{$t->redis('KEYS', 'mdm:*')});
+
+    # at the next turn of the job, which may be the one behind this one
+
+    ok(wait_for(100, sub {
+        return $t->redis('HEXISTS', 'mdm:{work}:gauges', 'v default');
+    }), 'it is read again');
+
     my $age = 0;
 
     gauge('gauges_age_seconds', sub {
@@ -309,12 +337,12 @@ for (1 .. 2) {
 
         $age = $_[0];
         return $new;
-    }, 'it is read again');
-}
+    }, 'and told');
 
-is_deeply([ went_back($old, scrape($t)) ], [], 'nothing went back');
-is(sum(scrape($t), 'outbox_dropped_total'),
-   sum($old, 'outbox_dropped_total'), 'what was dropped stays counted');
+    is_deeply([ went_back($old, scrape($t)) ], [], 'nothing went back');
+    is(sum(scrape($t), 'outbox_dropped_total'),
+       sum($old, 'outbox_dropped_total'), 'what was dropped stays counted');
+}
 
 $one->stop;
 $two->stop;

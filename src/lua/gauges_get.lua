@@ -12,8 +12,9 @@
 -- kinds: their names, those of webhooks, and tenants that there are, too
 -- {cursor ("0": it was the last page); seconds since the oldest of it was read,
 -- -1: nothing was; channels that are owed a push; ms that the oldest of these
--- had waited then; channels whose push token is dead; enrollments; {ms for each
--- kind: how late work is; in the first page}; entries of all outboxes; how full the
+-- had waited then; channels whose push token is dead; enrollments; {ms for
+-- each kind: how late work is; in the first page}; entries of all outboxes; how
+-- full the
 -- fullest of them is, in thousandths of its limit; entries that had to go, in
 -- all, in the first page; {of webhooks: name ("other": all others), events not
 -- acknowledged, ms that the first of them had waited, …}; topic (key form,
