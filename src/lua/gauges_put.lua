@@ -15,7 +15,7 @@
 --@include time
 local key = KEYS[1] .. ':gauges'
 local now = tonumber(time[1])
-local read = tonumber(redis.call('HGET', key, 'read') or '0')
+local read = tonumber(redis.call('HGET', key, 'read') or '')
 local topics, hooks = {}, {events, full}
 local behind = rows_at + 3 * tonumber(nhooks)
 
@@ -54,6 +54,14 @@ local function costs(new)
     end
 
     return math.max(sum, 0)
+end
+
+-- where Redis has forgotten that somebody reads it, he may not bring the tenant
+-- again: a worker brings those that it has seen
+
+if not read then
+    read = now
+    redis.call('HSET', key, 'read', now)
 end
 
 if now - read > tonumber(quiet) then

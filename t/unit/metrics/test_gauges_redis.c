@@ -130,6 +130,20 @@ test_gauges_none(void **state)
 }
 
 
+/* who reads metrics may not be who knows the tenant: it stays */
+
+static void
+test_gauges_forgotten(void **state)
+{
+    assert_int_equal(get(state, "default"), 200);
+    redis_int("DEL " W ":gauges");
+    assert_int_equal(job(state, "default"), 200);
+    assert_int_equal(x->again, 15000);
+    assert_int_equal(get(state, ""), 200);
+    assert_true(gauges.read > 0);
+}
+
+
 static void
 test_gauges_sums(void **state)
 {
@@ -543,6 +557,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup(test_gauges_none, begin),
+        cmocka_unit_test_setup(test_gauges_forgotten, begin),
         cmocka_unit_test_setup(test_gauges_sums, begin),
         cmocka_unit_test_setup(test_gauges_topics, begin),
         cmocka_unit_test_setup(test_gauges_outbox, begin),
