@@ -17,6 +17,7 @@ use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use MDM;
+use MDM::Cluster;
 use MDM::Util qw(free_port read_file spawn wait_exit wait_for write_file);
 
 
@@ -32,6 +33,10 @@ sub block {
 
     return $blocks[0] =~ s/^    //mgr;
 }
+
+my $reader;
+my $python = '/usr/bin/python3';
+my $no_redis = system("$python -c 'import redis' 2>/dev/null");
 
 my $t = MDM->new;
 
@@ -67,10 +72,7 @@ sub runs {
 }
 
 SKIP: {
-    my $python = '/usr/bin/python3';
-
-    skip 'python3-redis is not installed', 2
-        if system("$python -c 'import redis' 2>/dev/null");
+    skip 'python3-redis is not installed', 2 if $no_redis;
 
     runs('Python', 'READ-1',
          { REDIS_URL => "unix://reader:secret\@$socket", PARTITIONS => 2 },
@@ -87,6 +89,49 @@ my $c = write_file($t->dir . '/bridge.c', block('#include <hiredis/'));
 is(system('gcc', '-Wall', '-Wextra', '-Werror', '-o', $t->dir . '/bridge', $c,
           '-lhiredis'), 0, 'C: it compiles');
 runs('C', 'READ-2', {}, $t->dir . '/bridge', $socket, 2);
+
+# on a Cluster
+
+SKIP: {
+    skip 'python3-redis is not installed', 2 if $no_redis;
+
+    my $of = MDM->new(redis => 0);
+    my $c = MDM::Cluster->new(dir => $of->dir . '/cluster')->start;
+    my ($more) = $text =~ /the user needs `([^`]*)`/;
+    my $out = $of->dir . '/out';
+
+    $of->write_conf(http => 'mdm_event_group bridge;', store_conf =>
+        'mdm_store main { mode cluster; partitions 4; '
+        . join(' ', map { "server $_->{addr};" } $c->nodes) . $c->auth . ' }');
+    $of->start_nginx;
+    $_->cmd('ACL', 'SETUSER', split ' ', "$rule $more") for $c->nodes;
+
+    my ($first) = $c->nodes;
+    my $program = write_file($of->dir . '/cluster.py',
+                             block('from redis.cluster'));
+
+    write_file($out, '');
+    $reader = spawn({ out => $out, env => { PARTITIONS => 4, REDIS_URL =>
+                          "redis://reader:secret\@$first->{addr}" } },
+                    $python, $program);
+
+    my @ids = map { "SLOT-$_" } 1 .. 8;
+
+    $of->device($_)->enroll for @ids;
+
+    ok(wait_for(30, sub {
+        my $got = read_file($out);
+
+        return !grep { $got !~ /mdm\.TokenUpdate \Q$_\E$/m } @ids;
+    }), 'Cluster: it gets all events') or diag(read_file($out), $of->log);
+    ok(scalar(() = read_file($out) =~ /^mdm:\{default\/(?!0)/mg),
+       'Cluster: of several streams');
+
+    kill 'TERM', $reader;
+    $reader = undef if defined wait_exit($reader, 10);
+    $of->quit;
+    $c->stop;
+}
 
 # nobody reads: what is there stays, and an administrator has to wait
 
@@ -107,11 +152,9 @@ like($r->json->{status}{'READ-3'}{command_error},
 
 my $receiver;
 
-END { kill 'KILL', $receiver if $receiver }
+END { kill 'KILL', grep { $_ } $reader, $receiver }
 
 SKIP: {
-    my $python = '/usr/bin/python3';
-
     skip 'python3 is not installed', 1 unless -x $python;
 
     my ($port, $key) = (free_port(), 'of the receiver');
