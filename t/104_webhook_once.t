@@ -26,7 +26,7 @@ my $sink = MDM::Sink->new(dir => $t->dir, tls => 0);
 $t->redis_server->start;
 $t->write_conf(store => 'partitions 1;', http => 'mdm_webhook '
     . $sink->url('/nano') . ' name=nano topics=nanomdm timeout=2s;'
-    . ' mdm_webhook ' . $sink->url('/other') . ' name=other topics=mdm.*;');
+    . ' mdm_webhook ' . $sink->url('/other') . ' name=second topics=mdm.*;');
 $t->start_nginx;
 
 my $d = $t->device('ONCE-1');
