@@ -185,9 +185,12 @@ mdm_ddm_rollout_begun(mdm_exchange_t *x)
     }
 
     ro->rev = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_REV, 0);
-    ro->seen = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_SEEN, 0);
-    ro->changed = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_CHANGED, 0);
-    ro->queued = mdm_reply_int(x->calls[0].reply, MDM_RET_DDM_JOB_QUEUED, 0);
+    ro->seen = mdm_reply_count(x->calls[0].reply, MDM_RET_DDM_JOB_SEEN,
+                               INT64_MAX / 2);
+    ro->changed = mdm_reply_count(x->calls[0].reply, MDM_RET_DDM_JOB_CHANGED,
+                                  INT64_MAX / 2);
+    ro->queued = mdm_reply_count(x->calls[0].reply, MDM_RET_DDM_JOB_QUEUED,
+                                 INT64_MAX / 2);
 
     ro->partitions = mdm_arena_zalloc(x->arena, x->settings->store->partitions
                                                 * sizeof(mdm_ddm_partition_t));
