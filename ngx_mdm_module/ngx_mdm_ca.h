@@ -87,8 +87,8 @@ ngx_int_t ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest);
 
 #define NGX_MDM_CA_SLOW       500
 
-/* warns of certificates that expire soon; "log" is cf->log or the cycle's */
-void ngx_mdm_ca_expiry(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now);
+/* of an ngx_mdm_ca_t: see ngx_mdm_expiry_pt */
+void ngx_mdm_ca_expiry(void *block, ngx_log_t *log, time_t now);
 
 
 #endif /* _NGX_MDM_CA_H_INCLUDED_ */

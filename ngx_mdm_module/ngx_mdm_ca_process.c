@@ -23,7 +23,6 @@
 
 
 static ngx_int_t ngx_mdm_ca_measure(ngx_mdm_ca_t *ca, ngx_log_t *log);
-static void ngx_mdm_ca_look(ngx_array_t *cas, ngx_log_t *log, time_t now);
 static void ngx_mdm_ca_expires(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now,
     const char *what, ngx_str_t *file, X509 *cert);
 
@@ -48,7 +47,7 @@ ngx_mdm_ca_init_process(ngx_cycle_t *cycle, ngx_array_t *cas)
     }
 
     if (cas->nelts != 0) {
-        ngx_mdm_expiry_watch(&ngx_mdm_ca_watch, cycle, cas, ngx_mdm_ca_look);
+        ngx_mdm_expiry_watch(&ngx_mdm_ca_watch, cycle, cas, ngx_mdm_ca_expiry);
     }
 
     return NGX_OK;
@@ -160,23 +159,11 @@ ngx_mdm_ca_sign_time(EVP_PKEY *key, const EVP_MD *digest)
 }
 
 
-static void
-ngx_mdm_ca_look(ngx_array_t *cas, ngx_log_t *log, time_t now)
-{
-    ngx_uint_t      i;
-    ngx_mdm_ca_t  **ca;
-
-    ca = cas->elts;
-
-    for (i = 0; i < cas->nelts; i++) {
-        ngx_mdm_ca_expiry(ca[i], log, now);
-    }
-}
-
-
 void
-ngx_mdm_ca_expiry(ngx_mdm_ca_t *ca, ngx_log_t *log, time_t now)
+ngx_mdm_ca_expiry(void *block, ngx_log_t *log, time_t now)
 {
+    ngx_mdm_ca_t *ca = block;
+
     int  i;
 
     ngx_mdm_ca_expires(ca, log, now, "certificate", &ca->certificate,

@@ -97,9 +97,8 @@ char *ngx_mdm_enrollment_finish(ngx_conf_t *cf, ngx_mdm_enrollment_t *en);
 ngx_int_t ngx_mdm_enrollment_init_process(ngx_cycle_t *cycle,
     ngx_array_t *enrollments);
 
-/* warns of a certificate that expires soon; "log" is cf->log or the cycle's */
-void ngx_mdm_enrollment_expiry(ngx_mdm_enrollment_t *en, ngx_log_t *log,
-    time_t now);
+/* of an ngx_mdm_enrollment_t: see ngx_mdm_expiry_pt */
+void ngx_mdm_enrollment_expiry(void *block, ngx_log_t *log, time_t now);
 
 
 #endif /* _NGX_MDM_ENROLLMENT_H_INCLUDED_ */

@@ -18,8 +18,6 @@
 
 static ngx_int_t ngx_mdm_enrollment_measure(ngx_mdm_enrollment_t *en,
     ngx_log_t *log);
-static void ngx_mdm_enrollment_look(ngx_array_t *enrollments, ngx_log_t *log,
-    time_t now);
 
 
 static ngx_mdm_expiry_t  ngx_mdm_enrollment_watch;
@@ -49,7 +47,7 @@ ngx_mdm_enrollment_init_process(ngx_cycle_t *cycle, ngx_array_t *enrollments)
 
     if (signs) {
         ngx_mdm_expiry_watch(&ngx_mdm_enrollment_watch, cycle, enrollments,
-                             ngx_mdm_enrollment_look);
+                             ngx_mdm_enrollment_expiry);
     }
 
     return NGX_OK;
@@ -87,26 +85,16 @@ ngx_mdm_enrollment_measure(ngx_mdm_enrollment_t *en, ngx_log_t *log)
 }
 
 
-static void
-ngx_mdm_enrollment_look(ngx_array_t *enrollments, ngx_log_t *log, time_t now)
-{
-    ngx_uint_t              i;
-    ngx_mdm_enrollment_t  **en;
-
-    en = enrollments->elts;
-
-    for (i = 0; i < enrollments->nelts; i++) {
-        if (en[i]->core.sign != NULL) {
-            ngx_mdm_enrollment_expiry(en[i], log, now);
-        }
-    }
-}
-
-
 void
-ngx_mdm_enrollment_expiry(ngx_mdm_enrollment_t *en, ngx_log_t *log, time_t now)
+ngx_mdm_enrollment_expiry(void *block, ngx_log_t *log, time_t now)
 {
+    ngx_mdm_enrollment_t *en = block;
+
     ngx_mdm_expiry_name_t  name;
+
+    if (en->core.sign == NULL) {
+        return;
+    }
 
     name.kind = "mdm enrollment";
     name.name = &en->name;

@@ -46,14 +46,19 @@ ngx_mdm_expiry_watch(ngx_mdm_expiry_t *expiry, ngx_cycle_t *cycle,
 static void
 ngx_mdm_expiry_handler(ngx_event_t *ev)
 {
-    ngx_mdm_expiry_t  *expiry;
+    void              **block;
+    ngx_uint_t          i;
+    ngx_mdm_expiry_t   *expiry;
 
     expiry = ev->data;
+    block = expiry->blocks->elts;
 
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, ev->log, 0, "mdm expiry: %ui blocks",
                    expiry->blocks->nelts);
 
-    expiry->look(expiry->blocks, ngx_cycle->log, ngx_time());
+    for (i = 0; i < expiry->blocks->nelts; i++) {
+        expiry->look(block[i], ngx_cycle->log, ngx_time());
+    }
 
     if (!ngx_exiting) {
         ngx_add_timer(ev, NGX_MDM_EXPIRY_DAY * 1000);

@@ -18,9 +18,8 @@
 #include "ngx_mdm_place.h"
 
 
-/* looks at all blocks of a kind */
-typedef void (*ngx_mdm_expiry_pt)(ngx_array_t *blocks, ngx_log_t *log,
-    time_t now);
+/* warns of what a block has; "log" is cf->log or the cycle's */
+typedef void (*ngx_mdm_expiry_pt)(void *block, ngx_log_t *log, time_t now);
 
 
 /* of a kind of blocks; static, and zero before it is used */
@@ -48,7 +47,10 @@ typedef struct {
 } ngx_mdm_expiry_name_t;
 
 
-/* has "look" called once a day from now on, if this is the first worker */
+/*
+ * Has "look" called once a day from now on for each block, of which the array
+ * has pointers, if this is the first worker.
+ */
 void ngx_mdm_expiry_watch(ngx_mdm_expiry_t *expiry, ngx_cycle_t *cycle,
     ngx_array_t *blocks, ngx_mdm_expiry_pt look);
 

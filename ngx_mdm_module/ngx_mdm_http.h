@@ -89,10 +89,9 @@ void ngx_mdm_http_exit_process(void);
 
 /* ngx_mdm_http_expiry.c */
 
-/* a warning if our own certificate expires soon, unless another client has it,
-   too */
-void ngx_mdm_http_expiry(ngx_mdm_http_client_t *client, ngx_log_t *log,
-    time_t now);
+/* of an ngx_mdm_http_client_t, unless it has another one's certificate: see
+   ngx_mdm_expiry_pt */
+void ngx_mdm_http_expiry(void *block, ngx_log_t *log, time_t now);
 
 /* has all of them looked at once a day */
 void ngx_mdm_http_expiry_watch(ngx_cycle_t *cycle, ngx_mdm_http_conf_t *conf);

@@ -14,10 +14,6 @@
 #define NGX_MDM_HTTP_DAYS     90
 
 
-static void ngx_mdm_http_expiry_look(ngx_array_t *clients, ngx_log_t *log,
-    time_t now);
-
-
 static ngx_mdm_expiry_t  ngx_mdm_http_watch;
 
 
@@ -33,30 +29,18 @@ ngx_mdm_http_expiry_watch(ngx_cycle_t *cycle, ngx_mdm_http_conf_t *conf)
 
         if (client[i]->cert != NULL) {
             ngx_mdm_expiry_watch(&ngx_mdm_http_watch, cycle, &conf->clients,
-                                 ngx_mdm_http_expiry_look);
+                                 ngx_mdm_http_expiry);
             return;
         }
     }
 }
 
 
-static void
-ngx_mdm_http_expiry_look(ngx_array_t *clients, ngx_log_t *log, time_t now)
-{
-    ngx_uint_t               i;
-    ngx_mdm_http_client_t  **client;
-
-    client = clients->elts;
-
-    for (i = 0; i < clients->nelts; i++) {
-        ngx_mdm_http_expiry(client[i], log, now);
-    }
-}
-
-
 void
-ngx_mdm_http_expiry(ngx_mdm_http_client_t *client, ngx_log_t *log, time_t now)
+ngx_mdm_http_expiry(void *block, ngx_log_t *log, time_t now)
 {
+    ngx_mdm_http_client_t *client = block;
+
     ngx_mdm_expiry_name_t  name;
 
     /* one that is inherited is that of another client */
