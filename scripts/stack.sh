@@ -111,34 +111,11 @@ stack_redis() {
 }
 
 
-# stack_server [PREFIX COMMAND …] -- NAME [OPTION …]: a further one
+# stack_options [PREFIX COMMAND …] [-- OPTION …]: sets before and options, which
+# are arrays of the caller
 
-stack_server() {
-    local before=() name
-
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
-        before+=("$1")
-        shift
-    done
-
-    name=$2
-    shift 2
-
-    rm -rf "${dir:?}/$name"
-    mkdir -p "$dir/$name"
-
-    "${before[@]}" redis-server --dir "$dir/$name" --save '' \
-        --logfile "$dir/$name/redis.log" "$@" 9>&- &
-    server_pids="$server_pids $!"
-    sleep 0.2
-}
-
-
-# stack_apns [PREFIX COMMAND …] [-- OPTION …]: a stand-in for Apple's push
-# service, and a push certificate of $topic that it takes; sets apns_port
-
-stack_apns() {
-    local i own=$port at=$dir/apns before=()
+stack_options() {
+    before=()
 
     while [ $# -gt 0 ] && [ "$1" != -- ]; do
         before+=("$1")
@@ -147,6 +124,58 @@ stack_apns() {
 
     [ $# = 0 ] || shift
 
+    options=("$@")
+}
+
+
+# stack_server [PREFIX COMMAND …] -- NAME [OPTION …]: a further one
+
+stack_server() {
+    local before options name
+
+    stack_options "$@"
+    name=${options[0]}
+
+    rm -rf "${dir:?}/$name"
+    mkdir -p "$dir/$name"
+
+    "${before[@]}" redis-server --dir "$dir/$name" --save '' \
+        --logfile "$dir/$name/redis.log" "${options[@]:1}" 9>&- &
+    server_pids="$server_pids $!"
+    sleep 0.2
+}
+
+
+# stack_stand_in PROGRAM PORT [OPTION …]: starts it with the caller's before and
+# options, and what is in his directory, at; returns when it listens
+
+stack_stand_in() {
+    local i program=$1 port=$2
+
+    shift 2
+
+    "${before[@]}" "$root/build/$program" --port "$port" \
+        --control "$at/control" --cert "$at/server.pem" \
+        --key "$at/server.key" "$@" "${options[@]}" 9>&- &
+    server_pids="$server_pids $!"
+
+    for i in $(seq 100); do
+        [ -S "$at/control" ] && return 0
+        kill -0 $! 2>/dev/null || break
+        sleep 0.05
+    done
+
+    fail "$program did not start"
+}
+
+
+# stack_apns [PREFIX COMMAND …] [-- OPTION …]: a stand-in for Apple's push
+# service, and a push certificate of $topic that it takes; sets apns_port
+
+stack_apns() {
+    local own=$port at=$dir/apns before options
+
+    stack_options "$@"
     stack_port $((port + 1000))
     apns_port=$port
     port=$own
@@ -158,18 +187,7 @@ stack_apns() {
         stack_cert "$at" push "/UID=$topic/CN=APSP" extendedKeyUsage=clientAuth
     } 2> "$at/openssl.log" || fail "$(cat "$at/openssl.log")"
 
-    "${before[@]}" "$root/build/mdmapns" --port "$apns_port" \
-        --control "$at/control" --cert "$at/server.pem" \
-        --key "$at/server.key" --ca "$at/ca.pem" "$@" 9>&- &
-    server_pids="$server_pids $!"
-
-    for i in $(seq 100); do
-        [ -S "$at/control" ] && return 0
-        kill -0 $! 2>/dev/null || break
-        sleep 0.05
-    done
-
-    fail "mdmapns did not start"
+    stack_stand_in mdmapns "$apns_port" --ca "$at/ca.pem"
 }
 
 
@@ -177,18 +195,12 @@ stack_apns() {
 # that takes webhooks, by TLS; sets sink_url
 
 stack_sink() {
-    local i own=$port at=$dir/sink before=()
+    local own=$port at=$dir/sink before options own_port
 
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
-        before+=("$1")
-        shift
-    done
-
-    [ $# = 0 ] || shift
-
+    stack_options "$@"
     stack_port $((port + 2000))
-    sink_url=https://localhost:$port/hook
-    i=$port
+    own_port=$port
+    sink_url=https://localhost:$own_port/hook
     port=$own
 
     {
@@ -199,18 +211,7 @@ stack_sink() {
         chmod 600 "$at/hmac.key"
     } 2> "$at/openssl.log" || fail "$(cat "$at/openssl.log")"
 
-    "${before[@]}" "$root/build/mdmsink" --port "$i" --control "$at/control" \
-        --cert "$at/server.pem" --key "$at/server.key" \
-        --hmac-key "$at/hmac.key" "$@" 9>&- &
-    server_pids="$server_pids $!"
-
-    for i in $(seq 100); do
-        [ -S "$at/control" ] && return 0
-        kill -0 $! 2>/dev/null || break
-        sleep 0.05
-    done
-
-    fail "mdmsink did not start"
+    stack_stand_in mdmsink "$own_port" --hmac-key "$at/hmac.key"
 }
 
 
