@@ -10,8 +10,8 @@
 -- among those that are done which could not be delivered; next: ms until the
 -- next attempt; dead: ids of entries to be kept aside, separated by blanks
 -- {1, entries, 1: it fills, which is to be said; {who is left behind from now
--- on}, the limit in force, 1: there are entries behind those that are done};
--- {0}: it is another one's
+-- on}, the limit in force, 1: there are entries behind those that are done, or
+-- it does not end}; {0}: it is another one's
 --@include outbox
 local T = KEYS[1]
 local out, stream = T .. ':out', T .. ':events'
@@ -104,7 +104,13 @@ end
 local n, warn, left, limit
     = outbox_trim(T, tonumber(most), tonumber(hold), now)
 
-local more = redis.call('XRANGE', stream, '(' .. (place or '0-0'), '+',
-                        'COUNT', 1)
+local more = 1
 
-return {1, n, warn, left, limit, #more}
+-- who goes on has entries that he took
+
+if lease == '0' then
+    more = #redis.call('XRANGE', stream, '(' .. (place or '0-0'), '+',
+                       'COUNT', 1)
+end
+
+return {1, n, warn, left, limit, more}
