@@ -10,14 +10,12 @@
 #include <openssl/x509v3.h>
 
 #include "mdm_ca.h"
+#include "mdm_ca_spki.h"
 #include "mdm_certificate.h"
 
 
 #define MDM_CA_RSA_MIN        2048
 #define MDM_CA_RSA_MAX        4096
-
-/* bytes of the name of a curve */
-#define MDM_CA_CURVE          64
 
 
 static mdm_int_t mdm_ca_check_dates(X509 *cert, int64_t now,

@@ -14,10 +14,6 @@
 #include "mdm_ca_spki.h"
 
 
-/* bytes of the name of a curve */
-#define MDM_CA_CURVE          64
-
-
 static mdm_int_t mdm_ca_request_parsed(mdm_arena_t *arena, X509_REQ *req,
     mdm_uint_t minimum, mdm_ca_request_t *request, const char **why);
 static mdm_int_t mdm_ca_request_verify(X509_REQ *req, EVP_PKEY *key,

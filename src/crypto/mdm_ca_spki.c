@@ -15,9 +15,6 @@
 #include "mdm_certificate.h"
 
 
-/* bytes of the name of a curve */
-#define MDM_CA_CURVE          64
-
 /* octets of an INTEGER: a bit is there for the sign */
 #define mdm_ca_spki_octets(bn)  (BN_num_bits(bn) / 8 + 1)
 

@@ -15,6 +15,10 @@
 #include "mdm_base.h"
 
 
+/* bytes of the name of a curve */
+#define MDM_CA_CURVE          64
+
+
 /*
  * Writes a key of RSA or EC, as X509_PUBKEY_set() would.  MDM_OK or MDM_ERROR.
  */
