@@ -10,90 +10,19 @@
 #include "mdm_push_sweep.h"
 
 #include "mdm_key.h"
-#include "mdm_push_lease.h"
-#include "mdm_push_wait.h"
+#include "mdm_push_look.h"
 
-
-/* partitions asked in a round, and channels of each at the first look */
-#define MDM_PUSH_LOOKS        128
-#define MDM_PUSH_FIRST        8
 
 /* pushes of a round, and of one exchange, whose memory they take */
 #define MDM_PUSH_BATCH        1024
 #define MDM_PUSH_TOTAL        8192
 
-/* rounds of one exchange */
-#define MDM_PUSH_ROUNDS       1000
+/* partitions between where looks of two seconds begin: a prime number */
+#define MDM_PUSH_SPREAD       40507
 
-/*
- * Milliseconds.  A look costs Redis some 8 microseconds: looks at so many
- * partitions a millisecond take 1 % of it.
- */
-#define MDM_PUSH_LOOK_RATE    1.25
+/* milliseconds */
 #define MDM_PUSH_LATEST       60000
 #define MDM_PUSH_FAILED       5000
-
-
-typedef struct {
-    mdm_str_t                 tag;         /* KEYS[1] */
-    int64_t                   next;        /* ms until something is due; -1:
-                                              nothing is owed */
-    mdm_uint_t                batch;       /* the last one that it has leases
-                                              in, from 1 */
-    unsigned                  due:1;       /* to be asked */
-    unsigned                  asked:1;     /* it was, at least once */
-    unsigned                  walk:1;      /* push was switched on */
-} mdm_push_partition_t;
-
-
-/* pushes that were leased together */
-
-typedef struct {
-    mdm_push_lease_t         *leases;
-    mdm_uint_t                n;
-} mdm_push_batch_t;
-
-
-typedef struct {
-    mdm_push_partition_t     *partitions;
-    mdm_uint_t                npartitions;
-    mdm_uint_t                size;        /* leases of a batch, */
-    mdm_uint_t                most;        /* and of the exchange */
-    mdm_uint_t                cursor;      /* the next one to be asked */
-    mdm_push_partition_t     *asked[MDM_PUSH_LOOKS];
-    mdm_uint_t                nasked;      /* in this round, behind … */
-    mdm_uint_t                nstored;     /* … calls that store */
-
-    /*
-     * While "batch" is sent, what became of "sent" is stored, and the next
-     * leases come where that was: Redis need not wait for APNs.
-     */
-
-    mdm_push_batch_t          batch;
-    mdm_push_batch_t          sent;
-    mdm_uint_t                nbatch;      /* batches so far */
-    mdm_uint_t                granted;     /* of the batch, to be sent */
-
-    mdm_uint_t                room;        /* leases that the rate allows */
-
-    mdm_push_waits_t          waits;
-
-    mdm_uint_t                total;       /* leases so far */
-    mdm_uint_t                rounds;
-    int64_t                   again;       /* ms until the rate, or a topic,
-                                              allows more; 0: they do */
-    unsigned                  flows:1;     /* APNs has answered the last ones */
-    unsigned                  away:1;      /* Redis is, for some of it */
-    unsigned                  found:1;     /* and was there for some */
-} mdm_push_sweep_t;
-
-/*
- * Leases of a round.  The first ones show whether APNs is there: what is taken
- * in vain is given back, which costs as much as if it were sent.
- */
-#define mdm_push_sweep_room(sw)                                               \
-    (((sw)->total == 0 && (sw)->room > MDM_PUSH_LOOKS) ? MDM_PUSH_LOOKS       \
-                                                       : (sw)->room)
 
 
 enum {
@@ -110,10 +39,6 @@ static mdm_int_t mdm_push_sweep_tags(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw);
 static mdm_int_t mdm_push_sweep_round(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     mdm_uint_t pushes, mdm_int_t state);
-static void mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw,
-    mdm_uint_t sending);
-static void mdm_push_sweep_find(mdm_push_sweep_t *sw, mdm_uint_t most,
-    mdm_uint_t sending, mdm_uint_t again);
 static mdm_int_t mdm_push_sweep_ask(mdm_exchange_t *x, mdm_uint_t i,
     mdm_push_partition_t *partition, mdm_uint_t n);
 static mdm_int_t mdm_push_sweep_taken(mdm_exchange_t *x,
@@ -201,7 +126,7 @@ mdm_push_sweep_begin(mdm_exchange_t *x)
 
     /* whoever comes after one that had to stop begins elsewhere */
 
-    sw->cursor = (mdm_uint_t) x->now % sw->npartitions;
+    sw->cursor = (mdm_uint_t) x->now * MDM_PUSH_SPREAD % sw->npartitions;
     sw->room = sw->size;
 
     if (x->settings->push_rate == 0 || x->owed_tag.len != 0) {
@@ -257,7 +182,7 @@ mdm_push_sweep_tags(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 static mdm_int_t
 mdm_push_sweep_look(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
-    mdm_push_sweep_choose(x, sw, 0);
+    mdm_push_look_choose(x, sw, 0);
 
     if (sw->sent.n + sw->batch.n + sw->nasked == 0) {
         return mdm_push_sweep_end(x, sw);
@@ -285,7 +210,6 @@ mdm_push_sweep_round(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     n = (pushes == 0) ? sw->batch.n : 0;
 
     sw->nstored = sent + mdm_push_lease_ncalls(sw->batch.leases, n);
-    sw->rounds++;
 
     if (mdm_exchange_calls(x, sw->nstored + sw->nasked + pushes, state)
         != MDM_CALL
@@ -299,15 +223,14 @@ mdm_push_sweep_round(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     sw->sent.n = 0;
     sw->batch.n -= n;
 
-    n = 0;
-
-    if (sw->nasked != 0 && sw->again == 0) {
-        n = mdm_push_sweep_room(sw) / sw->nasked;
-    }
+    n = (sw->nasked != 0 && sw->again == 0)
+        ? mdm_push_look_room(sw) / sw->nasked : 0;
 
     if (n > MDM_PUSH_CHANNELS) {
         n = MDM_PUSH_CHANNELS;
     }
+
+    sw->rounds++;
 
     for (i = 0; i < sw->nasked; i++) {
 
@@ -319,74 +242,6 @@ mdm_push_sweep_round(mdm_exchange_t *x, mdm_push_sweep_t *sw,
     }
 
     return MDM_CALL;
-}
-
-
-/*
- * The partitions that are asked in the next round, if it may be so.  Where
- * nothing can be sent now, each is asked once all the same: when is its next
- * push due?  sending: the batch is sent meanwhile.
- */
-
-static void
-mdm_push_sweep_choose(mdm_exchange_t *x, mdm_push_sweep_t *sw,
-    mdm_uint_t sending)
-{
-    mdm_uint_t  most;
-
-    sw->nasked = 0;
-
-    if (x->stop || sw->total >= sw->most || sw->rounds >= MDM_PUSH_ROUNDS) {
-        return;
-    }
-
-    most = MDM_PUSH_LOOKS;
-
-    if (sw->again == 0 && mdm_push_sweep_room(sw) < most) {
-        most = mdm_push_sweep_room(sw);
-    }
-
-    mdm_push_sweep_find(sw, most, sending, 0);
-
-    if (sw->nasked != 0 || sw->again != 0) {
-        return;
-    }
-
-    /* of those that have more, few are asked for much: that is fewer calls */
-
-    most = (sw->room + MDM_PUSH_CHANNELS - 1) / MDM_PUSH_CHANNELS;
-
-    mdm_push_sweep_find(sw, most, sending, 1);
-}
-
-
-/* the next partitions to be asked, for the first time or again */
-
-static void
-mdm_push_sweep_find(mdm_push_sweep_t *sw, mdm_uint_t most, mdm_uint_t sending,
-    mdm_uint_t again)
-{
-    mdm_uint_t             k;
-    mdm_push_partition_t  *partition;
-
-    for (k = 0; k < sw->npartitions && sw->nasked < most; k++) {
-        partition = &sw->partitions[sw->cursor];
-        sw->cursor = (sw->cursor + 1) % sw->npartitions;
-
-        if (!partition->due || (partition->asked && !again)) {
-            continue;
-        }
-
-        /* all that was due there is under way */
-
-        if (sending && partition->batch == sw->nbatch
-            && partition->next != 0)
-        {
-            continue;
-        }
-
-        sw->asked[sw->nasked++] = partition;
-    }
 }
 
 
@@ -465,11 +320,13 @@ static mdm_int_t
 mdm_push_sweep_leased(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
     if (sw->batch.n == 0) {
+        sw->wider += (sw->wider < MDM_PUSH_WIDER);
         return mdm_push_sweep_look(x, sw);
     }
 
     sw->total += sw->batch.n;
     sw->nbatch++;
+    sw->wider = 0;
 
     sw->granted = x->stop ? 0 : sw->batch.n;
 
@@ -641,7 +498,7 @@ mdm_push_sweep_send(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     sw->nasked = 0;
 
     if (sw->flows && sw->again == 0) {
-        mdm_push_sweep_choose(x, sw, 1);
+        mdm_push_look_choose(x, sw, 1);
     }
 
     if (mdm_push_sweep_round(x, sw, n, MDM_PUSH_SWEEP_SENT) != MDM_CALL) {
@@ -722,7 +579,7 @@ static mdm_int_t
 mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw)
 {
     int64_t                soonest;
-    mdm_uint_t             i, n, more;
+    mdm_uint_t             i, more;
     mdm_push_partition_t  *partition;
 
     if (sw->away && !sw->found) {
@@ -730,11 +587,9 @@ mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     }
 
     more = x->stop;
-    n = sw->npartitions;
-
     x->again = sw->again;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < sw->npartitions; i++) {
         partition = &sw->partitions[i];
 
         if (partition->due) {
@@ -754,16 +609,10 @@ mdm_push_sweep_end(mdm_exchange_t *x, mdm_push_sweep_t *sw)
     }
 
     if (x->again != 0) {
-        soonest = (int64_t) ((double) n / MDM_PUSH_LOOK_RATE);
+        soonest = mdm_push_look_soonest(sw);
+        x->again = (x->again < soonest) ? soonest : x->again;
 
-        if (soonest < MDM_PUSH_SOONEST) {
-            soonest = MDM_PUSH_SOONEST;
-        }
-
-        if (x->again < soonest) {
-            x->again = soonest;
-
-        } else if (x->again > MDM_PUSH_LATEST) {
+        if (x->again > MDM_PUSH_LATEST) {
             x->again = MDM_PUSH_LATEST;
         }
     }

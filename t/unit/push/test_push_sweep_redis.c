@@ -32,6 +32,7 @@ static mdm_uint_t    status;
 static mdm_uint_t    nlacking;       /* pushes without a certificate */
 static mdm_uint_t    stop_at;        /* the call that finds it so, from 1 */
 static mdm_uint_t    gone_at;        /* pushes behind which APNs is away */
+static mdm_uint_t    ntakes;         /* calls that lease, or would do so */
 
 
 static void
@@ -84,6 +85,18 @@ stops(mdm_call_t *call, mdm_uint_t n, void *data)
 }
 
 
+static mdm_unit_fault_e
+takes(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+    (void) data;
+
+    ntakes += (call->script == &mdm_script_push_take);
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
 static int
 begin(void **state)
 {
@@ -91,6 +104,7 @@ begin(void **state)
 
     clean(state);
 
+    store_settings.partitions = 1;
     settings.push = 1;
     settings.push_window = 10000;
     settings.push_wait = 1000;
@@ -339,6 +353,116 @@ test_flows(void **state)
 }
 
 
+/* 64 partitions with 20 owed pushes each */
+
+static void
+owe_much(void **state)
+{
+    owe(state);
+    store_settings.partitions = 64;
+
+    redis_int("EVAL %s 1 " E,
+              "local fields = redis.call('HGETALL', KEYS[1]) "
+              "for p = 0, 63 do local T = 'mdm:{default/' .. p .. '}' "
+              "redis.call('HSET', T .. ':meta', 'push', 1) "
+              "redis.call('DEL', T .. ':push') "
+              "for i = 1, 20 do local id = 'MANY-' .. p .. '-' .. i "
+              "redis.call('HSET', T .. ':e:' .. id, unpack(fields)) "
+              "redis.call('ZADD', T .. ':push', i, id) end end return 1");
+}
+
+
+/* what cannot be sent is hardly taken: by the rate, or while APNs is away */
+
+static void
+test_few(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe_much(state);
+    redis->fault = takes;
+
+    settings.push_rate = 1;
+    settings.push_burst = 50;
+    ntakes = 0;
+    assert_int_equal(sweep(state), 200);
+    assert_in_range(redis->pushes, 50, 51);
+    assert_in_range(x->again, 100, 1000);
+
+    /* 8 of a partition, and each is asked once when its next one is due */
+
+    assert_in_range(ntakes, 7, 12 + 64);
+
+    settings.push_rate = 1000;
+    assert_int_equal(sweep(state), 200);
+    usleep(60000);
+    redis->pushes = 0;
+    ntakes = 0;
+    assert_int_equal(sweep(state), 200);
+    assert_in_range(redis->pushes, 50, 1000);
+    assert_in_range(ntakes, redis->pushes / 8, redis->pushes / 2);
+
+    settings.push_rate = 0;
+    outcome = MDM_PUSH_UNREACHABLE;
+    redis->pushes = 0;
+    ntakes = 0;
+    assert_int_equal(sweep(state), 200);
+    assert_in_range(redis->pushes, 1, 32);
+    assert_in_range(ntakes, 4, 4 + 64);
+
+    /* and nothing is left out once it is there again */
+
+    outcome = MDM_PUSH_ANSWERED;
+    usleep(120000);
+
+    while (sweep(state) == 202) {
+        /* void */
+    }
+
+    assert_int_equal(redis_int("EVAL %s 0", "local n = 0 for p = 0, 63 do "
+                     "n = n + #redis.call('ZRANGEBYSCORE', 'mdm:{default/' .. "
+                     "p .. '}:push', '-inf', '1700000000000') end return n"),
+                     0);
+}
+
+
+/* many partitions that owe nothing are looked at in a few rounds */
+
+static void
+test_many(void **state)
+{
+    mdm_unit_redis_t  *redis = *state;
+
+    owe(state);
+    store_settings.partitions = 2048;
+
+    redis_int("EVAL %s 0", "for p = 0, 2047 do redis.call('HSET', "
+              "'mdm:{default/' .. p .. '}:meta', 'push', 1) end "
+              "redis.call('DEL', '" T ":push') return 1");
+
+    settings.push_rate = 1;
+    settings.push_burst = 1;
+    assert_int_equal(sweep(state), 200);
+    assert_in_range(redis->rounds, 16, 24);
+    assert_int_equal(redis->pushes, 0);
+
+    settings.push_rate = 0;
+    assert_int_equal(sweep(state), 200);
+    assert_in_range(redis->rounds, 16, 24);
+
+    /* and one that has something is found */
+
+    redis_int("EVAL %s 1 " E, "local fields = redis.call('HGETALL', KEYS[1]) "
+              "redis.call('HSET', 'mdm:{default/1500}:e:ONE', unpack(fields)) "
+              "redis.call('ZADD', 'mdm:{default/1500}:push', 1, 'ONE') "
+              "return 1");
+
+    settings.push_rate = 1;
+    assert_int_equal(sweep(state), 200);
+    assert_int_equal(redis->pushes, 1);
+}
+
+
 /* what was taken is given back when the worker is to end */
 
 static void
@@ -574,6 +698,8 @@ main(void)
         cmocka_unit_test_setup(test_nothing, begin),
         cmocka_unit_test_setup(test_sent, begin),
         cmocka_unit_test_setup(test_rate, begin),
+        cmocka_unit_test_setup(test_few, begin),
+        cmocka_unit_test_setup(test_many, begin),
         cmocka_unit_test_setup(test_waits, begin),
         cmocka_unit_test_setup(test_lacking, begin),
         cmocka_unit_test_setup(test_flows, begin),
