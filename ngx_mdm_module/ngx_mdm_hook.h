@@ -71,11 +71,11 @@ char *ngx_mdm_hook_sec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* ngx_mdm_hook_file.c */
 
 /*
- * The key of an HMAC, and headers, one a line: each from a file.  They are
- * never logged.  NGX_OK, or NGX_ERROR: the log says why.
+ * The HMAC with its key, which the pool frees, and headers, one a line: each
+ * from a file.  They are never logged.  NGX_OK, or NGX_ERROR: the log says why.
  */
 ngx_int_t ngx_mdm_hook_key_file(ngx_conf_t *cf, ngx_str_t *name,
-    mdm_str_t *key);
+    EVP_MAC_CTX **hmac);
 ngx_int_t ngx_mdm_hook_header_file(ngx_conf_t *cf, ngx_str_t *name,
     mdm_webhook_t *webhook);
 

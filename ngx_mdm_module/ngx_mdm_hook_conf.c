@@ -533,7 +533,7 @@ ngx_mdm_hook_set_secrets(ngx_mdm_hook_read_t *read, ngx_str_t *value)
 static const char *
 ngx_mdm_hook_set_key(ngx_mdm_hook_read_t *read, ngx_str_t *value)
 {
-    return (ngx_mdm_hook_key_file(read->cf, value, &read->core->key)
+    return (ngx_mdm_hook_key_file(read->cf, value, &read->core->hmac)
             == NGX_OK)
            ? NULL : "";
 }

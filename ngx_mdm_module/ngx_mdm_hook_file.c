@@ -10,6 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "mdm_event_body.h"
 #include "ngx_mdm_hook.h"
 
 
@@ -17,6 +18,9 @@
 #define NGX_MDM_HOOK_HEADERS  16
 
 
+static ngx_int_t ngx_mdm_hook_key(ngx_conf_t *cf, ngx_str_t *name, u_char *buf,
+    ssize_t n, EVP_MAC_CTX **hmac);
+static void ngx_mdm_hook_hmac_free(void *data);
 static ngx_int_t ngx_mdm_hook_header(ngx_conf_t *cf, ngx_str_t *file,
     ngx_uint_t line, ngx_str_t *text, mdm_http_header_t *header);
 static ngx_uint_t ngx_mdm_hook_own_header(mdm_str_t *name);
@@ -32,29 +36,43 @@ static const char *const  ngx_mdm_hook_own_headers[] = {
 
 
 ngx_int_t
-ngx_mdm_hook_key_file(ngx_conf_t *cf, ngx_str_t *name, mdm_str_t *key)
+ngx_mdm_hook_key_file(ngx_conf_t *cf, ngx_str_t *name, EVP_MAC_CTX **hmac)
 {
-    ssize_t   n;
-    u_char   *buf;
+    u_char      buf[NGX_MDM_HOOK_FILE + 1];
+    ssize_t     n;
+    ngx_int_t   rc;
 
-    buf = ngx_pnalloc(cf->pool, NGX_MDM_HOOK_FILE + 1);
-
-    if (buf == NULL || ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    n = ngx_mdm_store_read_file(cf, "HMAC key file", name, buf,
-                                NGX_MDM_HOOK_FILE + 1);
+    n = ngx_mdm_store_read_file(cf, "HMAC key file", name, buf, sizeof(buf));
     if (n == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    if (n > NGX_MDM_HOOK_FILE) {
+    rc = (n <= NGX_MDM_HOOK_FILE)
+         ? ngx_mdm_hook_key(cf, name, buf, n, hmac) : NGX_DECLINED;
+
+    OPENSSL_cleanse(buf, sizeof(buf));
+
+    if (rc == NGX_DECLINED) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "HMAC key file \"%V\" is larger than %d bytes",
                            name, NGX_MDM_HOOK_FILE);
         return NGX_ERROR;
     }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_mdm_hook_key(ngx_conf_t *cf, ngx_str_t *name, u_char *buf, ssize_t n,
+    EVP_MAC_CTX **hmac)
+{
+    mdm_str_t            key;
+    ngx_pool_cleanup_t  *cln;
 
     /* an editor's line end is no part of it */
 
@@ -72,10 +90,32 @@ ngx_mdm_hook_key_file(ngx_conf_t *cf, ngx_str_t *name, mdm_str_t *key)
         return NGX_ERROR;
     }
 
-    key->len = (size_t) n;
-    key->data = buf;
+    key.len = (size_t) n;
+    key.data = buf;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    *hmac = mdm_event_hmac_create(&key);
+
+    if (*hmac == NULL) {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0, "HMAC with SHA-256 failed");
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_mdm_hook_hmac_free;
+    cln->data = *hmac;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_mdm_hook_hmac_free(void *data)
+{
+    EVP_MAC_CTX_free(data);
 }
 
 

@@ -7,8 +7,9 @@
  */
 
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include "mdm_date.h"
 #include "mdm_event_body.h"
@@ -392,25 +393,59 @@ mdm_event_text(const json_t *data, const char *name)
 }
 
 
-mdm_int_t
-mdm_event_hmac(mdm_arena_t *arena, const mdm_str_t *key,
-    const mdm_str_t *body, mdm_str_t *dst)
+EVP_MAC_CTX *
+mdm_event_hmac_create(const mdm_str_t *key)
 {
-    u_char        md[EVP_MAX_MD_SIZE];
-    mdm_str_t     s;
-    unsigned int  len;
+    EVP_MAC      *mac;
+    OSSL_PARAM    params[2];
+    EVP_MAC_CTX  *hmac;
 
-    len = 0;
+    static char  digest[] = "SHA256";
 
-    if (HMAC(EVP_sha256(), key->data, (int) key->len, body->data, body->len,
-             md, &len)
-        == NULL)
-    {
-        return mdm_arena_failed(arena, "HMAC");
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (mac == NULL) {
+        return NULL;
     }
 
+    hmac = EVP_MAC_CTX_new(mac);
+
+    EVP_MAC_free(mac);
+
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
+                                                 0);
+    params[1] = OSSL_PARAM_construct_end();
+
+    if (hmac != NULL && EVP_MAC_init(hmac, key->data, key->len, params) != 1) {
+        EVP_MAC_CTX_free(hmac);
+        return NULL;
+    }
+
+    return hmac;
+}
+
+
+mdm_int_t
+mdm_event_hmac(mdm_arena_t *arena, const EVP_MAC_CTX *hmac,
+    const mdm_str_t *body, mdm_str_t *dst)
+{
+    int           rc;
+    u_char        md[EVP_MAX_MD_SIZE];
+    mdm_str_t     s;
+    EVP_MAC_CTX  *copy;
+
     s.data = md;
-    s.len = len;
+    s.len = 0;
+
+    copy = EVP_MAC_CTX_dup(hmac);
+
+    rc = copy != NULL && EVP_MAC_update(copy, body->data, body->len) == 1
+         && EVP_MAC_final(copy, md, &s.len, sizeof(md)) == 1;
+
+    EVP_MAC_CTX_free(copy);
+
+    if (!rc) {
+        return mdm_arena_failed(arena, "EVP_MAC");
+    }
 
     return mdm_base64(arena, dst, &s);
 }

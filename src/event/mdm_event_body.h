@@ -46,8 +46,15 @@ mdm_int_t mdm_event_id(mdm_arena_t *arena, const mdm_str_t *tenant,
 mdm_int_t mdm_event_body(mdm_arena_t *arena, const mdm_webhook_t *webhook,
     const mdm_str_t *tenant, const mdm_event_t *event, mdm_str_t *body);
 
-/* base64 of the HMAC-SHA256 of the body; MDM_OK or MDM_ERROR */
-mdm_int_t mdm_event_hmac(mdm_arena_t *arena, const mdm_str_t *key,
+/*
+ * HMAC-SHA256 that has this key: to look for it and to set it up would take
+ * longer than a body.  NULL: no memory.  EVP_MAC_CTX_free() frees it, and wipes
+ * the key.
+ */
+EVP_MAC_CTX *mdm_event_hmac_create(const mdm_str_t *key);
+
+/* base64 of it for the body, from any thread; MDM_OK or MDM_ERROR */
+mdm_int_t mdm_event_hmac(mdm_arena_t *arena, const EVP_MAC_CTX *hmac,
     const mdm_str_t *body, mdm_str_t *dst);
 
 

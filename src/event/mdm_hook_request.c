@@ -48,10 +48,10 @@ mdm_hook_request(mdm_exchange_t *x, mdm_uint_t i,
         return NULL;
     }
 
-    if (webhook->key.len != 0) {
+    if (webhook->hmac != NULL) {
         mdm_str_set(&headers[n].name, "X-Hmac-Signature");
 
-        if (mdm_event_hmac(x->arena, &webhook->key, body, &headers[n++].value)
+        if (mdm_event_hmac(x->arena, webhook->hmac, body, &headers[n++].value)
             != MDM_OK)
         {
             return NULL;

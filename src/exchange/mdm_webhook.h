@@ -11,6 +11,8 @@
 #define _MDM_WEBHOOK_H_INCLUDED_
 
 
+#include <openssl/types.h>
+
 #include "mdm_exchange.h"
 
 
@@ -33,7 +35,8 @@ struct mdm_webhook_s {
                                               is kept */
     mdm_uint_t                payload;     /* 1: with messages and results */
     mdm_uint_t                secrets;     /* 1: with secrets in these */
-    mdm_str_t                 key;         /* of the HMAC; empty: none */
+    EVP_MAC_CTX              *hmac;        /* has its key; NULL: bodies are not
+                                              signed */
     const mdm_http_header_t  *headers;     /* further ones */
     mdm_uint_t                nheaders;
     mdm_uint_t                connections; /* at a time */

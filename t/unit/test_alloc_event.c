@@ -22,14 +22,14 @@
 static alloc_rc_e
 op_body(void *data)
 {
-    mdm_str_t       body, hmac, tenant;
+    mdm_str_t       body, key, text, tenant;
     mdm_event_t    *event = data;
     mdm_arena_t    *arena;
     alloc_rc_e      end;
     mdm_webhook_t   webhook;
 
     memset(&webhook, 0, sizeof(mdm_webhook_t));
-    mdm_str_set(&webhook.key, "secret");
+    mdm_str_set(&key, "secret");
     mdm_str_set(&tenant, "default");
 
     arena = mdm_arena_create(64);
@@ -38,15 +38,18 @@ op_body(void *data)
     }
 
     end = ALLOC_FAILED;
+    webhook.hmac = mdm_event_hmac_create(&key);
 
-    if (mdm_event_body(arena, &webhook, &tenant, event, &body) == MDM_OK
-        && mdm_event_hmac(arena, &webhook.key, &body, &hmac) == MDM_OK)
+    if (webhook.hmac != NULL
+        && mdm_event_body(arena, &webhook, &tenant, event, &body) == MDM_OK
+        && mdm_event_hmac(arena, webhook.hmac, &body, &text) == MDM_OK)
     {
         alloc_str(&body);
-        alloc_str(&hmac);
+        alloc_str(&text);
         end = ALLOC_OK;
     }
 
+    EVP_MAC_CTX_free(webhook.hmac);
     mdm_arena_destroy(arena);
 
     return end;

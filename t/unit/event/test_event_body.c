@@ -149,16 +149,27 @@ test_own(void **state)
 static void
 test_hmac(void **state)
 {
-    mdm_str_t  key, body, hmac;
+    mdm_uint_t    i;
+    mdm_str_t     key, body, text;
+    EVP_MAC_CTX  *hmac;
 
     (void) state;
 
     mdm_str_set(&key, "Jefe");
     mdm_str_set(&body, "what do ya want for nothing?");
 
-    assert_int_equal(mdm_event_hmac(arena, &key, &body, &hmac), MDM_OK);
-    assert_true(mdm_str_is(&hmac,
-                           "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="));
+    hmac = mdm_event_hmac_create(&key);
+    assert_non_null(hmac);
+
+    /* it can be used again */
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(mdm_event_hmac(arena, hmac, &body, &text), MDM_OK);
+        assert_true(mdm_str_is(&text,
+                               "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="));
+    }
+
+    EVP_MAC_CTX_free(hmac);
 }
 
 

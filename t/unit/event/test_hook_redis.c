@@ -129,7 +129,9 @@ test_delivered(void **state)
     char       *id;
     mdm_str_t   key, body, hmac;
 
-    mdm_str_set(&webhooks[0].key, "secret");
+    mdm_str_set(&key, "secret");
+    webhooks[0].hmac = mdm_event_hmac_create(&key);
+    assert_non_null(webhooks[0].hmac);
 
     enroll(state, CERT_A);
     assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
@@ -170,16 +172,19 @@ test_delivered(void **state)
 
     /* the last one is signed */
 
-    mdm_str_set(&key, "secret");
     body.data = (u_char *) bodies[4];
     body.len = strlen(bodies[4]);
-    assert_int_equal(mdm_event_hmac(x->arena, &key, &body, &hmac), MDM_OK);
+    assert_int_equal(mdm_event_hmac(x->arena, webhooks[0].hmac, &body, &hmac),
+                     MDM_OK);
     assert_true(mdm_str_is(&hmac, signature));
     assert_string_equal(attempt, "1");
 
     assert_int_equal(deliver(state), MDM_HOOK_IDLE);
     assert_int_equal(nbodies, 5);
     assert_int_equal(redis_int("HEXISTS " T ":out l:one"), 0);
+
+    EVP_MAC_CTX_free(webhooks[0].hmac);
+    webhooks[0].hmac = NULL;
 }
 
 
