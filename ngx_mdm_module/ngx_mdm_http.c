@@ -200,6 +200,7 @@ ngx_mdm_http_pool_free(ngx_mdm_http_pool_t *pool)
     }
 
     ngx_mdm_http_multi_destroy(pool);
+    ngx_mdm_http_op_forget_url(pool);
 
     if (pool->idle != NULL) {
         ngx_free(pool->idle);

@@ -96,8 +96,12 @@ ngx_mdm_http_easy_new(ngx_mdm_http_pool_t *pool)
     ngx_mdm_http_set(CURLOPT_QUICK_EXIT, 1L);
     ngx_mdm_http_set(CURLOPT_CONNECTTIMEOUT_MS, (long) NGX_MDM_HTTP_CONNECT);
 
-    /* where it goes is said by nobody else: no redirects, no other scheme */
+    /*
+     * Where it goes is said by nobody else: no redirects.  Which of the two
+     * schemes it is, ngx_mdm_http_op_create() has made sure of.
+     */
 
+    ngx_mdm_http_set(CURLOPT_PROTOCOLS_STR, "http,https");
     ngx_mdm_http_set(CURLOPT_FOLLOWLOCATION, 0L);
     ngx_mdm_http_set(CURLOPT_REDIR_PROTOCOLS_STR, "https");
     ngx_mdm_http_set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
@@ -183,7 +187,7 @@ ngx_mdm_http_easy_request(ngx_mdm_http_op_t *op)
     CURLcode     rc;
     mdm_http_t  *http;
     ngx_msec_t   spent;
-    ngx_uint_t   get, post;
+    ngx_uint_t   get, post, head;
 
     http = op->call->http;
     easy = op->easy;
@@ -194,14 +198,14 @@ ngx_mdm_http_easy_request(ngx_mdm_http_op_t *op)
 
     *ngx_cpymem(method, http->method.data, http->method.len) = '\0';
 
-    get = ngx_strcmp(method, "GET") == 0 || ngx_strcmp(method, "HEAD") == 0;
+    head = (ngx_strcmp(method, "HEAD") == 0);
+    get = head || ngx_strcmp(method, "GET") == 0;
     post = http->body.len != 0 || !(get || ngx_strcmp(method, "DELETE") == 0);
 
     spent = ngx_current_msec - op->called;
 
     rc = curl_easy_setopt(easy, CURLOPT_URL, op->url);
 
-    ngx_mdm_http_set(CURLOPT_PROTOCOLS_STR, op->plain ? "http" : "https");
     ngx_mdm_http_set(CURLOPT_PRIVATE, (char *) op);
     ngx_mdm_http_set(CURLOPT_ERRORBUFFER, op->error);
     ngx_mdm_http_set(CURLOPT_HTTPHEADER, op->headers);
@@ -228,12 +232,16 @@ ngx_mdm_http_easy_request(ngx_mdm_http_op_t *op)
         ngx_mdm_http_set(CURLOPT_POSTFIELDS, NULL);
         ngx_mdm_http_set(CURLOPT_HTTPGET, 1L);
 
-        if (ngx_strcmp(method, "HEAD") == 0) {
+        if (head) {
             ngx_mdm_http_set(CURLOPT_NOBODY, 1L);
         }
     }
 
-    ngx_mdm_http_set(CURLOPT_CUSTOMREQUEST, method);
+    /* what libcurl sends by itself needs no name, and no copy of one */
+
+    ngx_mdm_http_set(CURLOPT_CUSTOMREQUEST,
+                     ((get && !post) || ngx_strcmp(method, "POST") == 0)
+                     ? NULL : method);
 
     return rc;
 }

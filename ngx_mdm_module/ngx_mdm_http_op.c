@@ -9,30 +9,20 @@
 #include "ngx_mdm_http_pool.h"
 
 
-/* bytes of a URL, and of its host */
+/* bytes of a URL */
 #define NGX_MDM_HTTP_URL      8192
-#define NGX_MDM_HTTP_HOST     255
-
-
-/* what libcurl finds in a URL */
-
-typedef struct {
-    ngx_uint_t                plain;
-    ngx_str_t                 host;        /* IPv6 in brackets */
-    in_port_t                 port;
-    u_char                    data[NGX_MDM_HTTP_HOST + 1];
-} ngx_mdm_http_url_t;
 
 
 static const char *ngx_mdm_http_op_check(mdm_http_t *http);
 static ngx_uint_t ngx_mdm_http_is_token(mdm_str_t *s);
 static ngx_uint_t ngx_mdm_http_is_value(mdm_str_t *s);
-static const char *ngx_mdm_http_op_url(mdm_http_t *http,
+static const char *ngx_mdm_http_op_url(ngx_mdm_http_pool_t *pool,
+    mdm_str_t *text);
+static const char *ngx_mdm_http_op_parse(const char *text,
     ngx_mdm_http_url_t *url);
 static const char *ngx_mdm_http_op_parts(CURLU *u, const char *text,
     ngx_mdm_http_url_t *url);
-static ngx_mdm_http_op_t *ngx_mdm_http_op_alloc(ngx_mdm_http_pool_t *pool,
-    mdm_http_t *http, ngx_mdm_http_url_t *url);
+static ngx_mdm_http_op_t *ngx_mdm_http_op_alloc(ngx_mdm_http_pool_t *pool);
 static ngx_uint_t ngx_mdm_http_named(ngx_str_t *host);
 
 
@@ -40,10 +30,9 @@ ngx_mdm_http_op_t *
 ngx_mdm_http_op_create(ngx_mdm_http_pool_t *pool, mdm_call_t *call,
     ngx_str_t *reason)
 {
-    const char          *text;
-    mdm_http_t          *http;
-    ngx_mdm_http_op_t   *op;
-    ngx_mdm_http_url_t   url;
+    const char         *text;
+    mdm_http_t         *http;
+    ngx_mdm_http_op_t  *op;
 
     http = call->http;
 
@@ -52,7 +41,7 @@ ngx_mdm_http_op_create(ngx_mdm_http_pool_t *pool, mdm_call_t *call,
     text = ngx_mdm_http_op_check(http);
 
     if (text == NULL) {
-        text = ngx_mdm_http_op_url(http, &url);
+        text = ngx_mdm_http_op_url(pool, &http->url);
     }
 
     if (text != NULL) {
@@ -61,7 +50,7 @@ ngx_mdm_http_op_create(ngx_mdm_http_pool_t *pool, mdm_call_t *call,
         return NULL;
     }
 
-    op = ngx_mdm_http_op_alloc(pool, http, &url);
+    op = ngx_mdm_http_op_alloc(pool);
     if (op == NULL) {
         return NULL;
     }
@@ -149,31 +138,76 @@ ngx_mdm_http_is_value(mdm_str_t *s)
 }
 
 
-/* NULL: it is well */
+/*
+ * Most requests of a client go where the last one went.  NULL: it is well; an
+ * empty text: there is no memory.
+ */
 
 static const char *
-ngx_mdm_http_op_url(mdm_http_t *http, ngx_mdm_http_url_t *url)
+ngx_mdm_http_op_url(ngx_mdm_http_pool_t *pool, mdm_str_t *text)
 {
-    char         text[NGX_MDM_HTTP_URL + 1];
-    CURLU       *u;
-    size_t       i, len;
+    u_char      *copy;
+    size_t       i;
     const char  *why;
 
-    len = http->url.len;
+    if (text->len != 0 && text->len == pool->url.text.len
+        && ngx_memcmp(text->data, pool->url.text.data, text->len) == 0)
+    {
+        return NULL;
+    }
 
-    if (len == 0 || len > NGX_MDM_HTTP_URL) {
+    if (text->len == 0 || text->len > NGX_MDM_HTTP_URL) {
         return "the URL is too long, or there is none";
     }
 
-    for (i = 0; i < len; i++) {
+    for (i = 0; i < text->len; i++) {
 
-        if (http->url.data[i] <= 0x20 || http->url.data[i] >= 0x7f) {
+        if (text->data[i] <= 0x20 || text->data[i] >= 0x7f) {
             return "the URL has a space, or what is no ASCII";
         }
     }
 
-    ngx_memcpy(text, http->url.data, len);
-    text[len] = '\0';
+    copy = ngx_alloc(text->len + 1, &pool->http->log);
+    if (copy == NULL) {
+        return "";
+    }
+
+    *ngx_cpymem(copy, text->data, text->len) = '\0';
+
+    ngx_mdm_http_op_forget_url(pool);
+
+    why = ngx_mdm_http_op_parse((char *) copy, &pool->url);
+
+    if (why != NULL) {
+        ngx_free(copy);
+        return why;
+    }
+
+    pool->url.text.data = copy;
+    pool->url.text.len = text->len;
+
+    return NULL;
+}
+
+
+void
+ngx_mdm_http_op_forget_url(ngx_mdm_http_pool_t *pool)
+{
+    if (pool->url.text.data != NULL) {
+        ngx_free(pool->url.text.data);
+    }
+
+    ngx_str_null(&pool->url.text);
+}
+
+
+/* the same */
+
+static const char *
+ngx_mdm_http_op_parse(const char *text, ngx_mdm_http_url_t *url)
+{
+    CURLU       *u;
+    const char  *why;
 
     if (ngx_strncasecmp((u_char *) text, (u_char *) "https://", 8) == 0) {
         url->plain = 0;
@@ -187,7 +221,7 @@ ngx_mdm_http_op_url(mdm_http_t *http, ngx_mdm_http_url_t *url)
 
     u = curl_url();
     if (u == NULL) {
-        return "no memory";
+        return "";
     }
 
     why = ngx_mdm_http_op_parts(u, text, url);
@@ -218,11 +252,10 @@ ngx_mdm_http_op_parts(CURLU *u, const char *text, ngx_mdm_http_url_t *url)
     }
 
     if (n > 0 && n <= 65535) {
-        url->host.data = url->data;
-        url->host.len = ngx_strlen(host);
+        url->len = ngx_strlen(host);
         url->port = (in_port_t) n;
 
-        ngx_memcpy(url->data, host, url->host.len + 1);
+        ngx_memcpy(url->host, host, url->len + 1);
     }
 
     curl_free(host);
@@ -233,19 +266,22 @@ ngx_mdm_http_op_parts(CURLU *u, const char *text, ngx_mdm_http_url_t *url)
 }
 
 
+/* it goes to pool->url */
+
 static ngx_mdm_http_op_t *
-ngx_mdm_http_op_alloc(ngx_mdm_http_pool_t *pool, mdm_http_t *http,
-    ngx_mdm_http_url_t *url)
+ngx_mdm_http_op_alloc(ngx_mdm_http_pool_t *pool)
 {
     u_char                 *p;
     ngx_mdm_http_op_t      *op;
+    ngx_mdm_http_url_t     *url;
     ngx_mdm_http_client_t  *client;
 
     client = pool->client;
+    url = &pool->url;
 
-    op = ngx_alloc(sizeof(ngx_mdm_http_op_t) + http->url.len + 1
-                   + url->host.len + 1
-                   + sizeof("https://:65535") + url->host.len,
+    op = ngx_alloc(sizeof(ngx_mdm_http_op_t) + url->text.len + 1
+                   + url->len + 1
+                   + sizeof("https://:65535") + url->len,
                    &pool->http->log);
     if (op == NULL) {
         return NULL;
@@ -259,8 +295,7 @@ ngx_mdm_http_op_alloc(ngx_mdm_http_pool_t *pool, mdm_http_t *http,
     p = (u_char *) op + sizeof(ngx_mdm_http_op_t);
 
     op->url = (char *) p;
-    p = ngx_cpymem(p, http->url.data, http->url.len);
-    *p++ = '\0';
+    p = ngx_cpymem(p, url->text.data, url->text.len + 1);
 
     if (client->proxy_host.len != 0) {
         op->host = client->proxy_host;
@@ -268,16 +303,16 @@ ngx_mdm_http_op_alloc(ngx_mdm_http_pool_t *pool, mdm_http_t *http,
 
     } else {
         op->host.data = p;
-        op->host.len = url->host.len;
+        op->host.len = url->len;
         op->port = url->port;
-        p = ngx_cpymem(p, url->host.data, url->host.len + 1);
+        p = ngx_cpymem(p, url->host, url->len + 1);
     }
 
     op->named = ngx_mdm_http_named(&op->host);
 
     op->site.data = p;
-    op->site.len = ngx_sprintf(p, "%s://%V:%ui", url->plain ? "http" : "https",
-                               &url->host, (ngx_uint_t) url->port)
+    op->site.len = ngx_sprintf(p, "%s://%s:%ui", url->plain ? "http" : "https",
+                               url->host, (ngx_uint_t) url->port)
                    - p;
 
     return op;

@@ -26,6 +26,9 @@
 /* milliseconds until there is a connection */
 #define NGX_MDM_HTTP_CONNECT  10000
 
+/* bytes of the host of a URL */
+#define NGX_MDM_HTTP_HOST     255
+
 
 typedef struct ngx_mdm_http_s       ngx_mdm_http_t;
 typedef struct ngx_mdm_http_pool_s  ngx_mdm_http_pool_t;
@@ -37,6 +40,18 @@ typedef void (*ngx_mdm_http_ran_pt)(ngx_mdm_http_pool_t *pool);
 /* addresses of a name are known, or with a reason: they are not */
 typedef void (*ngx_mdm_http_resolved_pt)(ngx_mdm_http_op_t *op,
     ngx_str_t *reason);
+
+
+/* what libcurl finds in a URL */
+
+typedef struct {
+    ngx_str_t                 text;        /* the URL */
+    ngx_uint_t                plain;
+    in_port_t                 port;
+    size_t                    len;         /* of the host */
+    u_char                    host[NGX_MDM_HTTP_HOST + 1];  /* IPv6 in
+                                              brackets */
+} ngx_mdm_http_url_t;
 
 
 typedef enum {
@@ -110,6 +125,8 @@ struct ngx_mdm_http_pool_s {
 
     CURL                    **idle;        /* handles to be used again */
     ngx_uint_t                nidle;
+
+    ngx_mdm_http_url_t        url;         /* of the last request */
 };
 
 
@@ -157,6 +174,9 @@ struct ngx_mdm_http_s {
 ngx_mdm_http_op_t *ngx_mdm_http_op_create(ngx_mdm_http_pool_t *pool,
     mdm_call_t *call, ngx_str_t *reason);
 void ngx_mdm_http_op_free(ngx_mdm_http_op_t *op);
+
+/* frees what is known of the URL of the last request */
+void ngx_mdm_http_op_forget_url(ngx_mdm_http_pool_t *pool);
 
 /* it has this outcome, which it is still to be told */
 void ngx_mdm_http_op_end(ngx_mdm_http_op_t *op, mdm_http_e outcome,
