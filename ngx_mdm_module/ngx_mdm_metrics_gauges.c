@@ -38,12 +38,15 @@ typedef struct {
     /* tenants that this worker has served last, each where its name says */
     ngx_mdm_gauges_tenant_t   tenants[MDM_GAUGES_TENANTS];
     mdm_str_t                 names[MDM_GAUGES_TENANTS];
+    ngx_mdm_gauges_tenant_t  *last;        /* mostly the next one, too */
     ngx_uint_t                fresh;       /* 1: there is one where none was */
     ngx_uint_t                failed;      /* its failure was logged */
     ngx_uint_t                turn;        /* 1: it is read for the host */
 } ngx_mdm_gauges_t;
 
 
+static ngx_uint_t ngx_mdm_gauges_is(ngx_mdm_gauges_tenant_t *tenant,
+    mdm_str_t *name);
 static void ngx_mdm_gauges_read(ngx_mdm_gauges_t *gauges);
 static void ngx_mdm_gauges_run(void *data);
 static void ngx_mdm_gauges_done(ngx_mdm_gauges_t *gauges);
@@ -128,12 +131,15 @@ ngx_mdm_gauges_seen(ngx_mdm_store_t *store, mdm_str_t *name)
 
     gauges = &ngx_mdm_gauges[store->index];
 
+    if (gauges->last != NULL && ngx_mdm_gauges_is(gauges->last, name)) {
+        return;
+    }
+
     tenant = &gauges->tenants[ngx_crc32_short(name->data, name->len)
                               % MDM_GAUGES_TENANTS];
+    gauges->last = tenant;
 
-    if (tenant->len == name->len
-        && ngx_memcmp(tenant->data, name->data, name->len) == 0)
-    {
+    if (ngx_mdm_gauges_is(tenant, name)) {
         return;
     }
 
@@ -145,6 +151,14 @@ ngx_mdm_gauges_seen(ngx_mdm_store_t *store, mdm_str_t *name)
 
     tenant->len = name->len;
     ngx_memcpy(tenant->data, name->data, name->len);
+}
+
+
+static ngx_uint_t
+ngx_mdm_gauges_is(ngx_mdm_gauges_tenant_t *tenant, mdm_str_t *name)
+{
+    return tenant->len == name->len
+           && ngx_memcmp(tenant->data, name->data, name->len) == 0;
 }
 
 
