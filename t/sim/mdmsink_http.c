@@ -563,12 +563,25 @@ sink_answer(sink_conn_t *c)
         len /= 2;
     }
 
-    rc = sink_slowly(c, head, n, rule.head);
-
-    if (rc == 0 && rule.status != 204 && rule.status != 304
-        && strcmp(c->method, "HEAD") != 0)
+    if (rule.status == 204 || rule.status == 304
+        || strcmp(c->method, "HEAD") == 0)
     {
-        rc = sink_body(c, &rule, data, len);
+        rc = sink_slowly(c, head, n, rule.head);
+
+    } else if (rule.head == 0 && rule.body == 0 && !rule.chunked
+               && len <= sizeof(head) - n)
+    {
+        /* as most servers do it: at once */
+
+        memcpy(head + n, data, len);
+        rc = sink_write(c, head, n + len);
+
+    } else {
+        rc = sink_slowly(c, head, n, rule.head);
+
+        if (rc == 0) {
+            rc = sink_body(c, &rule, data, len);
+        }
     }
 
     free(data);
