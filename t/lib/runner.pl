@@ -2,15 +2,16 @@
 
 # Copyright (C) ngx_mdm_module authors
 #
-# runner.pl NAME TALLY JOBS FILE ... [-- FILE ...]: runs tests that speak TAP (a
-# Perl test, or a cmocka program) and appends "NAME passed failed skipped" to the
-# file TALLY, and before it a line "failed FILE: which" for each file that
-# failed.  A file that breaks off, dies or runs no test is a failure by itself.
-# Those behind "--", which mostly wait, run one at a time beside the others.
+# runner.pl NAME TALLY JOBS [FILE ...] [-- [FILE ...]] ...: runs tests that
+# speak TAP (a Perl test, or a cmocka program) and appends "NAME passed failed
+# skipped" to the file TALLY, and before it a line "failed FILE: which" for each
+# file that failed.  A file that breaks off, dies or runs no test is a failure by
+# itself.  Those behind a "--", which mostly wait, run one at a time beside the
+# others.
 #
-# runner.pl --again NAME TALLY JOBS FILE ...: the same, and a file that fails is
-# run once more, alone: many watch the clock, on machines that others use as
-# well.  Each that needed it is told, and is a line "again FILE: which" of TALLY.
+# runner.pl --again NAME TALLY JOBS ...: the same, and a file that fails is run
+# once more, alone: many watch the clock, on machines that others use as well.
+# Each that needed it is told, and is a line "again FILE: which" of TALLY.
 #
 # runner.pl --cmocka PROGRAM: its TAP, put right.
 
@@ -23,24 +24,32 @@ cmocka($ARGV[1]) if ($ARGV[0] // '') eq '--cmocka';
 
 my $again = ($ARGV[0] // '') eq '--again' && shift @ARGV;
 my ($name, $tally, $jobs, @files) = @ARGV;
-my @waiting;
+my @waiting = ([]);
 
-for my $i (grep { $files[$_] eq '--' } 0 .. $#files) {
-    @waiting = splice @files, $i + 1;
-    pop @files;
+for my $file (splice @files) {
+    if ($file eq '--') {
+        push @waiting, [];
+    } elsif (@waiting > 1) {
+        push @{$waiting[-1]}, $file;
+    } else {
+        push @files, $file;
+    }
 }
 
-die "usage: runner.pl NAME TALLY JOBS FILE ...\n" unless @files;
+@waiting = grep { @$_ } @waiting;
+
+die "usage: runner.pl NAME TALLY JOBS FILE ...\n" unless @files || @waiting;
 
 $ENV{CMOCKA_MESSAGE_OUTPUT} = 'TAP';
 
-# a lane each, of which a file runs at a time
+# lanes, of each of which one file runs at a time
 
 my @lanes;
 
 if (@waiting) {
-    @lanes = ({ seq => [ @waiting ] });
-    push @{$lanes[1 + $_ % $jobs]{seq}}, $files[$_] for 0 .. $#files;
+    push @{$lanes[$_ % $jobs]{seq}}, $files[$_] for 0 .. $#files;
+    push @lanes, map { { seq => $_ } } @waiting;
+    push @files, map { @$_ } @waiting;
     $jobs = @lanes;
 }
 
@@ -61,7 +70,7 @@ my $harness = TAP::Harness->new({
 my ($passed, $failed, $skipped) = (0, 0, 0);
 my @lines;
 
-my $aggregate = $harness->runtests(@files, @waiting);
+my $aggregate = $harness->runtests(@files);
 my %parser;
 
 @parser{$aggregate->descriptions} =
