@@ -7,7 +7,9 @@
 -- the certificate that is renewed, hex; sn: a new serial number, hex; from,
 -- ends: Unix seconds; ca: its name
 -- {0, sn, …}: taken now; {1, sn, …, der}: taken before, with these; der: the
--- certificate, or "" while it is not stored; {-1}: the key is not claimed
+-- certificate, or "" while it is not stored; {-1}: the key is not claimed.  One
+-- that has ended is not given again
+--@include clock
 local key = KEYS[1]
 local v = redis.call('HMGET', key, 'owner', 'k:' .. name, 'd:' .. name,
                      'renews')
@@ -19,11 +21,14 @@ end
 if v[2] then
     local was = {string.match(v[2], '^(%x+) (%d+) (%d+) (.*)$')}
 
-    return {1, was[1] or '', was[2] or '', was[3] or '', was[4] or '',
-            v[3] or ''}
+    if was[1] and tonumber(was[3]) > clock() then
+        return {1, was[1], was[2], was[3], was[4], v[3] or ''}
+    end
+
+    redis.call('HDEL', key, 'd:' .. name)
 end
 
-if v[4] then
+if v[4] and v[4] ~= name then
     redis.call('HDEL', key, 'k:' .. v[4], 'd:' .. v[4])
 end
 

@@ -297,9 +297,44 @@ test_poll(void **state)
 }
 
 
+/* the same for all: a key gets its certificate again until that has ended */
+
+static void
+test_ended(void **state)
+{
+    char         sn[64];
+    scep_spec_t  spec;
+
+    memset(&spec, 0, sizeof(spec));
+
+    spec.challenge = "for all";
+    scep.challenge = MDM_SCEP_CHALLENGE_STATIC;
+    mdm_str_set(&scep.secret, "for all");
+
+    assert_string_equal(ask(state, &spec, &clients[0]), "success");
+    (void) snprintf(sn, sizeof(sn), "%.*s", mdm_fmt(&x->ca_serial));
+    assert_string_equal(ask(state, &spec, &clients[0]), "success");
+    assert_true(mdm_str_is(&x->ca_serial, sn));
+
+    assert_int_equal(mdm_unit_redis_int(*state, "EVAL %s 0",
+        "for _, k in ipairs(redis.call('KEYS', 'mdm:{default/spki:*')) do "
+        "local v = redis.call('HGETALL', k) for i = 1, #v, 2 do "
+        "if string.sub(v[i], 1, 2) == 'k:' then redis.call('HSET', k, v[i], "
+        "(string.gsub(v[i + 1], ' %d+ %d+ ', ' 1600000000 1600000100 '))) "
+        "return 1 end end end return 0"), 1);
+
+    assert_string_equal(ask(state, &spec, &clients[0]), "success");
+    assert_false(mdm_str_is(&x->ca_serial, sn));
+    (void) snprintf(sn, sizeof(sn), "%.*s", mdm_fmt(&x->ca_serial));
+    assert_string_equal(ask(state, &spec, &clients[0]), "success");
+    assert_true(mdm_str_is(&x->ca_serial, sn));
+}
+
+
 static int
 fresh(void **state)
 {
+    scep.challenge = MDM_SCEP_CHALLENGE_ONCE;
     settings.challenge_ttl = 3600;
     settings.challenge_limit = 1000;
     settings.scep = &scep;
@@ -368,7 +403,8 @@ main(void)
         cmocka_unit_test_setup(test_not_spent, fresh),
         cmocka_unit_test_setup(test_given_back, fresh),
         cmocka_unit_test_setup(test_unknown, fresh),
-        cmocka_unit_test_setup(test_poll, fresh)
+        cmocka_unit_test_setup(test_poll, fresh),
+        cmocka_unit_test_setup(test_ended, fresh)
     };
 
     return cmocka_run_group_tests(tests, setup, ended);
