@@ -30,7 +30,7 @@ end
 local since = tonumber(at)
 local late = since > 0
              and (since + 5 < (tonumber(v[3] or '') or 0)
-                  or since < (tonumber(v[5] or '') or 0))
+                  or since + 5 < (tonumber(v[5] or '') or 0))
 
 redis.call('HSET', e, 'issued', cert)
 
