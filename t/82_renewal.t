@@ -38,9 +38,15 @@ my $sub = MDM::CA->new("$made", 'root')->sub_ca('middle')
               ->sub_ca('lowest', key => 'ec:P-384');
 my %ca = (rsa => [ $rsa ], large => [ $large ], ec => [ $ec, $ec->ra('ra') ],
           sub => [ $sub, $sub->ra('ra') ]);
+
+# one that comes after another one
+
+my $later = MDM::CA->new("$made", 'later');
 my $bundle = write_file("$made/bundle.pem",
-                        map { read_file($_->[0]{chain}) } values %ca);
-my $http = '';
+                        map { read_file($_->[0]{chain}) } values %ca,
+                                                          [ $later ]);
+my $http = "mdm_ca later { certificate $later->{chain};"
+           . " certificate_key $later->{key}; previous $rsa->{cert}; }\n";
 
 for my $name (sort keys %ca) {
     my ($ca, $ra) = @{$ca{$name}};
@@ -59,7 +65,8 @@ my $t = MDM->new(redis => {}, http => $http, mdm => 'mdm_reenroll bound;',
         location /mdm { mdm_checkin on; mdm_connect on; mdm_reenroll bound; }
         location /api/ { mdm_api on; }
 END
-                 map { "location /scep/$_ { mdm_scep $_; }" } sort keys %ca);
+                 map { "location /scep/$_ { mdm_scep $_; }" }
+                     'later', sort keys %ca);
 
 $t->start;
 
@@ -207,6 +214,11 @@ for my $name (sort keys %ca) {
     $r = sim('renew', '--first', 20, '--scep', "$scep/rsa", '--scep-renewal');
     is($r->{v}{scep_badRequest}, 1, 'is not renewed');
 
+    $r = sim('renew', '--first', 20, '--scep', "$scep/rsa", '--scep-renewal',
+             '--scep-challenge', challenge());
+    is($r->{v}{scep_issued}, 1, 'but a challenge that is right decides')
+        or diag($r->{out});
+
     $r = sim('renew', '--first', 1, '--scep', "$scep/ec", '--scep-renewal');
     is($r->{v}{scep_badRequest}, 1, 'nor one of another CA');
 
@@ -222,12 +234,40 @@ for my $name (sort keys %ca) {
     $r = sim('renew', '--first', 0, '--scep', "$scep/ec", '--scep-challenge',
              'x' x 43);
     is($r->{v}{scep_badRequest}, 1, 'a challenge that is there must be right');
+    is(scalar(events($ids[0], 'mdm.CertificateRefused')), 1,
+       'an event of the device');
+
+    $r = sim('renew', '--first', 0, '--scep', "$scep/ec", '--scep-challenge',
+             challenge(udid => $ids[0], serial => 'ANOTHER',
+                       purpose => 'renew'));
+    is($r->{v}{scep_badRequest}, 1, 'also in the serial number');
 
     $r = sim('renew', '--first', 0, '--scep', "$scep/ec", '--url', $url,
              '--then', 'token', '--scep-challenge',
              challenge(udid => $ids[0], purpose => 'renew'));
     is("$r->{rc} $r->{v}{scep_issued}", '0 1', 'and then it is')
         or diag($r->{out});
+}
+
+
+# a new CA renews what the one before it has issued
+
+{
+    my @device = ('--first', 35, '--url', $url);
+
+    is(sim('enroll', @device, '--scep', "$scep/rsa", '--scep-challenge',
+           challenge(udid => $ids[35]))->{rc}, 0, 'one of the former CA');
+
+    my $r = sim('renew', @device, '--scep', "$scep/ec", '--scep-renewal');
+
+    is($r->{v}{scep_badRequest}, 1, 'any other CA does not renew it');
+
+    $r = sim('renew', @device, '--scep', "$scep/later", '--then', 'token',
+             '--scep-renewal');
+    is("$r->{rc} $r->{v}{scep_issued}", '0 1', 'the one that comes after does')
+        or diag($r->{out});
+    is(join(' ', sort map { "$_->{ca} $_->{state}" } certificates(35)),
+       'later pinned rsa replaced', 'and that is its pin');
 }
 
 

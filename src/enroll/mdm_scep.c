@@ -253,6 +253,10 @@ mdm_scep_refuse(mdm_exchange_t *x)
                      mdm_scep_fail_name(ctx->fail), ctx->why,
                      mdm_fmt(&ctx->message.transaction));
 
+    if (ctx->text == NULL) {
+        ctx->text = mdm_scep_fail_text(ctx->fail);
+    }
+
     x->scep_status.data = (u_char *) mdm_scep_fail_name(ctx->fail);
     x->scep_status.len = strlen(mdm_scep_fail_name(ctx->fail));
 
@@ -278,10 +282,25 @@ mdm_scep_refuse(mdm_exchange_t *x)
 static mdm_int_t
 mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
 {
-    mdm_str_t  key, *args;
+    mdm_int_t         rc;
+    mdm_str_t         key, *args;
+    mdm_enrollment_t  en;
 
-    if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK) {
+    memset(&en, 0, sizeof(mdm_enrollment_t));
+
+    rc = ctx->renewal
+         ? mdm_enrollment_from_id(x->arena, &ctx->issued.device, &x->tenant,
+                                  x->settings->store->partitions, &en)
+         : MDM_DECLINED;
+
+    if (rc == MDM_ERROR
+        || (rc != MDM_OK && mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK))
+    {
         return MDM_ERROR;
+    }
+
+    if (rc == MDM_OK) {
+        key = en.tag;
     }
 
     args = mdm_exchange_call(x, i, &mdm_script_certificate_refused, &key, 0);
@@ -290,6 +309,7 @@ mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
     }
 
     args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = ctx->entry.claimed;
+    args[MDM_ARG_CERTIFICATE_REFUSED_CERT] = ctx->signer_raw;
     args[MDM_ARG_CERTIFICATE_REFUSED_CA] = ctx->issued.ca;
     args[MDM_ARG_CERTIFICATE_REFUSED_PURPOSE] =
                                    mdm_purpose_name(ctx->issued.c.purpose);

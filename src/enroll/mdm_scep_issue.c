@@ -183,6 +183,7 @@ mdm_scep_signer(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 
     args[MDM_ARG_RENEWAL_CHECK_DEVICE] = en.device_key;
     args[MDM_ARG_RENEWAL_CHECK_CERT] = ctx->signer_raw;
+    args[MDM_ARG_RENEWAL_CHECK_SPKI] = ctx->issued.spki;
     mdm_str_set(&args[MDM_ARG_RENEWAL_CHECK_MOST], MDM_SCEP_RENEWALS);
 
     return MDM_CALL;
@@ -213,6 +214,8 @@ mdm_scep_pinned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     case 1:
         ctx->renewal = 1;
         ctx->issued.before = ctx->signer_raw;
+        ctx->serial = mdm_reply_str(x->calls[0].reply,
+                                    MDM_RET_RENEWAL_CHECK_SERIAL);
         break;
 
     case -7:
@@ -237,7 +240,11 @@ mdm_scep_admit(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 
     given = &ctx->message.request.challenge;
 
-    if (ctx->message.type == MDM_SCEP_RENEWAL_REQ && !ctx->renewal) {
+    /* any other signer counts as self-signed: the challenge decides */
+
+    if (ctx->message.type == MDM_SCEP_RENEWAL_REQ && !ctx->renewal
+        && given->len == 0)
+    {
         return mdm_scep_no(ctx, "a renewal is not signed with the pinned "
                            "certificate of a device");
     }
@@ -434,6 +441,7 @@ mdm_scep_own(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 static mdm_int_t
 mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
 {
+    mdm_str_t               serial;
     mdm_challenge_t        *c;
     const mdm_challenge_t  *was;
 
@@ -444,10 +452,10 @@ mdm_scep_bind(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
     }
 
     was = &ctx->entry.c;
+    serial = (was->serial.len != 0) ? was->serial : ctx->serial;
 
     if ((c->udid.len != 0 && !mdm_str_eq_i(&c->udid, &ctx->issued.device))
-        || (c->serial.len != 0 && was->serial.len != 0
-            && !mdm_str_eq_i(&c->serial, &was->serial)))
+        || (c->serial.len != 0 && !mdm_str_eq_i(&c->serial, &serial)))
     {
         return mdm_scep_no(ctx, "the challenge is another device's");
     }

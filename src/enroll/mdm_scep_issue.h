@@ -63,7 +63,9 @@ typedef struct {
                                               this CA or a previous one */
     mdm_str_t                 signer;      /* SHA-256 of it, hex */
     mdm_str_t                 signer_raw;
-    mdm_uint_t                renewal;     /* 1: its device renews it */
+    mdm_uint_t                renewal;     /* 1: its device renews it, */
+    mdm_str_t                 serial;      /* which has told this serial number,
+                                              or none */
     mdm_uint_t                challenge;   /* 1: one that is right came */
 
     /* the steps that are entered */

@@ -146,5 +146,8 @@ mdm_int_t mdm_scep_failure(mdm_arena_t *arena, const mdm_scep_t *scep,
 /* the name that RFC 8894 gives a failure, such as "badAlg" */
 const char *mdm_scep_fail_name(mdm_scep_fail_e fail);
 
+/* what a client is told of it where nothing else is said */
+const char *mdm_scep_fail_text(mdm_scep_fail_e fail);
+
 
 #endif /* _MDM_SCEP_MESSAGE_H_INCLUDED_ */

@@ -55,6 +55,21 @@ mdm_scep_fail_name(mdm_scep_fail_e fail)
 }
 
 
+const char *
+mdm_scep_fail_text(mdm_scep_fail_e fail)
+{
+    static const char *const  texts[] = {
+        "an algorithm, or the type or size of a key, is not supported",
+        "the message or the request in it cannot be read or verified",
+        "the request is refused",
+        "the signing time of the message is too far from the server's",
+        "the transaction is not known"
+    };
+
+    return texts[fail];
+}
+
+
 mdm_int_t
 mdm_scep_prepare(mdm_arena_t *arena, mdm_scep_t *scep)
 {
