@@ -22,13 +22,20 @@
 #define NGX_MDM_SCEP_SECRET   MDM_CA_CHALLENGE
 #define NGX_MDM_SCEP_HEADER   16384
 
+/* lists that "allow" and "deny" fill: of IPv4, IPv6 and Unix sockets */
+#if (NGX_HAVE_INET6 && NGX_HAVE_UNIX_DOMAIN)
+#define NGX_MDM_SCEP_RULES    3
+#else
+#define NGX_MDM_SCEP_RULES    1
+#endif
+
 
 static char *ngx_mdm_enroll_prepare(ngx_conf_t *cf,
     ngx_mdm_enroll_conf_t *conf);
-static ngx_uint_t ngx_mdm_enroll_access(ngx_conf_t *cf);
+static ngx_uint_t ngx_mdm_enroll_access(void **loc_conf);
+static ngx_uint_t ngx_mdm_enroll_denies(const ngx_array_t *rules);
+static ngx_uint_t ngx_mdm_enroll_asks(void **loc_conf);
 static void **ngx_mdm_enroll_private(void **loc_conf, ngx_module_t *module);
-static ngx_uint_t ngx_mdm_enroll_set(ngx_conf_t *cf, ngx_module_t *module,
-    ngx_uint_t n);
 static void ngx_mdm_enroll_des_free(void *data);
 static void ngx_mdm_enroll_arena_free(void *data);
 static void ngx_mdm_enroll_wipe(void *data);
@@ -158,13 +165,14 @@ ngx_mdm_enroll_check_conf(ngx_conf_t *cf, ngx_mdm_enroll_conf_t *conf,
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (conf->challenge == MDM_SCEP_CHALLENGE_NONE && !guarded
-        && !ngx_mdm_enroll_access(cf))
+        && !ngx_mdm_enroll_access(((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf))
     {
         ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->challenge_place,
                           "\"mdm_scep_challenge none\" gives a certificate to "
-                          "everybody: location \"%V\" has no \"allow\", "
-                          "\"deny\", \"auth_basic\", \"auth_request\" or "
-                          "\"mdm_auth\"", &clcf->name);
+                          "everybody: location \"%V\" has no \"deny\", "
+                          "\"auth_basic\", \"auth_request\" or "
+                          "\"mdm_auth\" that keeps anybody out",
+                          &clcf->name);
         return NGX_CONF_ERROR;
     }
 
@@ -182,26 +190,84 @@ ngx_mdm_enroll_check_conf(ngx_conf_t *cf, ngx_mdm_enroll_conf_t *conf,
 }
 
 
-/* 1 if anything of nginx's own may keep a client out */
+/* 1 if anything of nginx's own may keep a client out: "allow" alone does not */
 
 static ngx_uint_t
-ngx_mdm_enroll_access(ngx_conf_t *cf)
+ngx_mdm_enroll_access(void **loc_conf)
 {
+    void        **rules;
+    ngx_uint_t    i;
+
     /*
-     * their settings are private, but begin with what is NULL, or empty, if
-     * nothing is set: arrays of rules for IPv4, IPv6 and Unix sockets, the
-     * realm, the URI
+     * the settings of nginx's own modules are private, but begin with what is
+     * NULL, or empty, if nothing is set: here arrays of rules
      */
 
-    return ngx_mdm_enroll_set(cf, &ngx_http_access_module,
-#if (NGX_HAVE_INET6 && NGX_HAVE_UNIX_DOMAIN)
-                              3
-#else
-                              1
-#endif
-                             )
-           || ngx_mdm_enroll_set(cf, &ngx_http_auth_basic_module, 1)
-           || ngx_mdm_enroll_set(cf, &ngx_http_auth_request_module, 1);
+    rules = ngx_mdm_enroll_private(loc_conf, &ngx_http_access_module);
+
+    for (i = 0; rules != NULL && i < NGX_MDM_SCEP_RULES; i++) {
+
+        if (ngx_mdm_enroll_denies(rules[i])) {
+            return 1;
+        }
+    }
+
+    return ngx_mdm_enroll_asks(loc_conf);
+}
+
+
+static ngx_uint_t
+ngx_mdm_enroll_denies(const ngx_array_t *rules)
+{
+    u_char      *end;
+    ngx_uint_t   i, deny;
+
+    /* a rule of any kind ends with what is 1 for "deny" */
+
+    for (i = 0; rules != NULL && i < rules->nelts; i++) {
+        end = (u_char *) rules->elts + (i + 1) * rules->size;
+
+        ngx_memcpy(&deny, end - sizeof(ngx_uint_t), sizeof(ngx_uint_t));
+
+        if (deny) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* 1 if auth_basic or auth_request looks at whoever comes */
+
+static ngx_uint_t
+ngx_mdm_enroll_asks(void **loc_conf)
+{
+    void                     **field;
+    ngx_http_complex_value_t  *realm;
+
+    /* the URI stands first, and its length first in that */
+
+    field = ngx_mdm_enroll_private(loc_conf, &ngx_http_auth_request_module);
+
+    if (field != NULL && field[0] != NULL) {
+        return 1;
+    }
+
+    /* the realm, and the file, without which nginx asks for no password */
+
+    field = ngx_mdm_enroll_private(loc_conf, &ngx_http_auth_basic_module);
+
+    if (field == NULL || field[0] == NULL || field[1] == NULL) {
+        return 0;
+    }
+
+    /* what a realm with variables comes to, is not known before a request */
+
+    realm = field[0];
+
+    return realm->value.len != 3
+           || ngx_strncmp(realm->value.data, "off", 3) != 0;
 }
 
 
@@ -215,54 +281,17 @@ ngx_mdm_enroll_private(void **loc_conf, ngx_module_t *module)
 }
 
 
-static ngx_uint_t
-ngx_mdm_enroll_set(ngx_conf_t *cf, ngx_module_t *module, ngx_uint_t n)
-{
-    void        **field;
-    ngx_uint_t    i;
-
-    field = ngx_mdm_enroll_private(((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf,
-                                   module);
-
-    for (i = 0; field != NULL && i < n; i++) {
-        if (field[i] != NULL) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 ngx_uint_t
 ngx_mdm_enroll_named(ngx_http_request_t *r)
 {
-    void                     **field;
-    ngx_http_complex_value_t  *realm;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     /* who has passed another check need not have passed that one */
 
-    if (clcf->satisfy == NGX_HTTP_SATISFY_ANY) {
-        return 0;
-    }
-
-    /* as in ngx_mdm_enroll_access(): they begin with the realm, or the URI */
-
-    field = ngx_mdm_enroll_private(r->loc_conf, &ngx_http_auth_request_module);
-
-    if (field != NULL && field[0] != NULL) {
-        return 1;
-    }
-
-    field = ngx_mdm_enroll_private(r->loc_conf, &ngx_http_auth_basic_module);
-    realm = (field != NULL) ? field[0] : NULL;
-
-    return realm != NULL
-           && (realm->value.len != 3
-               || ngx_strncmp(realm->value.data, "off", 3) != 0);
+    return clcf->satisfy != NGX_HTTP_SATISFY_ANY
+           && ngx_mdm_enroll_asks(r->loc_conf);
 }
 
 

@@ -74,8 +74,10 @@ my $headers = 'large_client_header_buffers 4 16k;';
     $conf->ok('all of it', $try->("mdm_scep rsa; mdm_scep_legacy sha1 des3 des;"
                                   . " mdm_scep_challenge static $secret;"));
     $conf->ok("none, with $_", $try->("mdm_scep rsa; mdm_scep_challenge none; $_"))
-        for 'allow 10.0.0.0/8; deny all;', 'deny ::1;',
-            "auth_basic a; auth_basic_user_file $secret;";
+        for 'allow 10.0.0.0/8; deny all;', 'deny 10.0.0.1;', 'deny ::1;',
+            'deny unix:;', 'allow ::1; allow all; deny ::2;',
+            map { "auth_basic $_; auth_basic_user_file $secret;" }
+                'a', 'offs', '$host';
 
     like($conf->ok('short headers', $try->('mdm_scep rsa;', '')),
          qr/\[warn\] .*"large_client_header_buffers" has buffers of 8192/,
@@ -88,8 +90,10 @@ my $headers = 'large_client_header_buffers 4 16k;';
     $refused->('mdm_scep rsa; mdm_scep rsa;', 'is duplicate');
     $refused->("mdm_scep rsa; $_ on;", '"mdm_scep" cannot be in one location')
         for qw(mdm_checkin mdm_connect mdm_api mdm_auth_request);
-    $refused->('mdm_scep rsa; mdm_scep_challenge none;',
-               'gives a certificate to everybody: location "/scep" has no');
+    $refused->("mdm_scep rsa; mdm_scep_challenge none; $_",
+               'gives a certificate to everybody: location "/scep" has no')
+        for '', 'allow all;', 'allow 10.0.0.0/8; allow ::1; allow unix:;',
+            "auth_basic off; auth_basic_user_file $secret;", 'auth_basic a;';
     $refused->("mdm_scep rsa; mdm_scep_challenge $_->[0];", $_->[1])
         for [ 'twice', 'must be "once", "none" or "static FILE"' ],
             [ 'static', 'must be "once", "none" or "static FILE"' ],
