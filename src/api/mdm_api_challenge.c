@@ -441,7 +441,7 @@ mdm_api_challenges_row(mdm_exchange_t *x, mdm_api_challenges_t *p,
 
     mdm_where_challenge_listed(&where, &p->tag, &c.id);
 
-    rc = mdm_challenge_bound(x, &where, &bind, &c);
+    rc = mdm_challenge_bound_listed(x, &where, "challenge", &bind, &c);
     if (rc != MDM_OK) {
         return rc;
     }

@@ -491,7 +491,7 @@ mdm_api_links_row(mdm_exchange_t *x, mdm_api_links_t *p, mdm_json_out_t *j,
 
     mdm_where_link_listed(&where, &p->tag, &c.id);
 
-    rc = mdm_challenge_bound(x, &where, &bind, &c);
+    rc = mdm_challenge_bound_listed(x, &where, "link", &bind, &c);
     if (rc != MDM_OK) {
         return rc;
     }

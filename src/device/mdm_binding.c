@@ -136,12 +136,17 @@ mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
             continue;
         }
 
+        if (!json_is_string(value)) {
+            n = 0;
+            break;
+        }
+
         dst = (mdm_str_t *) ((u_char *) c + mdm_bound[i].offset);
 
         text.data = (u_char *) (uintptr_t) json_string_value(value);
         text.len = json_string_length(value);
 
-        if (text.data == NULL || mdm_str_dup(x->arena, dst, &text) != MDM_OK) {
+        if (mdm_str_dup(x->arena, dst, &text) != MDM_OK) {
             return MDM_ERROR;
         }
 
@@ -154,6 +159,36 @@ mdm_challenge_bound(mdm_exchange_t *x, const mdm_secret_where_t *where,
         return mdm_exchange_refuse(x, 500, "the bindings in %.*s in redis "
                                    "cannot be read", mdm_fmt(&where->tag));
     }
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_challenge_bound_listed(mdm_exchange_t *x, const mdm_secret_where_t *where,
+    const char *what, const mdm_str_t *bind, mdm_challenge_t *c)
+{
+    mdm_int_t    rc;
+    mdm_str_t   *dst;
+    mdm_uint_t   i;
+
+    rc = mdm_challenge_bound(x, where, bind, c);
+
+    if (rc != MDM_DONE || x->status != 500) {
+        return rc;
+    }
+
+    for (i = 0; i < MDM_BOUND; i++) {
+        dst = (mdm_str_t *) ((u_char *) c + mdm_bound[i].offset);
+        mdm_str_null(dst);
+    }
+
+    mdm_exchange_log(x, MDM_LOG_WARN, "%s %.*s is listed without its "
+                     "bindings: %.*s", what, mdm_fmt(&c->id),
+                     mdm_fmt(&x->error));
+
+    x->status = 0;
+    mdm_str_null(&x->error);
 
     return MDM_OK;
 }

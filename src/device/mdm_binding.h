@@ -70,6 +70,14 @@ mdm_int_t mdm_challenge_bound(mdm_exchange_t *x,
     const mdm_secret_where_t *where, const mdm_str_t *bind,
     mdm_challenge_t *c);
 
+/*
+ * The same for a list, of a "challenge" or "link": one whose bindings cannot be
+ * read has none, which the log says, so that it is seen and can be taken back.
+ */
+mdm_int_t mdm_challenge_bound_listed(mdm_exchange_t *x,
+    const mdm_secret_where_t *where, const char *what, const mdm_str_t *bind,
+    mdm_challenge_t *c);
+
 
 /* what claim_get.lua and claim.lua say of a certificate */
 

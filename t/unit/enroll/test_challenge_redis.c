@@ -530,6 +530,61 @@ test_sealed(void **state)
 }
 
 
+/* one that cannot be read hides no others, and can be taken back */
+
+static void
+test_unreadable(void **state)
+{
+    char        id[3][64], text[192];
+    mdm_uint_t  i, lost;
+
+    store_settings.secrets = &keys;
+
+    for (i = 0; i < 3; i++) {
+        (void) snprintf(text, sizeof(text), "{\"person\":\"P-%u\"}",
+                        (unsigned) i);
+        (void) create(state, text);
+        (void) snprintf(id[i], sizeof(id[i]), "%s", member("challenge_id"));
+    }
+
+    /* the first one is damaged, then the key of all is gone */
+
+    (void) redis_int("HSET " C ":c:%s bind x", id[0]);
+
+    for (lost = 1; lost <= 3; lost += 2) {
+
+        assert_int_equal(api(state, MDM_GET, "/v1/challenges", "", ""), 200);
+        assert_int_equal(x->error.len, 0);
+
+        for (i = 0; i < 3; i++) {
+            (void) snprintf(text, sizeof(text), "\"person\":\"P-%u\"",
+                            (unsigned) i);
+            assert_int_equal(says(text), i >= lost);
+
+            (void) snprintf(text, sizeof(text), "{\"challenge_id\":\"%s\","
+                            "\"purpose\":\"device\",\"state\":\"open\","
+                            "\"uses\":1,\"used\":0,\"%s\":\"", id[i],
+                            (i < lost) ? "time" : "person");
+            assert_true(says(text));
+        }
+
+        assert_non_null(x->log);
+        assert_non_null(memmem(x->log->text.data, x->log->text.len,
+                               "without its bindings", 20));
+
+        store_settings.secrets = NULL;
+    }
+
+    for (i = 0; i < 3; i++) {
+        (void) snprintf(text, sizeof(text), "/v1/challenges/%.63s", id[i]);
+        assert_int_equal(api(state, MDM_DELETE, text, "", ""), 204);
+    }
+
+    assert_int_equal(api(state, MDM_GET, "/v1/challenges", "", ""), 200);
+    is(x->response, "{\"challenges\":[]}");
+}
+
+
 /* a call that never left, or whose reply is lost: nothing is taken twice */
 
 static mdm_uint_t             fault_at;
@@ -695,6 +750,7 @@ main(void)
         cmocka_unit_test_setup(test_pages, fresh),
         cmocka_unit_test_setup(test_refused, fresh),
         cmocka_unit_test_setup(test_sealed, fresh),
+        cmocka_unit_test_setup(test_unreadable, fresh),
         cmocka_unit_test_setup(test_faults, fresh),
         cmocka_unit_test_setup(test_owner, fresh)
     };
