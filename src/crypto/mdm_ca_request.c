@@ -87,6 +87,12 @@ mdm_ca_request_parsed(mdm_arena_t *arena, X509_REQ *req, mdm_uint_t minimum,
         return MDM_ERROR;
     }
 
+    /*
+     * Not MDM_CA_KEY: nobody has shown that he has this key.  The request comes
+     * out of an envelope that can be changed without being opened, and who has
+     * done that must not learn what it has become.
+     */
+
     if (!mdm_certificate_bearable(key)) {
         *why = "key of the certificate request is of a kind that is not taken";
         return MDM_DECLINED;

@@ -307,7 +307,7 @@ test_proof(void **state)
 {
     size_t             i, accepted;
     u_char            *copy;
-    EVP_PKEY          *key, *other;
+    EVP_PKEY          *key, *other, *odd;
     mdm_str_t          der, s;
     const char        *why;
     mdm_ca_request_t   r;
@@ -323,6 +323,16 @@ test_proof(void **state)
     assert_int_equal(read_der(&der, &r, &why), MDM_DECLINED);
     assert_non_null(strstr(why, "does not verify"));
     free(der.data);
+
+    /* by a key of this kind nothing is verified: that is like a wrong one */
+
+    odd = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+    der = finish(prepare(odd), other, EVP_sha256());
+    assert_int_equal(read_der(&der, &r, &why), MDM_DECLINED);
+    assert_non_null(strstr(why, "of a kind"));
+    assert_int_equal(r.verified, 0);
+    free(der.data);
+    EVP_PKEY_free(odd);
 
     der = finish(prepare(key), key, EVP_sha256());
 
