@@ -22,7 +22,7 @@
 typedef struct {
     mdm_api_streams_t         streams;
     mdm_str_t                 name;
-    mdm_str_t                 since;       /* "ms-0", or empty */
+    mdm_str_t                 since;       /* an entry's id, or empty */
     mdm_str_t                 dead;        /* "0", or how many */
     mdm_uint_t                found;       /* streams that know of it */
 } mdm_api_change_t;
@@ -45,6 +45,8 @@ static mdm_int_t mdm_api_replay_fill(mdm_exchange_t *x,
     mdm_api_streams_t *streams, mdm_str_t *args);
 static mdm_int_t mdm_api_replay_reply(mdm_exchange_t *x,
     mdm_api_streams_t *streams, const mdm_call_t *call);
+static mdm_uint_t mdm_api_drop_group(const mdm_settings_t *settings,
+    const mdm_str_t *name);
 static mdm_int_t mdm_api_drop_fill(mdm_exchange_t *x,
     mdm_api_streams_t *streams, mdm_str_t *args);
 static mdm_int_t mdm_api_drop_reply(mdm_exchange_t *x,
@@ -182,12 +184,16 @@ mdm_api_change_since(mdm_exchange_t *x, mdm_api_change_t *change,
 
     seconds = timegm(&tm);
 
-    if (seconds < 0) {
-        seconds = 0;
+    if (seconds <= 0) {
+        mdm_str_set(&change->since, "0-0");
+        return MDM_OK;
     }
 
-    return mdm_printf(x->arena, &change->since, "%lld-0",
-                      (long long) seconds * 1000);
+    /* what the script repeats is behind it: the last id before this time */
+
+    return mdm_printf(x->arena, &change->since, "%lld-%llu",
+                      (long long) seconds * 1000 - 1,
+                      (unsigned long long) UINT64_MAX);
 }
 
 
@@ -241,6 +247,11 @@ mdm_api_webhook_delete_step(mdm_exchange_t *x)
                                        "take its \"mdm_webhook\" away first");
         }
 
+        if (mdm_api_drop_group(x->settings, &change->name)) {
+            return mdm_exchange_refuse(x, 409, "the group is configured: take "
+                                       "its \"mdm_event_group\" away first");
+        }
+
         change->streams.script = &mdm_script_hook_forget;
         change->streams.fill = mdm_api_drop_fill;
         change->streams.reply = mdm_api_drop_reply;
@@ -256,6 +267,23 @@ mdm_api_webhook_delete_step(mdm_exchange_t *x)
     return (change->found != 0)
            ? mdm_api_drop_start(x, change)
            : mdm_exchange_refuse(x, 404, "there is no such webhook");
+}
+
+
+/* 1: a group of this name is configured, which reads the streams itself */
+
+static mdm_uint_t
+mdm_api_drop_group(const mdm_settings_t *settings, const mdm_str_t *name)
+{
+    mdm_uint_t  i;
+
+    for (i = 0; i < settings->nevent_groups; i++) {
+        if (mdm_str_eq(&settings->event_groups[i], name)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

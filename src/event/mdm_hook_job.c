@@ -37,6 +37,8 @@ typedef struct {
     mdm_uint_t                found;       /* 1: Redis has answered */
     mdm_uint_t                held;        /* 1: somebody has a place, also one
                                               that this host does not know */
+    mdm_uint_t                more;        /* 1: a stream had more than a script
+                                              takes away */
 } mdm_hook_job_t;
 
 
@@ -132,8 +134,13 @@ mdm_hook_job_look(mdm_exchange_t *x, mdm_hook_job_t *job)
     if (n == 0) {
         x->again = job->held ? MDM_HOOK_AGAIN : MDM_HOOK_LATER;
 
-        return job->found ? mdm_exchange_empty(x, 200)
-                          : mdm_exchange_unavailable(x);
+        if (!job->found) {
+            return mdm_exchange_unavailable(x);
+        }
+
+        /* who reads a stream himself trims nothing: only looks do, in bits */
+
+        return mdm_exchange_empty(x, job->more ? 202 : 200);
     }
 
     if (n > MDM_HOOK_LOOKS) {
@@ -187,6 +194,8 @@ mdm_hook_job_looked(mdm_exchange_t *x, mdm_hook_job_t *job)
 
         job->found = 1;
         job->held |= (mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_HELD, 0)
+                      == 1);
+        job->more |= (mdm_reply_int(call->reply, MDM_RET_HOOK_LOOK_MORE, 0)
                       == 1);
 
         mdm_hook_say(x, &call->key,

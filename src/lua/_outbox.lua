@@ -172,8 +172,9 @@ local function outbox_stale(T, id, at, now, hold)
 end
 
 -- Takes away what all have acknowledged.  most: entries, the limit; hold: ms.
--- Returns how many are left, 1 if that is to be said, who is left behind, and
--- the limit in force: that of this host, or a higher one in T:out.
+-- Returns how many are left, 1 if that is to be said, who is left behind, the
+-- limit in force: that of this host, or a higher one in T:out; and 1 if there
+-- may be more to take away, which is for the next step.
 local function outbox_trim(T, most, hold, now)
     local out, stream = T .. ':out', T .. ':events'
     local all, fields, lowest = redis.call('HGETALL', out), {}, nil
@@ -226,10 +227,12 @@ local function outbox_trim(T, most, hold, now)
         gone = redis.call('XTRIM', stream, 'MINID', '~', lowest,
                           'LIMIT', 1000)
     else
-        redis.call('XTRIM', stream, 'MAXLEN', '~', most, 'LIMIT', 1000)
+        gone = redis.call('XTRIM', stream, 'MAXLEN', '~', most, 'LIMIT', 1000)
     end
 
-    if lowest and gone < 900 and n * 2 >= most then
+    local more = gone >= 900 and 1 or 0
+
+    if lowest and more == 0 and n * 2 >= most then
         redis.call('XTRIM', stream, 'MINID', '=', lowest)
     end
 
@@ -245,5 +248,5 @@ local function outbox_trim(T, most, hold, now)
         redis.call('HDEL', out, 'w')
     end
 
-    return n, warn, left, most
+    return n, warn, left, most, more
 end

@@ -189,7 +189,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "forget_start", "[iss]" },
     { "hook_ack", "[iii[(s)*]i]" },
     { "hook_info", "[(sisssssssss)*]" },
-    { "hook_look", "[ii[(s)*][(s)*]ii]" },
+    { "hook_look", "[ii[(s)*][(s)*]iii]" },
     { "hook_replay", "[ii]" },
     { "hook_start", "[(s)*]" },
     { "hook_take", "[iiiii[(ssssssssssssi)*]]" },

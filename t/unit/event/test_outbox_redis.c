@@ -17,14 +17,31 @@ static mdm_str_t      group = mdm_string("readers");
 static mdm_uint_t     status;              /* of answers */
 static mdm_uint_t     deaf;                /* 1: no acknowledgement arrives */
 static int64_t        skew;                /* s, of a worker's clock */
+static mdm_uint_t     received;
+static char           event_id[64];        /* of the last one */
 
 
 static void
 receive(mdm_http_t *http, void *data)
 {
+    char  *p, *end, *last;
+
+    static const char  member[] = "\"event_id\":\"";
+
     (void) data;
 
     hook_headers(http);
+
+    p = memmem(http->body.data, http->body.len, member, sizeof(member) - 1);
+    assert_non_null(p);
+
+    p += sizeof(member) - 1;
+    last = (char *) http->body.data + http->body.len;
+    end = memchr(p, '"', (size_t) (last - p));
+    assert_non_null(end);
+
+    snprintf(event_id, sizeof(event_id), "%.*s", (int) (end - p), p);
+    received++;
 
     http->outcome = MDM_HTTP_ANSWERED;
     http->status = status;
@@ -56,6 +73,7 @@ begin(void **state)
     deaf = 0;
     skew = 0;
     status = 200;
+    received = 0;
 
     hook_webhook(&webhook, "one");
     hook_settings(&webhook, 1);
@@ -227,6 +245,50 @@ test_replayed(void **state)
 }
 
 
+/* what was at this very time comes again, and nothing of before it */
+
+static void
+test_replayed_since(void **state)
+{
+    mdm_uint_t  i;
+
+    static const char *const  entries[] = {
+        "978307199999-7", "978307200000-0"
+    };
+
+    webhook.all = 1;
+
+    for (i = 0; i < 2; i++) {
+        freeReplyObject(mdm_unit_redis_command(*state, "XADD %s %s event %s "
+                                               "id %s data {}", T ":events",
+                                               entries[i], "mdm.CheckOut",
+                                               UDID));
+    }
+
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(received, 2);
+    assert_string_equal(event_id, "default.0.978307200000-0");
+
+    assert_int_equal(api(state, MDM_POST, "/v1/webhooks/one/replay", "",
+                         "{\"since\":\"2001-01-01T00:00:00Z\"}"), 204);
+
+    received = 0;
+    event_id[0] = '\0';
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(received, 1);
+    assert_string_equal(event_id, "default.0.978307200000-0");
+
+    /* from the beginning on */
+
+    assert_int_equal(api(state, MDM_POST, "/v1/webhooks/one/replay", "",
+                         "{\"since\":\"1970-01-01T00:00:00Z\"}"), 204);
+
+    received = 0;
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(received, 2);
+}
+
+
 static void
 add(void **state, mdm_uint_t n, size_t bytes)
 {
@@ -310,11 +372,72 @@ test_backlog(void **state)
     look(state);
     assert_in_range(n - redis_int("XLEN " T ":events"), 800, 1000);
 
+    /* it comes again at once while there is more */
+
+    assert_int_equal(x->status, 202);
+
     for (n = 0; n < 3; n++) {
         look(state);
     }
 
+    assert_int_equal(x->status, 200);
+    assert_int_equal(x->again, 30000);
     assert_in_range(redis_int("XLEN " T ":events"), 1, 100);
+}
+
+
+/* who reads himself acknowledges without us: looks trim all of it, in bits */
+
+static void
+test_group_backlog(void **state)
+{
+    mdm_int_t   n, left;
+    mdm_uint_t  looks;
+
+    settings.nwebhooks = 0;
+    settings.event_groups = &group;
+    settings.nevent_groups = 1;
+
+    add(state, 3000, 10);
+    freeReplyObject(mdm_unit_redis_command(*state, "XGROUP CREATE " T
+                                           ":events readers $"));
+
+    looks = 0;
+    left = 3000;
+
+    do {
+        look(state);
+
+        n = redis_int("XLEN " T ":events");
+        assert_true(n >= left - 1000);
+        left = n;
+
+        assert_true(++looks <= 5);
+
+    } while (x->status == 202);
+
+    assert_int_equal(x->status, 200);
+    assert_int_equal(x->again, 30000);
+    assert_in_range(looks, 3, 5);
+    assert_in_range(left, 1, 100);
+
+    /* where nobody has a place for long, the limit is what is kept */
+
+    settings.nevent_groups = 0;
+    settings.event_limit = 10;
+    settings.event_hold = 0;
+    (void) redis_int("HSET " T ":out limit %s", "10");
+    (void) redis_int("HSET " T ":out g:readers %s", "0-0 1");
+    (void) redis_int("XGROUP DESTROY " T ":events readers");
+    add(state, 1500, 10);
+    usleep(20000);
+
+    look(state);
+    assert_int_equal(x->status, 202);
+
+    look(state);
+    assert_int_equal(x->status, 200);
+    assert_in_range(redis_int("XLEN " T ":events"), 10, 120);
 }
 
 
@@ -442,6 +565,63 @@ test_group_last(void **state)
 }
 
 
+/* a group that no host names any more refuses nothing once it is forgotten */
+
+static void
+test_group_forgotten(void **state)
+{
+    settings.nwebhooks = 0;
+    settings.event_groups = &group;
+    settings.nevent_groups = 1;
+    settings.event_limit = 20;
+
+    enroll(state, CERT_A);
+    look(state);
+    assert_int_equal(redis_int("HEXISTS " T ":out g:readers"), 1);
+
+    assert_int_equal(api(state, MDM_DELETE, "/v1/webhooks/readers", "", ""),
+                     409);
+    assert_true(says("the group is configured"));
+
+    settings.nevent_groups = 0;
+    add(state, 30, 10);
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 503);
+    assert_true(says("the outbox is full: group \\\"readers\\\" is"));
+
+    (void) redis_int("HSET " T ":out x:g:readers 1 dropped 7 w 1");
+
+    assert_int_equal(api(state, MDM_DELETE, "/v1/webhooks/readers", "", ""),
+                     204);
+    assert_int_equal(redis_int("EXISTS " T ":out"), 0);
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+    assert_int_equal(api(state, MDM_DELETE, "/v1/webhooks/readers", "", ""),
+                     404);
+
+    /* who else is there stays, and what was counted with him */
+
+    (void) redis_int("HSET " T ":out h:one %s", "0-0 1");
+    (void) redis_int("HSET " T ":out g:readers %s", "0-0 1");
+    (void) redis_int("HSET " T ":out dropped 7 limit 20");
+
+    assert_int_equal(api(state, MDM_DELETE, "/v1/webhooks/readers", "", ""),
+                     204);
+    assert_int_equal(redis_int("HEXISTS " T ":out g:readers"), 0);
+    assert_int_equal(redis_int("HEXISTS " T ":out h:one"), 1);
+    assert_int_equal(redis_int("HGET " T ":out dropped"), 7);
+
+    /* nor does a counter alone, which a worker of before has left */
+
+    (void) redis_int("HDEL " T ":out h:one");
+    assert_int_equal(api(state, MDM_DELETE, "/v1/webhooks/readers", "", ""),
+                     404);
+    assert_int_equal(redis_int("EXISTS " T ":out"), 0);
+}
+
+
 int
 main(void)
 {
@@ -451,9 +631,12 @@ main(void)
         cmocka_unit_test_setup(test_dead_hold, begin),
         cmocka_unit_test_setup(test_attempts, begin),
         cmocka_unit_test_setup(test_replayed, begin),
+        cmocka_unit_test_setup(test_replayed_since, begin),
         cmocka_unit_test_setup(test_bytes, begin),
         cmocka_unit_test_setup(test_memory, begin),
         cmocka_unit_test_setup(test_backlog, begin),
+        cmocka_unit_test_setup(test_group_backlog, begin),
+        cmocka_unit_test_setup(test_group_forgotten, begin),
         cmocka_unit_test_setup(test_limit_named, begin),
         cmocka_unit_test_setup(test_limit_sender, begin),
         cmocka_unit_test_setup(test_group_hold, begin),
