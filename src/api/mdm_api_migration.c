@@ -138,7 +138,7 @@ mdm_api_migration_call(mdm_exchange_t *x)
     if (mdm_exchange_seal(x, x->arena, &where, &args[MDM_ARG_MIGRATE_UNLOCK],
                           NULL)
         != MDM_OK
-        || mdm_message_payload(x, &en.tag, &en.id_key,
+        || mdm_message_payload(x, &en.tag, &en.id_key, 0,
                                &args[MDM_ARG_MIGRATE_RAW])
            != MDM_OK
         || mdm_ddm_notify_args(x, &en.tag, &args[MDM_ARG_MIGRATE_UUID],

@@ -47,7 +47,7 @@ mdm_api_migration_bootstrap(mdm_exchange_t *x, const mdm_enrollment_t *en,
     if (mdm_exchange_seal(x, x->arena, &where,
                           &args[MDM_ARG_MIGRATE_BOOTSTRAP_TOKEN], NULL)
         != MDM_OK
-        || mdm_message_payload(x, &en->tag, &en->device_key,
+        || mdm_message_payload(x, &en->tag, &en->device_key, 0,
                                &args[MDM_ARG_MIGRATE_BOOTSTRAP_RAW])
            != MDM_OK)
     {

@@ -17,6 +17,7 @@
 #include "mdm_checkin.h"
 #include "mdm_key.h"
 #include "mdm_renew.h"
+#include "mdm_topic.h"
 
 
 #define MDM_AUTHENTICATE_TRIES   3
@@ -476,6 +477,8 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     mdm_pin_dates_t      dates;
     mdm_authenticate_t  *a;
 
+    static const mdm_str_t  event = mdm_string("mdm.Authenticate");
+
     m = x->ctx;
     a = m->data;
 
@@ -526,7 +529,7 @@ mdm_authenticate_commit(mdm_exchange_t *x)
     subject = &args[MDM_ARG_AUTHENTICATE_SUBJECT];
 
     if (mdm_message_payload(x, &m->en.tag, &m->en.device_key,
-                            &args[MDM_ARG_AUTHENTICATE_RAW])
+                            mdm_topic(&event), &args[MDM_ARG_AUTHENTICATE_RAW])
         != MDM_OK
         || mdm_pin_certificate(x, subject, NULL) != MDM_OK)
     {

@@ -9,6 +9,7 @@
 
 #include "mdm_checkin.h"
 #include "mdm_exchange_secret.h"
+#include "mdm_topic.h"
 #include "mdm_webhook.h"
 
 
@@ -87,9 +88,12 @@ mdm_checkin_bootstrap_stored(mdm_exchange_t *x)
 static mdm_int_t
 mdm_checkin_bootstrap_call(mdm_exchange_t *x)
 {
+    uint64_t             topic;
     mdm_str_t            token, *args, *kept, *names;
     mdm_message_t       *m;
     mdm_secret_where_t   where;
+
+    static const mdm_str_t  event = mdm_string("mdm.SetBootstrapToken");
 
     m = x->ctx;
 
@@ -133,8 +137,10 @@ mdm_checkin_bootstrap_call(mdm_exchange_t *x)
 
     /* the message is the token: only a webhook that may have it gets it */
 
-    if (mdm_webhook_payload(x, 1)) {
-        return (mdm_message_payload(x, &m->en.tag, &m->en.device_key,
+    topic = mdm_topic(&event);
+
+    if (mdm_webhook_payload(x, topic, 1)) {
+        return (mdm_message_payload(x, &m->en.tag, &m->en.device_key, topic,
                                     &args[MDM_ARG_BOOTSTRAP_SET_RAW])
                 == MDM_OK)
                ? MDM_CALL : MDM_ERROR;

@@ -7,6 +7,7 @@
 
 
 #include "mdm_checkin.h"
+#include "mdm_topic.h"
 
 
 mdm_int_t
@@ -14,6 +15,8 @@ mdm_checkin_checkout(mdm_exchange_t *x)
 {
     mdm_str_t      *args;
     mdm_message_t  *m;
+
+    static const mdm_str_t  event = mdm_string("mdm.CheckOut");
 
     if (x->state != 0) {
         return mdm_checkin_end(x);
@@ -26,7 +29,7 @@ mdm_checkin_checkout(mdm_exchange_t *x)
         return MDM_ERROR;
     }
 
-    return (mdm_message_payload(x, &m->en.tag, &m->en.id_key,
+    return (mdm_message_payload(x, &m->en.tag, &m->en.id_key, mdm_topic(&event),
                                 &args[MDM_ARG_CHECKOUT_RAW])
             == MDM_OK)
            ? MDM_CALL : MDM_ERROR;

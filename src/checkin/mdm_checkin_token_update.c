@@ -13,6 +13,7 @@
 #include "mdm_exchange_secret.h"
 #include "mdm_key.h"
 #include "mdm_setup.h"
+#include "mdm_topic.h"
 
 
 #define MDM_UNLOCK_TOKEN_MAX  65536
@@ -87,6 +88,8 @@ mdm_checkin_token_store(mdm_exchange_t *x)
     mdm_message_t       *m;
     mdm_secret_where_t   where;
 
+    static const mdm_str_t  event = mdm_string("mdm.TokenUpdate");
+
     m = x->ctx;
 
     missing = mdm_checkin_token_missing(m->plist);
@@ -150,7 +153,7 @@ mdm_checkin_token_store(mdm_exchange_t *x)
     if (mdm_exchange_seal(x, x->arena, &where,
                           &args[MDM_ARG_TOKEN_UPDATE_UNLOCK], NULL)
         != MDM_OK
-        || mdm_message_payload(x, &m->en.tag, &m->en.id_key,
+        || mdm_message_payload(x, &m->en.tag, &m->en.id_key, mdm_topic(&event),
                                &args[MDM_ARG_TOKEN_UPDATE_RAW])
            != MDM_OK
         || mdm_ddm_notify_args(x, &m->en.tag, &args[MDM_ARG_TOKEN_UPDATE_UUID],

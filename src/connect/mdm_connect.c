@@ -17,6 +17,7 @@
 #include "mdm_report.h"
 #include "mdm_report_facts.h"
 #include "mdm_setup.h"
+#include "mdm_topic.h"
 
 
 /* commands without a body that one exchange drops */
@@ -207,6 +208,8 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
     mdm_secret_where_t     where;
     mdm_connect_report_t   r;
 
+    static const mdm_str_t  event = mdm_string("mdm.Connect");
+
     m = x->ctx;
 
     r.status = *status;
@@ -223,12 +226,16 @@ mdm_connect_report(mdm_exchange_t *x, const mdm_str_t *status,
         return MDM_ERROR;
     }
 
-    /* a webhook gets the result that is kept, if one is */
+    /*
+     * A webhook gets the result that is kept, if one is; but the next one that
+     * names no command, either, takes the place of that before it is sent.
+     */
 
     mdm_str_null(&r.payload);
 
-    if ((x->settings->event_payload || result->len == 0)
-        && mdm_message_payload(x, &m->en.tag, &m->en.id_key, &r.payload)
+    if ((x->settings->event_payload || result->len == 0 || r.uuid.len == 0)
+        && mdm_message_payload(x, &m->en.tag, &m->en.id_key, mdm_topic(&event),
+                               &r.payload)
            != MDM_OK)
     {
         return MDM_ERROR;

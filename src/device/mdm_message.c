@@ -698,11 +698,11 @@ mdm_message_renew_end(mdm_exchange_t *x)
 
 mdm_int_t
 mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
-    const mdm_str_t *id, mdm_str_t *dst)
+    const mdm_str_t *id, uint64_t topic, mdm_str_t *dst)
 {
     mdm_secret_where_t  where;
 
-    if (!x->settings->event_payload && !mdm_webhook_payload(x, 0)) {
+    if (!x->settings->event_payload && !mdm_webhook_payload(x, topic, 0)) {
         mdm_str_null(dst);
         return MDM_OK;
     }

@@ -130,11 +130,12 @@ mdm_int_t mdm_message_unclaim(mdm_exchange_t *x, mdm_int_t state);
 
 /*
  * The message for the event in the outbox, sealed; empty if the setting
- * "event_payload" is off and no webhook wants it.  "id" is the enrollment that
- * the event is about.  MDM_OK or MDM_ERROR.
+ * "event_payload" is off and no webhook gets it with that event.  "id" is the
+ * enrollment that the event is about, "topic" its bit (mdm_topic.h); 0: it is
+ * one that webhooks get without a message.  MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_message_payload(mdm_exchange_t *x, const mdm_str_t *tag,
-    const mdm_str_t *id, mdm_str_t *dst);
+    const mdm_str_t *id, uint64_t topic, mdm_str_t *dst);
 
 /* a setting as a script's argument */
 mdm_int_t mdm_message_number(mdm_exchange_t *x, mdm_str_t *dst,

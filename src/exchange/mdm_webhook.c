@@ -57,7 +57,8 @@ mdm_webhook_consumers(const mdm_settings_t *settings, const mdm_str_t *tenant)
 
 
 mdm_uint_t
-mdm_webhook_payload(const mdm_exchange_t *x, mdm_uint_t secrets)
+mdm_webhook_payload(const mdm_exchange_t *x, uint64_t topic,
+    mdm_uint_t secrets)
 {
     mdm_uint_t            i;
     const mdm_webhook_t  *webhook;
@@ -65,7 +66,8 @@ mdm_webhook_payload(const mdm_exchange_t *x, mdm_uint_t secrets)
     for (i = 0; i < x->settings->nwebhooks; i++) {
         webhook = &x->settings->webhooks[i];
 
-        if (webhook->payload && (webhook->secrets || !secrets)
+        if ((webhook->topics & topic)
+            && webhook->payload && (webhook->secrets || !secrets)
             && mdm_webhook_of(webhook, &x->tenant))
         {
             return 1;

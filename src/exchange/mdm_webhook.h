@@ -59,10 +59,12 @@ mdm_uint_t mdm_webhook_consumers(const mdm_settings_t *settings,
     const mdm_str_t *tenant);
 
 /*
- * 1 if a webhook of x->tenant is to get messages as they came, for which events
- * carry them; "secrets": those that have secrets.
+ * 1 if a webhook of x->tenant gets this event with the message as it came, for
+ * which the event carries it.  "topic": the bit of the event (mdm_topic.h);
+ * "secrets": 1: the message has some.
  */
-mdm_uint_t mdm_webhook_payload(const mdm_exchange_t *x, mdm_uint_t secrets);
+mdm_uint_t mdm_webhook_payload(const mdm_exchange_t *x, uint64_t topic,
+    mdm_uint_t secrets);
 
 
 #endif /* _MDM_WEBHOOK_H_INCLUDED_ */

@@ -836,6 +836,112 @@ test_payload(void **state)
 }
 
 
+/* one message of each kind; returns how many events carry theirs */
+
+static mdm_uint_t
+carried(void **state)
+{
+    enroll(state, CERT_A);
+    assert_int_equal(checkin(state, CERT_A, "SetBootstrapToken", id_is(UDID),
+                             "<key>BootstrapToken</key><data>AQID</data>"),
+                     200);
+    assert_int_equal(api(state, MDM_PUT, "/v1/enqueue/" UDID, "validate=0",
+                         COMMAND("u1")), 200);
+    assert_int_equal(report(state, CERT_A, id_is(UDID), "NotNow", "u1"), 200);
+    assert_int_equal(report(state, CERT_A, id_is(UDID), "Acknowledged", ""),
+                     200);
+    assert_int_equal(checkin(state, CERT_A, "CheckOut", id_is(UDID), ""), 200);
+    assert_int_equal(api(state, MDM_PUT, "/migration", "",
+                         "<plist version=\"1.0\"><dict>" id_is(OTHER)
+                         "<key>MessageType</key><string>Authenticate</string>"
+                         "</dict></plist>"), 200);
+
+    return (mdm_uint_t) redis_int("EVAL %s 0",
+        "local n = 0 "
+        "for _, e in ipairs(redis.call('XRANGE', '" T ":events', '-', '+')) do "
+        "for i = 1, #e[2], 2 do n = n + (e[2][i] == 'raw' and 1 or 0) end "
+        "end return n");
+}
+
+
+/* events carry messages only for a webhook that gets them with the event */
+
+static void
+test_carried(void **state)
+{
+    mdm_uint_t  i;
+    mdm_str_t   topics, bad;
+
+    static const struct {
+        const char  *topics;
+        mdm_uint_t   payload;              /* of the webhook */
+        mdm_uint_t   secrets;
+        mdm_uint_t   all;                  /* mdm_event_payload */
+        mdm_uint_t   n;
+    } t[] = {
+        { "api.*", 1, 1, 0, 0 },
+        { "mdm.CheckOut", 1, 1, 0, 1 },
+        { "mdm.SetBootstrapToken", 1, 1, 0, 1 },
+        { "mdm.SetBootstrapToken", 1, 0, 0, 0 },
+        { "mdm.Connect", 1, 0, 0, 2 },
+        { MDM_TOPICS_DEFAULT, 1, 1, 0, 6 },
+        { MDM_TOPICS_DEFAULT, 1, 0, 0, 5 },
+        { MDM_TOPICS_DEFAULT, 0, 1, 0, 0 },
+        { "api.*", 1, 1, 1, 6 }
+    };
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        begin(state);
+
+        topics.data = (u_char *) (uintptr_t) t[i].topics;
+        topics.len = strlen(t[i].topics);
+        assert_int_equal(mdm_topics_read(&topics, &webhooks[0].topics, &bad),
+                         MDM_OK);
+
+        webhooks[0].payload = t[i].payload;
+        webhooks[0].secrets = t[i].secrets;
+        settings.event_payload = t[i].all;
+
+        assert_int_equal(carried(state), t[i].n);
+
+        /* what is of another tenant is not wanted here */
+
+        begin(state);
+        mdm_str_set(&webhooks[0].tenant, "other");
+        assert_int_equal(carried(state), 0);
+    }
+}
+
+
+/* a result that names no command goes with its event: the next replaces it */
+
+static void
+test_nameless(void **state)
+{
+    u_char      sent[2][2048];
+    mdm_uint_t  i;
+
+    enroll(state, CERT_A);
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    forget();
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(sendf(state, MDM_KIND_CONNECT, CERT_A, id_is(UDID)
+                               "<key>Status</key><string>Acknowledged</string>"
+                               "<key>Answer</key><string>answer %d</string>",
+                               (int) i), 200);
+        assert_in_range(x->body.len, 1, 1500);
+        EVP_EncodeBlock(sent[i], x->body.data, (int) x->body.len);
+    }
+
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+    assert_int_equal(nbodies, 2);
+    has(0, (char *) sent[0]);
+    has(1, (char *) sent[1]);
+    assert_null(strstr(bodies[1], "result_lost"));
+}
+
+
 int
 main(void)
 {
@@ -856,7 +962,9 @@ main(void)
         cmocka_unit_test_setup(test_group, begin),
         cmocka_unit_test_setup(test_stale, begin),
         cmocka_unit_test_setup(test_job, begin),
-        cmocka_unit_test_setup(test_payload, begin)
+        cmocka_unit_test_setup(test_payload, begin),
+        cmocka_unit_test_setup(test_carried, begin),
+        cmocka_unit_test_setup(test_nameless, begin)
     };
 
     return cmocka_run_group_tests(tests, mdm_unit_redis_setup, teardown);
