@@ -22,6 +22,9 @@
 #define NGX_MDM_HOOK_RETRY            (24 * 60 * 60)
 #define NGX_MDM_HOOK_HOLD             (3 * 24 * 60 * 60)
 
+/* bytes of a parameter that is none, which the log shows */
+#define NGX_MDM_HOOK_SHOWN            32
+
 
 /* what stands behind the URL, while it is read */
 
@@ -397,6 +400,7 @@ ngx_mdm_hook_name(ngx_conf_t *cf, ngx_str_t *rest, mdm_str_t *name)
 static ngx_int_t
 ngx_mdm_hook_param(ngx_mdm_hook_read_t *read, ngx_str_t *arg)
 {
+    u_char                      *equals;
     ngx_str_t                    value;
     ngx_uint_t                   i;
     const char                  *why;
@@ -437,8 +441,19 @@ ngx_mdm_hook_param(ngx_mdm_hook_read_t *read, ngx_str_t *arg)
         return NGX_ERROR;
     }
 
+    /* the value may be a secret that is to stand in a file */
+
+    value = *arg;
+    equals = ngx_strlchr(arg->data, arg->data + arg->len, '=');
+
+    if (equals != NULL) {
+        value.len = equals - arg->data;
+    }
+
+    value.len = ngx_min(value.len, NGX_MDM_HOOK_SHOWN);
+
     ngx_conf_log_error(NGX_LOG_EMERG, read->cf, 0,
-                       "invalid parameter \"%V\"", arg);
+                       "invalid parameter \"%V\"", &value);
 
     return NGX_ERROR;
 }

@@ -34,7 +34,10 @@ ngx_mdm_http_log(ngx_mdm_http_op_t *op)
         return;
     }
 
-    up = (op->outcome == MDM_HTTP_ANSWERED);
+    /* one that is too large is an answer, too */
+
+    up = (op->outcome == MDM_HTTP_ANSWERED
+          || op->outcome == MDM_HTTP_TOO_LARGE);
 
     site = ngx_mdm_http_log_site(op, !up);
 

@@ -274,6 +274,15 @@ for my $server ($plain, $sink) {
     is(scalar @up, 1, 'and one that it is back') or diag($log);
 }
 
+{
+    my $from = $t->log_size;
+
+    ends('a large answer', 'too large', qr/too large/,
+         url => $sink->url('/one'));
+    unlike($t->log($from), qr/mdm http: no answer of/,
+           'who gives one is there');
+}
+
 unlike(join("\n", grep { /mdm http: / } split /\n/, $t->log), qr/canary/,
        'no line says what was asked');
 
