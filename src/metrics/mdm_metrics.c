@@ -44,17 +44,17 @@ static const mdm_str_t  mdm_metrics_codes[MDM_METRICS_CODES] = {
     mdm_string("200"), mdm_string("204"), mdm_string("302"),
     mdm_string("400"), mdm_string("401"), mdm_string("403"),
     mdm_string("404"), mdm_string("405"), mdm_string("408"),
-    mdm_string("409"), mdm_string("413"), mdm_string("415"),
-    mdm_string("425"), mdm_string("499"), mdm_string("500"),
-    mdm_string("503"), mdm_string("other")
+    mdm_string("409"), mdm_string("410"), mdm_string("413"),
+    mdm_string("415"), mdm_string("425"), mdm_string("499"),
+    mdm_string("500"), mdm_string("503"), mdm_string("other")
 };
 
 
 /* the same */
 
 static const mdm_uint_t  mdm_metrics_code_numbers[MDM_METRICS_CODES - 1] = {
-    200, 204, 302, 400, 401, 403, 404, 405, 408, 409, 413, 415, 425, 499, 500,
-    503
+    200, 204, 302, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 425, 499,
+    500, 503
 };
 
 

@@ -24,7 +24,7 @@ typedef volatile unsigned long  mdm_counter_t;
 #define MDM_METRICS_TEXT      200000
 
 #define MDM_METRICS_MESSAGES  12
-#define MDM_METRICS_CODES     17
+#define MDM_METRICS_CODES     18
 #define MDM_METRICS_CONNECTS  7
 #define MDM_METRICS_TYPES     128          /* RequestTypes, with "other" */
 #define MDM_METRICS_STATES    7

@@ -137,6 +137,8 @@ test_metrics_lists(void **state)
 
     value = mdm_metrics_value(MDM_METRICS_LIST_CODES, mdm_metrics_code(503));
     assert_true(mdm_str_is(&value, "503"));
+    value = mdm_metrics_value(MDM_METRICS_LIST_CODES, mdm_metrics_code(410));
+    assert_true(mdm_str_is(&value, "410"));
     assert_int_equal(mdm_metrics_code(599), MDM_METRICS_CODES - 1);
 
     for (i = 0; i < MDM_METRICS_CODES - 1; i++) {
