@@ -282,25 +282,13 @@ mdm_scep_refuse(mdm_exchange_t *x)
 static mdm_int_t
 mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
 {
-    mdm_int_t         rc;
-    mdm_str_t         key, *args;
-    mdm_enrollment_t  en;
+    mdm_str_t  key, *args;
 
-    memset(&en, 0, sizeof(mdm_enrollment_t));
+    if (ctx->renewal) {
+        key = ctx->tag;
 
-    rc = ctx->renewal
-         ? mdm_enrollment_from_id(x->arena, &ctx->issued.device, &x->tenant,
-                                  x->settings->store->partitions, &en)
-         : MDM_DECLINED;
-
-    if (rc == MDM_ERROR
-        || (rc != MDM_OK && mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK))
-    {
+    } else if (mdm_key_ca(x->arena, &key, &x->tenant) != MDM_OK) {
         return MDM_ERROR;
-    }
-
-    if (rc == MDM_OK) {
-        key = en.tag;
     }
 
     args = mdm_exchange_call(x, i, &mdm_script_certificate_refused, &key, 0);

@@ -181,6 +181,8 @@ mdm_scep_signer(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         return MDM_ERROR;
     }
 
+    ctx->tag = en.tag;
+
     args[MDM_ARG_RENEWAL_CHECK_DEVICE] = en.device_key;
     args[MDM_ARG_RENEWAL_CHECK_CERT] = ctx->signer_raw;
     args[MDM_ARG_RENEWAL_CHECK_SPKI] = ctx->issued.spki;

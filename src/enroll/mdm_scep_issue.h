@@ -64,8 +64,9 @@ typedef struct {
     mdm_str_t                 signer;      /* SHA-256 of it, hex */
     mdm_str_t                 signer_raw;
     mdm_uint_t                renewal;     /* 1: its device renews it, */
-    mdm_str_t                 serial;      /* which has told this serial number,
-                                              or none */
+    mdm_str_t                 tag;         /* whose partition this is, */
+    mdm_str_t                 serial;      /* and which has told this serial
+                                              number, or none */
     mdm_uint_t                challenge;   /* 1: one that is right came */
 
     /* the steps that are entered */
