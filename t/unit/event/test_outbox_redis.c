@@ -245,6 +245,22 @@ test_replayed(void **state)
 }
 
 
+/* events that come again from this time on */
+
+static mdm_uint_t
+again_since(void **state, const char *body)
+{
+    assert_int_equal(api(state, MDM_POST, "/v1/webhooks/one/replay", "", body),
+                     204);
+
+    received = 0;
+    event_id[0] = '\0';
+    assert_int_equal(deliver(state), MDM_HOOK_MORE);
+
+    return received;
+}
+
+
 /* what was at this very time comes again, and nothing of before it */
 
 static void
@@ -269,23 +285,14 @@ test_replayed_since(void **state)
     assert_int_equal(received, 2);
     assert_string_equal(event_id, "default.0.978307200000-0");
 
-    assert_int_equal(api(state, MDM_POST, "/v1/webhooks/one/replay", "",
-                         "{\"since\":\"2001-01-01T00:00:00Z\"}"), 204);
-
-    received = 0;
-    event_id[0] = '\0';
-    assert_int_equal(deliver(state), MDM_HOOK_MORE);
-    assert_int_equal(received, 1);
+    assert_int_equal(again_since(state, "{\"since\":"
+                                 "\"2001-01-01T00:00:00Z\"}"), 1);
     assert_string_equal(event_id, "default.0.978307200000-0");
 
     /* from the beginning on */
 
-    assert_int_equal(api(state, MDM_POST, "/v1/webhooks/one/replay", "",
-                         "{\"since\":\"1970-01-01T00:00:00Z\"}"), 204);
-
-    received = 0;
-    assert_int_equal(deliver(state), MDM_HOOK_MORE);
-    assert_int_equal(received, 2);
+    assert_int_equal(again_since(state, "{\"since\":"
+                                 "\"1970-01-01T00:00:00Z\"}"), 2);
 }
 
 
