@@ -643,7 +643,7 @@ ngx_module_t  ngx_mdm_module = {
     ngx_mdm_commands,              /* module directives */
     NGX_HTTP_MODULE,               /* module type */
     NULL,                          /* init master */
-    NULL,                          /* init module */
+    ngx_mdm_work_init_module,      /* init module */
     ngx_mdm_init_process,          /* init process */
     NULL,                          /* init thread */
     NULL,                          /* exit thread */

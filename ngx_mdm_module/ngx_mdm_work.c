@@ -12,22 +12,19 @@
 
 #if (NGX_THREADS)
 
-#include <sys/syscall.h>
-
 #include <openssl/err.h>
 
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
+
+#include "ngx_mdm_work_sched.h"
 
 
 /* bytes of a block that it takes long to give back: to unmap a page, 2 us */
 #define NGX_MDM_WORK_LARGE    (512 * 1024)
 
 /* milliseconds; a worker that is told to quit stays for as long as it is set */
-#define NGX_MDM_WORK_TIMER    10000
-
-/* nanoseconds: the least that Linux takes */
-#define NGX_MDM_WORK_SLICE    100000
+#define NGX_MDM_WORK_TIMER    50
 
 
 typedef struct {
@@ -35,6 +32,10 @@ typedef struct {
     mdm_call_t               *call;
     ngx_mdm_work_done_pt      done;
     void                     *data;
+    ngx_queue_t               queue;       /* of those under way */
+    ngx_uint_t                seen;        /* 1: by the timer, in a thread */
+    ngx_atomic_t              thread;      /* its number, while it may have
+                                              to be raised */
 } ngx_mdm_work_t;
 
 
@@ -53,35 +54,19 @@ typedef struct {
 } ngx_mdm_work_free_t;
 
 
-/* the kernel's sched_attr, which glibc has from 2.41 on */
-
-typedef struct {
-    uint32_t                  size;
-    uint32_t                  policy;
-    uint64_t                  flags;
-    int32_t                   nice;
-    uint32_t                  priority;
-    uint64_t                  runtime;     /* the slice */
-    uint64_t                  deadline;
-    uint64_t                  period;
-} ngx_mdm_work_sched_t;
-
-
 static void ngx_mdm_work_task(ngx_thread_task_t *task, void *data,
     void (*thread)(void *data, ngx_log_t *log), ngx_event_handler_pt done);
 static void ngx_mdm_work_free_thread(void *data, ngx_log_t *log);
 static void ngx_mdm_work_free_handler(ngx_event_t *ev);
 static void ngx_mdm_work_thread(void *data, ngx_log_t *log);
-static void ngx_mdm_work_give_way(ngx_log_t *log);
 static void ngx_mdm_work_handler(ngx_event_t *ev);
 static void ngx_mdm_work_timer_handler(ngx_event_t *ev);
 
 
 static ngx_event_t          ngx_mdm_work_timer;
 static ngx_mdm_work_wait_t  ngx_mdm_work_wait;
-
-/* of a thread of a pool: it gives way to the event loop */
-static __thread ngx_uint_t  ngx_mdm_work_gives_way;
+static ngx_queue_t          ngx_mdm_work_queue;
+static ngx_uint_t           ngx_mdm_work_pools;
 
 
 ngx_int_t
@@ -121,6 +106,8 @@ ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
     }
 
     if (ngx_mdm_work_wait.pending++ == 0) {
+        ngx_queue_init(&ngx_mdm_work_queue);
+
         ngx_mdm_work_wait.timer = &ngx_mdm_work_timer;
         ngx_mdm_work_wait.fd = (ngx_socket_t) -1;
 
@@ -130,6 +117,8 @@ ngx_mdm_work_call(ngx_mdm_threads_t *threads, mdm_arena_t *arena,
 
         ngx_add_timer(&ngx_mdm_work_timer, NGX_MDM_WORK_TIMER);
     }
+
+    ngx_queue_insert_tail(&ngx_mdm_work_queue, &work->queue);
 
     return NGX_OK;
 }
@@ -154,57 +143,13 @@ ngx_mdm_work_thread(void *data, ngx_log_t *log)
 {
     ngx_mdm_work_t *work = data;
 
-    if (!ngx_mdm_work_gives_way) {
-        ngx_mdm_work_gives_way = 1;
-        ngx_mdm_work_give_way(log);
-    }
+    ngx_mdm_work_sched_begin(&work->thread, log);
 
     mdm_call_work(work->call);
 
     ERR_clear_error();
-}
 
-
-/*
- * What computes for milliseconds may have the CPU that the event loop is on.
- * As SCHED_BATCH it does not take it from the loop when it gets something to
- * do.  The loop, when it wakes up, waits for the end of the thread's slice
- * (Linux from 6.6 on), which is some milliseconds unless it is set (from 6.12
- * on).  The thread's share of the CPU stays the same: it is never starved, as
- * it could be with SCHED_IDLE, perhaps with a lock that the loop wants.
- */
-
-static void
-ngx_mdm_work_give_way(ngx_log_t *log)
-{
-#if (NGX_LINUX && defined SYS_sched_setattr && defined SCHED_BATCH)
-
-    ngx_mdm_work_sched_t  attr;
-
-    ngx_memzero(&attr, sizeof(ngx_mdm_work_sched_t));
-
-    /* an administrator may have chosen another policy for all of nginx */
-
-    if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == -1
-        || attr.policy != SCHED_OTHER)
-    {
-        return;
-    }
-
-    attr.size = sizeof(ngx_mdm_work_sched_t);
-    attr.policy = SCHED_BATCH;
-    attr.runtime = NGX_MDM_WORK_SLICE;
-
-    if (syscall(SYS_sched_setattr, 0, &attr, 0) == -1) {
-        ngx_log_error(NGX_LOG_INFO, log, ngx_errno,
-                      "sched_setattr(SCHED_BATCH) failed");
-    }
-
-#else
-
-    (void) log;
-
-#endif
+    ngx_mdm_work_sched_end(&work->thread);
 }
 
 
@@ -214,6 +159,8 @@ ngx_mdm_work_handler(ngx_event_t *ev)
     ngx_mdm_work_t  *work;
 
     work = ev->data;
+
+    ngx_queue_remove(&work->queue);
 
     if (--ngx_mdm_work_wait.pending == 0 && ngx_mdm_work_timer.timer_set) {
         ngx_del_timer(&ngx_mdm_work_timer);
@@ -227,15 +174,41 @@ ngx_mdm_work_handler(ngx_event_t *ev)
 }
 
 
+/* a thread that has not ended since the last time has waited long enough */
+
 static void
 ngx_mdm_work_timer_handler(ngx_event_t *ev)
 {
+    ngx_queue_t        *q;
+    ngx_mdm_work_t     *work;
+    ngx_atomic_uint_t   thread;
+
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, ngx_cycle->log, 0,
                    "mdm work timer: %ui pending", ngx_mdm_work_wait.pending);
 
-    if (ngx_mdm_work_wait.pending != 0) {
-        ngx_add_timer(ev, NGX_MDM_WORK_TIMER);
+    if (ngx_mdm_work_wait.pending == 0) {
+        return;
     }
+
+    for (q = ngx_queue_head(&ngx_mdm_work_queue);
+         q != ngx_queue_sentinel(&ngx_mdm_work_queue);
+         q = ngx_queue_next(q))
+    {
+        work = ngx_queue_data(q, ngx_mdm_work_t, queue);
+        thread = work->thread;
+
+        if (thread == 0) {
+            continue;
+        }
+
+        if (work->seen) {
+            ngx_mdm_work_sched_raise((int) thread);
+        }
+
+        work->seen = 1;
+    }
+
+    ngx_add_timer(ev, NGX_MDM_WORK_TIMER);
 }
 
 
@@ -299,7 +272,20 @@ ngx_mdm_work_free_handler(ngx_event_t *ev)
 ngx_mdm_threads_t *
 ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name)
 {
+    ngx_mdm_work_pools = 1;
+
     return ngx_thread_pool_add(cf, name);
+}
+
+
+ngx_int_t
+ngx_mdm_work_init_module(ngx_cycle_t *cycle)
+{
+    if (ngx_mdm_work_pools) {
+        ngx_mdm_work_sched_init(cycle);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -340,6 +326,15 @@ ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name)
     (void) name;
 
     return NULL;
+}
+
+
+ngx_int_t
+ngx_mdm_work_init_module(ngx_cycle_t *cycle)
+{
+    (void) cycle;
+
+    return NGX_OK;
 }
 
 #endif

@@ -45,6 +45,10 @@ void ngx_mdm_work_destroy(ngx_mdm_threads_t *threads, mdm_arena_t *arena);
  */
 ngx_mdm_threads_t *ngx_mdm_work_threads(ngx_conf_t *cf, ngx_str_t *name);
 
+/*
+ * In the master: what threads need to give way to the event loop.  NGX_OK.
+ */
+ngx_int_t ngx_mdm_work_init_module(ngx_cycle_t *cycle);
 
 /*
  * Waits, for a second at most, until the threads of nginx's pools have ended:

@@ -18,7 +18,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 use MDM;
-use MDM::Util qw(read_file write_file);
+use MDM::Util qw(read_file replace_file spawn wait_exit write_file);
 
 use constant CONNECT => 'application/x-apple-aspen-mdm';
 
@@ -174,6 +174,69 @@ for my $path ('/mdm', '/one', '/off', '/payload', '/outer/in') {
         is((unpack 'L2 Q l L Q3', $attr)[5], 100_000,
            'and has the CPU for 0.1 ms at a time');
     }
+}
+
+# while it computes it gets what CPU others leave, and where they leave none it
+# is not forgotten
+
+SKIP: {
+    my ($worker) = $t->workers;
+    my ($cpu) = read_file('/proc/self/status')
+        =~ /^Cpus_allowed_list:\s*(\d+)/m;
+
+    my $all = "$dir/all";
+
+    # the worker is of the same user
+
+    skip 'nobody here comes back from SCHED_IDLE', 3
+        if wait_exit(spawn({ out => $all }, 'sh', '-c',
+                           'chrt -i -p 0 $$ && chrt -b -p 0 $$'), 10) != 0;
+
+    my @on = ('taskset', '-a', '-c', '-p');
+
+    is(wait_exit(spawn({ out => $all }, @on, $cpu, $worker), 10), 0,
+       'the worker and a busy process on one CPU');
+
+    my $busy = spawn({ out => $all }, 'taskset', '-c', $cpu, $^X, '-e',
+                     'alarm 60; 1 while 1');
+    my $watch = fork // die "fork: $!";
+
+    if ($watch == 0) {
+        my %seen;
+
+        for (1 .. 2000) {
+            my %policy = policies($worker);
+
+            $seen{$_} = 1 for values %policy;
+            replace_file("$dir/seen", join ' ', sort keys %seen);
+            sleep 0.005;
+        }
+
+        POSIX::_exit(0);
+    }
+
+    my $begin = time;
+
+    for (1 .. 20) {
+        my $uuid = queued();
+
+        put('/mdm', report($uuid, 400_000));
+        is_kept($uuid);
+    }
+
+    # some milliseconds each; of 1027 parts of a CPU SCHED_IDLE has 3
+
+    cmp_ok(time - $begin, '<', 10, 'no thread waits for long');
+
+    kill 'KILL', $busy, $watch;
+    waitpid $_, 0 for $busy, $watch;
+
+    like(read_file("$dir/seen"), qr/\b5\b/, 'SCHED_IDLE while it computes');
+
+    my $list = read_file('/proc/self/status') =~ /^Cpus_allowed_list:\s*(\S+)/m
+        ? $1 : $cpu;
+
+    wait_exit(spawn({ out => $all }, @on, $list, $worker), 10);
 }
 
 {
