@@ -64,14 +64,15 @@ identity_start() {
 
 
 # identity_issue CA COUNT [OPTION …]: certificates for the next COUNT devices,
-# whose keys and requests are made before; $first counts them
+# whose keys and requests are made before, and which look at the answers behind
+# that; $first counts them.  By the command "pinned".
 
 identity_issue() {
     local name=$1 count=$2
 
     shift 2
 
-    taskset -c 1 "$sim" enroll --dir "$dir/ca" --quiet --scep-prepare \
+    "${pinned[@]}" "$sim" enroll --dir "$dir/ca" --quiet --scep-prepare \
         --scep "http://127.0.0.1:$plain/$name" --scep-challenge secret \
         --first "$first" --identities "$dir/identity/ids-$name" \
         --count "$count" "$@" 9>&- > "$dir/identity-$name.out" \
@@ -150,7 +151,7 @@ identity_figures() {
 
 identity_poll() {
     "$sim" poll --dir "$dir/ca" --url "$url/mdm" --count 8 --shared-key \
-           --connections 8 --rate 500 --cpu 1 --duration "$duration" --quiet \
+           --connections 8 --rate 500 --duration "$duration" --quiet \
            9>&- > "$dir/poll.out" 2>&1 || fail "$(cat "$dir/poll.out")"
 
     value latency_p99 "$dir/poll.out" >> "$1"
@@ -171,15 +172,18 @@ identity_polls() {
 
     [ $quick = 0 ] || { rounds=1; duration=4; }
 
-    # threads would share its core with a worker that is bound to it
+    # neither the worker, nor its threads, nor Redis, nor devices are bound to a
+    # CPU: who wakes up takes one that is free
 
     affinity=
+    pinned=()
 
     cas="$(identity_ca loop off rsa:4096)
     $(identity_ca pool default rsa:4096)"
 
     identity_start loop pool
     enroll 8
+    taskset -acp 0,1 $redis_pid > /dev/null
     rm -f "$dir"/identity/p99-*
 
     for round in $(seq $rounds); do
@@ -237,8 +241,15 @@ identity_beside() {
 
 
 bench_identity() {
-    local plain=$((port + 40)) cas
+    local plain=$((port + 40)) cas pinned=(taskset -c 1)
 
-    identity_cpu
-    identity_polls
+    local line
+
+    for line in ${MDM_BENCH_LINES:-cpu polls}; do
+        case $line in
+        cpu)    identity_cpu ;;
+        polls)  identity_polls ;;
+        *)      fail "MDM_BENCH_LINES: $line" ;;
+        esac
+    done
 }

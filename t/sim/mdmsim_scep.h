@@ -73,6 +73,9 @@ typedef struct {
     char                      id[41];      /* transactionID */
     uint8_t                   nonce[SIM_SCEP_NONCE];
     sim_buf_t                 message;     /* to be sent */
+    int                       sent;        /* 1: it was, and no more */
+    sim_buf_t                 answer;      /* or empty: s->end says why */
+    uint64_t                  latency;     /* ns, of that */
 
     X509                     *issued;
     sim_scep_e                end;
@@ -126,7 +129,9 @@ const ASN1_STRING *sim_scep_attr(CMS_SignerInfo *si, const char *oid,
 
 /* the server is asked what it is, and the request made but not sent */
 int sim_scep_ready(sim_scep_t *s);
-/* that if it was not done, then all else; s->end says how it ends */
+/* the request is sent, and its answer kept, which is not looked at yet */
+void sim_scep_send(sim_scep_t *s);
+/* those if they were not done, then all else; s->end says how it ends */
 void sim_scep_device(sim_scep_t *s);
 void sim_scep_clean(sim_scep_t *s);
 

@@ -408,6 +408,14 @@ is($r->{v}{scep_issued}, 3, 'requests that are made in advance');
 is(join(' ', map { $_->{operation} =~ s/^(...).*/$1/r } $peer->seen),
    join(' ', ('Get') x 6, ('PKI') x 3), 'are sent when all are there');
 
+$peer->set(busy => 1);
+$r = sim('enroll', '--scep', $peer->url, '--identities', "$dir/ahead",
+         '--quiet', '--count', 2, '--first', 20, '--scep-prepare');
+is(scalar(grep { $_->{operation} eq 'PKIOperation' } $peer->seen), 2,
+   'one that is refused is not sent again');
+isnt($r->{rc}, 0, 'and a failure') or diag($r->{out});
+$peer->set;
+
 my $before = read_file("$dir/fleet/1-3.pem");
 
 $r = sim('enroll', @fleet, '--count', 13, '--scep-keep');

@@ -25,6 +25,7 @@ static int sim_scep_ask(sim_scep_t *s, const char *query,
 static int sim_scep_get(sim_scep_t *s, const char *operation);
 static int sim_scep_server(sim_scep_t *s);
 static int sim_scep_operation(sim_scep_t *s);
+static int sim_scep_post(sim_scep_t *s);
 static void sim_scep_query(const sim_buf_t *message, sim_buf_t *out);
 
 
@@ -186,6 +187,21 @@ sim_scep_query(const sim_buf_t *message, sim_buf_t *out)
 static int
 sim_scep_operation(sim_scep_t *s)
 {
+    sim_fetch_t  *f;
+
+    f = &s->fetch;
+
+    if (sim_scep_post(s) != SIM_OK) {
+        return SIM_ERROR;
+    }
+
+    return sim_scep_reply(s, f->in.data + f->http.body, f->http.body_len);
+}
+
+
+static int
+sim_scep_post(sim_scep_t *s)
+{
     int           rc;
     sim_buf_t     query;
     sim_fetch_t  *f;
@@ -212,7 +228,7 @@ sim_scep_operation(sim_scep_t *s)
                              f->type);
     }
 
-    return sim_scep_reply(s, f->in.data + f->http.body, f->http.body_len);
+    return SIM_OK;
 }
 
 
@@ -239,6 +255,28 @@ sim_scep_ready(sim_scep_t *s)
 
 
 void
+sim_scep_send(sim_scep_t *s)
+{
+    uint64_t      start;
+    sim_fetch_t  *f;
+
+    f = &s->fetch;
+    start = sim_now();
+    s->sent = 1;
+
+    if (sim_scep_post(s) == SIM_OK) {
+        s->latency = sim_now() - start;
+        s->answer.len = 0;
+        sim_buf_add(&s->answer, f->in.data + f->http.body, f->http.body_len);
+
+        if (s->answer.len == 0) {
+            (void) sim_scep_fail(s, SIM_SCEP_WRONG, "the reply is empty");
+        }
+    }
+}
+
+
+void
 sim_scep_device(sim_scep_t *s)
 {
     int       rc;
@@ -248,7 +286,15 @@ sim_scep_device(sim_scep_t *s)
         return;
     }
 
-    rc = sim_scep_operation(s);
+    if (!s->sent) {
+        rc = sim_scep_operation(s);
+
+    } else if (s->answer.len != 0) {
+        rc = sim_scep_reply(s, s->answer.data, s->answer.len);
+
+    } else {
+        return;
+    }
 
     for (i = 0; rc == SIM_AGAIN; i++) {
 
@@ -281,6 +327,7 @@ sim_scep_clean(sim_scep_t *s)
     X509_free(s->issued);
     EVP_PKEY_free(s->key);
     sim_buf_free(&s->message);
+    sim_buf_free(&s->answer);
 
     memset(&s->server, 0, sizeof(sim_scep_server_t));
     s->subject = NULL;
@@ -288,4 +335,6 @@ sim_scep_clean(sim_scep_t *s)
     s->signer_key = NULL;
     s->issued = NULL;
     s->key = NULL;
+    s->sent = 0;
+    s->latency = 0;
 }

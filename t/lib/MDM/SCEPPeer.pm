@@ -39,6 +39,7 @@ my %default = (
     junk => '',                # behind the certificates
 
     status => 200,             # of HTTP
+    busy => 0,                 # 1: PKIOperations alone get 503
     type => 'application/x-pki-message',
     drop => 0,                 # so many requests get no answer
     challenge => '',           # that is asked for
@@ -605,8 +606,9 @@ sub answer {
         $body = decode_base64($message =~ s/%(..)/chr hex $1/ger);
     }
 
-    return ({}, $how->{status}, 'text/plain', 'later')
-        if $how->{status} != 200;
+    my $status = $how->{busy} ? 503 : $how->{status};
+
+    return ({}, $status, 'text/plain', 'later') if $status != 200;
     return $self->operation($body);
 }
 
