@@ -25,7 +25,7 @@
 local T = KEYS[1]
 local e = T .. ':e:' .. device
 local v = redis.call('HMGET', e, 'cert', 'gen', 'once', 'dts', 'type',
-                     'serial', 'fence', 'blocked', 'forget', 'marks')
+                     'serial', 'fence', 'blocked', 'forget', 'marks', 'next')
 local pin = v[1] or ''
 
 if v[3] == nonce then
@@ -34,6 +34,7 @@ end
 
 if pin ~= checked or (v[5] and '1' or '0') ~= known
     or (v[6] or '') ~= serial or v[8] or marks_of(v[9], v[10]) ~= marks
+    or renewal == '1' and pin ~= cert and v[11] ~= cert
 then
     return {-6}
 end

@@ -35,7 +35,8 @@ test_ledger(void **state)
     assert_int_equal(events(state, C ":events", "mdm.CertificateIssued"), 1);
     assert_int_equal(redis_int("EXISTS mdm:{default/cert:%s}", a->sha256), 0);
 
-    /* the same key again, with other bytes: what was stored is answered */
+    /* the same key again, with other bytes: what was stored is answered
+       (openxpki#126, core#1834) */
 
     (void) snprintf(first, sizeof(first), "%s", a->sha256);
     b = certificate();
@@ -58,7 +59,7 @@ test_ledger(void **state)
 }
 
 
-/* whatever mdm_reenroll says */
+/* whatever mdm_reenroll says (fleet#8477, fleet#51785) */
 
 static void
 test_bound(void **state)
@@ -124,7 +125,8 @@ test_bound(void **state)
 }
 
 
-/* the first message under the new certificate, whichever it is */
+/* the first message under the new certificate, whichever it is
+   (micromdm#557); what the device has stays (fleet#41167) */
 
 static void
 test_renewal(void **state)
@@ -279,7 +281,7 @@ test_found(void **state)
 }
 
 
-/* a wipe while a renewal is pending */
+/* a wipe while a renewal is pending (fleet#40881, fleet#48486, fleet#48661) */
 
 static void
 test_wiped(void **state)
@@ -315,6 +317,43 @@ test_wiped(void **state)
     assert_string_equal(field("next"), "");
     assert_int_equal(polls(state, b, id_is(UDID)), 403);
     is_pin(state, c);
+}
+
+
+static mdm_unit_fault_e
+cancelled(mdm_call_t *call, mdm_uint_t n, void *data)
+{
+    (void) n;
+
+    if (call->script == &mdm_script_authenticate) {
+        (void) mdm_unit_redis_int(data, "HDEL " E " next");
+    }
+
+    return MDM_UNIT_FAULT_NONE;
+}
+
+
+/* it is cancelled between the look at it and the script that renews */
+
+static void
+test_cancelled(void **state)
+{
+    issued_t          *b;
+    mdm_unit_redis_t  *redis = *state;
+
+    (void) enrolled(state);
+    b = certificate();
+
+    assert_int_equal(issue(state, b, "", MDM_PURPOSE_RENEW, UDID, ""), 200);
+
+    redis->fault = cancelled;
+    redis->fault_data = redis;
+    assert_int_equal(authenticates(state, b, id_is(UDID), SERIAL("S1")), 200);
+    redis->fault = NULL;
+
+    assert_string_equal(field("gen"), "2");
+    assert_string_equal(field("q"), "");
+    assert_int_equal(events(state, T ":events", "mdm.CertificateRenewed"), 0);
 }
 
 
@@ -588,6 +627,7 @@ main(void)
         cmocka_unit_test_setup(test_renewal, fresh),
         cmocka_unit_test_setup(test_found, fresh),
         cmocka_unit_test_setup(test_wiped, fresh),
+        cmocka_unit_test_setup(test_cancelled, fresh),
         cmocka_unit_test_setup(test_foreign, fresh),
         cmocka_unit_test_setup(test_keys, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
