@@ -104,7 +104,8 @@ END
 # The same under certificates that were issued here, for a challenge that was
 # bound to nobody, to VICTIM, to OTHER, to its serial number, to another; with
 # purpose user, ota; and for the renewal of VICTIM, the last one for that of
-# OTHER.  NEW: as a device that was never seen.
+# OTHER.  NEW: as a device that was never seen.  A binding holds whatever
+# mdm_reenroll says (fleet#8477, fleet#51785).
 
 my $ledger = <<'END';
                     |nobody victim other serial wrong user ota renew foreign

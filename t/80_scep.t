@@ -26,6 +26,8 @@ my $ec = MDM::CA->new($dir, 'ec', key => 'ec:P-256');
 my $sub = MDM::CA->new($dir, 'root')->sub_ca('middle')
               ->sub_ca('lowest', key => 'ec:P-384');
 
+my $low = MDM::CA->new($dir, 'top')->sub_ca('low');
+
 my %ra = (ec => $ec->ra('ra'), sub => $sub->ra('ra'));
 
 my $secret = write_file("$dir/secret", "s3cret\n");
@@ -43,6 +45,7 @@ sub block {
 
 my $cas = block('rsa', $rsa) . block('ec', $ec, $ra{ec})
           . block('sub', $sub, $ra{sub}) . block('bare', $ec)
+          . block('low', $low)
           . block('other', $rsa, undef, 'tenant other;');
 
 my $headers = 'large_client_header_buffers 4 16k;';
@@ -118,6 +121,7 @@ my $t = MDM->new(http => $cas, ca => { file => $bundle },
         location /rsa { mdm_scep rsa; }
         location /ec { mdm_scep ec; }
         location /sub { mdm_scep sub; mdm_scep_legacy sha1 des3 des; }
+        location /low { mdm_scep low; }
         location /strict { mdm_scep rsa; mdm_scep_legacy off; }
         location /once { mdm_scep ec; mdm_scep_challenge once; }
         location /other { mdm_scep other; }
@@ -141,7 +145,7 @@ sub der { my ($pem) = read_file($_[0]) =~ /-----BEGIN[^\n]+\n(.*?)-----END/s;
           return decode_base64($pem) }
 
 
-# GetCACaps: whole lines
+# GetCACaps: whole lines, and those that Apple wants (scep#23)
 
 {
     my $r = get('/rsa?operation=GetCACaps');
@@ -157,6 +161,7 @@ sub der { my ($pem) = read_file($_[0]) =~ /-----BEGIN[^\n]+\n(.*?)-----END/s;
 
 
 # GetCACert: the second type only where there is an RA
+# (ultimate-ca-manager#101, jscep#35)
 
 {
     my $r = get('/rsa?operation=GetCACert&message=nothing');
@@ -164,6 +169,11 @@ sub der { my ($pem) = read_file($_[0]) =~ /-----BEGIN[^\n]+\n(.*?)-----END/s;
     is($r->status, 200, 'GetCACert');
     is($r->header('Content-Type'), 'application/x-x509-ca-cert', 'its type');
     is($r->body, der($rsa->{cert}), 'the CA itself');
+
+    $r = get('/low?operation=GetCACert');
+    is($r->header('Content-Type'), 'application/x-x509-ca-cert',
+       'one below another CA, without an RA');
+    is($r->body, der($low->{cert}), 'by itself');
 
     for (qw(ec sub)) {
         $r = get("/$_?operation=GetCACert");
@@ -246,7 +256,8 @@ sub issued {
 SKIP: {
     skip('scepclient is not installed', 1) if !there('scepclient');
 
-    # DES and SHA-1, whatever is offered; an RSA key for the CA
+    # DES and SHA-1, whatever is offered (scep#253, certificates#2100); an RSA
+    # key for the CA
 
     for (qw(old none)) {
         my $cert = "$dir/sc-$_.pem";
@@ -315,8 +326,8 @@ SKIP: {
     logged('badRequest: the challenge is not known, or has expired, transaction "');
 }
 
-# strongSwan's renews by a RenewalReq, which its present certificate signs: that
-# has to be the pin of a device
+# strongSwan's renews by a RenewalReq (core#1901), which its present certificate
+# signs: that has to be the pin of a device
 
 SKIP: {
     skip('pki of strongSwan is not installed', 1)

@@ -127,7 +127,9 @@ sub events {
 }
 
 
-# a first certificate, and its renewal, under each kind of CA
+# a first certificate, and its renewal, under each kind of CA, by a PKCSReq or a
+# RenewalReq (sscep#96, pki#3413, core#1901); a reply in another cipher than
+# that of the request would be warned of (scep#218, scep#244)
 
 my $n = 0;
 
@@ -159,7 +161,8 @@ for my $name (sort keys %ca) {
 }
 
 
-# a challenge is for one key, and for whom it is bound to
+# a challenge is for one key, and for whom it is bound to (fleet#8477,
+# fleet#51785); who is refused gets a CertRep (scep#37)
 
 {
     my $c = challenge();
@@ -200,6 +203,14 @@ for my $name (sort keys %ca) {
     my @refused = events('', 'mdm.CertificateRefused');
 
     is(scalar(@refused), 1, 'an event, where a challenge was known');
+
+    # core#1968; keys that no other device here has
+
+    $r = sim('enroll', '--first', 0, '--count', 64, '--connections', 64,
+             '--seed', 99, '--scep', "$scep/rsa", '--scep-challenge',
+             challenge());
+    is("$r->{v}{scep_issued} $r->{v}{scep_badRequest}", '1 63',
+       '64 keys at once, one certificate') or diag($r->{out});
 }
 
 
@@ -223,9 +234,16 @@ for my $name (sort keys %ca) {
     is($r->{v}{scep_badRequest}, 1, 'nor one of another CA');
 
     my $id = "/api/v1/enrollments/$ids[2]";
+    my ($pin) = grep { $_->{state} eq 'pinned' } certificates(2);
+    my $state = sub {
+        return $t->request(GET => "/api/v1/certificates/$pin->{sha256}")
+            ->json->{state};
+    };
 
+    is($state->(), 'pinned', 'the pin');
     is($t->request(DELETE => "$id/certificate")->status, 204, 'a pin is reset')
         or diag($t->request(GET => $id)->body);
+    is($state->(), 'replaced', 'it is none any more');
     $r = sim('renew', '--first', 2, '--scep', "$scep/rsa", '--scep-renewal');
     is($r->{v}{scep_badRequest}, 1, 'nor one that is the pin no more');
     ok($t->wait_log(qr/not signed with the pinned certificate of a device/),
@@ -250,7 +268,7 @@ for my $name (sort keys %ca) {
 }
 
 
-# a new CA renews what the one before it has issued
+# a new CA renews what the one before it has issued (scep#235)
 
 {
     my @device = ('--first', 35, '--url', $url);
@@ -271,6 +289,34 @@ for my $name (sort keys %ca) {
 }
 
 
+# the same key once more: another certificate all the same, with dates of its
+# own (sscep#189)
+
+for my $case ([ 36 ], [ 37, '--scep-renewal' ]) {
+    my ($number, @kind) = @$case;
+    my @device = ('--first', $number, '--url', $url);
+
+    is(sim('enroll', @device, '--scep', "$scep/rsa", '--scep-challenge',
+           challenge(udid => $ids[$number]))->{rc}, 0, 'a certificate');
+
+    my ($before) = certificates($number);
+
+    sleep 2;            # dates are in seconds
+
+    my $r = sim('renew', @device, '--scep', "$scep/rsa", '--scep-same-key',
+                '--then', 'token', @kind);
+
+    is("$r->{rc} $r->{v}{scep_issued}", '0 1', "the same key: @kind")
+        or diag($r->{out});
+
+    my ($now) = grep { $_->{state} eq 'pinned' } certificates($number);
+
+    isnt($now->{certificate_serial}, $before->{certificate_serial},
+         'another serial number');
+    cmp_ok($now->{not_after}, 'gt', $before->{not_after}, 'it ends later');
+}
+
+
 # one of the same CA that nobody has entered, such as another tenant's
 
 {
@@ -284,8 +330,9 @@ for my $name (sort keys %ca) {
 }
 
 
-# what comes first under the new certificate, what the device had, and how it
-# ends: it goes on, or is wiped while its renewal is pending
+# what comes first under the new certificate (micromdm#557), what the device had
+# (fleet#41167), and how it ends: it goes on, or is wiped while its renewal is
+# pending (fleet#40881, fleet#48486, fleet#48661)
 
 sub enrollment { return $t->api(GET => "/v1/enrollments/$_[0]")->json }
 
@@ -438,6 +485,11 @@ sub wiped {
     is(pinned($c), 'device ' . digest($fresh), 'the fresh one is its pin');
     is(scalar(events($c->{id}, 'mdm.CertificateRenewed')), 0, 'no renewal');
 
+    my %e = @{(events($c->{id}, 'mdm.Authenticate'))[-1][1]};
+
+    like($e{data}, qr/"gen":2\b/, 'the event is that of a new enrolment');
+    unlike($e{data}, qr/"renewal"/, 'and of no renewal');
+
     return;
 }
 
@@ -483,7 +535,7 @@ sub wiped {
 
 # A worker is killed before each call to Redis that issues a certificate, and
 # behind the last one: the client, which asks again, gets the certificate that
-# it was to get, and there is no other one.
+# it was to get, and there is no other one (openxpki#126, core#1834).
 
 # what passes on each script that a worker brings along takes its time
 

@@ -15,6 +15,17 @@
 #define MDM_API_PEM_LINE          64
 
 
+enum {
+    MDM_API_CERTIFICATE_BEGIN = 0,
+    MDM_API_CERTIFICATE_GOT,
+    MDM_API_CERTIFICATE_CHECKED
+};
+
+
+static mdm_int_t mdm_api_certificate_got(mdm_exchange_t *x,
+    mdm_certificates_entry_t *entry);
+static mdm_int_t mdm_api_certificate_checked(mdm_exchange_t *x,
+    mdm_certificates_entry_t *entry);
 static mdm_int_t mdm_api_certificate_answer(mdm_exchange_t *x,
     mdm_certificates_entry_t *entry);
 static mdm_int_t mdm_api_certificate_pem(mdm_exchange_t *x,
@@ -139,8 +150,16 @@ mdm_api_certificate_get_step(mdm_exchange_t *x)
     mdm_int_t                  rc;
     mdm_certificates_entry_t  *entry;
 
-    if (x->state != 0) {
-        return mdm_api_certificate_answer(x, x->ctx);
+    switch (x->state) {
+
+    case MDM_API_CERTIFICATE_GOT:
+        return mdm_api_certificate_got(x, x->ctx);
+
+    case MDM_API_CERTIFICATE_CHECKED:
+        return mdm_api_certificate_checked(x, x->ctx);
+
+    default: /* MDM_API_CERTIFICATE_BEGIN */
+        break;
     }
 
     entry = mdm_arena_zalloc(x->arena, sizeof(mdm_certificates_entry_t));
@@ -169,7 +188,99 @@ mdm_api_certificate_get_step(mdm_exchange_t *x)
                                    "0-9 and a-f");
     }
 
-    return mdm_exchange_enter(x, mdm_certificates_get, entry, 1);
+    return mdm_exchange_enter(x, mdm_certificates_get, entry,
+                              MDM_API_CERTIFICATE_GOT);
+}
+
+
+/* the ledger knows when it was pinned, its device if it still is */
+
+static mdm_int_t
+mdm_api_certificate_got(mdm_exchange_t *x, mdm_certificates_entry_t *entry)
+{
+    mdm_int_t         rc;
+    mdm_str_t         id, format, *args;
+    mdm_enrollment_t  en;
+
+    if (!entry->found) {
+        return mdm_exchange_refuse(x, 404, "it is not in the ledger");
+    }
+
+    rc = mdm_api_arg(x, "format", &format);
+    if (rc != MDM_OK) {
+        return rc;
+    }
+
+    if ((format.len != 0 && !mdm_str_is(&format, "json"))
+        || !mdm_str_is(&entry->state, "pinned"))
+    {
+        return mdm_api_certificate_answer(x, entry);
+    }
+
+    rc = mdm_unescape(x->arena, &id, &entry->claimed);
+
+    if (rc == MDM_OK) {
+        memset(&en, 0, sizeof(mdm_enrollment_t));
+
+        rc = mdm_enrollment_from_id(x->arena, &id, &x->tenant,
+                                    x->settings->store->partitions, &en);
+    }
+
+    if (rc == MDM_DECLINED || entry->claimed.len == 0) {
+        mdm_str_set(&entry->state, "replaced");
+        return mdm_api_certificate_answer(x, entry);
+    }
+
+    if (rc != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_API_CERTIFICATE_CHECKED) != MDM_CALL)
+    {
+        return MDM_ERROR;
+    }
+
+    args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check, &en.tag, 0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = en.device_key;
+
+    return MDM_CALL;
+}
+
+
+static mdm_int_t
+mdm_api_certificate_checked(mdm_exchange_t *x,
+    mdm_certificates_entry_t *entry)
+{
+    mdm_str_t           cert, next, hex;
+    const mdm_reply_t  *reply;
+
+    reply = x->calls[0].reply;
+    cert = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_CERT);
+    next = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_NEXT);
+
+    if (mdm_hex_str(x->arena, &hex, &cert) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    if (mdm_str_eq(&hex, &entry->sha256)) {
+        return mdm_api_certificate_answer(x, entry);
+    }
+
+    if (mdm_hex_str(x->arena, &hex, &next) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    /* what comes next was claimed, but not pinned yet */
+
+    if (mdm_str_eq(&hex, &entry->sha256)) {
+        mdm_str_set(&entry->state, "issued");
+
+    } else {
+        mdm_str_set(&entry->state, "replaced");
+    }
+
+    return mdm_api_certificate_answer(x, entry);
 }
 
 
@@ -179,10 +290,6 @@ mdm_api_certificate_answer(mdm_exchange_t *x, mdm_certificates_entry_t *entry)
     mdm_int_t       rc;
     mdm_str_t       format, pem;
     mdm_json_out_t  j;
-
-    if (!entry->found) {
-        return mdm_exchange_refuse(x, 404, "it is not in the ledger");
-    }
 
     rc = mdm_api_arg(x, "format", &format);
     if (rc != MDM_OK) {

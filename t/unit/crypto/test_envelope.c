@@ -323,7 +323,8 @@ test_seal(void **state)
 }
 
 
-/* single DES, which no TLS of this process gets to see */
+/* single DES, which no TLS of this process gets to see (scep#253,
+   certificates#2100) */
 
 static void
 test_des(void **state)

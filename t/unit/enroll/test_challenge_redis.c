@@ -164,6 +164,8 @@ ends_at(void **state, const char *key, size_t len, long long when)
 #define is(s, text)  assert_true(mdm_str_is(&(s), text))
 
 
+/* the same key again gets the same certificate (openxpki#126, core#1834) */
+
 static void
 test_once(void **state)
 {
@@ -262,7 +264,8 @@ test_many(void **state)
 }
 
 
-/* the same by processes of their own, each with a connection */
+/* the same by processes of their own, each with a connection: one of 64 keys
+   takes it (core#1968) */
 
 static void
 test_concurrent(void **state)

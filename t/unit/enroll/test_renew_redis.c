@@ -929,6 +929,34 @@ begin(void **state)
 }
 
 
+/* wiped while its renewal waits in the queue: it is set up (fleet#40881) */
+
+static void
+test_wiped(void **state)
+{
+    issued_t  *a, *c;
+
+    assert_int_equal(api(state, MDM_PUT, "/v1/setups/a", "", "{}"), 204);
+
+    a = device(state, 30);
+    due(state);
+    assert_int_equal(queued(state), 1);
+
+    c = certificate();
+    assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, UDID, ""), 200);
+    assert_int_equal(authenticates(state, c, id_is(UDID), SERIAL("S1")), 200);
+    assert_int_equal(queued(state), 0);
+    assert_int_equal(redis_int("EXISTS " REN), 0);
+
+    assert_int_equal(updates(state, c, id_is(UDID)
+                             "<key>AwaitingConfiguration</key><true/>"), 200);
+    assert_int_equal(polls(state, c, id_is(UDID)), 200);
+    assert_non_null(memmem(x->response.data, x->response.len,
+                           "DeviceConfigured", 16));
+    assert_int_equal(polls(state, a, id_is(UDID)), 403);
+}
+
+
 int
 main(void)
 {
@@ -949,7 +977,8 @@ main(void)
         cmocka_unit_test_setup(test_script, begin),
         cmocka_unit_test_setup(test_unsigned, begin),
         cmocka_unit_test_setup(test_adopted, begin),
-        cmocka_unit_test_setup(test_room, begin)
+        cmocka_unit_test_setup(test_room, begin),
+        cmocka_unit_test_setup(test_wiped, begin)
     };
 
     return cmocka_run_group_tests(tests, setup, ended);

@@ -193,6 +193,8 @@ test_challenge(void **state)
     asks(ask(MDM_POST, "operation=PKIOperation", &der),
          &mdm_script_spki_claim);
 
+    /* 200 and a CertRep that says so, not 500 (scep#37) */
+
     text(&scep.secret, "secrets");
     replied(ask(MDM_POST, "operation=PKIOperation", &der), "badRequest",
             "the challenge is wrong, transaction \"TRANSACTION-1\"");

@@ -373,6 +373,8 @@ reply(const mdm_str_t *der, const mdm_str_t *leaf)
 }
 
 
+/* a client opens it without OpenSSL's legacy provider (scep#218, scep#244) */
+
 static void
 test_reply(void **state)
 {
@@ -430,6 +432,9 @@ test_reply(void **state)
     ca.ra_key = ra.key;
 }
 
+
+/* lines that Apple takes (scep#23); the second type only where there is an RA
+   (ultimate-ca-manager#101, jscep#35) */
 
 static void
 test_prepare(void **state)

@@ -248,6 +248,8 @@ poll_for(void **state, const pki_t *client, const char *transaction,
 }
 
 
+/* a poll gets what its transaction was issued (core#1834) */
+
 static void
 test_poll(void **state)
 {
@@ -297,7 +299,8 @@ test_poll(void **state)
 }
 
 
-/* the same for all: a key gets its certificate again until that has ended */
+/* the same for all: a key gets its certificate again until that has ended
+   (openxpki#126) */
 
 static void
 test_ended(void **state)
