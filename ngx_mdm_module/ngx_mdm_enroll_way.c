@@ -121,10 +121,10 @@ ngx_mdm_way_check_conf(ngx_conf_t *cf, ngx_mdm_way_conf_t *conf,
     }
 
     if ((conf->ways & MDM_ENROLL_OTA) && !sealed) {
-        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->place,
-                          "\"ota\" needs \"encryption_key\" in the "
-                          "\"mdm_store\": its challenge is sealed with it");
-        return NGX_CONF_ERROR;
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &conf->place,
+                          "without \"encryption_key\" in the \"mdm_store\" "
+                          "who reads its Redis can make a challenge of "
+                          "\"ota\", for any person");
     }
 
     if (!(conf->ways & MDM_ENROLL_ADE)) {
@@ -146,18 +146,18 @@ ngx_mdm_way_check_conf(ngx_conf_t *cf, ngx_mdm_way_conf_t *conf,
         return NGX_CONF_OK;
     }
 
-    if (!sealed) {
-        ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->login_place,
-                          "\"mdm_enroll_login\" needs \"encryption_key\" in "
-                          "the \"mdm_store\": its state is sealed with it");
-        return NGX_CONF_ERROR;
-    }
-
     if (conf->person == NULL) {
         ngx_mdm_place_log(NGX_LOG_EMERG, cf, &conf->login_place,
                           "\"mdm_enroll_login\" needs \"mdm_enroll_person\": "
                           "else nobody has to log in");
         return NGX_CONF_ERROR;
+    }
+
+    if (!sealed) {
+        ngx_mdm_place_log(NGX_LOG_WARN, cf, &conf->login_place,
+                          "without \"encryption_key\" in the \"mdm_store\" "
+                          "who reads its Redis can make a state of "
+                          "\"mdm_enroll_login\", for any device");
     }
 
     return NGX_CONF_OK;

@@ -78,9 +78,14 @@ refuses('mdm_enroll main ade;', '"ade" needs "apple_ca" in mdm enrollment',
         http => $block->(''));
 refuses('mdm_enroll main ota;', '"ota" needs "apple_ca" in mdm enrollment',
         http => $block->(''));
-refuses('mdm_enroll main ota;', '"ota" needs "encryption_key"', store => '');
-refuses("mdm_enroll main ade; $person $login",
-        '"mdm_enroll_login" needs "encryption_key"', store => '');
+like($conf->ok('ota without a key', %with, store => '',
+               location('mdm_enroll main ota;')),
+     qr/\[warn\] .*without "encryption_key" .* a challenge of "ota"/,
+     'it is warned of');
+like($conf->ok('a login without a key', %with, store => '',
+               location("mdm_enroll main ade; $person $login")),
+     qr/\[warn\] .*without "encryption_key" .* of "mdm_enroll_login"/,
+     'it is warned of');
 refuses("mdm_enroll main ade; $login",
         '"mdm_enroll_login" needs "mdm_enroll_person"');
 refuses("mdm_enroll main ade; $person mdm_enroll_login https://x;",

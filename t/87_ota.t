@@ -47,10 +47,10 @@ my $block = <<"END";
         apple_ca     $apple->{ca};
 END
 
-my $t = MDM->new(redis => {}, ca => { file => $ca->{chain} },
-                 store => "encryption_key $key;",
-                 server => 'large_client_header_buffers 4 16k;',
-                 http => <<"HTTP", locations => <<'END')->start;
+my $seal = "encryption_key $key;";
+my %conf = (ca => { file => $ca->{chain} },
+            server => 'large_client_header_buffers 4 16k;',
+            http => <<"HTTP", locations => <<'END');
     mdm_ca devices { certificate $ca->{chain}; certificate_key $ca->{key}; }
     mdm_enrollment main { $block }
     mdm_enrollment other { $block }
@@ -72,6 +72,7 @@ HTTP
         }
 END
 
+my $t = MDM->new(%conf, redis => {}, store => $seal)->start;
 my $scep = 'https://localhost:' . $t->port . '/scep';
 
 
@@ -358,6 +359,38 @@ begin('/any');
     ($rc, $out) = $run->(1001, $once);
     isnt($rc, 0, 'the link is used up');
     like($out, qr/410|used/, 'and the device is told');
+}
+
+
+# a store without an encryption_key has a key of its own; one that gets an
+# encryption_key later does not believe what was sealed before
+
+is($t->redis(qw(HGET mdm:meta seal)), undef, 'nothing is sealed without a key');
+
+$t = MDM->new(%conf, redis => {}, workers => 2)->start;
+$scep = 'https://localhost:' . $t->port . '/scep';
+
+{
+    my $e = $apple->device('C02IPHONE004');
+    my $in = begin('/any');
+    my $own = $t->redis(qw(HGET mdm:meta seal)) // '';
+
+    like($own, qr/^[0-9a-f]{64}$/, 'made when it is needed');
+    like($t->stderr, qr/\[warn\] .*without "encryption_key"/, 'with a warning');
+
+    my $again = identity($e, post('/any', first($e, $in->{Challenge})));
+
+    profile(post('/any', second($again, $in->{Challenge})),
+            'the profile, without an encryption_key');
+    is($t->redis(qw(HGET mdm:meta seal)), $own, 'made once');
+
+    $t->reload(store => $seal);
+    ok($t->wait_old_workers, 'the old workers are gone');
+    refused('a challenge of before', post('/any', first($e, $in->{Challenge})),
+            qr/not one of ours/);
+    is($t->redis(qw(HGET mdm:meta seal)), undef, 'the key is gone');
+    is(post('/any', first($e, begin('/any')->{Challenge}))->status, 200,
+       'one that was sealed with the encryption_key');
 }
 
 finish;

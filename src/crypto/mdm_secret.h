@@ -89,6 +89,12 @@ mdm_int_t mdm_secret_key_read(u_char *raw, const mdm_str_t *file,
 mdm_int_t mdm_secret_key_add(mdm_secret_keys_t *keys, const u_char *raw);
 
 /*
+ * Keys with this one only; *keys is the arena's.  MDM_OK or MDM_ERROR.
+ */
+mdm_int_t mdm_secret_keys_create(mdm_arena_t *arena, const u_char *raw,
+    const mdm_secret_keys_t **keys);
+
+/*
  * The same keys with contexts of their own, for a thread: what they came from
  * is in use elsewhere meanwhile (but not during this call).  *copy is the
  * arena's; NULL where "keys" is.  MDM_OK or MDM_ERROR.

@@ -14,6 +14,30 @@ static void mdm_secret_keys_free(void *data);
 
 
 mdm_int_t
+mdm_secret_keys_create(mdm_arena_t *arena, const u_char *raw,
+    const mdm_secret_keys_t **keys)
+{
+    mdm_secret_keys_t  *own;
+
+    own = mdm_arena_zalloc(arena, sizeof(mdm_secret_keys_t));
+
+    if (own == NULL
+        || mdm_arena_defer(arena, mdm_secret_keys_free, own) != MDM_OK)
+    {
+        return MDM_ERROR;
+    }
+
+    if (mdm_secret_key_add(own, raw) != MDM_OK) {
+        return mdm_arena_failed(arena, "EVP_KDF_derive");
+    }
+
+    *keys = own;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
 mdm_secret_keys_copy(mdm_arena_t *arena, const mdm_secret_keys_t *keys,
     const mdm_secret_keys_t **copy)
 {

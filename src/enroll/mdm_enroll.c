@@ -7,6 +7,7 @@
 
 
 #include "mdm_enroll.h"
+#include "mdm_enroll_seal.h"
 
 
 static mdm_uint_t mdm_enroll_way(const mdm_exchange_t *x);
@@ -35,6 +36,14 @@ mdm_enroll(mdm_exchange_t *x)
 
     default:
         return mdm_exchange_refuse(x, 403, "nobody enrolls here in this way");
+    }
+
+    /* a challenge, or the state of a login */
+
+    if (x->step == mdm_enroll_ota
+        || (x->step == mdm_enroll_ade && x->login && x->method == MDM_GET))
+    {
+        return mdm_enroll_seal_key(x);
     }
 
     return x->step(x);

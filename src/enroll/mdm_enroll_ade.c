@@ -431,11 +431,6 @@ mdm_enroll_ade_login(mdm_exchange_t *x, mdm_enroll_ade_t *ade)
     rc = mdm_enroll_seal(x, MDM_ENROLL_STATE, &x->enrollment->name, &text,
                          &x->enroll_state);
 
-    if (rc == MDM_DECLINED) {
-        return mdm_exchange_refuse(x, 500, "a login needs \"encryption_key\" "
-                                   "of the store");
-    }
-
     /* where to, says "mdm_enroll_login", which may have the state in it */
 
     return (rc == MDM_OK) ? mdm_exchange_empty(x, 302) : MDM_ERROR;

@@ -212,20 +212,11 @@ mdm_enroll_ota_linked(mdm_exchange_t *x, mdm_enroll_ota_t *ota)
 static mdm_int_t
 mdm_enroll_ota_offer(mdm_exchange_t *x, mdm_enroll_ota_t *ota)
 {
-    mdm_int_t  rc;
-
     if (x->head) {
         return mdm_enroll_answer(x, &ota->out);
     }
 
-    rc = mdm_enroll_ota_token(x, ota);
-
-    if (rc == MDM_DECLINED) {
-        return mdm_exchange_refuse(x, 500, "mdm_enroll ota needs "
-                                   "\"encryption_key\" of the store");
-    }
-
-    if (rc != MDM_OK) {
+    if (mdm_enroll_ota_token(x, ota) != MDM_OK) {
         return MDM_ERROR;
     }
 

@@ -4,7 +4,8 @@
  *
  * What somebody carries and brings back, and nothing is stored of: the
  * challenge of a Profile Service, the state of a login.  Sealed with the keys
- * of the store, so that each host opens what another one has made.
+ * of the store, so that each host opens what another one has made: those of
+ * "encryption_key", else one that is derived from 32 random bytes in mdm:meta.
  */
 
 
@@ -29,8 +30,15 @@ typedef enum {
 
 
 /*
+ * Asks for the key of a store that has no "encryption_key", and then goes on
+ * with x->step in x->state 0, as it is: returns what a step returns, and is the
+ * last thing that a step does.  Before one of the others is called.
+ */
+mdm_int_t mdm_enroll_seal_key(mdm_exchange_t *x);
+
+/*
  * Seals a text for one block ("name") of this tenant and one use: base64url.
- * MDM_OK; MDM_DECLINED: the store has no key; MDM_ERROR.
+ * MDM_OK or MDM_ERROR.
  */
 mdm_int_t mdm_enroll_seal(mdm_exchange_t *x, mdm_enroll_seal_e use,
     const mdm_str_t *name, const mdm_str_t *text, mdm_str_t *token);

@@ -408,6 +408,7 @@ struct mdm_exchange_s {
     int64_t                   now;         /* Unix time, seconds */
     mdm_cache_t              *cache;       /* the runner's, or NULL */
     const mdm_secret_keys_t  *secrets;     /* see mdm_exchange_secrets() */
+    const mdm_secret_keys_t  *seals;       /* see mdm_enroll_seal_key() */
     mdm_str_t                 cache_key;   /* to be put into the cache */
     mdm_str_t                 cache_value;
 

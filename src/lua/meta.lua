@@ -17,7 +17,7 @@
 -- that says why the keys do not fit
 local meta, keys, have = KEYS[1], {}, {}
 local v = redis.call('HMGET', meta, 'partitions', 'keys', 'version',
-                     'store_id', 'adopted', 'release', 'sealed')
+                     'store_id', 'adopted', 'release', 'sealed', 'seal')
 local sealed = #ARGV >= checks_at and ARGV[#ARGV] == 'sealed'
                and table.remove(ARGV)
 local partitions, known, id = v[1], v[2] or '', v[4]
@@ -75,6 +75,12 @@ if #ARGV < checks_at and v[7] then
     redis.call('HDEL', meta, 'sealed')
 elseif #ARGV >= checks_at and not partitions then
     redis.call('HSET', meta, 'sealed', string.match(ARGV[checks_at], '^%x+'))
+end
+
+-- what was sealed without a key may have been made by anybody who reads redis
+
+if #ARGV >= checks_at and v[8] then
+    redis.call('HDEL', meta, 'seal')
 end
 
 if not partitions then

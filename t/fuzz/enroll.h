@@ -29,6 +29,14 @@
 /* a link's token */
 #define FUZZ_ENROLL_LINK  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
+/* what the messages are sealed with: of the store, or as Redis has it */
+#define FUZZ_ENROLL_KEY   "000102030405060708090a0b0c0d0e0f"                  \
+                          "101112131415161718191a1b1c1d1e1f"
+
+
+/* besides one of MDM_ENROLL_ALLOW_*: the store has no "encryption_key" */
+#define FUZZ_ENROLL_PLAIN  2
+
 
 /* messages to be posted */
 
@@ -183,13 +191,15 @@ fuzz_enroll_challenge(mdm_exchange_t *x, int link)
 static inline void
 fuzz_enroll_init(mdm_exchange_t *x)
 {
+    u_char              raw[MDM_SECRET_RAW];
     mdm_str_t           text, token;
+    const char         *why;
     mdm_json_out_t      j;
     mdm_machine_info_t  info;
 
-    static const u_char  raw[MDM_SECRET_RAW] = "a key of 32 bytes, to fuzz it";
-
-    fuzz_enroll_must(mdm_secret_key_add(&fuzz_enroll_keys, raw) == MDM_OK);
+    mdm_str_set(&text, FUZZ_ENROLL_KEY);
+    fuzz_enroll_must(mdm_secret_key_read(raw, &text, &why) == MDM_OK
+                     && mdm_secret_key_add(&fuzz_enroll_keys, raw) == MDM_OK);
 
     fuzz_enroll_apple = fuzz_enroll_issue("Apple", NULL);
     fuzz_enroll_device = fuzz_enroll_issue("device", &fuzz_enroll_apple);
@@ -246,7 +256,7 @@ fuzz_enroll_init(mdm_exchange_t *x)
 /* the settings that it has are those of x from now on, but for keys */
 
 static inline void
-fuzz_enroll_begin(mdm_exchange_t *x, mdm_uint_t allow)
+fuzz_enroll_begin(mdm_exchange_t *x, mdm_uint_t flags)
 {
     if (fuzz_enroll_settings.store == NULL) {
         fuzz_enroll_store = *x->settings->store;
@@ -259,7 +269,9 @@ fuzz_enroll_begin(mdm_exchange_t *x, mdm_uint_t allow)
     }
 
     x->settings = &fuzz_enroll_settings;
-    fuzz_enroll_settings.enroll_allow = allow;
+    fuzz_enroll_settings.enroll_allow = flags & ~(mdm_uint_t) FUZZ_ENROLL_PLAIN;
+    fuzz_enroll_store.secrets = (flags & FUZZ_ENROLL_PLAIN)
+                                ? NULL : &fuzz_enroll_keys;
 }
 
 

@@ -5,7 +5,8 @@
  * Fuzzes src/enroll/mdm_enroll_ota.c, and mdm_enroll_ade.c where both stand in
  * one location: what is posted there.  The corpus is signed by a device of the
  * CA below, whose key was thrown away; its challenge is sealed with the key
- * below.  No call of Redis is answered.
+ * below, which a part of the inputs finds in Redis.  No other call of Redis is
+ * answered.
  */
 
 
@@ -60,6 +61,7 @@ static mdm_settings_t        fuzz_settings = {
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void fuzz_answer(mdm_call_t *call);
 
 
 int
@@ -116,6 +118,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     x->body.data = (u_char *) data;
     x->body.len = size;
 
+    fuzz_store.secrets = (size & 1) ? NULL : &fuzz_keys;
+
     mdm_endpoint_find(x);
 
     while (mdm_exchange_run(x) == MDM_CALL) {
@@ -126,7 +130,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 mdm_call_work(&x->calls[i]);
 
             } else {
-                x->calls[i].rc = MDM_CALL_UNAVAILABLE;
+                fuzz_answer(&x->calls[i]);
             }
         }
     }
@@ -144,4 +148,32 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mdm_arena_destroy(x->arena);
 
     return 0;
+}
+
+
+/* the key of a store that encrypts nothing */
+
+static void
+fuzz_answer(mdm_call_t *call)
+{
+    static u_char        hex[2 * MDM_SECRET_RAW];
+    static mdm_reply_t   key, reply, *list[] = { &key };
+
+    if (call->script != &mdm_script_meta_seal_get) {
+        call->rc = MDM_CALL_UNAVAILABLE;
+        return;
+    }
+
+    mdm_hex(hex, fuzz_key, MDM_SECRET_RAW);
+
+    key.type = MDM_REPLY_STRING;
+    key.str.data = hex;
+    key.str.len = sizeof(hex);
+
+    reply.type = MDM_REPLY_ARRAY;
+    reply.elements = list;
+    reply.nelements = 1;
+
+    call->rc = MDM_CALL_OK;
+    call->reply = &reply;
 }

@@ -55,9 +55,9 @@ typedef struct {
 typedef struct {
     const char               *script;
     const char               *reply;       /* i: integer, F: MDM_SCRIPT_FULL,
-                                              s: string, n: nil, "[…]":
-                                              array, "*": what stands before
-                                              it some times more */
+                                              s: string, K: FUZZ_ENROLL_KEY,
+                                              "[…]": array, "*": what stands
+                                              before it some times more */
 } fuzz_shape_t;
 
 
@@ -147,8 +147,10 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "challenge_get", "[ii]" },
     { "challenge_index", "[is]" },
     { "challenge_list", "[s(ssssssss)*]" },
+    { "challenge_look", "[iss]" },
     { "challenge_look", "[issssssss]" },
     { "challenge_made", "[issss]" },
+    { "challenge_take", "[iss]" },
     { "challenge_take", "[issssssss]" },
     { "claim", "[isssss]" },
     { "claim_get", "[sssss]" },
@@ -204,6 +206,8 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "link_list", "[s(ssssssss)*]" },
     { "link_state", "[iii]" },
     { "listed_find", "[s]" },
+    { "meta_seal", "[si]" },
+    { "meta_seal_get", "[Ki]" },
     { "migrate", "[Fsi]" },
     { "migrate", "[isiiii]" },
     { "owned_get", "[isss]" },
@@ -270,7 +274,7 @@ static const char  *fuzz_words[] = {
     "<?xml version=\"1.0\"?><plist version=\"1.0\"><dict></dict></plist>",
     "{\"StandardConfigurations\":[\"${A}\"]}", "Acknowledged", "1 A", "ota",
     "{\"udid\":\"A\",\"serial\":\"C02A\",\"enrollment\":\"main\"}",
-    "{\"gives\":\"s:A\",\"asset\":\"A\"}", "lost", "follow"
+    "{\"gives\":\"s:A\",\"asset\":\"A\"}", "lost", "follow", FUZZ_ENROLL_KEY
 };
 
 
@@ -635,6 +639,12 @@ fuzz_true(fuzz_t *f, mdm_call_t *call, const char **p)
 
         return reply;
 
+    case 'K':
+        reply->type = MDM_REPLY_STRING;
+        mdm_str_set(&reply->str, FUZZ_ENROLL_KEY);
+
+        return reply;
+
     default: /* '[' */
         break;
     }
@@ -974,7 +984,7 @@ fuzz_api(fuzz_t *f, mdm_exchange_t *x)
 static void
 fuzz_enroll(fuzz_t *f, mdm_exchange_t *x)
 {
-    fuzz_enroll_begin(x, fuzz_next(f, 2));
+    fuzz_enroll_begin(x, fuzz_next(f, 4));
 
     x->head = fuzz_next(f, 4) == 0;
 

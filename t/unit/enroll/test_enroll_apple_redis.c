@@ -323,12 +323,6 @@ test_login(void **state)
     mdm_str_set(&block.name, "other");
     assert_int_equal(back(state, token, "ann", NOW), 403);
     mdm_str_set(&block.name, "main");
-
-    /* a store without a key */
-
-    store_settings.secrets = NULL;
-    put(state);
-    assert_int_equal(page(state, "18.1", token, sizeof(token)), 500);
 }
 
 
@@ -397,6 +391,52 @@ test_ota(void **state)
 }
 
 
+/* a store that has no "encryption_key" makes a key of its own, once */
+
+static void
+test_seal(void **state)
+{
+    char  token[2048], other[2048];
+
+    store_settings.secrets = NULL;
+    put(state);
+
+    assert_int_equal(page(state, "18.1", token, sizeof(token)), 302);
+    assert_int_equal(redis_int("HSTRLEN mdm:meta seal"), 64);
+    assert_int_equal(back(state, token, "ann", NOW), 200);
+    assert_int_equal(back(state, token, "ann", NOW + 15 * 60 + 1), 403);
+
+    (void) snprintf(other, sizeof(other), "%s", offer(state, "ann", NOW));
+    assert_int_equal(post(state, MDM_ENROLL_OTA, "18.1", other), 200);
+
+    /* what was sealed with it is good for nothing where there is another one */
+
+    store_settings.secrets = &keys;
+    assert_int_equal(back(state, token, "ann", NOW), 403);
+    store_settings.secrets = NULL;
+    assert_int_equal(back(state, token, "ann", NOW), 200);
+
+    redis_int("HDEL mdm:meta seal");
+    assert_int_equal(back(state, token, "ann", NOW), 403);
+    assert_int_equal(redis_int("HSTRLEN mdm:meta seal"), 64);
+
+    /* this host lacks a key that others have */
+
+    redis_int("HSET mdm:meta keys 0011223344556677:00");
+    assert_int_equal(page(state, "18.1", token, sizeof(token)), 503);
+    redis_int("HDEL mdm:meta seal");
+    assert_int_equal(page(state, "18.1", token, sizeof(token)), 503);
+    assert_int_equal(redis_int("HEXISTS mdm:meta seal"), 0);
+    redis_int("HDEL mdm:meta keys");
+
+    /* what is no key is not used */
+
+    redis_int("HSET mdm:meta seal 00");
+    assert_int_equal(page(state, "18.1", token, sizeof(token)), 500);
+    assert_int_equal(post(state, MDM_ENROLL_OTA, "18.1", other), 500);
+}
+
+
 static mdm_uint_t        fault_at;
 static mdm_unit_fault_e  fault_kind;
 
@@ -408,6 +448,34 @@ fault(mdm_call_t *call, mdm_uint_t n, void *data)
     (void) data;
 
     return (n == fault_at) ? fault_kind : MDM_UNIT_FAULT_NONE;
+}
+
+
+/* whatever call is lost, that of the key, too: 503, and the next one is good */
+
+static void
+test_seal_faults(void **state)
+{
+    char               token[2048];
+    mdm_uint_t         i, kind;
+    mdm_unit_redis_t  *redis = *state;
+
+    store_settings.secrets = NULL;
+    put(state);
+
+    for (i = 0; i < 4; i++) {
+        kind = (i & 1) ? MDM_UNIT_FAULT_BEFORE : MDM_UNIT_FAULT_AFTER;
+        fault_kind = (mdm_unit_fault_e) kind;
+        fault_at = redis->calls + i / 2;
+
+        redis->fault = fault;
+        assert_int_equal(page(state, "18.1", token, sizeof(token)), 503);
+        redis->fault = NULL;
+
+        assert_int_equal(page(state, "18.1", token, sizeof(token)), 302);
+        assert_int_equal(back(state, token, "ann", NOW), 200);
+        redis_int("HDEL mdm:meta seal");
+    }
 }
 
 
@@ -509,6 +577,8 @@ main(void)
         cmocka_unit_test_setup(test_often, fresh),
         cmocka_unit_test_setup(test_login, fresh),
         cmocka_unit_test_setup(test_ota, fresh),
+        cmocka_unit_test_setup(test_seal, fresh),
+        cmocka_unit_test_setup(test_seal_faults, fresh),
         cmocka_unit_test_setup(test_faults, fresh)
     };
 
