@@ -134,12 +134,20 @@ mdm_ca_request_parsed(mdm_arena_t *arena, X509_REQ *req, mdm_uint_t minimum,
 }
 
 
-/* a digest that is broken proves nothing */
+/*
+ * A digest that is broken proves nothing; but it is the signature that says
+ * that the request is as its owner has made it, digest included.
+ */
 
 static mdm_int_t
 mdm_ca_request_verify(X509_REQ *req, EVP_PKEY *key, const char **why)
 {
     int  digest;
+
+    if (X509_REQ_verify(req, key) != 1) {
+        *why = "signature of the certificate request does not verify";
+        return MDM_DECLINED;
+    }
 
     if (OBJ_find_sigid_algs(X509_REQ_get_signature_nid(req), &digest, NULL)
         == 1
@@ -147,11 +155,6 @@ mdm_ca_request_verify(X509_REQ *req, EVP_PKEY *key, const char **why)
     {
         *why = "digest of the certificate request is not accepted";
         return MDM_CA_KEY;
-    }
-
-    if (X509_REQ_verify(req, key) != 1) {
-        *why = "signature of the certificate request does not verify";
-        return MDM_DECLINED;
     }
 
     return MDM_OK;

@@ -146,6 +146,16 @@ test_keys(void **state)
 
     key = pki_key(2048);
     refused(key, EVP_md5(), MDM_CA_KEY, "digest");
+
+    /* nothing is said of one that was changed */
+
+    der = finish(prepare(key), key, EVP_md5());
+    der.data[der.len - 1] ^= 0x01;
+    assert_int_equal(read_der(&der, &r, &why), MDM_DECLINED);
+    assert_non_null(strstr(why, "does not verify"));
+    assert_int_equal(r.verified, 1);
+    free(der.data);
+
     EVP_PKEY_free(key);
 }
 

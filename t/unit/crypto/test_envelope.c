@@ -80,6 +80,44 @@ seal(const EVP_CIPHER *cipher, const EVP_MD *oaep, const pki_t *one,
 }
 
 
+/* the same as a stream: BER, whose lengths are not known ahead */
+
+static mdm_str_t
+seal_ber(const EVP_CIPHER *cipher)
+{
+    BIO              *in, *out;
+    char             *data;
+    long              n;
+    mdm_str_t         ber;
+    CMS_ContentInfo  *cms;
+    STACK_OF(X509)   *to;
+
+    to = sk_X509_new_null();
+    sk_X509_push(to, ra.cert);
+
+    in = BIO_new_mem_buf(object, sizeof(object));
+    out = BIO_new(BIO_s_mem());
+    cms = CMS_encrypt(to, NULL, cipher, CMS_BINARY|CMS_STREAM);
+    assert_non_null(cms);
+    assert_int_equal(i2d_CMS_bio_stream(out, cms, in, CMS_BINARY|CMS_STREAM),
+                     1);
+
+    n = BIO_get_mem_data(out, &data);
+    assert_true(n > 0);
+
+    ber.len = (size_t) n;
+    ber.data = malloc(ber.len);
+    memcpy(ber.data, data, ber.len);
+
+    CMS_ContentInfo_free(cms);
+    BIO_free(out);
+    BIO_free(in);
+    sk_X509_free(to);
+
+    return ber;
+}
+
+
 static mdm_int_t
 open_der(const mdm_str_t *der, mdm_uint_t des3, mdm_envelope_t *e,
     const char **why)
@@ -148,6 +186,23 @@ test_open(void **state)
 
         der = seal(ciphers[i](), digests[i](), &ra, NULL);
         assert_true(opens(&der));
+        free(der.data);
+    }
+
+    /*
+     * BER: [0], constructed, of which the octet strings are the pieces, and the
+     * ends of what is open
+     */
+
+    for (i = 0; i < 4; i++) {
+        der = seal_ber(ciphers[i]());
+        assert_memory_equal(der.data, "\x30\x80", 2);
+        assert_non_null(memmem(der.data, der.len, "\xa0\x80\x04", 3));
+        assert_memory_equal(der.data + der.len - 8, "\0\0\0\0\0\0\0\0", 8);
+        assert_true(opens(&der));
+
+        der.len -= 2;
+        assert_false(opens(&der));
         free(der.data);
     }
 
