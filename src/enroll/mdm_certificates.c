@@ -15,8 +15,8 @@
 /* bytes of an owner's HMAC */
 #define MDM_CERTIFICATES_OWNER  20
 
-/* names of an owner, each under each key */
-#define MDM_CERTIFICATES_NAMES  3
+/* names of an owner, each under each key, and plain */
+#define MDM_CERTIFICATES_NAMES  (3 * (MDM_SECRET_KEYS + 1))
 
 
 enum {
@@ -27,10 +27,13 @@ enum {
 
 static mdm_int_t mdm_certificates_owner_ask(mdm_exchange_t *x,
     mdm_certificates_owner_t *o);
+static mdm_uint_t mdm_certificates_plain(const mdm_exchange_t *x,
+    const mdm_str_t *owner);
 static mdm_int_t mdm_certificates_names(mdm_exchange_t *x,
     const mdm_certificates_owner_t *o, mdm_str_t *names, mdm_uint_t *n);
-static mdm_int_t mdm_certificates_name(mdm_exchange_t *x, const char *kind,
-    const mdm_str_t *value, mdm_str_t *names, mdm_uint_t *n);
+static mdm_int_t mdm_certificates_name(mdm_exchange_t *x,
+    const mdm_certificates_owner_t *o, const char *kind, const mdm_str_t *value,
+    mdm_str_t *names, mdm_uint_t *n);
 static mdm_int_t mdm_certificates_renew_ask(mdm_exchange_t *x,
     mdm_certificates_renew_t *r);
 static mdm_int_t mdm_certificates_renewed(mdm_exchange_t *x,
@@ -58,6 +61,11 @@ mdm_certificates_owner(mdm_exchange_t *x)
         return mdm_exchange_odd(x, 0);
     }
 
+    if (code < 0 && o->plain.len == 0 && mdm_certificates_plain(x, &owner)) {
+        o->plain = owner;
+        return mdm_certificates_owner_ask(x, o);
+    }
+
     o->refused = (code < 0);
     o->owner = owner;
 
@@ -68,7 +76,7 @@ mdm_certificates_owner(mdm_exchange_t *x)
 static mdm_int_t
 mdm_certificates_owner_ask(mdm_exchange_t *x, mdm_certificates_owner_t *o)
 {
-    mdm_str_t   key, *args, names[MDM_CERTIFICATES_NAMES * MDM_SECRET_KEYS + 1];
+    mdm_str_t   key, *args, names[MDM_CERTIFICATES_NAMES + 1];
     mdm_uint_t  n, same;
 
     const mdm_secret_keys_t  *keys;
@@ -80,7 +88,7 @@ mdm_certificates_owner_ask(mdm_exchange_t *x, mdm_certificates_owner_t *o)
     }
 
     keys = mdm_exchange_secrets(x);
-    same = (n == 0 || keys == NULL) ? 1 : keys->n;
+    same = (n == 0 || keys == NULL) ? 1 : keys->n + (o->plain.len != 0);
 
     /* that of the certificate before is one of these as they are kept */
 
@@ -119,6 +127,21 @@ mdm_certificates_owner_ask(mdm_exchange_t *x, mdm_certificates_owner_t *o)
 }
 
 
+/*
+ * Is it a name that was kept before there was a key?  Such a one may be asked
+ * for as it is: ours are not shown to Redis.
+ */
+
+static mdm_uint_t
+mdm_certificates_plain(const mdm_exchange_t *x, const mdm_str_t *owner)
+{
+    return mdm_exchange_secrets(x) != NULL
+           && !x->settings->store->encryption_required
+           && owner->len != 0
+           && memchr(owner->data, ' ', owner->len) != NULL;
+}
+
+
 /* what may own it: a device by its id, or its serial number, or a challenge */
 
 static mdm_int_t
@@ -130,13 +153,13 @@ mdm_certificates_names(mdm_exchange_t *x, const mdm_certificates_owner_t *o,
     device = (o->device.len != 0) ? &o->device : &o->c.udid;
 
     if (device->len != 0
-        && mdm_certificates_name(x, "device", device, names, n) != MDM_OK)
+        && mdm_certificates_name(x, o, "device", device, names, n) != MDM_OK)
     {
         return MDM_ERROR;
     }
 
     if (o->c.serial.len != 0
-        && mdm_certificates_name(x, "serial", &o->c.serial, names, n)
+        && mdm_certificates_name(x, o, "serial", &o->c.serial, names, n)
            != MDM_OK)
     {
         return MDM_ERROR;
@@ -146,15 +169,18 @@ mdm_certificates_names(mdm_exchange_t *x, const mdm_certificates_owner_t *o,
         return MDM_OK;
     }
 
-    return mdm_certificates_name(x, "challenge", &o->c.id, names, n);
+    return mdm_certificates_name(x, o, "challenge", &o->c.id, names, n);
 }
 
 
-/* as it is kept, under each key; letters are compared without case */
+/*
+ * As it is kept: under each key, the newest first; and as it was found, if that
+ * was before there was a key.  Letters are compared without case.
+ */
 
 static mdm_int_t
-mdm_certificates_name(mdm_exchange_t *x, const char *kind,
-    const mdm_str_t *value, mdm_str_t *names, mdm_uint_t *n)
+mdm_certificates_name(mdm_exchange_t *x, const mdm_certificates_owner_t *o,
+    const char *kind, const mdm_str_t *value, mdm_str_t *names, mdm_uint_t *n)
 {
     size_t                    i;
     mdm_str_t                 s, digests;
@@ -201,6 +227,11 @@ mdm_certificates_name(mdm_exchange_t *x, const char *kind,
     {
         names[*n].data = digests.data + i;
         names[(*n)++].len = 2 * MDM_CERTIFICATES_OWNER;
+    }
+
+    if (o->plain.len != 0) {
+        names[*n] = mdm_str_eq(&s, &o->plain) ? s : names[*n - 1];
+        (*n)++;
     }
 
     return MDM_OK;

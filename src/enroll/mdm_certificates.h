@@ -28,6 +28,8 @@ typedef struct {
 
     mdm_uint_t                refused;     /* 1: it is another device's */
     mdm_str_t                 owner;       /* as it is kept now */
+    mdm_str_t                 plain;       /* as it was found, of before there
+                                              was an encryption_key */
 } mdm_certificates_owner_t;
 
 /* before anything is signed; idempotent */

@@ -420,6 +420,59 @@ test_keys(void **state)
 }
 
 
+#define owner(c)  redis_str("HGET mdm:{default/spki:%s} owner", (c)->spki)
+
+/* its owner was kept before there was an encryption_key */
+
+static void
+test_keys_added(void **state)
+{
+    char         sealed[64];
+    issued_t    *c;
+    mdm_uint_t   i;
+
+    /* by the UDID, by the serial number that came without one before */
+
+    for (i = 0; i < 2; i++) {
+        mdm_unit_redis_clean(*state);
+        store_settings.secrets = NULL;
+
+        c = certificate();
+        assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE,
+                               i ? "" : UDID, "S1"), 200);
+        assert_string_equal(owner(c), i ? "serial s1" : "device " UDID);
+
+        store_settings.secrets = &keys;
+
+        assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, OTHER, ""),
+                         403);
+        assert_string_equal(owner(c), i ? "serial s1" : "device " UDID);
+
+        /* what is plain may be anybody's */
+
+        store_settings.encryption_required = 1;
+        assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, UDID, "S1"),
+                         403);
+        store_settings.encryption_required = 0;
+
+        assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, UDID, "S1"),
+                         200);
+        (void) snprintf(sealed, sizeof(sealed), "%s", owner(c));
+        assert_int_equal(strlen(sealed), 40);
+
+        /* and so it stays, whatever is believed */
+
+        store_settings.encryption_required = 1;
+        assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE, OTHER, ""),
+                         403);
+        assert_int_equal(issue(state, c, "", MDM_PURPOSE_DEVICE,
+                               i ? OTHER : UDID, "s1"), 200);
+        store_settings.encryption_required = 0;
+        assert_string_equal(owner(c), sealed);
+    }
+}
+
+
 /* when it is to be renewed, also of one that we did not issue */
 
 static void
@@ -630,6 +683,7 @@ main(void)
         cmocka_unit_test_setup(test_cancelled, fresh),
         cmocka_unit_test_setup(test_foreign, fresh),
         cmocka_unit_test_setup(test_keys, fresh),
+        cmocka_unit_test_setup(test_keys_added, fresh),
         cmocka_unit_test_setup(test_dates, fresh),
         cmocka_unit_test_setup(test_ca_ends, fresh),
         cmocka_unit_test_setup(test_cost, fresh),
