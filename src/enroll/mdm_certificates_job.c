@@ -43,7 +43,7 @@ static mdm_int_t mdm_certificates_job_next(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
 static mdm_int_t mdm_certificates_job_listed(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
-static mdm_uint_t mdm_certificates_job_key(mdm_exchange_t *x,
+static mdm_int_t mdm_certificates_job_key(mdm_exchange_t *x,
     const mdm_str_t *key);
 static mdm_int_t mdm_certificates_job_made(mdm_exchange_t *x,
     mdm_certificates_job_t *job);
@@ -146,6 +146,7 @@ mdm_certificates_job_listed(mdm_exchange_t *x, mdm_certificates_job_t *job)
 {
     size_t                      i;
     int64_t                     again;
+    mdm_int_t                   rc;
     mdm_str_t                   value[4], *args;
     mdm_certificates_issued_t  *c;
 
@@ -192,11 +193,15 @@ mdm_certificates_job_listed(mdm_exchange_t *x, mdm_certificates_job_t *job)
         }
     }
 
-    if (!mdm_certificates_job_key(x, &c->key)) {
+    rc = mdm_certificates_job_key(x, &c->key);
+
+    if (rc == MDM_DECLINED) {
         return mdm_certificates_job_drop(x, job);
     }
 
-    if (mdm_exchange_calls(x, 1, MDM_CERTIFICATES_JOB_MADE) != MDM_CALL) {
+    if (rc != MDM_OK
+        || mdm_exchange_calls(x, 1, MDM_CERTIFICATES_JOB_MADE) != MDM_CALL)
+    {
         return MDM_ERROR;
     }
 
@@ -211,9 +216,9 @@ mdm_certificates_job_listed(mdm_exchange_t *x, mdm_certificates_job_t *job)
 }
 
 
-/* a challenge's or a public key's of this tenant? */
+/* a challenge's or a public key's of this tenant: MDM_OK, or MDM_DECLINED */
 
-static mdm_uint_t
+static mdm_int_t
 mdm_certificates_job_key(mdm_exchange_t *x, const mdm_str_t *key)
 {
     size_t       i;
@@ -225,15 +230,19 @@ mdm_certificates_job_key(mdm_exchange_t *x, const mdm_str_t *key)
 
         if (mdm_printf(x->arena, &prefix, "mdm:{%.*s/%s:",
                        mdm_fmt(&x->tenant), kinds[i])
-            == MDM_OK
-            && key->len > prefix.len
+            != MDM_OK)
+        {
+            return MDM_ERROR;
+        }
+
+        if (key->len > prefix.len
             && memcmp(key->data, prefix.data, prefix.len) == 0)
         {
-            return 1;
+            return MDM_OK;
         }
     }
 
-    return 0;
+    return MDM_DECLINED;
 }
 
 
