@@ -27,8 +27,10 @@ my $sub = MDM::CA->new($dir, 'root')->sub_ca('middle')
               ->sub_ca('lowest', key => 'ec:P-384');
 
 my $low = MDM::CA->new($dir, 'top')->sub_ca('low');
+my $split = MDM::CA->new($dir, 'split');
 
-my %ra = (ec => $ec->ra('ra'), sub => $sub->ra('ra'));
+my %ra = (ec => $ec->ra('ra'), sub => $sub->ra('ra'),
+          split => $split->ra('ra'));
 
 my $secret = write_file("$dir/secret", "s3cret\n");
 
@@ -45,7 +47,7 @@ sub block {
 
 my $cas = block('rsa', $rsa) . block('ec', $ec, $ra{ec})
           . block('sub', $sub, $ra{sub}) . block('bare', $ec)
-          . block('low', $low)
+          . block('low', $low) . block('split', $split, $ra{split})
           . block('other', $rsa, undef, 'tenant other;');
 
 my $headers = 'large_client_header_buffers 4 16k;';
@@ -82,6 +84,18 @@ my $headers = 'large_client_header_buffers 4 16k;';
             map { "auth_basic $_; auth_basic_user_file $secret;" }
                 'a', 'offs', '$host';
 
+    # on Debian 13 the provider is a package of its own
+
+    {
+        local $pki->{env} = { OPENSSL_MODULES => '/nonexistent' };
+
+        $refused->('mdm_scep rsa; mdm_scep_legacy des;',
+                   q{needs OpenSSL's legacy provider for "des": on Debian 13}
+                   . ' it is in the package openssl-provider-legacy in ');
+        $conf->ok('the others need none',
+                  $try->('mdm_scep rsa; mdm_scep_legacy sha1 des3;'));
+    }
+
     like($conf->ok('short headers', $try->('mdm_scep rsa;', '')),
          qr/\[warn\] .*"large_client_header_buffers" has buffers of 8192/,
          'they are warned of');
@@ -114,7 +128,10 @@ my $headers = 'large_client_header_buffers 4 16k;';
 
 my $bundle = write_file("$dir/bundle", map { read_file($_->{chain}) }
                                        $rsa, $ec, $sub);
-my $t = MDM->new(http => $cas, ca => { file => $bundle },
+my $format = 'log_format scep "$request_method $uri $mdm_scep_operation '
+             . '$mdm_scep_status $mdm_ca_serial";'
+             . ' access_log %%PREFIX%%/scep.log scep;';
+my $t = MDM->new(http => $cas . $format, ca => { file => $bundle },
                  locations => <<"END", server => $headers)->start;
         location /mdm { mdm_checkin on; mdm_connect on; }
         mdm_scep_challenge static $secret;
@@ -127,6 +144,7 @@ my $t = MDM->new(http => $cas, ca => { file => $bundle },
         location /other { mdm_scep other; }
         location /old { mdm_scep rsa; mdm_scep_legacy sha1 des3 des; }
         location /oldra { mdm_scep ec; mdm_scep_legacy sha1 des3 des; }
+        location /oldsplit { mdm_scep split; mdm_scep_legacy sha1 des3 des; }
         location /none {
             mdm_scep rsa;
             mdm_scep_challenge none;
@@ -200,7 +218,7 @@ is(get('/rsa?operation=PKIOperation&message=AAAA')->status, 400, 'no CMS');
 is($http->request('POST', '/rsa?operation=PKIOperation', body => 'x')->status,
    400, 'no CMS in a body');
 is($http->request('POST', '/rsa?operation=PKIOperation',
-                  body => 'x' x 1_100_000)->status, 400, 'a large one');
+                  body => 'x' x 1_100_000)->status, 413, 'a large one');
 
 {
     my $r = $http->request('PUT', '/rsa?operation=GetCACaps', body => 'x');
@@ -238,7 +256,7 @@ sub pem { my ($pem) = read_file($_[0]) =~ /(-----BEGIN.*?-----END[^\n]+\n)/s;
 sub issued {
     my ($what, $file, $ca, $cn) = @_;
 
-    my @form = read_file($file) =~ /^-----BEGIN/ ? () : (-inform => 'DER');
+    my @form = read_file($file) =~ /^-----BEGIN/m ? () : (-inform => 'DER');
     my $pem = "$file.pem";
 
     run('openssl', 'x509', @form, '-in', $file, '-out', $pem);
@@ -256,15 +274,19 @@ sub issued {
 SKIP: {
     skip('scepclient is not installed', 1) if !there('scepclient');
 
-    # DES and SHA-1, whatever is offered (scep#253, certificates#2100); an RSA
-    # key for the CA
+    # DES and SHA-1, whatever is offered (scep#253, certificates#2100); RSA keys
+    # for the CA and the RA, as it encrypts to both.  What it has made for
+    # itself stands beside the key, and is taken for that of any other key.
 
-    for (qw(old none)) {
-        my $cert = "$dir/sc-$_.pem";
+    for (qw(old none oldsplit)) {
+        my $made = "$dir/scepclient-$_";
+        my $cert = "$made/cert.pem";
+
+        mkdir $made;
 
         my $said = run('scepclient', '-server-url',
                        'http://127.0.0.1:' . $t->plain_port . "/$_",
-                       '-private-key', "$dir/sc-$_.key", '-certificate', $cert,
+                       '-private-key', "$made/key", '-certificate', $cert,
                        '-challenge', 's3cret', '-debug');
 
         if ($_ eq 'none') {
@@ -273,9 +295,62 @@ SKIP: {
             next;
         }
 
-        ok(-s $cert, 'scepclient') or diag($said);
-        issued('scepclient', $cert, $rsa) if -s $cert;
+        ok(-s $cert, "scepclient, $_") or diag($said);
+        issued("scepclient, $_", $cert, $_ eq 'old' ? $rsa : $split)
+            if -s $cert;
     }
+}
+
+# the same of the simulator, which encrypts to every certificate that there is
+
+sub sim {
+    my ($where, $number, @args) = @_;
+
+    return run("$MDM::root/build/mdmsim", 'enroll', '--quiet', '--kinds',
+               'iphone:1', '--count', 1, '--first', $number, '--identities',
+               "$dir/sim",
+               '--scep', 'http://127.0.0.1:' . $t->plain_port . "/$where",
+               '--scep-challenge', @args);
+}
+
+SKIP: {
+    skip('no build/mdmsim', 1) if !-x "$MDM::root/build/mdmsim";
+
+    my $n = 0;
+
+    for (['old', $rsa], ['oldra', $ec], ['oldsplit', $split], ['sub', $sub]) {
+        my ($name, $ca) = @$_;
+        my $said = sim($name, ++$n, 's3cret', '--scep-legacy');
+
+        like($said, qr/^scep_issued 1 /m, "DES and SHA-1, $name")
+            or diag($said);
+        unlike($said, qr/^scep_warnings [1-9]/m, 'it gets the same back');
+        issued("mdmsim, $name", "$dir/sim/1-$n.pem", $ca);
+    }
+
+    like(sim('rsa', 0, 's3cret', '--scep-legacy'), qr/^scep_badAlg 1 /m,
+         'where DES is not accepted');
+
+    # who has signed it is known, though no nonce can be sent back
+
+    sim('rsa', 0, 's3cret', '--scep-fault', 'nonce');
+    logged('mdm scep: badMessageCheck: message has no senderNonce');
+
+    # what an access log has of it
+
+    my $log = sub { return read_file($t->dir . '/scep.log') };
+
+    ok(wait_for(10, sub { $log->() =~ m{^POST /rsa .* badMess}m }),
+       'the access log has all');
+
+    my ($got) = run('openssl', 'x509', '-in', "$dir/sim/1-1.pem", '-noout',
+                    '-serial') =~ /^serial=(\w+)/m;
+
+    like($log->(), qr/^$_$/m, "variables: $_")
+        for 'GET /old GetCACaps - -', 'GET /old GetCACert - -',
+            'POST /old PKIOperation success ' . lc($got // ''),
+            'POST /rsa PKIOperation badAlg -',
+            'POST /rsa PKIOperation badMessageCheck -', 'GET /rsa - - -';
 }
 
 SKIP: {

@@ -89,6 +89,10 @@ sub sim {
     return { rc => defined $rc ? $rc >> 8 : -1, out => $out, v => \%v };
 }
 
+# a challenge; all that was said of it is in $made_last then
+
+my $made_last;
+
 sub challenge {
     my (%o) = @_;
 
@@ -96,8 +100,9 @@ sub challenge {
                          body => JSON::PP::encode_json(\%o));
 
     is($r->status, 200, 'a challenge') or diag($r->body);
+    $made_last = $r->json;
 
-    return $r->json->{challenge};
+    return $made_last->{challenge};
 }
 
 my $out = "$made/ids.txt";
@@ -126,16 +131,31 @@ sub events {
         @{$t->redis('KEYS', 'mdm:{default/*}:events')};
 }
 
+# what the last refusal of a device, or of a challenge, says, and of how many
+
+sub refusal {
+    my ($id) = @_;
+
+    my @all = events($id, 'mdm.CertificateRefused');
+    my %e = @all ? @{$all[-1][1]} : (data => '{}');
+
+    return (JSON::PP::decode_json($e{data}), scalar @all);
+}
+
 
 # a first certificate, and its renewal, under each kind of CA, by a PKCSReq or a
-# RenewalReq (sscep#96, pki#3413, core#1901); a reply in another cipher than
-# that of the request would be warned of (scep#218, scep#244)
+# RenewalReq (sscep#96, pki#3413, core#1901), in a body or in a query; a reply
+# in another cipher than that of the request would be warned of (scep#218,
+# scep#244)
 
 my $n = 0;
 
 for my $name (sort keys %ca) {
     my @device = ('--first', $n, '--url', $url);
-    my $r = sim('enroll', @device, '--scep', "$scep/$name", '--scep-challenge',
+    my @way = $n % 2 ? () : '--scep-get';
+    my $verb = @way ? 'GET' : 'POST';
+    my $r = sim('enroll', @device, '--scep', "$scep/$name", @way,
+                '--scep-challenge',
                 challenge(udid => $ids[$n], person => 'ann@example.com'));
 
     is("$r->{rc} " . join(' ', map { $r->{v}{$_} // '' }
@@ -148,9 +168,12 @@ for my $name (sort keys %ca) {
     my @kind = $n % 2 ? '--scep-renewal' : ();
     my $then = (qw(token authenticate poll poll))[$n];
 
-    $r = sim('renew', @device, '--scep', "$scep/$name", '--then', $then, @kind);
+    $r = sim('renew', @device, '--scep', "$scep/$name", '--then', $then, @kind,
+             @way);
     is("$r->{rc} $r->{v}{scep_issued} $r->{v}{scep_warnings}", '0 1 0',
        "$name: renewed without a challenge, then $then") or diag($r->{out});
+    is(scalar(() = $t->access_log =~ m{"$verb /scep/$name\?operation=PKIOper}g),
+       2, "both by $verb");
     is(states($n), 'device replaced renew pinned', 'the new one is its pin');
     is(scalar(events($ids[$n], 'mdm.CertificateRenewed')), 1, 'an event');
     is(sim('poll', @device, '--requests', 1)->{rc}, 0, 'it polls with it');
@@ -166,6 +189,7 @@ for my $name (sort keys %ca) {
 
 {
     my $c = challenge();
+    my $id = $made_last->{challenge_id};
     my @device = ('--first', 10);
 
     is(sim('enroll', @device, '--scep', "$scep/rsa", '--scep-challenge', $c,
@@ -175,13 +199,26 @@ for my $name (sort keys %ca) {
                 '--scep-challenge', $c);
 
     is($r->{v}{scep_badRequest}, 1, 'it is used up');
-    ok($t->wait_log(qr/badRequest: the challenge is used up, transaction "/),
-       'the log says so');
+    ok($t->wait_log(qr/badRequest:\ the\ challenge\ is\ used\ up,
+                       \ transaction\ "[^"]+",\ challenge\ "$id"/x),
+       'the log says so, and which one');
+    like($t->log, qr/is issued, transaction "[^"]+", challenge "$id"/,
+         'also of whom it was given');
+
+    my ($told, $times) = refusal($id);
+
+    is($times, 1, 'so does an event: it may be stolen');
+    is_deeply([ @$told{qw(ca purpose why serial cert)} ],
+              [ 'rsa', 'device', 'the challenge is used up', '', undef ],
+              'with what is known');
+
     is(sim('enroll', '--first', 11, '--scep', "$scep/rsa",
            '--scep-challenge', 'x' x 43)->{v}{scep_badRequest}, 1,
        'one that nobody made');
     is(sim('enroll', '--first', 11, '--scep', "$scep/rsa")
        ->{v}{scep_badRequest}, 1, 'none');
+    is(scalar(events('', 'mdm.CertificateRefused')), 0,
+       'who has shown no secret writes no event');
     unlike($t->log, qr/\Q$c/, 'challenges are not logged');
 
     $c = challenge(udid => $ids[12]);
@@ -197,12 +234,16 @@ for my $name (sort keys %ca) {
              '--scep-challenge', challenge(udid => $ids[14]),
              '--scep-key-of', 10);
     is($r->{v}{scep_badRequest}, 1, 'a key of another device');
-    ok($t->wait_log(qr/badRequest: the public key is another device's/),
-       'the log says so');
+    $id = $made_last->{challenge_id};
+    ok($t->wait_log(qr/badRequest:\ the\ public\ key\ is\ another\ device's,
+                       \ transaction\ "[^"]+",\ challenge\ "$id",
+                       \ device\ "$ids[14]"/x), 'the log says so');
 
-    my @refused = events('', 'mdm.CertificateRefused');
+    ($told, $times) = refusal($id);
 
-    is(scalar(@refused), 1, 'an event, where a challenge was known');
+    is("$times $told->{purpose} $told->{why}",
+       "1 device the public key is another device's",
+       'an event, where a challenge was known');
 
     # core#1968; keys that no other device here has
 
@@ -252,8 +293,18 @@ for my $name (sort keys %ca) {
     $r = sim('renew', '--first', 0, '--scep', "$scep/ec", '--scep-challenge',
              'x' x 43);
     is($r->{v}{scep_badRequest}, 1, 'a challenge that is there must be right');
-    is(scalar(events($ids[0], 'mdm.CertificateRefused')), 1,
-       'an event of the device');
+
+    ($pin) = grep { $_->{state} eq 'pinned' } certificates(0);
+
+    my ($told, $times) = refusal($ids[0]);
+
+    is($times, 1, 'an event of the device');
+    is_deeply([ @$told{qw(ca serial cert purpose why)} ],
+              [ 'ec', $pin->{certificate_serial}, $pin->{sha256}, 'renew',
+                'the challenge is not known, or has expired' ],
+              'with its certificate, though it was not bound yet');
+    ok($t->wait_log(qr/has\ expired,\ transaction\ "[^"]+",
+                       \ device\ "$ids[0]"/x), 'the log names it');
 
     $r = sim('renew', '--first', 0, '--scep', "$scep/ec", '--scep-challenge',
              challenge(udid => $ids[0], serial => 'ANOTHER',
@@ -265,6 +316,19 @@ for my $name (sort keys %ca) {
              challenge(udid => $ids[0], purpose => 'renew'));
     is("$r->{rc} $r->{v}{scep_issued}", '0 1', 'and then it is')
         or diag($r->{out});
+
+    # as if it had renewed as often as it may today
+
+    my ($e) = @{$t->redis('KEYS', "mdm:{default/*}:e:$ids[0]")};
+    $t->redis('HSET', $e, 'renewals', int(time / 86400) . ' 20 0');
+
+    $r = sim('renew', '--first', 0, '--scep', "$scep/ec");
+    is($r->{v}{scep_badRequest}, 1, 'but not too often');
+
+    ($told) = refusal($ids[0]);
+    is("$told->{purpose} $told->{why}",
+       'renew the device has renewed its certificate too often today',
+       'an event of this, too');
 }
 
 

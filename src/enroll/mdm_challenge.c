@@ -268,25 +268,35 @@ mdm_challenge_taken(mdm_exchange_t *x, mdm_challenge_take_t *t)
 
     t->code = mdm_reply_code(reply, MDM_CHALLENGE_LIMIT);
 
-    if (t->code == MDM_CHALLENGE_UNKNOWN || t->code == MDM_CHALLENGE_USED) {
+    if (t->code == MDM_CHALLENGE_UNKNOWN) {
         return mdm_exchange_leave(x);
     }
 
     t->c.id = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_ID);
+    purpose = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_PURPOSE);
+
+    if (t->c.id.len == 0
+        || mdm_purpose_read(&purpose, &t->c.purpose) != MDM_OK)
+    {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    if (t->code == MDM_CHALLENGE_USED) {
+        return mdm_exchange_leave(x);
+    }
+
     t->sn = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_SN);
     t->ca = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_CA);
     t->der = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_DER);
 
-    purpose = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_PURPOSE);
     bind = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_BIND);
     from = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_FROM);
     ends = mdm_reply_str(reply, MDM_RET_CHALLENGE_TAKE_ENDS);
 
     if ((t->code != MDM_CHALLENGE_TAKEN && t->code != MDM_CHALLENGE_AGAIN)
-        || t->c.id.len == 0 || t->sn.len == 0
+        || t->sn.len == 0
         || mdm_atoi(&from, &t->from) != MDM_OK
-        || mdm_atoi(&ends, &t->ends) != MDM_OK
-        || mdm_purpose_read(&purpose, &t->c.purpose) != MDM_OK)
+        || mdm_atoi(&ends, &t->ends) != MDM_OK)
     {
         return mdm_exchange_odd(x, 0);
     }

@@ -85,7 +85,8 @@ typedef struct {
     mdm_str_t                 ca;          /* the name of the CA */
 
     int64_t                   code;        /* MDM_CHALLENGE_TAKEN … _USED */
-    mdm_challenge_t           c;
+    mdm_challenge_t           c;           /* with _USED: id and purpose alone;
+                                              with _UNKNOWN: empty */
     mdm_str_t                 der;         /* with _AGAIN: the certificate, or
                                               empty: it is not stored yet */
     mdm_str_t                 key;         /* of the challenge in Redis */

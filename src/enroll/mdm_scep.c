@@ -24,6 +24,7 @@ static mdm_int_t mdm_scep_ours(mdm_arena_t *arena, mdm_scep_ctx_t *ctx);
 static mdm_int_t mdm_scep_opened(mdm_exchange_t *x);
 static mdm_uint_t mdm_scep_polls(const mdm_exchange_t *x);
 static mdm_int_t mdm_scep_decide(mdm_exchange_t *x);
+static mdm_int_t mdm_scep_ids(mdm_exchange_t *x, mdm_str_t *ids);
 static mdm_int_t mdm_scep_refuse(mdm_exchange_t *x);
 static mdm_int_t mdm_scep_refuse_work(mdm_arena_t *arena, void *data);
 static mdm_int_t mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i,
@@ -241,17 +242,56 @@ mdm_scep_decide(mdm_exchange_t *x)
 }
 
 
+/*
+ * What a line of the log ends with: the transaction and, as far as they are
+ * known, the challenge by its id, never by its value, and the device.
+ */
+
+static mdm_int_t
+mdm_scep_ids(mdm_exchange_t *x, mdm_str_t *ids)
+{
+    mdm_str_t              device;
+    mdm_uint_t             named, known;
+    const mdm_scep_ctx_t  *ctx;
+
+    ctx = x->ctx;
+
+    /* who signs, unless it renews, may have been another device */
+
+    if (ctx->renewal) {
+        device = ctx->entry.claimed;
+
+    } else if (mdm_key_id(x->arena, &device, &ctx->take.c.udid) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    named = (ctx->take.c.id.len != 0);
+    known = (device.len != 0);
+
+    return mdm_printf(x->arena, ids, "transaction \"%.*s\"%s%.*s%s%s%.*s%s",
+                      mdm_fmt(&ctx->message.transaction),
+                      named ? ", challenge \"" : "",
+                      mdm_fmt(&ctx->take.c.id), named ? "\"" : "",
+                      known ? ", device \"" : "", mdm_fmt(&device),
+                      known ? "\"" : "");
+}
+
+
 static mdm_int_t
 mdm_scep_refuse(mdm_exchange_t *x)
 {
+    mdm_str_t        ids;
     mdm_uint_t       told;
     mdm_scep_ctx_t  *ctx;
 
     ctx = x->ctx;
 
-    mdm_exchange_log(x, MDM_LOG_WARN, "mdm scep: %s: %s, transaction \"%.*s\"",
-                     mdm_scep_fail_name(ctx->fail), ctx->why,
-                     mdm_fmt(&ctx->message.transaction));
+    if (mdm_scep_ids(x, &ids) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    mdm_exchange_log(x, MDM_LOG_WARN, "mdm scep: %s: %s, %.*s",
+                     mdm_scep_fail_name(ctx->fail), ctx->why, mdm_fmt(&ids));
 
     if (ctx->text == NULL) {
         ctx->text = mdm_scep_fail_text(ctx->fail);
@@ -261,12 +301,13 @@ mdm_scep_refuse(mdm_exchange_t *x)
     x->scep_status.len = strlen(mdm_scep_fail_name(ctx->fail));
 
     /*
-     * What is wrong with a key others may want to know.  Who has shown no
-     * secret writes nothing: events of others would have to go.
+     * What is wrong with a key others may want to know, and that a challenge
+     * which is used up has come again: it may be stolen.  Who has shown no
+     * secret of ours writes nothing: events of others would have to go.
      */
 
     told = (ctx->fail == MDM_SCEP_BAD_REQUEST
-            && (ctx->challenge || ctx->renewal));
+            && (ctx->take.c.id.len != 0 || ctx->renewal));
 
     if (mdm_exchange_calls(x, 1 + told, MDM_SCEP_ANSWERED) != MDM_CALL
         || mdm_exchange_work(x, 0, mdm_scep_refuse_work, ctx) != MDM_OK
@@ -279,10 +320,15 @@ mdm_scep_refuse(mdm_exchange_t *x)
 }
 
 
+/* as mdm.CertificateIssued in the same stream: of a device, or a challenge */
+
 static mdm_int_t
 mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
 {
-    mdm_str_t  key, *args;
+    mdm_str_t   key, *args;
+    mdm_uint_t  purpose;
+
+    purpose = ctx->renewal ? MDM_PURPOSE_RENEW : ctx->take.c.purpose;
 
     if (ctx->renewal) {
         key = ctx->tag;
@@ -296,11 +342,18 @@ mdm_scep_refused_event(mdm_exchange_t *x, mdm_uint_t i, mdm_scep_ctx_t *ctx)
         return MDM_ERROR;
     }
 
-    args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = ctx->entry.claimed;
+    args[MDM_ARG_CERTIFICATE_REFUSED_DEVICE] = ctx->renewal
+                                               ? ctx->entry.claimed
+                                               : ctx->take.c.id;
     args[MDM_ARG_CERTIFICATE_REFUSED_CERT] = ctx->signer_raw;
+
+    if (!ctx->renewal) {
+        args[MDM_ARG_CERTIFICATE_REFUSED_CHALLENGE] = ctx->take.c.id;
+    }
+
     args[MDM_ARG_CERTIFICATE_REFUSED_CA] = ctx->issued.ca;
-    args[MDM_ARG_CERTIFICATE_REFUSED_PURPOSE] =
-                                   mdm_purpose_name(ctx->issued.c.purpose);
+    args[MDM_ARG_CERTIFICATE_REFUSED_SN] = ctx->entry.sn;
+    args[MDM_ARG_CERTIFICATE_REFUSED_PURPOSE] = mdm_purpose_name(purpose);
     args[MDM_ARG_CERTIFICATE_REFUSED_WHY].data = (u_char *) ctx->why;
     args[MDM_ARG_CERTIFICATE_REFUSED_WHY].len = strlen(ctx->why);
 
@@ -356,16 +409,21 @@ mdm_scep_reply_work(mdm_arena_t *arena, void *data)
 static mdm_int_t
 mdm_scep_answered(mdm_exchange_t *x)
 {
+    mdm_str_t        ids;
     mdm_scep_ctx_t  *ctx;
 
     ctx = x->ctx;
 
     if (x->ca_serial.len != 0) {
+
+        if (mdm_scep_ids(x, &ids) != MDM_OK) {
+            return MDM_ERROR;
+        }
+
         mdm_exchange_log(x, MDM_LOG_NOTICE, "mdm scep: certificate %.*s is "
-                         "%s, transaction \"%.*s\"",
-                         mdm_fmt(&x->ca_serial),
+                         "%s, %.*s", mdm_fmt(&x->ca_serial),
                          mdm_scep_polls(x) ? "given again" : "issued",
-                         mdm_fmt(&ctx->message.transaction));
+                         mdm_fmt(&ids));
     }
 
     return mdm_scep_answer(x, MDM_SCEP_PKI_MESSAGE, &ctx->reply);

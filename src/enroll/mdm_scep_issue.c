@@ -221,6 +221,8 @@ mdm_scep_pinned(mdm_exchange_t *x, mdm_scep_ctx_t *ctx)
         break;
 
     case -7:
+        ctx->renewal = 1;
+
         return mdm_scep_no(ctx, "the device has renewed its certificate too "
                            "often today");
 

@@ -184,11 +184,8 @@ mdm_scep_read(mdm_arena_t *arena, const mdm_str_t *der, int64_t now,
         return MDM_ERROR;
     }
 
-    if (rc != MDM_OK || message->nonce.len == 0
-        || message->nonce.len > MDM_SCEP_NONCE)
-    {
-        *why = "message has no senderNonce";
-        return MDM_DECLINED;
+    if (rc != MDM_OK || message->nonce.len > MDM_SCEP_NONCE) {
+        mdm_str_null(&message->nonce);
     }
 
     rc = mdm_cms_attribute(&message->outer, MDM_SCEP_OID_TYPE, &text);
@@ -286,6 +283,11 @@ mdm_scep_policy(const mdm_scep_t *scep, int64_t now,
 {
     int64_t    when;
     EVP_PKEY  *key;
+
+    if (message->nonce.len == 0) {
+        *why = "message has no senderNonce, or too long a one";
+        return mdm_scep_refused(message, MDM_SCEP_BAD_MESSAGE_CHECK);
+    }
 
     switch (message->outer.digest) {
 

@@ -78,7 +78,8 @@ typedef struct mdm_scep_s {
 typedef struct {
     mdm_cms_message_t         outer;
     mdm_str_t                 transaction;
-    mdm_str_t                 nonce;
+    mdm_str_t                 nonce;       /* empty: none that can be sent
+                                              back */
     mdm_uint_t                type;        /* 0: it cannot be read */
     mdm_envelope_t            envelope;
     mdm_ca_request_t          request;     /* of types 17 and 19 */

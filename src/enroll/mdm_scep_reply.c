@@ -302,10 +302,12 @@ mdm_scep_sign(mdm_arena_t *arena, const mdm_scep_t *scep,
     attrs[n].value.len = sizeof(nonce);
     n++;
 
-    attrs[n].oid = MDM_SCEP_OID "6";
-    attrs[n].type = V_ASN1_OCTET_STRING;
-    attrs[n].value = message->nonce;
-    n++;
+    if (message->nonce.len != 0) {
+        attrs[n].oid = MDM_SCEP_OID "6";
+        attrs[n].type = V_ASN1_OCTET_STRING;
+        attrs[n].value = message->nonce;
+        n++;
+    }
 
     attrs[n].oid = MDM_SCEP_OID "7";
     attrs[n].type = mdm_scep_text_type(&message->transaction);

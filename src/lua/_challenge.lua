@@ -23,8 +23,14 @@ end
 
 -- the answer; "new": serial number, dates and CA of one that is taken now
 local function challenge_reply(code, v, new)
-    if code < 0 then
+    if code == -1 then
         return {code}
+    end
+
+    -- whoever brings one that is used up has it from somebody: which one is it?
+
+    if code == -2 then
+        return {code, v[1], v[2] or ''}
     end
 
     local was = code == 1

@@ -8,7 +8,8 @@
 -- sn: a new serial number, hex; from, ends: Unix seconds; ca: its name
 -- {0, id, …}: taken now; {1, id, …, der}: it was taken by this key, with these
 -- serial number and dates; der: the certificate, or "" while it is not stored;
--- {-1}: there is none, or it has expired; {-2}: others have taken it
+-- {-1}: there is none, or it has expired; {-2, id, purpose}: others have taken
+-- it
 --@include clock
 --@include challenge
 local key = KEYS[1]

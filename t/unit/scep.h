@@ -41,6 +41,8 @@ typedef struct {
     unsigned                  detached:1;
     unsigned                  twice:1;     /* two signers */
     unsigned                  broken:1;    /* the request's signature */
+    unsigned                  ber:1;       /* all of it: lengths are not known
+                                              ahead, and strings in pieces */
 } scep_spec_t;
 
 
@@ -64,6 +66,35 @@ scep_take(CMS_ContentInfo *cms)
     CMS_ContentInfo_free(cms);
 
     return der;
+}
+
+
+/* what is in "bio" goes through it as a stream */
+
+static inline mdm_str_t
+scep_stream(CMS_ContentInfo *cms, BIO *bio)
+{
+    BIO        *out;
+    char       *data;
+    long        n;
+    mdm_str_t   ber;
+
+    out = BIO_new(BIO_s_mem());
+    assert_int_equal(i2d_CMS_bio_stream(out, cms, bio, CMS_BINARY|CMS_STREAM),
+                     1);
+
+    n = BIO_get_mem_data(out, &data);
+    assert_true(n > 0);
+
+    ber.len = (size_t) n;
+    ber.data = malloc(ber.len);
+    assert_non_null(ber.data);
+    memcpy(ber.data, data, ber.len);
+
+    BIO_free(out);
+    CMS_ContentInfo_free(cms);
+
+    return ber;
 }
 
 
@@ -127,6 +158,7 @@ scep_outer(const scep_spec_t *spec, const pki_t *client,
     const mdm_str_t *content)
 {
     BIO              *bio;
+    mdm_str_t         der;
     ASN1_TIME        *time;
     const char       *nonce;
     unsigned int      flags;
@@ -136,7 +168,8 @@ scep_outer(const scep_spec_t *spec, const pki_t *client,
 
     flags = CMS_BINARY | CMS_PARTIAL | (spec->noattr ? CMS_NOATTR : 0)
             | (spec->nocerts ? CMS_NOCERTS : 0)
-            | (spec->detached ? CMS_DETACHED : 0);
+            | (spec->detached ? CMS_DETACHED : 0)
+            | (spec->ber ? CMS_STREAM : 0);
 
     md = spec->md ? spec->md : EVP_sha256();
 
@@ -169,10 +202,17 @@ scep_outer(const scep_spec_t *spec, const pki_t *client,
         ASN1_TIME_free(time);
     }
 
-    assert_int_equal(CMS_final(cms, bio, NULL, flags & ~CMS_PARTIAL), 1);
+    if (spec->ber) {
+        der = scep_stream(cms, bio);
+
+    } else {
+        assert_int_equal(CMS_final(cms, bio, NULL, flags & ~CMS_PARTIAL), 1);
+        der = scep_take(cms);
+    }
+
     BIO_free(bio);
 
-    return scep_take(cms);
+    return der;
 }
 
 
@@ -199,10 +239,10 @@ scep_message(const scep_spec_t *spec, const pki_t *client, X509 *ca)
 
     bio = BIO_new_mem_buf(inner.data, (int) inner.len);
     cms = CMS_encrypt(to, bio, spec->cipher ? spec->cipher : EVP_aes_128_cbc(),
-                      CMS_BINARY);
+                      CMS_BINARY | (spec->ber ? CMS_STREAM : 0));
     assert_non_null(cms);
 
-    sealed = scep_take(cms);
+    sealed = spec->ber ? scep_stream(cms, bio) : scep_take(cms);
     der = scep_outer(spec, client, &sealed);
 
     BIO_free(bio);

@@ -169,7 +169,7 @@ ends_at(void **state, const char *key, size_t len, long long when)
 static void
 test_once(void **state)
 {
-    char  value[64];
+    char  id[64], value[64];
 
     (void) snprintf(value, sizeof(value), "%s", create(state, ""));
 
@@ -197,8 +197,16 @@ test_once(void **state)
     assert_int_equal(take_key(state, value, "aa", "03"), MDM_CHALLENGE_AGAIN);
     is(took.der, "DER one");
     is(took.sn, "01");
+    (void) snprintf(id, sizeof(id), "%.*s", mdm_fmt(&took.c.id));
+    assert_int_equal(strlen(id), 36);
+
+    /* others are told none of that; which one it is the log is to know */
 
     assert_int_equal(take_key(state, value, "bb", "04"), MDM_CHALLENGE_USED);
+    is(took.c.id, id);
+    assert_int_equal(took.c.purpose, MDM_PURPOSE_DEVICE);
+    is(took.sn, "04");
+    assert_int_equal(took.der.len, 0);
 
     /* as long as the certificate */
 
@@ -212,6 +220,7 @@ test_none(void **state)
     char  value[64];
 
     assert_int_equal(take_key(state, "", "aa", "01"), MDM_CHALLENGE_UNKNOWN);
+    assert_int_equal(took.c.id.len, 0);
     assert_int_equal(take_key(state, "x} y", "aa", "01"),
                      MDM_CHALLENGE_UNKNOWN);
     assert_int_equal(redis_int("DBSIZE"), 0);

@@ -121,6 +121,9 @@ replied(mdm_exchange_t *x, const char *status, const char *logged)
     assert_int_equal(mdm_cms_attribute(&m, SCEP_OID "3", &value), MDM_OK);
     assert_true(mdm_str_is(&value, strcmp(status, "success") == 0 ? "0"
                                                                   : "2"));
+    assert_int_equal(mdm_cms_attribute(&m, SCEP_OID "6", &value),
+                     (strstr(logged, "senderNonce") != NULL) ? MDM_DECLINED
+                                                             : MDM_OK);
 
     assert_int_equal(x->ca_serial.len,
                      strcmp(status, "success") == 0 ? 2 * MDM_CA_SERIAL : 0);
@@ -265,7 +268,15 @@ test_refused(void **state)
     replied(ask(MDM_POST, "operation=PKIOperation", &der), "badRequest",
             "type of the message");
 
+    /* its signature verifies: an answer, though no nonce can be in it */
+
     spec.type = "19";
+    spec.nonce = "";
+    der = message(&spec);
+    replied(ask(MDM_POST, "operation=PKIOperation", &der), "badMessageCheck",
+            "no senderNonce, or too long a one, transaction \"TRANSACTION-1\"");
+    spec.nonce = NULL;
+
     spec.broken = 1;
     der = message(&spec);
     replied(ask(MDM_POST, "operation=PKIOperation", &der), "badMessageCheck",

@@ -149,6 +149,51 @@ test_accepted(void **state)
 }
 
 
+/* as clients make it that do not know how long it will be */
+
+static void
+test_ber(void **state)
+{
+    size_t               i;
+    mdm_str_t            ber;
+    const char          *why;
+    scep_spec_t          spec;
+    mdm_scep_message_t   m;
+
+    static const EVP_CIPHER *(*const  ciphers[])(void) = {
+        EVP_aes_128_cbc, EVP_aes_256_cbc, EVP_des_ede3_cbc
+    };
+
+    (void) state;
+
+    memset(&spec, 0, sizeof(spec));
+    spec.ber = 1;
+
+    for (i = 0; i < 3; i++) {
+        spec.cipher = ciphers[i]();
+
+        ber = scep_message(&spec, &client, ca.ra);
+
+        /* the message, its content in pieces, and the envelope in them */
+
+        assert_memory_equal(ber.data, "\x30\x80", 2);
+        assert_non_null(memmem(ber.data, ber.len, "\xa0\x80\x24\x80\x04", 5));
+        assert_non_null(memmem(ber.data + 2, ber.len - 2, "\x30\x80\x06\x09"
+                               "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03",
+                               13));
+        free(ber.data);
+
+        assert_int_equal(receive(&spec, &m, &why), MDM_OK);
+        assert_true(mdm_str_is(&m.request.challenge, "secret"));
+        assert_true(mdm_str_is(&m.transaction, "TRANSACTION-1"));
+        assert_int_equal(EVP_PKEY_eq(m.request.key, client.key), 1);
+    }
+
+    spec.broken = 1;
+    refused(&spec, MDM_SCEP_BAD_MESSAGE_CHECK, "does not verify");
+}
+
+
 static void
 test_refused(void **state)
 {
@@ -193,6 +238,15 @@ test_refused(void **state)
     spec.key = pki_key(1024);
     refused(&spec, MDM_SCEP_BAD_ALG, "RSA key");
     EVP_PKEY_free(spec.key);
+
+    /* none that can be sent back */
+
+    spec = good;
+    spec.nonce = "";
+    refused(&spec, MDM_SCEP_BAD_MESSAGE_CHECK, "senderNonce");
+    spec.nonce = "0123456789abcdef0123456789abcdef"
+                 "0123456789abcdef0123456789abcdef0";
+    refused(&spec, MDM_SCEP_BAD_MESSAGE_CHECK, "senderNonce");
 
     /* one answer for all that is encrypted */
 
@@ -244,10 +298,6 @@ test_unreadable(void **state)
     unreadable(&spec, "transactionID");
     spec.transaction = "a\nb";
     unreadable(&spec, "transactionID");
-
-    spec = good;
-    spec.nonce = "";
-    unreadable(&spec, "senderNonce");
 }
 
 
@@ -659,6 +709,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_accepted, each, teardown),
+        cmocka_unit_test_setup_teardown(test_ber, each, teardown),
         cmocka_unit_test_setup_teardown(test_refused, each, teardown),
         cmocka_unit_test_setup_teardown(test_unreadable, each, teardown),
         cmocka_unit_test_setup_teardown(test_many, each, teardown),

@@ -97,9 +97,63 @@ used(void **state)
 }
 
 
+/* the line of the log that has this, and none has the challenge */
+
+static void
+logged(const char *value, const char *text)
+{
+    mdm_log_t   *line;
+    mdm_uint_t   found;
+
+    found = 0;
+
+    for (line = x->log; line != NULL; line = line->next) {
+        found |= (memmem(line->text.data, line->text.len, text, strlen(text))
+                  != NULL);
+        assert_null(memmem(line->text.data, line->text.len, value,
+                           strlen(value)));
+    }
+
+    assert_int_equal(found, 1);
+}
+
+
+/* how many refusals of this challenge are told, the last one for this reason */
+
+static long long
+told(void **state, const char *id, const char *why)
+{
+    return mdm_unit_redis_int(*state, "EVAL %s 0 %s %s", "local n, d = 0, {} "
+        "for _, e in ipairs(redis.call('XRANGE', 'mdm:{default/ca}:events', "
+        "'-', '+')) do local v = {} for i = 1, #e[2], 2 do v[e[2][i]] = "
+        "e[2][i + 1] end if v.event == 'mdm.CertificateRefused' and v.id == "
+        "ARGV[1] then n = n + 1; d = cjson.decode(v.data) end end "
+        "return d.why == ARGV[2] and d.purpose == 'device' and "
+        "d.ca == 'devices' and not d.cert and n or -1", id, why);
+}
+
+
+/* of the challenge that was made last */
+
+static const char *
+challenge_id(void)
+{
+    char        *p;
+    static char  id[64];
+
+    p = memmem(x->response.data, x->response.len, "_id\":\"", 6);
+    assert_non_null(p);
+    (void) snprintf(id, sizeof(id), "%.36s", p + 6);
+
+    return id;
+}
+
+
 static void
 test_not_spent(void **state)
 {
+    char         id[64], line[256];
+    mdm_uint_t   i;
     scep_spec_t  spec;
     const char  *first, *second;
 
@@ -107,23 +161,45 @@ test_not_spent(void **state)
 
     first = challenge(state, "{\"udid\":\"" UDID "\"}");
     second = challenge(state, "{\"udid\":\"" OTHER "\"}");
+    (void) snprintf(id, sizeof(id), "%s", challenge_id());
 
     spec.challenge = first;
     assert_string_equal(ask(state, &spec, &clients[0]), "success");
     assert_int_equal(used(state), 1);
+    logged(first, "issued, transaction \"TRANSACTION-1\", challenge \"");
+    logged(first, ", device \"" UDID "\"");
 
     /* the key is another device's: the challenge is good still */
 
     spec.challenge = second;
     assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
     assert_int_equal(used(state), 1);
+    (void) snprintf(line, sizeof(line), "mdm scep: badRequest: the public key "
+                    "is another device's, transaction \"TRANSACTION-1\", "
+                    "challenge \"%s\", device \"" OTHER "\"", id);
+    logged(second, line);
+    assert_int_equal(told(state, id, "the public key is another device's"), 1);
 
     assert_string_equal(ask(state, &spec, &clients[1]), "success");
     assert_int_equal(used(state), 2);
 
-    /* and then it is not */
+    /* and then it is not: somebody has what another one was given */
 
     assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
+    (void) snprintf(line, sizeof(line), "mdm scep: badRequest: the challenge "
+                    "is used up, transaction \"TRANSACTION-1\", challenge "
+                    "\"%s\"", id);
+    logged(second, line);
+    assert_int_equal(told(state, id, "the challenge is used up"), 2);
+
+    /* who repeats that drives out no events of others */
+
+    for (i = 0; i < 12; i++) {
+        assert_string_equal(ask(state, &spec, &clients[0]), "badRequest");
+    }
+
+    assert_int_equal(told(state, id, "the challenge is used up"), 10);
+
     assert_string_equal(ask(state, &spec, &clients[1]), "success");
     assert_int_equal(used(state), 2);
 }
