@@ -103,18 +103,23 @@ END
 
 # The same under certificates that were issued here, for a challenge that was
 # bound to nobody, to VICTIM, to OTHER, to its serial number, to another; with
-# purpose user, ota; and for the renewal of VICTIM, the last one for that of
-# OTHER.  NEW: as a device that was never seen.  A binding holds whatever
+# purpose user, ota; for the renewal of VICTIM, for that of OTHER; and bound to
+# nobody, but claimed for VICTIM, for OTHER, for VICTIM until another one took its
+# place.  NEW: as a device that was never seen; RESET: when the pin was taken
+# away.  A binding holds whatever
 # mdm_reenroll says (fleet#8477, fleet#51785).
 
 my $ledger = <<'END';
-                    |nobody victim other serial wrong user ota renew foreign
-any                 |200    200    403   200    403   403  403 200   403
-bound               |403    200    403   200    403   403  403 200   403
-deny                |403    403    403   403    403   403  403 200   403
-NEW any             |200    403    403   200    403   403  403 403   403
-NEW bound           |200    403    403   403    403   403  403 403   403
-NEW deny            |200    403    403   200    403   403  403 403   403
+                    |nobody victim other serial wrong user ota renew foreign mine theirs former
+any                 |200    200    403   200    403   403  403 200   403     200  403    200
+bound               |403    200    403   200    403   403  403 200   403     403  403    403
+deny                |403    403    403   403    403   403  403 200   403     403  403    403
+NEW any             |200    403    403   200    403   403  403 403   403     403  403    403
+NEW bound           |200    403    403   403    403   403  403 403   403     403  403    403
+NEW deny            |200    403    403   200    403   403  403 403   403     403  403    403
+RESET any           |200    200    403   200    403   403  403 200   403     200  403    200
+RESET bound         |403    200    403   200    403   403  403 200   403     200  403    403
+RESET deny          |200    200    403   200    403   403  403 200   403     200  403    200
 END
 
 
@@ -383,25 +388,28 @@ my %issued = (nobody => [ '', 'device' ],
     wrong => [ '{"serial":"SX"}', 'device' ],
     user => [ '', 'user' ], ota => [ '', 'ota' ],
     renew => [ '{"udid":"VICTIM"}', 'renew', 'VICTIM' ],
-    foreign => [ '{"udid":"OTHER"}', 'renew', 'OTHER' ]);
+    foreign => [ '{"udid":"OTHER"}', 'renew', 'OTHER' ],
+    mine => [ '', 'device', 'VICTIM' ], theirs => [ '', 'device', 'OTHER' ],
+    former => [ '', 'device', 'VICTIM', 'replaced' ]);
 
 my ($partition) = map { s/:e:VICTIM$//r } @{$t->redis('KEYS', 'mdm:*:e:VICTIM')};
 
 sub issue {
     my ($name) = @_;
 
-    my ($bind, $purpose, $device) = @{$issued{$name}};
+    my ($bind, $purpose, $device, $state) = @{$issued{$name}};
     my $c = $cert{"issued $name"} ||= $t->cert(cn => "issued $name");
     my $key = "mdm:{default/cert:$c->{sha256}}";
 
     $t->redis('HSET', "$key:x", ca => 'devices', serial => '01',
-              purpose => $purpose, bind => $bind, state => 'issued',
+              purpose => $purpose, bind => $bind, state => $state // 'issued',
               renew => 2000000000);
 
     if ($device) {
         $t->redis('SET', $key, $device);
         $t->redis('HSET', "$partition:e:VICTIM", next =>
-                  pack('H*', $c->{sha256})) if $device eq 'VICTIM';
+                  pack('H*', $c->{sha256}))
+            if $device eq 'VICTIM' && $purpose eq 'renew';
     }
 
     return $c;
@@ -411,7 +419,7 @@ my @names = split ' ', (split /\|/, (split /\n/, $ledger)[0])[1];
 
 for my $line (lines($ledger)) {
     my ($what, $expected) = @$line;
-    my ($new, $policy) = $what =~ /^(NEW )?(.*)/;
+    my ($new, $reset, $policy) = $what =~ /^(NEW )?(RESET )?(.*)/;
 
     for my $source (@sources) {
         my @expected = split ' ', $expected;
@@ -419,6 +427,10 @@ for my $line (lines($ledger)) {
 
         for my $name (@names) {
             my $c = issue($name);
+
+            $t->api(DELETE => '/v1/enrollments/VICTIM/certificate')->status
+                == 204 or die if $reset;
+
             my $before = state();
             my ($type, $body) = body(($new // '') . 'Authenticate');
             my $status = shift @expected;

@@ -35,6 +35,9 @@ typedef struct {
     mdm_uint_t                nothers;
     mdm_uint_t                relied;      /* 1: the pin relies on it */
     mdm_uint_t                renewal;     /* 1: of the certificate alone */
+    mdm_uint_t                own;         /* 1: it is claimed for the device
+                                              already */
+    mdm_uint_t                replaced;    /* 1: another one took its place */
     mdm_uint_t                replaces;    /* 1: a device that Apple alone
                                               vouches for takes the place of
                                               one that was here */
@@ -181,7 +184,7 @@ static mdm_int_t
 mdm_authenticate_check(mdm_exchange_t *x)
 {
     mdm_int_t            rc;
-    mdm_str_t            owner;
+    mdm_str_t            owner, state;
     const char          *why;
     mdm_block_e          blocked;
     mdm_message_t       *m;
@@ -191,6 +194,7 @@ mdm_authenticate_check(mdm_exchange_t *x)
     a = m->data;
 
     owner = mdm_reply_str(x->calls[1].reply, MDM_RET_CLAIM_GET_DEVICE);
+    state = mdm_reply_str(x->calls[1].reply, MDM_RET_CLAIM_GET_STATE);
 
     if (mdm_pin_read(x, x->calls[0].reply, &m->pin) != MDM_OK) {
         return MDM_ERROR;
@@ -238,11 +242,13 @@ mdm_authenticate_check(mdm_exchange_t *x)
     }
 
     a->relied = 0;
+    a->own = (owner.len != 0);
+    a->replaced = mdm_str_is(&state, "replaced");
     a->renewal = m->binding.ledger
                  && m->binding.c.purpose == MDM_PURPOSE_RENEW
                  && m->pin.digest.len != 0
                  && (mdm_str_eq(&m->pin.next, &x->identity.digest)
-                     || (owner.len != 0
+                     || (a->own
                          && mdm_str_eq(&m->pin.digest, &x->identity.digest)));
 
     if (mdm_authenticate_allowed(x)) {
@@ -288,12 +294,17 @@ mdm_authenticate_allowed(mdm_exchange_t *x)
 
     /*
      * One of ours counts by what it is bound to, whatever its subject is; one
-     * that is bound to nobody names whoever comes with it first.
+     * that is bound to nobody names whoever comes with it first.  It names that
+     * device still when its pin was taken away, and replaces none then; not one
+     * that was replaced itself, perhaps as its key is in other hands.
      */
 
     return x->settings->reenroll == MDM_REENROLL_BOUND
            && (mdm_binding_names(&m->binding, m->pin.serial.len != 0)
-               || (mdm_binding_open(&m->binding) && !m->pin.known));
+               || (mdm_binding_open(&m->binding)
+                   && (!m->pin.known
+                       || (a->own && !a->replaced
+                           && m->pin.digest.len == 0))));
 }
 
 

@@ -153,7 +153,7 @@ static const fuzz_shape_t  fuzz_shapes[] = {
     { "challenge_take", "[iss]" },
     { "challenge_take", "[issssssss]" },
     { "claim", "[isssss]" },
-    { "claim_get", "[sssss]" },
+    { "claim_get", "[ssssss]" },
     { "command_get", "[isss]" },
     { "command_get", "[issssis]" },
     { "ddm_assign", "[Fsi]" },
