@@ -5,9 +5,17 @@
  * Takes in a large body piece by piece.  nginx reads a body for as long as the
  * socket has some: by a fast network that is 15 MB and tens of milliseconds in
  * one event.  Here others have their turn in between.
+ *
+ * Where anybody may come, for a certificate or a profile, no more is taken in
+ * than the core reads, whatever client_max_body_size is there.
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "mdm_machine_info.h"
 #include "ngx_mdm_module.h"
 
 
@@ -16,6 +24,8 @@
 #define NGX_MDM_BODY_PIECE    (256 * 1024)
 
 
+static off_t ngx_mdm_body_limit(ngx_http_request_t *r);
+static ngx_uint_t ngx_mdm_body_over(ngx_http_request_t *r);
 static ngx_uint_t ngx_mdm_body_spools(ngx_http_request_t *r);
 static void ngx_mdm_body_read_handler(ngx_http_request_t *r);
 static void ngx_mdm_body_yield(ngx_http_request_t *r);
@@ -28,6 +38,16 @@ ngx_int_t
 ngx_mdm_body_read(ngx_http_request_t *r,
     ngx_http_client_body_handler_pt handler)
 {
+    if (ngx_mdm_body_over(r)) {
+
+        /* as nginx does it: unread, and no "100 Continue" either */
+
+        r->expect_tested = 1;
+        (void) ngx_http_discard_request_body(r);
+
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
     r->request_body_in_single_buf = 1;
     r->request_body_no_buffering = ngx_mdm_body_spools(r);
 
@@ -35,9 +55,56 @@ ngx_mdm_body_read(ngx_http_request_t *r,
 }
 
 
+/* 0: client_max_body_size alone counts */
+
+static off_t
+ngx_mdm_body_limit(ngx_http_request_t *r)
+{
+    ngx_mdm_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_mdm_module);
+
+    if (mlcf->enroll.ca != NULL) {
+        return MDM_SCEP_SIZE;
+    }
+
+    return (mlcf->way.enrollment != NULL) ? MDM_MACHINE_INFO_SIZE : 0;
+}
+
+
+/*
+ * By what has come, or has been announced: by a header, or a chunk.  It is said
+ * in the log, so ask once.
+ */
+
+static ngx_uint_t
+ngx_mdm_body_over(ngx_http_request_t *r)
+{
+    off_t  limit, size;
+
+    limit = ngx_mdm_body_limit(r);
+    size = r->headers_in.content_length_n;
+
+    if (r->request_body != NULL && r->request_body->received > size) {
+        size = r->request_body->received;
+    }
+
+    if (limit == 0 || size <= limit) {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "the body is larger than \"%s\" takes, %O bytes",
+                  (limit == MDM_SCEP_SIZE) ? "mdm_scep" : "mdm_enroll", limit);
+
+    return 1;
+}
+
+
 /*
  * Would nginx put it into a temporary file?  HTTP/2 is not asked: without
- * buffering its window is as small as the buffer.
+ * buffering its window is as small as the buffer, and padding, which is in no
+ * buffer, would close it.
  */
 
 static ngx_uint_t
@@ -46,9 +113,11 @@ ngx_mdm_body_spools(ngx_http_request_t *r)
     size_t                     size;
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (r != r->main || r->http_version > NGX_HTTP_VERSION_11
-        || r->request_body_in_file_only)
-    {
+    if (r != r->main || r->request_body_in_file_only) {
+        return 0;
+    }
+
+    if (r->http_version > NGX_HTTP_VERSION_11) {
         return 0;
     }
 
@@ -66,7 +135,16 @@ ngx_uint_t
 ngx_mdm_body_more(ngx_http_request_t *r)
 {
     if (!r->request_body_no_buffering) {
-        return 0;
+
+        /* perhaps it has come at once, or had to go to a file as a whole */
+
+        if (!ngx_mdm_body_over(r)) {
+            return 0;
+        }
+
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+
+        return 1;
     }
 
     ngx_mdm_body_read_handler(r);
@@ -89,6 +167,11 @@ ngx_mdm_body_read_handler(ngx_http_request_t *r)
 
     for ( ;; ) {
         rc = ngx_http_read_unbuffered_request_body(r);
+
+        if ((rc == NGX_OK || rc == NGX_AGAIN) && ngx_mdm_body_over(r)) {
+            rc = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+            break;
+        }
 
         if (rc == NGX_OK) {
             rc = ngx_mdm_body_end(r);

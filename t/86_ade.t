@@ -232,7 +232,7 @@ for (['a Mac, which sends its certificate alone', [chain => 0]],
     spoof('one that is cut', post('/ade', substr $info, 0, -1));
     spoof('no message', post('/ade', $iphone->said));
     spoof('an empty one', post('/ade', ''));
-    spoof('a long one', post('/ade', 'x' x 70000));
+    spoof('a long one', post('/ade', 'x' x 70000), 413);
 
     (my $changed = $info) =~ s/C02IPHONE001/C02IPHONE002/g;
     spoof('another content', post('/ade', $changed), 403);
