@@ -2,8 +2,8 @@
 
 # Copyright (C) ngx_mdm_module authors
 #
-# Certificates that other servers ask us for, and that expire soon: a warning of
-# each when nginx starts, and once a day.
+# Certificates that expire soon, those that other servers ask us for, and those
+# of a CA: a warning of each when nginx starts, and once a day.
 
 use strict;
 use warnings;
@@ -13,6 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 use MDM;
+use MDM::CA;
 use MDM::Conf;
 use MDM::PKI;
 use MDM::Util qw(wait_for write_file);
@@ -48,6 +49,18 @@ sub hook {
            . ($cert ? " certificate=$cert->{file} key=$cert->{key}" : '')
            . ";\n";
 }
+
+
+# two CAs: of one the certificate ends soon, of the other that of its RA
+
+my $old = MDM::CA->new($t->dir, 'old', key => 'ec:P-256', days => 60);
+my $new = MDM::CA->new($t->dir, 'new', key => 'ec:P-256');
+my $ra = $new->ra('ra', days => 8);
+
+my $cas = "mdm_ca old { certificate $old->{cert};"
+    . " certificate_key $old->{key}; }"
+    . " mdm_ca new { certificate $new->{cert}; certificate_key $new->{key};"
+    . " ra_certificate $ra->{cert}; ra_certificate_key $ra->{key}; }\n";
 
 
 # nginx -t
@@ -95,7 +108,8 @@ my $later = $t->dir . '/later';
 
 $t->{env} = { LD_PRELOAD => "$MDM::root/build/laterday.so",
               LATERDAY => $later };
-$t->{http} = client($late) . hook('a') . hook('b', $soon) . hook('c', $long);
+$t->{http} = $cas . client($late) . hook('a') . hook('b', $soon)
+    . hook('c', $long);
 $t->start;
 
 my $warnings = sub {
@@ -106,22 +120,35 @@ my $warnings = sub {
            grep { /\[warn\].*certificate/ } split /\n/, $t->log($from);
 };
 
+my $of_cas = sub {
+    my ($from) = @_;
+
+    return [ map { /mdm ca "(\w+)": (\w+) "\S+" expires within \d+ days/
+                       ? "$1: $2" : () }
+             grep { /\[warn\]/ } split /\n/, $t->log($from) ];
+};
+
 my $device = $t->device('LATER-1')->enroll;
 my $size = $t->log_size;
 
+my $ends = [ 'old: certificate', 'new: ra_certificate' ];
+
 is($warnings->(), 'mdm_http_client 10 mdm_webhook 90', 'at start');
+is_deeply($of_cas->(), $ends, 'also of CAs');
 $device->idle for 1 .. 5;
 sleep 0.5;
 is($warnings->($size), '', 'not again on the same day');
+is_deeply($of_cas->($size), [], 'nor of CAs');
 
 write_file($later, '');
 
 ok(wait_for(20, sub {
     eval { $t->request('GET', '/', plain => 1, fresh => 1) } for 1 .. 4;
-    return $warnings->($size) ne '';
+    return $warnings->($size) ne '' && @{$of_cas->($size)};
 }), 'a day later');
 sleep 1;
 is($warnings->($size), 'mdm_http_client 10 mdm_webhook 90', 'once again');
+is_deeply($of_cas->($size), $ends, 'also of CAs');
 
 is(wait_for(10, sub { return $device->idle->status == 200 }), 1,
    'devices are served');
