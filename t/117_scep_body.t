@@ -154,6 +154,10 @@ for (['/scep?operation=PKIOperation', 'mdm_scep'], ['/enroll', 'mdm_enroll']) {
 {
     my ($worker) = $t->workers;
     my $n = 0;
+
+    # AddressSanitizer keeps what was freed for a while
+
+    my $asan = `"@{[ MDM->nginx_binary ]}" -V 2>&1` =~ /-fsanitize=/;
     my $peak = sub {
         return (read_file("/proc/$worker/status") =~ /^VmHWM:\s+(\d+)/m)[0];
     };
@@ -178,7 +182,8 @@ for (['/scep?operation=PKIOperation', 'mdm_scep'], ['/enroll', 'mdm_enroll']) {
             my $uri = "$path?operation=PKIOperation&n=" . ++$n;
 
             is(post($uri, 30 * MB, @how), 413, "$path, $what: 30 MB");
-            cmp_ok($peak->() - $before, '<', 6 * KB, 'takes no memory');
+            cmp_ok($peak->() - $before, '<', ($asan ? 29 : 6) * KB,
+                   'takes no memory');
 
             # where all is to go to a file, nginx does that by itself; and by
             # HTTP/2 what does not tell its length
