@@ -94,6 +94,63 @@ mdm_api_certificates_entry(mdm_exchange_t *x, const mdm_reply_t *reply,
 
 
 mdm_int_t
+mdm_api_certificates_owner(mdm_exchange_t *x,
+    const mdm_certificates_entry_t *entry, mdm_enrollment_t *en)
+{
+    mdm_int_t  rc;
+    mdm_str_t  id;
+
+    memset(en, 0, sizeof(mdm_enrollment_t));
+
+    if (entry->claimed.len == 0) {
+        return MDM_DECLINED;
+    }
+
+    rc = mdm_unescape(x->arena, &id, &entry->claimed);
+
+    return (rc == MDM_OK)
+           ? mdm_enrollment_from_id(x->arena, &id, &x->tenant,
+                                    x->settings->store->partitions, en)
+           : rc;
+}
+
+
+mdm_int_t
+mdm_api_certificates_ask(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_enrollment_t *en)
+{
+    mdm_str_t  *args;
+
+    args = mdm_exchange_call(x, i, &mdm_script_authenticate_check, &en->tag,
+                             0);
+    if (args == NULL) {
+        return MDM_ERROR;
+    }
+
+    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = en->device_key;
+
+    return MDM_OK;
+}
+
+
+mdm_int_t
+mdm_api_certificates_is(mdm_exchange_t *x,
+    const mdm_certificates_entry_t *entry, const mdm_reply_t *reply,
+    size_t slot)
+{
+    mdm_str_t  raw, hex;
+
+    raw = mdm_reply_str(reply, slot);
+
+    if (mdm_hex_str(x->arena, &hex, &raw) != MDM_OK) {
+        return MDM_ERROR;
+    }
+
+    return mdm_str_eq(&hex, &entry->sha256) ? MDM_OK : MDM_DECLINED;
+}
+
+
+mdm_int_t
 mdm_api_certificates_answer(mdm_exchange_t *x, mdm_api_certificates_t *p)
 {
     mdm_str_t        next;
@@ -199,7 +256,7 @@ static mdm_int_t
 mdm_api_certificate_got(mdm_exchange_t *x, mdm_certificates_entry_t *entry)
 {
     mdm_int_t         rc;
-    mdm_str_t         id, format, *args;
+    mdm_str_t         format;
     mdm_enrollment_t  en;
 
     if (!entry->found) {
@@ -217,34 +274,18 @@ mdm_api_certificate_got(mdm_exchange_t *x, mdm_certificates_entry_t *entry)
         return mdm_api_certificate_answer(x, entry);
     }
 
-    rc = mdm_unescape(x->arena, &id, &entry->claimed);
+    rc = mdm_api_certificates_owner(x, entry, &en);
 
-    if (rc == MDM_OK) {
-        memset(&en, 0, sizeof(mdm_enrollment_t));
-
-        rc = mdm_enrollment_from_id(x->arena, &id, &x->tenant,
-                                    x->settings->store->partitions, &en);
-    }
-
-    if (rc == MDM_DECLINED || entry->claimed.len == 0) {
+    if (rc == MDM_DECLINED) {
         mdm_str_set(&entry->state, "replaced");
         return mdm_api_certificate_answer(x, entry);
     }
 
-    if (rc != MDM_OK
-        || mdm_exchange_calls(x, 1, MDM_API_CERTIFICATE_CHECKED) != MDM_CALL)
-    {
-        return MDM_ERROR;
-    }
-
-    args = mdm_exchange_call(x, 0, &mdm_script_authenticate_check, &en.tag, 0);
-    if (args == NULL) {
-        return MDM_ERROR;
-    }
-
-    args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = en.device_key;
-
-    return MDM_CALL;
+    return (rc == MDM_OK
+            && mdm_exchange_calls(x, 1, MDM_API_CERTIFICATE_CHECKED)
+               == MDM_CALL
+            && mdm_api_certificates_ask(x, 0, &en) == MDM_OK)
+           ? MDM_CALL : MDM_ERROR;
 }
 
 
@@ -252,35 +293,30 @@ static mdm_int_t
 mdm_api_certificate_checked(mdm_exchange_t *x,
     mdm_certificates_entry_t *entry)
 {
-    mdm_str_t           cert, next, hex;
+    mdm_int_t           rc;
     const mdm_reply_t  *reply;
 
     reply = x->calls[0].reply;
-    cert = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_CERT);
-    next = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_NEXT);
 
-    if (mdm_hex_str(x->arena, &hex, &cert) != MDM_OK) {
-        return MDM_ERROR;
+    rc = mdm_api_certificates_is(x, entry, reply,
+                                 MDM_RET_AUTHENTICATE_CHECK_CERT);
+
+    if (rc == MDM_DECLINED) {
+        rc = mdm_api_certificates_is(x, entry, reply,
+                                     MDM_RET_AUTHENTICATE_CHECK_NEXT);
+
+        /* what comes next was claimed, but not pinned yet */
+
+        if (rc == MDM_OK) {
+            mdm_str_set(&entry->state, "issued");
+
+        } else {
+            mdm_str_set(&entry->state, "replaced");
+        }
     }
 
-    if (mdm_str_eq(&hex, &entry->sha256)) {
-        return mdm_api_certificate_answer(x, entry);
-    }
-
-    if (mdm_hex_str(x->arena, &hex, &next) != MDM_OK) {
-        return MDM_ERROR;
-    }
-
-    /* what comes next was claimed, but not pinned yet */
-
-    if (mdm_str_eq(&hex, &entry->sha256)) {
-        mdm_str_set(&entry->state, "issued");
-
-    } else {
-        mdm_str_set(&entry->state, "replaced");
-    }
-
-    return mdm_api_certificate_answer(x, entry);
+    return (rc != MDM_ERROR) ? mdm_api_certificate_answer(x, entry)
+                             : MDM_ERROR;
 }
 
 

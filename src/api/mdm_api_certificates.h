@@ -98,6 +98,25 @@ mdm_int_t mdm_api_certificates_entry(mdm_exchange_t *x,
     const mdm_reply_t *reply, const mdm_str_t *sha256,
     mdm_certificates_entry_t *entry);
 
+/*
+ * The device that a certificate is claimed for.  MDM_OK; MDM_DECLINED: there is
+ * none, or its id is none; MDM_ERROR.
+ */
+mdm_int_t mdm_api_certificates_owner(mdm_exchange_t *x,
+    const mdm_certificates_entry_t *entry, mdm_enrollment_t *en);
+
+/* call i of the round: what has this device?  MDM_OK or MDM_ERROR */
+mdm_int_t mdm_api_certificates_ask(mdm_exchange_t *x, mdm_uint_t i,
+    const mdm_enrollment_t *en);
+
+/*
+ * Is it this one?  "slot" of the reply to that: MDM_RET_AUTHENTICATE_CHECK_CERT
+ * or _NEXT.  MDM_OK; MDM_DECLINED: another one, or none; MDM_ERROR.
+ */
+mdm_int_t mdm_api_certificates_is(mdm_exchange_t *x,
+    const mdm_certificates_entry_t *entry, const mdm_reply_t *reply,
+    size_t slot);
+
 /* is it asked for?  1 or 0 */
 mdm_uint_t mdm_api_certificates_fit(const mdm_api_certificates_t *p,
     const mdm_certificates_entry_t *entry);

@@ -26,8 +26,6 @@ static mdm_int_t mdm_api_certificates_paged(mdm_exchange_t *x,
     mdm_api_certificates_t *p);
 static mdm_int_t mdm_api_certificates_got(mdm_exchange_t *x,
     mdm_api_certificates_t *p);
-static mdm_int_t mdm_api_certificates_owner(mdm_exchange_t *x,
-    mdm_api_certificates_issued_t *c);
 static mdm_int_t mdm_api_certificates_checked(mdm_exchange_t *x,
     mdm_api_certificates_t *p);
 static mdm_int_t mdm_api_certificates_listed(mdm_exchange_t *x,
@@ -165,7 +163,7 @@ static mdm_int_t
 mdm_api_certificates_got(mdm_exchange_t *x, mdm_api_certificates_t *p)
 {
     mdm_int_t                       rc;
-    mdm_str_t                       sha256, *args;
+    mdm_str_t                       sha256;
     mdm_uint_t                      i, n;
     mdm_api_certificates_issued_t  *c;
 
@@ -180,7 +178,8 @@ mdm_api_certificates_got(mdm_exchange_t *x, mdm_api_certificates_t *p)
 
         if (rc == MDM_OK && c->entry.found) {
             c->wanted = 1;
-            rc = mdm_api_certificates_owner(x, c);
+            rc = mdm_api_certificates_owner(x, &c->entry, &c->en);
+            c->claimed = (rc == MDM_OK);
         }
 
         if (rc != MDM_OK && rc != MDM_DECLINED) {
@@ -207,39 +206,12 @@ mdm_api_certificates_got(mdm_exchange_t *x, mdm_api_certificates_t *p)
             continue;
         }
 
-        args = mdm_exchange_call(x, n++, &mdm_script_authenticate_check,
-                                 &c->en.tag, 0);
-        if (args == NULL) {
+        if (mdm_api_certificates_ask(x, n++, &c->en) != MDM_OK) {
             return MDM_ERROR;
         }
-
-        args[MDM_ARG_AUTHENTICATE_CHECK_DEVICE] = c->en.device_key;
     }
 
     return MDM_CALL;
-}
-
-
-static mdm_int_t
-mdm_api_certificates_owner(mdm_exchange_t *x, mdm_api_certificates_issued_t *c)
-{
-    mdm_int_t  rc;
-    mdm_str_t  id;
-
-    if (c->entry.claimed.len == 0) {
-        return MDM_OK;
-    }
-
-    rc = mdm_unescape(x->arena, &id, &c->entry.claimed);
-
-    if (rc == MDM_OK) {
-        rc = mdm_enrollment_from_id(x->arena, &id, &x->tenant,
-                                    x->settings->store->partitions, &c->en);
-    }
-
-    c->claimed = (rc == MDM_OK);
-
-    return rc;
 }
 
 
@@ -297,7 +269,8 @@ mdm_api_certificates_listed(mdm_exchange_t *x, const mdm_api_certificates_t *p,
     mdm_api_certificates_issued_t *c, const mdm_reply_t *reply)
 {
     size_t                    i;
-    mdm_str_t                 serial, raw, hex;
+    mdm_int_t                 rc;
+    mdm_str_t                 serial;
     mdm_certificates_entry_t *entry;
 
     static const size_t  slots[] = {
@@ -312,18 +285,10 @@ mdm_api_certificates_listed(mdm_exchange_t *x, const mdm_api_certificates_t *p,
         serial = mdm_reply_str(reply, MDM_RET_AUTHENTICATE_CHECK_SERIAL);
 
         for (i = 0; i < 2; i++) {
-            raw = mdm_reply_str(reply, slots[i]);
+            rc = mdm_api_certificates_is(x, entry, reply, slots[i]);
 
-            if (raw.len == 0) {
-                continue;
-            }
-
-            if (mdm_hex_str(x->arena, &hex, &raw) != MDM_OK) {
-                return MDM_ERROR;
-            }
-
-            if (mdm_str_eq(&hex, &entry->sha256)) {
-                return MDM_DECLINED;
+            if (rc != MDM_DECLINED) {
+                return (rc == MDM_OK) ? MDM_DECLINED : MDM_ERROR;
             }
         }
     }
