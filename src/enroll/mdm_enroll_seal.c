@@ -109,6 +109,7 @@ static mdm_int_t
 mdm_enroll_seal_asked(mdm_exchange_t *x)
 {
     u_char              raw[MDM_SECRET_RAW];
+    int64_t             encrypts;
     mdm_int_t           rc;
     mdm_str_t           text;
     const char         *why;
@@ -116,7 +117,13 @@ mdm_enroll_seal_asked(mdm_exchange_t *x)
 
     reply = x->calls[0].reply;
 
-    if (mdm_reply_int(reply, MDM_RET_META_SEAL_ENCRYPTS, 0) != 0) {
+    encrypts = mdm_reply_int(reply, MDM_RET_META_SEAL_ENCRYPTS, -1);
+
+    if (encrypts < 0) {
+        return mdm_exchange_odd(x, 0);
+    }
+
+    if (encrypts != 0) {
         return mdm_exchange_refuse(x, 503, "the store has an "
                                    "\"encryption_key\" that this host lacks");
     }

@@ -157,7 +157,7 @@ static void
 fuzz_answer(mdm_call_t *call)
 {
     static u_char        hex[2 * MDM_SECRET_RAW];
-    static mdm_reply_t   key, reply, *list[] = { &key };
+    static mdm_reply_t   key, encrypts, reply, *list[] = { &key, &encrypts };
 
     if (call->script != &mdm_script_meta_seal_get) {
         call->rc = MDM_CALL_UNAVAILABLE;
@@ -170,9 +170,11 @@ fuzz_answer(mdm_call_t *call)
     key.str.data = hex;
     key.str.len = sizeof(hex);
 
+    encrypts.type = MDM_REPLY_INTEGER;
+
     reply.type = MDM_REPLY_ARRAY;
     reply.elements = list;
-    reply.nelements = 1;
+    reply.nelements = 2;
 
     call->rc = MDM_CALL_OK;
     call->reply = &reply;
