@@ -113,11 +113,9 @@ ngx_mdm_body_spools(ngx_http_request_t *r)
     size_t                     size;
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (r != r->main || r->request_body_in_file_only) {
-        return 0;
-    }
-
-    if (r->http_version > NGX_HTTP_VERSION_11) {
+    if (r != r->main || r->http_version > NGX_HTTP_VERSION_11
+        || r->request_body_in_file_only)
+    {
         return 0;
     }
 
